@@ -1,0 +1,41 @@
+"""fer-xai: can the explanations of a facial-emotion-recognition model be trusted?
+
+The names below are imported when first used, so that ``import fer_xai`` stays instant.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_xai.data import load_dataset as load_dataset
+    from fer_xai.explain import explain as explain
+    from fer_xai.models import FERModel as FERModel
+    from fer_xai.models import load_model as load_model
+    from fer_xai.probe import Probe as Probe
+    from fer_xai.types import Explanation as Explanation
+    from fer_xai.types import Faces as Faces
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Explanation": "fer_xai.types",
+    "FERModel": "fer_xai.models",
+    "Faces": "fer_xai.types",
+    "Probe": "fer_xai.probe",
+    "explain": "fer_xai.explain",
+    "load_dataset": "fer_xai.data",
+    "load_model": "fer_xai.models",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(import_module(_PUBLIC[name]), name)
+        globals()[name] = value  # `fer_xai.explain` is the function, not the module of that name
+        return value
+    raise AttributeError(f"module 'fer_xai' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

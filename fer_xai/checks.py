@@ -1,0 +1,58 @@
+"""Checks of what users hand in, raised early with expected, received and remedy."""
+
+import torch
+from torch import Tensor
+
+from fer_xai.errors import InputError
+
+
+def check_images(images: Tensor) -> Tensor:
+    """Images ``(B, 3, H, W)``, floating point, finite, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        One sentence saying what is wrong and how to mend it.
+    """
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise InputError(
+            f"Expected images (B, 3, H, W), got shape {tuple(images.shape)}: "
+            "add the batch axis or repeat a grey channel three times."
+        )
+    if not images.is_floating_point():
+        raise InputError(
+            f"Expected float images in [0, 1], got {images.dtype}: divide uint8 pixels by 255."
+        )
+    if images.numel() and not bool(torch.isfinite(images).all()):
+        raise InputError("Expected finite images, got NaN or infinity: check the image reader.")
+    if images.numel():
+        low, high = (float(value) for value in torch.aminmax(images.detach()))
+        if low < -1e-4 or high > 1 + 1e-4:
+            raise InputError(
+                f"Expected images in [0, 1], got values in [{low:.3g}, {high:.3g}]: hand in "
+                "unnormalised images, the model normalises them itself."
+            )
+    return images
+
+
+def check_length(name: str, got: int, expected: int) -> None:
+    """A sequence that must have one entry an image."""
+    if got != expected:
+        raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
+
+
+def resolve_device(device: str) -> torch.device:
+    """``"auto"`` picks CUDA, then MPS, then the CPU; anything else is a torch device string."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise InputError(
+            f"Expected a device such as auto, cpu, cuda, cuda:1 or mps, got {device!r}."
+        ) from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError("Expected a CUDA device, but this machine shows none: use --device cpu.")
+    return chosen

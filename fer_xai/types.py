@@ -1,0 +1,259 @@
+"""The two nouns every study is made of: faces, and explanations of what a model sees in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
+
+from fer_xai.emotions import EMOTIONS
+from fer_xai.errors import InputError
+
+COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
+"""Columns of every dataset's table. ``subject`` and ``group`` (of copies) are "" where unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One batch of faces, ready for a model.
+
+    Attributes
+    ----------
+    images
+        ``(B, 3, H, W)`` float32 in [0, 1].
+    labels
+        ``(B,)`` int64, canonical emotion index (:data:`fer_xai.emotions.EMOTIONS`).
+    landmarks
+        ``(B, 68, 2)`` float32, iBUG points in pixels x, y of these images; NaN where unknown.
+    ids
+        The faces' names.
+    """
+
+    images: Tensor
+    labels: Tensor
+    landmarks: Tensor
+    ids: list[str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Faces:
+    """Faces of a dataset: a table, and a reader of pixels that is called when they are needed.
+
+    Pixels are uint8 at rest and read lazily; sizes may differ between faces. Pixel coordinates of
+    landmarks are x (right), y (down), with pixel centres at whole numbers, as in ``image[y, x]``.
+
+    Parameters
+    ----------
+    table
+        One row a face, with the columns of :data:`COLUMNS`; ``emotion`` holds canonical names.
+    reader
+        Called with a row number of the *original* table; returns uint8 ``(H, W, 3)``.
+    landmarks
+        ``(N, 68, 2)`` in the pixels of each face's own image, NaN where unknown; None if no face
+        has any.
+    name
+        What the dataset is called in results.
+    rows
+        Row numbers handed to ``reader``; all, by default.
+    skipped
+        Faces left out when reading was told to skip bad files: path and reason.
+    """
+
+    table: pd.DataFrame
+    reader: Callable[[int], NDArray[np.uint8]]
+    name: str
+    landmarks: NDArray[np.float32] | None = None
+    rows: NDArray[np.int64] | None = None
+    skipped: tuple[str, ...] = ()
+    _pixels: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _sizes: dict[str, NDArray[np.int64]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        missing = [column for column in COLUMNS if column not in self.table.columns]
+        if missing:
+            raise InputError(
+                f"Expected a table with columns {', '.join(COLUMNS)}; {', '.join(missing)} missing."
+            )
+        unknown = sorted(set(self.table["emotion"]) - set(EMOTIONS))
+        if unknown:
+            raise InputError(
+                f"Expected canonical emotion names in the table, got {', '.join(unknown)}: map "
+                "them with fer_xai.emotions.parse_emotion."
+            )
+        if self.landmarks is not None and self.landmarks.shape != (len(self.table), 68, 2):
+            raise InputError(
+                f"Expected landmarks ({len(self.table)}, 68, 2), got {self.landmarks.shape}."
+            )
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(len(self.table)))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def ids(self) -> list[str]:
+        """The faces' names, ``(N,)``."""
+        return [str(name) for name in self.table["id"]]
+
+    @property
+    def labels(self) -> Tensor:
+        """Canonical emotion indices ``(N,)`` int64."""
+        index = {name: position for position, name in enumerate(EMOTIONS)}
+        return torch.tensor([index[name] for name in self.table["emotion"]], dtype=torch.int64)
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotions that occur, in canonical order."""
+        present = set(self.table["emotion"])
+        return tuple(name for name in EMOTIONS if name in present)
+
+    @property
+    def images(self) -> Tensor:
+        """All images ``(N, 3, H, W)`` float32 in [0, 1]; their sizes must be equal."""
+        sizes = np.unique(self._image_sizes(), axis=0)
+        if len(sizes) != 1 or sizes[0, 0] != sizes[0, 1]:
+            raise InputError(
+                f"Expected square faces of one size, got {len(sizes)} sizes: read them with "
+                "faces.pixels(size) or faces.batches(…, size=…)."
+            )
+        return self.pixels(int(sizes[0, 0])).float() / 255
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """Pixels of one face, uint8 ``(H, W, 3)``."""
+        assert self.rows is not None
+        return self.reader(int(self.rows[index]))
+
+    def pixels(self, size: int) -> Tensor:
+        """Every face at one size: uint8 ``(N, 3, size, size)``, kept in memory once made."""
+        if size not in self._pixels:
+            with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+                read = pool.map(lambda index: _resized(self.read(index), size), range(len(self)))
+                faces = list(read)
+            self._pixels[size] = (
+                torch.stack([pixels for pixels, _ in faces])
+                if faces
+                else torch.zeros((0, 3, size, size), dtype=torch.uint8)
+            )
+            self._sizes["native"] = np.array([native for _, native in faces]).reshape(-1, 2)
+        return self._pixels[size]
+
+    def landmarks_at(self, size: int) -> NDArray[np.float32]:
+        """Landmarks ``(N, 68, 2)`` in pixels of the faces resized to ``size``; NaN where unknown.
+
+        Resizing maps pixel *areas*, so a point moves by ``(p + 1/2) · size / native − 1/2``.
+        """
+        if self.landmarks is None:
+            return np.full((len(self), 68, 2), np.nan, dtype=np.float32)
+        native = self._image_sizes()[:, None, ::-1].astype(np.float32)  # (N, 1, 2) as width, height
+        return (self.landmarks + 0.5) * size / native - 0.5
+
+    def batches(self, batch_size: int, *, size: int) -> Iterator[Batch]:
+        """Batches in the table's order, at one size."""
+        pixels, labels = self.pixels(size), self.labels
+        landmarks, ids = torch.from_numpy(self.landmarks_at(size)), self.ids
+        for start in range(0, len(self), batch_size):
+            part = slice(start, start + batch_size)
+            yield Batch(
+                images=pixels[part].float() / 255,
+                labels=labels[part],
+                landmarks=landmarks[part],
+                ids=ids[part],
+            )
+
+    def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> Faces:
+        """The faces at these positions, in this order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        assert self.rows is not None
+        return Faces(
+            table=self.table.iloc[chosen].reset_index(drop=True),
+            reader=self.reader,
+            name=self.name,
+            landmarks=None if self.landmarks is None else self.landmarks[chosen],
+            rows=self.rows[chosen],
+            skipped=self.skipped,
+            _pixels={
+                size: pixels[torch.from_numpy(chosen)] for size, pixels in self._pixels.items()
+            },
+            _sizes={name: sizes[chosen] for name, sizes in self._sizes.items()},
+        )
+
+    def limit(self, n: int, *, seed: int = 0) -> Faces:
+        """At most ``n`` faces, drawn with the emotions' shares kept, in the table's order."""
+        if n <= 0:
+            raise InputError(f"Expected a positive number of faces to keep, got {n}.")
+        if n >= len(self):
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        labels = self.labels.numpy()[order]
+        rank_in_class = np.empty(len(self))
+        for emotion in np.unique(labels):
+            members = np.flatnonzero(labels == emotion)
+            rank_in_class[members] = (np.arange(len(members)) + 0.5) / len(members)
+        kept = order[np.argsort(rank_in_class, kind="stable")[:n]]
+        return self.subset(np.sort(kept))
+
+    def fingerprint(self, size: int) -> str:
+        """SHA-256 over ids, labels and pixels at ``size``: what a manifest records."""
+        digest = hashlib.sha256("\n".join(self.ids).encode())
+        digest.update(self.labels.numpy().tobytes())
+        digest.update(self.pixels(size).numpy().tobytes())
+        return digest.hexdigest()
+
+    def _image_sizes(self) -> NDArray[np.int64]:
+        """Native (height, width) of every face, ``(N, 2)``."""
+        if "native" not in self._sizes:
+            shapes = [self.read(index).shape[:2] for index in range(len(self))]
+            self._sizes["native"] = np.array(shapes, dtype=np.int64).reshape(-1, 2)
+        return self._sizes["native"]
+
+
+def _resized(image: NDArray[np.uint8], size: int) -> tuple[Tensor, tuple[int, int]]:
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)  # (3, H, W)
+    if pixels.shape[1:] != (size, size):
+        pixels = tv.resize(pixels, [size, size], antialias=True)
+    return pixels, (image.shape[0], image.shape[1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Explanation:
+    """Attribution maps of a batch of faces, with all that is needed to read them.
+
+    Attributes
+    ----------
+    maps
+        ``(B, H, W)`` float32 at image resolution. Signed maps stay signed; a map that explains
+        nothing (all zero) stays all zero.
+    targets
+        ``(B,)`` int64: canonical index of the emotion each map explains.
+    logits
+        ``(B, C)``: the model's outputs on the unperturbed faces, in ``emotions`` order.
+    emotions
+        The model's emotions, in output order.
+    method, params
+        Registered name of the attribution and the parameters it ran with (the layer among them).
+    """
+
+    maps: Tensor
+    targets: Tensor
+    logits: Tensor
+    emotions: tuple[str, ...]
+    method: str
+    params: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    @property
+    def blank(self) -> Tensor:
+        """``(B,)`` bool: which maps are zero everywhere, and so explain nothing."""
+        return (self.maps == 0).flatten(1).all(dim=1)
