@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_xai.attributions import explain as explain
     from fer_xai.data import load_dataset as load_dataset
-    from fer_xai.explain import explain as explain
     from fer_xai.models import FERModel as FERModel
     from fer_xai.models import load_model as load_model
     from fer_xai.probe import Probe as Probe
@@ -22,17 +22,25 @@ _PUBLIC = {
     "FERModel": "fer_xai.models",
     "Faces": "fer_xai.types",
     "Probe": "fer_xai.probe",
-    "explain": "fer_xai.explain",
+    "explain": "fer_xai.attributions",
     "load_dataset": "fer_xai.data",
     "load_model": "fer_xai.models",
 }
-__all__ = sorted(_PUBLIC)
+__all__ = [
+    "Explanation",
+    "FERModel",
+    "Faces",
+    "Probe",
+    "explain",
+    "load_dataset",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         value = getattr(import_module(_PUBLIC[name]), name)
-        globals()[name] = value  # `fer_xai.explain` is the function, not the module of that name
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'fer_xai' has no attribute {name!r}")
 

@@ -1,0 +1,294 @@
+"""The models of GiMeFive's table by name, torchvision's by theirs, and the weights we ship."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fer_xai.emotions import SIX, parse_order
+from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.models.baselines import ResNet, SmallVGG
+from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.gimefive import GiMeFive, GiMeFiveRes
+from fer_xai.models.wrapper import FERModel
+from fer_xai.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """How to build a model, how to feed it, and where to look for its maps.
+
+    ``build`` takes the number of classes. ``parameters`` is the exact count for six classes.
+    """
+
+    build: Callable[[int], nn.Module]
+    cam_layer: str
+    paper_layer: str | None = None
+    size: int = 64
+    greyscale: bool = True
+    parameters: int | None = None
+    reshape: Callable[[Tensor], Tensor] | None = None
+    reference: str = "arXiv 2402.15662"
+
+
+MODELS: Registry[Architecture] = Registry(
+    "model",
+    dict.fromkeys(
+        (
+            "gimefive",
+            "gimefive-nobn",
+            "gimefive-nodropout",
+            "gimefive-se",
+            "gimefive-6blocks",
+            "gimefive-res",
+            "baseline4",
+            "vgg",
+            "resnet18",
+            "resnet34",
+        ),
+        __name__,
+    ),
+)
+
+
+def _gimefive(
+    classes: int,
+    *,
+    blocks: int = 5,
+    batch_norm: bool = True,
+    dropout: bool = True,
+    dropout_last_block: bool = False,
+    se_reduction: int = 0,
+) -> nn.Module:
+    return GiMeFive(
+        classes=classes,
+        blocks=blocks,
+        batch_norm=batch_norm,
+        block_dropout=0.2 if dropout else 0.0,
+        head_dropout=0.5 if dropout else 0.0,
+        dropout_last_block=dropout_last_block,
+        se_reduction=se_reduction,
+    )
+
+
+def _resnet(classes: int, *, depths: Sequence[int]) -> nn.Module:
+    return ResNet(depths, classes=classes)
+
+
+def _stack(parameters: int, build: Callable[[int], nn.Module], blocks: int = 5) -> Architecture:
+    return Architecture(
+        build=build, cam_layer=f"relu{blocks}", paper_layer=f"conv{blocks}", parameters=parameters
+    )
+
+
+for _name, _architecture in {
+    "gimefive": _stack(10_478_086, _gimefive),
+    "gimefive-nobn": _stack(10_474_118, partial(_gimefive, batch_norm=False)),
+    "gimefive-nodropout": _stack(10_478_086, partial(_gimefive, dropout=False)),
+    "gimefive-se": _stack(10_478_598, partial(_gimefive, dropout=False, se_reduction=16)),
+    "gimefive-6blocks": _stack(41_950_726, partial(_gimefive, dropout=False, blocks=6), blocks=6),
+    "gimefive-res": Architecture(
+        build=lambda classes: GiMeFiveRes(classes=classes),
+        cam_layer="res_block5.relu2",
+        paper_layer="res_block5.conv2",
+        parameters=95_051_014,
+    ),
+    "baseline4": _stack(2_606_086, partial(_gimefive, blocks=4, dropout_last_block=True), blocks=4),
+    "vgg": Architecture(
+        build=lambda classes: SmallVGG(classes=classes),
+        cam_layer="relu6",
+        paper_layer="conv6",
+        parameters=72_460_742,
+    ),
+    "resnet18": Architecture(
+        build=partial(_resnet, depths=(2, 2, 2, 2)),
+        cam_layer="layer4.1.relu2",
+        paper_layer="layer4.1.conv2",
+        parameters=11_179_590,
+    ),
+    "resnet34": Architecture(
+        build=partial(_resnet, depths=(3, 4, 6, 3)),
+        cam_layer="layer4.2.relu2",
+        paper_layer="layer4.2.conv2",
+        parameters=21_287_750,
+    ),
+}.items():
+    MODELS.register(_name)(_architecture)
+
+TORCHVISION = "torchvision/"
+_TORCHVISION_LAYERS = {
+    "resnet": "layer4",
+    "resnext": "layer4",
+    "wide_resnet": "layer4",
+    "convnext": "features",
+    "densenet": "features.norm5",
+    "efficientnet": "features",
+    "mobilenet": "features",
+    "vgg": "features",
+    "alexnet": "features",
+    "squeezenet": "features",
+    "regnet": "trunk_output",
+    "shufflenet": "conv5",
+    "swin": "permute",
+    "vit": "encoder.layers.{last}.ln_1",
+    "maxvit": "blocks",
+}
+
+
+def architecture(name: str) -> Architecture:
+    """What is known of a model by its name; ``torchvision/<name>`` for torchvision's classifiers.
+
+    Raises
+    ------
+    UnknownNameError
+        Suggesting the close names.
+    """
+    return _torchvision(name) if name.startswith(TORCHVISION) else MODELS[name]
+
+
+def _torchvision(name: str) -> Architecture:
+    import torchvision
+
+    plain = name.removeprefix(TORCHVISION)
+    known: Registry[str] = Registry(
+        "torchvision model", dict.fromkeys(torchvision.models.list_models(torchvision.models), "")
+    )
+    if plain not in known:
+        raise UnknownNameError(str(_unknown(known, plain)))
+    family = next((key for key in _TORCHVISION_LAYERS if plain.startswith(key)), None)
+    if family is None:
+        raise InputError(
+            f"Expected a torchvision family with a known CAM layer, got {plain}: build it yourself "
+            "and wrap it with FERModel(net, cam_layer=…)."
+        )
+
+    def build(classes: int) -> nn.Module:
+        net: nn.Module = torchvision.models.get_model(plain, num_classes=classes)
+        head = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+        if not bool(head.weight.any()):  # a fresh ViT's head is zero, and so is every gradient
+            nn.init.trunc_normal_(head.weight, std=0.02)
+        return net
+
+    layer = _TORCHVISION_LAYERS[family]
+    if family == "vit":
+        depth = {"b": 12, "l": 24, "h": 32}[plain.split("_")[1]]
+        layer = layer.format(last=f"encoder_layer_{depth - 1}")
+    return Architecture(
+        build=build,
+        cam_layer=layer,
+        size=224 if family in ("vit", "maxvit") else 64,
+        greyscale=False,
+        reshape=tokens_to_map if family == "vit" else None,
+        reference="torchvision",
+    )
+
+
+def _unknown(registry: Registry[str], name: str) -> UnknownNameError:
+    try:
+        registry[name]
+    except UnknownNameError as error:
+        return error
+    raise AssertionError(name)
+
+
+def tokens_to_map(tokens: Tensor) -> Tensor:
+    """Tokens ``(B, 1 + h·w, C)`` of a ViT, class token dropped, as ``(B, C, h, w)``."""
+    batch, length, channels = tokens.shape
+    side = round((length - 1) ** 0.5)
+    return tokens[:, 1:].transpose(1, 2).reshape(batch, channels, side, side)
+
+
+def load_model(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    emotions: str | Sequence[str] | None = None,
+    seed: int = 0,
+) -> FERModel:
+    """A model by name, with shipped weights, a checkpoint of yours, or none.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`MODELS` or ``"torchvision/<classifier>"``.
+    weights
+        ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
+        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint.
+    emotions
+        Output order; read from the checkpoint when it says, else GiMeFive's six.
+    seed
+        Of the initialisation, when there are no weights. BatchNorm then still has its initial
+        statistics: see :func:`fer_xai.models.calibrate_batchnorm`.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown model, unknown weights, or a checkpoint that does not fit.
+
+    Examples
+    --------
+    >>> model = load_model("gimefive")
+    >>> sum(p.numel() for p in model.parameters()), model.cam_layer
+    (10478086, 'relu5')
+    """
+    spec = architecture(name)
+    state: dict[str, Tensor] | None = None
+    settings: dict[str, Any] = {}
+    if weights is not None and str(weights) != "untrained":
+        with as_file(_weights_file(name, weights)) as path:
+            state, settings = read_state(path)
+    if settings.get("model", name) != name:
+        raise InputError(
+            f"Expected weights of {name}, but {weights} holds a {settings['model']}: load it as "
+            f"load_model({settings['model']!r}, weights=…)."
+        )
+    order = parse_order(emotions or settings.get("emotions") or SIX)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = spec.build(len(order))
+    if state is not None:
+        load_state(net, state, what=name)
+    model = FERModel(
+        net,
+        emotions=order,
+        size=settings.get("size", spec.size),
+        greyscale=settings.get("greyscale", spec.greyscale),
+        cam_layer=spec.cam_layer,
+        paper_layer=spec.paper_layer,
+        reshape=spec.reshape,
+        name=name,
+    )
+    return model.eval()
+
+
+def shipped_weights() -> list[str]:
+    """Files of the weights that come with the package, as ``<model>-<weights>``."""
+    folder = files("fer_xai") / "weights"
+    if not folder.is_dir():
+        return []
+    return sorted(
+        file.name.removesuffix(".safetensors")
+        for file in folder.iterdir()
+        if file.name.endswith(".safetensors")
+    )
+
+
+def _weights_file(name: str, weights: str | Path) -> Path:
+    text = str(weights)
+    shipped = shipped_weights()
+    if f"{name}-{text}" in shipped:
+        return Path(str(files("fer_xai") / "weights" / f"{name}-{text}.safetensors"))
+    if isinstance(weights, Path) or "/" in text or "." in text:
+        return Path(weights)
+    known = [entry.removeprefix(f"{name}-") for entry in shipped if entry.startswith(f"{name}-")]
+    raise InputError(
+        f"Expected shipped weights of {name} ({', '.join(known) or 'there are none'}), 'untrained' "
+        f"or the path of a checkpoint, got {text!r}."
+    )
