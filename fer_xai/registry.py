@@ -95,12 +95,16 @@ class Registry(Generic[T]):
     def _unknown(self, name: str) -> str:
         names = list(self)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
+        hint = (
+            f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
+        )
         return f"Unknown {self.kind} {name!r}: {hint}"
 
 
 def _same_definition(one: object, other: object) -> bool:
     """Whether two objects are one definition imported twice (``python -m`` does that)."""
     names = [getattr(thing, "__qualname__", None) for thing in (one, other)]
-    files = [getattr(getattr(thing, "__code__", None), "co_filename", None) for thing in (one, other)]
+    files = [
+        getattr(getattr(thing, "__code__", None), "co_filename", None) for thing in (one, other)
+    ]
     return names[0] is not None and names[0] == names[1] and files[0] == files[1]

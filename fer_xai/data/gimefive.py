@@ -1,0 +1,83 @@
+"""The FER GiMeFive benchmark (six classes), in both layouts it was published in.
+
+Flat: ``{train,test,valid}/<name>_<emotion>.jpg`` with ``{split}_labels.csv``. Archive:
+``{FER2013,RAF-DB}/{train,test}/<name>_<emotion>.jpg`` with ``{split}_{FER,RAF}_labels.csv``. The
+CSVs hold ``name,index`` *without a header*: read with one, as in the published code, the first
+image is lost. Train has 55,072 faces of five sources, test 8,333 (FER2013 5,945, RAF-DB 2,388),
+valid 600 of unstated origin.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from fer_xai.data.images import faces_from_files
+from fer_xai.data.registry import DATASETS
+from fer_xai.emotions import NATIVE_ORDERS
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+
+_SOURCES = {  # from the naming habits of the sources
+    "rafdb": re.compile(r"(train|test)_\d+_aligned_"),
+    "fer2013": re.compile(r"(Training|PublicTest|PrivateTest)_\d+_"),
+    "affectnet": re.compile(r"(image\d+|ffhq_\d+)_"),
+    "ckplus": re.compile(r"S\d+_\d+_"),
+    "tfeid": re.compile(r"[fm]\d+_dfh_"),
+}
+_ARCHIVES = {"RAF-DB": "RAF", "FER2013": "FER"}
+
+
+@DATASETS.register("gimefive")
+def gimefive(root: Path, *, split: str) -> Faces:
+    """Index either layout; ``source`` is read off the file names ("unknown" where they do not say).
+
+    Raises
+    ------
+    InputError
+        If no layout is found or a label is unknown, naming file and row.
+    """
+    if split not in ("train", "test", "valid"):
+        raise InputError(f"Expected split train, test or valid for gimefive, got {split!r}.")
+    lists = _lists(root, split)
+    if not lists:
+        raise InputError(
+            f"Expected {split}_labels.csv beside the folder {split}/, or RAF-DB/ and FER2013/ with "
+            f"{split}_RAF_labels.csv and {split}_FER_labels.csv, under {root}: found neither."
+        )
+    rows = []
+    for labels, folder in lists:
+        with labels.open(newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file), start=1):
+                if row:
+                    rows.append(_face(row, f"{labels}, row {number}", folder, split))
+    return faces_from_files(rows, name="gimefive")
+
+
+def _lists(root: Path, split: str) -> list[tuple[Path, Path]]:
+    """Label files of a split, each with the folder of its images."""
+    for base in (root, root / "data"):
+        if (base / f"{split}_labels.csv").is_file():
+            return [(base / f"{split}_labels.csv", base / split)]
+    for base in (root, root / "archive"):
+        found = [
+            (base / name / f"{split}_{short}_labels.csv", base / name / split)
+            for name, short in _ARCHIVES.items()
+            if (base / name / f"{split}_{short}_labels.csv").is_file()
+        ]
+        if found:
+            return found
+    return []
+
+
+def _face(row: list[str], where: str, folder: Path, split: str) -> tuple[str, ...]:
+    order = NATIVE_ORDERS["gimefive"]
+    if len(row) != 2 or not row[1].strip().isdigit() or int(row[1]) >= len(order):
+        raise InputError(
+            f"Expected `name,label` with a label 0–{len(order) - 1} in {where}, got "
+            f"{','.join(row)!r}."
+        )
+    name, emotion = row[0].strip(), order[int(row[1])]
+    source = next((key for key, form in _SOURCES.items() if form.match(name)), "unknown")
+    return name, str(folder / name), emotion, split, "", source, ""

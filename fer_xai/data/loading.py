@@ -1,0 +1,125 @@
+"""``load_dataset``: from a name and a folder to faces, with what users ask for on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from fer_xai.data.landmark_csv import read_landmarks
+from fer_xai.data.registry import DATASETS
+from fer_xai.emotions import parse_order
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+
+
+def load_dataset(
+    spec: str,
+    *,
+    root: str | Path | None = None,
+    split: str = "test",
+    source: str | None = None,
+    landmarks: str | Path | None = None,
+    emotions: str | Sequence[str] | None = None,
+    skip_bad: bool = False,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Faces:
+    """Faces of a dataset.
+
+    Parameters
+    ----------
+    spec
+        ``"rafdb"``, or with its folder, ``"rafdb:/data/RAF-DB"``; ``"synthetic"`` or
+        ``"synthetic:web48"`` for the built-in faces (in one of their styles).
+    root
+        Folder (or file) of the dataset, if not in ``spec``.
+    split
+        ``train``, ``valid`` or ``test``.
+    source
+        Of a benchmark put together from several datasets, keep only this one (``"rafdb"``).
+    landmarks
+        CSV (``.gz``) of 68 points, matched by file name; see
+        :func:`fer_xai.data.landmark_csv.read_landmarks`.
+    emotions
+        Keep only these, as names or as a native label order.
+    skip_bad
+        Leave out faces whose image is missing or damaged and list them in ``Faces.skipped``
+        (every image is decoded once for that); otherwise the first such face raises when read.
+    limit, seed
+        Keep at most this many faces, with the emotions' shares kept.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown dataset, a wrong folder, an unknown label or source, an empty selection.
+
+    Examples
+    --------
+    >>> load_dataset("rafdbb:/data")
+    Traceback (most recent call last):
+    fer_xai.errors.UnknownNameError: Unknown dataset 'rafdbb': did you mean rafdb?
+    """
+    name, _, place = spec.partition(":")
+    loader = DATASETS[name]
+    place = str(root) if root is not None else place
+    if name != "synthetic":
+        if not place:
+            raise InputError(f"Expected the folder of {name}, as {name}:ROOT or root=…; got none.")
+        if not Path(place).expanduser().exists():
+            raise InputError(f"Expected the folder or file of {name}, but {place} does not exist.")
+    faces = loader(Path(place).expanduser(), split=split)
+    if source is not None:
+        faces = _of_source(faces, source)
+    if emotions is not None:
+        wanted = parse_order(emotions)
+        faces = faces.subset([i for i, name in enumerate(faces.table["emotion"]) if name in wanted])
+    if not len(faces):
+        raise InputError(
+            f"Expected faces in split {split} of {spec}{f' from {source}' if source else ''}, "
+            "found none: check the root, the split and the filters."
+        )
+    if limit is not None:
+        faces = faces.limit(limit, seed=seed)
+    if skip_bad:
+        faces = _readable(faces)
+    if landmarks is not None:
+        faces = dataclasses.replace(faces, landmarks=read_landmarks(landmarks, faces))
+    return faces
+
+
+def _of_source(faces: Faces, source: str) -> Faces:
+    def plain(text: str) -> str:
+        return text.lower().replace("-", "").replace("_", "").replace("+", "plus")
+
+    known = sorted(set(faces.table["source"]))
+    kept = [i for i, name in enumerate(faces.table["source"]) if plain(name) == plain(source)]
+    if not kept:
+        close = difflib.get_close_matches(plain(source), known, n=2)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}."
+        raise InputError(f"Unknown source {source!r} in {faces.name}: {hint}")
+    return faces.subset(kept)
+
+
+def _readable(faces: Faces) -> Faces:
+    """The faces whose image decodes; the others are listed in ``skipped``."""
+
+    def problem(index: int) -> str | None:
+        try:
+            faces.read(index)
+        except InputError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        problems = list(pool.map(problem, range(len(faces))))
+    bad = tuple(
+        f"{faces.table['path'][index]}: {text}" for index, text in enumerate(problems) if text
+    )
+    if len(bad) == len(faces):
+        raise InputError(f"Expected readable faces in {faces.name}, but all are bad: {bad[0]}")
+    kept = faces.subset([index for index, text in enumerate(problems) if not text])
+    return dataclasses.replace(kept, skipped=bad)

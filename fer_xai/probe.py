@@ -1,0 +1,243 @@
+"""The one place that calls a classifier in bulk: batching, layout, precision, progress."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from fer_xai.checks import check_images, resolve_device
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+
+Precision = Literal["fp32", "bf16"]
+_CANDIDATES = {"cpu": (8, 16, 32, 64), "gpu": (64, 128, 256, 512, 1024)}
+_FOLD_TOLERANCE = 1e-5  # of the largest logit
+
+
+class Classifier(Protocol):
+    """What a probe asks of a model; :class:`fer_xai.models.FERModel` is one."""
+
+    net: nn.Module
+    emotions: tuple[str, ...]
+    size: int
+    name: str
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits ``(B, C)`` of images ``(B, 3, H, W)`` in [0, 1]."""
+        ...
+
+    def canonical(self, columns: Tensor) -> Tensor:
+        """Canonical emotion index of each output column."""
+        ...
+
+    def columns(self, labels: Tensor) -> Tensor:
+        """Output column of each canonical emotion index."""
+        ...
+
+
+class Probe:
+    """Logits of many images, fast, from a private copy of a model.
+
+    The copy is in evaluation mode, needs no gradients, has BatchNorm folded into convolutions and
+    channels last in memory. Folding is checked on noise images against the plain copy (largest
+    difference within 1e-5 of the largest logit) and given up where it does not hold or the network
+    cannot be traced. The model handed in is never touched.
+
+    Parameters
+    ----------
+    model
+        The classifier.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``mps``.
+    precision
+        ``fp32``, or ``bf16`` autocast (which changes scores: a manifest records it).
+    batch_size
+        Images a pass. ``None`` finds the fastest by a short measurement when it is first needed;
+        results move by about 1e-6 with it, so a manifest records it and a resumed run reuses it.
+    fold
+        Whether BatchNorm may be folded.
+
+    Attributes
+    ----------
+    model
+        The private plain copy; ``folded`` the one with BatchNorm folded, or None.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        *,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        batch_size: int | None = None,
+        fold: bool = True,
+    ) -> None:
+        if precision not in ("fp32", "bf16"):
+            raise InputError(f"Expected precision fp32 or bf16, got {precision!r}.")
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"Expected a positive batch size, got {batch_size}.")
+        self.device = resolve_device(device)
+        self.precision: Precision = precision
+        self.model: Any = _private_copy(model, self.device)
+        self.folded: Any = _folded_copy(self.model, self.device) if fold else None
+        self._batch_size = batch_size
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.model.name)
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The model's emotions in output order."""
+        return tuple(self.model.emotions)
+
+    @property
+    def fastest(self) -> Any:
+        """The folded copy where there is one, else the plain one."""
+        return self.model if self.folded is None else self.folded
+
+    @property
+    def batch_size(self) -> int:
+        """Images a pass."""
+        if self._batch_size is None:
+            self._batch_size = self._measure()
+        return self._batch_size
+
+    def settings(self) -> dict[str, Any]:
+        """What a manifest records, and what a resumed run hands in again."""
+        return {
+            "device": str(self.device),
+            "precision": self.precision,
+            "batch_size": self.batch_size,
+            "batchnorm_folded": self.folded is not None,
+            "channels_last": True,
+            "compiled": False,
+        }
+
+    @torch.inference_mode()
+    def logits(
+        self,
+        images: Tensor | Faces,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Logits of any number of images.
+
+        Parameters
+        ----------
+        images
+            ``(N, 3, H, W)`` in [0, 1], or uint8, or :class:`~fer_xai.types.Faces`.
+        progress
+            Called with the number of images done after each pass.
+
+        Returns
+        -------
+        Tensor
+            ``(N, C)`` float32 on the CPU, in the model's output order.
+        """
+        net = self.fastest
+        parts = []
+        for batch in self.batches(images):
+            with self.autocast():
+                part = net(batch)
+            parts.append(part.float().cpu())
+            if progress is not None:
+                progress(len(batch))
+        return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
+
+    def batches(self, images: Tensor | Faces) -> Iterator[Tensor]:
+        """Checked micro-batches on the device, float in [0, 1], channels last."""
+        pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
+        for start in range(0, len(pixels), self.batch_size):
+            yield self.to_device(pixels[start : start + self.batch_size])
+
+    def to_device(self, images: Tensor) -> Tensor:
+        """One batch as the network wants it."""
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        images = check_images(images)
+        return images.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def autocast(self) -> torch.autocast:
+        """Context of a pass in this probe's precision."""
+        enabled = self.precision == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def runs_alone(self, layer: str) -> bool:
+        """Whether a layer of the folded copy runs once and means what it means in the plain one.
+
+        Convolutions and BatchNorms do not (folding merges them), and containers are traced away.
+        """
+        if self.folded is None:
+            return False
+        graph = self.folded.net.graph
+        calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
+        module = dict(self.folded.net.named_modules()).get(layer)
+        merged = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Identity)
+        return len(calls) == 1 and not isinstance(module, merged)
+
+    def _measure(self) -> int:
+        """The fastest batch size, by the median of three short passes each."""
+        sizes = _CANDIDATES["cpu" if self.device.type == "cpu" else "gpu"]
+        net, side = self.fastest, self.model.size
+        rates: dict[int, float] = {}
+        with torch.inference_mode():
+            for size in sizes:
+                images = self.to_device(torch.full((size, 3, side, side), 0.5))
+                seconds = []
+                try:
+                    for _ in range(4):
+                        started = time.perf_counter()
+                        with self.autocast():
+                            net(images).float().cpu()
+                        seconds.append(time.perf_counter() - started)
+                except torch.OutOfMemoryError:
+                    break
+                rates[size] = size / sorted(seconds[1:])[1]  # the first pass warms up
+        if not rates:
+            raise InputError(
+                f"Expected {self.name} to fit into the memory of {self.device} with {sizes[0]} "
+                "images, but it does not: hand in a smaller batch_size."
+            )
+        return max(rates, key=lambda size: rates[size])
+
+
+def _private_copy(model: Classifier, device: torch.device) -> Any:
+    assert isinstance(model, nn.Module)
+    private: Any = copy.deepcopy(model).eval().requires_grad_(False)
+    for module in private.modules():  # hooks of the user's are not ours to run
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+        module._backward_hooks.clear()
+        module._backward_pre_hooks.clear()
+    return private.to(device=device, memory_format=torch.channels_last)
+
+
+def _folded_copy(model: Any, device: torch.device) -> Any:
+    """The model with its network traced and BatchNorm folded, or None where that is not exact."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return None
+    folded = copy.copy(model)
+    folded._modules = dict(model._modules)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = fuse(model.net)
+    except Exception:  # noqa: BLE001 - tracing runs the user's code, which may raise anything
+        return None
+    folded.net = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(4, 3, model.size, model.size, generator=generator).to(device)
+    with torch.inference_mode():
+        plain, merged = model(noise), folded(noise)
+    agrees = bool((plain - merged).abs().max() <= _FOLD_TOLERANCE * plain.abs().max().clamp(min=1))
+    return folded if agrees else None
