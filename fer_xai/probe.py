@@ -87,6 +87,7 @@ class Probe:
         self.precision: Precision = precision
         self.model: Any = _private_copy(model, self.device)
         self.folded: Any = _folded_copy(self.model, self.device) if fold else None
+        self.cuts: dict[str, bool] = {}  # layers that all later ones read alone, as found out
         self._batch_size = batch_size
 
     @property

@@ -72,7 +72,7 @@ class Registry(Generic[T]):
         if name not in self._entries:
             self._list_plugins()
             if name not in self._modules:
-                raise UnknownNameError(self._unknown(name))
+                raise UnknownNameError(self.unknown(name))
             target, _, attribute = self._modules[name].partition(":")
             module = importlib.import_module(target)
             if attribute:  # a plugin names its object instead of calling `register`
@@ -92,7 +92,8 @@ class Registry(Generic[T]):
                 )
             self._modules[point.name] = point.value
 
-    def _unknown(self, name: str) -> str:
+    def unknown(self, name: str) -> str:
+        """The sentence that says a name is not here, and which ones are close."""
         names = list(self)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = (

@@ -15,7 +15,7 @@ from fer_xai.models import FERModel
 from training.recipes import Recipe
 
 
-class Trainee(lightning.LightningModule):
+class Trainee(lightning.LightningModule):  # type: ignore[misc]
     """A FERModel in training.
 
     Logs loss, accuracy and macro recall on the validation faces, and the training loss.
@@ -80,8 +80,12 @@ class Trainee(lightning.LightningModule):
         else:
             matrices = [p for p in self.model.parameters() if p.ndim > 1]
             vectors = [p for p in self.model.parameters() if p.ndim <= 1]
+            groups: list[dict[str, Any]] = [
+                {"params": matrices},
+                {"params": vectors, "weight_decay": 0.0},
+            ]
             optimizer = torch.optim.AdamW(
-                [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}],
+                groups,
                 lr=recipe.learning_rate,
                 weight_decay=recipe.weight_decay,
             )

@@ -161,7 +161,7 @@ def _torchvision(name: str) -> Architecture:
         "torchvision model", dict.fromkeys(torchvision.models.list_models(torchvision.models), "")
     )
     if plain not in known:
-        raise UnknownNameError(str(_unknown(known, plain)))
+        raise UnknownNameError(known.unknown(plain))
     family = next((key for key in _TORCHVISION_LAYERS if plain.startswith(key)), None)
     if family is None:
         raise InputError(
@@ -188,14 +188,6 @@ def _torchvision(name: str) -> Architecture:
         reshape=tokens_to_map if family == "vit" else None,
         reference="torchvision",
     )
-
-
-def _unknown(registry: Registry[str], name: str) -> UnknownNameError:
-    try:
-        registry[name]
-    except UnknownNameError as error:
-        return error
-    raise AssertionError(name)
 
 
 def tokens_to_map(tokens: Tensor) -> Tensor:

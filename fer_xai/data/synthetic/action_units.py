@@ -102,7 +102,7 @@ def log_likelihood(intensities: NDArray[np.float64], emotion: str) -> NDArray[np
             )
         levels.append(np.logaddexp(np.log(p) + active, np.log1p(-p) + resting).sum(axis=1))
     total: NDArray[np.float64] = np.logaddexp.reduce(np.stack(levels), axis=0)
-    return total - np.log(len(STRENGTHS))
+    return np.asarray(total - np.log(len(STRENGTHS)))
 
 
 def _log_beta(x: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:

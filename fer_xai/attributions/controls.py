@@ -1,0 +1,192 @@
+"""Chance controls: maps that cannot know what the model saw, made to look like those that might.
+
+Each takes the maps of a real method, ``(N, K, h, w)`` at its own resolution, so that resolution
+and smoothness match; a score means something by its distance to these. All are seeded by face, not
+by position, so batch size and order do not matter.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from fer_xai.errors import InputError
+from fer_xai.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What controls may look at.
+
+    Attributes
+    ----------
+    maps
+        ``(N, K, h, w)`` of the method they are matched to.
+    labels
+        ``(N,)`` canonical emotion indices.
+    ids
+        The faces' names, which seed what is random.
+    pixels
+        ``(N, 3, H, W)`` uint8, for controls that look at the image alone.
+    seed
+        Of everything random.
+    """
+
+    maps: Tensor
+    labels: Tensor
+    ids: Sequence[str]
+    pixels: Tensor
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A control and what it ignores.
+
+    ``same_for_all`` marks maps that do not depend on the face: their similarity within and between
+    emotions is 1 by construction, and no test against them exists.
+    """
+
+    make: Callable[[Setting], Tensor]
+    same_for_all: bool
+    meaning: str
+
+
+CONTROLS: Registry[Control] = Registry(
+    "control",
+    dict.fromkeys(
+        (
+            "random",
+            "shuffled",
+            "other_face_same_emotion",
+            "other_face_other_emotion",
+            "average",
+            "uniform",
+            "centre",
+            "edges",
+        ),
+        __name__,
+    ),
+)
+
+
+def control_maps(name: str, setting: Setting) -> Tensor:
+    """Maps of a control, ``(N, K, h, w)``, at the resolution of the maps it is matched to.
+
+    Raises
+    ------
+    InputError
+        If labels, ids or pixels do not match the maps.
+    """
+    n = len(setting.maps)
+    if not n == len(setting.labels) == len(setting.ids) == len(setting.pixels):
+        raise InputError(
+            f"Expected one label, id and image for each of {n} maps, got {len(setting.labels)}, "
+            f"{len(setting.ids)} and {len(setting.pixels)}."
+        )
+    return CONTROLS[name].make(setting)
+
+
+def _generator(setting: Setting, face: str, salt: str) -> np.random.Generator:
+    return np.random.default_rng([setting.seed, zlib.crc32(f"{salt}/{face}".encode())])
+
+
+def _random(setting: Setting) -> Tensor:
+    _, targets, height, width = setting.maps.shape
+    rows = [_generator(setting, face, "random").random((targets, height, width))
+            for face in setting.ids]  # fmt: skip
+    return torch.from_numpy(np.array(rows)).float().reshape(setting.maps.shape)
+
+
+def _shuffled(setting: Setting) -> Tensor:
+    n, targets, height, width = setting.maps.shape
+    orders = np.stack(
+        [
+            _generator(setting, face, "shuffled").permuted(
+                np.tile(np.arange(height * width), (targets, 1)), axis=1
+            )
+            for face in setting.ids
+        ]
+    )  # (N, K, h·w)
+    cells = setting.maps.reshape(n, targets, height * width)
+    return cells.gather(2, torch.from_numpy(orders)).reshape(setting.maps.shape)
+
+
+def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
+    """For each face another one, of the same or of another emotion; −1 where there is none."""
+    labels = setting.labels.numpy()
+    order = np.argsort(np.array(setting.ids, dtype=object), kind="stable")
+    position = np.argsort(order)  # rank of each face by name: drawing does not depend on order
+    donors = np.full(len(labels), -1, dtype=np.int64)
+    for emotion in np.unique(labels):
+        members = order[labels[order] == emotion]
+        others = order[labels[order] != emotion]
+        rank = {face: k for k, face in enumerate(members)}
+        for face in members:
+            rng = _generator(setting, setting.ids[face], f"donor {same}")
+            if same and len(members) > 1:
+                step = int(rng.integers(1, len(members)))
+                donors[face] = members[(rank[face] + step) % len(members)]
+            elif not same and len(others):
+                donors[face] = others[
+                    (position[face] + int(rng.integers(len(others)))) % len(others)
+                ]
+    return donors
+
+
+def _other_face(setting: Setting, *, same: bool) -> Tensor:
+    donors = torch.from_numpy(_donors(setting, same=same))
+    maps = setting.maps[donors.clamp(min=0)].clone()
+    maps[donors < 0] = torch.nan  # a face alone in its emotion has no donor: undefined, counted
+    return maps
+
+
+def _average(setting: Setting) -> Tensor:
+    return setting.maps.mean(dim=0, keepdim=True).expand_as(setting.maps).clone()
+
+
+def _uniform(setting: Setting) -> Tensor:
+    return torch.ones_like(setting.maps)
+
+
+def _centre(setting: Setting) -> Tensor:
+    height, width = setting.maps.shape[-2:]
+    y, x = ((torch.arange(side) + 0.5) / side - 0.5 for side in (height, width))
+    gauss = torch.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * 0.25**2))
+    return gauss.expand_as(setting.maps).clone()
+
+
+def _edges(setting: Setting) -> Tensor:
+    """Sobel magnitude of the image, averaged into the method's cells."""
+    luma = (setting.pixels.float() * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(
+        1, True
+    )
+    sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+    kernels = torch.stack([sobel, sobel.T])[:, None]  # (2, 1, 3, 3)
+    strength = F.conv2d(F.pad(luma / 255, (1, 1, 1, 1), mode="replicate"), kernels).norm(dim=1)
+    height, width = setting.maps.shape[-2:]
+    cells = F.adaptive_avg_pool2d(strength[:, None], (height, width))
+    return cells.expand_as(setting.maps).clone()
+
+
+def _file(name: str, make: Callable[[Setting], Tensor], same_for_all: bool, meaning: str) -> None:
+    CONTROLS.register(name)(Control(make=make, same_for_all=same_for_all, meaning=meaning))
+
+
+_file("random", _random, False, "uniform noise in the method's own cells")
+_file("shuffled", _shuffled, False, "each map's own cells in random order")
+_file("other_face_same_emotion", lambda s: _other_face(s, same=True), False,
+      "the map of another face with the same emotion")  # fmt: skip
+_file("other_face_other_emotion", lambda s: _other_face(s, same=False), False,
+      "the map of a face with another emotion")  # fmt: skip
+_file("average", _average, True, "the method's mean map")
+_file("uniform", _uniform, True, "the same value everywhere")
+_file("centre", _centre, True, "a Gaussian on the image's centre, sigma a quarter of its side")
+_file("edges", _edges, False, "image gradients, without a model")
