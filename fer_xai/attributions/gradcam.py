@@ -51,7 +51,7 @@ def gradcam(probe: Probe, images: Tensor, columns: Tensor, *, layer: str | None 
     module = model.net.get_submodule(name)
     batch, targets = columns.shape
     repeats = targets if targets == 1 or _is_cut(probe, model, module, name) else 1
-    passes = [columns] if repeats == targets else list(columns.split(1, dim=1))
+    passes = [columns] if repeats == targets else list(torch.split(columns, 1, dim=1))
     cams = []
     for part in passes:
         with (

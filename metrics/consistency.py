@@ -1,0 +1,437 @@
+"""Consistency: do maps of faces that show one emotion resemble each other more than others' do?
+
+All functions compare maps on one common mask, in one frame (register them first). Undefined maps
+(constant on the mask, or unregistered) are NaN rows: they take no part, and are counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from fer_xai.errors import InputError
+from metrics.spec import MetricSpec
+from metrics.statistics import icc_a1, kendalls_w
+
+Kind = Literal["pearson", "cosine", "spearman"]
+Array = NDArray[np.float64]
+PSEUDO_SHARE = 0.01
+"""Weight of a uniform map mixed into region profiles, so that an empty region has a finite gain."""
+
+
+def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Tensor:
+    """Maps as unit vectors whose dot products are their similarities.
+
+    Parameters
+    ----------
+    maps
+        ``(N, H, W)``.
+    mask
+        ``(H, W)`` bool: the P pixels compared.
+    kind
+        ``pearson`` centres, ``cosine`` does not, ``spearman`` centres ranks (ties averaged, after
+        quantising to 2⁻¹⁶ of each map's largest magnitude: maps move by about 1e-6 with the batch
+        size, which would otherwise reorder plateaus).
+
+    Returns
+    -------
+    Tensor
+        ``(N, P)`` float32. Rows are NaN where the similarity is undefined: maps that are constant
+        (zero, for cosine) on the mask, or not finite.
+
+    Raises
+    ------
+    InputError
+        For an unknown kind, maps that do not fit the mask, or a mask of fewer than two pixels.
+    """
+    if kind not in ("pearson", "cosine", "spearman"):
+        raise InputError(f"Expected similarity pearson, cosine or spearman, got {kind!r}.")
+    if maps.ndim != 3 or maps.shape[1:] != mask.shape:
+        raise InputError(f"Expected maps (N, {', '.join(map(str, mask.shape))}) to fit the mask, "
+                         f"got {tuple(maps.shape)}.")  # fmt: skip
+    if int(mask.sum()) < 2:
+        raise InputError("Expected a mask of at least two pixels to compare maps on.")
+    rows = maps[:, mask].double()  # (N, P)
+    if kind == "spearman":
+        rows = _ranks(rows)
+    scale = rows.abs().amax(dim=1, keepdim=True)
+    if kind != "cosine":
+        rows = rows - rows.mean(dim=1, keepdim=True)
+    norm = rows.norm(dim=1, keepdim=True)
+    # A constant map has rounding noise left after centring: it has no pattern to compare.
+    empty = norm <= 1e-6 * scale * rows.shape[1] ** 0.5
+    return torch.where(empty, torch.nan, rows / norm).float()
+
+
+def _ranks(rows: Tensor) -> Tensor:
+    """Average ranks of quantised rows, ``(N, P)``."""
+    largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
+    levels = (rows / largest * 2**16).round()
+    ordered = levels.sort(dim=1).values
+    first = torch.searchsorted(ordered, levels, side="left")
+    last = torch.searchsorted(ordered, levels, side="right")
+    ranks = (first + last - 1).double() / 2
+    return torch.where(torch.isfinite(rows), ranks, torch.nan)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Similarity:
+    """Mean similarity of each face to faces of its own emotion, and to the others.
+
+    Attributes
+    ----------
+    within, between
+        ``(N,)`` mean over the face's pairs, never with itself; NaN where undefined.
+    matrix
+        ``(E, E)`` mean over pairs of distinct faces of two emotions; the diagonal is within.
+    emotions
+        ``(E,)`` label of each row of the matrix.
+    """
+
+    within: Array
+    between: Array
+    matrix: Array
+    emotions: NDArray[np.int64]
+
+    @property
+    def macro_within(self) -> float:
+        """Mean of the diagonal: emotions weigh equally."""
+        return float(np.nanmean(np.diag(self.matrix)))
+
+    @property
+    def macro_between(self) -> float:
+        """Mean over pairs of different emotions."""
+        off = ~np.eye(len(self.matrix), dtype=bool)
+        return float(np.nanmean(self.matrix[off])) if off.any() else float("nan")
+
+    @property
+    def macro_excess(self) -> float:
+        """How much more alike maps are within an emotion than between emotions."""
+        return self.macro_within - self.macro_between
+
+
+def similarity(rows: Tensor, labels: Tensor) -> Similarity:
+    """Mean pairwise similarities, exact, in O(N·P): by sums of unit vectors instead of pairs.
+
+    The mean over pairs of two sets is the dot product of their sums over the number of pairs; for
+    one set, the square of its sum less the N pairs of a face with itself.
+
+    Parameters
+    ----------
+    rows
+        ``(N, P)`` unit vectors from :func:`normalised_rows`.
+    labels
+        ``(N,)`` emotion of each face.
+    """
+    x = rows.double()
+    defined = torch.isfinite(x).all(dim=1)
+    x = torch.where(defined[:, None], x, 0.0)
+    emotions, codes = torch.unique(labels, return_inverse=True)
+    onehot = torch.nn.functional.one_hot(codes, len(emotions)).double() * defined[:, None]
+    sums = onehot.T @ x  # (E, P)
+    counts = onehot.sum(dim=0)  # (E,)
+    to = x @ sums.T  # (N, E): similarity to each emotion, summed
+    own = to.gather(1, codes[:, None])[:, 0] - (x * x).sum(dim=1)
+    n_own = counts[codes] - 1
+    rest = to.sum(dim=1) - to.gather(1, codes[:, None])[:, 0]
+    n_rest = counts.sum() - counts[codes]
+    within = torch.where(defined & (n_own > 0), own / n_own, torch.nan)
+    between = torch.where(defined & (n_rest > 0), rest / n_rest, torch.nan)
+    products = sums @ sums.T
+    pairs = counts[:, None] * counts[None]
+    selves = onehot.T @ (x * x).sum(dim=1)
+    products = products - torch.diag(selves)
+    pairs = pairs - torch.diag(counts)
+    matrix = torch.where(pairs > 0, products / pairs, torch.nan)
+    return Similarity(
+        within=within.numpy(), between=between.numpy(), matrix=matrix.numpy(),
+        emotions=emotions.numpy(),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Separability:
+    """How well similarity tells pairs of one emotion from pairs of two.
+
+    Attributes
+    ----------
+    auc
+        Mean over emotions; 0.5 is chance.
+    per_emotion
+        ``(E,)``, in the order of ``emotions``; NaN where an emotion has fewer than two maps.
+    emotions
+        ``(E,)`` labels.
+    influence
+        ``(N,)`` derivative of ``auc`` by the weight of each face; NaN for faces that take no part.
+    n_undefined
+        Faces without a defined map.
+    """
+
+    auc: float
+    per_emotion: Array
+    emotions: NDArray[np.int64]
+    influence: Array
+    n_undefined: int
+
+
+def separability(rows: Tensor, labels: Tensor) -> Separability:
+    """Can the emotion of a pair be read off its maps' likeness? Higher is more consistent.
+
+    For each emotion, the area under the ROC curve of the similarity of pairs within it against
+    pairs with exactly one face in it (ties count half); emotions weigh equally. Every pair is
+    used. The influence of a face is found from the placements of its pairs (Hanley & McNeil's AUC
+    as a two-sample U statistic): intervals follow from
+    :func:`metrics.statistics.influence_interval`, paired ones from differences of influences.
+
+    Parameters
+    ----------
+    rows
+        ``(N, P)`` unit vectors from :func:`normalised_rows`.
+    labels
+        ``(N,)`` emotion of each face.
+    """
+    defined = torch.isfinite(rows).all(dim=1)
+    used = defined.nonzero()[:, 0]
+    x, kept = rows[used], labels[used]
+    gram = x @ x.T  # (M, M)
+    emotions = torch.unique(labels)
+    aucs = np.full(len(emotions), np.nan)
+    influences: list[Array] = []
+    for position, emotion in enumerate(emotions):
+        inside = (kept == emotion).nonzero()[:, 0]
+        outside = (kept != emotion).nonzero()[:, 0]
+        if len(inside) < 2 or not len(outside):
+            continue
+        auc, influence = _auc(gram[inside][:, inside].numpy(), gram[inside][:, outside].numpy())
+        aucs[position] = auc
+        full = np.zeros(len(used))
+        full[inside.numpy()] = influence[: len(inside)]
+        full[outside.numpy()] = influence[len(inside) :]
+        influences.append(full)
+    influence = np.full(len(rows), np.nan)
+    if influences:
+        influence[used.numpy()] = np.mean(influences, axis=0)
+    return Separability(
+        auc=float(np.nanmean(aucs)) if influences else float("nan"),
+        per_emotion=aucs,
+        emotions=emotions.numpy(),
+        influence=influence,
+        n_undefined=int((~defined).sum()),
+    )
+
+
+def _auc(inside: NDArray[np.float32], across: NDArray[np.float32]) -> tuple[float, Array]:
+    """AUC of pairs within (upper triangle of ``inside``) against ``across``, and influences.
+
+    Influences are ``(n_inside + n_outside,)``.
+    """
+    n = len(inside)
+    first, second = np.triu_indices(n, k=1)
+    within = inside[first, second]
+    order_w = np.argsort(within)
+    sorted_w = within[order_w]
+    flat = across.reshape(-1)
+    order_b = np.argsort(flat)
+    sorted_b = flat[order_b]
+    # share of the other kind's pairs that lie below, ties half
+    place_w = np.empty(len(within))
+    place_w[order_w] = (
+        np.searchsorted(sorted_b, sorted_w, "left") + np.searchsorted(sorted_b, sorted_w, "right")
+    ) / (2 * len(flat))
+    place_b = np.empty(len(flat))
+    place_b[order_b] = 1 - (
+        np.searchsorted(sorted_w, sorted_b, "left") + np.searchsorted(sorted_w, sorted_b, "right")
+    ) / (2 * len(within))
+    auc = float(place_w.mean())
+    excess_w = (place_w - auc) / len(within)
+    own = np.bincount(first, excess_w, n) + np.bincount(second, excess_w, n)
+    excess_b = (place_b.reshape(across.shape) - auc) / len(flat)
+    return auc, np.concatenate([own + excess_b.sum(axis=1), excess_b.sum(axis=0)])
+
+
+def permuted_excess(
+    rows: Tensor, labels: Tensor, *, repeats: int, seed: int
+) -> tuple[float, Array]:
+    """Excess of within- over between-emotion similarity, and its values when emotions are shuffled.
+
+    Faces' emotions are permuted, never pairs.
+
+    Returns
+    -------
+    observed, permuted
+        The macro excess, and ``(repeats,)`` values under permutation.
+    """
+    defined = torch.isfinite(rows).all(dim=1)
+    x, kept = rows[defined], labels[defined]
+    gram = (x @ x.T).double()
+    emotions, codes = torch.unique(kept, return_inverse=True)
+    counts = torch.bincount(codes, minlength=len(emotions)).double()
+    selves = gram.diagonal()
+    generator = torch.Generator().manual_seed(seed)
+    off = ~torch.eye(len(emotions), dtype=torch.bool)
+
+    def excess(labelling: Tensor) -> float:
+        onehot = torch.nn.functional.one_hot(labelling, len(emotions)).double()
+        sums = onehot.T @ (gram @ onehot) - torch.diag(onehot.T @ selves)
+        pairs = counts[:, None] * counts[None] - torch.diag(counts)
+        matrix = sums / pairs
+        return float(matrix.diagonal().nanmean() - matrix[off].mean())
+
+    permuted = [
+        excess(codes[torch.randperm(len(codes), generator=generator)]) for _ in range(repeats)
+    ]
+    return excess(codes), np.array(permuted)
+
+
+def ssim_within_between(
+    maps: Tensor, labels: Tensor, *, pairs: int, seed: int
+) -> tuple[float, float]:
+    """Mean two-dimensional SSIM (Wang et al. 2004) of pairs within and between emotions.
+
+    A seeded sample of ``pairs`` pairs of distinct faces for each emotion and kind; maps are scaled
+    to a maximum of 1, all-zero and unregistered ones take no part. Emotions weigh equally.
+
+    Parameters
+    ----------
+    maps
+        ``(N, H, W)``, in one frame.
+    labels
+        ``(N,)``.
+    pairs, seed
+        Pairs an emotion and kind, and the seed of their draw.
+    """
+    peak = maps.abs().flatten(1).amax(dim=1)
+    fine = torch.isfinite(peak) & (peak > 0)
+    scaled, kept = (maps[fine] / peak[fine, None, None])[:, None], labels[fine]  # (M, 1, H, W)
+    rng = np.random.default_rng(seed)
+    means: dict[str, list[float]] = {"within": [], "between": []}
+    for emotion in torch.unique(kept):
+        inside = (kept == emotion).nonzero()[:, 0].numpy()
+        outside = (kept != emotion).nonzero()[:, 0].numpy()
+        if len(inside) < 2 or not len(outside):
+            continue
+        first = rng.integers(0, len(inside), pairs)
+        shifted = (first + rng.integers(1, len(inside), pairs)) % len(inside)
+        for kind, second in (("within", inside[shifted]),
+                             ("between", rng.choice(outside, pairs))):  # fmt: skip
+            value = structural_similarity_index_measure(
+                scaled[inside[first]], scaled[second], data_range=1.0
+            )
+            means[kind].append(float(value))
+    if not means["within"]:
+        return float("nan"), float("nan")
+    return float(np.mean(means["within"])), float(np.mean(means["between"]))
+
+
+def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
+    """Where a map's positive mass lies, as log-gain over each region's area.
+
+    gain = share of the mass / share of the area, so a uniform map has log-gain 0 everywhere;
+    shares alone mostly measure area. One per cent of a uniform map is mixed in, which keeps empty
+    regions finite (at log .01).
+
+    Parameters
+    ----------
+    maps
+        ``(N, H, W)``.
+    regions
+        ``(N, R, H, W)`` or ``(R, H, W)`` bool, a partition.
+
+    Returns
+    -------
+    Tensor
+        ``(N, R)``; NaN for blank maps, faces without regions, and regions without a pixel.
+    """
+    masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
+    positive = maps.clamp(min=0).flatten(1).double()  # (N, P)
+    flat = masks.flatten(2).double()  # (N, R, P)
+    mass = torch.einsum("np,nrp->nr", positive, flat)
+    share = mass / mass.sum(dim=1, keepdim=True)
+    area = flat.mean(dim=2)
+    gain = share / area
+    log_gain = torch.log((1 - PSEUDO_SHARE) * gain + PSEUDO_SHARE)
+    return torch.where((area > 0) & torch.isfinite(log_gain), log_gain, torch.nan).float()
+
+
+def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[float, float, int]]:
+    """Do faces of one emotion agree on where the evidence lies?
+
+    Returns
+    -------
+    dict
+        For each emotion: ICC(A,1), Kendall's W, and the number of faces (raters) behind them.
+        Regions that some face lacks are left out.
+    """
+    out: dict[int, tuple[float, float, int]] = {}
+    for emotion in torch.unique(labels):
+        table = profiles[labels == emotion].numpy()
+        table = table[np.isfinite(table).any(axis=1)]
+        table = table[:, np.isfinite(table).mean(axis=0) > 0.5] if len(table) else table
+        table = table[np.isfinite(table).all(axis=1)] if len(table) else table
+        out[int(emotion)] = (icc_a1(table.T), kendalls_w(table.T), len(table))
+    return out
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SelfConsistency:
+    """Whether a map moves with the face.
+
+    Attributes
+    ----------
+    equivariant
+        ``(N,)`` Pearson correlation of the moved image's map with the map, moved.
+    unmoved
+        ``(N,)`` the same for a map that stays where it was: what coarse cells give for nothing.
+    gain
+        ``(N,)`` equivariant − unmoved.
+    """
+
+    equivariant: Array
+    unmoved: Array
+    gain: Array
+
+
+def self_consistency(
+    maps: Tensor, maps_of_moved: Tensor, maps_moved: Tensor, mask: Tensor
+) -> SelfConsistency:
+    """Gain of following the face over not moving at all. Higher is better, 0 is no following.
+
+    Parameters
+    ----------
+    maps
+        ``(N, H, W)`` maps of the faces.
+    maps_of_moved
+        ``(N, H, W)`` maps of the moved faces (flipped, shifted, turned, brightened).
+    maps_moved
+        ``(N, H, W)`` the first maps, moved likewise.
+    mask
+        ``(H, W)`` bool: pixels that come from inside the image.
+    """
+    still, made, moved = (normalised_rows(m, mask) for m in (maps, maps_of_moved, maps_moved))
+    equivariant = (made * moved).sum(dim=1).double().numpy()
+    unmoved = (still * moved).sum(dim=1).double().numpy()
+    return SelfConsistency(equivariant=equivariant, unmoved=unmoved, gain=equivariant - unmoved)
+
+
+SEPARABILITY = MetricSpec(
+    name="separability",
+    fn=separability,
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    needs=("maps", "labels"),
+    reference="AUC of same- against different-emotion pairs, Pearson, emotions weighing equally",
+)
+SIMILARITY = MetricSpec(
+    name="similarity",
+    fn=similarity,
+    higher_is_better=None,
+    bounds=(-1.0, 1.0),
+    needs=("maps", "labels"),
+    reference="mean pairwise similarity within and between emotions",
+)
