@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from fer_xai.errors import InputError
 from metrics.spec import MetricSpec
@@ -102,13 +102,13 @@ class Similarity:
     @property
     def macro_within(self) -> float:
         """Mean of the diagonal: emotions weigh equally."""
-        return float(np.nanmean(np.diag(self.matrix)))
+        return _mean(np.diag(self.matrix))
 
     @property
     def macro_between(self) -> float:
         """Mean over pairs of different emotions."""
         off = ~np.eye(len(self.matrix), dtype=bool)
-        return float(np.nanmean(self.matrix[off])) if off.any() else float("nan")
+        return _mean(self.matrix[off])
 
     @property
     def macro_excess(self) -> float:
@@ -180,6 +180,12 @@ class Separability:
     n_undefined: int
 
 
+def _mean(values: Array) -> float:
+    """Mean of what is defined; NaN if nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def separability(rows: Tensor, labels: Tensor) -> Separability:
     """Can the emotion of a pair be read off its maps' likeness? Higher is more consistent.
 
@@ -218,7 +224,7 @@ def separability(rows: Tensor, labels: Tensor) -> Separability:
     if influences:
         influence[used.numpy()] = np.mean(influences, axis=0)
     return Separability(
-        auc=float(np.nanmean(aucs)) if influences else float("nan"),
+        auc=_mean(aucs),
         per_emotion=aucs,
         emotions=emotions.numpy(),
         influence=influence,
@@ -290,7 +296,7 @@ def permuted_excess(
 
 
 def ssim_within_between(
-    maps: Tensor, labels: Tensor, *, pairs: int, seed: int
+    maps: Tensor, labels: Tensor, mask: Tensor, *, pairs: int, seed: int
 ) -> tuple[float, float]:
     """Mean two-dimensional SSIM (Wang et al. 2004) of pairs within and between emotions.
 
@@ -303,12 +309,15 @@ def ssim_within_between(
         ``(N, H, W)``, in one frame.
     labels
         ``(N,)``.
+    mask
+        ``(H, W)`` bool: where local similarities (7×7 windows) are averaged.
     pairs, seed
         Pairs an emotion and kind, and the seed of their draw.
     """
     peak = maps.abs().flatten(1).amax(dim=1)
     fine = torch.isfinite(peak) & (peak > 0)
-    scaled, kept = (maps[fine] / peak[fine, None, None])[:, None], labels[fine]  # (M, 1, H, W)
+    scaled, kept = (maps[fine] / peak[fine, None, None]).numpy(), labels[fine]  # (M, H, W)
+    keep = mask.numpy()
     rng = np.random.default_rng(seed)
     means: dict[str, list[float]] = {"within": [], "between": []}
     for emotion in torch.unique(kept):
@@ -320,10 +329,13 @@ def ssim_within_between(
         shifted = (first + rng.integers(1, len(inside), pairs)) % len(inside)
         for kind, second in (("within", inside[shifted]),
                              ("between", rng.choice(outside, pairs))):  # fmt: skip
-            value = structural_similarity_index_measure(
-                scaled[inside[first]], scaled[second], data_range=1.0
-            )
-            means[kind].append(float(value))
+            values = [
+                structural_similarity(scaled[i], scaled[j], data_range=1.0, full=True)[1][
+                    keep
+                ].mean()
+                for i, j in zip(inside[first], second, strict=True)
+            ]
+            means[kind].append(float(np.mean(values)))
     if not means["within"]:
         return float("nan"), float("nan")
     return float(np.mean(means["within"])), float(np.mean(means["between"]))

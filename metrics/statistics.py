@@ -32,6 +32,8 @@ class Interval:
         Units (faces or clusters) behind it.
     scheme
         How the interval was made, for captions.
+    freedom
+        Degrees of freedom of the standard error.
     """
 
     estimate: float
@@ -40,13 +42,14 @@ class Interval:
     standard_error: float
     n: int
     scheme: str
+    freedom: float = float("inf")
 
     @property
     def p_value(self) -> float:
-        """Two-sided p of the estimate being zero, by its standard error (normal)."""
+        """Two-sided p of the estimate being zero, by its standard error (Student's t)."""
         if not self.standard_error > 0:
             return float("nan")
-        return float(2 * stats.norm.sf(abs(self.estimate) / self.standard_error))
+        return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.freedom))
 
     def faces_needed(self, half_width: float) -> int:
         """How many faces would have given a 95 % interval of this half width."""
@@ -62,6 +65,7 @@ def influence_interval(
     clusters: Sequence[object] | None = None,
     level: float = 0.95,
     extra_variance: float = 0.0,
+    extra_n: int = 0,
 ) -> Interval:
     """Interval of a statistic from each face's influence on it (infinitesimal jackknife).
 
@@ -79,8 +83,9 @@ def influence_interval(
         N labels; each face is its own by default.
     level
         Coverage; t quantile with n − 1 degrees of freedom.
-    extra_variance
-        Variance of the estimate from another source (the untrained networks' seeds).
+    extra_variance, extra_n
+        Variance of the estimate from another source, and the units it was measured on (the
+        untrained networks): it is added, and the degrees of freedom follow Welch & Satterthwaite.
     """
     values = np.asarray(influence, dtype=np.float64)
     used = np.isfinite(values)
@@ -89,11 +94,16 @@ def influence_interval(
     if n < 2:
         return Interval(estimate=estimate, low=np.nan, high=np.nan, standard_error=np.nan, n=n,
                         scheme="influence")  # fmt: skip
-    error = float(np.sqrt(((sums - sums.mean()) ** 2).sum() * n / (n - 1) + extra_variance))
-    reach = float(stats.t.ppf(0.5 + level / 2, n - 1)) * error
+    variance = float(((sums - sums.mean()) ** 2).sum() * n / (n - 1))
+    error = float(np.sqrt(variance + extra_variance))
+    freedom = float(n - 1)
+    if extra_variance > 0:
+        parts = variance**2 / (n - 1) + extra_variance**2 / max(extra_n - 1, 1)
+        freedom = (variance + extra_variance) ** 2 / parts
+    reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
     return Interval(
         estimate=float(estimate), low=float(estimate) - reach, high=float(estimate) + reach,
-        standard_error=error, n=n,
+        standard_error=error, n=n, freedom=freedom,
         scheme=f"infinitesimal jackknife over {'faces' if clusters is None else 'clusters'}",
     )  # fmt: skip
 

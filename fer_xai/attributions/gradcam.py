@@ -64,7 +64,7 @@ def gradcam(probe: Probe, images: Tensor, columns: Tensor, *, layer: str | None 
             rows = LayerGradCam(model, module).attribute(
                 images, target=flat, relu_attributions=True
             )
-        cams.append(rows.float().reshape(batch, -1, *rows.shape[-2:]))  # (B, K or 1, h, w)
+        cams.append(rows.detach().float().reshape(batch, -1, *rows.shape[-2:]))  # (B, K or 1, h, w)
     return torch.cat(cams, dim=1)
 
 

@@ -267,7 +267,7 @@ def landmarks(head: Head) -> tuple[Tensor, Tensor]:
     # jaw 0-16: along the outline from ear level over the chin
     for angle in torch.linspace(-math.pi / 2, math.pi / 2, 17):
         start = -0.16  # v of the ears
-        v = start + (head.chin - start) * torch.cos(angle) ** 1.25
+        v = start + (head.chin - start) * torch.cos(angle).clamp(min=0) ** 1.25
         rim = (1 - (v.clamp(min=0) / head.chin) ** 2).clamp(min=0).sqrt()
         add(torch.sign(angle) * rim * head.jaw_half_width(v) * 0.985, v)
     # brows 17-21 (image-left, outer to inner), 22-26 (inner to outer)

@@ -1,0 +1,1 @@
+"""Studies: one file a question; ``python -m studies.run --list``."""

@@ -1,0 +1,232 @@
+"""The work of the consistency study: maps a network, kept as shards, then scores.
+
+Every file is written once and read back, so a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.progress import Progress
+from torch import Tensor
+
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Setting, control_maps, native_maps
+from fer_xai.data.splits import face_groups
+from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.landmarks import register
+from fer_xai.models import FERModel
+from fer_xai.probe import Probe
+from fer_xai.types import Faces
+from studies import store
+from studies.consistency_scores import SIZE, Scorer
+from studies.moves import moves
+from studies.networks import Network
+
+if TYPE_CHECKING:
+    from studies.gradcam_consistency import GradcamConsistency
+
+CHUNK = 256
+"""Faces a shard of maps."""
+MATCHED_TO = "gradcam"
+"""The method whose maps controls imitate."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """What a run works on: its faces, training faces for calibration, networks and folder."""
+
+    faces: Faces
+    floor: Faces
+    networks: list[Network]
+    folder: Path
+    manifest: dict[str, Any]
+
+
+def move_names() -> list[str]:
+    """Names of the moves, the same for every cell size."""
+    return [move.name for move in moves(0.25)]
+
+
+class Job:
+    """One run: maps first, then scores a network and method, each kept as a shard."""
+
+    def __init__(self, study: GradcamConsistency, *, run: Run, bar: Progress) -> None:
+        self.study, self.bar = study, bar
+        faces = run.faces
+        self.faces, self.floor, self.networks = faces, run.floor, run.networks
+        self.folder, self.manifest = run.folder, run.manifest
+        self.labels = faces.labels
+        self.targets = [EMOTIONS.index(name) for name in SIX]
+        self.points = faces.landmarks_at(SIZE)
+        self.clusters = face_groups(faces)
+        self.registration = register(self.points, size=SIZE, kind=study.registration)
+        sample = faces.limit(max(1, study.moved), seed=study.seed)
+        position = {face: index for index, face in enumerate(faces.ids)}
+        self.moved = np.array([position[face] for face in sample.ids])
+
+    # -- maps ---------------------------------------------------------------------------------
+
+    def make_maps(self) -> None:
+        """Maps of every network by every method, for all targets; and of moved faces."""
+        for network in self.networks:
+            todo = [path for path in self._map_files(network) if not path.exists()]
+            known = self.manifest["networks"].get(network.name, {})
+            if not todo and known:
+                continue
+            model = network.load(self.floor)
+            batch_size = known.get("probe", {}).get("batch_size", self.study.batch_size)
+            probe = Probe(
+                model, device=self.study.device, precision=self.study.precision,
+                batch_size=batch_size,
+            )  # fmt: skip
+            self._record(network, model, probe)
+            task = self.bar.add_task(f"maps of {network.name}", total=self._faces_to_map(network))
+            for method in self.study.methods_of(network):
+                for start in range(0, len(self.faces), CHUNK):
+                    self._map_shard(network, probe, method, start)
+                    self.bar.advance(task, min(CHUNK, len(self.faces) - start))
+                if self.is_moved(network, method):
+                    for move in moves(self._cell(network)):
+                        self._moved_shard(network, probe, method, move.name)
+                        self.bar.advance(task, len(self.moved))
+
+    def _faces_to_map(self, network: Network) -> int:
+        methods = self.study.methods_of(network)
+        moved = sum(self.is_moved(network, method) for method in methods) * len(self.moved) * 7
+        return len(self.faces) * len(methods) + moved
+
+    def is_moved(self, network: Network, method: str) -> bool:
+        """Whether self-consistency is measured: for trained networks and one untrained each."""
+        floor = network.trained or network.seed == 0
+        return self.study.moved > 0 and method == MATCHED_TO and floor
+
+    def _map_files(self, network: Network) -> list[Path]:
+        files = []
+        for method in self.study.methods_of(network):
+            files += [self.file(network, method, str(s)) for s in range(0, len(self.faces), CHUNK)]
+            if self.is_moved(network, method):
+                files += [self.file(network, method, name) for name in move_names()]
+        return files
+
+    def file(self, network: Network, method: str, part: str) -> Path:
+        """Where a shard of maps lies: by first face, or by the name of a move."""
+        name = part if part.isdigit() else "moved-" + "".join(c for c in part if c.isalnum())
+        sign = "-minus" if "-" in part else ""
+        return self.folder / "maps" / network.name / f"{method}-{name.zfill(6)}{sign}.npz"
+
+    def _record(self, network: Network, model: FERModel, probe: Probe) -> None:
+        self.manifest["networks"][network.name] = {
+            "architecture": network.architecture,
+            "weights": network.weights,
+            "seed": None if network.trained else network.seed,
+            "sha256": store.state_digest(model),
+            "probe": probe.settings(),
+            "methods": {
+                method: dict(ATTRIBUTIONS[method].params(model))
+                for method in self.study.methods_of(network)
+            },
+        }
+        store.write_json(self.folder / "manifest.json", self.manifest)
+
+    def _columns(self, probe: Probe, n: int) -> Tensor:
+        return probe.model.columns(torch.tensor(self.targets)).expand(n, -1)  # (n, K)
+
+    def _map_shard(self, network: Network, probe: Probe, method: str, start: int) -> None:
+        images = self.faces.pixels(probe.model.size)[start : start + CHUNK]
+
+        def make() -> dict[str, NDArray[Any]]:
+            cells = native_maps(probe, images, self._columns(probe, len(images)), method=method)
+            logits = probe.logits(images)[:, self._columns(probe, 1)[0]]
+            return {**store.pack_maps(cells), "logits": logits.numpy()}
+
+        store.once(self.file(network, method, str(start)), make)
+
+    def _moved_shard(self, network: Network, probe: Probe, method: str, name: str) -> None:
+        move = next(m for m in moves(self._cell(network)) if m.name == name)
+        images = self.faces.pixels(probe.model.size)[torch.from_numpy(self.moved)]
+
+        def make() -> dict[str, NDArray[Any]]:
+            changed = move.image(images.float() / 255)
+            cells = native_maps(probe, changed, self._columns(probe, len(images)), method=method)
+            return store.pack_maps(cells)
+
+        store.once(self.file(network, method, name), make)
+
+    def _cell(self, network: Network) -> float:
+        """Side of a CAM cell, as a share of the image."""
+        first = store.read_arrays(self.file(network, MATCHED_TO, "0"))
+        return 1.0 / float(first["maps"].shape[-1])
+
+    def maps(self, network: Network, method: str) -> tuple[Tensor, Tensor]:
+        """Maps ``(N, K, h, w)`` and logits ``(N, K)`` of all faces, as they were written."""
+        parts = [
+            store.read_arrays(self.file(network, method, str(start)))
+            for start in range(0, len(self.faces), CHUNK)
+        ]
+        return (
+            torch.cat([store.unpack_maps(part) for part in parts]),
+            torch.cat([torch.from_numpy(part["logits"]) for part in parts]),
+        )
+
+    # -- scores -------------------------------------------------------------------------------
+
+    def score(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rows of every network and method: (one a face and metric, one a set and metric)."""
+        jobs: list[tuple[Network, str]] = []
+        for network in self.networks:
+            jobs += [(network, method) for method in self.study.methods_of(network)]
+            if network.trained:
+                jobs += [(network, control) for control in CONTROLS]
+        task = self.bar.add_task("scores", total=len(jobs))
+        rows, sets, means = [], [], {}
+        for network, method in jobs:
+            stem = self.folder / "shards" / f"{network.name}-{method}"
+            files = [stem.with_name(f"{stem.name}-{kind}.parquet") for kind in ("faces", "sets")]
+            mean_file = stem.with_name(f"{stem.name}-mean.npz")
+            if not all(file.exists() for file in (*files, mean_file)):
+                made = self._score_one(network, method)
+                store.write_arrays(mean_file, made[2])
+                store.write_table(files[0], made[0])
+                store.write_table(files[1], made[1])
+            rows.append(pd.read_parquet(files[0]))
+            sets.append(pd.read_parquet(files[1]))
+            means[f"{network.name}/{method}"] = store.read_arrays(mean_file)["mean"]
+            self.bar.advance(task)
+        all_rows = pd.concat(rows, ignore_index=True)
+        all_sets = pd.concat(sets, ignore_index=True)
+        for column in all_rows.columns.difference(["value"]):
+            all_rows[column] = all_rows[column].astype("category")
+        store.write_table(self.folder / "scores.parquet", all_rows)
+        store.write_table(self.folder / "sets.parquet", all_sets)
+        store.write_arrays(self.folder / "mean_maps.npz", means)
+        store.write_table(self.folder / "faces.parquet", self._face_table())
+        return all_rows, all_sets
+
+    def _score_one(
+        self, network: Network, method: str
+    ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, NDArray[Any]]]:
+        base, logits = self.maps(network, MATCHED_TO if method in CONTROLS else method)
+        cells = base
+        if method in CONTROLS:
+            cells = control_maps(
+                method,
+                Setting(
+                    maps=base, labels=self.labels, ids=self.faces.ids,
+                    pixels=self.faces.pixels(SIZE), seed=self.study.seed,
+                ),
+            )  # fmt: skip
+        scorer = Scorer(self, network, method, cells, logits)
+        return scorer.run()
+
+    def _face_table(self) -> pd.DataFrame:
+        """Who was scored: for the unit of every interval, and for what was left out."""
+        table = self.faces.table[["id", "emotion", "split", "subject", "source"]].copy()
+        table["cluster"] = self.clusters
+        table["registered"] = self.registration.known.numpy()
+        return table

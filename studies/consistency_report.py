@@ -1,0 +1,194 @@
+"""What a run of the consistency study leaves: tables, figures, a report, a summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table as TerminalTable
+
+from studies import consistency_plots as plots
+from studies import consistency_tables as tables
+from studies import store
+from studies.report import Picture, Table, html, png
+
+QUESTION = "Are Grad-CAM maps consistent across faces of one emotion?"
+B = 999
+
+
+def write_report(
+    folder: Path, manifest: dict[str, Any], rows: pd.DataFrame, sets: pd.DataFrame
+) -> None:
+    """Tables as csv, Markdown and LaTeX; figures; report.html; a summary on the terminal."""
+    faces = pd.read_parquet(folder / "faces.parquet")
+    maps = store.read_arrays(folder / "mean_maps.npz")
+    clusters = faces.set_index("id")["cluster"]
+    primary = tables.primary(rows, sets, faces)
+    models = list(dict.fromkeys(primary["model"]))
+    regions = tables.regions(rows, clusters)
+    unit = _unit(faces)
+    made = [
+        Table(
+            name="primary",
+            frame=primary,
+            caption="Primary endpoint: AUC of the Pearson similarity of two registered maps, same- "
+            "against different-emotion pairs, at a fixed target, averaged over targets, emotions "
+            "weighing equally; in excess of untrained networks. Unit: " + unit + "; intervals by "
+            "infinitesimal jackknife, 95 %; low and high also carry the variance between untrained "
+            "networks. Holm over the primary rows; the other rows are checks.",
+        ),
+        Table(
+            name="methods",
+            frame=tables.methods(sets),
+            caption="All networks, methods and chance controls. Columns with * are descriptive: at "
+            "each face's own target maps of one emotion share that target, and are alike for that "
+            f"reason alone. Permutation p: emotions of faces permuted, B = {B}, one-sided. "
+            "Controls are matched to the network's Grad-CAM in resolution.",
+        ),
+        Table(
+            name="emotions",
+            frame=tables.emotions(sets),
+            caption="Each emotion, at its own target (descriptive). Profile reliability: log-gain "
+            "of regions over area, faces as raters; beside it, maps of uniform noise.",
+        ),
+        Table(
+            name="regions",
+            frame=regions,
+            caption=f"Log-gain of regions over their area, own target; 0 is chance. Unit: {unit}.",
+        ),
+        Table(
+            name="self_consistency",
+            frame=tables.self_consistency(rows, clusters),
+            caption="Does the map follow the face? Pearson of the moved face's map with the moved "
+            "map, against a map that stays where it was. A change of brightness moves nothing: "
+            f"there, read the first column. Unit: {unit}; a seeded sample of faces.",
+        ),
+    ]
+    floor = [f"{model}@untrained0" for model in models]
+    shown = [name for pair in zip(models, floor, strict=True) for name in pair]
+    captions = {name: name.replace("@untrained0", "\nuntrained") for name in shown}
+    pictures = [
+        Picture(
+            name="endpoint",
+            figure=plots.endpoint(sets, primary),
+            caption="Separability at a fixed target. Red: trained, with its 95 % interval over "
+            f"{unit}; blue: one dot an untrained network; grey: chance controls.",
+        ),
+        Picture(
+            name="mean_maps",
+            figure=plots.mean_maps(maps, shown, captions),
+            caption="Mean map of each emotion (its own target) on the canonical face; each panel "
+            "is scaled to its own maximum, so compare places, not strengths.",
+        ),
+        Picture(
+            name="similarity_matrix",
+            figure=plots.similarity_matrices(sets),
+            caption="Mean Pearson similarity of maps between emotions, at a fixed target, averaged "
+            "over targets (and untrained networks); pairs of distinct faces. Colours are centred "
+            "on each panel's mean.",
+        ),
+        Picture(
+            name="distributions",
+            figure=plots.distributions(rows, shown),
+            caption="Each face's mean similarity to faces of its own and of other emotions, own "
+            "target (descriptive: sharing a target makes maps alike, trained or not).",
+        ),
+        Picture(
+            name="region_profiles",
+            figure=plots.profiles(regions, models),
+            caption=f"Mean log-gain of regions over area, own target. Unit: {unit}.",
+        ),
+    ]
+    for table in made:
+        base = folder / "tables" / table.name
+        store.write_bytes(base.with_suffix(".csv"), table.frame.to_csv(index=False).encode())
+        store.write_bytes(base.with_suffix(".md"), (tables.markdown(table.frame) + "\n").encode())
+        store.write_bytes(base.with_suffix(".tex"), (tables.latex(table.frame) + "\n").encode())
+    drawn = [(picture, png(picture.figure)) for picture in pictures]
+    for picture, content in drawn:
+        store.write_bytes(folder / "figures" / f"{picture.name}.png", content)
+    sentence = tables.answer(primary, models)
+    page = html(
+        question=QUESTION, answer=sentence, facts=_facts(manifest, faces),
+        tables=made, pictures=drawn, method=_method(manifest, unit), caveats=CAVEATS,
+        manifest=json.loads(json.dumps(manifest, default=str)),
+    )  # fmt: skip
+    store.write_bytes(folder / "report.html", page.encode())
+    store.write_bytes(folder / "answer.txt", (sentence + "\n").encode())
+    _summary(primary, sentence, folder)
+
+
+def _unit(faces: pd.DataFrame) -> str:
+    count = faces["cluster"].nunique()
+    if count == len(faces):
+        return f"the face ({count})"
+    return f"the person or group of copies ({count}, of {len(faces)} faces)"
+
+
+def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
+    config = manifest["config"]
+    lost = faces.loc[~faces["registered"], "emotion"].value_counts()
+    missing = ", ".join(f"{name} {count}" for name, count in lost.items()) or "none"
+    return {
+        "Data": " / ".join(
+            str(part) for part in (config["data"].split(":")[0], config["source"], config["split"])
+            if part
+        ),
+        "Faces": f"{len(faces)}",
+        "Without landmarks": missing,
+        "Registration": config["registration"],
+        "Seed": str(config["seed"]),
+        "Commit": str(manifest["commit"]),
+    }  # fmt: skip
+
+
+def _method(manifest: dict[str, Any], unit: str) -> list[str]:
+    layers = "; ".join(
+        f"{name}: {network['methods']['gradcam']['layer']}"
+        for name, network in manifest["networks"].items()
+        if "@" not in name
+    )
+    return [
+        f"Grad-CAM through Captum, all targets from one pass, at the last block after BatchNorm "
+        f"and ReLU ({layers}); gradcam_paper takes the last convolution before both, as published.",
+        "Maps are registered to a canonical face by a similarity transform fitted to brows, nose, "
+        "eyes and mouth, and compared on one common mask (64×64).",
+        "The primary endpoint holds the target fixed, so that maps cannot be alike merely because "
+        "they explain the same class; all targets are averaged, emotions weigh equally.",
+        "The floor is five or more untrained networks of the same architecture (seeded "
+        "initialisation, BatchNorm statistics from training faces).",
+        f"Unit of all intervals: {unit}. Pairs are never resampled. Undefined maps (constant on "
+        "the mask, or without landmarks) take no part and are counted.",
+        "Where a control is the same map for every face, similarity is 1 by construction; no test "
+        "exists and none is printed.",
+    ]
+
+
+CAVEATS = [
+    "One training run a model: the interval speaks of faces, not of other trainings of the same "
+    "architecture.",
+    "Consistency is not faithfulness: maps can be alike and wrong.",
+    "A 4×4 map cannot tell brows from eyes; its resolution limits every region's gain.",
+    "Landmarks are not missing at random; the rows on unregistered faces show whether it matters.",
+]
+
+
+def _summary(primary: pd.DataFrame, sentence: str, folder: Path) -> None:
+    console = Console()
+    shown = TerminalTable(title=QUESTION, caption="AUC at a fixed target; 0.5 is chance")
+    for column in ("model", "faces", "trained", "untrained", "excess [95 %]", "p (Holm)"):
+        shown.add_column(column, justify="left" if column in ("model", "faces") else "right")
+    for _, row in primary.iterrows():
+        p = row["p (Holm)"]
+        shown.add_row(
+            row["model"], row["faces compared"],
+            f"{row['AUC trained']:.3f}", f"{row['AUC untrained']:.3f}",
+            f"{row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
+            "" if pd.isna(p) else ("<.001" if p < 0.001 else f"{p:.3f}"),
+        )  # fmt: skip
+    console.print(shown)
+    console.print(sentence, style="bold")
+    console.print(f"Report: {folder / 'report.html'}")

@@ -1,0 +1,284 @@
+"""Scores of one network's maps by one method, as rows: one a face and metric, one a set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_xai.attributions import CONTROLS, upsample
+from fer_xai.emotions import EMOTIONS
+from fer_xai.landmarks import REGIONS, face_regions, register
+from metrics.consistency import (
+    normalised_rows,
+    permuted_excess,
+    profile_reliability,
+    region_profiles,
+    self_consistency,
+    separability,
+    similarity,
+    ssim_within_between,
+)
+from metrics.statistics import permutation_p_value
+from studies import store
+from studies.moves import inside, moves
+from studies.networks import Network
+
+if TYPE_CHECKING:
+    from studies.consistency_job import Job
+
+SIZE = 64
+"""Side of the maps that are compared, in pixels."""
+PERMUTATIONS = 999
+SSIM_PAIRS = 200
+
+
+class Scorer:
+    """Scores of one network's maps by one method."""
+
+    def __init__(
+        self, job: Job, network: Network, method: str, cells: Tensor, logits: Tensor
+    ) -> None:
+        self.job, self.network, self.method = job, network, method
+        self.cells, self.logits = cells, logits
+        self.labels = job.labels
+        self.predicted = torch.tensor(job.targets)[logits.argmax(dim=1)]
+        self.rows: list[pd.DataFrame] = []
+        self.sets: list[dict[str, Any]] = []
+        self.is_control = method in CONTROLS
+        self.same_for_all = self.is_control and CONTROLS[method].same_for_all
+
+    def run(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, NDArray[Any]]]:
+        """Rows of faces, rows of sets, and the mean registered map of each emotion."""
+        job = self.job
+        registered = job.registration.apply(self._full())  # (N, K, 64, 64)
+        mask = job.registration.mask
+        self._facts()
+        everyone = np.ones(len(self.labels), dtype=bool)
+        self._fixed_targets(registered, mask, "all", everyone)
+        own = self._pick(registered, self.labels)
+        self._similarities(own, mask, "own")
+        if not self.is_control:
+            self._similarities(self._pick(registered, self.predicted), mask, "predicted")
+            self._correct_only(registered, mask)
+            self._unregistered()
+            self._profiles()
+            self._moved()
+        present = [label in self.labels for label in job.targets]
+        mean = np.stack(
+            [
+                torch.nanmean(own[self.labels == label], dim=0).numpy()
+                if here
+                else np.full((SIZE, SIZE), np.nan)
+                for label, here in zip(job.targets, present, strict=True)
+            ]
+        ).astype(np.float16)
+        return pd.concat(self.rows, ignore_index=True), pd.DataFrame(self.sets), {"mean": mean}
+
+    def _full(self) -> Tensor:
+        return upsample(self.cells, size=(SIZE, SIZE))
+
+    def _pick(self, maps: Tensor, targets: Tensor) -> Tensor:
+        """``(N, 64, 64)``: of the K maps of each face, that of its target."""
+        position = torch.tensor([self.job.targets.index(int(t)) for t in targets])
+        return maps[torch.arange(len(maps)), position]
+
+    # rows
+
+    def _face_rows(self, metric: str, target: str, values: Iterable[float]) -> None:
+        array = np.asarray(list(values) if not isinstance(values, np.ndarray) else values)
+        self.rows.append(
+            pd.DataFrame(
+                {
+                    "id": self.job.faces.ids,
+                    "emotion": list(self.job.faces.table["emotion"]),
+                    "network": self.network.name,
+                    "method": self.method,
+                    "target": target,
+                    "metric": metric,
+                    "value": array.astype(np.float64),
+                }
+            )
+        )
+
+    def _set_row(
+        self, metric: str, target: str, value: float, *, emotion: str = "all",
+        subset: str = "all", n: int | None = None, against: str = "",
+    ) -> None:  # fmt: skip
+        self.sets.append(
+            {
+                "network": self.network.name,
+                "architecture": self.network.architecture,
+                "trained": self.network.trained,
+                "method": self.method,
+                "target": target,
+                "subset": subset,
+                "emotion": emotion,
+                "against": against,
+                "metric": metric,
+                "value": float(value),
+                "n": len(self.labels) if n is None else int(n),
+            }
+        )
+
+    # parts
+
+    def _facts(self) -> None:
+        """Blank maps; accuracy; who could be registered."""
+        blank = (self.cells == 0).flatten(2).all(dim=2)  # (N, K)
+        own = blank[torch.arange(len(blank)), [self.job.targets.index(int(x)) for x in self.labels]]
+        self._set_row("blank share", "fixed", float(blank.float().mean()))
+        self._set_row("blank share", "own", float(own.float().mean()))
+        if self.is_control:
+            return
+        self._face_rows("blank", "own", own.numpy())
+        right = (self.predicted == self.labels).numpy()
+        self._face_rows("correct", "own", right)
+        confidence = torch.softmax(self.logits.float(), dim=1).amax(dim=1)
+        self._face_rows("confidence", "predicted", confidence.numpy())
+        self._set_row("accuracy", "own", right.mean())
+        for name in self.job.faces.emotions:
+            members = (self.labels == EMOTIONS.index(name)).numpy()
+            lost = int((~self.job.registration.known.numpy() & members).sum())
+            self._set_row("recall", "own", right[members].mean(), emotion=name, n=members.sum())
+            self._set_row("without landmarks", "own", lost, emotion=name, n=members.sum())
+
+    def _fixed_targets(
+        self, registered: Tensor, mask: Tensor, subset: str, chosen: NDArray[np.bool_]
+    ) -> None:
+        """The primary endpoint's parts: separability a target, with each face's influence."""
+        targets = list(enumerate(self.job.targets))
+
+        def one(position: int) -> tuple[Any, Any]:
+            rows = normalised_rows(registered[:, position], mask)
+            rows[torch.from_numpy(~chosen)] = torch.nan
+            found = separability(rows, self.labels)
+            return found, similarity(rows, self.labels)
+
+        if self.same_for_all:
+            for _, target in targets:
+                self._set_row("separability", f"fixed:{EMOTIONS[target]}", np.nan, subset=subset)
+            return
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            results = list(pool.map(one, [position for position, _ in targets]))
+        for (_, target), (found, alike) in zip(targets, results, strict=True):
+            name = f"fixed:{EMOTIONS[target]}"
+            used = int(chosen.sum()) - int(found.n_undefined - (~chosen).sum())
+            self._set_row("separability", name, found.auc, subset=subset, n=used)
+            self._set_row("undefined maps", name, found.n_undefined - int((~chosen).sum()),
+                          subset=subset, n=used)  # fmt: skip
+            self._set_row("excess similarity", name, alike.macro_excess, subset=subset, n=used)
+            for emotion, auc in zip(found.emotions, found.per_emotion, strict=True):
+                self._set_row("separability", name, auc, emotion=EMOTIONS[emotion], subset=subset)
+            if not self.is_control or subset == "all":
+                self._face_rows(f"separability influence ({subset})", name, found.influence)
+            if subset == "all":
+                self._matrix(alike, name)
+
+    def _matrix(self, alike: Any, target: str) -> None:
+        for i, first in enumerate(alike.emotions):
+            for j, second in enumerate(alike.emotions):
+                self._set_row("similarity", target, alike.matrix[i, j],
+                              emotion=EMOTIONS[first], against=EMOTIONS[second])  # fmt: skip
+
+    def _correct_only(self, registered: Tensor, mask: Tensor) -> None:
+        """The primary endpoint on faces that the *trained* network of this architecture has right.
+
+        The untrained floor is computed on the same faces, so the difference stays paired.
+        """
+        trained = next(
+            n
+            for n in self.job.networks
+            if n.architecture == self.network.architecture and n.trained
+        )
+        logits = self.job.maps(trained, "gradcam")[1]
+        right = torch.tensor(self.job.targets)[logits.argmax(dim=1)] == self.labels
+        if self.method == "gradcam":
+            self._fixed_targets(registered, mask, "correct", right.numpy())
+
+    def _unregistered(self) -> None:
+        """The primary endpoint on all faces, landmarks or not, as if each were the template."""
+        if self.method != "gradcam":
+            return
+        plain = register(self.job.points, size=SIZE, kind="none")
+        everyone = np.ones(len(self.labels), dtype=bool)
+        self._fixed_targets(plain.apply(self._full()), plain.mask, "template", everyone)
+
+    def _similarities(self, maps: Tensor, mask: Tensor, target: str) -> None:
+        """Descriptive likeness of maps for each face's own or predicted target."""
+        for kind in ("pearson", "cosine", "spearman"):
+            rows = normalised_rows(maps, mask, kind=kind)
+            alike = similarity(rows, self.labels)
+            self._set_row(f"within {kind}", target, alike.macro_within)
+            self._set_row(f"between {kind}", target, alike.macro_between)
+            for i, emotion in enumerate(alike.emotions):
+                name = EMOTIONS[emotion]
+                members = (self.labels == int(emotion)).numpy()
+                others = pd.Series(np.delete(alike.matrix[i], i)).mean()
+                n = int(np.isfinite(alike.within[members]).sum())
+                self._set_row(f"within {kind}", target, alike.matrix[i, i], emotion=name, n=n)
+                self._set_row(f"between {kind}", target, others, emotion=name, n=n)
+            if kind != "pearson":
+                continue
+            self._face_rows("within pearson", target, alike.within)
+            self._face_rows("between pearson", target, alike.between)
+            if self.same_for_all:
+                self._set_row("separability", target, np.nan)
+                continue
+            found = separability(rows, self.labels)
+            self._set_row("separability", target, found.auc)
+            if target == "own" and self.network.trained:
+                observed, shuffled = permuted_excess(
+                    rows, self.labels, repeats=PERMUTATIONS, seed=self.job.study.seed
+                )
+                self._set_row("excess p", target, permutation_p_value(observed, shuffled))
+        if target == "own":
+            within, between = ssim_within_between(
+                maps, self.labels, mask, pairs=SSIM_PAIRS, seed=self.job.study.seed
+            )
+            self._set_row("within ssim", target, within)
+            self._set_row("between ssim", target, between)
+
+    def _profiles(self) -> None:
+        """Where the evidence lies, in each face's own regions, for its own target."""
+        regions = face_regions(self.job.points, size=SIZE)
+        maps = self._pick(self._full(), self.labels)
+        profiles = region_profiles(maps, regions)
+        for index, name in enumerate(REGIONS):
+            self._face_rows(f"log-gain {name}", "own", profiles[:, index].numpy())
+        floor = region_profiles(torch.rand(maps.shape, generator=torch.Generator().manual_seed(
+            self.job.study.seed)), regions)  # fmt: skip
+        for kind, table in (("", profiles), (" (uniform noise)", floor)):
+            for label, (icc, w, n) in profile_reliability(table, self.labels).items():
+                emotion = EMOTIONS[label]
+                self._set_row(f"profile ICC(A,1){kind}", "own", icc, emotion=emotion, n=n)
+                self._set_row(f"profile Kendall W{kind}", "own", w, emotion=emotion, n=n)
+
+    def _moved(self) -> None:
+        """Does the map follow the face? On the seeded sample, for each face's own target."""
+        job = self.job
+        if not job.is_moved(self.network, self.method):
+            return
+        sample = torch.from_numpy(job.moved)
+        labels = self.labels[sample]
+        position = torch.tensor([job.targets.index(int(label)) for label in labels])
+        each = torch.arange(len(sample))
+        still = upsample(self.cells[sample], size=(SIZE, SIZE))[each, position]
+        for move in moves(1.0 / self.cells.shape[-1]):
+            made = store.unpack_maps(
+                store.read_arrays(job.file(self.network, self.method, move.name))
+            )
+            made = upsample(made, size=(SIZE, SIZE))[each, position]
+            found = self_consistency(
+                still, made, move.place(still[:, None])[:, 0], inside(move, SIZE)
+            )
+            for part in ("equivariant", "unmoved", "gain"):
+                values = np.full(len(self.labels), np.nan)
+                values[job.moved] = getattr(found, part)
+                self._face_rows(f"{part} under {move.name}", "own", values)

@@ -1,0 +1,274 @@
+"""Tables of the consistency study, made from its rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_xai.emotions import EMOTIONS
+from fer_xai.landmarks import REGIONS
+from metrics.statistics import Interval, holm, influence_interval, mean_interval
+
+SUBSETS = {
+    "all": "all registered faces (primary)",
+    "correct": "faces the trained model has right",
+    "template": "all faces, unregistered",
+}
+
+
+def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+    """The declared endpoint of each model, and the same on two other sets of faces.
+
+    One row a model and subset: AUC of the trained network, mean and range over the untrained ones,
+    their difference with two intervals (over faces; over faces and untrained networks), Holm's p
+    over the declared family, which is the primary row of every model.
+    """
+    found = []
+    for architecture in _architectures(sets):
+        for subset, meaning in SUBSETS.items():
+            here = sets[
+                (sets["architecture"] == architecture)
+                & (sets["subset"] == subset)
+                & (sets["method"] == "gradcam")
+                & (sets["metric"] == "separability")
+                & (sets["emotion"] == "all")
+                & sets["target"].str.startswith("fixed")
+            ]
+            aucs = here.groupby(["trained", "network"], observed=True)["value"].mean()
+            trained = float(aucs[True].iloc[0])
+            floor = aucs[False].to_numpy()
+            influence = _influences(rows, architecture, subset, faces)
+            difference = influence[0] - influence[1:].mean(axis=0)
+            excess = trained - float(floor.mean())
+            clusters = list(faces["cluster"])
+            over_faces = influence_interval(excess, difference, clusters=clusters)
+            both = influence_interval(
+                excess, difference, clusters=clusters,
+                extra_variance=float(floor.var(ddof=1) / len(floor)), extra_n=len(floor),
+            )  # fmt: skip
+            own = influence_interval(trained, influence[0], clusters=clusters)
+            found.append(
+                {
+                    "model": architecture,
+                    "faces compared": meaning,
+                    "AUC trained": trained,
+                    "AUC low": own.low,
+                    "AUC high": own.high,
+                    "AUC untrained": float(floor.mean()),
+                    "untrained min": float(floor.min()),
+                    "untrained max": float(floor.max()),
+                    "excess": excess,
+                    "low": both.low,
+                    "high": both.high,
+                    "low, faces only": over_faces.low,
+                    "high, faces only": over_faces.high,
+                    "p": both.p_value,
+                    "primary": subset == "all",
+                    "units": both.n,
+                    "faces": int(here[here["trained"]]["n"].max()),
+                    "faces needed for ±.01": over_faces.faces_needed(0.01),
+                }
+            )
+    table = pd.DataFrame(found)
+    table.insert(14, "p (Holm)", np.nan)
+    table.loc[table["primary"], "p (Holm)"] = holm(table.loc[table["primary"], "p"])
+    return table
+
+
+def _architectures(sets: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(sets.loc[sets["trained"], "architecture"]))
+
+
+def _influences(
+    rows: pd.DataFrame, architecture: str, subset: str, faces: pd.DataFrame
+) -> NDArray[np.float64]:
+    """``(1 + untrained, N)``: each face's influence on the AUC, averaged over targets.
+
+    The trained network comes first. A face without a defined map for a target has no influence
+    on that target; one without any is NaN.
+    """
+    metric = f"separability influence ({subset})"
+    here = rows[(rows["metric"] == metric) & (rows["method"] == "gradcam")]
+    names = [str(name) for name in here["network"].cat.categories if _belongs(name, architecture)]
+    names.sort(key=lambda name: ("@" in name, len(name), name))
+    out = []
+    for name in names:
+        table = here[here["network"] == name]
+        wide = table.pivot_table(
+            index="id", columns="target", values="value", observed=True, dropna=False
+        ).reindex(faces["id"])
+        values = wide.to_numpy()
+        out.append(np.where(np.isfinite(values).any(1), np.nan_to_num(values).mean(1), np.nan))
+    return np.array(out)
+
+
+def _belongs(network: str, architecture: str) -> bool:
+    return network == architecture or network.startswith(f"{architecture}@")
+
+
+def methods(sets: pd.DataFrame) -> pd.DataFrame:
+    """Every network and method side by side: separability, likeness, blank maps.
+
+    Untrained networks of one architecture are averaged. Where a map is the same for all faces,
+    similarity is 1 within and between, and no test exists: cells stay empty.
+    """
+    keep = sets[(sets["subset"] == "all") & (sets["emotion"] == "all")].copy()
+    fixed = keep["target"].str.startswith("fixed")
+    keep["column"] = np.where(fixed, "fixed: ", keep["target"] + ": ") + keep["metric"]
+    keep["network"] = np.where(
+        keep["trained"], keep["network"], keep["architecture"] + " untrained"
+    )
+    table = keep.pivot_table(
+        index=["network", "method"], columns="column", values="value", sort=False, dropna=False
+    )
+    order = {
+        "fixed: separability": "AUC, fixed target",
+        "fixed: excess similarity": "excess Pearson, fixed target",
+        "own: separability": "AUC, own target*",
+        "predicted: separability": "AUC, predicted target*",
+        "own: within pearson": "within Pearson*",
+        "own: between pearson": "between Pearson*",
+        "own: within cosine": "within cosine*",
+        "own: between cosine": "between cosine*",
+        "own: within spearman": "within Spearman*",
+        "own: between spearman": "between Spearman*",
+        "own: within ssim": "within SSIM*",
+        "own: between ssim": "between SSIM*",
+        "own: excess p": "permutation p*",
+        "own: blank share": "blank maps",
+        "fixed: undefined maps": "undefined maps a target",
+    }
+    table = table.reindex(columns=list(order)).rename(columns=order)
+    table = table.dropna(how="all").reset_index()
+    constant = table["AUC, fixed target"].isna()
+    table["note"] = np.where(constant, "same for every face: no test exists", "")
+    return table
+
+
+def emotions(sets: pd.DataFrame) -> pd.DataFrame:
+    """Each emotion: likeness within and between, agreement of region profiles, faces left out."""
+    here = sets[(sets["method"] == "gradcam") & sets["trained"] & (sets["subset"] == "all")]
+    here = here[(here["emotion"] != "all") & (here["target"] == "own")]
+    table = here.pivot_table(
+        index=["network", "emotion"], columns="metric", values="value", sort=False
+    )
+    faces = here[here["metric"] == "recall"].set_index(["network", "emotion"])["n"]
+    columns = {
+        "without landmarks": "without landmarks",
+        "recall": "recall",
+        "within pearson": "within Pearson",
+        "between pearson": "between Pearson",
+        "within cosine": "within cosine",
+        "between cosine": "between cosine",
+        "within spearman": "within Spearman",
+        "between spearman": "between Spearman",
+        "profile ICC(A,1)": "profile ICC(A,1)",
+        "profile Kendall W": "profile Kendall W",
+        "profile Kendall W (uniform noise)": "W of uniform noise",
+        "profile ICC(A,1) (uniform noise)": "ICC of uniform noise",
+    }
+    table = table.reindex(columns=list(columns)).rename(columns=columns)
+    table.insert(0, "faces", faces)
+    return table.reset_index()
+
+
+def regions(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
+    """Mean log-gain of each region for each emotion, with face-level intervals."""
+    here = rows[rows["metric"].str.startswith("log-gain") & (rows["method"] == "gradcam")]
+    found = []
+    for (network, emotion), table in here.groupby(["network", "emotion"], observed=True):
+        for region in REGIONS:
+            part = table[table["metric"] == f"log-gain {region}"]
+            mean = mean_interval(part["value"], clusters=list(clusters.reindex(part["id"])))
+            found.append(
+                {"network": network, "emotion": emotion, "region": region, **_columns(mean)}
+            )
+    table = pd.DataFrame(found)
+    order = {name: k for k, name in enumerate(EMOTIONS)}
+    return table.sort_values(
+        ["network", "emotion"], key=lambda c: c.map(order) if c.name == "emotion" else c,
+        kind="stable",
+    ).reset_index(drop=True)  # fmt: skip
+
+
+def self_consistency(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
+    """Does the map follow the face? Each move: equivariant and unmoved Pearson, and the gain."""
+    here = rows[rows["metric"].str.contains(" under ") & rows["value"].notna()]
+    found = []
+    for (network, metric), table in here.groupby(["network", "metric"], observed=True):
+        part, move = str(metric).split(" under ")
+        mean = mean_interval(table["value"], clusters=list(clusters.reindex(table["id"])))
+        found.append({"network": network, "move": move, "part": part, **_columns(mean)})
+    if not found:
+        return pd.DataFrame(columns=["network", "move", "equivariant", "unmoved", "gain"])
+    table = pd.DataFrame(found)
+    wide = table.pivot_table(index=["network", "move"], columns="part", values="mean", sort=False)
+    gains = table[table["part"] == "gain"].set_index(["network", "move"])[["low", "high", "n"]]
+    return wide[["equivariant", "unmoved", "gain"]].join(gains).reset_index()
+
+
+def _columns(interval: Interval) -> dict[str, float]:
+    return {
+        "mean": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
+    }
+
+
+def markdown(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table as Markdown; NaN is an empty cell."""
+    return rounded(table, digits=digits).to_markdown(index=False, disable_numparse=True)
+
+
+def latex(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table as LaTeX (booktabs), special characters escaped."""
+    from tabulate import tabulate
+
+    cells = rounded(table, digits=digits)
+    return tabulate(
+        cells.to_numpy().tolist(),
+        headers=list(cells.columns),
+        tablefmt="latex_booktabs",
+        showindex=False,
+    )
+
+
+def rounded(table: pd.DataFrame, *, digits: int = 3) -> pd.DataFrame:
+    """Cells as text: numbers to some digits, small p-values as such, NaN empty."""
+    return pd.DataFrame({c: [_cell(v, c, digits) for v in table[c]] for c in table.columns})
+
+
+def _cell(value: object, column: str, digits: int) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else ""
+    if isinstance(value, float | np.floating):
+        value = float(value)
+        if not np.isfinite(value):
+            return ""
+        if column.startswith(("p", "permutation")) and value < 10**-digits:
+            return f"<{10**-digits:g}"
+        if value.is_integer() and abs(value) > 1:
+            return f"{int(value)}"
+        return f"{value:.{digits}f}"
+    return str(value)
+
+
+def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
+    """The study's answer in one sentence a model."""
+    sentences = []
+    for model in models:
+        row = table[(table["model"] == model) & table["primary"]].iloc[0]
+        low, high, excess = row["low"], row["high"], row["excess"]
+        verdict = "more" if low > 0 else "less" if high < 0 else "not shown to be more"
+        sentences.append(
+            f"{model}'s Grad-CAM maps are {verdict} consistent within an emotion than those of "
+            "untrained networks: at a fixed target they tell same-emotion from "
+            f"different-emotion pairs with AUC {row['AUC trained']:.3f} against "
+            f"{row['AUC untrained']:.3f}, an excess of {excess:+.3f} "
+            f"(95 % interval {low:+.3f} to {high:+.3f}; 0.5 is chance)."
+        )
+    return " ".join(sentences)

@@ -1,0 +1,71 @@
+"""The networks of a study: trained ones by name, and untrained ones as their floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fer_xai.errors import InputError
+from fer_xai.models import FERModel, calibrate_batchnorm, load_model, shipped_weights
+from fer_xai.types import Faces
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """One set of weights.
+
+    Attributes
+    ----------
+    name
+        ``gimefive`` for the trained one, ``gimefive@untrained3`` for a floor.
+    architecture
+        Registered model name.
+    weights
+        Shipped name or path; None for untrained.
+    seed
+        Of the initialisation, untrained only.
+    """
+
+    name: str
+    architecture: str
+    weights: str | None
+    seed: int = 0
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has learnt anything."""
+        return self.weights is not None
+
+    def load(self, calibration: Faces) -> FERModel:
+        """Build it; an untrained one gets BatchNorm statistics from the calibration faces."""
+        model = load_model(self.architecture, weights=self.weights, seed=self.seed)
+        return model if self.trained else calibrate_batchnorm(model, calibration)
+
+
+def networks(models: tuple[str, ...], *, default_weights: str, untrained: int) -> list[Network]:
+    """Trained networks from ``NAME`` or ``NAME=WEIGHTS``, each followed by its untrained floor.
+
+    Raises
+    ------
+    InputError
+        If a model is named twice, or has no weights for this data.
+    """
+    found: list[Network] = []
+    for text in models:
+        name, _, weights = text.partition("=")
+        if any(network.name == name for network in found):
+            raise InputError(f"Expected each model once, got {name} twice.")
+        if not weights:
+            weights = default_weights
+            if f"{name}-{weights}" not in shipped_weights():
+                load_model(name)  # an unknown name is the likelier mistake
+                raise InputError(
+                    f"Expected weights of {name} for {default_weights}, but none are shipped: "
+                    f"train them (python -m training.run --model {name} …) and pass "
+                    f"--models {name}=PATH."
+                )
+        found.append(Network(name=name, architecture=name, weights=weights))
+        found += [
+            Network(name=f"{name}@untrained{seed}", architecture=name, weights=None, seed=seed)
+            for seed in range(untrained)
+        ]
+    return found

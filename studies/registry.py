@@ -1,0 +1,13 @@
+"""The studies by name, with their questions: listing them imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fer_xai.registry import Registry
+
+QUESTIONS: dict[str, str] = {
+    "gradcam_consistency": "Are Grad-CAM maps consistent across faces of one emotion?",
+}
+
+STUDIES: Registry[Any] = Registry("study", {name: f"studies.{name}" for name in QUESTIONS})
