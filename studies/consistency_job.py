@@ -66,6 +66,7 @@ class Job:
         self.points = faces.landmarks_at(SIZE)
         self.clusters = face_groups(faces)
         self.registration = register(self.points, size=SIZE, kind=study.registration)
+        self.unregistered = register(self.points, size=SIZE, kind="none")
         sample = faces.limit(max(1, study.moved), seed=study.seed)
         position = {face: index for index, face in enumerate(faces.ids)}
         self.moved = np.array([position[face] for face in sample.ids])

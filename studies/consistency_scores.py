@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fer_xai.attributions import CONTROLS, upsample
 from fer_xai.emotions import EMOTIONS
-from fer_xai.landmarks import REGIONS, face_regions, register
+from fer_xai.landmarks import REGIONS, face_regions
 from metrics.consistency import (
     normalised_rows,
     permuted_excess,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SIZE = 64
 """Side of the maps that are compared, in pixels."""
 PERMUTATIONS = 999
-SSIM_PAIRS = 200
+SSIM_PAIRS = 100
 
 
 class Scorer:
@@ -57,8 +57,10 @@ class Scorer:
     def run(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, NDArray[Any]]]:
         """Rows of faces, rows of sets, and the mean registered map of each emotion."""
         job = self.job
-        registered = job.registration.apply(self._full())  # (N, K, 64, 64)
-        mask = job.registration.mask
+        # What is one map for every face is so in the image's frame: registering it would only
+        # bring in how each head is held.
+        frame = job.unregistered if self.same_for_all else job.registration
+        registered, mask = frame.apply(self._full()), frame.mask  # (N, K, 64, 64), (64, 64)
         self._facts()
         everyone = np.ones(len(self.labels), dtype=bool)
         self._fixed_targets(registered, mask, "all", everyone)
@@ -206,7 +208,7 @@ class Scorer:
         """The primary endpoint on all faces, landmarks or not, as if each were the template."""
         if self.method != "gradcam":
             return
-        plain = register(self.job.points, size=SIZE, kind="none")
+        plain = self.job.unregistered
         everyone = np.ones(len(self.labels), dtype=bool)
         self._fixed_targets(plain.apply(self._full()), plain.mask, "template", everyone)
 

@@ -144,7 +144,12 @@ def methods(sets: pd.DataFrame) -> pd.DataFrame:
     table = table.reindex(columns=list(order)).rename(columns=order)
     table = table.dropna(how="all").reset_index()
     constant = table["AUC, fixed target"].isna()
-    table["note"] = np.where(constant, "same for every face: no test exists", "")
+    same = table["method"] == "other_face_same_emotion"
+    table["note"] = np.where(
+        constant,
+        "one map for every face: no test exists",
+        np.where(same, "Grad-CAM's own maps, handed on within each emotion", ""),
+    )
     return table
 
 

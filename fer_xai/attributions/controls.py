@@ -120,31 +120,33 @@ def _shuffled(setting: Setting) -> Tensor:
 
 
 def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
-    """For each face another one, of the same or of another emotion; −1 where there is none."""
+    """For each face another one, of the same or of another emotion; −1 where there is none.
+
+    Each face gives at most once (a face that gave twice would make two maps identical): with faces
+    in order of emotion and name, everyone takes the map of the face some places on.
+    """
     labels = setting.labels.numpy()
-    order = np.argsort(np.array(setting.ids, dtype=object), kind="stable")
-    position = np.argsort(order)  # rank of each face by name: drawing does not depend on order
-    donors = np.full(len(labels), -1, dtype=np.int64)
-    for emotion in np.unique(labels):
-        members = order[labels[order] == emotion]
-        others = order[labels[order] != emotion]
-        rank = {face: k for k, face in enumerate(members)}
-        for face in members:
-            rng = _generator(setting, setting.ids[face], f"donor {same}")
-            if same and len(members) > 1:
-                step = int(rng.integers(1, len(members)))
-                donors[face] = members[(rank[face] + step) % len(members)]
-            elif not same and len(others):
-                donors[face] = others[
-                    (position[face] + int(rng.integers(len(others)))) % len(others)
-                ]
+    n = len(labels)
+    order = np.lexsort((np.array(setting.ids, dtype=str), labels))
+    rng = np.random.default_rng([setting.seed, int(same)])
+    donors = np.full(n, -1, dtype=np.int64)
+    counts = np.bincount(labels)
+    if same:
+        for emotion in np.flatnonzero(counts > 1):
+            members = order[labels[order] == emotion]
+            donors[members] = np.roll(members, int(rng.integers(1, len(members))))
+        return donors
+    most = int(counts.max())
+    step = int(rng.integers(most, n - most + 1)) if n >= 2 * most else most % n
+    donors[order] = np.roll(order, step)
+    donors[labels == labels[donors]] = -1  # only if one emotion has more than half of the faces
     return donors
 
 
 def _other_face(setting: Setting, *, same: bool) -> Tensor:
     donors = torch.from_numpy(_donors(setting, same=same))
     maps = setting.maps[donors.clamp(min=0)].clone()
-    maps[donors < 0] = torch.nan  # a face alone in its emotion has no donor: undefined, counted
+    maps[donors < 0] = torch.nan  # no donor: undefined, and counted
     return maps
 
 

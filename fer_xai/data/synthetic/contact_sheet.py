@@ -1,0 +1,55 @@
+"""Contact sheets of the built-in faces: ``python -m fer_xai.data.synthetic.contact_sheet``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fer_xai.data.synthetic import STYLES, render, sample
+from fer_xai.emotions import SIX
+
+_MARGIN = 92
+
+
+def contact_sheet(*, size: int, faces: int, seed: int = 7) -> Image.Image:
+    """Six emotions (rows) × five styles (columns), some faces a cell, labelled."""
+    cell = size * faces
+    gap = 8
+    width = _MARGIN + len(STYLES) * (cell + gap)
+    sheet = Image.new("RGB", (width, 30 + len(SIX) * (size + gap)), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(15)
+    for column, style in enumerate(STYLES):
+        left = _MARGIN + column * (cell + gap)
+        draw.text((left + cell / 2, 14), style, fill="black", font=font, anchor="mm")
+        # one face of each person shown, every fifth person
+        params, labels, subjects = sample(len(SIX) * 2 * faces * 5, style=style, seed=seed)
+        shown: NDArray[np.int64] = np.flatnonzero(subjects % 5 == 0)
+        for row, emotion in enumerate(SIX):
+            top = 30 + row * (size + gap)
+            chosen = shown[labels[shown] == row][: 2 * faces : 2]
+            for k, image in enumerate(render(params[chosen], size=size).images):
+                sheet.paste(Image.fromarray(image), (left + k * size, top))
+            if column == 0:
+                draw.text((6, top + size / 2), emotion, fill="black", font=font, anchor="lm")
+    return sheet
+
+
+def main() -> None:
+    """Write ``faces_64.png`` and ``faces_224.png``."""
+    parser = argparse.ArgumentParser(description="Contact sheets of the built-in faces.")
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    out: Path = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    contact_sheet(size=64, faces=4).save(out / "faces_64.png", optimize=True)
+    contact_sheet(size=224, faces=1).convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(
+        out / "faces_224.png", optimize=True
+    )
+
+
+if __name__ == "__main__":
+    main()
