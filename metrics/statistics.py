@@ -271,4 +271,6 @@ def _cluster_sums(values: Array, clusters: Sequence[object] | None) -> Array:
 
 
 def _pick(labels: Sequence[object], used: NDArray[np.bool_]) -> list[object]:
+    if len(labels) != len(used):
+        raise InputError(f"Expected {len(used)} cluster labels, one a face, got {len(labels)}.")
     return [label for label, keep in zip(labels, used, strict=True) if keep]

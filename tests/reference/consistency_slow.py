@@ -1,0 +1,48 @@
+"""Slow, obvious versions of the consistency metrics, pair by pair, straight from the definitions."""
+
+import itertools
+
+import numpy as np
+from scipy import stats
+
+
+def pair_similarity(a, b, kind):
+    if kind == "pearson":
+        return stats.pearsonr(a, b)[0]
+    if kind == "spearman":
+        return stats.spearmanr(a, b)[0]
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def similarity_matrix(maps, labels, kind):
+    """Mean over pairs of distinct faces of each two emotions."""
+    emotions = np.unique(labels)
+    out = np.full((len(emotions), len(emotions)), np.nan)
+    for i, e in enumerate(emotions):
+        for j, f in enumerate(emotions):
+            values = [
+                pair_similarity(maps[a], maps[b], kind)
+                for a in np.flatnonzero(labels == e)
+                for b in np.flatnonzero(labels == f)
+                if a != b
+            ]
+            out[i, j] = np.mean(values)
+    return out
+
+
+def separability(maps, labels, weights=None):
+    """Weighted AUC, emotion by emotion; pairs of a face with itself do not exist."""
+    n = len(maps)
+    weights = np.ones(n) if weights is None else weights
+    aucs = []
+    for emotion in np.unique(labels):
+        within, between = [], []
+        for a, b in itertools.combinations(range(n), 2):
+            inside = int(labels[a] == emotion) + int(labels[b] == emotion)
+            if inside == 0:
+                continue
+            pair = (np.corrcoef(maps[a], maps[b])[0, 1], weights[a] * weights[b])
+            (within if inside == 2 else between).append(pair)
+        top = sum(w * v * ((x > y) + 0.5 * (x == y)) for x, w in within for y, v in between)
+        aucs.append(top / (sum(w for _, w in within) * sum(v for _, v in between)))
+    return float(np.mean(aucs))

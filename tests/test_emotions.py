@@ -1,0 +1,40 @@
+import pytest
+
+from fer_xai.emotions import EMOTIONS, NATIVE_ORDERS, SIX, parse_emotion, parse_order
+from fer_xai.errors import InputError, UnknownNameError
+
+
+def test_canonical_order_starts_with_gimefive():
+    assert NATIVE_ORDERS["gimefive"] == SIX
+    assert SIX == ("happiness", "surprise", "sadness", "anger", "disgust", "fear")
+
+
+@pytest.mark.parametrize(
+    ("order", "position", "emotion"),
+    [("rafdb", 0, "surprise"), ("rafdb", 6, "neutral"), ("fer2013", 3, "happiness"),
+     ("affectnet", 7, "contempt"), ("ckplus", 2, "contempt"), ("ferplus", 0, "neutral")],
+)  # fmt: skip
+def test_native_orders(order, position, emotion):
+    assert NATIVE_ORDERS[order][position] == emotion
+
+
+def test_native_orders_hold_each_emotion_once():
+    for order in NATIVE_ORDERS.values():
+        assert len(set(order)) == len(order)
+        assert set(order) <= set(EMOTIONS)
+
+
+@pytest.mark.parametrize("word", ["Angry", "anger", " ANGER ", "An"])
+def test_synonyms(word):
+    assert parse_emotion(word) == "anger"
+
+
+def test_bad_names_are_one_sentence():
+    with pytest.raises(
+        UnknownNameError, match=r"^Expected an emotion \(happiness, .*got 'boredom'"
+    ):
+        parse_emotion("boredom")
+    with pytest.raises(UnknownNameError, match="Expected a known label order"):
+        parse_order("imagenet")
+    with pytest.raises(InputError, match="Expected each emotion once"):
+        parse_order(["sad", "sadness"])

@@ -1,0 +1,101 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from fer_xai.errors import InputError
+from fer_xai.models import FERModel, load_model
+from fer_xai.probe import Probe
+
+
+@pytest.mark.parametrize("name", ["gimefive", "gimefive-se", "vgg", "resnet18", "baseline4"])
+def test_folding_agrees_with_the_plain_model(name, faces):
+    model = load_model(name)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.2, generator=torch.Generator().manual_seed(0))
+                module.running_var.uniform_(0.5, 2, generator=torch.Generator().manual_seed(1))
+    probe = Probe(model, device="cpu", batch_size=8)
+    assert probe.settings()["batchnorm_folded"]
+    plain = model(faces.images[:8]).detach()
+    assert torch.allclose(
+        probe.logits(faces.images[:8]), plain, atol=1e-5 * float(plain.abs().max()) + 1e-6
+    )
+
+
+def test_the_model_is_left_as_it_was(model, images):
+    model.train()
+    hooked = []
+    model.layer("relu2").register_forward_hook(lambda *a: hooked.append(1))
+    before = copy.deepcopy(model.state_dict())
+    Probe(model, device="cpu", batch_size=2).logits(images)
+    assert model.training
+    assert not hooked
+    assert all(p.requires_grad for p in model.parameters())
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_batch_size_does_not_matter(model, images):
+    whole = Probe(model, device="cpu", batch_size=64).logits(images)
+    for size in (1, 2, 5):
+        assert torch.allclose(
+            Probe(model, device="cpu", batch_size=size).logits(images), whole, atol=1e-6
+        )
+
+
+def test_uint8_and_faces_give_the_same(model, faces):
+    probe = Probe(model, device="cpu", batch_size=16)
+    assert torch.equal(probe.logits(faces), probe.logits(faces.pixels(64)))
+    assert torch.allclose(probe.logits(faces), probe.logits(faces.images), atol=1e-6)
+
+
+def test_untraceable_networks_are_run_unfolded(images):
+    class Branch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)
+
+        def forward(self, x):
+            y = self.bn(self.conv(x)).mean(dim=(2, 3))
+            return y if y.sum() > 0 else -y
+
+    model = FERModel(Branch(), emotions="gimefive").eval()
+    probe = Probe(model, device="cpu", batch_size=4)
+    assert not probe.settings()["batchnorm_folded"]
+    assert torch.allclose(probe.logits(images[:4]), model(images[:4]).detach(), atol=1e-6)
+
+
+def test_batch_size_is_measured_once_and_reported(model):
+    probe = Probe(model, device="cpu")
+    assert probe.batch_size == probe.batch_size == probe.settings()["batch_size"]
+
+
+def test_progress_counts_images(model, images):
+    done = []
+    Probe(model, device="cpu", batch_size=2).logits(images, progress=done.append)
+    assert done == [2, 2, 1]
+
+
+def test_bf16_stays_close(model, images):
+    exact = Probe(model, device="cpu", batch_size=5).logits(images)
+    half = Probe(model, device="cpu", batch_size=5, precision="bf16").logits(images)
+    assert half.dtype == torch.float32
+    assert torch.allclose(exact, half, atol=0.05)
+
+
+def test_bad_options(model, images):
+    with pytest.raises(InputError, match="Expected precision fp32 or bf16, got 'fp8'"):
+        Probe(model, device="cpu", precision="fp8")
+    with pytest.raises(InputError, match="Expected a positive batch size, got 0"):
+        Probe(model, device="cpu", batch_size=0)
+    with pytest.raises(InputError, match="Expected a device such as"):
+        Probe(model, device="abacus")
+    probe = Probe(model, device="cpu", batch_size=4)
+    with pytest.raises(InputError, match=r"Expected images in \[0, 1\], got values in"):
+        probe.logits(images * 255)
+    with pytest.raises(InputError, match="Expected finite images"):
+        probe.logits(images * float("nan"))
+    with pytest.raises(InputError, match=r"Expected images \(B, 3, H, W\)"):
+        probe.logits(images[0])
