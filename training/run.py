@@ -34,7 +34,7 @@ from fer_xai.types import Faces
 from training.card import model_card, scores
 from training.recipes import RECIPES, Recipe
 from training.samples import EpochSampler, Samples, augmentation
-from training.trainee import Trainee
+from training.trainee import Trainee, initialise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +134,8 @@ def _fit(
     run: TrainingRun, recipe: Recipe, folder: Path, train_faces: Faces, valid_faces: Faces
 ) -> tuple[Path, float]:
     model = load_model(run.model, emotions=SIX, seed=run.seed)
+    if recipe.initialisation == "he":
+        initialise(model.net, seed=run.seed)
     checkpoint = ModelCheckpoint(
         dirpath=folder, filename="best", monitor="valid_accuracy", mode="max", save_last=True,
         enable_version_counter=False,

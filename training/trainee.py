@@ -6,13 +6,23 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from training.recipes import Recipe
+
+
+def initialise(net: nn.Module, *, seed: int) -> None:
+    """He initialisation of convolutions and linear layers, in place, biases zero."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 class Trainee(lightning.LightningModule):  # type: ignore[misc]

@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from fer_xai import explain
+from fer_xai.attributions import CONTROLS, Setting, control_maps
+from fer_xai.errors import InputError
+
+
+def _setting(n=24, order=None, seed=0):
+    order = torch.arange(n) if order is None else order
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.rand(n, 2, 4, 4, generator=generator)
+    pixels = torch.randint(0, 256, (n, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    ids = [f"face{i}" for i in range(n)]
+    return Setting(maps=maps[order], labels=(torch.arange(n) % 3)[order],
+                   ids=[ids[i] for i in order], pixels=pixels[order], seed=seed)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(CONTROLS))
+def test_controls_have_the_methods_shape_and_do_not_depend_on_order(name):
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(2))
+    one, two = control_maps(name, _setting()), control_maps(name, _setting(order=order))
+    assert one.shape == (24, 2, 4, 4)
+    assert torch.isfinite(one).all()
+    assert torch.allclose(one[order], two, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(CONTROLS))
+def test_only_marked_controls_are_the_same_for_all_faces(name):
+    maps = control_maps(name, _setting())
+    assert bool((maps == maps[:1]).all()) == CONTROLS[name].same_for_all
+
+
+def test_random_depends_on_the_seed_and_the_face():
+    a, b = (control_maps("random", _setting(seed=s)) for s in (0, 1))
+    assert not torch.equal(a, b)
+    assert len({tuple(m.flatten().tolist()) for m in a}) == 24
+
+
+def test_shuffled_keeps_each_maps_values():
+    setting = _setting()
+    shuffled = control_maps("shuffled", setting)
+    assert not torch.equal(shuffled, setting.maps)
+    assert torch.equal(shuffled.flatten(2).sort(2).values, setting.maps.flatten(2).sort(2).values)
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("other_face_same_emotion", True), ("other_face_other_emotion", False)]
+)
+def test_other_faces_are_others_and_each_gives_once(name, same):
+    setting = _setting()
+    maps = control_maps(name, setting)
+    donors = [int((setting.maps == m).flatten(1).all(1).nonzero()[0, 0]) for m in maps]
+    assert sorted(donors) == list(range(24))
+    assert all(d != i for i, d in enumerate(donors))
+    assert all((setting.labels[d] == setting.labels[i]) == same for i, d in enumerate(donors))
+
+
+def test_a_face_without_donor_is_undefined():
+    setting = _setting(4)
+    lonely = Setting(maps=setting.maps, labels=torch.tensor([0, 0, 0, 1]), ids=setting.ids,
+                     pixels=setting.pixels, seed=0)  # fmt: skip
+    same = control_maps("other_face_same_emotion", lonely)
+    assert torch.isnan(same[3]).all()
+    assert torch.isfinite(same[:3]).all()
+    other = control_maps("other_face_other_emotion", lonely)
+    assert int(torch.isnan(other).flatten(1).all(1).sum()) == 2  # one of the three has face 3
+
+
+def test_edges_find_an_edge():
+    pixels = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    pixels[..., 24:] = 255  # between columns 23 and 24: the second cell
+    setting = Setting(maps=torch.ones(1, 1, 4, 4), labels=torch.zeros(1, dtype=torch.long),
+                      ids=["a"], pixels=pixels, seed=0)  # fmt: skip
+    assert control_maps("edges", setting)[0, 0].argmax(dim=1).tolist() == [1, 1, 1, 1]
+
+
+def test_controls_through_explain(model, images):
+    one = explain(model, images, method="random", targets="fear", seed=3)
+    two = explain(model, images, method="random", targets="fear", seed=3)
+    assert torch.equal(one.maps, two.maps)
+    assert one.maps.shape == (5, 64, 64)
+
+
+def test_lengths_must_match():
+    setting = _setting(4)
+    with pytest.raises(InputError, match="Expected one label, id and image for each of 4 maps"):
+        control_maps("random", Setting(maps=setting.maps, labels=setting.labels[:2], ids=setting.ids,
+                                       pixels=setting.pixels, seed=0))  # fmt: skip
