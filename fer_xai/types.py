@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from torchvision.transforms.v2 import functional as tv
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+
+T = TypeVar("T")
 
 COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
 """Columns of every dataset's table. ``subject`` and ``group`` (of copies) are "" where unknown."""
@@ -57,7 +59,8 @@ class Faces:
     table
         One row a face, with the columns of :data:`COLUMNS`; ``emotion`` holds canonical names.
     reader
-        Called with a row number of the *original* table; returns uint8 ``(H, W, 3)``.
+        Called with a row number of the *original* table; returns uint8 ``(H, W, 3)``. Where many
+        faces at once are cheaper it has a method ``many(rows)`` that yields them in order.
     landmarks
         ``(N, 68, 2)`` in the pixels of each face's own image, NaN where unknown; None if no face
         has any.
@@ -136,9 +139,7 @@ class Faces:
     def pixels(self, size: int) -> Tensor:
         """Every face at one size: uint8 ``(N, 3, size, size)``, kept in memory once made."""
         if size not in self._pixels:
-            with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-                read = pool.map(lambda index: _resized(self.read(index), size), range(len(self)))
-                faces = list(read)
+            faces = self._read_all(lambda image: (_resized(image, size), image.shape[:2]))
             self._pixels[size] = (
                 torch.stack([pixels for pixels, _ in faces])
                 if faces
@@ -212,16 +213,25 @@ class Faces:
     def _image_sizes(self) -> NDArray[np.int64]:
         """Native (height, width) of every face, ``(N, 2)``."""
         if "native" not in self._sizes:
-            shapes = [self.read(index).shape[:2] for index in range(len(self))]
+            shapes = self._read_all(lambda image: image.shape[:2])
             self._sizes["native"] = np.array(shapes, dtype=np.int64).reshape(-1, 2)
         return self._sizes["native"]
 
+    def _read_all(self, take: Callable[[NDArray[np.uint8]], T]) -> list[T]:
+        """What ``take`` makes of each face's pixels, which are read once and let go."""
+        assert self.rows is not None
+        many = getattr(self.reader, "many", None)
+        if many is not None:
+            return [take(image) for image in many(self.rows)]
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            return list(pool.map(lambda index: take(self.read(index)), range(len(self))))
 
-def _resized(image: NDArray[np.uint8], size: int) -> tuple[Tensor, tuple[int, int]]:
+
+def _resized(image: NDArray[np.uint8], size: int) -> Tensor:
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)  # (3, H, W)
     if pixels.shape[1:] != (size, size):
         pixels = tv.resize(pixels, [size, size], antialias=True)
-    return pixels, (image.shape[0], image.shape[1])
+    return pixels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from fer_xai.errors import InputError
@@ -23,6 +22,7 @@ Kind = Literal["pearson", "cosine", "spearman"]
 Array = NDArray[np.float64]
 PSEUDO_SHARE = 0.01
 """Weight of a uniform map mixed into region profiles, so that an empty region has a finite gain."""
+_PERMUTED_TOGETHER = 64
 
 
 def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Tensor:
@@ -274,71 +274,30 @@ def permuted_excess(
         The macro excess, and ``(repeats,)`` values under permutation.
     """
     defined = torch.isfinite(rows).all(dim=1)
-    x, kept = rows[defined], labels[defined]
-    gram = (x @ x.T).double()
+    x, kept = rows[defined].double(), labels[defined]
+    gram = x @ x.T
     emotions, codes = torch.unique(kept, return_inverse=True)
-    counts = torch.bincount(codes, minlength=len(emotions)).double()
-    selves = gram.diagonal()
+    classes = len(emotions)
+    counts = torch.bincount(codes, minlength=classes).double()
+    pairs = counts[:, None] * counts - torch.diag(counts)
+    off = ~torch.eye(classes, dtype=torch.bool)
     generator = torch.Generator().manual_seed(seed)
-    off = ~torch.eye(len(emotions), dtype=torch.bool)
-
-    def excess(labelling: Tensor) -> float:
-        onehot = torch.nn.functional.one_hot(labelling, len(emotions)).double()
-        sums = onehot.T @ (gram @ onehot) - torch.diag(onehot.T @ selves)
-        pairs = counts[:, None] * counts[None] - torch.diag(counts)
-        matrix = sums / pairs
-        return float(matrix.diagonal().nanmean() - matrix[off].mean())
-
-    permuted = [
-        excess(codes[torch.randperm(len(codes), generator=generator)]) for _ in range(repeats)
-    ]
-    return excess(codes), np.array(permuted)
-
-
-def ssim_within_between(
-    maps: Tensor, labels: Tensor, mask: Tensor, *, pairs: int, seed: int
-) -> tuple[float, float]:
-    """Mean two-dimensional SSIM (Wang et al. 2004) of pairs within and between emotions.
-
-    A seeded sample of ``pairs`` pairs of distinct faces for each emotion and kind; maps are scaled
-    to a maximum of 1, all-zero and unregistered ones take no part. Emotions weigh equally.
-
-    Parameters
-    ----------
-    maps
-        ``(N, H, W)``, in one frame.
-    labels
-        ``(N,)``.
-    mask
-        ``(H, W)`` bool: where local similarities (7×7 windows) are averaged.
-    pairs, seed
-        Pairs an emotion and kind, and the seed of their draw.
-    """
-    peak = maps.abs().flatten(1).amax(dim=1)
-    fine = torch.isfinite(peak) & (peak > 0)
-    scaled, kept = (maps[fine] / peak[fine, None, None]).numpy(), labels[fine]  # (M, H, W)
-    keep = mask.numpy()
-    rng = np.random.default_rng(seed)
-    means: dict[str, list[float]] = {"within": [], "between": []}
-    for emotion in torch.unique(kept):
-        inside = (kept == emotion).nonzero()[:, 0].numpy()
-        outside = (kept != emotion).nonzero()[:, 0].numpy()
-        if len(inside) < 2 or not len(outside):
-            continue
-        first = rng.integers(0, len(inside), pairs)
-        shifted = (first + rng.integers(1, len(inside), pairs)) % len(inside)
-        for kind, second in (("within", inside[shifted]),
-                             ("between", rng.choice(outside, pairs))):  # fmt: skip
-            values = [
-                structural_similarity(scaled[i], scaled[j], data_range=1.0, full=True)[1][
-                    keep
-                ].mean()
-                for i, j in zip(inside[first], second, strict=True)
-            ]
-            means[kind].append(float(np.mean(values)))
-    if not means["within"]:
-        return float("nan"), float("nan")
-    return float(np.mean(means["within"])), float(np.mean(means["between"]))
+    orders = torch.stack(
+        [torch.arange(len(codes))]
+        + [torch.randperm(len(codes), generator=generator) for _ in range(repeats)]
+    )  # (1 + repeats, M)
+    found = []
+    for part in torch.split(orders, _PERMUTED_TOGETHER):
+        onehot = torch.nn.functional.one_hot(codes[part], classes).double()  # (b, M, E)
+        onehot = onehot.permute(1, 0, 2)  # (M, b, E)
+        to = (gram @ onehot.flatten(1)).view_as(onehot)  # similarity to each emotion, summed
+        sums = torch.einsum("mbe,mbf->bef", onehot, to)
+        selves = torch.einsum("mbe,m->be", onehot, gram.diagonal())
+        matrix = (sums - torch.diag_embed(selves)) / pairs  # (b, E, E)
+        within = matrix.diagonal(dim1=1, dim2=2).nanmean(dim=1)
+        found.append(within - matrix[:, off].mean(dim=1))
+    excess = torch.cat(found).numpy()
+    return float(excess[0]), excess[1:]
 
 
 def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ from metrics.consistency import (
     self_consistency,
     separability,
     similarity,
-    ssim_within_between,
 )
+from metrics.ssim import ssim_within_between
 from metrics.statistics import permutation_p_value
 from studies import store
 from studies.moves import inside, moves

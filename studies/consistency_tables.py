@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,9 +119,7 @@ def methods(sets: pd.DataFrame) -> pd.DataFrame:
     keep = sets[(sets["subset"] == "all") & (sets["emotion"] == "all")].copy()
     fixed = keep["target"].str.startswith("fixed")
     keep["column"] = np.where(fixed, "fixed: ", keep["target"] + ": ") + keep["metric"]
-    keep["network"] = np.where(
-        keep["trained"], keep["network"], keep["architecture"] + " untrained"
-    )
+    keep["network"] = _caption(keep)
     table = keep.pivot_table(
         index=["network", "method"], columns="column", values="value", sort=False, dropna=False
     )
@@ -153,14 +152,21 @@ def methods(sets: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def _caption(sets: pd.DataFrame) -> NDArray[Any]:
+    """The network's name; untrained ones of an architecture share one."""
+    return np.where(sets["trained"], sets["network"], sets["architecture"] + " untrained")
+
+
 def emotions(sets: pd.DataFrame) -> pd.DataFrame:
-    """Each emotion: likeness within and between, agreement of region profiles, faces left out."""
-    here = sets[(sets["method"] == "gradcam") & sets["trained"] & (sets["subset"] == "all")]
-    here = here[(here["emotion"] != "all") & (here["target"] == "own")]
-    table = here.pivot_table(
-        index=["network", "emotion"], columns="metric", values="value", sort=False
-    )
-    faces = here[here["metric"] == "recall"].set_index(["network", "emotion"])["n"]
+    """Each network, method and emotion: likeness within and between, agreement of profiles.
+
+    Untrained networks of one architecture are averaged; the recall is that of the network.
+    """
+    here = sets[(sets["subset"] == "all") & (sets["emotion"] != "all") & (sets["target"] == "own")]
+    here = here.assign(network=_caption(here))
+    index = ["network", "method", "emotion"]
+    table = here.pivot_table(index=index, columns="metric", values="value", sort=False)
+    faces = here[here["metric"] == "within pearson"].groupby(index, observed=True)["n"].max()
     columns = {
         "without landmarks": "without landmarks",
         "recall": "recall",
@@ -176,7 +182,7 @@ def emotions(sets: pd.DataFrame) -> pd.DataFrame:
         "profile ICC(A,1) (uniform noise)": "ICC of uniform noise",
     }
     table = table.reindex(columns=list(columns)).rename(columns=columns)
-    table.insert(0, "faces", faces)
+    table.insert(0, "maps compared", faces)
     return table.reset_index()
 
 

@@ -13,6 +13,7 @@ import tyro
 from rich.console import Console
 
 from fer_xai.attributions import ATTRIBUTIONS, native_maps
+from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
@@ -98,11 +99,11 @@ class GradcamConsistency:
         self._check()
         faces = self._faces()
         floor = _calibration_faces(self, faces)
-        chosen = networks(
-            self.models,
-            default_weights=faces.name if self.source is None else self.source,
-            untrained=self.untrained,
-        )
+        default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
+        chosen = networks(self.models, default_weights=default, untrained=self.untrained)
+        for network in chosen:
+            if network.trained:  # a checkpoint that does not fit is told of before anything is made
+                network.load(floor)
         if self.dry_run:
             self._say_plan(faces, floor, chosen)
             return Path()
@@ -128,6 +129,7 @@ class GradcamConsistency:
         return folder
 
     def _check(self) -> None:
+        resolve_device(self.device)
         for method in self.methods:
             ATTRIBUTIONS[method]
         if self.untrained < 2:

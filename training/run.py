@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning
+import pandas as pd
 import torch
 import tyro
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
@@ -26,7 +27,7 @@ import fer_xai
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
-from fer_xai.errors import FerXaiError
+from fer_xai.errors import FerXaiError, InputError
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import save_weights
 from fer_xai.probe import Probe
@@ -57,7 +58,7 @@ class TrainingRun:
     valid_fraction: float = 0.1
     """Share of the training faces held out for validation."""
     limit: int | None = None
-    """At most this many training faces."""
+    """At most this many training (and test) faces."""
     seed: int = 0
     """Of split, initialisation, order, augmentation and dropout."""
     device: str = "auto"
@@ -85,6 +86,9 @@ class TrainingRun:
 def train(run: TrainingRun) -> Path:
     """Train, or resume; writes log, checkpoints, final weights and a model card.
 
+    Every choice is made on validation faces; the test faces are seen once, by the weights that are
+    exported.
+
     Returns
     -------
     Path
@@ -92,7 +96,9 @@ def train(run: TrainingRun) -> Path:
         accuracy.
     """
     recipe, folder = run.settings(), run.folder()
-    train_faces, valid_faces = _split(run)
+    everyone = _faces(run, "train")
+    train_faces, valid_faces = stratified_split(everyone, run.valid_fraction, seed=run.seed)
+    test_faces = _test_faces(run, everyone)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
         best, seconds = _fit(run, recipe, folder, train_faces, valid_faces)
@@ -102,7 +108,7 @@ def train(run: TrainingRun) -> Path:
     settings = {"model": run.model, "emotions": SIX, "size": model.size}
     save_weights(model.net, weights, settings=settings | {"greyscale": model.greyscale})
     exported = load_model(run.model, weights=weights)
-    held_out = scores(Probe(exported, device=run.device), valid_faces)
+    probe = Probe(exported, device=run.device)
     card: dict[str, Any] = {
         "model": run.model,
         "data": run.data.split(":")[0],
@@ -112,22 +118,44 @@ def train(run: TrainingRun) -> Path:
         "precision": run.precision,
         "train_faces": len(train_faces),
         "valid_faces": len(valid_faces),
-        "validation": held_out,
+        "validation": scores(probe, valid_faces),
+        **({} if test_faces is None else {"test": scores(probe, test_faces)}),
         "minutes_last_session": round(seconds / 60, 1),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _commit(),
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
+    training_log(folder).to_csv(folder / "log.csv", index=False)
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
     (folder / "card.md").write_text(model_card(card))
     return weights
 
 
-def _split(run: TrainingRun) -> tuple[Faces, Faces]:
-    faces = load_dataset(
-        run.data, split="train", source=run.source, emotions=SIX, limit=run.limit, seed=run.seed
+def _faces(run: TrainingRun, split: str) -> Faces:
+    return load_dataset(
+        run.data, split=split, source=run.source, emotions=SIX, limit=run.limit, seed=run.seed
     )
-    return stratified_split(faces, run.valid_fraction, seed=run.seed)
+
+
+def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
+    """The test split, unless there is none (a folder without split folders is all one)."""
+    try:
+        faces = _faces(run, "test")
+    except InputError:
+        return None
+    return None if set(faces.table["path"]) & set(everyone.table["path"]) else faces
+
+
+def training_log(folder: Path) -> pd.DataFrame:
+    """One row an epoch, over all sessions of a run: losses, accuracy and macro recall."""
+    parts = [
+        pd.read_csv(file)
+        for file in sorted(
+            (folder / "sessions").glob("*/metrics.csv"), key=lambda f: int(f.parent.name)
+        )
+    ]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"epoch": []})
+    return table.drop(columns="step", errors="ignore").groupby("epoch").last().reset_index()
 
 
 def _fit(
@@ -155,7 +183,7 @@ def _fit(
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if run.precision == "bf16" else "32-true",
         callbacks=callbacks,
-        logger=CSVLogger(folder, name="", version="log"),
+        logger=CSVLogger(folder, name="sessions", version=str(_sessions(folder))),
         enable_progress_bar=run.progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -187,6 +215,11 @@ def _fit(
         weights_only=True,
     )
     return Path(checkpoint.best_model_path), time.perf_counter() - started
+
+
+def _sessions(folder: Path) -> int:
+    """How many sessions have logged: each has a file of its own, since the logger starts anew."""
+    return len(list((folder / "sessions").glob("*")))
 
 
 def _load_trainee(model: FERModel, checkpoint: Path) -> None:

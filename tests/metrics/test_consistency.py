@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import structural_similarity
 
 from fer_xai.errors import InputError
 from metrics.consistency import (
@@ -12,7 +11,6 @@ from metrics.consistency import (
     self_consistency,
     separability,
     similarity,
-    ssim_within_between,
 )
 from metrics.statistics import bootstrap_interval, influence_interval, permutation_p_value
 from tests.reference import consistency_slow as slow
@@ -182,19 +180,6 @@ def test_permuting_emotions_gives_a_uniform_p_for_noise_and_a_small_one_for_sign
             )
         )
     assert 0.25 < np.mean(ps) < 0.75
-
-
-def test_ssim_is_that_of_scikit_image_on_the_sampled_pairs():
-    rng = np.random.default_rng(0)
-    maps = torch.from_numpy(rng.random((2, 16, 16))).float()
-    maps = torch.cat([maps, maps[1:]])
-    labels = torch.tensor([0, 1, 1])
-    mask = torch.ones(16, 16, dtype=torch.bool)
-    within, between = ssim_within_between(maps, labels, mask, pairs=3, seed=0)
-    assert within == pytest.approx(1)
-    a, b = (m / m.max() for m in maps[:2].numpy())
-    local = structural_similarity(a, b, data_range=1.0, full=True)[1]
-    assert between == pytest.approx(local.mean(), abs=1e-6)
 
 
 def test_uniform_maps_have_log_gain_zero_and_mass_in_a_region_is_its_gain():

@@ -1,0 +1,161 @@
+"""The study end to end on a few built-in faces, with a tiny net and nothing trained."""
+
+import html
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fer_xai.attributions import CONTROLS
+from fer_xai.errors import InputError
+from fer_xai.models.checkpoints import save_weights
+from studies import report, store
+from tests.conftest import tiny_model
+from tests.studies.driver import study
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(tiny_model().net, path, settings={"model": "tiny"}, half=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, weights):
+    return study(tmp_path_factory.mktemp("results"), weights).run()
+
+
+def test_a_run_leaves_all_that_its_reader_needs(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    assert set(manifest["networks"]) == {"tiny", "tiny@untrained0", "tiny@untrained1"}
+    assert manifest["networks"]["tiny"]["probe"]["batch_size"] == 8
+    assert manifest["networks"]["tiny"]["methods"]["gradcam"]["layer"] == "relu2"
+    assert manifest["networks"]["tiny"]["methods"]["gradcam_paper"]["layer"] == "conv2"
+    for name in ("primary", "methods", "emotions", "regions", "self_consistency"):
+        for suffix in ("csv", "md", "tex"):
+            assert (folder / "tables" / f"{name}.{suffix}").stat().st_size > 50
+    for name in ("endpoint", "mean_maps", "similarity_matrix", "distributions", "region_profiles"):
+        assert (folder / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_controls_and_untrained_networks_stand_beside_the_trained_one(folder):
+    table = pd.read_csv(folder / "tables" / "methods.csv")
+    trained = table[table["network"] == "tiny"]
+    assert {"gradcam", "gradcam_paper", *CONTROLS} == set(trained["method"])
+    assert "tiny untrained" in set(table["network"])
+    same = trained[trained["method"].isin(["uniform", "centre", "average"])]
+    assert same["AUC, fixed target"].isna().all()
+    assert same["permutation p*"].isna().all()
+    assert same["note"].str.contains("no test exists").all()
+
+
+def test_the_primary_endpoint_is_the_trained_auc_less_the_untrained_ones(folder):
+    primary = pd.read_csv(folder / "tables" / "primary.csv")
+    row = primary[primary["primary"]].iloc[0]
+    sets = pd.read_parquet(folder / "sets.parquet")
+    here = sets[(sets["metric"] == "separability") & (sets["subset"] == "all")]
+    here = here[(here["method"] == "gradcam") & (here["emotion"] == "all")]
+    here = here[here["target"].str.startswith("fixed")]
+    assert here.groupby("network").size().eq(6).all()
+    means = here.groupby("network")["value"].mean()
+    floor = means[["tiny@untrained0", "tiny@untrained1"]]
+    assert row["AUC trained"] == pytest.approx(means["tiny"])
+    assert row["excess"] == pytest.approx(means["tiny"] - floor.mean())
+    assert row["low"] < row["low, faces only"] < row["excess"] < row["high, faces only"]
+
+
+def test_the_report_stands_alone_and_answers(folder):
+    page = (folder / "report.html").read_text()
+    assert (folder / "answer.txt").read_text().strip() in html.unescape(page)
+    assert not re.search(r"(src|href)=[\"']?(https?:|//|\.)", page)
+    assert page.count("data:image/png;base64,") == 5
+    assert "Unit" in page
+    assert "B = 999" in page
+
+
+def test_text_in_the_report_is_escaped():
+    page = report.html(
+        question="<script>alert(1)</script>", answer="a<b", facts={"x": "<img>"}, tables=[],
+        pictures=[], method=["<i>"], caveats=[], manifest={"data": "</pre><script>"},
+    )  # fmt: skip
+    assert "<script>" not in page
+    assert "<img>" not in page
+    assert "<i>" not in page
+
+
+@pytest.mark.parametrize(
+    ("write", "phase"),
+    [(1, "named"), (3, "during"), (4, "unnamed"), (12, "during"), (25, "named"), (45, "during")],
+)
+def test_a_run_killed_anywhere_goes_on_and_ends_with_the_same_rows(
+    write, phase, folder, weights, tmp_path
+):
+    command = [sys.executable, "-m", "tests.studies.driver", str(tmp_path), str(weights)]
+    killed = subprocess.run([*command, str(write), phase], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not list(tmp_path.rglob("report.html"))
+    again = study(tmp_path, weights).run()
+    for name in ("scores.parquet", "sets.parquet", "faces.parquet"):
+        one, two = pd.read_parquet(folder / name), pd.read_parquet(again / name)
+        pd.testing.assert_frame_equal(one, two, check_exact=True)
+    assert (again / "answer.txt").read_text() == (folder / "answer.txt").read_text()
+
+
+def test_batch_size_moves_no_map_and_no_score(folder, weights, tmp_path):
+    other = study(tmp_path, weights, batch_size=5).run()
+    for shard in sorted((folder / "maps" / "tiny").glob("gradcam-0*.npz")):
+        one = store.unpack_maps(store.read_arrays(shard))
+        two = store.unpack_maps(store.read_arrays(other / "maps" / "tiny" / shard.name))
+        assert torch.allclose(one, two, atol=1e-5 * float(one.max()))
+    one, two = (pd.read_parquet(f / "sets.parquet")["value"] for f in (folder, other))
+    assert np.allclose(one, two, atol=2e-4, equal_nan=True)  # maps are kept in half precision
+
+
+def test_a_folder_of_other_settings_or_other_faces_is_refused(folder, tmp_path):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    with pytest.raises(InputError, match="to hold a run of the same settings"):
+        store.open_run(folder, manifest["config"] | {"seed": 7}, manifest["data_sha256"])
+    with pytest.raises(InputError, match="pixels or labels changed"):
+        store.open_run(folder, manifest["config"], "0" * 64)
+
+
+def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monkeypatch):
+    from studies import gradcam_consistency as module
+
+    load = module.load_dataset
+
+    def partly(spec, **options):
+        faces = load(spec, **options)
+        if options["split"] == "test":
+            faces.landmarks[faces.labels.numpy() == 3] = np.nan  # anger
+        return faces
+
+    monkeypatch.setattr(module, "load_dataset", partly)
+    found = study(tmp_path, weights, moved=0, methods=("gradcam",)).run()
+    table = pd.read_csv(found / "tables" / "emotions.csv")
+    table = table[(table["network"] == "tiny") & (table["method"] == "gradcam")]
+    lost = table.set_index("emotion")["without landmarks"]
+    assert lost["anger"] == 5
+    assert lost.sum() == 5
+    primary = pd.read_csv(found / "tables" / "primary.csv")
+    assert primary["faces"].tolist() == [25, primary["faces"][1], 30]
+    assert "anger 5" in (found / "report.html").read_text()
+
+
+def test_bad_options_are_one_sentence(weights, tmp_path):
+    with pytest.raises(InputError, match="Expected at least 2 untrained networks"):
+        study(tmp_path, weights, untrained=1).run()
+    with pytest.raises(InputError, match="Unknown attribution 'gradcams': did you mean gradcam"):
+        study(tmp_path, weights, methods=("gradcams",)).run()
+    with pytest.raises(InputError, match="Expected a number of moved faces of at least 0, got -1"):
+        study(tmp_path, weights, moved=-1).run()
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,43 @@
+"""Trains a tiny net on a few built-in faces; dies by SIGKILL at a given step if told to.
+
+python -m tests.training.driver OUT [STEP]
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_xai.models.zoo import MODELS, Architecture
+from tests.conftest import TinyNet
+from training import run as module
+from training.trainee import Trainee
+
+if "tiny" not in MODELS:
+    MODELS.register("tiny")(Architecture(build=TinyNet, cam_layer="relu2", paper_layer="conv2"))
+
+
+def training_run(out: Path, **options: Any) -> module.TrainingRun:
+    settings = {"limit": 160, "epochs": 4, "workers": 0, "precision": "fp32"} | options
+    return module.TrainingRun(model="tiny", device="cpu", progress=False, out=out, **settings)
+
+
+def _die_at(step: int) -> None:
+    training_step = Trainee.training_step
+
+    def dying(self: Trainee, batch: Any) -> Any:
+        if self.global_step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return training_step(self, batch)
+
+    Trainee.training_step = dying
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if len(sys.argv) > 2:
+        _die_at(int(sys.argv[2]))
+    module.train(training_run(Path(sys.argv[1])))

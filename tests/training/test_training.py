@@ -1,0 +1,140 @@
+"""Training on built-in faces with a tiny net: a few seconds on one core."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.errors import InputError
+from fer_xai.models import load_model
+from fer_xai.models.checkpoints import read_state
+from fer_xai.probe import Probe
+from tests.conftest import tiny_model
+from tests.training.driver import training_run
+from training.card import model_card, scores
+from training.evaluate import Evaluation
+from training.recipes import ACCURATE, PAPER
+from training.run import train
+from training.samples import EpochSampler, Samples, augmentation
+from training.trainee import Trainee, initialise
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    train(training_run(out))
+    return out
+
+
+def test_a_run_leaves_weights_that_load_a_card_and_a_log(folder):
+    state, settings = read_state(folder / "weights.safetensors")
+    assert settings["model"] == "tiny"
+    assert tuple(settings["emotions"]) == tiny_model().emotions
+    model = load_model("tiny", weights=folder / "weights.safetensors")
+    assert all(torch.equal(value, state[key]) for key, value in model.net.state_dict().items())
+    card = json.loads((folder / "card.json").read_text())
+    assert card["train_faces"] + card["valid_faces"] == 160
+    assert set(card["test"]["recall"]) == set(model.emotions)
+    text = (folder / "card.md").read_text()
+    assert f"## Test: {card['test']['accuracy']:.1%} of 160 faces" in text
+    log = pd.read_csv(folder / "log.csv")
+    assert log["epoch"].tolist() == [0, 1, 2, 3]
+    assert log["train_loss"].iloc[-1] < log["train_loss"].iloc[0]
+
+
+def test_the_card_quotes_the_exported_weights_at_the_best_validation_epoch(folder):
+    found = Evaluation(
+        model="tiny", weights=str(folder / "weights.safetensors"), limit=160, device="cpu"
+    ).run()
+    card = json.loads((folder / "card.json").read_text())
+    assert found["accuracy"] == card["test"]["accuracy"]
+    assert 0.8 < found["bayes_accuracy"] < 1
+    log = pd.read_csv(folder / "log.csv")
+    assert card["validation"]["accuracy"] == pytest.approx(log["valid_accuracy"].max(), abs=0.07)
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_a_run_killed_and_resumed_has_the_losses_of_an_unbroken_one(step, folder, tmp_path):
+    command = [sys.executable, "-m", "tests.training.driver", str(tmp_path), str(step)]
+    killed = subprocess.run(command, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert not (tmp_path / "weights.safetensors").exists()
+    train(training_run(tmp_path))
+    one, two = (pd.read_csv(f / "log.csv") for f in (folder, tmp_path))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-5)
+    a, b = (read_state(f / "weights.safetensors")[0] for f in (folder, tmp_path))
+    assert all(torch.allclose(a[key], b[key], atol=1e-3) for key in a)
+
+
+def test_a_face_is_augmented_by_seed_epoch_and_index_alone():
+    faces, model = synthetic_faces(6), tiny_model()
+    samples = Samples(faces, model, transform=augmentation("standard"), seed=3)
+    first = samples[(2, 4)][0]
+    torch.manual_seed(99)
+    _ = samples[(0, 1)]
+    assert torch.equal(samples[(2, 4)][0], first)
+    assert not torch.equal(samples[(3, 4)][0], first)
+    plain = Samples(faces, model, transform=None, seed=3)
+    assert torch.equal(plain[(0, 4)][0], faces.pixels(64)[4])
+    assert plain[(0, 4)][1] == model.columns(faces.labels)[4]
+
+
+def test_processes_share_the_faces_of_an_epoch():
+    alone = EpochSampler(11, shuffle=True, seed=1)
+    parts = [EpochSampler(11, shuffle=True, seed=1, rank=r, processes=2) for r in (0, 1)]
+    for sampler in (alone, *parts):
+        sampler.set_epoch(2)
+    assert sorted(alone) == sorted([*parts[0], *parts[1]])
+    assert [len(part) for part in parts] == [6, 5]
+    order = list(alone)
+    alone.set_epoch(3)
+    assert [index for _, index in alone] != [index for _, index in order]
+
+
+def test_he_initialisation_keeps_the_signals_scale():
+    model = load_model("gimefive-nobn")
+    initialise(model.net, seed=0)
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        strong = model(images).std()
+        weak = load_model("gimefive-nobn")(images).std()
+    assert strong > 5 * weak
+    assert not model.net.conv1.bias.any()
+
+
+def test_vectors_are_not_decayed_and_the_paper_recipe_is_the_papers():
+    assert (PAPER.optimizer, PAPER.batch_size, PAPER.epochs, PAPER.patience) == ("sgd", 16, 80, 15)
+    optimizer = Trainee(tiny_model(), PAPER, seed=0).configure_optimizers()
+    assert optimizer.defaults["momentum"] == 0.9
+    assert optimizer.defaults["weight_decay"] == 1e-4
+    assert ACCURATE.optimizer == "adamw"
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        torch.nn.functional, "cross_entropy", lambda *_, **__: torch.tensor(float("nan"))
+    )
+    with pytest.raises(InputError, match="Expected a finite loss, got nan at step 0"):
+        train(training_run(tmp_path, limit=96, epochs=1))
+
+
+def test_scores_are_those_by_hand(faces):
+    model = tiny_model()
+    found = scores(Probe(model, device="cpu"), faces)
+    right = model.predict(faces.images) == faces.labels
+    assert found["accuracy"] == pytest.approx(float(right.float().mean()), abs=1e-4)
+    assert found["recall"]["fear"] == pytest.approx(
+        float(right[faces.labels == 5].float().mean()), abs=1e-4
+    )
+    assert found["macro_recall"] == pytest.approx(sum(found["recall"].values()) / 6, abs=1e-3)
+
+
+def test_a_card_without_a_test_split_has_no_test_section(folder):
+    card = json.loads((folder / "card.json").read_text())
+    del card["test"]
+    assert "## Test" not in model_card(card)

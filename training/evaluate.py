@@ -1,0 +1,104 @@
+"""Score weights on a dataset: ``python -m training.evaluate --weights synthetic``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from fer_xai.data import load_dataset
+from fer_xai.errors import FerXaiError
+from fer_xai.models import load_model
+from fer_xai.probe import Probe
+from training.card import scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Accuracy, macro recall and the recall of each emotion, of a model on labelled faces.
+
+    Faces whose emotion is none of the model's are left out. On built-in faces the accuracy of an
+    ideal observer of the action units is printed beside it: the ceiling that overlapping displays
+    leave.
+    """
+
+    model: str = "gimefive"
+    """Architecture by name."""
+    weights: str = "synthetic"
+    """Shipped weights by name, or the path of a checkpoint."""
+    data: str = "synthetic"
+    """Dataset, as NAME or NAME:ROOT."""
+    split: str = "test"
+    """train, valid or test."""
+    source: str | None = None
+    """Of a benchmark, only the faces of this source dataset."""
+    limit: int | None = None
+    """At most this many faces, with the emotions' shares kept."""
+    skip_bad: bool = False
+    """Leave damaged or missing images out, instead of stopping."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    json: Path | None = None
+    """Write the figures to this file as well."""
+
+    def run(self) -> dict[str, Any]:
+        """Evaluate, and print.
+
+        Returns
+        -------
+        dict
+            ``faces``, ``accuracy``, ``macro_recall``, ``recall`` by emotion, and
+            ``bayes_accuracy`` on built-in faces.
+        """
+        model = load_model(self.model, weights=self.weights)
+        faces = load_dataset(
+            self.data, split=self.split, source=self.source, emotions=model.emotions,
+            limit=self.limit, skip_bad=self.skip_bad,
+        )  # fmt: skip
+        found = scores(Probe(model, device=self.device), faces)
+        bayes: dict[str, float] = {}
+        if self.data.startswith("synthetic"):
+            from fer_xai.data.synthetic import bayes_accuracy
+
+            found["bayes_accuracy"], bayes = bayes_accuracy()
+        self._print(found, bayes)
+        if self.json is not None:
+            self.json.parent.mkdir(parents=True, exist_ok=True)
+            self.json.write_text(json.dumps(found, indent=2) + "\n")
+        return found
+
+    def _print(self, found: dict[str, Any], bayes: dict[str, float]) -> None:
+        table = Table(title=f"{self.model} ({self.weights}) on {self.data}, {self.split}")
+        table.add_column("emotion")
+        table.add_column("recall", justify="right")
+        if bayes:
+            table.add_column("ideal observer", justify="right")
+        for emotion, recall in found["recall"].items():
+            ideal = [f"{bayes[emotion]:.1%}"] if bayes else []
+            table.add_row(emotion, f"{recall:.1%}", *ideal)
+        console = Console()
+        console.print(table)
+        console.print(
+            f"Accuracy {found['accuracy']:.2%} of {found['faces']:,} faces, macro recall "
+            f"{found['macro_recall']:.2%}."
+        )
+        if bayes:
+            console.print(f"An ideal observer of the action units: {found['bayes_accuracy']:.1%}.")
+
+
+def main() -> None:
+    """Command line."""
+    try:
+        tyro.cli(Evaluation, prog="python -m training.evaluate").run()
+    except FerXaiError as error:
+        sys.exit(f"training.evaluate: {error}")
+
+
+if __name__ == "__main__":
+    main()
