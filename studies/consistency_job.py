@@ -99,8 +99,8 @@ class Job:
 
     def _faces_to_map(self, network: Network) -> int:
         methods = self.study.methods_of(network)
-        moved = sum(self.is_moved(network, method) for method in methods) * len(self.moved) * 7
-        return len(self.faces) * len(methods) + moved
+        moved = sum(self.is_moved(network, method) for method in methods) * len(move_names())
+        return len(self.faces) * len(methods) + len(self.moved) * moved
 
     def is_moved(self, network: Network, method: str) -> bool:
         """Whether self-consistency is measured: for trained networks and one untrained each."""

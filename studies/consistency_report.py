@@ -138,6 +138,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
             if part
         ),
         "Faces": f"{len(faces)}",
+        "Left out as damaged or missing": f"{len(manifest['skipped'])}",
         "Without landmarks": missing,
         "Registration": config["registration"],
         "Seed": str(config["seed"]),

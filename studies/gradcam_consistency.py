@@ -20,7 +20,7 @@ from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
-from studies.consistency_job import MATCHED_TO, Job, Run
+from studies.consistency_job import MATCHED_TO, Job, Run, move_names
 from studies.consistency_report import write_report
 from studies.consistency_scores import SIZE
 from studies.networks import Network, networks
@@ -110,6 +110,7 @@ class GradcamConsistency:
         config = self.config()
         folder = self.out / "gradcam_consistency" / self._run_id(faces, config)
         manifest = store.open_run(folder, config, faces.fingerprint(SIZE))
+        manifest["skipped"] = list(faces.skipped)
         started = time.perf_counter()
         with progress_bar(shown=self.progress) as bar:
             job = Job(
@@ -184,8 +185,8 @@ class GradcamConsistency:
 
     def _passes(self, network: Network, n: int) -> int:
         methods = len(self.methods_of(network))
-        moved = min(self.moved, n) * 8 if network.trained or network.seed == 0 else 0
-        return n * methods + moved
+        moves = len(move_names()) if network.trained or network.seed == 0 else 0
+        return n * methods + min(self.moved, n) * moves
 
     def methods_of(self, network: Network) -> list[str]:
         """Untrained networks get Grad-CAM alone, trained ones every method."""

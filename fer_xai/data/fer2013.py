@@ -24,6 +24,7 @@ from fer_xai.types import COLUMNS, Faces
 _USAGE = {"train": "Training", "valid": "PublicTest", "test": "PrivateTest"}
 _FILES = ("fer2013.csv", "icml_face_data.csv")
 _SIDE = 48
+_GREYS = {str(value) for value in range(256)}
 
 
 @DATASETS.register("fer2013")
@@ -33,7 +34,8 @@ def fer2013(root: Path, *, split: str) -> Faces:
     Raises
     ------
     InputError
-        If neither is found, columns are missing, or a row has another label or number of pixels.
+        If neither is found, columns are missing, or a row has another usage, label or number of
+        pixels.
     """
     path = root
     if root.is_dir():
@@ -57,25 +59,38 @@ def fer2013(root: Path, *, split: str) -> Faces:
                 f"{'are' if len(missing) > 1 else 'is'} missing."
             )
         for number, row in enumerate(reader, start=2):
-            if row[columns["Usage"]].strip() != _USAGE[split]:
+            where = f"{path}, row {number}"
+            code, text, usage = (  # None where the row is too short
+                (row[columns[name]] or "").strip() for name in ("emotion", "pixels", "Usage")
+            )
+            if usage not in _USAGE.values():
+                raise InputError(
+                    f"Expected Usage {', '.join(_USAGE.values())} in {where}, got {usage!r}."
+                )
+            if usage != _USAGE[split]:
                 continue
-            code = row[columns["emotion"]].strip()
             if not code.isdigit() or int(code) >= len(order):
                 raise InputError(
-                    f"Expected an emotion 0–{len(order) - 1} in {path}, row {number}, got {code!r}."
+                    f"Expected an emotion 0–{len(order) - 1} in {where}, got {code!r}."
                 )
-            values = np.array(row[columns["pixels"]].split(), dtype=np.int64)
-            if len(values) != _SIDE**2 or values.min() < 0 or values.max() > 255:
-                raise InputError(
-                    f"Expected {_SIDE**2} pixels 0–255 in {path}, row {number}, got {len(values)} "
-                    "values."
-                )
-            grey = values.astype(np.uint8).reshape(_SIDE, _SIDE)
-            pixels.append(np.repeat(grey[:, :, None], 3, axis=2))
+            pixels.append(_image(text, where))
             name = f"{path.name}:{number}"
-            rows.append((name, f"{path}, row {number}", order[int(code)], split, "", "fer2013", ""))
+            rows.append((name, where, order[int(code)], split, "", "fer2013", ""))
     return Faces(
         table=pd.DataFrame(rows, columns=list(COLUMNS), dtype=object),
         reader=lambda row: pixels[row],
         name="fer2013",
     )
+
+
+def _image(text: str, where: str) -> NDArray[np.uint8]:
+    """Grey values between spaces to RGB ``(48, 48, 3)``."""
+    words = text.split()
+    odd = sorted(set(words) - _GREYS)
+    if len(words) != _SIDE**2 or odd:
+        raise InputError(
+            f"Expected {_SIDE**2} pixels 0–255 in {where}, got {len(words)} values"
+            f"{f', {odd[0]!r} among them' if odd else ''}."
+        )
+    grey = np.array(words, dtype=np.uint8).reshape(_SIDE, _SIDE)
+    return np.repeat(grey[:, :, None], 3, axis=2)

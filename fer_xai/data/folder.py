@@ -18,7 +18,7 @@ _SPLITS = {"train": ("train", "training"), "test": ("test", "testing"),
 @DATASETS.register("folder")
 def folder(root: Path, *, split: str) -> Faces:
     """Faces of a folder; see :func:`index_folder`."""
-    return index_folder(root, split=split, name=root.name)
+    return index_folder(root, split=split, name=root.resolve().name)
 
 
 def index_folder(root: Path, *, split: str, name: str) -> Faces:
@@ -52,5 +52,5 @@ def index_folder(root: Path, *, split: str, name: str) -> Faces:
         for image in sorted(place.iterdir()):
             if image.suffix.lower() in SUFFIXES:
                 identity = f"{place.name}/{image.name}"
-                rows.append((identity, str(image), emotion, split, "", base.name, ""))
+                rows.append((identity, str(image), emotion, split, "", name, ""))
     return faces_from_files(rows, name=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,21 +26,25 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         If the file is missing or is no readable image.
     """
     try:
-        with Image.open(path) as opened, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of palettes with transparency
+        with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I") or image.mode == "F":
                 values = np.asarray(image, dtype=np.float64)
                 top = 65535.0 if values.max() > 255 else 255.0
                 grey = np.clip(values / top * 255, 0, 255).round().astype(np.uint8)
                 return np.repeat(grey[:, :, None], 3, axis=2)
+            if "A" in image.getbands() or "transparency" in image.info:
+                black = Image.new("RGBA", image.size, "black")
+                image = Image.alpha_composite(black, image.convert("RGBA"))
             return np.array(image.convert("RGB"), dtype=np.uint8)
     except FileNotFoundError:
         raise InputError(
             f"Expected an image at {path}, found none: check the dataset's root, or pass "
             "skip_bad (--skip-bad) to leave such faces out and list them."
         ) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (
+        UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError,
+    ) as error:  # fmt: skip
         raise InputError(
             f"Expected a readable image, but {path} is damaged ({error}): replace it, or pass "
             "skip_bad (--skip-bad) to leave such faces out and list them."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def read_landmarks(
     path
         The CSV. Rows of other images are ignored; faces without a row get NaN.
     faces
-        Matched by the name of their file (or their id).
+        Matched by their id, or by the name of their file where no other face's is the same.
     points_size
         Side of the square images the points were measured on; by default the points are in pixels
         of the faces' own images.
@@ -37,15 +38,15 @@ def read_landmarks(
     Raises
     ------
     InputError
-        If the file is missing, lacks columns, holds no number where one belongs (with its row), or
-        knows none of the faces.
+        If the file is missing, lacks columns, holds no number where one belongs (with its row), has
+        an image twice, knows none of the faces, or names a file that several faces have.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"Expected a landmark CSV, found none at {path}.")
     try:
         table = pd.read_csv(path, dtype={"image": str})
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"Expected a CSV of landmarks, but {path} cannot be read ({error})."
         ) from None
@@ -63,11 +64,24 @@ def read_landmarks(
         raise InputError(
             f"Expected numbers in {path}, got {table[column][row]!r} for {column} in row {row + 2}."
         )
+    twice = table["image"].duplicated()
+    if bool(twice.any()):
+        row = int(np.flatnonzero(twice)[0])
+        raise InputError(
+            f"Expected one row an image in {path}, got {table['image'][row]!r} again in row "
+            f"{row + 2}."
+        )
     known = dict(zip(table["image"], numbers.to_numpy(dtype=np.float32), strict=True))
     points = np.full((len(faces), 68, 2), np.nan, dtype=np.float32)
-    names = zip(faces.table["path"], faces.table["id"], strict=True)
-    for index, (file, face) in enumerate(names):
-        found = known.get(Path(str(file)).name, known.get(str(face)))
+    owner: dict[str, str] = {}  # file name -> id of the face it stands for
+    for index, (file, face) in enumerate(zip(faces.table["path"], faces.ids, strict=True)):
+        name = Path(str(file)).name
+        if face not in known and name in known and owner.setdefault(name, face) != face:
+            raise InputError(
+                f"Expected file names that tell faces apart, but {name} in {path} could be "
+                f"{owner[name]} or {face}: write these ids into its column image."
+            )
+        found = known.get(face, known.get(name))
         if found is not None:
             points[index] = found.reshape(68, 2)
     if np.isnan(points).all():

@@ -97,7 +97,7 @@ def _of_source(faces: Faces, source: str) -> Faces:
 
     known = sorted(set(faces.table["source"]))
     kept = [i for i, name in enumerate(faces.table["source"]) if plain(name) == plain(source)]
-    if not kept:
+    if not kept and known:
         close = difflib.get_close_matches(plain(source), known, n=2)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}."
         raise InputError(f"Unknown source {source!r} in {faces.name}: {hint}")

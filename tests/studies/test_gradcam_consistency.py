@@ -151,6 +151,16 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
     assert "anger 5" in (found / "report.html").read_text()
 
 
+def test_a_dry_run_says_passes_and_time_and_leaves_nothing(weights, tmp_path, capsys):
+    study(tmp_path, weights, dry_run=True).run()
+    said = capsys.readouterr().out
+    assert "30 faces of synthetic" in said
+    assert "tiny: 102 passes" in said  # 30 faces by two methods, and 6 moved in 7 ways
+    assert "tiny@untrained1: 30 passes" in said
+    assert "Nothing was run" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_options_are_one_sentence(weights, tmp_path):
     with pytest.raises(InputError, match="Expected at least 2 untrained networks"):
         study(tmp_path, weights, untrained=1).run()

@@ -24,7 +24,7 @@ AU_PARTS: dict[int, tuple[str, ...]] = {
     5: ("eyes",),
     6: ("eyes", "cheeks"),
     7: ("eyes",),
-    9: ("nose",),
+    9: ("nose", "brows", "eyes", "cheeks"),
     10: ("mouth", "cheeks"),
     12: ("mouth", "cheeks"),
     15: ("mouth",),

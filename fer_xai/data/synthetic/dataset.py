@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Faces
 
 SPLIT_SIZES: dict[str, int] = {"train": 7200, "valid": 600, "test": 600}
-_CHUNK = 64
+_CHUNK = 256
 
 
 @DATASETS.register("synthetic")
@@ -76,18 +76,14 @@ def synthetic_faces(
 
 
 class _Reader:
-    """Renders in chunks and keeps the pixels; safe to call from threads."""
+    """Renders the faces asked for, in batches where there are many."""
 
     def __init__(self, params: FaceParams, size: int) -> None:
         self.params, self.size = params, size
-        self.chunks: dict[int, NDArray[np.uint8]] = {}
-        self.lock = threading.Lock()
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
-        chunk, offset = divmod(row, _CHUNK)
-        with self.lock:
-            if chunk not in self.chunks:
-                part = self.params[chunk * _CHUNK : (chunk + 1) * _CHUNK]
-                self.chunks[chunk] = render(part, size=self.size).images
-        image: NDArray[np.uint8] = self.chunks[chunk][offset]
-        return image
+        return next(self.many(np.array([row])))
+
+    def many(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        for start in range(0, len(rows), _CHUNK):
+            yield from render(self.params[rows[start : start + _CHUNK]], size=self.size).images

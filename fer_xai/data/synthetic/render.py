@@ -618,6 +618,8 @@ def _blur(image: Tensor, sigma: Tensor) -> Tensor:
     radius = max(1, int(np.ceil(2.5 * float(sigma.max()))))
     offsets = torch.arange(-radius, radius + 1).float()
     kernel = torch.exp(-0.5 * (offsets[None] / sigma[:, None].clamp(min=0.05)) ** 2)
+    # each face has its own radius, lest its pixels depend on the faces rendered beside it
+    kernel = kernel * (offsets.abs()[None] <= (2.5 * sigma[:, None]).ceil().clamp(min=1))
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
     flat = image.reshape(1, n * channels, size, size)
     flat = F.pad(flat, (radius,) * 4, mode="replicate")

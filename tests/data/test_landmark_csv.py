@@ -1,0 +1,178 @@
+import dataclasses
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_xai.data import load_dataset
+from fer_xai.data.landmark_csv import POINTS, read_landmarks
+from fer_xai.errors import InputError
+
+NAMES = [f"{i}.png" for i in range(6)]
+EMOTIONS = ["happy", "fear"]
+
+
+def _points(index):
+    return 100 * index + np.arange(136, dtype=np.float32).reshape(68, 2) / 8
+
+
+@pytest.fixture
+def root(tmp_path, draw):
+    for index, name in enumerate(NAMES):
+        draw(tmp_path / "faces" / EMOTIONS[index % 2] / name, 30 * index, size=20 + index)
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def faces(root):
+    return load_dataset(f"folder:{root}")
+
+
+@pytest.fixture
+def table():
+    """Rows in another order than the faces, and one of an image that is not among them."""
+    rows = [["elsewhere.png", *_points(77).ravel()]]
+    rows += [[name, *_points(i).ravel()] for i, name in reversed(list(enumerate(NAMES)))]
+    return pd.DataFrame(rows, columns=["image", *POINTS])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(table, name="landmarks.csv"):
+        table.to_csv(tmp_path / name, index=False)
+        return tmp_path / name
+
+    return write
+
+
+def _expected(faces):
+    return np.stack([_points(int(name.split("/")[1][0])) for name in faces.ids])
+
+
+@pytest.mark.parametrize("name", ["landmarks.csv", "landmarks.csv.gz"])
+def test_rows_are_matched_by_file_name(faces, table, write, name):
+    points = read_landmarks(write(table, name), faces)
+    assert points.dtype == np.float32
+    assert np.array_equal(points, _expected(faces))
+
+
+def test_faces_without_a_row_and_blank_cells_are_nan(faces, table, write):
+    table = table[table["image"] != "3.png"].copy()
+    table.loc[table["image"] == "4.png", "y10"] = np.nan
+    points = read_landmarks(write(table), faces)
+    three, four = faces.ids.index("fear/3.png"), faces.ids.index("happy/4.png")
+    assert np.isnan(points[three]).all()
+    assert np.argwhere(np.isnan(points[four])).tolist() == [[10, 1]]
+    rest = [i for i in range(6) if i not in (three, four)]
+    assert np.array_equal(points[rest], _expected(faces)[rest])
+
+
+def test_ids_tell_apart_what_file_names_do_not(tmp_path, draw, table, write):
+    for index, word in enumerate(EMOTIONS):
+        draw(tmp_path / "faces" / word / "0.png", 30 * index)
+    faces = load_dataset("folder", root=tmp_path / "faces")
+    with pytest.raises(InputError, match=(
+        r"Expected file names that tell faces apart, but 0.png in .* could be fear/0.png or "
+        r"happy/0.png: write these ids into its column image"
+    )):  # fmt: skip
+        read_landmarks(write(table), faces)
+    table["image"] = ["x", "happy/0.png", "fear/0.png", "a", "b", "c", "0.png"]
+    points = read_landmarks(write(table), faces)
+    assert faces.ids == ["fear/0.png", "happy/0.png"]
+    assert np.array_equal(points, np.stack([_points(4), _points(5)]))
+    one_face_twice = faces.subset([1, 1])
+    table["image"] = ["x", "y", "z", "a", "b", "c", "0.png"]
+    assert np.array_equal(read_landmarks(write(table), one_face_twice)[1], _points(0))
+
+
+def test_points_of_a_fixed_size_are_scaled_to_each_image(faces, table, write):
+    """Pixel areas scale: the centre of the measured image is the centre of every face."""
+    table[POINTS] = 63.5
+    points = read_landmarks(write(table), faces, points_size=128)
+    sides = np.array([faces.read(i).shape[0] for i in range(6)])
+    assert sorted(sides) == list(range(20, 26))
+    expected = np.broadcast_to((sides[:, None, None] - 1) / 2, points.shape)
+    np.testing.assert_allclose(points, expected, atol=1e-5)
+    table[POINTS] = -0.5  # the corner stays the corner
+    np.testing.assert_allclose(read_landmarks(write(table), faces, points_size=128), -0.5)
+
+
+def test_points_measured_at_a_size_come_back_at_that_size(faces, table, write):
+    points = read_landmarks(write(table), faces, points_size=64)
+    placed = dataclasses.replace(faces, landmarks=points)
+    np.testing.assert_allclose(placed.landmarks_at(64), _expected(faces), atol=1e-3)
+
+
+def test_landmarks_stay_with_their_faces(root, table, write):
+    path = write(table)
+    faces = load_dataset(f"folder:{root}", landmarks=path, emotions=["fear"])
+    assert len(faces) == 3
+    assert np.array_equal(faces.landmarks, _expected(faces))
+    part = faces.subset([2, 0])
+    assert np.array_equal(part.landmarks, _expected(part))
+    limited = load_dataset(f"folder:{root}", landmarks=path, limit=4, seed=3)
+    assert len(limited) == 4
+    assert np.array_equal(limited.landmarks, _expected(limited))
+    assert np.array_equal(limited.limit(2).landmarks, _expected(limited.limit(2)))
+
+
+def test_landmarks_stay_with_their_faces_when_others_are_skipped(root, table, write):
+    (root / "happy" / "2.png").write_bytes(b"no image")
+    (root / "fear" / "1.png").write_bytes(b"")
+    faces = load_dataset(f"folder:{root}", landmarks=write(table), skip_bad=True)
+    assert faces.ids == ["fear/3.png", "fear/5.png", "happy/0.png", "happy/4.png"]
+    assert np.array_equal(faces.landmarks, _expected(faces))
+    assert faces.pixels(20)[:, 0, 0, 0].tolist() == [90, 150, 0, 120]
+    assert len(faces.skipped) == 2
+
+
+@pytest.mark.parametrize("word", ["1,5", "left", "--"])
+def test_a_broken_number_names_row_and_column(faces, table, write, word):
+    table = table.astype(object)
+    table.loc[2, "x7"] = word
+    table.loc[4, "y1"] = word
+    with pytest.raises(InputError, match=(
+        f"Expected numbers in .*landmarks.csv, got '{word}' for x7 in row 4"
+    )):  # fmt: skip
+        read_landmarks(write(table), faces)
+
+
+def test_missing_columns_are_named(faces, table, write):
+    with pytest.raises(InputError, match=r"Expected columns image,x0,.*, but y67 is missing\."):
+        read_landmarks(write(table.drop(columns="y67")), faces)
+    with pytest.raises(InputError, match=r"but image, x0, y0, x1 are missing\."):
+        read_landmarks(write(table.iloc[:, 4:]), faces)
+
+
+def test_an_image_twice_is_named(faces, table, write):
+    table = pd.concat([table, table.iloc[[2]]], ignore_index=True)
+    with pytest.raises(
+        InputError, match=r"Expected one row an image in .*, got '4.png' again in ro"
+    ):
+        read_landmarks(write(table), faces)
+
+
+def test_a_file_that_knows_none_of_the_faces_is_an_error(faces, table, write):
+    table["image"] = "other_" + table["image"]
+    with pytest.raises(InputError, match=(
+        "Expected landmarks of faces in .*, but none of its 7 images is among them: images are "
+        "matched by file name"
+    )):  # fmt: skip
+        read_landmarks(write(table), faces)
+
+
+def test_unreadable_files_are_named(faces, table, tmp_path):
+    with pytest.raises(InputError, match="Expected a landmark CSV, found none at .*landmarks.csv"):
+        read_landmarks(tmp_path / "landmarks.csv", faces)
+    (tmp_path / "landmarks.csv").write_text("")
+    whole = gzip.compress(table.to_csv(index=False).encode())
+    flipped = bytearray(whole)
+    flipped[200:300] = bytes(100)
+    for name, data in (("a.csv", b""), ("b.csv.gz", b"no gzip"), ("c.csv.gz", whole[:300]),
+                       ("d.csv.gz", bytes(flipped)), ("e.csv", b"\xff\xfe\xff")):  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(
+            InputError, match=f"Expected a CSV of landmarks, but .*{name} cannot be"
+        ):
+            read_landmarks(tmp_path / name, faces)
