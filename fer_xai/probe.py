@@ -235,6 +235,7 @@ def _folded_copy(model: Any, device: torch.device) -> Any:
             traced = fuse(model.net)
     except Exception:  # noqa: BLE001 - tracing runs the user's code, which may raise anything
         return None
+    _activate_in_place(traced)
     folded.net = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(4, 3, model.size, model.size, generator=generator).to(device)
@@ -242,3 +243,23 @@ def _folded_copy(model: Any, device: torch.device) -> Any:
         plain, merged = model(noise), folded(noise)
     agrees = bool((plain - merged).abs().max() <= _FOLD_TOLERANCE * plain.abs().max().clamp(min=1))
     return folded if agrees else None
+
+
+def _activate_in_place(traced: Any) -> None:
+    """Let a ReLU overwrite a convolution's output that it alone reads, which saves memory traffic.
+
+    Only behind convolutions: a CAM layer's output is kept and differentiated, and a convolution of
+    the folded copy is never one (see :meth:`Probe.runs_alone`).
+    """
+    modules = dict(traced.named_modules())
+    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
+    for node in calls:
+        source = node.args[0] if node.args else None
+        if (
+            isinstance(modules[node.target], nn.ReLU)
+            and sum(other.target == node.target for other in calls) == 1
+            and source in calls
+            and isinstance(modules[source.target], nn.Conv2d)
+            and len(source.users) == 1
+        ):
+            modules[node.target].inplace = True

@@ -199,6 +199,15 @@ def cohens_d(differences: ArrayLike) -> float:
     return float(values.mean() / sd) if sd > 0 else float("nan")
 
 
+def auc_to_d(auc: float) -> float:
+    """Standardised difference of means that an AUC stands for, √2·Φ⁻¹(AUC).
+
+    Exact for two normal distributions of one variance (Ruscio, "A probability-based measure of
+    effect size", Psychological Methods 2008).
+    """
+    return float(np.sqrt(2) * stats.norm.ppf(auc))
+
+
 def icc_a1(ratings: ArrayLike) -> float:
     """ICC(A,1): absolute agreement of single raters, two-way random effects.
 

@@ -38,7 +38,8 @@ def write_report(
             "against different-emotion pairs, at a fixed target, averaged over targets, emotions "
             "weighing equally; in excess of untrained networks. Unit: " + unit + "; intervals by "
             "infinitesimal jackknife, 95 %; low and high also carry the variance between untrained "
-            "networks. Holm over the primary rows; the other rows are checks.",
+            "networks. Holm over the primary rows; the other rows are checks. Effect size d: "
+            "difference of √2·Φ⁻¹(AUC), trained less untrained.",
         ),
         Table(
             name="methods",
@@ -52,7 +53,9 @@ def write_report(
             name="emotions",
             frame=tables.emotions(sets),
             caption="Each emotion, at its own target (descriptive). Profile reliability: log-gain "
-            "of regions over area, faces as raters; beside it, maps of uniform noise.",
+            "of regions over area, faces as raters, ICC(A,1) and Kendall's W; a uniform map's "
+            "log-gain is 0 everywhere and has no W, so maps of uniform noise stand beside it. "
+            "Untrained networks are averaged.",
         ),
         Table(
             name="regions",
@@ -64,7 +67,8 @@ def write_report(
             frame=tables.self_consistency(rows, clusters),
             caption="Does the map follow the face? Pearson of the moved face's map with the moved "
             "map, against a map that stays where it was. A change of brightness moves nothing: "
-            f"there, read the first column. Unit: {unit}; a seeded sample of faces.",
+            f"there, read the first column. Unit: {unit}; a seeded sample of faces; d_z is the "
+            "mean gain over its standard deviation.",
         ),
     ]
     floor = [f"{model}@untrained0" for model in models]

@@ -25,7 +25,7 @@ from metrics.consistency import (
     similarity,
 )
 from metrics.ssim import ssim_within_between
-from metrics.statistics import permutation_p_value
+from metrics.statistics import mean_spearman, permutation_p_value
 from studies import store
 from studies.moves import inside, moves
 from studies.networks import Network
@@ -261,6 +261,8 @@ class Scorer:
                 emotion = EMOTIONS[label]
                 self._set_row(f"profile ICC(A,1){kind}", "own", icc, emotion=emotion, n=n)
                 self._set_row(f"profile Kendall W{kind}", "own", w, emotion=emotion, n=n)
+                self._set_row(f"profile mean Spearman{kind}", "own", mean_spearman(w, n),
+                              emotion=emotion, n=n)  # fmt: skip
 
     def _moved(self) -> None:
         """Does the map follow the face? On the seeded sample, for each face's own target."""

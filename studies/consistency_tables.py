@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.landmarks import REGIONS
-from metrics.statistics import Interval, holm, influence_interval, mean_interval
+from metrics.statistics import (
+    Interval,
+    auc_to_d,
+    cohens_d,
+    holm,
+    influence_interval,
+    mean_interval,
+)
 
 SUBSETS = {
     "all": "all registered faces (primary)",
@@ -64,6 +71,7 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                     "excess": excess,
                     "low": both.low,
                     "high": both.high,
+                    "effect size d": auc_to_d(trained) - auc_to_d(float(floor.mean())),
                     "low, faces only": over_faces.low,
                     "high, faces only": over_faces.high,
                     "p": both.p_value,
@@ -74,7 +82,7 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                 }
             )
     table = pd.DataFrame(found)
-    table.insert(14, "p (Holm)", np.nan)
+    table.insert(list(table.columns).index("p") + 1, "p (Holm)", np.nan)
     table.loc[table["primary"], "p (Holm)"] = holm(table.loc[table["primary"], "p"])
     return table
 
@@ -178,6 +186,7 @@ def emotions(sets: pd.DataFrame) -> pd.DataFrame:
         "between spearman": "between Spearman",
         "profile ICC(A,1)": "profile ICC(A,1)",
         "profile Kendall W": "profile Kendall W",
+        "profile mean Spearman": "as mean Spearman",
         "profile Kendall W (uniform noise)": "W of uniform noise",
         "profile ICC(A,1) (uniform noise)": "ICC of uniform noise",
     }
@@ -212,13 +221,17 @@ def self_consistency(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     for (network, metric), table in here.groupby(["network", "metric"], observed=True):
         part, move = str(metric).split(" under ")
         mean = mean_interval(table["value"], clusters=list(clusters.reindex(table["id"])))
-        found.append({"network": network, "move": move, "part": part, **_columns(mean)})
+        effect = cohens_d(table["value"])
+        found.append(
+            {"network": network, "move": move, "part": part, "d_z": effect, **_columns(mean)}
+        )
     if not found:
         return pd.DataFrame(columns=["network", "move", "equivariant", "unmoved", "gain"])
     table = pd.DataFrame(found)
     wide = table.pivot_table(index=["network", "move"], columns="part", values="mean", sort=False)
-    gains = table[table["part"] == "gain"].set_index(["network", "move"])[["low", "high", "n"]]
-    return wide[["equivariant", "unmoved", "gain"]].join(gains).reset_index()
+    gains = table[table["part"] == "gain"].set_index(["network", "move"])
+    parts = wide[["equivariant", "unmoved", "gain"]]
+    return parts.join(gains[["low", "high", "d_z", "n"]]).reset_index()
 
 
 def _columns(interval: Interval) -> dict[str, float]:

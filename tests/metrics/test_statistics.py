@@ -6,6 +6,7 @@ from scipy import stats
 
 from fer_xai.errors import InputError
 from metrics.statistics import (
+    auc_to_d,
     bootstrap_interval,
     cohens_d,
     holm,
@@ -127,6 +128,8 @@ def test_kendalls_w_is_the_mean_spearman(ties):
 
 def test_effect_size_and_sample_size():
     assert cohens_d([1.0, 2.0, 3.0]) == pytest.approx(2)
+    assert auc_to_d(0.5) == 0
+    assert auc_to_d(stats.norm.cdf(0.8 / np.sqrt(2))) == pytest.approx(0.8)
     assert np.isnan(cohens_d([1.0, 1.0]))
     x = np.random.default_rng(0).normal(size=100)
     found = mean_interval(x)

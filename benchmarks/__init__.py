@@ -1,0 +1,1 @@
+"""Speed as ratios: fer-xai against its peers and the bare forward pass, in one process."""
