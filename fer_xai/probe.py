@@ -112,6 +112,16 @@ class Probe:
             self._batch_size = self._measure()
         return self._batch_size
 
+    def batch_size_for(self, n: int) -> int:
+        """Images a pass for ``n`` images: a handful is not worth the measurement."""
+        if self._batch_size is None and n <= _CANDIDATES[self._kind][0]:
+            return max(n, 1)
+        return self.batch_size
+
+    @property
+    def _kind(self) -> str:
+        return "cpu" if self.device.type == "cpu" else "gpu"
+
     def settings(self) -> dict[str, Any]:
         """What a manifest records, and what a resumed run hands in again."""
         return {
@@ -157,8 +167,9 @@ class Probe:
     def batches(self, images: Tensor | Faces) -> Iterator[Tensor]:
         """Checked micro-batches on the device, float in [0, 1], channels last."""
         pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
-        for start in range(0, len(pixels), self.batch_size):
-            yield self.to_device(pixels[start : start + self.batch_size])
+        step = self.batch_size_for(len(pixels))
+        for start in range(0, len(pixels), step):
+            yield self.to_device(pixels[start : start + step])
 
     def to_device(self, images: Tensor) -> Tensor:
         """One batch as the network wants it."""
@@ -187,7 +198,7 @@ class Probe:
 
     def _measure(self) -> int:
         """The fastest batch size, by the median of three short passes each."""
-        sizes = _CANDIDATES["cpu" if self.device.type == "cpu" else "gpu"]
+        sizes = _CANDIDATES[self._kind]
         net, side = self.fastest, self.model.size
         rates: dict[int, float] = {}
         with torch.inference_mode():

@@ -111,7 +111,7 @@ def native_maps(probe: Probe, images: Tensor, columns: Tensor, *, method: str) -
     method
         A name of :data:`ATTRIBUTIONS`.
     """
-    make, step = ATTRIBUTIONS[method].maps, probe.batch_size
+    make, step = ATTRIBUTIONS[method].maps, probe.batch_size_for(len(images))
     parts = [
         make(probe, probe.to_device(images[i : i + step]), columns[i : i + step]).cpu()
         for i in range(0, len(images), step)
