@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
@@ -264,13 +265,10 @@ def _activate_in_place(traced: Any) -> None:
     """
     modules = dict(traced.named_modules())
     calls = [node for node in traced.graph.nodes if node.op == "call_module"]
+    uses = Counter(node.target for node in calls)
     for node in calls:
-        source = node.args[0] if node.args else None
-        if (
-            isinstance(modules[node.target], nn.ReLU)
-            and sum(other.target == node.target for other in calls) == 1
-            and source in calls
-            and isinstance(modules[source.target], nn.Conv2d)
-            and len(source.users) == 1
-        ):
-            modules[node.target].inplace = True
+        activation, source = modules[node.target], node.args[0]
+        if not isinstance(activation, nn.ReLU) or uses[node.target] > 1 or source not in calls:
+            continue
+        if isinstance(modules[source.target], nn.Conv2d) and len(source.users) == 1:
+            activation.inplace = True

@@ -16,12 +16,12 @@ from fer_xai.data import load_dataset
 from fer_xai.errors import FerXaiError
 from fer_xai.models import load_model
 from fer_xai.probe import Probe
-from training.card import scores
+from training.scoring import scores
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Accuracy, macro recall and the recall of each emotion, of a model on labelled faces.
+    """Accuracy, macro recall, F1 and calibration of a model on labelled faces.
 
     Faces whose emotion is none of the model's are left out. On built-in faces the accuracy of an
     ideal observer of the action units is printed beside it: the ceiling that overlapping displays
@@ -42,6 +42,8 @@ class Evaluation:
     """At most this many faces, with the emotions' shares kept."""
     skip_bad: bool = False
     """Leave damaged or missing images out, instead of stopping."""
+    flip: bool = False
+    """Average over each face and its mirror image."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     json: Path | None = None
@@ -53,15 +55,14 @@ class Evaluation:
         Returns
         -------
         dict
-            ``faces``, ``accuracy``, ``macro_recall``, ``recall`` by emotion, and
-            ``bayes_accuracy`` on built-in faces.
+            That of :func:`training.scoring.scores`, and ``bayes_accuracy`` on built-in faces.
         """
         model = load_model(self.model, weights=self.weights)
         faces = load_dataset(
             self.data, split=self.split, source=self.source, emotions=model.emotions,
             limit=self.limit, skip_bad=self.skip_bad,
         )  # fmt: skip
-        found = scores(Probe(model, device=self.device), faces)
+        found = scores(Probe(model, device=self.device), faces, flip=self.flip)
         bayes: dict[str, float] = {}
         if self.data.startswith("synthetic"):
             from fer_xai.data.synthetic import bayes_accuracy
@@ -85,8 +86,9 @@ class Evaluation:
         console = Console()
         console.print(table)
         console.print(
-            f"Accuracy {found['accuracy']:.2%} of {found['faces']:,} faces, macro recall "
-            f"{found['macro_recall']:.2%}."
+            f"Accuracy {found['accuracy']:.2%} of {found['faces']:,} faces"
+            f"{', flip averaged' if self.flip else ''}; macro recall {found['macro_recall']:.2%}, "
+            f"macro F1 {found['macro_f1']:.3f}, calibration error {found['calibration_error']:.3f}."
         )
         if bayes:
             console.print(f"An ideal observer of the action units: {found['bayes_accuracy']:.1%}.")

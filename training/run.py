@@ -32,9 +32,10 @@ from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import save_weights
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
-from training.card import model_card, scores
+from training.card import model_card
 from training.recipes import RECIPES, Recipe
 from training.samples import EpochSampler, Samples, augmentation
+from training.scoring import scores
 from training.trainee import Trainee, initialise
 
 

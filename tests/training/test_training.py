@@ -16,11 +16,12 @@ from fer_xai.models.checkpoints import read_state
 from fer_xai.probe import Probe
 from tests.conftest import tiny_model
 from tests.training.driver import training_run
-from training.card import model_card, scores
+from training.card import model_card
 from training.evaluate import Evaluation
 from training.recipes import ACCURATE, PAPER
 from training.run import train
 from training.samples import EpochSampler, Samples, augmentation
+from training.scoring import logits_of, scores
 from training.trainee import Trainee, initialise
 
 
@@ -123,15 +124,42 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch):
         train(training_run(tmp_path, limit=96, epochs=1))
 
 
-def test_scores_are_those_by_hand(faces):
+def test_scores_are_those_of_scikit_learns_definitions(faces):
     model = tiny_model()
-    found = scores(Probe(model, device="cpu"), faces)
-    right = model.predict(faces.images) == faces.labels
-    assert found["accuracy"] == pytest.approx(float(right.float().mean()), abs=1e-4)
-    assert found["recall"]["fear"] == pytest.approx(
-        float(right[faces.labels == 5].float().mean()), abs=1e-4
-    )
-    assert found["macro_recall"] == pytest.approx(sum(found["recall"].values()) / 6, abs=1e-3)
+    probe = Probe(model, device="cpu")
+    found = scores(probe, faces)
+    predicted, truth = model.predict(faces.images), faces.labels
+    assert found["accuracy"] == pytest.approx(float((predicted == truth).float().mean()), abs=1e-4)
+    recall, f1 = [], []
+    for label in range(6):
+        hits = float(((predicted == label) & (truth == label)).sum())
+        recall.append(hits / float((truth == label).sum()))
+        f1.append(2 * hits / float((truth == label).sum() + (predicted == label).sum()))
+    assert list(found["recall"].values()) == pytest.approx(recall, abs=1e-4)
+    assert found["macro_recall"] == pytest.approx(sum(recall) / 6, abs=1e-4)
+    assert found["macro_f1"] == pytest.approx(sum(f1) / 6, abs=1e-4)
+    assert torch.tensor(found["confusion"]).sum(dim=1).tolist() == [6] * 6
+    confidence, right = probe.logits(faces).softmax(dim=1).max(dim=1)[0], predicted == truth
+    bins = (confidence * 15).floor().long()
+    gaps = [
+        abs(float(confidence[bins == k].mean() - right[bins == k].float().mean()))
+        * float((bins == k).float().mean())
+        for k in bins.unique()
+    ]
+    assert found["calibration_error"] == pytest.approx(sum(gaps), abs=1e-3)
+
+
+def test_flip_averaging_sees_a_face_and_its_mirror_image_alike(faces):
+    probe = Probe(tiny_model(), device="cpu", batch_size=16)
+    flipped = torch.stack([image.flip(-1) for image in faces.images])
+    expected = (probe.logits(faces.images) + probe.logits(flipped)) / 2
+    assert torch.allclose(logits_of(probe, faces, flip=True), expected, atol=1e-5)
+    assert scores(probe, faces, flip=True)["flip_averaged"]
+
+
+def test_scores_of_no_faces_are_refused(faces):
+    with pytest.raises(InputError, match="Expected labelled faces to score a model on, got none"):
+        scores(Probe(tiny_model(), device="cpu"), faces.subset([]))
 
 
 def test_a_card_without_a_test_split_has_no_test_section(folder):

@@ -1,0 +1,80 @@
+"""Scores of a classifier on labelled faces: accuracy, recall, F1, calibration, confusion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
+    multiclass_f1_score,
+)
+
+from fer_xai.emotions import EMOTIONS
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+from fer_xai.types import Faces
+
+BINS = 15
+"""Bins of the calibration error."""
+
+
+def logits_of(probe: Probe, faces: Faces, *, flip: bool = False) -> Tensor:
+    """Logits ``(N, C)``; with ``flip`` the mean of a face's and its mirror image's."""
+    logits = probe.logits(faces)
+    if not flip:
+        return logits
+    mirrored = faces.pixels(probe.model.size).flip(-1)
+    return (logits + probe.logits(mirrored)) / 2
+
+
+def scores(probe: Probe, faces: Faces, *, flip: bool = False) -> dict[str, Any]:
+    """How well a model names the emotions of labelled faces.
+
+    Parameters
+    ----------
+    probe
+        The model.
+    faces
+        Labelled with emotions that the model knows.
+    flip
+        Average logits over each face and its mirror image.
+
+    Returns
+    -------
+    dict
+        ``faces``; ``accuracy``; ``macro_recall`` and ``macro_f1`` (emotions weigh equally, those
+        without a face left out); ``calibration_error`` (expected calibration error, 15 equal bins,
+        Guo et al., ICML 2017); ``recall`` by emotion; ``confusion``, rows true, columns predicted,
+        in the order of ``emotions``; ``flip_averaged``.
+
+    Raises
+    ------
+    InputError
+        If there are no faces, or some show an emotion that the model does not know.
+    """
+    if not len(faces):
+        raise InputError("Expected labelled faces to score a model on, got none.")
+    logits = logits_of(probe, faces, flip=flip)
+    truth = probe.model.columns(faces.labels)
+    classes = len(probe.emotions)
+    confusion = multiclass_confusion_matrix(logits, truth, classes)
+    counts = confusion.sum(dim=1)
+    present = counts > 0
+    recall = confusion.diagonal()[present] / counts[present]
+    f1 = multiclass_f1_score(logits, truth, classes, average="none")[present]
+    error = multiclass_calibration_error(logits.softmax(dim=1), truth, classes, n_bins=BINS)
+    names = [name for name, here in zip(probe.emotions, present, strict=True) if here]
+    by_name = dict(zip(names, recall.tolist(), strict=True))
+    return {
+        "faces": len(faces),
+        "flip_averaged": flip,
+        "accuracy": round(float(confusion.diagonal().sum() / counts.sum()), 4),
+        "macro_recall": round(float(recall.mean()), 4),
+        "macro_f1": round(float(f1.mean()), 4),
+        "calibration_error": round(float(error), 4),
+        "recall": {name: round(by_name[name], 4) for name in EMOTIONS if name in by_name},
+        "emotions": list(probe.emotions),
+        "confusion": confusion.tolist(),
+    }
