@@ -124,4 +124,5 @@ def save_weights(
     }
     temporary = path.with_suffix(path.suffix + ".tmp")
     save_file(state, temporary, metadata={"fer_xai": json.dumps(dict(settings), sort_keys=True)})
+    temporary.chmod(0o644)  # safetensors writes for its owner alone
     temporary.replace(path)
