@@ -12,7 +12,7 @@ from rich.table import Table as TerminalTable
 
 from studies import consistency_plots as plots
 from studies import consistency_tables as tables
-from studies import store
+from studies import formatting, store
 from studies.report import Picture, Table, html, png
 
 QUESTION = "Are Grad-CAM maps consistent across faces of one emotion?"
@@ -109,8 +109,10 @@ def write_report(
     for table in made:
         base = folder / "tables" / table.name
         store.write_bytes(base.with_suffix(".csv"), table.frame.to_csv(index=False).encode())
-        store.write_bytes(base.with_suffix(".md"), (tables.markdown(table.frame) + "\n").encode())
-        store.write_bytes(base.with_suffix(".tex"), (tables.latex(table.frame) + "\n").encode())
+        store.write_bytes(
+            base.with_suffix(".md"), (formatting.markdown(table.frame) + "\n").encode()
+        )
+        store.write_bytes(base.with_suffix(".tex"), (formatting.latex(table.frame) + "\n").encode())
     drawn = [(picture, png(picture.figure)) for picture in pictures]
     for picture, content in drawn:
         store.write_bytes(folder / "figures" / f"{picture.name}.png", content)

@@ -243,44 +243,6 @@ def _columns(interval: Interval) -> dict[str, float]:
     }
 
 
-def markdown(table: pd.DataFrame, *, digits: int = 3) -> str:
-    """A table as Markdown; NaN is an empty cell."""
-    return rounded(table, digits=digits).to_markdown(index=False, disable_numparse=True)
-
-
-def latex(table: pd.DataFrame, *, digits: int = 3) -> str:
-    """A table as LaTeX (booktabs), special characters escaped."""
-    from tabulate import tabulate
-
-    cells = rounded(table, digits=digits)
-    return tabulate(
-        cells.to_numpy().tolist(),
-        headers=list(cells.columns),
-        tablefmt="latex_booktabs",
-        showindex=False,
-    )
-
-
-def rounded(table: pd.DataFrame, *, digits: int = 3) -> pd.DataFrame:
-    """Cells as text: numbers to some digits, small p-values as such, NaN empty."""
-    return pd.DataFrame({c: [_cell(v, c, digits) for v in table[c]] for c in table.columns})
-
-
-def _cell(value: object, column: str, digits: int) -> str:
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else ""
-    if isinstance(value, float | np.floating):
-        value = float(value)
-        if not np.isfinite(value):
-            return ""
-        if column.startswith(("p", "permutation")) and value < 10**-digits:
-            return f"<{10**-digits:g}"
-        if value.is_integer() and abs(value) > 1:
-            return f"{int(value)}"
-        return f"{value:.{digits}f}"
-    return str(value)
-
-
 def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
     """The study's answer in one sentence a model."""
     sentences = []

@@ -13,7 +13,10 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
-from studies.consistency_tables import rounded
+from studies.formatting import rounded, with_intervals
+
+LONG = 40
+"""Rows beyond which a table is folded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,16 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table with its caption."""
+    """A table with its caption; a long one is folded away on the page."""
 
     name: str
     caption: str
     frame: pd.DataFrame
+
+    @property
+    def folded(self) -> bool:
+        """Whether a reader has to open it."""
+        return len(self.frame) > LONG
 
 
 def png(figure: Figure) -> bytes:
@@ -60,8 +68,7 @@ def html(
         answer=answer,
         facts=facts,
         tables=[
-            {"caption": t.caption, "name": t.name, "columns": list(t.frame.columns),
-             "rows": rounded(t.frame).to_numpy().tolist()}
+            {"caption": t.caption, "name": t.name, "folded": t.folded, **_cells(t.frame)}
             for t in tables
         ],
         pictures=[
@@ -72,3 +79,9 @@ def html(
         caveats=caveats,
         manifest=manifest,
     )  # fmt: skip
+
+
+def _cells(frame: pd.DataFrame) -> dict[str, Any]:
+    """Columns and rows as text, with the bounds of an interval beside its estimate."""
+    shown = with_intervals(rounded(frame))
+    return {"columns": list(shown.columns), "rows": shown.to_numpy().tolist()}

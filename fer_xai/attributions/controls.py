@@ -122,25 +122,38 @@ def _shuffled(setting: Setting) -> Tensor:
 def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
     """For each face another one, of the same or of another emotion; −1 where there is none.
 
-    Each face gives at most once (a face that gave twice would make two maps identical): with faces
-    in order of emotion and name, everyone takes the map of the face some places on.
+    Each face gives at most once (a face that gave twice would make two maps identical).
     """
     labels = setting.labels.numpy()
-    n = len(labels)
-    order = np.lexsort((np.array(setting.ids, dtype=str), labels))
+    order = np.lexsort((np.array(setting.ids, dtype=str), labels))  # by emotion, then by name
     rng = np.random.default_rng([setting.seed, int(same)])
-    donors = np.full(n, -1, dtype=np.int64)
-    counts = np.bincount(labels)
+    donors = np.full(len(labels), -1, dtype=np.int64)
     if same:
-        for emotion in np.flatnonzero(counts > 1):
+        for emotion in np.flatnonzero(np.bincount(labels) > 1):
             members = order[labels[order] == emotion]
             donors[members] = np.roll(members, int(rng.integers(1, len(members))))
         return donors
-    most = int(counts.max())
-    step = int(rng.integers(most, n - most + 1)) if n >= 2 * most else most % n
-    donors[order] = np.roll(order, step)
+    donors[order] = order[_strangers(labels[order], rng)]
     donors[labels == labels[donors]] = -1  # only if one emotion has more than half of the faces
     return donors
+
+
+def _strangers(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random permutation that brings each face one of another emotion, as far as there is one.
+
+    Drawn among all other emotions: were each emotion handed on as a whole, its maps would stay
+    together under a new name, and the control would look as consistent as what it stands beside.
+    Faces that drew their own emotion swap with a random one, so that both are served.
+    """
+    drawn = rng.permutation(len(labels))
+    for face in rng.permutation(np.flatnonzero(labels[drawn] == labels)):
+        if labels[drawn[face]] != labels[face]:
+            continue  # a swap has served it already
+        partners = np.flatnonzero((labels[drawn] != labels[face]) & (labels != labels[drawn[face]]))
+        if len(partners):
+            other = rng.choice(partners)
+            drawn[[face, other]] = drawn[[other, face]]
+    return drawn
 
 
 def _other_face(setting: Setting, *, same: bool) -> Tensor:

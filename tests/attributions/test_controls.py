@@ -56,6 +56,18 @@ def test_other_faces_are_others_and_each_gives_once(name, same):
     assert all((setting.labels[d] == setting.labels[i]) == same for i, d in enumerate(donors))
 
 
+def test_faces_draw_from_all_other_emotions():
+    """Handing a whole emotion on would keep its maps together, and chance would look consistent."""
+    setting = _setting(240)
+    maps = control_maps("other_face_other_emotion", setting)
+    donors = [int((setting.maps == m).flatten(1).all(1).nonzero()[0, 0]) for m in maps]
+    for emotion in range(3):
+        drawn = setting.labels[torch.tensor(donors)][setting.labels == emotion]
+        shares = torch.bincount(drawn, minlength=3) / 80
+        assert shares[emotion] == 0
+        assert float(shares[torch.arange(3) != emotion].min()) > 0.3
+
+
 def test_a_face_without_donor_is_undefined():
     setting = _setting(4)
     lonely = Setting(maps=setting.maps, labels=torch.tensor([0, 0, 0, 1]), ids=setting.ids,

@@ -1,0 +1,70 @@
+"""Tables as text: Markdown, LaTeX, and cells for a page. NaN is an empty cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+
+def markdown(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table as Markdown; NaN is an empty cell."""
+    return rounded(table, digits=digits).to_markdown(index=False, disable_numparse=True)
+
+
+def latex(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table as LaTeX (booktabs), special characters escaped."""
+    cells = rounded(table, digits=digits)
+    return tabulate(
+        cells.to_numpy().tolist(),
+        headers=list(cells.columns),
+        tablefmt="latex_booktabs",
+        showindex=False,
+    )
+
+
+def rounded(table: pd.DataFrame, *, digits: int = 3) -> pd.DataFrame:
+    """Cells as text: numbers to some digits, small p-values as such, NaN empty."""
+    return pd.DataFrame({c: [_cell(v, c, digits) for v in table[c]] for c in table.columns})
+
+
+_BOUNDS = {
+    "AUC trained": ("AUC low", "AUC high"),
+    "AUC untrained": ("untrained min", "untrained max"),
+    "excess": ("low", "high"),
+    "mean": ("low", "high"),
+    "gain": ("low", "high"),
+}
+"""Columns that a reader wants beside an estimate: its interval, or its range."""
+
+
+def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
+    """Text cells with bounds drawn into their estimate's cell, ``0.71 [0.69, 0.73]``."""
+    shown = cells.copy()
+    for estimate, (low, high) in _BOUNDS.items():
+        if estimate in cells and low in cells and high in cells:
+            known = cells[low] != ""
+            shown.loc[known, estimate] = (
+                cells[estimate] + " [" + cells[low] + ", " + cells[high] + "]"
+            )[known]
+            shown = shown.drop(columns=[low, high], errors="ignore")
+    return shown
+
+
+_P_VALUES = {"p", "p (Holm)", "permutation p*"}
+_COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "faces needed for ±.01"}
+
+
+def _cell(value: object, column: str, digits: int) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else ""
+    if isinstance(value, float | np.floating):
+        value = float(value)
+        if not np.isfinite(value):
+            return ""
+        if column in _P_VALUES and value < 10**-digits:
+            return f"<{10**-digits:g}"
+        if column in _COUNTS:
+            return f"{value:.0f}"
+        return f"{value:.{digits}f}"
+    return str(value)
