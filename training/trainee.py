@@ -34,7 +34,8 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
 
     def __init__(self, model: FERModel, recipe: Recipe, *, seed: int) -> None:
         super().__init__()
-        self.model = model.to(memory_format=torch.channels_last)
+        # load_model hands out models in evaluation mode, and Lightning leaves modes as they are
+        self.model = model.train().to(memory_format=torch.channels_last)
         self.recipe, self.seed = recipe, seed
         classes = len(model.emotions)
         self.accuracy = MulticlassAccuracy(classes, average="micro")

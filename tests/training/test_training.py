@@ -48,6 +48,14 @@ def test_a_run_leaves_weights_that_load_a_card_and_a_log(folder):
     assert log["train_loss"].iloc[-1] < log["train_loss"].iloc[0]
 
 
+def test_norms_and_dropout_are_in_training_mode(folder):
+    state = read_state(folder / "weights.safetensors")[0]
+    assert int(state["bn1.num_batches_tracked"]) > 0
+    assert state["bn1.running_mean"].any()
+    net = load_model("gimefive")
+    assert Trainee(net, ACCURATE, seed=0).model.net.dropout1.training
+
+
 def test_the_card_quotes_the_exported_weights_at_the_best_validation_epoch(folder):
     found = Evaluation(
         model="tiny", weights=str(folder / "weights.safetensors"), limit=160, device="cpu"
