@@ -24,8 +24,7 @@ class Recipe:
         Of the cross-entropy.
     initialisation
         ``he`` (He et al. 2015, fan-in, for ReLUs) or ``torch``, PyTorch's default, which the paper
-        used: it shrinks the signal layer by layer until GiMeFive's logits hardly depend on the
-        face, and on balanced classes training was seen to stay at chance for its first epochs.
+        used: without BatchNorm it shrinks the signal layer by layer.
     augmentation
         ``standard``: flip, affine, brightness and contrast, erasing; ``flip``: flip alone.
     """
