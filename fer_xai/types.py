@@ -93,6 +93,12 @@ class Faces:
                 f"Expected canonical emotion names in the table, got {', '.join(unknown)}: map "
                 "them with fer_xai.emotions.parse_emotion."
             )
+        twice = self.table["id"][self.table["id"].duplicated()]
+        if len(twice):
+            raise InputError(
+                f"Expected each face once in {self.name}, got the id {twice.iloc[0]!r} twice: "
+                "results are told apart by it."
+            )
         if self.landmarks is not None and self.landmarks.shape != (len(self.table), 68, 2):
             raise InputError(
                 f"Expected landmarks ({len(self.table)}, 68, 2), got {self.landmarks.shape}."

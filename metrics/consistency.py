@@ -16,13 +16,14 @@ from torch import Tensor
 
 from fer_xai.errors import InputError
 from metrics.spec import MetricSpec
-from metrics.statistics import icc_a1, kendalls_w
+from metrics.statistics import icc_a1, kendalls_w, permutations
 
 Kind = Literal["pearson", "cosine", "spearman"]
 Array = NDArray[np.float64]
 PSEUDO_SHARE = 0.01
 """Weight of a uniform map mixed into region profiles, so that an empty region has a finite gain."""
 _PERMUTED_TOGETHER = 64
+_CHUNK = 128
 
 
 def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Tensor:
@@ -164,7 +165,8 @@ class Separability:
     auc
         Mean over emotions; 0.5 is chance.
     per_emotion
-        ``(E,)``, in the order of ``emotions``; NaN where an emotion has fewer than two maps.
+        ``(E,)``, mean over the other emotions, in the order of ``emotions``; NaN where an emotion
+        has fewer than two maps.
     emotions
         ``(E,)`` labels.
     influence
@@ -189,10 +191,11 @@ def _mean(values: Array) -> float:
 def separability(rows: Tensor, labels: Tensor) -> Separability:
     """Can the emotion of a pair be read off its maps' likeness? Higher is more consistent.
 
-    For each emotion, the area under the ROC curve of the similarity of pairs within it against
-    pairs with exactly one face in it (ties count half); emotions weigh equally. Every pair is
-    used. The influence of a face is found from the placements of its pairs (Hanley & McNeil's AUC
-    as a two-sample U statistic): intervals follow from
+    For each ordered pair of emotions, the area under the ROC curve of the similarity of pairs
+    within the first against pairs across the two (ties count half); then the mean over the second
+    emotion, and over the first: emotions weigh equally on both sides, however many faces they have.
+    Every pair is used. The influence of a face is found from the placements of its pairs (Hanley &
+    McNeil's AUC as a two-sample U statistic): intervals follow from
     :func:`metrics.statistics.influence_interval`, paired ones from differences of influences.
 
     Parameters
@@ -205,68 +208,85 @@ def separability(rows: Tensor, labels: Tensor) -> Separability:
     defined = torch.isfinite(rows).all(dim=1)
     used = defined.nonzero()[:, 0]
     x, kept = rows[used], labels[used]
-    gram = x @ x.T  # (M, M)
-    emotions = torch.unique(labels)
+    gram = (x @ x.T).numpy()  # (M, M)
+    emotions = torch.unique(labels).numpy()
+    members = [np.flatnonzero(kept.numpy() == emotion) for emotion in emotions]
     aucs = np.full(len(emotions), np.nan)
     influences: list[Array] = []
-    for position, emotion in enumerate(emotions):
-        inside = (kept == emotion).nonzero()[:, 0]
-        outside = (kept != emotion).nonzero()[:, 0]
-        if len(inside) < 2 or not len(outside):
+    for position, inside in enumerate(members):
+        others = [faces for k, faces in enumerate(members) if k != position and len(faces)]
+        if len(inside) < 2 or not others:
             continue
-        auc, influence = _auc(gram[inside][:, inside].numpy(), gram[inside][:, outside].numpy())
-        aucs[position] = auc
-        full = np.zeros(len(used))
-        full[inside.numpy()] = influence[: len(inside)]
-        full[outside.numpy()] = influence[len(inside) :]
-        influences.append(full)
+        influence = np.zeros(len(used))
+        within = _Within(gram[np.ix_(inside, inside)])
+        found = []
+        for outside in others:
+            auc, by_inside, by_outside = within.against(gram[np.ix_(inside, outside)])
+            found.append(auc)
+            influence[inside] += by_inside / len(others)
+            influence[outside] += by_outside / len(others)
+        aucs[position] = np.mean(found)
+        influences.append(influence)
     influence = np.full(len(rows), np.nan)
     if influences:
         influence[used.numpy()] = np.mean(influences, axis=0)
     return Separability(
         auc=_mean(aucs),
         per_emotion=aucs,
-        emotions=emotions.numpy(),
+        emotions=emotions,
         influence=influence,
         n_undefined=int((~defined).sum()),
     )
 
 
-def _auc(inside: NDArray[np.float32], across: NDArray[np.float32]) -> tuple[float, Array]:
-    """AUC of pairs within (upper triangle of ``inside``) against ``across``, and influences.
+class _Within:
+    """Similarities of the pairs within one emotion, sorted once."""
 
-    Influences are ``(n_inside + n_outside,)``.
-    """
-    n = len(inside)
-    first, second = np.triu_indices(n, k=1)
-    within = inside[first, second]
-    order_w = np.argsort(within)
-    sorted_w = within[order_w]
-    flat = across.reshape(-1)
-    order_b = np.argsort(flat)
-    sorted_b = flat[order_b]
-    # share of the other kind's pairs that lie below, ties half
-    place_w = np.empty(len(within))
-    place_w[order_w] = (
-        np.searchsorted(sorted_b, sorted_w, "left") + np.searchsorted(sorted_b, sorted_w, "right")
-    ) / (2 * len(flat))
-    place_b = np.empty(len(flat))
-    place_b[order_b] = 1 - (
-        np.searchsorted(sorted_w, sorted_b, "left") + np.searchsorted(sorted_w, sorted_b, "right")
-    ) / (2 * len(within))
-    auc = float(place_w.mean())
-    excess_w = (place_w - auc) / len(within)
-    own = np.bincount(first, excess_w, n) + np.bincount(second, excess_w, n)
-    excess_b = (place_b.reshape(across.shape) - auc) / len(flat)
-    return auc, np.concatenate([own + excess_b.sum(axis=1), excess_b.sum(axis=0)])
+    def __init__(self, inside: NDArray[np.float32]) -> None:
+        self.n = len(inside)
+        self.first, self.second = np.triu_indices(self.n, k=1)
+        values = inside[self.first, self.second]
+        self.order = np.argsort(values)
+        self.sorted = values[self.order]
+
+    def against(self, across: NDArray[np.float32]) -> tuple[float, Array, Array]:
+        """AUC against pairs ``(n, m)`` across two emotions, and each face's influence on it.
+
+        Returns the AUC, ``(n,)`` influences of the faces inside and ``(m,)`` of those outside.
+        """
+        flat = across.reshape(-1)
+        order = np.argsort(flat)
+        ordered = flat[order]
+        # share of the other kind's pairs that lie below, ties half
+        place = np.empty(len(self.sorted))
+        place[self.order] = (
+            np.searchsorted(ordered, self.sorted, "left")
+            + np.searchsorted(ordered, self.sorted, "right")
+        ) / (2 * len(flat))
+        place_across = np.empty(len(flat))
+        place_across[order] = 1 - (
+            np.searchsorted(self.sorted, ordered, "left")
+            + np.searchsorted(self.sorted, ordered, "right")
+        ) / (2 * len(self.sorted))
+        auc = float(place.mean())
+        excess = (place - auc) / len(place)
+        own = np.bincount(self.first, excess, self.n) + np.bincount(self.second, excess, self.n)
+        excess_across = (place_across.reshape(across.shape) - auc) / len(flat)
+        return auc, own + excess_across.sum(axis=1), excess_across.sum(axis=0)
 
 
 def permuted_excess(
-    rows: Tensor, labels: Tensor, *, repeats: int, seed: int
+    rows: Tensor,
+    labels: Tensor,
+    *,
+    repeats: int,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
 ) -> tuple[float, Array]:
     """Excess of within- over between-emotion similarity, and its values when emotions are shuffled.
 
-    Faces' emotions are permuted, never pairs.
+    Faces' emotions are permuted, never pairs, by :func:`metrics.statistics.permutations`: within a
+    person who shows several emotions, and copies of a face together.
 
     Returns
     -------
@@ -281,13 +301,11 @@ def permuted_excess(
     counts = torch.bincount(codes, minlength=classes).double()
     pairs = counts[:, None] * counts - torch.diag(counts)
     off = ~torch.eye(classes, dtype=torch.bool)
-    generator = torch.Generator().manual_seed(seed)
-    orders = torch.stack(
-        [torch.arange(len(codes))]
-        + [torch.randperm(len(codes), generator=generator) for _ in range(repeats)]
-    )  # (1 + repeats, M)
+    groups = None if clusters is None else clusters[defined.numpy()]
+    shuffled = permutations(codes.numpy(), repeats=repeats, seed=seed, clusters=groups)
+    orders = torch.cat([torch.arange(len(codes))[None], torch.from_numpy(shuffled)])
     found = []
-    for part in torch.split(orders, _PERMUTED_TOGETHER):
+    for part in torch.split(orders, _PERMUTED_TOGETHER):  # of (1 + repeats, M)
         onehot = torch.nn.functional.one_hot(codes[part], classes).double()  # (b, M, E)
         onehot = onehot.permute(1, 0, 2)  # (M, b, E)
         to = (gram @ onehot.flatten(1)).view_as(onehot)  # similarity to each emotion, summed
@@ -320,11 +338,18 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
         ``(N, R)``; NaN for blank maps, faces without regions, and regions without a pixel.
     """
     masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
-    positive = maps.clamp(min=0).flatten(1).double()  # (N, P)
-    flat = masks.flatten(2).double()  # (N, R, P)
-    mass = torch.einsum("np,nrp->nr", positive, flat)
+    positive = maps.clamp(min=0).flatten(1)  # (N, P)
+    flat = masks.flatten(2)  # (N, R, P)
+    mass = torch.cat(
+        [
+            torch.einsum("np,nrp->nr", part.double(), inside.double())
+            for part, inside in zip(
+                torch.split(positive, _CHUNK), torch.split(flat, _CHUNK), strict=True
+            )
+        ]
+    )
     share = mass / mass.sum(dim=1, keepdim=True)
-    area = flat.mean(dim=2)
+    area = flat.sum(dim=2).double() / flat.shape[2]
     gain = share / area
     log_gain = torch.log((1 - PSEUDO_SHARE) * gain + PSEUDO_SHARE)
     return torch.where((area > 0) & torch.isfinite(log_gain), log_gain, torch.nan).float()
@@ -337,7 +362,7 @@ def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[flo
     -------
     dict
         For each emotion: ICC(A,1), Kendall's W, and the number of faces (raters) behind them.
-        Regions that some face lacks are left out.
+        Regions that more than half of the faces lack are left out, and then faces that lack one.
     """
     out: dict[int, tuple[float, float, int]] = {}
     for emotion in torch.unique(labels):

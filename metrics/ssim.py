@@ -74,11 +74,12 @@ def _local_mean(maps: Tensor) -> Tensor:
 
 def ssim_within_between(
     maps: Tensor, labels: Tensor, mask: Tensor, *, pairs: int, seed: int
-) -> tuple[float, float]:
-    """Mean SSIM of pairs of maps within an emotion, and between emotions.
+) -> dict[int, tuple[float, float]]:
+    """Mean SSIM of pairs of maps within each emotion, and between it and the others.
 
-    A seeded sample of ``pairs`` pairs of distinct faces for each emotion and kind; maps are scaled
-    to a maximum of 1, all-zero and unregistered ones take no part. Emotions weigh equally.
+    A seeded sample of ``pairs`` pairs of distinct faces for each emotion and kind; strangers come
+    from all other emotions equally. Maps are scaled to a maximum of 1; all-zero and unregistered
+    ones take no part.
 
     Parameters
     ----------
@@ -90,23 +91,28 @@ def ssim_within_between(
         ``(H, W)`` bool: pixels compared.
     pairs, seed
         Pairs an emotion and kind, and the seed of their draw.
+
+    Returns
+    -------
+    dict
+        Emotion to (within, between); emotions with fewer than two maps are left out.
     """
     peak = maps.abs().flatten(1).amax(dim=1)
     fine = torch.isfinite(peak) & (peak > 0)
-    scaled, kept = maps[fine] / peak[fine, None, None], labels[fine]  # (M, H, W)
+    scaled, kept = maps[fine] / peak[fine, None, None], labels[fine].numpy()  # (M, H, W)
     rng = np.random.default_rng(seed)
-    within, between = [], []
-    for emotion in torch.unique(kept):
-        inside = (kept == emotion).nonzero()[:, 0].numpy()
-        outside = (kept != emotion).nonzero()[:, 0].numpy()
-        if len(inside) < 2 or not len(outside):
+    members = {int(emotion): np.flatnonzero(kept == emotion) for emotion in np.unique(kept)}
+    found: dict[int, tuple[float, float]] = {}
+    for emotion, inside in members.items():
+        others = [faces for other, faces in members.items() if other != emotion]
+        if len(inside) < 2 or not others:
             continue
         first = rng.integers(0, len(inside), pairs)
         partner = (first + rng.integers(1, len(inside), pairs)) % len(inside)
-        stranger = rng.choice(outside, pairs)
+        stranger = [rng.choice(others[k]) for k in rng.integers(0, len(others), pairs)]
         own = scaled[inside[first]]
-        within.append(float(ssim(own, scaled[inside[partner]], mask).mean()))
-        between.append(float(ssim(own, scaled[stranger], mask).mean()))
-    if not within:
-        return float("nan"), float("nan")
-    return float(np.mean(within)), float(np.mean(between))
+        found[emotion] = (
+            float(ssim(own, scaled[inside[partner]], mask).mean()),
+            float(ssim(own, scaled[stranger], mask).mean()),
+        )
+    return found

@@ -51,11 +51,11 @@ class Interval:
             return float("nan")
         return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.freedom))
 
-    def faces_needed(self, half_width: float) -> int:
-        """How many faces would have given a 95 % interval of this half width."""
+    def units_needed(self, half_width: float) -> float:
+        """How many units would have given a 95 % interval of this half width; NaN if unknown."""
         if not half_width > 0:
             raise InputError(f"Expected a positive half width, got {half_width}.")
-        return int(np.ceil(self.n * (1.96 * self.standard_error / half_width) ** 2))
+        return float(np.ceil(self.n * (1.96 * self.standard_error / half_width) ** 2))
 
 
 def influence_interval(
@@ -171,6 +171,52 @@ def bootstrap_interval(
         scheme=f"percentile bootstrap over {'faces' if clusters is None else 'clusters'}, "
         f"B = {repeats}",
     )  # fmt: skip
+
+
+def permutations(
+    labels: NDArray[np.int64],
+    *,
+    repeats: int,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """Orders that shuffle labels among exchangeable faces.
+
+    Faces of one cluster are not exchangeable with those of another one. A cluster that shows
+    several labels (a person) is shuffled within; clusters of one label (copies of a face, or single
+    faces) swap their label as a whole with others of the same size.
+
+    Parameters
+    ----------
+    labels
+        ``(N,)``.
+    repeats, seed
+        How many orders, and their seed.
+    clusters
+        ``(N,)``; each face is its own by default.
+
+    Returns
+    -------
+    ndarray
+        ``(repeats, N)``: ``labels[order]`` are the labels under each permutation.
+    """
+    n = len(labels)
+    groups = _codes(None if clusters is None else list(clusters), n)
+    members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+    mixed = [faces for faces in members if len(np.unique(labels[faces])) > 1]
+    by_size: dict[int, list[NDArray[np.int64]]] = {}
+    for faces in members:
+        if len(np.unique(labels[faces])) == 1:
+            by_size.setdefault(len(faces), []).append(faces)
+    blocks = [np.stack(block) for block in by_size.values()]
+    rng = np.random.default_rng(seed)
+    orders = np.tile(np.arange(n), (repeats, 1))
+    for order in orders:
+        for faces in mixed:
+            order[faces] = rng.permutation(faces)
+        for block in blocks:
+            order[block] = block[rng.permutation(len(block))]
+    return orders
 
 
 def permutation_p_value(observed: float, permuted: ArrayLike) -> float:

@@ -19,12 +19,12 @@ from torch import Tensor
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Setting, control_maps, native_maps
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
-from fer_xai.landmarks import register
+from fer_xai.landmarks import face_regions, register
 from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
-from studies.consistency_scores import SIZE, Scorer
+from studies.consistency_scores import MATCHED_TO, SIZE, Scorer
 from studies.moves import moves
 from studies.networks import Network
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Faces a shard of maps."""
-MATCHED_TO = "gradcam"
-"""The method whose maps controls imitate."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +62,7 @@ class Job:
         self.labels = faces.labels
         self.targets = [EMOTIONS.index(name) for name in SIX]
         self.points = faces.landmarks_at(SIZE)
+        self.regions = face_regions(self.points, size=SIZE)
         self.clusters = face_groups(faces)
         self.registration = register(self.points, size=SIZE, kind=study.registration)
         self.unregistered = register(self.points, size=SIZE, kind="none")
@@ -104,8 +103,8 @@ class Job:
 
     def is_moved(self, network: Network, method: str) -> bool:
         """Whether self-consistency is measured: for trained networks and one untrained each."""
-        floor = network.trained or network.seed == 0
-        return self.study.moved > 0 and method == MATCHED_TO and floor
+        chosen = network.trained or network.first
+        return self.study.moved > 0 and method == MATCHED_TO and chosen
 
     def _map_files(self, network: Network) -> list[Path]:
         files = []
@@ -144,7 +143,7 @@ class Job:
         def make() -> dict[str, NDArray[Any]]:
             cells = native_maps(probe, images, self._columns(probe, len(images)), method=method)
             logits = probe.logits(images)[:, self._columns(probe, 1)[0]]
-            return {**store.pack_maps(cells), "logits": logits.numpy()}
+            return {"maps": cells.numpy(), "logits": logits.numpy()}
 
         store.once(self.file(network, method, str(start)), make)
 
@@ -155,7 +154,7 @@ class Job:
         def make() -> dict[str, NDArray[Any]]:
             changed = move.image(images.float() / 255)
             cells = native_maps(probe, changed, self._columns(probe, len(images)), method=method)
-            return store.pack_maps(cells)
+            return {"maps": cells.numpy()}
 
         store.once(self.file(network, method, name), make)
 
@@ -171,9 +170,15 @@ class Job:
             for start in range(0, len(self.faces), CHUNK)
         ]
         return (
-            torch.cat([store.unpack_maps(part) for part in parts]),
+            torch.cat([torch.from_numpy(part["maps"]) for part in parts]),
             torch.cat([torch.from_numpy(part["logits"]) for part in parts]),
         )
+
+    def common(self, network: Network) -> NDArray[np.bool_]:
+        """``(N, K)``: faces and targets with a map in every network of an architecture."""
+        alike = [n for n in self.networks if n.architecture == network.architecture]
+        blank = [(self.maps(n, MATCHED_TO)[0] == 0).flatten(2).all(dim=2) for n in alike]
+        return ~torch.stack(blank).any(dim=0).numpy()
 
     # -- scores -------------------------------------------------------------------------------
 

@@ -88,7 +88,6 @@ def endpoint(sets: pd.DataFrame, primary: pd.DataFrame) -> Figure:
     names = {
         "gradcam": "Grad-CAM",
         "gradcam_paper": "Grad-CAM, paper's layer",
-        "untrained": "untrained networks",
     }
     fig, axes = plt.subplots(
         1, len(models), figsize=(5.2 * len(models), 3.4), squeeze=False, sharex=True
@@ -101,12 +100,11 @@ def endpoint(sets: pd.DataFrame, primary: pd.DataFrame) -> Figure:
         part = here[here["architecture"] == model]
         mean = part.groupby(["trained", "network", "method"], observed=True)["value"].mean()
         trained = mean[True].droplevel("network").dropna()
-        floor = mean[False].to_numpy()
-        order = ["gradcam", "untrained"] + [m for m in trained.index if m != "gradcam"]
+        floors = mean[False]
+        order = ["gradcam", *[m for m in trained.index if m != "gradcam"]]
         for y, method in enumerate(reversed(order)):
-            if method == "untrained":
-                axis.scatter(floor, np.full(len(floor), y), color=UNTRAINED, s=28, zorder=3)
-                continue
+            floor = floors[floors.index.get_level_values("method") == method].to_numpy()
+            axis.scatter(floor, np.full(len(floor), y), color=UNTRAINED, s=28, zorder=3)
             colour = TRAINED if method.startswith("gradcam") else CONTROL
             axis.scatter(trained[method], y, color=colour, s=46, zorder=3)
             if method == "gradcam":
@@ -184,9 +182,10 @@ def profiles(regions: pd.DataFrame, networks: Sequence[str]) -> Figure:
     fig, axes = plt.subplots(
         1, len(networks), figsize=(5.0 * len(networks), 3.3), squeeze=False, sharey=True
     )
-    reach = float(np.nanmax(np.abs(regions["mean"]))) if len(regions) else 1.0
+    shown = regions[(regions["method"] == "gradcam") & regions["network"].isin(networks)]
+    reach = float(np.nanmax(np.abs(shown["mean"]))) if len(shown) else 1.0
     for axis, network in zip(axes[0], networks, strict=True):
-        part = regions[regions["network"] == network]
+        part = shown[shown["network"] == network]
         table = part.pivot_table(index="emotion", columns="region", values="mean", sort=False,
                                  observed=True)  # fmt: skip
         table = table.loc[[name for name in SIX if name in table.index]]

@@ -13,10 +13,10 @@ from rich.table import Table as TerminalTable
 from studies import consistency_plots as plots
 from studies import consistency_tables as tables
 from studies import formatting, store
+from studies.consistency_scores import PERMUTATIONS, SIZE, SSIM_PAIRS
 from studies.report import Picture, Table, html, png
 
 QUESTION = "Are Grad-CAM maps consistent across faces of one emotion?"
-B = 999
 
 
 def write_report(
@@ -43,24 +43,29 @@ def write_report(
         ),
         Table(
             name="methods",
-            frame=tables.methods(sets),
+            frame=tables.methods(rows, sets, faces),
             caption="All networks, methods and chance controls. Columns with * are descriptive: at "
             "each face's own target maps of one emotion share that target, and are alike for that "
-            f"reason alone. Permutation p: emotions of faces permuted, B = {B}, one-sided. "
-            "Controls are matched to the network's Grad-CAM in resolution.",
+            f"reason alone. Intervals, 95 %: infinitesimal jackknife over {unit}. Permutation p: "
+            "emotions permuted among faces (within a person, copies together), one-sided, "
+            f"B = {PERMUTATIONS}. SSIM: mean of {SSIM_PAIRS} seeded pairs an emotion and kind. "
+            "Controls are matched to the network's Grad-CAM in resolution; untrained networks of "
+            "an architecture are averaged.",
         ),
         Table(
             name="emotions",
             frame=tables.emotions(sets),
             caption="Each emotion, at its own target (descriptive). Profile reliability: log-gain "
-            "of regions over area, faces as raters, ICC(A,1) and Kendall's W; a uniform map's "
-            "log-gain is 0 everywhere and has no W, so maps of uniform noise stand beside it. "
-            "Untrained networks are averaged.",
+            "of regions over area, faces as raters, ICC(A,1) and Kendall's W, which mean Spearman "
+            "restates. A map that ignores the face (centre) agrees with itself, so read a method's "
+            "beside it; a uniform map's log-gain is 0 everywhere and has no W. Untrained networks "
+            "are averaged.",
         ),
         Table(
             name="regions",
             frame=regions,
-            caption=f"Log-gain of regions over their area, own target; 0 is chance. Unit: {unit}.",
+            caption="Log-gain of regions over their area, own target; 0 is a uniform map's. Unit: "
+            f"{unit}; intervals by infinitesimal jackknife, 95 %.",
         ),
         Table(
             name="self_consistency",
@@ -79,7 +84,7 @@ def write_report(
             name="endpoint",
             figure=plots.endpoint(sets, primary),
             caption="Separability at a fixed target. Red: trained, with its 95 % interval over "
-            f"{unit}; blue: one dot an untrained network; grey: chance controls.",
+            f"{unit}; blue: one dot an untrained network, by the same method; grey: controls.",
         ),
         Picture(
             name="mean_maps",
@@ -153,20 +158,25 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
 
 
 def _method(manifest: dict[str, Any], unit: str) -> list[str]:
+    config = manifest["config"]
+    networks = manifest["networks"]
     layers = "; ".join(
-        f"{name}: {network['methods']['gradcam']['layer']}"
-        for name, network in manifest["networks"].items()
-        if "@" not in name
+        f"{name}: {_layers(network)}" for name, network in networks.items() if "@" not in name
     )
+    registered = {
+        "similarity": "Maps are registered to a canonical face by a similarity transform fitted to "
+        "brows, nose, eyes and mouth",
+        "affine": "Maps are registered to a canonical face by all 68 landmarks, piecewise affine",
+        "none": "Maps are compared unregistered, as if every face were the template",
+    }[config["registration"]]
     return [
-        f"Grad-CAM through Captum, all targets from one pass, at the last block after BatchNorm "
-        f"and ReLU ({layers}); gradcam_paper takes the last convolution before both, as published.",
-        "Maps are registered to a canonical face by a similarity transform fitted to brows, nose, "
-        "eyes and mouth, and compared on one common mask (64×64).",
+        f"Grad-CAM through Captum, all targets from one pass ({layers}).",
+        f"{registered}, on one common mask of {SIZE}×{SIZE} pixels.",
         "The primary endpoint holds the target fixed, so that maps cannot be alike merely because "
-        "they explain the same class; all targets are averaged, emotions weigh equally.",
-        "The floor is five or more untrained networks of the same architecture (seeded "
-        "initialisation, BatchNorm statistics from training faces).",
+        "they explain the same class; all targets are averaged, emotions weigh equally on both "
+        "sides of every comparison.",
+        f"The floor is {config['untrained']} untrained networks of each architecture (seeded "
+        f"initialisation, BatchNorm statistics from {manifest['calibration']}).",
         f"Unit of all intervals: {unit}. Pairs are never resampled. Undefined maps (constant on "
         "the mask, or without landmarks) take no part and are counted.",
         "Where a control is the same map for every face, similarity is 1 by construction; no test "
@@ -174,12 +184,19 @@ def _method(manifest: dict[str, Any], unit: str) -> list[str]:
     ]
 
 
+def _layers(network: dict[str, Any]) -> str:
+    return ", ".join(f"{method} at {p['layer']}" for method, p in network["methods"].items())
+
+
 CAVEATS = [
     "One training run a model: the interval speaks of faces, not of other trainings of the same "
     "architecture.",
     "Consistency is not faithfulness: maps can be alike and wrong.",
-    "A 4×4 map cannot tell brows from eyes; its resolution limits every region's gain.",
+    "A coarse map (4×4 for GiMeFive) cannot tell brows from eyes, which limits every region's "
+    "gain.",
     "Landmarks are not missing at random; the rows on unregistered faces show whether it matters.",
+    "The paper's layer gives maps that are zero everywhere; where many are, those that remain are "
+    "a selection.",
 ]
 
 

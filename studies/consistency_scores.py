@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fer_xai.attributions import CONTROLS, upsample
 from fer_xai.emotions import EMOTIONS
-from fer_xai.landmarks import REGIONS, face_regions
+from fer_xai.landmarks import REGIONS
 from metrics.consistency import (
     normalised_rows,
     permuted_excess,
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SIZE = 64
 """Side of the maps that are compared, in pixels."""
+MATCHED_TO = "gradcam"
+"""The method whose maps controls imitate."""
 PERMUTATIONS = 999
 SSIM_PAIRS = 100
 
@@ -64,14 +66,16 @@ class Scorer:
         self._facts()
         everyone = np.ones(len(self.labels), dtype=bool)
         self._fixed_targets(registered, mask, "all", everyone)
+        if self.method == MATCHED_TO:
+            self._fixed_targets(registered, mask, "common", self.job.common(self.network))
         own = self._pick(registered, self.labels)
         self._similarities(own, mask, "own")
         if not self.is_control:
             self._similarities(self._pick(registered, self.predicted), mask, "predicted")
             self._correct_only(registered, mask)
             self._unregistered()
-            self._profiles()
             self._moved()
+        self._profiles()
         present = [label in self.labels for label in job.targets]
         mean = np.stack(
             [
@@ -154,12 +158,16 @@ class Scorer:
     def _fixed_targets(
         self, registered: Tensor, mask: Tensor, subset: str, chosen: NDArray[np.bool_]
     ) -> None:
-        """The primary endpoint's parts: separability a target, with each face's influence."""
+        """The primary endpoint's parts: separability a target, with each face's influence.
+
+        ``chosen`` ``(N,)`` or ``(N, K)`` says which faces take part.
+        """
         targets = list(enumerate(self.job.targets))
+        chosen = np.broadcast_to(chosen.T, (len(targets), len(self.labels)))  # (K, N)
 
         def one(position: int) -> tuple[Any, Any]:
             rows = normalised_rows(registered[:, position], mask)
-            rows[torch.from_numpy(~chosen)] = torch.nan
+            rows[torch.from_numpy(~chosen[position])] = torch.nan
             found = separability(rows, self.labels)
             return found, similarity(rows, self.labels)
 
@@ -169,11 +177,11 @@ class Scorer:
             return
         with ThreadPoolExecutor(max_workers=2) as pool:
             results = list(pool.map(one, [position for position, _ in targets]))
-        for (_, target), (found, alike) in zip(targets, results, strict=True):
+        for (position, target), (found, alike) in zip(targets, results, strict=True):
             name = f"fixed:{EMOTIONS[target]}"
-            used = int(chosen.sum()) - int(found.n_undefined - (~chosen).sum())
+            used = len(self.labels) - found.n_undefined
             self._set_row("separability", name, found.auc, subset=subset, n=used)
-            self._set_row("undefined maps", name, found.n_undefined - int((~chosen).sum()),
+            self._set_row("undefined maps", name, int(chosen[position].sum()) - used,
                           subset=subset, n=used)  # fmt: skip
             self._set_row("excess similarity", name, alike.macro_excess, subset=subset, n=used)
             for emotion, auc in zip(found.emotions, found.per_emotion, strict=True):
@@ -237,32 +245,35 @@ class Scorer:
             self._set_row("separability", target, found.auc)
             if target == "own" and self.network.trained:
                 observed, shuffled = permuted_excess(
-                    rows, self.labels, repeats=PERMUTATIONS, seed=self.job.study.seed
-                )
+                    rows, self.labels, repeats=PERMUTATIONS, seed=self.job.study.seed,
+                    clusters=self.job.clusters,
+                )  # fmt: skip
                 self._set_row("excess p", target, permutation_p_value(observed, shuffled))
         if target == "own":
-            within, between = ssim_within_between(
+            pairs = ssim_within_between(
                 maps, self.labels, mask, pairs=SSIM_PAIRS, seed=self.job.study.seed
             )
-            self._set_row("within ssim", target, within)
-            self._set_row("between ssim", target, between)
+            for k, kind in enumerate(("within", "between")):
+                values = {label: pair[k] for label, pair in pairs.items()}
+                self._set_row(f"{kind} ssim", target, pd.Series(values, dtype=float).mean())
+                for label, value in values.items():
+                    self._set_row(f"{kind} ssim", target, value, emotion=EMOTIONS[label])
 
     def _profiles(self) -> None:
         """Where the evidence lies, in each face's own regions, for its own target."""
-        regions = face_regions(self.job.points, size=SIZE)
+        regions = self.job.regions
         maps = self._pick(self._full(), self.labels)
         profiles = region_profiles(maps, regions)
         for index, name in enumerate(REGIONS):
             self._face_rows(f"log-gain {name}", "own", profiles[:, index].numpy())
-        floor = region_profiles(torch.rand(maps.shape, generator=torch.Generator().manual_seed(
-            self.job.study.seed)), regions)  # fmt: skip
-        for kind, table in (("", profiles), (" (uniform noise)", floor)):
-            for label, (icc, w, n) in profile_reliability(table, self.labels).items():
-                emotion = EMOTIONS[label]
-                self._set_row(f"profile ICC(A,1){kind}", "own", icc, emotion=emotion, n=n)
-                self._set_row(f"profile Kendall W{kind}", "own", w, emotion=emotion, n=n)
-                self._set_row(f"profile mean Spearman{kind}", "own", mean_spearman(w, n),
-                              emotion=emotion, n=n)  # fmt: skip
+        for label, (icc, w, n) in profile_reliability(profiles, self.labels).items():
+            values = {
+                "profile ICC(A,1)": icc,
+                "profile Kendall W": w,
+                "profile mean Spearman": mean_spearman(w, n),
+            }
+            for metric, value in values.items():
+                self._set_row(metric, "own", value, emotion=EMOTIONS[label], n=n)
 
     def _moved(self) -> None:
         """Does the map follow the face? On the seeded sample, for each face's own target."""
@@ -275,10 +286,8 @@ class Scorer:
         each = torch.arange(len(sample))
         still = upsample(self.cells[sample], size=(SIZE, SIZE))[each, position]
         for move in moves(1.0 / self.cells.shape[-1]):
-            made = store.unpack_maps(
-                store.read_arrays(job.file(self.network, self.method, move.name))
-            )
-            made = upsample(made, size=(SIZE, SIZE))[each, position]
+            shard = store.read_arrays(job.file(self.network, self.method, move.name))
+            made = upsample(torch.from_numpy(shard["maps"]), size=(SIZE, SIZE))[each, position]
             found = self_consistency(
                 still, made, move.place(still[:, None])[:, 0], inside(move, SIZE)
             )

@@ -22,13 +22,14 @@ from metrics.statistics import (
 
 SUBSETS = {
     "all": "all registered faces (primary)",
+    "common": "maps defined in every network",
     "correct": "faces the trained model has right",
     "template": "all faces, unregistered",
 }
 
 
 def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
-    """The declared endpoint of each model, and the same on two other sets of faces.
+    """The declared endpoint of each model, and the same on other sets of faces.
 
     One row a model and subset: AUC of the trained network, mean and range over the untrained ones,
     their difference with two intervals (over faces; over faces and untrained networks), Holm's p
@@ -49,7 +50,10 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
             trained = float(aucs[True].iloc[0])
             floor = aucs[False].to_numpy()
             influence = _influences(rows, architecture, subset, faces)
-            difference = influence[0] - influence[1:].mean(axis=0)
+            # a face without a map in one network has no influence there, but may in the others
+            known = np.isfinite(influence).any(axis=0)
+            weights = np.where(known, np.nan_to_num(influence), np.nan)
+            difference = weights[0] - weights[1:].mean(axis=0)
             excess = trained - float(floor.mean())
             clusters = list(faces["cluster"])
             over_faces = influence_interval(excess, difference, clusters=clusters)
@@ -78,13 +82,25 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                     "primary": subset == "all",
                     "units": both.n,
                     "faces": int(here[here["trained"]]["n"].max()),
-                    "faces needed for ±.01": over_faces.faces_needed(0.01),
+                    "units needed for ±.01": over_faces.units_needed(0.01),
+                    "undefined maps": _undefined(sets, architecture, subset, trained=True),
+                    "undefined maps, untrained": _undefined(
+                        sets, architecture, subset, trained=False
+                    ),
                 }
             )
     table = pd.DataFrame(found)
     table.insert(list(table.columns).index("p") + 1, "p (Holm)", np.nan)
     table.loc[table["primary"], "p (Holm)"] = holm(table.loc[table["primary"], "p"])
     return table
+
+
+def _undefined(sets: pd.DataFrame, architecture: str, subset: str, *, trained: bool) -> float:
+    """Share of faces that have no map to compare, mean over targets and networks."""
+    here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
+    here = here[(here["method"] == "gradcam") & (here["trained"] == trained)]
+    lost = here.loc[here["metric"] == "undefined maps", ["value", "n"]]
+    return float((lost["value"] / (lost["value"] + lost["n"]).clip(lower=1)).mean())
 
 
 def _architectures(sets: pd.DataFrame) -> list[str]:
@@ -103,23 +119,28 @@ def _influences(
     here = rows[(rows["metric"] == metric) & (rows["method"] == "gradcam")]
     names = [str(name) for name in here["network"].cat.categories if _belongs(name, architecture)]
     names.sort(key=lambda name: ("@" in name, len(name), name))
-    out = []
-    for name in names:
-        table = here[here["network"] == name]
-        wide = table.pivot_table(
-            index="id", columns="target", values="value", observed=True, dropna=False
-        ).reindex(faces["id"])
-        values = wide.to_numpy()
-        out.append(np.where(np.isfinite(values).any(1), np.nan_to_num(values).mean(1), np.nan))
-    return np.array(out)
+    return np.array([_mean_influence(here[here["network"] == name], faces) for name in names])
+
+
+def _mean_influence(rows: pd.DataFrame, faces: pd.DataFrame) -> NDArray[np.float64]:
+    """``(N,)``: a network's influences, averaged over the targets that have an AUC."""
+    wide = rows.pivot_table(
+        index="id", columns="target", values="value", observed=True, dropna=False
+    ).reindex(faces["id"])
+    values = wide.dropna(axis="columns", how="all").to_numpy()
+    if not values.shape[1]:
+        return np.full(len(faces), np.nan)
+    return np.where(np.isfinite(values).any(1), np.nan_to_num(values).mean(1), np.nan)
 
 
 def _belongs(network: str, architecture: str) -> bool:
     return network == architecture or network.startswith(f"{architecture}@")
 
 
-def methods(sets: pd.DataFrame) -> pd.DataFrame:
+def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
     """Every network and method side by side: separability, likeness, blank maps.
+
+    Intervals are over faces (clusters), for trained networks and controls.
 
     Untrained networks of one architecture are averaged. Where a map is the same for all faces,
     similarity is 1 within and between, and no test exists: cells stay empty.
@@ -150,6 +171,19 @@ def methods(sets: pd.DataFrame) -> pd.DataFrame:
     }
     table = table.reindex(columns=list(order)).rename(columns=order)
     table = table.dropna(how="all").reset_index()
+    bounds = pd.DataFrame(
+        [
+            _method_intervals(rows, faces, network, method, auc)
+            for network, method, auc in zip(
+                table["network"], table["method"], table["AUC, fixed target"], strict=True
+            )
+        ]
+    )
+    for position, column in ((3, "AUC low"), (4, "AUC high")):
+        table.insert(position, column, bounds[column])
+    at = list(table.columns).index("between Pearson*") + 1
+    for offset, column in enumerate(("excess Pearson*", "excess low", "excess high")):
+        table.insert(at + offset, column, bounds[column])
     constant = table["AUC, fixed target"].isna()
     same = table["method"] == "other_face_same_emotion"
     table["note"] = np.where(
@@ -158,6 +192,46 @@ def methods(sets: pd.DataFrame) -> pd.DataFrame:
         np.where(same, "Grad-CAM's own maps, handed on within each emotion", ""),
     )
     return table
+
+
+def _method_intervals(
+    rows: pd.DataFrame, faces: pd.DataFrame, network: str, method: str, auc: float
+) -> dict[str, float]:
+    """Bounds of the AUC, and within − between Pearson with its bounds; NaN where undefined."""
+    here = rows[(rows["network"] == network) & (rows["method"] == method)]
+    clusters = list(faces["cluster"])
+    out = dict.fromkeys(
+        ("AUC low", "AUC high", "excess Pearson*", "excess low", "excess high"), np.nan
+    )
+    influence = here[here["metric"] == "separability influence (all)"]
+    if len(influence) and np.isfinite(auc):
+        found = influence_interval(auc, _mean_influence(influence, faces), clusters=clusters)
+        out |= {"AUC low": found.low, "AUC high": found.high}
+    likeness = ["within pearson", "between pearson"]
+    own = here[(here["target"] == "own") & here["metric"].isin(likeness)]
+    if len(own):
+        wide = own.pivot_table(index="id", columns="metric", values="value", observed=True,
+                               dropna=False).reindex(faces["id"])  # fmt: skip
+        if set(likeness) <= set(wide.columns):
+            gap = (wide["within pearson"] - wide["between pearson"]).to_numpy()
+            mean = _macro_interval(gap, faces)
+            out |= {"excess Pearson*": mean.estimate, "excess low": mean.low,
+                    "excess high": mean.high}  # fmt: skip
+    return out
+
+
+def _macro_interval(values: NDArray[np.float64], faces: pd.DataFrame) -> Interval:
+    """Mean over emotions of the mean over faces, with the influence of each face on it."""
+    emotion = faces["emotion"].to_numpy()
+    names = [name for name in np.unique(emotion) if np.isfinite(values[emotion == name]).any()]
+    influence = np.full(len(values), np.nan)
+    means = []
+    for name in names:
+        inside = (emotion == name) & np.isfinite(values)
+        means.append(values[inside].mean())
+        influence[inside] = (values[inside] - means[-1]) / inside.sum() / len(names)
+    estimate = float(np.mean(means)) if means else float("nan")
+    return influence_interval(estimate, influence, clusters=list(faces["cluster"]))
 
 
 def _caption(sets: pd.DataFrame) -> NDArray[Any]:
@@ -187,8 +261,8 @@ def emotions(sets: pd.DataFrame) -> pd.DataFrame:
         "profile ICC(A,1)": "profile ICC(A,1)",
         "profile Kendall W": "profile Kendall W",
         "profile mean Spearman": "as mean Spearman",
-        "profile Kendall W (uniform noise)": "W of uniform noise",
-        "profile ICC(A,1) (uniform noise)": "ICC of uniform noise",
+        "within ssim": "within SSIM",
+        "between ssim": "between SSIM",
     }
     table = table.reindex(columns=list(columns)).rename(columns=columns)
     table.insert(0, "maps compared", faces)
@@ -196,22 +270,23 @@ def emotions(sets: pd.DataFrame) -> pd.DataFrame:
 
 
 def regions(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
-    """Mean log-gain of each region for each emotion, with face-level intervals."""
-    here = rows[rows["metric"].str.startswith("log-gain") & (rows["method"] == "gradcam")]
+    """Mean log-gain of each region, a network, method and emotion, with face-level intervals."""
+    here = rows[rows["metric"].str.startswith("log-gain")]
     found = []
-    for (network, emotion), table in here.groupby(["network", "emotion"], observed=True):
+    for key, table in here.groupby(["network", "method", "emotion"], observed=True, sort=False):
         for region in REGIONS:
             part = table[table["metric"] == f"log-gain {region}"]
             mean = mean_interval(part["value"], clusters=list(clusters.reindex(part["id"])))
-            found.append(
-                {"network": network, "emotion": emotion, "region": region, **_columns(mean)}
-            )
-    table = pd.DataFrame(found)
+            names = dict(zip(("network", "method", "emotion"), key, strict=True))
+            found.append({**names, "region": region, **_columns(mean)})
     order = {name: k for k, name in enumerate(EMOTIONS)}
-    return table.sort_values(
-        ["network", "emotion"], key=lambda c: c.map(order) if c.name == "emotion" else c,
-        kind="stable",
-    ).reset_index(drop=True)  # fmt: skip
+    return (
+        pd.DataFrame(found)
+        .assign(order=lambda table: table["emotion"].map(order))
+        .sort_values(["network", "method", "order"], kind="stable")
+        .drop(columns="order")
+        .reset_index(drop=True)
+    )
 
 
 def self_consistency(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:

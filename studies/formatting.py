@@ -31,7 +31,9 @@ def rounded(table: pd.DataFrame, *, digits: int = 3) -> pd.DataFrame:
 _BOUNDS = {
     "AUC trained": ("AUC low", "AUC high"),
     "AUC untrained": ("untrained min", "untrained max"),
+    "AUC, fixed target": ("AUC low", "AUC high"),
     "excess": ("low", "high"),
+    "excess Pearson*": ("excess low", "excess high"),
     "mean": ("low", "high"),
     "gain": ("low", "high"),
 }
@@ -52,7 +54,7 @@ def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 _P_VALUES = {"p", "p (Holm)", "permutation p*"}
-_COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "faces needed for ±.01"}
+_COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "units needed for ±.01"}
 
 
 def _cell(value: object, column: str, digits: int) -> str:

@@ -12,7 +12,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from fer_xai.attributions import ATTRIBUTIONS, native_maps
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, native_maps
 from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
@@ -20,12 +20,15 @@ from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
-from studies.consistency_job import MATCHED_TO, Job, Run, move_names
+from studies.consistency_job import Job, Run, move_names
 from studies.consistency_report import write_report
-from studies.consistency_scores import SIZE
+from studies.consistency_scores import MATCHED_TO, SIZE
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.registry import STUDIES
+
+CALIBRATION = 512
+"""Faces that the untrained networks' BatchNorm statistics come from."""
 
 
 @STUDIES.register("gradcam_consistency")
@@ -54,6 +57,8 @@ class GradcamConsistency:
     """Of a benchmark, only the faces of this source dataset."""
     landmarks: Path | None = None
     """CSV[.gz] of 68 points a face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
     registration: Literal["similarity", "affine", "none"] = "similarity"
     """How maps are brought to the canonical face."""
     limit: int | None = None
@@ -67,7 +72,7 @@ class GradcamConsistency:
     skip_bad: bool = False
     """Leave damaged or missing images out and list them, instead of stopping."""
     batch_size: int | None = None
-    """Images a pass; found by a short measurement if not given."""
+    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -81,12 +86,13 @@ class GradcamConsistency:
 
     def config(self) -> dict[str, Any]:
         """The settings that results depend on."""
-        ignored = {"out", "dry_run", "progress", "device", "batch_size"}
-        return {
+        ignored = {"out", "dry_run", "progress", "batch_size"}
+        settings = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in ignored
         }
+        return settings | {"device": resolve_device(self.device).type}
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -98,19 +104,25 @@ class GradcamConsistency:
         """
         self._check()
         faces = self._faces()
-        floor = _calibration_faces(self, faces)
+        floor, calibration = _calibration_faces(self, faces)
         default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
-        chosen = networks(self.models, default_weights=default, untrained=self.untrained)
-        for network in chosen:
-            if network.trained:  # a checkpoint that does not fit is told of before anything is made
-                network.load(floor)
+        chosen = networks(
+            self.models, default_weights=default, untrained=self.untrained, seed=self.seed
+        )
         if self.dry_run:
             self._say_plan(faces, floor, chosen)
             return Path()
         config = self.config()
-        folder = self.out / "gradcam_consistency" / self._run_id(faces, config)
-        manifest = store.open_run(folder, config, faces.fingerprint(SIZE))
+        inputs = {
+            "faces": faces.fingerprint(SIZE),
+            "landmarks": store.array_digest(faces.landmarks),
+            "calibration faces": floor.fingerprint(SIZE),
+            "weights": {n.name: store.state_digest(n.load(floor)) for n in chosen if n.trained},
+        }
+        folder = self.out / "gradcam_consistency" / self._run_id(faces, config, inputs)
+        manifest = store.open_run(folder, config, inputs)
         manifest["skipped"] = list(faces.skipped)
+        manifest["calibration"] = calibration
         started = time.perf_counter()
         with progress_bar(shown=self.progress) as bar:
             job = Job(
@@ -144,7 +156,8 @@ class GradcamConsistency:
     def _faces(self) -> Faces:
         faces = load_dataset(
             self.data, split=self.split, source=self.source, landmarks=self.landmarks,
-            emotions=SIX, skip_bad=self.skip_bad, limit=self.limit, seed=self.seed,
+            landmarks_size=self.landmarks_size, emotions=SIX, skip_bad=self.skip_bad,
+            limit=self.limit, seed=self.seed,
         )  # fmt: skip
         if len(faces.emotions) < 2:
             raise InputError(
@@ -157,9 +170,9 @@ class GradcamConsistency:
             )
         return faces
 
-    def _run_id(self, faces: Faces, config: dict[str, Any]) -> str:
-        parts = [faces.name, self.source, self.split]
-        return "-".join([part for part in parts if part] + [store.digest(config)])
+    def _run_id(self, faces: Faces, config: dict[str, Any], inputs: dict[str, Any]) -> str:
+        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
+        return "-".join(part for part in parts if part)
 
     def _say_plan(self, faces: Faces, floor: Faces, chosen: list[Network]) -> None:
         total = 0.0
@@ -180,8 +193,13 @@ class GradcamConsistency:
             seconds = passes * rates[network.architecture]
             total += seconds
             console.print(f"  {network.name}: {passes} passes, about {seconds:.0f} s")
-        scoring = 0.02 * len(faces) * len(chosen) * len(faces) / 1000
+        scoring = sum(self._scoring_seconds(network, len(faces)) for network in chosen)
         console.print(f"Maps about {total:.0f} s, scores about {scoring:.0f} s. Nothing was run.")
+
+    def _scoring_seconds(self, network: Network, n: int) -> float:
+        """Pairs are sorted for every target: seen to take a second a method for 600 faces."""
+        methods = len(self.methods_of(network)) + (len(list(CONTROLS)) if network.trained else 0)
+        return methods * (0.5 + 1.5e-6 * n**2)
 
     def _passes(self, network: Network, n: int) -> int:
         methods = len(self.methods_of(network))
@@ -189,17 +207,24 @@ class GradcamConsistency:
         return n * methods + min(self.moved, n) * moves
 
     def methods_of(self, network: Network) -> list[str]:
-        """Untrained networks get Grad-CAM alone, trained ones every method."""
-        if not network.trained:
-            return [MATCHED_TO]
+        """Attributions of a network: untrained ones get what the trained ones get."""
+        del network
         return list(dict.fromkeys([MATCHED_TO, *self.methods]))
 
 
-def _calibration_faces(study: GradcamConsistency, faces: Faces) -> Faces:
-    """Training faces of the same data, for the untrained networks' BatchNorm statistics."""
+def _calibration_faces(study: GradcamConsistency, faces: Faces) -> tuple[Faces, str]:
+    """Faces for the untrained networks' BatchNorm statistics, and what they are.
+
+    Training faces of the same data; where there are none (or no split folders, so that they would
+    be the same images), faces of the study itself.
+    """
     try:
-        return load_dataset(
-            study.data, split="train", source=study.source, emotions=SIX, limit=512, seed=study.seed
-        )
+        found = load_dataset(
+            study.data, split="train", source=study.source, emotions=SIX, limit=CALIBRATION,
+            seed=study.seed, skip_bad=study.skip_bad,
+        )  # fmt: skip
     except InputError:
-        return faces.limit(512, seed=study.seed)  # a dataset without a training split
+        found = faces
+    if study.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):
+        return found, f"{len(found)} training faces"
+    return faces.limit(CALIBRATION, seed=study.seed), "faces of the study itself"

@@ -23,12 +23,15 @@ class Network:
         Shipped name or path; None for untrained.
     seed
         Of the initialisation, untrained only.
+    first
+        Whether it is the first of its architecture's untrained networks.
     """
 
     name: str
     architecture: str
     weights: str | None
     seed: int = 0
+    first: bool = False
 
     @property
     def trained(self) -> bool:
@@ -41,8 +44,12 @@ class Network:
         return model if self.trained else calibrate_batchnorm(model, calibration)
 
 
-def networks(models: tuple[str, ...], *, default_weights: str, untrained: int) -> list[Network]:
+def networks(
+    models: tuple[str, ...], *, default_weights: str, untrained: int, seed: int
+) -> list[Network]:
     """Trained networks from ``NAME`` or ``NAME=WEIGHTS``, each followed by its untrained floor.
+
+    Untrained network k of a study with seed s is initialised by seed 1000·s + k.
 
     Raises
     ------
@@ -65,7 +72,13 @@ def networks(models: tuple[str, ...], *, default_weights: str, untrained: int) -
                 )
         found.append(Network(name=name, architecture=name, weights=weights))
         found += [
-            Network(name=f"{name}@untrained{seed}", architecture=name, weights=None, seed=seed)
-            for seed in range(untrained)
+            Network(
+                name=f"{name}@untrained{k}",
+                architecture=name,
+                weights=None,
+                seed=1000 * seed + k,
+                first=k == 0,
+            )
+            for k in range(untrained)
         ]
     return found

@@ -1,6 +1,7 @@
 """Results on disk: written whole or not at all, so that a run killed anywhere can go on.
 
-A run's folder holds ``manifest.json``, ``maps/`` (half precision, at the method's own resolution),
+A run's folder holds ``manifest.json``, ``maps/`` (at the method's own resolution, in single
+precision: halving them was seen to move scores by 5e-6, more than another batch size does),
 ``shards/`` (rows a network and method), and what is made of them.
 """
 
@@ -23,7 +24,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fer_xai.errors import InputError
 
@@ -63,18 +63,6 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def pack_maps(maps: Tensor) -> dict[str, NDArray[Any]]:
-    """Maps ``(…, h, w)`` as half precision with one scale a map, so that small ones survive."""
-    scale = maps.abs().amax(dim=(-2, -1), keepdim=True)
-    unit = torch.where(scale > 0, maps / scale, torch.zeros_like(maps))
-    return {"maps": unit.half().numpy(), "scale": scale.float().numpy()}
-
-
-def unpack_maps(arrays: Mapping[str, NDArray[Any]]) -> Tensor:
-    """The maps that :func:`pack_maps` packed, float32."""
-    return torch.from_numpy(arrays["maps"].astype(np.float32) * arrays["scale"])
-
-
 def once(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Arrays from a file, made and written first if it is not there.
 
@@ -88,6 +76,13 @@ def once(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str
 def digest(content: Any) -> str:
     """Eight characters that tell configurations apart."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def array_digest(values: NDArray[Any] | None) -> str | None:
+    """SHA-256 of an array's bytes."""
+    if values is None:
+        return None
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def state_digest(model: torch.nn.Module) -> str:
@@ -133,34 +128,46 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def open_run(folder: Path, config: Mapping[str, Any], data_hash: str) -> dict[str, Any]:
+def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a run: a new one, or that of the run being continued.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    config
+        The settings that results depend on.
+    inputs
+        Hashes of everything read: faces, landmarks, calibration faces, weights.
 
     Raises
     ------
     InputError
-        If the folder holds a run of other settings or of other data.
+        If the folder holds a run of other settings, of other inputs, or of another version of this
+        package.
     """
     path = folder / "manifest.json"
-    if path.exists():
-        manifest: dict[str, Any] = json.loads(path.read_text())
-        if manifest["config"] != json.loads(json.dumps(dict(config), default=str)):
-            raise InputError(
-                f"Expected {folder} to hold a run of the same settings, but its manifest differs: "
-                "choose another --out."
-            )
-        if manifest["data_sha256"] != data_hash:
-            raise InputError(
-                f"Expected the faces of the run in {folder}, but their pixels or labels changed "
-                "since: choose another --out, or delete that folder."
-            )
+    now = environment()
+    asked = json.loads(json.dumps({"config": config, "inputs": inputs}, default=str))
+    if not path.exists():
+        manifest: dict[str, Any] = {**asked, **now, "networks": {}, "status": "running"}
+        write_json(path, manifest)
         return manifest
-    manifest = {
-        "config": json.loads(json.dumps(dict(config), default=str)),
-        "data_sha256": data_hash,
-        **environment(),
-        "networks": {},
-        "status": "running",
-    }
-    write_json(path, manifest)
+    manifest = json.loads(path.read_text())
+    for key, what in (("config", "settings"), ("inputs", "faces, landmarks and weights")):
+        if manifest.get(key) != asked[key]:
+            raise InputError(
+                f"Expected {folder} to hold a run of the same {what}, but its manifest differs: "
+                "choose another --out, or delete that folder."
+            )
+    ours = now["versions"]["fer-xai"]
+    if manifest["versions"]["fer-xai"] != ours:
+        raise InputError(
+            f"Expected {folder} to hold a run of fer-xai {ours}, got one of "
+            f"{manifest['versions']['fer-xai']}: choose another --out, or delete that folder."
+        )
+    if now["commit"] != manifest["commit"]:
+        manifest["continued at"] = [*manifest.get("continued at", []), now["commit"]]
+    for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
+        left.unlink()
     return manifest

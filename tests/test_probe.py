@@ -72,7 +72,7 @@ def test_batch_size_is_measured_once_and_reported(model):
     assert probe.batch_size == probe.batch_size == probe.settings()["batch_size"]
 
 
-def test_a_handful_of_images_is_not_worth_the_measurement(model, images, monkeypatch):
+def test_few_images_are_not_worth_the_measurement(model, images, monkeypatch):
     monkeypatch.setattr(Probe, "_measure", lambda _: pytest.fail("measured"))
     assert Probe(model, device="cpu").logits(images).shape == (5, 6)
 

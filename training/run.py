@@ -24,6 +24,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
 import fer_xai
+from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
@@ -56,10 +57,16 @@ class TrainingRun:
     """Optimisation settings."""
     epochs: int | None = None
     """Overrides the recipe's number of epochs."""
+    learning_rate: float | None = None
+    """Overrides the recipe's peak learning rate."""
+    late_dropout: int | None = None
+    """Overrides how many epochs the recipe begins without dropout."""
     valid_fraction: float = 0.1
     """Share of the training faces held out for validation."""
     limit: int | None = None
     """At most this many training (and test) faces."""
+    skip_bad: bool = False
+    """Leave damaged or missing images and unknown labels out, instead of stopping."""
     seed: int = 0
     """Of split, initialisation, order, augmentation and dropout."""
     device: str = "auto"
@@ -71,17 +78,23 @@ class TrainingRun:
     progress: bool = True
     """Show a progress bar with the time left."""
     out: Path | None = None
-    """Folder of the run; runs/<model>-<data>-seed<seed> by default."""
+    """Folder of the run; runs/<model>-<data>-<recipe>-seed<seed> by default."""
 
     def settings(self) -> Recipe:
         """The recipe with this run's overrides."""
-        recipe = RECIPES[self.recipe]
-        return recipe if self.epochs is None else dataclasses.replace(recipe, epochs=self.epochs)
+        given = {
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "late_dropout": self.late_dropout,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        return dataclasses.replace(RECIPES[self.recipe], **changes)  # type: ignore[arg-type]
 
     def folder(self) -> Path:
         """Where checkpoints, log and weights go."""
-        name = f"{self.model.replace('/', '-')}-{self.data.split(':')[0]}-seed{self.seed}"
-        return self.out or Path("runs") / name
+        data = self.source or self.data.split(":")[0]
+        parts = (self.model.replace("/", "-"), data, self.recipe, f"seed{self.seed}")
+        return self.out or Path("runs") / "-".join(parts)
 
 
 def train(run: TrainingRun) -> Path:
@@ -97,9 +110,11 @@ def train(run: TrainingRun) -> Path:
         accuracy.
     """
     recipe, folder = run.settings(), run.folder()
+    resolve_device(run.device)
     everyone = _faces(run, "train")
     train_faces, valid_faces = stratified_split(everyone, run.valid_fraction, seed=run.seed)
     test_faces = _test_faces(run, everyone)
+    _same_run(run, folder, train_faces)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
         best, seconds = _fit(run, recipe, folder, train_faces, valid_faces)
@@ -134,8 +149,28 @@ def train(run: TrainingRun) -> Path:
 
 def _faces(run: TrainingRun, split: str) -> Faces:
     return load_dataset(
-        run.data, split=split, source=run.source, emotions=SIX, limit=run.limit, seed=run.seed
-    )
+        run.data, split=split, source=run.source, emotions=SIX, limit=run.limit, seed=run.seed,
+        skip_bad=run.skip_bad,
+    )  # fmt: skip
+
+
+def _same_run(run: TrainingRun, folder: Path, faces: Faces) -> None:
+    """A checkpoint is only gone on from with the settings and the faces that made it."""
+    settings = {
+        "model": run.model,
+        "recipe": dataclasses.asdict(run.settings()),
+        "seed": run.seed,
+        "precision": run.precision,
+        "train_faces_sha256": faces.fingerprint(64),
+    }
+    file = folder / "settings.json"
+    if file.exists() and json.loads(file.read_text()) != settings:
+        raise InputError(
+            f"Expected {folder} to hold a run of the same settings and faces, but it was begun "
+            "with others: choose another --out, or delete that folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
@@ -180,7 +215,7 @@ def _fit(
     trainer = lightning.Trainer(
         accelerator=run.device if run.device in ("cpu", "mps") else
         ("gpu" if run.device.startswith("cuda") else "auto"),
-        devices="auto" if processes > 1 else 1,
+        devices=_devices(run.device, processes),
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if run.precision == "bf16" else "32-true",
         callbacks=callbacks,
@@ -216,6 +251,14 @@ def _fit(
         weights_only=True,
     )
     return Path(checkpoint.best_model_path), time.perf_counter() - started
+
+
+def _devices(device: str, processes: int) -> Any:
+    """Lightning's word for which devices to use; ``cuda:1`` is the second GPU alone."""
+    if processes > 1:
+        return "auto"
+    _, _, index = device.partition(":")
+    return [int(index)] if index else 1
 
 
 def _sessions(folder: Path) -> int:

@@ -37,6 +37,7 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         # load_model hands out models in evaluation mode, and Lightning leaves modes as they are
         self.model = model.train().to(memory_format=torch.channels_last)
         self.recipe, self.seed = recipe, seed
+        self.dropouts = {m: m.p for m in model.modules() if isinstance(m, nn.Dropout)}
         classes = len(model.emotions)
         self.accuracy = MulticlassAccuracy(classes, average="micro")
         self.macro_recall = MulticlassAccuracy(classes, average="macro")
@@ -45,6 +46,11 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         """Logits ``(B, C)`` of uint8 faces ``(B, 3, H, W)``."""
         images = pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
         return self.model(images)
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout sets in with the recipe's epoch."""
+        for module, p in self.dropouts.items():
+            module.p = p if self.current_epoch >= self.recipe.late_dropout else 0.0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random in the step that follows."""

@@ -61,9 +61,15 @@ def gradcam(probe: Probe, images: Tensor, columns: Tensor, *, layer: str | None 
             probe.autocast(),
         ):
             flat = part.reshape(-1).to(probe.device)  # (B·K,)
-            rows = LayerGradCam(model, module).attribute(
-                images, target=flat, relu_attributions=True
-            )
+            try:
+                rows = LayerGradCam(model, module).attribute(
+                    images, target=flat, relu_attributions=True
+                )
+            except AssertionError:  # Captum's: its hook saw nothing
+                raise InputError(
+                    f"Expected a layer that the forward pass of {model.name} runs, but {name} is "
+                    "only a container: choose one of the modules in it."
+                ) from None
         cams.append(rows.detach().float().reshape(batch, -1, *rows.shape[-2:]))  # (B, K or 1, h, w)
     return torch.cat(cams, dim=1)
 

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_xai.data.folder import index_folder
-from fer_xai.data.registry import DATASETS
+from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Faces
@@ -28,7 +28,7 @@ _GREYS = {str(value) for value in range(256)}
 
 
 @DATASETS.register("fer2013")
-def fer2013(root: Path, *, split: str) -> Faces:
+def fer2013(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index a csv file, a folder that holds one, or folder copies.
 
     Raises
@@ -41,7 +41,7 @@ def fer2013(root: Path, *, split: str) -> Faces:
     if root.is_dir():
         found = next((root / name for name in _FILES if (root / name).is_file()), None)
         if found is None:
-            return index_folder(root, split=split, name="fer2013")
+            return index_folder(root, split=split, name="fer2013", problems=problems)
         path = found
     if split not in _USAGE:
         raise InputError(f"Expected split train, valid or test for fer2013, got {split!r}.")
@@ -63,17 +63,25 @@ def fer2013(root: Path, *, split: str) -> Faces:
             code, text, usage = (  # None where the row is too short
                 (row[columns[name]] or "").strip() for name in ("emotion", "pixels", "Usage")
             )
-            if usage not in _USAGE.values():
-                raise InputError(
-                    f"Expected Usage {', '.join(_USAGE.values())} in {where}, got {usage!r}."
-                )
             if usage != _USAGE[split]:
+                if usage not in _USAGE.values():
+                    problems.add(
+                        f"Expected Usage {', '.join(_USAGE.values())} in {where}, got {usage!r}."
+                    )
                 continue
             if not code.isdigit() or int(code) >= len(order):
-                raise InputError(
-                    f"Expected an emotion 0–{len(order) - 1} in {where}, got {code!r}."
+                problems.add(f"Expected an emotion 0–{len(order) - 1} in {where}, got {code!r}.")
+                continue
+            words = text.split()
+            odd = sorted(set(words) - _GREYS)
+            if len(words) != _SIDE**2 or odd:
+                problems.add(
+                    f"Expected {_SIDE**2} pixels 0–255 in {where}, got {len(words)} values"
+                    f"{f', {odd[0]!r} among them' if odd else ''}."
                 )
-            pixels.append(_image(text, where))
+                continue
+            grey = np.array(words, dtype=np.uint8).reshape(_SIDE, _SIDE)
+            pixels.append(np.repeat(grey[:, :, None], 3, axis=2))
             name = f"{path.name}:{number}"
             rows.append((name, where, order[int(code)], split, "", "fer2013", ""))
     return Faces(
@@ -81,16 +89,3 @@ def fer2013(root: Path, *, split: str) -> Faces:
         reader=lambda row: pixels[row],
         name="fer2013",
     )
-
-
-def _image(text: str, where: str) -> NDArray[np.uint8]:
-    """Grey values between spaces to RGB ``(48, 48, 3)``."""
-    words = text.split()
-    odd = sorted(set(words) - _GREYS)
-    if len(words) != _SIDE**2 or odd:
-        raise InputError(
-            f"Expected {_SIDE**2} pixels 0–255 in {where}, got {len(words)} values"
-            f"{f', {odd[0]!r} among them' if odd else ''}."
-        )
-    grey = np.array(words, dtype=np.uint8).reshape(_SIDE, _SIDE)
-    return np.repeat(grey[:, :, None], 3, axis=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fer_xai.data.images import faces_from_files
-from fer_xai.data.registry import DATASETS
+from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import parse_emotion
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.types import Faces
@@ -16,12 +16,12 @@ _SPLITS = {"train": ("train", "training"), "test": ("test", "testing"),
 
 
 @DATASETS.register("folder")
-def folder(root: Path, *, split: str) -> Faces:
+def folder(root: Path, *, split: str, problems: Problems) -> Faces:
     """Faces of a folder; see :func:`index_folder`."""
-    return index_folder(root, split=split, name=root.resolve().name)
+    return index_folder(root, split=split, name=root.resolve().name, problems=problems)
 
 
-def index_folder(root: Path, *, split: str, name: str) -> Faces:
+def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Faces:
     """Index ``root/<emotion>/<image>`` or ``root/<split>/<emotion>/<image>``.
 
     Folder names may be common synonyms (``angry``, ``happy``). Without split folders every image
@@ -45,10 +45,11 @@ def index_folder(root: Path, *, split: str, name: str) -> Faces:
         try:
             emotion = parse_emotion(place.name)
         except UnknownNameError:
-            raise InputError(
+            problems.add(
                 f"Expected folders named for emotions under {base}, got {place.name!r}: rename or "
                 "move it."
-            ) from None
+            )
+            continue
         for image in sorted(place.iterdir()):
             if image.suffix.lower() in SUFFIXES:
                 identity = f"{place.name}/{image.name}"

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from fer_xai.data.images import faces_from_files
-from fer_xai.data.registry import DATASETS
+from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -26,11 +26,12 @@ _SOURCES = {  # from the naming habits of the sources
     "ckplus": re.compile(r"S\d+_\d+_"),
     "tfeid": re.compile(r"[fm]\d+_dfh_"),
 }
+_ORDER = NATIVE_ORDERS["gimefive"]
 _ARCHIVES = {"RAF-DB": "RAF", "FER2013": "FER"}
 
 
 @DATASETS.register("gimefive")
-def gimefive(root: Path, *, split: str) -> Faces:
+def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index either layout; ``source`` is read off the file names ("unknown" where they do not say).
 
     Raises
@@ -50,8 +51,15 @@ def gimefive(root: Path, *, split: str) -> Faces:
     for labels, folder in lists:
         with labels.open(newline="", encoding="utf-8-sig") as file:
             for number, row in enumerate(csv.reader(file), start=1):
-                if row:
-                    rows.append(_face(row, f"{labels}, row {number}", folder, split))
+                if not row:
+                    continue
+                if len(row) == 2 and row[1].strip().isdigit() and int(row[1]) < len(_ORDER):
+                    rows.append(_face(row[0].strip(), _ORDER[int(row[1])], folder, split))
+                else:
+                    problems.add(
+                        f"Expected `name,label` with a label 0–{len(_ORDER) - 1} in {labels}, row "
+                        f"{number}, got {','.join(row)!r}."
+                    )
     return faces_from_files(rows, name="gimefive")
 
 
@@ -71,13 +79,6 @@ def _lists(root: Path, split: str) -> list[tuple[Path, Path]]:
     return []
 
 
-def _face(row: list[str], where: str, folder: Path, split: str) -> tuple[str, ...]:
-    order = NATIVE_ORDERS["gimefive"]
-    if len(row) != 2 or not row[1].strip().isdigit() or int(row[1]) >= len(order):
-        raise InputError(
-            f"Expected `name,label` with a label 0–{len(order) - 1} in {where}, got "
-            f"{','.join(row)!r}."
-        )
-    name, emotion = row[0].strip(), order[int(row[1])]
+def _face(name: str, emotion: str, folder: Path, split: str) -> tuple[str, ...]:
     source = next((key for key, form in _SOURCES.items() if form.match(name)), "unknown")
     return name, str(folder / name), emotion, split, "", source, ""

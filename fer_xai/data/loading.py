@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fer_xai.data.landmark_csv import read_landmarks
-from fer_xai.data.registry import DATASETS
+from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import parse_order
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -23,6 +23,7 @@ def load_dataset(
     split: str = "test",
     source: str | None = None,
     landmarks: str | Path | None = None,
+    landmarks_size: int | None = None,
     emotions: str | Sequence[str] | None = None,
     skip_bad: bool = False,
     limit: int | None = None,
@@ -44,11 +45,14 @@ def load_dataset(
     landmarks
         CSV (``.gz``) of 68 points, matched by file name; see
         :func:`fer_xai.data.landmark_csv.read_landmarks`.
+    landmarks_size
+        Side of the square images the landmarks were measured on, if it is not that of the faces.
     emotions
         Keep only these, as names or as a native label order.
     skip_bad
-        Leave out faces whose image is missing or damaged and list them in ``Faces.skipped``
-        (every image is decoded once for that); otherwise the first such face raises when read.
+        Leave out faces whose label is unknown or whose image is missing or damaged, and list them
+        in ``Faces.skipped`` (every image is decoded once for that); otherwise an unknown label
+        raises here, and a bad image when it is read.
     limit, seed
         Keep at most this many faces, with the emotions' shares kept.
 
@@ -71,7 +75,8 @@ def load_dataset(
             raise InputError(f"Expected the folder of {name}, as {name}:ROOT or root=…; got none.")
         if not Path(place).expanduser().exists():
             raise InputError(f"Expected the folder or file of {name}, but {place} does not exist.")
-    faces = loader(Path(place).expanduser(), split=split)
+    problems = Problems(skip_bad)
+    faces = loader(Path(place).expanduser(), split=split, problems=problems)
     if source is not None:
         faces = _of_source(faces, source)
     if emotions is not None:
@@ -85,9 +90,10 @@ def load_dataset(
     if limit is not None:
         faces = faces.limit(limit, seed=seed)
     if skip_bad:
-        faces = _readable(faces)
+        faces = _readable(faces, problems)
     if landmarks is not None:
-        faces = dataclasses.replace(faces, landmarks=read_landmarks(landmarks, faces))
+        points = read_landmarks(landmarks, faces, points_size=landmarks_size)
+        faces = dataclasses.replace(faces, landmarks=points)
     return faces
 
 
@@ -104,7 +110,7 @@ def _of_source(faces: Faces, source: str) -> Faces:
     return faces.subset(kept)
 
 
-def _readable(faces: Faces) -> Faces:
+def _readable(faces: Faces, problems: Problems) -> Faces:
     """The faces whose image decodes; the others are listed in ``skipped``."""
 
     def problem(index: int) -> str | None:
@@ -115,11 +121,9 @@ def _readable(faces: Faces) -> Faces:
         return None
 
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        problems = list(pool.map(problem, range(len(faces))))
-    bad = tuple(
-        f"{faces.table['path'][index]}: {text}" for index, text in enumerate(problems) if text
-    )
+        unreadable = list(pool.map(problem, range(len(faces))))
+    bad = [f"{faces.table['path'][i]}: {text}" for i, text in enumerate(unreadable) if text]
     if len(bad) == len(faces):
         raise InputError(f"Expected readable faces in {faces.name}, but all are bad: {bad[0]}")
-    kept = faces.subset([index for index, text in enumerate(problems) if not text])
-    return dataclasses.replace(kept, skipped=bad)
+    kept = faces.subset([index for index, text in enumerate(unreadable) if not text])
+    return dataclasses.replace(kept, skipped=(*problems.found, *bad))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fer_xai.data.images import faces_from_files
-from fer_xai.data.registry import DATASETS
+from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -19,7 +19,7 @@ LIST = Path("EmoLabel") / "list_patition_label.txt"
 
 
 @DATASETS.register("rafdb")
-def rafdb(root: Path, *, split: str) -> Faces:
+def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index the official layout, under ``root`` or ``root/basic``.
 
     Raises
@@ -42,10 +42,11 @@ def rafdb(root: Path, *, split: str) -> Faces:
             continue
         name, _, code = line.strip().partition(" ")
         if not code.strip().isdigit() or not 1 <= int(code) <= len(order):
-            raise InputError(
+            problems.add(
                 f"Expected `name code` with a code 1–{len(order)} in {base / LIST}, row {number}, "
                 f"got {line.strip()!r}."
             )
+            continue
         if name.startswith(f"{split}_"):
             stem = name.removesuffix(".jpg")
             path = base / "Image" / "aligned" / f"{stem}_aligned.jpg"

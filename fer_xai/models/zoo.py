@@ -138,8 +138,12 @@ _TORCHVISION_LAYERS = {
     "shufflenet": "conv5",
     "swin": "permute",
     "vit": "encoder.layers.{last}.ln_1",
-    "maxvit": "blocks",
+    "maxvit": "blocks.3",
 }
+
+
+_NEED_224 = ("vit", "maxvit", "alexnet", "squeezenet")
+"""Families that refuse 64 pixels, or end at a map of one cell."""
 
 
 def architecture(name: str) -> Architecture:
@@ -171,9 +175,9 @@ def _torchvision(name: str) -> Architecture:
 
     def build(classes: int) -> nn.Module:
         net: nn.Module = torchvision.models.get_model(plain, num_classes=classes)
-        head = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
-        if not bool(head.weight.any()):  # a fresh ViT's head is zero, and so is every gradient
-            nn.init.trunc_normal_(head.weight, std=0.02)
+        for head in [module for module in net.modules() if isinstance(module, nn.Linear)][-1:]:
+            if not bool(head.weight.any()):  # a fresh ViT's head is zero, and so is every gradient
+                nn.init.trunc_normal_(head.weight, std=0.02)
         return net
 
     layer = _TORCHVISION_LAYERS[family]
@@ -183,7 +187,7 @@ def _torchvision(name: str) -> Architecture:
     return Architecture(
         build=build,
         cam_layer=layer,
-        size=224 if family in ("vit", "maxvit") else 64,
+        size=224 if family in _NEED_224 else 64,
         greyscale=False,
         reshape=tokens_to_map if family == "vit" else None,
         reference="torchvision",

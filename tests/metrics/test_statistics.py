@@ -16,6 +16,7 @@ from metrics.statistics import (
     mean_interval,
     mean_spearman,
     permutation_p_value,
+    permutations,
 )
 
 
@@ -133,9 +134,9 @@ def test_effect_size_and_sample_size():
     assert np.isnan(cohens_d([1.0, 1.0]))
     x = np.random.default_rng(0).normal(size=100)
     found = mean_interval(x)
-    assert found.faces_needed(1.96 * found.standard_error / 2) == pytest.approx(400, abs=2)
+    assert found.units_needed(1.96 * found.standard_error / 2) == pytest.approx(400, abs=2)
     with pytest.raises(InputError, match="Expected a positive half width"):
-        found.faces_needed(0)
+        found.units_needed(0)
 
 
 def test_too_little_data_is_nan():
@@ -143,3 +144,24 @@ def test_too_little_data_is_nan():
     assert np.isnan(mean_interval([]).estimate)
     with pytest.raises(InputError, match="Expected 3 cluster labels, one a face, got 2"):
         mean_interval([1.0, 2.0, 3.0], clusters=[1, 2])
+
+
+def test_labels_are_shuffled_among_exchangeable_faces():
+    """Person 0 shows two emotions; faces 4 and 5, and 6 and 7, are copies; 8 to 10 single."""
+    labels = np.array([0, 1, 0, 1, 2, 2, 0, 0, 1, 2, 0])
+    clusters = np.array([0, 0, 0, 0, 1, 1, 2, 2, 3, 4, 5])
+    orders = permutations(labels, repeats=50, seed=0, clusters=clusters)
+    assert orders.shape == (50, 11)
+    shuffled = labels[orders]
+    assert (np.sort(shuffled, axis=1) == np.sort(labels)).all()
+    assert (np.sort(shuffled[:, :4], axis=1) == [0, 0, 1, 1]).all()
+    assert (shuffled[:, 4] == shuffled[:, 5]).all()
+    assert {tuple(row) for row in shuffled[:, 4:8:2]} == {(2, 0), (0, 2)}
+    assert (np.sort(shuffled[:, 8:], axis=1) == [0, 1, 2]).all()
+    free = permutations(labels, repeats=50, seed=0)
+    assert not (free[:, 4] == free[:, 5]).any()
+    assert len({tuple(row) for row in free}) == 50
+
+
+def test_units_needed_without_a_standard_error_are_unknown():
+    assert np.isnan(mean_interval([1.0]).units_needed(0.01))

@@ -31,18 +31,21 @@ def similarity_matrix(maps, labels, kind):
 
 
 def separability(maps, labels, weights=None):
-    """Weighted AUC, emotion by emotion; pairs of a face with itself do not exist."""
+    """Weighted AUC, emotion against emotion; pairs of a face with itself do not exist."""
     n = len(maps)
     weights = np.ones(n) if weights is None else weights
+    pairs = {}
+    for a, b in itertools.combinations(range(n), 2):
+        pair = (np.corrcoef(maps[a], maps[b])[0, 1], weights[a] * weights[b])
+        pairs.setdefault(frozenset((labels[a], labels[b])), []).append(pair)
+    emotions = np.unique(labels)
     aucs = []
-    for emotion in np.unique(labels):
-        within, between = [], []
-        for a, b in itertools.combinations(range(n), 2):
-            inside = int(labels[a] == emotion) + int(labels[b] == emotion)
-            if inside == 0:
-                continue
-            pair = (np.corrcoef(maps[a], maps[b])[0, 1], weights[a] * weights[b])
-            (within if inside == 2 else between).append(pair)
-        top = sum(w * v * ((x > y) + 0.5 * (x == y)) for x, w in within for y, v in between)
-        aucs.append(top / (sum(w for _, w in within) * sum(v for _, v in between)))
+    for e in emotions:
+        within = pairs[frozenset((e,))]
+        against = []
+        for f in emotions[emotions != e]:
+            between = pairs[frozenset((e, f))]
+            top = sum(w * v * ((x > y) + 0.5 * (x == y)) for x, w in within for y, v in between)
+            against.append(top / (sum(w for _, w in within) * sum(v for _, v in between)))
+        aucs.append(np.mean(against))
     return float(np.mean(aucs))

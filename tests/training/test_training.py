@@ -1,5 +1,6 @@
 """Training on built-in faces with a tiny net: a few seconds on one core."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from tests.training.driver import training_run
 from training.card import model_card
 from training.evaluate import Evaluation
 from training.recipes import ACCURATE, PAPER
-from training.run import train
+from training.run import TrainingRun, train
 from training.samples import EpochSampler, Samples, augmentation
 from training.scoring import logits_of, scores
 from training.trainee import Trainee, initialise
@@ -80,6 +81,23 @@ def test_a_run_killed_and_resumed_has_the_losses_of_an_unbroken_one(step, folder
     assert all(torch.allclose(a[key], b[key], atol=1e-3) for key in a)
 
 
+def test_a_checkpoint_of_other_settings_is_not_gone_on_from(folder):
+    sentence = "to hold a run of the same settings and faces"
+    for other in ({"seed": 1}, {"limit": 150}, {"learning_rate": 1e-4}):
+        with pytest.raises(InputError, match=sentence):
+            train(training_run(folder, **other))
+
+
+def test_runs_of_different_data_and_recipes_have_folders_of_their_own():
+    runs = [
+        TrainingRun(),
+        TrainingRun(recipe="paper"),
+        TrainingRun(data="gimefive:x"),
+        TrainingRun(data="gimefive:x", source="rafdb"),
+    ]
+    assert len({run.folder() for run in runs}) == 4
+
+
 def test_a_face_is_augmented_by_seed_epoch_and_index_alone():
     faces, model = synthetic_faces(6), tiny_model()
     samples = Samples(faces, model, transform=augmentation("standard"), seed=3)
@@ -122,6 +140,17 @@ def test_vectors_are_not_decayed_and_the_paper_recipe_is_the_papers():
     assert optimizer.defaults["momentum"] == 0.9
     assert optimizer.defaults["weight_decay"] == 1e-4
     assert ACCURATE.optimizer == "adamw"
+
+
+def test_dropout_sets_in_late_if_told_to(monkeypatch):
+    trainee = Trainee(load_model("gimefive"), dataclasses.replace(ACCURATE, late_dropout=2), seed=0)
+    dropouts = (trainee.model.net.dropout1, trainee.model.net.dropout2)
+    seen = []
+    for epoch in range(4):
+        monkeypatch.setattr(Trainee, "current_epoch", epoch)
+        trainee.on_train_epoch_start()
+        seen.append(tuple(module.p for module in dropouts))
+    assert seen == [(0, 0), (0, 0), (0.2, 0.5), (0.2, 0.5)]
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_xai.data.registry import DATASETS
+from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.data.synthetic.params import FaceParams
 from fer_xai.data.synthetic.render import face_landmarks, render
 from fer_xai.data.synthetic.sampler import sample
@@ -22,7 +22,7 @@ _CHUNK = 256
 
 
 @DATASETS.register("synthetic")
-def synthetic(root: Path, *, split: str) -> Faces:
+def synthetic(root: Path, *, split: str, problems: Problems) -> Faces:
     """The built-in benchmark; ``root`` names the style (``wild`` if empty).
 
     Raises
@@ -30,6 +30,7 @@ def synthetic(root: Path, *, split: str) -> Faces:
     InputError
         For another split than train, valid or test, or an unknown style.
     """
+    del problems  # there are none
     if split not in SPLIT_SIZES:
         raise InputError(f"Expected split train, valid or test for synthetic, got {split!r}.")
     style = root.name or "wild"
