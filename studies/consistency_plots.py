@@ -101,7 +101,7 @@ def endpoint(sets: pd.DataFrame, primary: pd.DataFrame) -> Figure:
         mean = part.groupby(["trained", "network", "method"], observed=True)["value"].mean()
         trained = mean[True].droplevel("network").dropna()
         floors = mean[False]
-        order = ["gradcam", *[m for m in trained.index if m != "gradcam"]]
+        order = sorted(trained.index, key=lambda method: not method.startswith("gradcam"))
         for y, method in enumerate(reversed(order)):
             floor = floors[floors.index.get_level_values("method") == method].to_numpy()
             axis.scatter(floor, np.full(len(floor), y), color=UNTRAINED, s=28, zorder=3)

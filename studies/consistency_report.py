@@ -37,9 +37,9 @@ def write_report(
             caption="Primary endpoint: AUC of the Pearson similarity of two registered maps, same- "
             "against different-emotion pairs, at a fixed target, averaged over targets, emotions "
             "weighing equally; in excess of untrained networks. Unit: " + unit + "; intervals by "
-            "infinitesimal jackknife, 95 %; low and high also carry the variance between untrained "
-            "networks. Holm over the primary rows; the other rows are checks. Effect size d: "
-            "difference of √2·Φ⁻¹(AUC), trained less untrained.",
+            "infinitesimal jackknife, 95 %; that of the excess also carries the variance between "
+            "untrained networks, whose own AUC has its range over networks in brackets. Holm over "
+            "the primary rows; the other rows are checks. Effect size d: difference of √2·Φ⁻¹(AUC), trained less untrained.",
         ),
         Table(
             name="methods",
