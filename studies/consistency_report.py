@@ -39,7 +39,8 @@ def write_report(
             "weighing equally; in excess of untrained networks. Unit: " + unit + "; intervals by "
             "infinitesimal jackknife, 95 %; that of the excess also carries the variance between "
             "untrained networks, whose own AUC has its range over networks in brackets. Holm over "
-            "the primary rows; the other rows are checks. Effect size d: difference of √2·Φ⁻¹(AUC), trained less untrained.",
+            "the primary rows; the other rows are checks. Effect size d: difference of "
+            "√2·Φ⁻¹(AUC), trained less untrained.",
         ),
         Table(
             name="methods",
