@@ -73,3 +73,5 @@ def test_bad_tables_say_what_is_wrong():
         _ = _faces([np.zeros((4, 4, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)]).images
     with pytest.raises(InputError, match="Expected a positive number"):
         synthetic_faces(3).limit(0)
+    with pytest.raises(InputError, match="Expected each face once in synthetic, got the id"):
+        synthetic_faces(3).subset([1, 1])

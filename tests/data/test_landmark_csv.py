@@ -81,9 +81,6 @@ def test_ids_tell_apart_what_file_names_do_not(tmp_path, draw, table, write):
     points = read_landmarks(write(table), faces)
     assert faces.ids == ["fear/0.png", "happy/0.png"]
     assert np.array_equal(points, np.stack([_points(4), _points(5)]))
-    one_face_twice = faces.subset([1, 1])
-    table["image"] = ["x", "y", "z", "a", "b", "c", "0.png"]
-    assert np.array_equal(read_landmarks(write(table), one_face_twice)[1], _points(0))
 
 
 def test_points_of_a_fixed_size_are_scaled_to_each_image(faces, table, write):

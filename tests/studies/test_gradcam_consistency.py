@@ -16,7 +16,7 @@ from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import save_weights
 from studies import report, store
 from tests.conftest import tiny_model
-from tests.studies.driver import study
+from tests.studies.run_study import study
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_text_in_the_report_is_escaped():
 def test_a_run_killed_anywhere_goes_on_and_ends_with_the_same_rows(
     write, phase, folder, weights, tmp_path
 ):
-    command = [sys.executable, "-m", "tests.studies.driver", str(tmp_path), str(weights)]
+    command = [sys.executable, "-m", "tests.studies.run_study", str(tmp_path), str(weights)]
     killed = subprocess.run([*command, str(write), phase], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not list(tmp_path.rglob("report.html"))

@@ -16,7 +16,7 @@ from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from fer_xai.probe import Probe
 from tests.conftest import tiny_model
-from tests.training.driver import training_run
+from tests.training.run_training import training_run
 from training.card import model_card
 from training.evaluate import Evaluation
 from training.recipes import ACCURATE, PAPER
@@ -70,7 +70,7 @@ def test_the_card_quotes_the_exported_weights_at_the_best_validation_epoch(folde
 
 @pytest.mark.parametrize("step", [1, 5])
 def test_a_run_killed_and_resumed_has_the_losses_of_an_unbroken_one(step, folder, tmp_path):
-    command = [sys.executable, "-m", "tests.training.driver", str(tmp_path), str(step)]
+    command = [sys.executable, "-m", "tests.training.run_training", str(tmp_path), str(step)]
     killed = subprocess.run(command, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert not (tmp_path / "weights.safetensors").exists()

@@ -1,6 +1,6 @@
 """Runs the consistency study on a few faces with a tiny net; dies by SIGKILL where it is told to.
 
-python -m tests.studies.driver OUT WEIGHTS [WRITE PHASE]: at the given write of a file, ``during``
+python -m tests.studies.run_study OUT WEIGHTS [WRITE PHASE]: at the given write of a file, ``during``
 leaves half of it, ``unnamed`` all of it under its temporary name, ``named`` dies just after.
 """
 

@@ -1,6 +1,6 @@
 """Trains a tiny net on a few built-in faces; dies by SIGKILL at a given step if told to.
 
-python -m tests.training.driver OUT [STEP]
+python -m tests.training.run_training OUT [STEP]
 """
 
 import os
