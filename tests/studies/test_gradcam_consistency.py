@@ -147,6 +147,14 @@ def test_a_folder_of_other_settings_inputs_or_version_is_refused(folder, monkeyp
         store.open_run(folder, config, inputs)
 
 
+def test_a_reference_run_without_maps_is_begun_anew(folder, tmp_path):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    store.write_json(tmp_path / "manifest.json", manifest | {"commit": "long ago"})
+    again = store.open_run(tmp_path, manifest["config"], manifest["inputs"])
+    assert again["status"] == "running"
+    assert again["commit"] != "long ago"
+
+
 def test_what_a_killed_run_left_half_written_is_swept_up(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     left = folder / "maps" / ".gradcam-0.npz.1234.tmp"
