@@ -22,8 +22,8 @@ def gradcam(probe: Probe, images: Tensor, columns: Tensor, *, layer: str | None 
     """Grad-CAM maps at the layer's own resolution.
 
     The channels of a layer, weighted by the spatial mean of the target logit's gradient, summed
-    and clamped at zero. The pass up to the layer runs once, without a graph; behind it each face
-    is repeated once a target, so K targets cost one trunk and K heads.
+    and clamped at zero. The pass up to the layer runs once, without a graph, and what lies behind
+    it once a target, so K targets cost one trunk and K heads.
 
     Parameters
     ----------
@@ -49,36 +49,62 @@ def gradcam(probe: Probe, images: Tensor, columns: Tensor, *, layer: str | None 
     name = layer if layer is not None else _layer_of(probe.model, "default")
     model = probe.folded if probe.runs_alone(name) else probe.model
     module = model.net.get_submodule(name)
+    with (
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+        probe.autocast(),
+    ):
+        if columns.shape[1] == 1 or _is_cut(probe, model, module, name):
+            return _at_once(model, module, images, columns.to(probe.device), name=name)
+        return _in_turn(model, module, images, columns.to(probe.device), name=name)
+
+
+def _at_once(
+    model: Any, module: nn.Module, images: Tensor, columns: Tensor, *, name: str
+) -> Tensor:
+    """Captum's maps, each face repeated once a target behind the layer."""
     batch, targets = columns.shape
-    repeats = targets if targets == 1 or _is_cut(probe, model, module, name) else 1
-    passes = [columns] if repeats == targets else list(torch.split(columns, 1, dim=1))
+    with _fan_out(module, targets, reshape=model.reshape, name=name):
+        try:
+            rows = LayerGradCam(model, module).attribute(
+                images, target=columns.reshape(-1), relu_attributions=True
+            )
+        except AssertionError:  # Captum's: its hook saw nothing
+            raise InputError(
+                f"Expected a layer that the forward pass of {model.name} runs, but {name} is only "
+                "a container: choose one of the modules in it."
+            ) from None
+    return rows.detach().float().reshape(batch, targets, *rows.shape[-2:])
+
+
+def _in_turn(
+    model: Any, module: nn.Module, images: Tensor, columns: Tensor, *, name: str
+) -> Tensor:
+    """The same maps where the layer's output cannot be repeated: one forward pass, and the part
+    behind the layer backwards once a target. (Captum would run the whole network once a target.)
+    """
+    kept: list[Tensor] = []
+    with _fan_out(module, 1, reshape=model.reshape, name=name):
+        handle = module.register_forward_hook(lambda _, __, output: kept.append(output))
+        try:
+            logits = model(images)
+        finally:
+            handle.remove()
+    features = kept[-1]  # (B, C, h, w)
     cams = []
-    for part in passes:
-        with (
-            _fan_out(module, repeats, reshape=model.reshape, name=name),
-            torch.inference_mode(mode=False),
-            torch.enable_grad(),
-            probe.autocast(),
-        ):
-            flat = part.reshape(-1).to(probe.device)  # (B·K,)
-            try:
-                rows = LayerGradCam(model, module).attribute(
-                    images, target=flat, relu_attributions=True
-                )
-            except AssertionError:  # Captum's: its hook saw nothing
-                raise InputError(
-                    f"Expected a layer that the forward pass of {model.name} runs, but {name} is "
-                    "only a container: choose one of the modules in it."
-                ) from None
-        cams.append(rows.detach().float().reshape(batch, -1, *rows.shape[-2:]))  # (B, K or 1, h, w)
-    return torch.cat(cams, dim=1)
+    for column in columns.T:
+        chosen = logits.gather(1, column[:, None]).sum()
+        gradient = torch.autograd.grad(chosen, features, retain_graph=True)[0]
+        weights = gradient.mean(dim=(2, 3), keepdim=True)
+        cams.append((weights * features).sum(dim=1).clamp(min=0))
+    return torch.stack(cams, dim=1).detach().float()
 
 
 def _is_cut(probe: Probe, model: Any, module: nn.Module, name: str) -> bool:
     """Whether all of the network's later parts read this layer alone.
 
     Inside a residual block they do not: a repeated layer then meets a shortcut that is not, which
-    PyTorch refuses to add. Such layers take one pass a target. Tried once a layer, on two images.
+    PyTorch refuses to add. Tried once a layer, on two images.
     """
     if name not in probe.cuts:
         images = probe.to_device(torch.full((2, 3, model.size, model.size), 0.5))
