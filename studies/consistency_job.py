@@ -123,7 +123,7 @@ class Job:
     def _record(self, network: Network, model: FERModel, probe: Probe) -> None:
         self.manifest["networks"][network.name] = {
             "architecture": network.architecture,
-            "weights": network.weights,
+            "weights": network.weights and Path(network.weights).name,
             "seed": None if network.trained else network.seed,
             "sha256": store.state_digest(model),
             "probe": probe.settings(),

@@ -85,14 +85,22 @@ class GradcamConsistency:
     """Show progress bars."""
 
     def config(self) -> dict[str, Any]:
-        """The settings that results depend on."""
+        """The settings that results depend on.
+
+        Files are told apart by their content, not by where they lie: see the manifest's inputs.
+        """
         ignored = {"out", "dry_run", "progress", "batch_size"}
         settings = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.name not in ignored
         }
-        return settings | {"device": resolve_device(self.device).type}
+        return settings | {
+            "models": [model.partition("=")[0] for model in self.models],
+            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
+            "landmarks": None if self.landmarks is None else self.landmarks.name,
+            "device": resolve_device(self.device).type,
+        }
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
