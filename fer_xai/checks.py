@@ -14,6 +14,11 @@ def check_images(images: Tensor) -> Tensor:
     InputError
         One sentence saying what is wrong and how to mend it.
     """
+    if not isinstance(images, Tensor):
+        raise InputError(
+            f"Expected images as a torch tensor (B, 3, H, W), got {type(images).__name__}: convert "
+            "them with torch.as_tensor."
+        )
     if images.ndim != 4 or images.shape[1] != 3:
         raise InputError(
             f"Expected images (B, 3, H, W), got shape {tuple(images.shape)}: "

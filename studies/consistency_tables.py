@@ -324,6 +324,11 @@ def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
     for model in models:
         row = table[(table["model"] == model) & table["primary"]].iloc[0]
         low, high, excess = row["low"], row["high"], row["excess"]
+        if not np.isfinite(excess):
+            sentences.append(
+                f"For {model} this could not be measured: too few faces have a map to compare."
+            )
+            continue
         verdict = "more" if low > 0 else "less" if high < 0 else "not shown to be more"
         sentences.append(
             f"{model}'s Grad-CAM maps are {verdict} consistent within an emotion than those of "

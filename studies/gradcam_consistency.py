@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 import tyro
 from rich.console import Console
@@ -17,6 +18,7 @@ from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.models.zoo import architecture
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
@@ -176,7 +178,30 @@ class GradcamConsistency:
                 f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv, or compare "
                 "unregistered maps with --registration none."
             )
+        self._say_lost(faces)
         return faces
+
+    def _say_lost(self, faces: Faces) -> None:
+        """Tell who cannot be registered; too few faces left are no study."""
+        if self.registration == "none":
+            return
+        table = faces.table[["emotion"]].assign(
+            known=np.asarray(np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2)))
+        )
+        kept = table.groupby("emotion")["known"].sum()
+        lost = table.groupby("emotion")["known"].count() - kept
+        if (kept >= 2).sum() < 2:
+            raise InputError(
+                "Expected landmarks for two faces or more of two emotions or more, but "
+                f"{lost.sum()} of {len(faces)} faces have none: check --landmarks, or compare "
+                "unregistered maps with --registration none."
+            )
+        if lost.sum():
+            names = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
+            Console(stderr=True).print(
+                f"{lost.sum()} of {len(faces)} faces have no landmarks ({names}): they take part "
+                "in the unregistered comparison alone."
+            )
 
     def _run_id(self, faces: Faces, config: dict[str, Any], inputs: dict[str, Any]) -> str:
         parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
@@ -215,9 +240,13 @@ class GradcamConsistency:
         return n * methods + min(self.moved, n) * moves
 
     def methods_of(self, network: Network) -> list[str]:
-        """Attributions of a network: untrained ones get what the trained ones get."""
-        del network
-        return list(dict.fromkeys([MATCHED_TO, *self.methods]))
+        """Attributions of a network: untrained ones get what the trained ones get.
+
+        The paper's layer is known for the paper's models alone; others go without.
+        """
+        known = architecture(network.architecture).paper_layer is not None
+        methods = [m for m in self.methods if known or m != "gradcam_paper"]
+        return list(dict.fromkeys([MATCHED_TO, *methods]))
 
 
 def _calibration_faces(study: GradcamConsistency, faces: Faces) -> tuple[Faces, str]:

@@ -61,6 +61,11 @@ def networks(
         name, _, weights = text.partition("=")
         if any(network.name == name for network in found):
             raise InputError(f"Expected each model once, got {name} twice.")
+        if weights == "untrained":
+            raise InputError(
+                f"Expected trained weights for {name}: untrained networks stand beside each model "
+                "already."
+            )
         if not weights:
             weights = default_weights
             if f"{name}-{weights}" not in shipped_weights():

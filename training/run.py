@@ -114,6 +114,11 @@ def train(run: TrainingRun) -> Path:
     everyone = _faces(run, "train")
     train_faces, valid_faces = stratified_split(everyone, run.valid_fraction, seed=run.seed)
     test_faces = _test_faces(run, everyone)
+    if len(train_faces) < recipe.batch_size:
+        raise InputError(
+            f"Expected at least {recipe.batch_size} training faces, one batch, got "
+            f"{len(train_faces)} after {len(valid_faces)} were held out."
+        )
     _same_run(run, folder, train_faces)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals

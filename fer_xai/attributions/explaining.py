@@ -12,19 +12,19 @@ from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
 from fer_xai.attributions.registry import ATTRIBUTIONS
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import emotion_index
-from fer_xai.errors import UnknownNameError
+from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
-from fer_xai.types import Explanation
+from fer_xai.types import Explanation, Faces
 
 
 def explain(
     model: FERModel | Probe,
-    images: Tensor,
+    images: Tensor | Faces,
     *,
     method: str = "gradcam",
-    targets: Tensor | Sequence[int] | str | None = None,
+    targets: Tensor | Sequence[int] | Sequence[str] | str | None = None,
     seed: int = 0,
 ) -> Explanation:
     """Attribution maps of images, in batches, with the model left as it was.
@@ -34,12 +34,12 @@ def explain(
     model
         A model, or a probe of one (which fixes device, precision and batch size).
     images
-        ``(B, 3, H, W)`` in [0, 1].
+        ``(B, 3, H, W)`` in [0, 1], or faces.
     method
         A name of :data:`ATTRIBUTIONS`, or of :data:`CONTROLS` (matched to Grad-CAM).
     targets
-        What is explained: canonical emotion indices ``(B,)``, the name of one emotion for all, or
-        None for each image's predicted emotion.
+        What is explained: ``(B,)`` canonical emotion indices (not output columns) or names, the
+        name of one emotion for all, or None for each image's predicted emotion.
     seed
         Of random methods; image ``i`` draws from (seed, i).
 
@@ -65,6 +65,12 @@ def explain(
     if not control and method not in ATTRIBUTIONS:
         both: Registry[None] = Registry("method", dict.fromkeys([*ATTRIBUTIONS, *CONTROLS], ""))
         raise UnknownNameError(both.unknown(method))
+    if not isinstance(model, FERModel | Probe):
+        raise InputError(
+            f"Expected a FERModel or a Probe of one, got {type(model).__name__}: wrap the network "
+            "as FERModel(net, emotions=…, size=…, cam_layer=…)."
+        )
+    images = images.images if isinstance(images, Faces) else images
     check_images(images)
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
@@ -73,7 +79,14 @@ def explain(
     elif isinstance(targets, str):
         chosen = torch.full((len(images),), emotion_index(targets))
     else:
-        chosen = torch.as_tensor(targets, dtype=torch.int64)
+        listed = targets.tolist() if isinstance(targets, Tensor) else targets
+        if not isinstance(listed, Sequence):
+            raise InputError(
+                f"Expected targets as one emotion's name or one an image, got {targets!r}."
+            )
+        chosen = torch.tensor(
+            [emotion_index(t) if isinstance(t, str) else int(t) for t in listed], dtype=torch.int64
+        )
         check_length("targets", len(chosen), len(images))
     attribution = ATTRIBUTIONS["gradcam" if control else method]
     columns = probe.model.columns(chosen)[:, None]  # (B, 1)

@@ -24,8 +24,8 @@ def folder(root: Path, *, split: str, problems: Problems) -> Faces:
 def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Faces:
     """Index ``root/<emotion>/<image>`` or ``root/<split>/<emotion>/<image>``.
 
-    Folder names may be common synonyms (``angry``, ``happy``). Without split folders every image
-    belongs to the split that is asked for.
+    Folder names may be common synonyms (``angry``, ``happy``); hidden folders are passed over.
+    Without split folders every image belongs to the split that is asked for.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
             raise InputError(f"Expected a folder for split {split} under {root}, found none.")
         base = found[0]
     rows = []
-    for place in sorted(path for path in base.iterdir() if path.is_dir()):
+    places = [path for path in base.iterdir() if path.is_dir() and path.name[0] not in "._"]
+    for place in sorted(places):
         try:
             emotion = parse_emotion(place.name)
         except UnknownNameError:

@@ -99,11 +99,12 @@ class FERModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B, len(emotions))`` of images ``(B, 3, H, W)`` in [0, 1]."""
         logits: Tensor = self.net(self.preprocess(images))
-        if logits.ndim != 2 or logits.shape[1] != len(self.emotions):
+        fits = isinstance(logits, Tensor) and logits.ndim == 2
+        if not fits or logits.shape[1] != len(self.emotions):
+            got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits)
             raise InputError(
-                f"Expected {len(self.emotions)} logits an image from {self.name}, got shape "
-                f"{tuple(logits.shape)}: check `emotions`, or wrap the network so that it returns "
-                "logits alone."
+                f"Expected {len(self.emotions)} logits an image from {self.name}, got {got}: check "
+                "`emotions`, or wrap the network so that it returns logits alone."
             )
         return logits
 
@@ -123,8 +124,13 @@ class FERModel(nn.Module):
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """Canonical index of the likeliest emotion, ``(B,)``."""
-        return self.canonical(self(check_images(images)).argmax(dim=1))
+        """Canonical index of the likeliest emotion, ``(B,)``, in evaluation mode."""
+        modes = {module: module.training for module in self.modules()}
+        try:
+            return self.canonical(self.eval()(check_images(images)).argmax(dim=1))
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
 
     def columns(self, labels: Tensor) -> Tensor:
         """Output column of each canonical emotion index.

@@ -79,6 +79,15 @@ def test_each_face_can_have_its_own_target(model, images):
         assert torch.allclose(result.maps[i], alone.maps[0], atol=1e-6)
 
 
+def test_targets_can_be_names_and_images_can_be_faces(model, images, faces):
+    named = explain(model, images, targets=["fear", "happy", "Su", "sad", "fear"])
+    assert named.targets.tolist() == [5, 0, 1, 2, 5]
+    some = faces.subset([0, 1])
+    assert torch.equal(
+        explain(model, some, targets="fear").maps, explain(model, some.images, targets="fear").maps
+    )
+
+
 def test_targets_by_name_follow_the_models_own_order(images):
     """The same net with its outputs called by other names explains the same column."""
     net = load_model("baseline4").net
@@ -170,6 +179,12 @@ def test_bad_input_is_one_sentence(model, images):
         explain(model, images, method="gradcamm")
     with pytest.raises(InputError, match="Expected 5 targets, one an image, got 2"):
         explain(model, images, targets=[0, 1])
+    with pytest.raises(InputError, match="Expected targets as one emotion's name or one an image"):
+        explain(model, images, targets=3)
+    with pytest.raises(InputError, match="Expected a FERModel or a Probe of one, got TinyNet"):
+        explain(model.net, images)
+    with pytest.raises(InputError, match="Expected images as a torch tensor"):
+        explain(model, images.numpy())
     with pytest.raises(UnknownNameError, match="got 'boredom'"):
         explain(model, images, targets="boredom")
     with pytest.raises(InputError, match="Expected targets among the outputs of tiny"):

@@ -139,3 +139,19 @@ def test_calibration_gives_batchnorm_the_faces_statistics(faces):
 def test_calibration_needs_faces(faces, model):
     with pytest.raises(InputError, match="Expected training faces to calibrate BatchNorm on"):
         calibrate_batchnorm(model, faces.subset([]))
+
+
+def test_predictions_are_made_in_evaluation_mode_and_the_mode_is_kept(images):
+    model = load_model("gimefive").train()
+    one, two = model.predict(images), model.predict(images)
+    assert torch.equal(one, two)
+    assert model.net.dropout1.training
+
+
+def test_a_network_that_returns_a_tuple_is_refused(images):
+    class Pair(torch.nn.Module):
+        def forward(self, x):
+            return x.mean(dim=(2, 3)), x
+
+    with pytest.raises(InputError, match="Expected 2 logits an image from model, got .*tuple"):
+        FERModel(Pair(), emotions=["happy", "sad"])(images)

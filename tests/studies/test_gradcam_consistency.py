@@ -188,6 +188,22 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
     assert "anger 5" in (found / "report.html").read_text()
 
 
+def test_too_few_landmarks_are_no_study(weights, tmp_path, monkeypatch):
+    from studies import gradcam_consistency as module
+
+    load = module.load_dataset
+
+    def one_emotion(spec, **options):
+        faces = load(spec, **options)
+        faces.landmarks[faces.labels.numpy() != 3] = np.nan
+        return faces
+
+    monkeypatch.setattr(module, "load_dataset", one_emotion)
+    with pytest.raises(InputError, match="Expected landmarks for two faces or more of two emoti"):
+        study(tmp_path, weights).run()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dry_run_says_passes_and_time_and_leaves_nothing(weights, tmp_path, capsys):
     study(tmp_path, weights, dry_run=True).run()
     said = capsys.readouterr().out

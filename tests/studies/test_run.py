@@ -25,6 +25,7 @@ def test_list_names_every_study_and_imports_nothing_heavy():
         (["gradcam_consistancy"], "Unknown study 'gradcam_consistancy': did you mean gradcam_"),
         (["gradcam_consistency", "--models", "gimefife"], "did you mean gimefive"),
         (["gradcam_consistency", "--models", "gimefive=no.pth"], "Expected a checkpoint file"),
+        (["gradcam_consistency", "--models", "gimefive=untrained"], "Expected trained weights"),
         (["gradcam_consistency", "--data", "rafdb"], "Expected the folder of rafdb"),
         (["gradcam_consistency", "--data", "rafdb:nowhere"], "nowhere does not exist"),
         (["gradcam_consistency", "--data", "synthetic:wilt"], "got 'wilt'"),

@@ -153,6 +153,11 @@ def test_dropout_sets_in_late_if_told_to(monkeypatch):
     assert seen == [(0, 0), (0, 0), (0.2, 0.5), (0.2, 0.5)]
 
 
+def test_fewer_faces_than_a_batch_are_refused(tmp_path):
+    with pytest.raises(InputError, match="Expected at least 64 training faces, one batch, got 54"):
+        train(training_run(tmp_path, limit=60))
+
+
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(
         torch.nn.functional, "cross_entropy", lambda *_, **__: torch.tensor(float("nan"))
