@@ -5,31 +5,74 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LICENCES = {
+    "rafdb": "RAF-DB may be used for non-commercial research only (Li & Deng, CVPR 2017), and so "
+    "may these weights, which were made of it.",
+    "fer2013": "FER2013's images were collected by web search (Goodfellow et al. 2013) and their "
+    "rights are unsettled: use these weights for research.",
+    "gimefive": "The FER GiMeFive benchmark holds FER2013, AffectNet, RAF-DB, CK+ and TFEID, of "
+    "which several may be used for non-commercial research only, and so may these weights.",
+}
+"""What a dataset's licence means for weights made of it."""
+
+WORST = 4
+"""Confusions that a card names."""
+
 
 def model_card(card: Mapping[str, Any]) -> str:
-    """Markdown card: data, recipe, scores of held-out and test faces, date and commit."""
-    lines = [
-        f"# {card['model']} on {card['data']}{' / ' + card['source'] if card['source'] else ''}",
-        "",
-        f"Trained on {card['train_faces']:,} faces, seed {card['seed']}, {card['date']}, commit "
-        f"{card['commit']}, torch {card['versions']['torch']}. "
-        f"The epoch with the best accuracy on {card['valid_faces']:,} held-out training faces "
-        "was kept; the test faces were seen once. Weights are half precision.",
-        "",
-    ]
-    for part in ("validation", "test"):
+    """Markdown card: data, licence, protocol, scores by emotion, known failures, recipe."""
+    source = card["source"] or card["data"]
+    lines = [f"# {card['model']} on {source}", "", _protocol(card), ""]
+    if source in LICENCES:
+        lines += [f"**Licence.** {LICENCES[source]}", ""]
+    for part, title in (("validation", "Validation"), ("test", "Test")):
         if part in card:
-            lines += [*_scores(part.capitalize(), card[part]), ""]
+            lines += [*_scores(title, card[part]), ""]
+    if "test_flip_averaged" in card:
+        flip = card["test_flip_averaged"]
+        lines += [
+            f"Averaged over each face and its mirror image: accuracy {flip['accuracy']:.1%}, "
+            f"macro recall {flip['macro_recall']:.1%}, macro F1 {flip['macro_f1']:.3f}, "
+            f"calibration error {flip['calibration_error']:.3f}.",
+            "",
+        ]
+    if "halving" in card:
+        halving = card["halving"]
+        lines += [
+            f"Halving the weights' precision changed {halving['predictions_changed']} predictions; "
+            f"accuracy {halving['accuracy_before']:.2%} before, {halving['accuracy_after']:.2%} "
+            "after.",
+            "",
+        ]
+    figures = card.get("test") or card.get("validation")
+    if figures:
+        lines += ["## Known failures", "", *_failures(figures), ""]
     lines += ["## Recipe", "", *[f"- {key}: {value}" for key, value in card["recipe"].items()], ""]
     return "\n".join(lines)
+
+
+def _protocol(card: Mapping[str, Any]) -> str:
+    colour = "greyscale" if card["greyscale"] else "colour"
+    begun = f", begun with {card['pretrained']}" if card["pretrained"] else ""
+    kept = (
+        f"The epoch with the best accuracy on {card['valid_faces']:,} held-out training faces was "
+        "kept."
+        if card["valid_faces"]
+        else "All training faces were trained on and the last epoch was kept."
+    )
+    return (
+        f"Trained on {card['train_faces']:,} faces of {card['size']}×{card['size']} pixels in "
+        f"{colour}{begun}, seed {card['seed']}, {card['date']}, commit {card['commit']}, torch "
+        f"{card['versions']['torch']}. {kept} The test faces chose nothing. Weights are half "
+        "precision."
+    )
 
 
 def _scores(title: str, figures: Mapping[str, Any]) -> list[str]:
     confusion: Sequence[Sequence[int]] = figures["confusion"]
     emotions: Sequence[str] = figures["emotions"]
-    flipped = ", flip averaged" if figures["flip_averaged"] else ""
     return [
-        f"## {title}: {figures['accuracy']:.1%} of {figures['faces']:,} faces{flipped}",
+        f"## {title}: {figures['accuracy']:.1%} of {figures['faces']:,} faces",
         "",
         f"Macro recall {figures['macro_recall']:.1%}, macro F1 {figures['macro_f1']:.3f}, expected "
         f"calibration error {figures['calibration_error']:.3f}.",
@@ -40,4 +83,19 @@ def _scores(title: str, figures: Mapping[str, Any]) -> list[str]:
             f"| {name} | {' | '.join(map(str, row))} | {figures['recall'].get(name, 0):.1%} |"
             for name, row in zip(emotions, confusion, strict=True)
         ],
+    ]
+
+
+def _failures(figures: Mapping[str, Any]) -> list[str]:
+    """The confusions that take the largest share of an emotion's faces."""
+    emotions = figures["emotions"]
+    shares = [
+        (count / sum(row), true, guess)
+        for true, row in zip(emotions, figures["confusion"], strict=True)
+        for guess, count in zip(emotions, row, strict=True)
+        if guess != true and count
+    ]
+    worst = sorted(shares, key=lambda share: -share[0])[:WORST]
+    return [f"- {true} taken for {guess}: {share:.0%}" for share, true, guess in worst] or [
+        "- none"
     ]

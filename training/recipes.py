@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
+
+Optimizer = Literal["adamw", "sgd"]
+Schedule = Literal["onecycle", "cosine", "constant"]
+Initialisation = Literal["he", "torch"]
+Augmentation = Literal["standard", "flip"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,28 +19,40 @@ class Recipe:
     Attributes
     ----------
     optimizer, schedule
-        ``adamw`` or ``sgd``; ``onecycle`` (Smith & Topin 2019) or ``constant``.
+        ``adamw`` or ``sgd``; ``onecycle`` (Smith & Topin 2019), ``cosine`` after a linear warm-up
+        of 5 % of the steps (Loshchilov & Hutter, ICLR 2017), or ``constant``.
     learning_rate, weight_decay, momentum
         Peak rate of the schedule; decoupled decay for AdamW, L2 for SGD; SGD's momentum.
     batch_size, epochs
-        Images a step; passes over the training faces.
+        Images a step, over all processes; passes over the training faces.
     patience
         Epochs without a better validation accuracy before stopping; 0 never stops early.
     label_smoothing
         Of the cross-entropy.
+    mixup
+        α of mixup (Zhang et al., ICLR 2018): each batch is blended with a shuffled copy of itself
+        by a share drawn from Beta(α, α). 0 is none.
+    logit_adjustment
+        τ of the logit-adjusted loss (Menon et al., ICLR 2021): τ · log prior is added to the logits
+        in training alone, so that rare emotions are not given up for frequent ones. 1 aims at the
+        macro recall, 0 at the accuracy.
+    ema
+        Decay a step of the exponential moving average of weights that is validated and exported
+        (Polyak & Juditsky 1992); 0 takes the weights themselves.
     late_dropout
         Epochs at the start without dropout (Liu et al., "Dropout reduces underfitting", ICML 2023).
         On balanced faces with faint cues GiMeFive's five dropouts kept it at chance from the first
         step; once it has found the cues they no longer do.
     initialisation
-        ``he`` (He et al. 2015, fan-in, for ReLUs) or ``torch``, PyTorch's default, which the paper
-        used: without BatchNorm it shrinks the signal layer by layer.
+        ``he`` (He et al. 2015, fan-in, for ReLUs; networks with LayerNorm are left as built) or
+        ``torch``, PyTorch's default, which the paper used: without BatchNorm it shrinks the signal
+        layer by layer.
     augmentation
         ``standard``: flip, affine, brightness and contrast, erasing; ``flip``: flip alone.
     """
 
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    schedule: Literal["onecycle", "constant"] = "onecycle"
+    optimizer: Optimizer = "adamw"
+    schedule: Schedule = "onecycle"
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     momentum: float = 0.9
@@ -42,10 +60,57 @@ class Recipe:
     epochs: int = 40
     patience: int = 0
     label_smoothing: float = 0.1
-    late_dropout: int = 0
-    initialisation: Literal["he", "torch"] = "he"
-    augmentation: Literal["standard", "flip"] = "standard"
+    mixup: float = 0.0
+    logit_adjustment: float = 0.0
+    ema: float = 0.0
+    late_dropout: int = 10
+    initialisation: Initialisation = "he"
+    augmentation: Augmentation = "standard"
 
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """What a run changes of its recipe; settings that are not given stay the recipe's."""
+
+    optimizer: Optimizer | None = None
+    """adamw or sgd."""
+    schedule: Schedule | None = None
+    """onecycle, cosine (after a warm-up) or constant."""
+    learning_rate: float | None = None
+    """Peak learning rate."""
+    weight_decay: float | None = None
+    """Weight decay."""
+    momentum: float | None = None
+    """Momentum of SGD."""
+    batch_size: int | None = None
+    """Images a step, over all processes."""
+    epochs: int | None = None
+    """Passes over the training faces."""
+    patience: int | None = None
+    """Epochs without a better validation accuracy before stopping; 0 never stops."""
+    label_smoothing: float | None = None
+    """Label smoothing."""
+    mixup: float | None = None
+    """Alpha of mixup; 0 is none."""
+    logit_adjustment: float | None = None
+    """Tau of the logit-adjusted loss, for rare emotions; 0 is none."""
+    ema: float | None = None
+    """Decay a step of the weights' moving average; 0 is none."""
+    late_dropout: int | None = None
+    """Epochs at the start without dropout."""
+    initialisation: Initialisation | None = None
+    """he or torch."""
+    augmentation: Augmentation | None = None
+    """standard or flip."""
+
+    def applied_to(self, recipe: Recipe) -> Recipe:
+        """The recipe with these changes."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return dataclasses.replace(recipe, **given)
+
+
+NOTHING = Overrides()
+"""No changes."""
 
 ACCURATE = Recipe()
 """Ours: AdamW, one cycle, augmentation and label smoothing."""
@@ -59,6 +124,7 @@ PAPER = Recipe(
     epochs=80,
     patience=15,
     label_smoothing=0.0,
+    late_dropout=0,
     initialisation="torch",
     augmentation="flip",
 )

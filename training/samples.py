@@ -62,15 +62,17 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Shuffles by (seed, epoch) and hands out ``(epoch, index)``; a share a process.
+    """Hands out ``(epoch, index)``, a share a process; in training shuffled by (seed, epoch).
 
-    Lightning calls :meth:`set_epoch`.
+    Training shares are equally long (else a process would wait for a step that never comes), so
+    that up to ``processes - 1`` faces of an epoch's order are left out. Lightning calls
+    :meth:`set_epoch`.
     """
 
     def __init__(
-        self, n: int, *, shuffle: bool, seed: int, rank: int = 0, processes: int = 1
+        self, n: int, *, training: bool, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
-        self.n, self.shuffle, self.seed = n, shuffle, seed
+        self.n, self.training, self.seed = n, training, seed
         self.rank, self.processes = rank, processes
         self.epoch = 0
 
@@ -79,12 +81,17 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(range(self.rank, self.n, self.processes))
+        return len(range(self.rank, self._end(), self.processes))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        if self.shuffle:
+        if self.training:
             generator = torch.Generator().manual_seed(self.seed * 10_007 + self.epoch)
             order = torch.randperm(self.n, generator=generator).tolist()
         else:
             order = list(range(self.n))
-        return iter([(self.epoch, index) for index in order[self.rank :: self.processes]])
+        return iter(
+            [(self.epoch, index) for index in order[self.rank : self._end() : self.processes]]
+        )
+
+    def _end(self) -> int:
+        return self.n - self.n % self.processes if self.training else self.n

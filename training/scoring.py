@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -56,25 +57,29 @@ def scores(probe: Probe, faces: Faces, *, flip: bool = False) -> dict[str, Any]:
     """
     if not len(faces):
         raise InputError("Expected labelled faces to score a model on, got none.")
-    logits = logits_of(probe, faces, flip=flip)
     truth = probe.model.columns(faces.labels)
-    classes = len(probe.emotions)
+    logits = logits_of(probe, faces, flip=flip)
+    return scores_of_logits(logits, truth, emotions=probe.emotions) | {"flip_averaged": flip}
+
+
+def scores_of_logits(logits: Tensor, truth: Tensor, *, emotions: Sequence[str]) -> dict[str, Any]:
+    """Scores of logits ``(N, C)`` against true columns ``(N,)``: as :func:`scores` describes."""
+    classes = len(emotions)
     confusion = multiclass_confusion_matrix(logits, truth, classes)
     counts = confusion.sum(dim=1)
     present = counts > 0
     recall = confusion.diagonal()[present] / counts[present]
     f1 = multiclass_f1_score(logits, truth, classes, average="none")[present]
     error = multiclass_calibration_error(logits.softmax(dim=1), truth, classes, n_bins=BINS)
-    names = [name for name, here in zip(probe.emotions, present, strict=True) if here]
+    names = [name for name, here in zip(emotions, present, strict=True) if here]
     by_name = dict(zip(names, recall.tolist(), strict=True))
     return {
-        "faces": len(faces),
-        "flip_averaged": flip,
+        "faces": len(truth),
         "accuracy": round(float(confusion.diagonal().sum() / counts.sum()), 4),
         "macro_recall": round(float(recall.mean()), 4),
         "macro_f1": round(float(f1.mean()), 4),
         "calibration_error": round(float(error), 4),
         "recall": {name: round(by_name[name], 4) for name in EMOTIONS if name in by_name},
-        "emotions": list(probe.emotions),
+        "emotions": list(emotions),
         "confusion": confusion.tolist(),
     }

@@ -28,6 +28,8 @@ class GiMeFive(nn.Module):
         Whether the last block drops out too (the published four-block Baseline does).
     se_reduction
         Reduction of a squeeze-and-excitation after the first block's ReLU; 0 means none.
+    flattened
+        Side of the images whose last map is flattened for the head instead of averaged; 0 averages.
 
     Notes
     -----
@@ -44,6 +46,7 @@ class GiMeFive(nn.Module):
         head_dropout: float = 0.5,
         dropout_last_block: bool = False,
         se_reduction: int = 0,
+        flattened: int = 0,
     ) -> None:
         super().__init__()
         self.blocks = blocks
@@ -60,8 +63,9 @@ class GiMeFive(nn.Module):
             channels = width
         self.max_pool = nn.MaxPool2d(2)
         self.dropout1 = nn.Dropout(block_dropout)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = nn.Linear(channels, 2 * channels)
+        self.pool = nn.Identity() if flattened else nn.AdaptiveAvgPool2d(1)
+        cells = (flattened // 2**blocks) ** 2 if flattened else 1
+        self.fc1 = nn.Linear(channels * cells, 2 * channels)
         self.relu_fc1 = nn.ReLU()
         self.dropout2 = nn.Dropout(head_dropout)
         self.fc2 = nn.Linear(2 * channels, channels)

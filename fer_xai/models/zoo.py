@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file, files
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models.baselines import ResNet, SmallVGG
 from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.models.gimefive import GiMeFive, GiMeFiveRes
+from fer_xai.models.transformers import CompactTransformer
 from fer_xai.models.wrapper import FERModel
 from fer_xai.registry import Registry
 
@@ -45,6 +47,11 @@ MODELS: Registry[Architecture] = Registry(
             "gimefive",
             "gimefive-nobn",
             "gimefive-nodropout",
+            "gimefive-noblockdropout",
+            "gimefive-noheaddropout",
+            "gimefive-flatten",
+            "gimefive-depth4",
+            "gimefive-depth6",
             "gimefive-se",
             "gimefive-6blocks",
             "gimefive-res",
@@ -52,6 +59,7 @@ MODELS: Registry[Architecture] = Registry(
             "vgg",
             "resnet18",
             "resnet34",
+            "cct",
         ),
         __name__,
     ),
@@ -63,23 +71,36 @@ def _gimefive(
     *,
     blocks: int = 5,
     batch_norm: bool = True,
-    dropout: bool = True,
+    block_dropout: bool = True,
+    head_dropout: bool = True,
     dropout_last_block: bool = False,
     se_reduction: int = 0,
+    flattened: int = 0,
 ) -> nn.Module:
     return GiMeFive(
         classes=classes,
         blocks=blocks,
         batch_norm=batch_norm,
-        block_dropout=0.2 if dropout else 0.0,
-        head_dropout=0.5 if dropout else 0.0,
+        block_dropout=0.2 if block_dropout else 0.0,
+        head_dropout=0.5 if head_dropout else 0.0,
+        flattened=flattened,
         dropout_last_block=dropout_last_block,
         se_reduction=se_reduction,
     )
 
 
+_no_dropout = partial(_gimefive, block_dropout=False, head_dropout=False)
+
+
 def _resnet(classes: int, *, depths: Sequence[int]) -> nn.Module:
     return ResNet(depths, classes=classes)
+
+
+def tokens_to_map(tokens: Tensor) -> Tensor:
+    """Tokens ``(B, h·w, C)``, or ``(B, 1 + h·w, C)`` with a class token, as ``(B, C, h, w)``."""
+    batch, length, channels = tokens.shape
+    side = isqrt(length)
+    return tokens[:, length - side**2 :].transpose(1, 2).reshape(batch, channels, side, side)
 
 
 def _stack(parameters: int, build: Callable[[int], nn.Module], blocks: int = 5) -> Architecture:
@@ -91,9 +112,14 @@ def _stack(parameters: int, build: Callable[[int], nn.Module], blocks: int = 5) 
 for _name, _architecture in {
     "gimefive": _stack(10_478_086, _gimefive),
     "gimefive-nobn": _stack(10_474_118, partial(_gimefive, batch_norm=False)),
-    "gimefive-nodropout": _stack(10_478_086, partial(_gimefive, dropout=False)),
-    "gimefive-se": _stack(10_478_598, partial(_gimefive, dropout=False, se_reduction=16)),
-    "gimefive-6blocks": _stack(41_950_726, partial(_gimefive, dropout=False, blocks=6), blocks=6),
+    "gimefive-nodropout": _stack(10_478_086, _no_dropout),
+    "gimefive-noblockdropout": _stack(10_478_086, partial(_gimefive, block_dropout=False)),
+    "gimefive-noheaddropout": _stack(10_478_086, partial(_gimefive, head_dropout=False)),
+    "gimefive-flatten": _stack(16_769_542, partial(_gimefive, flattened=64)),
+    "gimefive-depth4": _stack(2_606_086, partial(_gimefive, blocks=4), blocks=4),
+    "gimefive-depth6": _stack(41_950_726, partial(_gimefive, blocks=6), blocks=6),
+    "gimefive-se": _stack(10_478_598, partial(_no_dropout, se_reduction=16)),
+    "gimefive-6blocks": _stack(41_950_726, partial(_no_dropout, blocks=6), blocks=6),
     "gimefive-res": Architecture(
         build=lambda classes: GiMeFiveRes(classes=classes),
         cam_layer="res_block5.relu2",
@@ -118,6 +144,13 @@ for _name, _architecture in {
         cam_layer="layer4.2.relu2",
         paper_layer="layer4.2.conv2",
         parameters=21_287_750,
+    ),
+    "cct": Architecture(
+        build=lambda classes: CompactTransformer(classes=classes),
+        cam_layer="blocks.6.ln_1",
+        parameters=3_906_759,
+        reshape=tokens_to_map,
+        reference="arXiv 2104.05704",
     ),
 }.items():
     MODELS.register(_name)(_architecture)
@@ -194,19 +227,14 @@ def _torchvision(name: str) -> Architecture:
     )
 
 
-def tokens_to_map(tokens: Tensor) -> Tensor:
-    """Tokens ``(B, 1 + h·w, C)`` of a ViT, class token dropped, as ``(B, C, h, w)``."""
-    batch, length, channels = tokens.shape
-    side = round((length - 1) ** 0.5)
-    return tokens[:, 1:].transpose(1, 2).reshape(batch, channels, side, side)
-
-
 def load_model(
     name: str,
     *,
     weights: str | Path | None = None,
     emotions: str | Sequence[str] | None = None,
     seed: int = 0,
+    size: int | None = None,
+    greyscale: bool | None = None,
 ) -> FERModel:
     """A model by name, with shipped weights, a checkpoint of yours, or none.
 
@@ -222,6 +250,9 @@ def load_model(
     seed
         Of the initialisation, when there are no weights. BatchNorm then still has its initial
         statistics: see :func:`fer_xai.models.calibrate_batchnorm`.
+    size, greyscale
+        Pixels a side and colour that the network is fed, if they are not those that the checkpoint
+        names or the architecture is known for.
 
     Raises
     ------
@@ -254,8 +285,8 @@ def load_model(
     model = FERModel(
         net,
         emotions=order,
-        size=settings.get("size", spec.size),
-        greyscale=settings.get("greyscale", spec.greyscale),
+        size=size or settings.get("size", spec.size),
+        greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
         cam_layer=spec.cam_layer,
         paper_layer=spec.paper_layer,
         reshape=spec.reshape,

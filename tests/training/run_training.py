@@ -3,6 +3,7 @@
 python -m tests.training.run_training OUT [STEP]
 """
 
+import dataclasses
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import torch
 from fer_xai.models.zoo import MODELS, Architecture
 from tests.conftest import TinyNet
 from training import run as module
+from training.recipes import Overrides
 from training.trainee import Trainee
 
 if "tiny" not in MODELS:
@@ -21,8 +23,16 @@ if "tiny" not in MODELS:
 
 
 def training_run(out: Path, **options: Any) -> module.TrainingRun:
-    settings = {"limit": 160, "epochs": 4, "workers": 0, "precision": "fp32"} | options
-    return module.TrainingRun(model="tiny", device="cpu", progress=False, out=out, **settings)
+    """A run of the tiny net; options are the run's, or override its recipe."""
+    settings = {"limit": 160, "workers": 0, "precision": "fp32"} | options
+    names = {field.name for field in dataclasses.fields(Overrides)}
+    overrides = {"epochs": 4, "late_dropout": 0} | {
+        name: settings.pop(name) for name in names & set(settings)
+    }
+    return module.TrainingRun(
+        model=settings.pop("model", "tiny"), device="cpu", progress=False, out=out,
+        overrides=Overrides(**overrides), **settings,
+    )  # fmt: skip
 
 
 def _die_at(step: int) -> None:

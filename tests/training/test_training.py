@@ -112,13 +112,17 @@ def test_a_face_is_augmented_by_seed_epoch_and_index_alone():
 
 
 def test_processes_share_the_faces_of_an_epoch():
-    alone = EpochSampler(11, shuffle=True, seed=1)
-    parts = [EpochSampler(11, shuffle=True, seed=1, rank=r, processes=2) for r in (0, 1)]
+    alone = EpochSampler(11, training=False, seed=1)
+    parts = [EpochSampler(11, training=False, seed=1, rank=r, processes=2) for r in (0, 1)]
     for sampler in (alone, *parts):
         sampler.set_epoch(2)
     assert sorted(alone) == sorted([*parts[0], *parts[1]])
     assert [len(part) for part in parts] == [6, 5]
+    equal = [EpochSampler(11, training=True, seed=1, rank=r, processes=2) for r in (0, 1)]
+    assert [len(list(part)) for part in equal] == [len(part) for part in equal] == [5, 5]
+    alone = EpochSampler(11, training=True, seed=1)
     order = list(alone)
+    assert sorted(order) == [(0, index) for index in range(11)]
     alone.set_epoch(3)
     assert [index for _, index in alone] != [index for _, index in order]
 

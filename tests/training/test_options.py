@@ -1,0 +1,254 @@
+"""What a run can be told to do: each option changes what it says, and nothing else."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.models import load_model
+from fer_xai.models.checkpoints import read_state
+from tests.conftest import tiny_model
+from tests.training.run_training import training_run
+from training.card import LICENCES, model_card
+from training.evaluate import Evaluation
+from training.recipes import ACCURATE, PAPER, RECIPES, Overrides, Recipe
+from training.run import TrainingRun, train
+from training.trainee import Trainee, cosine
+
+BLENDED = {"mixup": 0.4, "ema": 0.9, "logit_adjustment": 0.5, "schedule": "cosine"}
+
+
+@pytest.fixture(scope="module")
+def blended(tmp_path_factory):
+    out = tmp_path_factory.mktemp("blended")
+    train(training_run(out, **BLENDED))
+    return out
+
+
+@pytest.fixture(scope="module")
+def refit(tmp_path_factory):
+    out = tmp_path_factory.mktemp("refit")
+    train(training_run(out, valid_fraction=0, test="every-epoch", epochs=3))
+    return out
+
+
+def test_overrides_are_named_as_the_recipes_settings():
+    names = [[field.name for field in dataclasses.fields(kind)] for kind in (Recipe, Overrides)]
+    assert names[0] == names[1]
+    assert Overrides().applied_to(PAPER) == PAPER
+    changed = Overrides(epochs=3, mixup=0.2).applied_to(ACCURATE)
+    assert changed == dataclasses.replace(ACCURATE, epochs=3, mixup=0.2)
+
+
+def test_mixup_and_average_resume_as_an_unbroken_run(blended, tmp_path):
+    run = (
+        "from tests.training import run_training as r;"
+        f"r._die_at(5); r.module.train(r.training_run(r.Path({str(tmp_path)!r}), **{BLENDED!r}))"
+    )
+    killed = subprocess.run([sys.executable, "-c", run], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    train(training_run(tmp_path, **BLENDED))
+    one, two = (pd.read_csv(folder / "log.csv") for folder in (blended, tmp_path))
+    pd.testing.assert_frame_equal(one, two, rtol=1e-5)
+    a, b = (read_state(folder / "weights.safetensors")[0] for folder in (blended, tmp_path))
+    assert all(torch.allclose(a[key], b[key], atol=1e-3) for key in a)
+
+
+def test_a_mixed_loss_is_the_blend_of_two(monkeypatch):
+    recipe = dataclasses.replace(ACCURATE, mixup=0.4, label_smoothing=0)
+    trainee = Trainee(tiny_model(), recipe, seed=0)
+    monkeypatch.setattr(Trainee, "log", lambda *_, **__: None)
+    pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
+    columns = torch.arange(8) % 6
+    torch.manual_seed(5)
+    loss = trainee.training_step((pixels, columns))
+    torch.manual_seed(5)
+    share = torch.distributions.Beta(0.4, 0.4).sample()
+    partner = torch.randperm(8)
+    images = share * pixels / 255 + (1 - share) * pixels[partner] / 255
+    trainee.model.load_state_dict(tiny_model().state_dict())
+    logits = trainee.model(images)
+    hot = share * F.one_hot(columns, 6) + (1 - share) * F.one_hot(columns[partner], 6)
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, hot).item(), abs=1e-5)
+
+
+def test_logits_are_shifted_by_the_log_priors_in_training_alone(monkeypatch):
+    recipe = dataclasses.replace(ACCURATE, logit_adjustment=2.0, label_smoothing=0)
+    priors = torch.tensor([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
+    trainee = Trainee(tiny_model().eval(), recipe, seed=0, priors=priors)
+    monkeypatch.setattr(Trainee, "log", lambda *_, **__: None)
+    pixels = torch.randint(0, 256, (6, 3, 64, 64), dtype=torch.uint8)
+    trainee.model.eval()
+    loss = trainee.training_step((pixels, torch.arange(6)))
+    logits = trainee.model(pixels / 255)
+    expected = F.cross_entropy(logits + 2 * priors.log(), torch.arange(6))
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
+    assert torch.allclose(trainee(pixels / 255), logits, atol=1e-6)
+
+
+def test_the_exported_weights_are_the_average(blended):
+    last = torch.load(blended / "last.ckpt", map_location="cpu", weights_only=True)
+    key = "model.net.conv1.weight"
+    assert not torch.equal(last["state_dict"][key], last["current_model_state"][key])
+    best = torch.load(blended / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    exported = read_state(blended / "weights.safetensors")[0]["conv1.weight"]
+    assert torch.equal(exported, best[key].half().float())
+
+
+def test_a_cosine_rises_then_falls_to_nothing():
+    shares = [cosine(step, steps=200) for step in range(200)]
+    assert max(shares) == shares[10] == 1
+    assert shares[:10] == sorted(shares[:10])
+    assert shares[10:] == sorted(shares[10:], reverse=True)
+    assert shares[-1] < 1e-3
+
+
+def test_without_validation_the_last_epoch_is_kept(refit):
+    best, last = (
+        torch.load(refit / f"{name}.ckpt", map_location="cpu", weights_only=True)
+        for name in ("best", "last")
+    )
+    assert best["epoch"] == last["epoch"] == 2
+    card = json.loads((refit / "card.json").read_text())
+    assert (card["train_faces"], card["valid_faces"]) == (160, 0)
+    assert "validation" not in card
+    assert "All training faces were trained on" in (refit / "card.md").read_text()
+
+
+def test_a_test_curve_is_logged_for_the_papers_way_of_counting(refit, blended):
+    log = pd.read_csv(refit / "log.csv")
+    card = json.loads((refit / "card.json").read_text())
+    assert len(log["test_accuracy"]) == 3
+    assert log["test_accuracy"].iloc[-1] == pytest.approx(card["test"]["accuracy"], abs=0.02)
+    assert "valid_accuracy" not in log
+    assert "test_accuracy" not in pd.read_csv(blended / "log.csv")
+
+
+def test_test_logits_are_those_of_the_exported_weights(refit):
+    with np.load(refit / "test_logits.npz") as file:
+        arrays = dict(file)
+    assert sorted(arrays) == ["flip_averaged", "ids", "labels", "logits"]
+    card = json.loads((refit / "card.json").read_text())
+    columns = load_model("tiny").columns(torch.from_numpy(arrays["labels"])).numpy()
+    for key, part in (("logits", "test"), ("flip_averaged", "test_flip_averaged")):
+        accuracy = (arrays[key].argmax(axis=1) == columns).mean()
+        assert accuracy == pytest.approx(card[part]["accuracy"], abs=1e-4)
+    for flip, part in ((False, "test"), (True, "test_flip_averaged")):
+        found = Evaluation(
+            model="tiny", weights=str(refit / "weights.safetensors"), limit=160, device="cpu",
+            flip=flip,
+        ).run()  # fmt: skip
+        assert found["accuracy"] == card[part]["accuracy"]
+
+
+def test_what_halving_the_weights_cost_is_told(refit):
+    halving = json.loads((refit / "card.json").read_text())["halving"]
+    assert abs(halving["accuracy_before"] - halving["accuracy_after"]) <= (
+        halving["predictions_changed"] / 160
+    )
+    assert "Halving the weights' precision changed" in (refit / "card.md").read_text()
+
+
+def test_the_test_faces_can_be_left_alone(tmp_path):
+    train(training_run(tmp_path, test="never", epochs=1))
+    assert "test" not in json.loads((tmp_path / "card.json").read_text())
+    assert not (tmp_path / "test_logits.npz").exists()
+
+
+def test_a_run_that_has_ended_is_left_as_it_is(refit):
+    before = {path: path.stat().st_mtime_ns for path in refit.rglob("*")}
+    train(training_run(refit, valid_fraction=0, test="every-epoch", epochs=3))
+    assert {path: path.stat().st_mtime_ns for path in refit.rglob("*")} == before
+
+
+def test_early_stopping_without_validation_faces_is_refused(tmp_path):
+    with pytest.raises(InputError, match="Expected validation faces to stop early by"):
+        train(training_run(tmp_path, valid_fraction=0, patience=2))
+
+
+def test_training_faces_without_an_emotion_are_refused(tmp_path, monkeypatch):
+    all_faces = TrainingRun.faces
+
+    def without_fear(run, split):
+        faces = all_faces(run, split)
+        return faces.subset(np.flatnonzero(faces.table["emotion"] != "fear"))
+
+    monkeypatch.setattr(TrainingRun, "faces", without_fear)
+    with pytest.raises(InputError, match="has none of fear: a model cannot learn"):
+        train(training_run(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_begins_with_weights_of_another_one(refit, tmp_path):
+    run = training_run(tmp_path, pretrained=str(refit / "weights.safetensors"))
+    state = read_state(refit / "weights.safetensors")[0]
+    assert torch.equal(run.fresh_model().net.conv1.weight, state["conv1.weight"])
+    with pytest.raises(InputError, match="the checkpoint does not fit"):
+        training_run(
+            tmp_path, model="cct", pretrained=str(refit / "weights.safetensors")
+        ).fresh_model()
+
+
+def test_names_tell_size_and_colour():
+    assert TrainingRun().name() == "gimefive-synthetic-accurate-seed0"
+    named = TrainingRun(size=48, greyscale=False, data="gimefive:x", source="rafdb", seed=2)
+    assert named.name() == "gimefive-48px-colour-rafdb-accurate-seed2"
+
+
+def test_tensorboard_has_the_losses(refit):
+    files = list((refit / "tensorboard").rglob("events.out.tfevents.*"))
+    assert len(files) == 1
+    assert b"train_loss" in files[0].read_bytes()
+
+
+def test_cards_name_the_licence_and_the_worst_confusions(refit):
+    card = json.loads((refit / "card.json").read_text()) | {"source": "rafdb"}
+    text = model_card(card)
+    assert LICENCES["rafdb"] in text
+    confusion = np.array(card["test"]["confusion"], dtype=float)
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    np.fill_diagonal(shares, 0)
+    true, guess = np.unravel_index(shares.argmax(), shares.shape)
+    names = card["test"]["emotions"]
+    assert f"- {names[true]} taken for {names[guess]}: {shares.max():.0%}" in text
+    assert tuple(names) == SIX
+    assert set(RECIPES) == {"accurate", "paper"}
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(tmp_path):
+    folders = [tmp_path / name for name in ("one", "two")]
+    options = {"limit": 600, "epochs": 6}
+    train(training_run(folders[0], **options))
+    script = tmp_path / "two.py"
+    script.write_text(
+        "from tests.training import run_training as r\n"
+        f"r.module.train(r.training_run(r.Path({str(folders[1])!r}), **{options!r}))\n"
+    )
+    root = Path(__file__).parents[2]
+    launched = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            str(script),
+        ],
+        check=False, capture_output=True, cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}, timeout=240,
+    )  # fmt: skip
+    assert launched.returncode == 0, launched.stderr.decode()[-2000:]
+    cards = [json.loads((folder / "card.json").read_text()) for folder in folders]
+    assert [card["processes"] for card in cards] == [1, 2]
+    one, two = (card["validation"]["accuracy"] for card in cards)
+    assert abs(one - two) < 3 * (0.25 / cards[0]["valid_faces"] * 2) ** 0.5
+    logs = [pd.read_csv(folder / "log.csv")["train_loss"] for folder in folders]
+    assert np.allclose(logs[0], logs[1], atol=0.15)

@@ -1,0 +1,186 @@
+"""The loop's chores, by Lightning: devices, processes, precision, checkpoints, logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    TQDMProgressBar,
+    WeightAveraging,
+)
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from fer_xai.models import FERModel
+from fer_xai.types import Faces
+from training.recipes import Recipe
+from training.samples import EpochSampler, Samples, augmentation
+from training.trainee import Trainee
+
+PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
+"""How many processes torchrun started."""
+RANK = int(os.environ.get("RANK", "0"))
+"""Which of them this one is; files are written by the first."""
+LAST = "last.ckpt"
+"""What a run is resumed from."""
+
+
+def fit(
+    model: FERModel,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    train: Faces,
+    checked: dict[str, Faces],
+    seed: int,
+    device: str,
+    precision: Literal["bf16", "fp32"],
+    workers: int,
+    progress: bool,
+) -> Path:
+    """Train, or go on with what the folder holds.
+
+    Parameters
+    ----------
+    model
+        Initialised; trained in place.
+    recipe, seed, device, precision, workers, progress
+        As in :class:`training.run.TrainingRun`.
+    folder
+        Gets ``best.ckpt``, ``last.ckpt`` and a log a session under ``sessions/``.
+    train
+        Faces to learn from.
+    checked
+        Faces scored after each epoch: ``valid``, which chooses the epoch that is kept (the last one
+        is, without it), and ``test``, which chooses nothing.
+
+    Returns
+    -------
+    Path
+        Checkpoint of the epoch that is kept.
+    """
+    validated = "valid" in checked
+    checkpoint = ModelCheckpoint(
+        dirpath=folder, filename="best", monitor="valid_accuracy" if validated else None,
+        mode="max", save_last=True, enable_version_counter=False,
+    )  # fmt: skip
+    callbacks: list[Callback] = [checkpoint]
+    if recipe.ema:
+        average: Any = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+        callbacks.append(WeightAveraging(multi_avg_fn=average))
+    if recipe.patience and validated:
+        callbacks.append(
+            EarlyStopping(monitor="valid_accuracy", mode="max", patience=recipe.patience)
+        )
+    callbacks.append(TQDMProgressBar(refresh_rate=10) if progress else EpochLines())
+    session = str(_sessions(folder))
+    trainer = lightning.Trainer(
+        accelerator=device if device in ("cpu", "mps") else
+        ("gpu" if device.startswith("cuda") else "auto"),
+        devices=_devices(device),
+        max_epochs=recipe.epochs,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        callbacks=callbacks,
+        logger=[
+            CSVLogger(folder, name="sessions", version=session),
+            TensorBoardLogger(folder, name="tensorboard", version=session),
+        ],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=50,
+        gradient_clip_val=1.0 if recipe.optimizer == "adamw" else None,
+    )  # fmt: skip
+
+    def loader(faces: Faces, *, training: bool) -> DataLoader[Any]:
+        transform = augmentation(recipe.augmentation) if training else None
+        return DataLoader(
+            Samples(faces, model, transform=transform, seed=seed),
+            batch_size=recipe.batch_size // PROCESSES if training else 128,
+            sampler=EpochSampler(
+                len(faces), training=training, seed=seed, rank=RANK, processes=PROCESSES
+            ),
+            num_workers=workers if training else 0,
+            drop_last=training,
+        )
+
+    last = folder / LAST
+    counts = torch.bincount(model.columns(train.labels), minlength=len(model.emotions))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
+        trainer.fit(
+            Trainee(model, recipe, seed=seed, priors=counts / counts.sum(), checked=tuple(checked)),
+            loader(train, training=True),
+            [loader(faces, training=False) for faces in checked.values()],
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=True,
+        )
+    return Path(checkpoint.best_model_path or last)
+
+
+class EpochLines(Callback):  # type: ignore[misc]
+    """A line an epoch on standard error, with the time that is left."""
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Start the clock."""
+        del pl_module
+        self.started, self.first = time.perf_counter(), trainer.current_epoch
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Say how far it is."""
+        del pl_module
+        if trainer.global_rank:
+            return
+        done = trainer.current_epoch + 1
+        seconds = (time.perf_counter() - self.started) / (done - self.first)
+        figures = "  ".join(
+            f"{name} {float(trainer.callback_metrics[name]):.3f}"
+            for name in ("train_loss", "valid_loss", "valid_accuracy", "valid_macro_recall")
+            if name in trainer.callback_metrics
+        )
+        sys.stderr.write(
+            f"epoch {done}/{trainer.max_epochs}  {figures}  {seconds:.0f} s an epoch, "
+            f"{seconds * (trainer.max_epochs - done) / 60:.0f} min left\n"
+        )
+
+
+def training_log(folder: Path) -> pd.DataFrame:
+    """One row an epoch, over all sessions of a run: losses, accuracies and macro recall."""
+    parts = [
+        pd.read_csv(file)
+        for file in sorted(
+            (folder / "sessions").glob("*/metrics.csv"), key=lambda f: int(f.parent.name)
+        )
+    ]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"epoch": []})
+    return table.drop(columns="step", errors="ignore").groupby("epoch").last().reset_index()
+
+
+def _devices(device: str) -> Any:
+    """Lightning's word for which devices to use; ``cuda:1`` is the second GPU alone."""
+    if PROCESSES > 1:
+        return PROCESSES if device == "cpu" else "auto"
+    _, _, index = device.partition(":")
+    return [int(index)] if index else 1
+
+
+def _sessions(folder: Path) -> int:
+    """How many sessions have logged: each has a file of its own, since the logger starts anew."""
+    return len(list((folder / "sessions").glob("*")))
