@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,9 +15,8 @@ from numpy.typing import NDArray
 
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import canonical_landmarks, face_regions
+from studies.style import CONTROL, INK, TRAINED, UNTRAINED, style
 
-INK = "#22313f"
-TRAINED, UNTRAINED, CONTROL = "#c1440e", "#7a8fa6", "#b8b8b8"
 _LINES: dict[str, tuple[list[int], bool]] = {
     "jaw": (list(range(17)), False),
     "left brow": (list(range(17, 22)), False),
@@ -33,15 +28,6 @@ _LINES: dict[str, tuple[list[int], bool]] = {
     "lips": (list(range(48, 60)), True),
     "mouth": (list(range(60, 68)), True),
 }
-
-
-def style() -> None:
-    """One look for all figures."""
-    sns.set_theme(style="white", context="paper", font_scale=1.1)
-    mpl.rcParams.update(
-        {"figure.dpi": 110, "savefig.bbox": "tight", "axes.edgecolor": INK, "text.color": INK,
-         "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
-    )  # fmt: skip
 
 
 def mean_maps(

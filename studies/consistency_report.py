@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from rich.table import Table as TerminalTable
 
 from studies import consistency_plots as plots
 from studies import consistency_tables as tables
-from studies import formatting, store
+from studies import store
 from studies.consistency_scores import PERMUTATIONS, SIZE, SSIM_PAIRS
-from studies.report import Picture, Table, html, png
+from studies.report import Picture, Table, write_page
 
 QUESTION = "Are Grad-CAM maps consistent across faces of one emotion?"
 
@@ -112,24 +111,11 @@ def write_report(
             caption=f"Mean log-gain of regions over area, own target. Unit: {unit}.",
         ),
     ]
-    for table in made:
-        base = folder / "tables" / table.name
-        store.write_bytes(base.with_suffix(".csv"), table.frame.to_csv(index=False).encode())
-        store.write_bytes(
-            base.with_suffix(".md"), (formatting.markdown(table.frame) + "\n").encode()
-        )
-        store.write_bytes(base.with_suffix(".tex"), (formatting.latex(table.frame) + "\n").encode())
-    drawn = [(picture, png(picture.figure)) for picture in pictures]
-    for picture, content in drawn:
-        store.write_bytes(folder / "figures" / f"{picture.name}.png", content)
     sentence = tables.answer(primary, models)
-    page = html(
-        question=QUESTION, answer=sentence, facts=_facts(manifest, faces),
-        tables=made, pictures=drawn, method=_method(manifest, unit), caveats=CAVEATS,
-        manifest=json.loads(json.dumps(manifest, default=str)),
+    write_page(
+        folder, question=QUESTION, answer=sentence, facts=_facts(manifest, faces), tables=made,
+        pictures=pictures, method=_method(manifest, unit), caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
-    store.write_bytes(folder / "report.html", page.encode())
-    store.write_bytes(folder / "answer.txt", (sentence + "\n").encode())
     _summary(primary, sentence, folder)
 
 

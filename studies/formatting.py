@@ -41,9 +41,13 @@ _BOUNDS = {
 
 
 def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
-    """Text cells with bounds drawn into their estimate's cell, ``0.71 [0.69, 0.73]``."""
+    """Text cells with bounds drawn into their estimate's cell, ``0.71 [0.69, 0.73]``.
+
+    The bounds of a column ``x`` are ``x low`` and ``x high``, unless they have names of their own.
+    """
     shown = cells.copy()
-    for estimate, (low, high) in _BOUNDS.items():
+    for estimate in cells.columns:
+        low, high = _BOUNDS.get(estimate, (f"{estimate} low", f"{estimate} high"))
         if estimate in cells and low in cells and high in cells:
             known = cells[low] != ""
             shown.loc[known, estimate] = (

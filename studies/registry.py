@@ -8,6 +8,9 @@ from fer_xai.registry import Registry
 
 QUESTIONS: dict[str, str] = {
     "gradcam_consistency": "Are Grad-CAM maps consistent across faces of one emotion?",
+    "paper_table": "How accurate are GiMeFive and its baselines, counted honestly and as the paper "
+    "counts?",
+    "ablation": "What does each part of GiMeFive do for accuracy, and for consistent explanations?",
 }
 
 STUDIES: Registry[Any] = Registry("study", {name: f"studies.{name}" for name in QUESTIONS})

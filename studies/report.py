@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,7 +15,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
-from studies.formatting import rounded, with_intervals
+from studies import store
+from studies.formatting import latex, markdown, rounded, with_intervals
 
 LONG = 40
 """Rows beyond which a table is folded."""
@@ -48,6 +51,35 @@ def png(figure: Figure) -> bytes:
     figure.savefig(buffer, format="png", dpi=150)
     plt.close(figure)
     return buffer.getvalue()
+
+
+def write_page(
+    folder: Path,
+    *,
+    question: str,
+    answer: str,
+    facts: Mapping[str, str],
+    tables: Sequence[Table],
+    pictures: Sequence[Picture],
+    method: Sequence[str],
+    caveats: Sequence[str],
+    manifest: Mapping[str, Any],
+) -> None:
+    """Tables as csv, Markdown and LaTeX, figures as PNG, ``report.html`` and ``answer.txt``."""
+    for table in tables:
+        base = folder / "tables" / table.name
+        store.write_bytes(base.with_suffix(".csv"), table.frame.to_csv(index=False).encode())
+        store.write_bytes(base.with_suffix(".md"), (markdown(table.frame) + "\n").encode())
+        store.write_bytes(base.with_suffix(".tex"), (latex(table.frame) + "\n").encode())
+    drawn = [(picture, png(picture.figure)) for picture in pictures]
+    for picture, content in drawn:
+        store.write_bytes(folder / "figures" / f"{picture.name}.png", content)
+    page = html(
+        question=question, answer=answer, facts=facts, tables=tables, pictures=drawn,
+        method=method, caveats=caveats, manifest=json.loads(json.dumps(manifest, default=str)),
+    )  # fmt: skip
+    store.write_bytes(folder / "report.html", page.encode())
+    store.write_bytes(folder / "answer.txt", (answer + "\n").encode())
 
 
 def html(

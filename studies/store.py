@@ -85,6 +85,11 @@ def array_digest(values: NDArray[Any] | None) -> str | None:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def state_digest(model: torch.nn.Module) -> str:
     """SHA-256 of a model's parameters and buffers."""
     total = hashlib.sha256()

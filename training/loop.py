@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -33,6 +34,7 @@ PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 """How many processes torchrun started."""
 RANK = int(os.environ.get("RANK", "0"))
 """Which of them this one is; files are written by the first."""
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises on every run
 LAST = "last.ckpt"
 """What a run is resumed from."""
 

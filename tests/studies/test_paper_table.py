@@ -1,0 +1,178 @@
+"""The paper's table on built-in faces with tiny nets."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import studies.paper_table as module
+from fer_xai.errors import InputError
+from fer_xai.models.zoo import MODELS, Architecture
+from studies import paper_tables as tables
+from studies.paper_table import PaperTable
+from studies.published import KEPT, PUBLISHED, TITLES
+from studies.run import main
+from studies.trainings import Column, TrainingOptions
+from tests.conftest import TinyNet
+from training.recipes import Overrides
+
+OPTIONS = TrainingOptions(
+    seeds=(0, 1), overrides=Overrides(epochs=2, late_dropout=0), limit=160, workers=0,
+    precision="fp32", device="cpu",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_gimefive():
+    """The reference row needs a net that trains in a second."""
+    assert MODELS["gimefive"].parameters
+    with pytest.MonkeyPatch.context() as patch:
+        for name, greyscale in (("gimefive", True), ("resnet18", False)):
+            tiny = Architecture(build=TinyNet, cam_layer="relu2", greyscale=greyscale)
+            patch.setitem(MODELS._entries, name, tiny)
+        yield
+
+
+def table(folder: Path, **options) -> PaperTable:
+    chosen = {"models": ("gimefive", "resnet18")} | options
+    trained = dataclasses.replace(OPTIONS, runs=folder / "runs")
+    return PaperTable(options=chosen.pop("options", trained), out=folder / "results", **chosen)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    return folder, table(folder).run()
+
+
+def test_a_table_leaves_rows_tables_figures_and_a_report(finished):
+    _, run = finished
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    assert len(manifest["trainings"]) == 4
+    rows = pd.read_parquet(run / "predictions.parquet")
+    assert len(rows) == 4 * 160
+    for name in ("accuracy", "pairs", "recall", "optimism", "trainings"):
+        assert (run / "tables" / f"{name}.csv").exists()
+    for name in ("accuracy", "curves", "confusion"):
+        assert (run / "figures" / f"{name}.png").stat().st_size > 5000
+    page = (run / "report.html").read_text()
+    assert tables.NOT_RUN in page
+    assert (run / "answer.txt").read_text().startswith("Accuracy on the test faces of synthetic")
+
+
+def test_cells_that_were_not_trained_say_so_and_are_empty(finished):
+    _, run = finished
+    found = pd.read_csv(run / "tables" / "accuracy.csv").set_index("model")
+    empty = found.loc[TITLES["vgg"]]
+    assert empty["seeds"] == tables.NOT_RUN
+    assert np.isnan(empty["ours"])
+    assert list(found.index) == list(TITLES.values())
+    assert found.loc[TITLES["gimefive"], "seeds"] == "2"
+
+
+def test_figures_are_means_over_seeds_with_students_interval(finished):
+    _, run = finished
+    rows = pd.read_parquet(run / "predictions.parquet")
+    here = rows[rows["model"] == "gimefive"]
+    by_seed = 100 * (here["true"] == here["predicted"]).groupby(here["seed"]).mean()
+    found = pd.read_csv(run / "tables" / "accuracy.csv").set_index("model").loc[TITLES["gimefive"]]
+    assert found["ours"] == pytest.approx(by_seed.mean(), abs=0.01)
+    reach = stats.t.ppf(0.975, 1) * by_seed.std() / np.sqrt(2)
+    assert found["ours high"] - found["ours"] == pytest.approx(reach, abs=0.1)
+
+
+def test_pairs_are_paired_by_seed_and_by_face(finished):
+    _, run = finished
+    rows = pd.read_parquet(run / "predictions.parquet")
+    right = (rows["true"] == rows["predicted"]).astype(float)
+    means = 100 * right.groupby([rows["model"], rows["seed"]], observed=True).mean()
+    difference = means["resnet18"] - means["gimefive"]
+    found = pd.read_csv(run / "tables" / "pairs.csv").iloc[0]
+    assert found["model"] == "ResNet18"
+    assert found["points, over seeds"] == pytest.approx(difference.mean())
+    assert found["p"] == pytest.approx(stats.ttest_1samp(difference, 0).pvalue)
+    faces = right.groupby([rows["model"], rows["id"]], observed=True).mean()
+    per_face = 100 * (faces["resnet18"] - faces["gimefive"])
+    reach = stats.t.ppf(0.975, 159) * per_face.std() / np.sqrt(160)
+    assert found["points, over faces high"] - found["points, over faces"] == pytest.approx(reach)
+
+
+def test_the_papers_way_of_counting_is_the_best_epoch_on_test(finished):
+    folder, run = finished
+    found = pd.read_csv(run / "tables" / "optimism.csv")
+    log = pd.read_csv(folder / "runs" / "gimefive-synthetic-accurate-seed1" / "log.csv")
+    row = found[(found["model"] == TITLES["gimefive"]) & (found["seed"] == 1)].iloc[0]
+    assert row["best epoch on test"] == pytest.approx(100 * log["test_accuracy"].max())
+    assert row["optimism"] == pytest.approx(row["best epoch on test"] - row["kept"])
+
+
+def test_a_finished_table_trains_nothing_again(finished, monkeypatch):
+    folder, run = finished
+    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained again"))
+    before = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
+    assert table(folder).run() == run
+    assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == before
+
+
+def test_rows_trained_by_other_commands_are_shown(finished):
+    folder, run = finished
+    assert table(folder, models=("gimefive",)).run() == run
+    found = pd.read_csv(run / "tables" / "accuracy.csv").set_index("model")
+    assert found.loc["ResNet18", "seeds"] == "2"
+
+
+def test_runs_of_other_settings_are_not_mixed_in(finished):
+    folder, _ = finished
+    other = dataclasses.replace(
+        OPTIONS, runs=folder / "runs", overrides=Overrides(epochs=3, late_dropout=0), train=False
+    )
+    with pytest.raises(InputError, match="but its card differs in recipe"):
+        table(folder, options=other).run()
+
+
+def test_nothing_trained_is_no_table(tmp_path):
+    options = dataclasses.replace(OPTIONS, runs=tmp_path / "runs", train=False)
+    with pytest.raises(InputError, match="Expected finished trainings under"):
+        table(tmp_path, options=options).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_says_how_long_and_trains_nothing(tmp_path, capsys):
+    table(tmp_path, dry_run=True).run()
+    assert "gimefive-synthetic-accurate-seed0: about" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_come_from_the_command_line(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module.PaperTable, "run", lambda self: seen.append(self))  # noqa: PLW0108
+    words = "paper_table --models vgg --data gimefive:/x@rafdb --seeds 4 --epochs 7 --no-train"
+    assert main(words.split()) == 0
+    study = seen[0]
+    assert study.models == ("vgg",)
+    assert study.options.seeds == (4,)
+    assert not study.options.train
+    assert study.options.settings()["recipe"]["epochs"] == 7
+
+
+def test_columns_are_read_with_and_without_a_source():
+    assert Column.parse("synthetic") == Column(name="synthetic", data="synthetic", source=None)
+    at = Column.parse("folder:/data/me@home/x")
+    assert (at.name, at.data, at.source) == ("folder", "folder:/data/me@home/x", None)
+
+
+def test_wrong_options_are_refused(tmp_path):
+    with pytest.raises(InputError, match="Expected datasets of different names"):
+        table(tmp_path, data=("synthetic", "synthetic:web48")).run()
+    with pytest.raises(InputError, match="Expected seeds, each once"):
+        table(tmp_path, options=dataclasses.replace(OPTIONS, seeds=(1, 1))).run()
+
+
+def test_published_rows_are_models_of_the_table():
+    assert set(PUBLISHED) <= set(TITLES)
+    assert all(model in PUBLISHED and data in PUBLISHED[model] for model, data in KEPT)
