@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from fer_xai.errors import InputError
 from studies import store
@@ -16,12 +15,11 @@ from studies.published import TITLES
 from studies.registry import STUDIES
 from studies.trainings import (
     Column,
-    Training,
     TrainingOptions,
     Variant,
     known_models,
-    minutes,
     predictions,
+    say_plan,
     train_missing,
     trainings,
 )
@@ -102,20 +100,3 @@ class PaperTable:
         write_report(folder, manifest, done, columns=columns, rows=list(rows))
         store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
         return folder
-
-
-def say_plan(cells: list[Training]) -> None:
-    """What would be trained and how long it would take, from a few steps of each."""
-    console = Console()
-    faces: dict[str, int] = {}
-    total = 0.0
-    for cell in cells:
-        if cell.done:
-            console.print(f"  {cell.folder.name}: done")
-            continue
-        if cell.column.name not in faces:
-            faces[cell.column.name] = len(cell.run.faces("train"))
-        spent = minutes(cell, faces[cell.column.name])
-        total += spent
-        console.print(f"  {cell.folder.name}: about {spent:.0f} min")
-    console.print(f"About {total / 60:.1f} hours of training. Nothing was run.")

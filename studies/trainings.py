@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 import tyro
+from rich.console import Console
 from torch.nn import functional as F
 
 from fer_xai.emotions import SIX
@@ -273,3 +274,20 @@ def known_models(names: Iterable[str]) -> None:
     """An unknown architecture is told before anything is trained."""
     for name in names:
         architecture(name)
+
+
+def say_plan(cells: list[Training]) -> None:
+    """What would be trained and how long it would take, from a few steps of each."""
+    console = Console()
+    faces: dict[str, int] = {}
+    total = 0.0
+    for cell in cells:
+        if cell.done:
+            console.print(f"  {cell.folder.name}: done")
+            continue
+        if cell.column.name not in faces:
+            faces[cell.column.name] = len(cell.run.faces("train"))
+        spent = minutes(cell, faces[cell.column.name])
+        total += spent
+        console.print(f"  {cell.folder.name}: about {spent:.0f} min")
+    console.print(f"About {total / 60:.1f} hours of training. Nothing was run.")

@@ -1,0 +1,187 @@
+"""What does each part of GiMeFive do for accuracy, and for consistent explanations?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from fer_xai.data import load_dataset
+from fer_xai.data.splits import face_groups
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.landmarks import register
+from fer_xai.models import FERModel, calibrate_batchnorm, load_model
+from fer_xai.probe import Probe
+from fer_xai.registry import Registry
+from fer_xai.types import Faces
+from studies import store
+from studies.ablation_report import write_report
+from studies.consistency_scores import SIZE
+from studies.endpoint import endpoint
+from studies.progress import progress_bar
+from studies.registry import STUDIES
+from studies.trainings import (
+    Column,
+    Training,
+    TrainingOptions,
+    Variant,
+    say_plan,
+    train_missing,
+    trainings,
+)
+from training.export import WEIGHTS
+
+DEFAULTS = TrainingOptions()
+CALIBRATION = 512
+"""Training faces that the untrained networks' BatchNorm statistics come from."""
+
+VARIANTS: Registry[Variant] = Registry("variant", {})
+"""What is changed of GiMeFive, one thing at a time; the first changes nothing."""
+for _variant in (
+    Variant(name="gimefive", model="gimefive"),
+    Variant(name="no BatchNorm", model="gimefive-nobn"),
+    Variant(name="no dropout", model="gimefive-nodropout"),
+    Variant(name="no dropout in blocks", model="gimefive-noblockdropout"),
+    Variant(name="no dropout in head", model="gimefive-noheaddropout"),
+    Variant(name="flattened map", model="gimefive-flatten"),
+    Variant(name="4 blocks", model="gimefive-depth4"),
+    Variant(name="6 blocks", model="gimefive-depth6"),
+    Variant(name="colour", model="gimefive", greyscale=False),
+    Variant(name="48 pixels", model="gimefive", size=48),
+    Variant(name="96 pixels", model="gimefive", size=96),
+    Variant(name="ResNet18", model="resnet18"),
+):
+    VARIANTS.register(_variant.name)(_variant)
+
+
+@STUDIES.register("ablation")
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """What does each part of GiMeFive do for accuracy, and for consistent explanations?
+
+    The paper claims that the architecture makes the model interpretable; so beside the accuracy
+    stands the primary endpoint of the consistency study, the separability of Grad-CAM maps at a
+    fixed target in excess of untrained networks of the same variant. The unit is the training
+    (seed): variants are compared with GiMeFive paired by seed.
+    """
+
+    variants: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
+        "gimefive",
+        "no BatchNorm",
+        "no dropout",
+        "ResNet18",
+    )
+    """What to train; every variant that is done is shown."""
+    data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
+    """Dataset to train and test on."""
+    landmarks: Path | None = None
+    """CSV[.gz] of 68 points a test face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+    untrained: int = 5
+    """Untrained networks a variant."""
+    options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
+    """How variants are trained."""
+    out: Path = Path("results")
+    """Results go to OUT/ablation/<run>."""
+    dry_run: bool = False
+    """Only say what would be trained, and for how long."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def run(self) -> Path:
+        """Train what is missing, map the test faces, tabulate; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For an unknown variant, faces without landmarks, or when nothing has been trained.
+        """
+        if self.untrained < 2:
+            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
+        column = Column.parse(self.data)
+        asked = trainings(self.options, [VARIANTS[name] for name in self.variants], [column])
+        if self.dry_run:
+            say_plan(asked)
+            return Path()
+        faces = self._faces(column)
+        if self.options.train:
+            train_missing(asked)
+        everything = trainings(self.options, [VARIANTS[name] for name in VARIANTS], [column])
+        done = [cell for cell in everything if cell.done]
+        if not done:
+            raise InputError(
+                f"Expected finished trainings under {self.options.runs}, found none for this "
+                "study: leave --no-train out to train them."
+            )
+        config: dict[str, Any] = {
+            "data": column.name,
+            "seeds": list(self.options.seeds),
+            "untrained": self.untrained,
+            **self.options.settings(),
+        }
+        inputs = {
+            "faces": faces.fingerprint(SIZE),
+            "landmarks": store.array_digest(faces.landmarks),
+        }
+        run_id = f"{column.name}-{self.options.recipe}-{store.digest([config, inputs])}"
+        folder = self.out / "ablation" / run_id
+        found = self._endpoints(done, faces, column, folder)
+        manifest = {
+            "config": config,
+            "inputs": inputs,
+            **store.environment(),
+            "trainings": {cell.folder.name: cell.facts() for cell in done},
+        }
+        write_report(folder, manifest, done, found, clusters=face_groups(faces).tolist())
+        store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
+        return folder
+
+    def _faces(self, column: Column) -> Faces:
+        faces = load_dataset(
+            column.data, split="test", source=column.source, landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size, emotions=SIX, limit=self.options.limit,
+            skip_bad=self.options.skip_bad,
+        )  # fmt: skip
+        if faces.landmarks is None:
+            raise InputError(f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv.")
+        return faces
+
+    def _endpoints(
+        self, done: list[Training], faces: Faces, column: Column, folder: Path
+    ) -> dict[str, dict[str, Any]]:
+        """The endpoint of every trained network, and of each variant's untrained ones, by name.
+
+        Each is kept as a file named for its weights, so a stopped run goes on where it was.
+        """
+        registration = register(faces.landmarks_at(SIZE), size=SIZE, kind="similarity")
+        calibration = load_dataset(
+            column.data, split="train", source=column.source, emotions=SIX, limit=CALIBRATION,
+            skip_bad=self.options.skip_bad,
+        )  # fmt: skip
+        found = {}
+        variants = list(dict.fromkeys(cell.variant for cell in done))
+        with progress_bar(shown=self.progress) as bar:
+            task = bar.add_task("endpoint", total=len(done) + len(variants) * self.untrained)
+
+            def add(name: str, model: FERModel) -> None:
+                path = folder / "shards" / f"{name}-{store.state_digest(model)[:8]}.npz"
+                found[name] = store.once(
+                    path,
+                    lambda: endpoint(Probe(model, device=self.options.device), faces, registration),
+                )
+                bar.advance(task)
+
+            for cell in done:
+                name = f"{cell.variant.name}@seed{cell.seed}"
+                add(name, load_model(cell.variant.model, weights=cell.folder / WEIGHTS))
+            for variant in variants:
+                for k in range(self.untrained):
+                    model = load_model(
+                        variant.model, seed=k, size=variant.size, greyscale=variant.greyscale
+                    )
+                    add(f"{variant.name}@untrained{k}", calibrate_batchnorm(model, calibration))
+        return found

@@ -1,0 +1,151 @@
+"""The ablation on built-in faces with tiny nets."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from fer_xai.attributions import native_maps, upsample
+from fer_xai.data import load_dataset
+from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.errors import InputError
+from fer_xai.landmarks import register
+from fer_xai.models import load_model
+from fer_xai.models.zoo import MODELS, Architecture
+from fer_xai.probe import Probe
+from metrics.consistency import normalised_rows, separability
+from studies.ablation import VARIANTS, Ablation
+from studies.ablation_report import excess_interval
+from studies.endpoint import endpoint
+from studies.trainings import TrainingOptions
+from tests.conftest import TinyNet
+from training.recipes import Overrides
+
+OPTIONS = TrainingOptions(
+    seeds=(0, 1), overrides=Overrides(epochs=2, late_dropout=0), limit=160, workers=0,
+    precision="fp32", device="cpu",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_gimefive():
+    """The reference needs a net that trains in a second."""
+    assert MODELS["gimefive"].parameters
+    tiny = Architecture(build=TinyNet, cam_layer="relu2")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("gimefive", "gimefive-nobn"):
+            patch.setitem(MODELS._entries, name, tiny)
+        yield
+
+
+def ablation(folder, **options) -> Ablation:
+    chosen = {"variants": ("gimefive", "no BatchNorm", "48 pixels"), "untrained": 2} | options
+    trained = dataclasses.replace(OPTIONS, runs=folder / "runs")
+    return Ablation(
+        options=chosen.pop("options", trained), out=folder / "results", progress=False, **chosen
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ablation")
+    return folder, ablation(folder).run()
+
+
+def test_it_leaves_tables_a_figure_and_a_report(finished):
+    _, run = finished
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["status"] == "complete"
+    assert len(manifest["trainings"]) == 6
+    table = pd.read_csv(run / "tables" / "variants.csv")
+    assert list(table["variant"]) == ["gimefive", "no BatchNorm", "48 pixels"]
+    assert (table["seeds"] == 2).all()
+    assert (run / "figures" / "accuracy_and_consistency.png").stat().st_size > 5000
+    assert "Over training seeds" in (run / "answer.txt").read_text()
+
+
+def test_the_endpoint_is_the_mean_separability_over_fixed_targets():
+    faces = load_dataset("synthetic", split="test", limit=48)
+    probe = Probe(load_model("resnet18", weights="synthetic"), device="cpu", batch_size=16)
+    registration = register(faces.landmarks_at(64), size=64, kind="similarity")
+    found = endpoint(probe, faces, registration)
+    columns = probe.model.columns(torch.tensor([EMOTIONS.index(name) for name in SIX]))
+    maps = native_maps(probe, faces.images, columns.expand(len(faces), -1), method="gradcam")
+    assert found["grid"].tolist() == list(maps.shape[-2:])
+    influences = []
+    for position in range(6):
+        shown = registration.apply(upsample(maps[:, position : position + 1], size=(64, 64)))
+        one = separability(normalised_rows(shown[:, 0], registration.mask), faces.labels)
+        assert found["auc"][position] == pytest.approx(one.auc, abs=1e-6)
+        influences.append(one.influence)
+    expected = np.nan_to_num(influences).mean(axis=0)  # a blank map has no say on its target
+    assert np.allclose(found["influence"], expected, atol=1e-7)
+
+
+def test_the_excess_is_over_the_variants_own_untrained_networks(finished):
+    _, run = finished
+    rows = pd.read_csv(run / "tables" / "trainings.csv")
+    shards = {path.name: path for path in (run / "shards").iterdir()}
+    for variant, here in rows.groupby("variant"):
+        floor = [
+            np.nanmean(np.load(path)["auc"])
+            for name, path in shards.items()
+            if name.startswith(f"{variant}@untrained")
+        ]
+        assert len(floor) == 2
+        assert np.allclose(here["AUC untrained"], np.mean(floor))
+    assert np.allclose(rows["excess"], rows["AUC"] - rows["AUC untrained"])
+
+
+def test_resolution_changes_the_grid_of_the_maps(finished):
+    _, run = finished
+    table = pd.read_csv(run / "tables" / "variants.csv").set_index("variant")
+    assert table.loc["48 pixels", "map"] != table.loc["gimefive", "map"]
+
+
+def test_differences_are_paired_by_seed(finished):
+    _, run = finished
+    rows = pd.read_csv(run / "tables" / "trainings.csv").pivot_table(
+        index="seed", columns="variant", values="accuracy"
+    )
+    gap = rows["48 pixels"] - rows["gimefive"]
+    found = pd.read_csv(run / "tables" / "differences.csv").set_index("variant").loc["48 pixels"]
+    assert found["points of accuracy"] == pytest.approx(gap.mean())
+    assert found["p, accuracy"] == pytest.approx(stats.ttest_1samp(gap, 0).pvalue)
+
+
+def test_an_excess_carries_the_variance_of_both_sides():
+    trained, floor = np.array([0.10, 0.14, 0.12]), np.array([0.50, 0.52, 0.51, 0.49])
+    found = excess_interval(trained, floor)
+    variance = trained.var(ddof=1) / 3 + floor.var(ddof=1) / 4
+    assert found.standard_error == pytest.approx(variance**0.5)
+    assert found.estimate == pytest.approx(0.12)
+    assert np.isnan(excess_interval(trained[:1], floor).low)
+
+
+def test_a_finished_run_computes_no_endpoint_again(finished, monkeypatch):
+    folder, run = finished
+    monkeypatch.setattr("studies.ablation.endpoint", lambda *_: pytest.fail("computed again"))
+    before = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
+    assert ablation(folder).run() == run
+    assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == before
+
+
+def test_variants_change_one_thing_each():
+    fed = [(v.model, v.size, v.greyscale) for v in (VARIANTS[name] for name in VARIANTS)]
+    assert len(set(fed)) == len(fed)
+    assert next(iter(VARIANTS)) == "gimefive"
+
+
+def test_wrong_options_are_refused(tmp_path):
+    with pytest.raises(InputError, match="at least 2 untrained"):
+        ablation(tmp_path, untrained=1).run()
+    with pytest.raises(InputError, match="Unknown variant 'no batchnorm': did you mean"):
+        ablation(tmp_path, variants=("no batchnorm",)).run()
+    options = dataclasses.replace(OPTIONS, runs=tmp_path / "runs", train=False)
+    with pytest.raises(InputError, match="Expected finished trainings under"):
+        ablation(tmp_path, options=options).run()
