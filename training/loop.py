@@ -104,7 +104,7 @@ def fit(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         log_every_n_steps=50,
-        gradient_clip_val=1.0 if recipe.optimizer == "adamw" else None,
+        gradient_clip_val=recipe.clip or None,
     )  # fmt: skip
 
     def loader(faces: Faces, *, training: bool) -> DataLoader[Any]:

@@ -39,6 +39,9 @@ class Recipe:
     ema
         Decay a step of the exponential moving average of weights that is validated and exported
         (Polyak & Juditsky 1992); 0 takes the weights themselves.
+    clip
+        Largest norm of a step's gradient; 0 never clips. A norm of 1 cut most steps of GiMeFive on
+        RAF-DB short, those of hard batches most.
     late_dropout
         Epochs at the start without dropout (Liu et al., "Dropout reduces underfitting", ICML 2023).
         On balanced faces with faint cues GiMeFive's five dropouts kept it at chance from the first
@@ -63,6 +66,7 @@ class Recipe:
     mixup: float = 0.0
     logit_adjustment: float = 0.0
     ema: float = 0.0
+    clip: float = 0.0
     late_dropout: int = 10
     initialisation: Initialisation = "he"
     augmentation: Augmentation = "standard"
@@ -96,6 +100,8 @@ class Overrides:
     """Tau of the logit-adjusted loss, for rare emotions; 0 is none."""
     ema: float | None = None
     """Decay a step of the weights' moving average; 0 is none."""
+    clip: float | None = None
+    """Largest norm of a gradient; 0 never clips."""
     late_dropout: int | None = None
     """Epochs at the start without dropout."""
     initialisation: Initialisation | None = None
