@@ -53,6 +53,7 @@ def write_report(
         Table(
             name="variants",
             frame=variants,
+            percent=("accuracy", "macro recall"),
             caption="Accuracy: percent of test faces, mean over training seeds, Student's 95 % "
             "interval over seeds. AUC: separability of Grad-CAM maps at a fixed target, same- "
             "against different-emotion pairs, averaged over targets; its untrained floor with the "
@@ -63,11 +64,17 @@ def write_report(
         Table(
             name="differences",
             frame=differences,
+            percent=("points of accuracy",),
             caption="Each variant less GiMeFive, paired by training seed, Student's 95 % interval "
             "over seeds; excess: each over its own untrained floor, whose variance is added. p by "
             "the same t, Holm over the variants.",
         ),
-        Table(name="trainings", frame=rows, caption="Every training."),
+        Table(
+            name="trainings",
+            frame=rows,
+            percent=("accuracy", "macro recall"),
+            caption="Every training.",
+        ),
     ]
     pictures = [
         Picture(
@@ -260,7 +267,7 @@ def scatter(rows: pd.DataFrame) -> Figure:
 def answer(variants: pd.DataFrame, differences: pd.DataFrame) -> str:
     """One paragraph."""
     parts = [
-        f"{row['variant']} {row['accuracy']:.1f} % and +{row['excess']:.3f}".replace("+-", "−")
+        f"{row['variant']} {row['accuracy']:.1f} % and {row['excess']:+.3f}".replace("-0", "−0")
         for _, row in variants.iterrows()
     ]
     told = ""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+DIGITS = 3
 
-def markdown(table: pd.DataFrame, *, digits: int = 3) -> str:
+
+def markdown(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
     """A table as Markdown; NaN is an empty cell."""
-    return rounded(table, digits=digits).to_markdown(index=False, disable_numparse=True)
+    return rounded(table, percent=percent).to_markdown(index=False, disable_numparse=True)
 
 
-def latex(table: pd.DataFrame, *, digits: int = 3) -> str:
+def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
     """A table as LaTeX (booktabs), special characters escaped."""
-    cells = rounded(table, digits=digits)
+    cells = rounded(table, percent=percent)
     return tabulate(
         cells.to_numpy().tolist(),
         headers=list(cells.columns),
@@ -23,9 +27,20 @@ def latex(table: pd.DataFrame, *, digits: int = 3) -> str:
     )
 
 
-def rounded(table: pd.DataFrame, *, digits: int = 3) -> pd.DataFrame:
-    """Cells as text: numbers to some digits, small p-values as such, NaN empty."""
-    return pd.DataFrame({c: [_cell(v, c, digits) for v in table[c]] for c in table.columns})
+def rounded(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> pd.DataFrame:
+    """Cells as text: three digits, one for percent, small p-values as such, NaN empty.
+
+    Parameters
+    ----------
+    table
+        Numbers and text.
+    percent
+        Columns that hold percent; their bounds (``… low``, ``… high``) follow them.
+    """
+    few = {name + end for name in percent for end in ("", " low", " high")}
+    return pd.DataFrame(
+        {c: [_cell(v, c, 1 if c in few else DIGITS) for v in table[c]] for c in table.columns}
+    )
 
 
 _BOUNDS = {
@@ -68,8 +83,8 @@ def _cell(value: object, column: str, digits: int) -> str:
         value = float(value)
         if not np.isfinite(value):
             return ""
-        if column in _P_VALUES and value < 10**-digits:
-            return f"<{10**-digits:g}"
+        if column in _P_VALUES or column.startswith("p, "):
+            return f"<{10**-DIGITS:g}" if value < 10**-DIGITS else f"{value:.{DIGITS}f}"
         if column in _COUNTS:
             return f"{value:.0f}"
         return f"{value:.{digits}f}"

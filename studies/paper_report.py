@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.emotions import SIX
 from studies import paper_plots as plots
 from studies import paper_tables as tables
 from studies.report import Picture, Table, write_page
@@ -37,14 +38,16 @@ def write_report(
         Table(
             name="accuracy",
             frame=accuracy,
-            caption="Percent of test faces named rightly. The paper's figure is the best epoch on "
-            "the test set; ours counted so stands beside it, and only beside it. Ours: the weights "
-            "that were kept, mean over training seeds, Student's 95 % interval over seeds; plain, "
-            "and averaged over each face and its mirror image. Calibration error: 15 equal bins.",
+            percent=tuple(accuracy.columns[3:]),
+            caption="Percent. The paper's figure is the best epoch on the test set; ours counted so "
+            "stands beside it, and only beside it. Ours: the weights that were kept, mean over "
+            "training seeds, Student's 95 % interval over seeds; plain, and averaged over each "
+            "face and its mirror image. Calibration error: 15 equal bins.",
         ),
         Table(
             name="pairs",
             frame=tables.pairs(faces, rows, names),
+            percent=("points, over seeds", "points, over faces"),
             caption="Each model less GiMeFive, points of accuracy. Over seeds: paired by seed, "
             "Student's 95 % interval, the unit for a claim about an architecture; p by the same t, "
             "Holm within a dataset. Over faces: 95 % interval by infinitesimal jackknife over test "
@@ -53,11 +56,13 @@ def write_report(
         Table(
             name="recall",
             frame=tables.recall(faces),
+            percent=SIX,
             caption="Percent of each emotion's test faces named rightly, mean over seeds.",
         ),
         Table(
             name="optimism",
             frame=tables.optimism(curves),
+            percent=("kept", "best epoch on test", "optimism"),
             caption="What choosing the epoch on the test set would have added to each training.",
         ),
         Table(name="trainings", frame=runs, caption="Every training; shares, not percent."),

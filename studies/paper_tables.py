@@ -34,7 +34,7 @@ def accuracy(
 ) -> pd.DataFrame:
     """Every row of the paper's table on every column: ours, with what the paper prints beside it.
 
-    All figures are percent of the test faces. Intervals are Student's over training seeds.
+    All figures are percent. Intervals are Student's over training seeds.
     """
     found = []
     for data in columns:
@@ -48,6 +48,7 @@ def accuracy(
                 {
                     "data": data,
                     "model": TITLES.get(model, model),
+                    "seeds": str(len(here)) if len(here) else NOT_RUN,
                     "paper (best epoch on test)": np.nan if printed is None else printed[1],
                     "paper's run, epoch by validation": KEPT.get((model, data), np.nan),
                     "ours, best epoch on test": float(np.mean(best)) if best else np.nan,
@@ -59,9 +60,8 @@ def accuracy(
                     "ours, flip averaged high": flipped.high,
                     "macro recall": 100 * here["macro recall"].mean(),
                     "macro recall, flip averaged": 100 * here["macro recall, flip averaged"].mean(),
-                    "macro F1": here["macro F1"].mean(),
-                    "calibration error": here["calibration error"].mean(),
-                    "seeds": str(len(here)) if len(here) else NOT_RUN,
+                    "macro F1": 100 * here["macro F1"].mean(),
+                    "calibration error": 100 * here["calibration error"].mean(),
                 }
             )
     return pd.DataFrame(found)
@@ -169,7 +169,8 @@ def answer(table: pd.DataFrame, runs: pd.DataFrame) -> str:
     data = table["data"].iloc[0]
     here = table[(table["data"] == data) & (table["seeds"] != NOT_RUN)]
     parts = []
-    for _, row in here.iterrows():
+    first = here["model"] == TITLES[REFERENCE]
+    for _, row in pd.concat([here[first], here[~first]]).iterrows():
         interval = (
             f" [{row['ours low']:.1f}, {row['ours high']:.1f}]"
             if np.isfinite(row["ours low"])

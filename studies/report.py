@@ -33,11 +33,15 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table with its caption; a long one is folded away on the page."""
+    """A table with its caption; a long one is folded away on the page.
+
+    Columns named in ``percent`` are shown with one digit.
+    """
 
     name: str
     caption: str
     frame: pd.DataFrame
+    percent: tuple[str, ...] = ()
 
     @property
     def folded(self) -> bool:
@@ -69,11 +73,15 @@ def write_page(
     for table in tables:
         base = folder / "tables" / table.name
         store.write_bytes(base.with_suffix(".csv"), table.frame.to_csv(index=False).encode())
-        store.write_bytes(base.with_suffix(".md"), (markdown(table.frame) + "\n").encode())
-        store.write_bytes(base.with_suffix(".tex"), (latex(table.frame) + "\n").encode())
+        store.write_bytes(
+            base.with_suffix(".md"), (markdown(table.frame, percent=table.percent) + "\n").encode()
+        )
+        store.write_bytes(
+            base.with_suffix(".tex"), (latex(table.frame, percent=table.percent) + "\n").encode()
+        )
     drawn = [(picture, png(picture.figure)) for picture in pictures]
-    for picture, content in drawn:
-        store.write_bytes(folder / "figures" / f"{picture.name}.png", content)
+    for picture, image in drawn:
+        store.write_bytes(folder / "figures" / f"{picture.name}.png", image)
     page = html(
         question=question, answer=answer, facts=facts, tables=tables, pictures=drawn,
         method=method, caveats=caveats, manifest=json.loads(json.dumps(manifest, default=str)),
@@ -100,7 +108,7 @@ def html(
         answer=answer,
         facts=facts,
         tables=[
-            {"caption": t.caption, "name": t.name, "folded": t.folded, **_cells(t.frame)}
+            {"caption": t.caption, "name": t.name, "folded": t.folded, **_cells(t)}
             for t in tables
         ],
         pictures=[
@@ -113,7 +121,7 @@ def html(
     )  # fmt: skip
 
 
-def _cells(frame: pd.DataFrame) -> dict[str, Any]:
+def _cells(table: Table) -> dict[str, Any]:
     """Columns and rows as text, with the bounds of an interval beside its estimate."""
-    shown = with_intervals(rounded(frame))
+    shown = with_intervals(rounded(table.frame, percent=table.percent))
     return {"columns": list(shown.columns), "rows": shown.to_numpy().tolist()}
