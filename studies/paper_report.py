@@ -39,8 +39,8 @@ def write_report(
             name="accuracy",
             frame=accuracy,
             percent=tuple(accuracy.columns[3:]),
-            caption="Percent. The paper's figure is the best epoch on the test set; ours counted so "
-            "stands beside it, and only beside it. Ours: the weights that were kept, mean over "
+            caption="Percent. The paper's figure is the best epoch on the test set; ours counted "
+            "so stands beside it, and only beside it. Ours: the weights that were kept, mean over "
             "training seeds, Student's 95 % interval over seeds; plain, and averaged over each "
             "face and its mirror image. Calibration error: 15 equal bins.",
         ),

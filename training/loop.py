@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +52,7 @@ def fit(
     precision: Literal["bf16", "fp32"],
     workers: int,
     progress: bool,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train, or go on with what the folder holds.
 
@@ -67,6 +69,8 @@ def fit(
     checked
         Faces scored after each epoch: ``valid``, which chooses the epoch that is kept (the last one
         is, without it), and ``test``, which chooses nothing.
+    callbacks
+        Lightning's, beside those of the recipe.
 
     Returns
     -------
@@ -78,15 +82,13 @@ def fit(
         dirpath=folder, filename="best", monitor="valid_accuracy" if validated else None,
         mode="max", save_last=True, enable_version_counter=False,
     )  # fmt: skip
-    callbacks: list[Callback] = [checkpoint]
+    chores: list[Callback] = [checkpoint, *callbacks]
     if recipe.ema:
         average: Any = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        callbacks.append(WeightAveraging(multi_avg_fn=average))
+        chores.append(WeightAveraging(multi_avg_fn=average))
     if recipe.patience and validated:
-        callbacks.append(
-            EarlyStopping(monitor="valid_accuracy", mode="max", patience=recipe.patience)
-        )
-    callbacks.append(TQDMProgressBar(refresh_rate=10) if progress else EpochLines())
+        chores.append(EarlyStopping(monitor="valid_accuracy", mode="max", patience=recipe.patience))
+    chores.append(TQDMProgressBar(refresh_rate=10) if progress else EpochLines())
     session = str(_sessions(folder))
     trainer = lightning.Trainer(
         accelerator=device if device in ("cpu", "mps") else
@@ -94,7 +96,7 @@ def fit(
         devices=_devices(device),
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
-        callbacks=callbacks,
+        callbacks=chores,
         logger=[
             CSVLogger(folder, name="sessions", version=session),
             TensorBoardLogger(folder, name="tensorboard", version=session),

@@ -162,12 +162,25 @@ def test_fewer_faces_than_a_batch_are_refused(tmp_path):
         train(training_run(tmp_path, limit=60))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        torch.nn.functional, "cross_entropy", lambda *_, **__: torch.tensor(float("nan"))
-    )
-    with pytest.raises(InputError, match="Expected a finite loss, got nan at step 0"):
-        train(training_run(tmp_path, limit=96, epochs=1))
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_epoch(tmp_path, monkeypatch):
+    cross_entropy = torch.nn.functional.cross_entropy
+    calls = iter(range(100))
+
+    def broken(*args, **options):
+        loss = cross_entropy(*args, **options)
+        return loss * float("nan") if next(calls) >= 4 else loss
+
+    run = training_run(tmp_path, epochs=4, valid_fraction=0)  # two steps an epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.functional, "cross_entropy", broken)
+        with pytest.raises(InputError, match="Expected a finite loss, got nan at step 4"):
+            train(run)
+    kept = torch.load(tmp_path / "last.ckpt", map_location="cpu", weights_only=True)
+    assert kept["global_step"] == 4
+    assert all(torch.isfinite(value).all() for value in kept["state_dict"].values())
+    assert not (tmp_path / "weights.safetensors").exists()
+    train(run)
+    assert pd.read_csv(tmp_path / "log.csv")["epoch"].tolist() == [0, 1, 2, 3]
 
 
 def test_scores_are_those_of_scikit_learns_definitions(faces):
