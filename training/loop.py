@@ -36,8 +36,8 @@ PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 RANK = int(os.environ.get("RANK", "0"))
 """Which of them this one is; files are written by the first."""
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises on every run
-LAST = "last.ckpt"
-"""What a run is resumed from."""
+LAST, BEST = "last.ckpt", "best.ckpt"
+"""What a run is resumed from, and the epoch that is kept."""
 
 
 def fit(
@@ -79,7 +79,7 @@ def fit(
     """
     validated = "valid" in checked
     checkpoint = ModelCheckpoint(
-        dirpath=folder, filename="best", monitor="valid_accuracy" if validated else None,
+        dirpath=folder, filename=Path(BEST).stem, monitor="valid_accuracy" if validated else None,
         mode="max", save_last=True, enable_version_counter=False,
     )  # fmt: skip
     chores: list[Callback] = [checkpoint, *callbacks]
@@ -132,7 +132,7 @@ def fit(
             ckpt_path=str(last) if last.exists() else None,
             weights_only=True,
         )
-    return Path(checkpoint.best_model_path or last)
+    return folder / BEST
 
 
 class EpochLines(Callback):  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import sys
 import time
@@ -72,7 +73,8 @@ class TrainingRun:
     progress: bool = True
     """Show a progress bar; otherwise a line an epoch, with the time left."""
     out: Path | None = None
-    """Folder of the run; runs/<model>-<data>-<recipe>-seed<seed> by default."""
+    """Folder of the run; by default runs/<model>-<data>-<recipe>-seed<seed>, with a digest of what is
+    changed of the recipe, and 'refit' where all faces are trained on."""
 
     def settings(self) -> Recipe:
         """The recipe with this run's overrides."""
@@ -83,14 +85,23 @@ class TrainingRun:
         return self.out or Path("runs") / self.name()
 
     def name(self) -> str:
-        """Of the run, told apart by model, input, data, recipe and seed."""
+        """Of the run, told apart by model, input, data, recipe, changes of it, and seed."""
         given = {None: "", True: "grey", False: "colour"}[self.greyscale]
+        changes = {key: value for key, value in vars(self.overrides).items() if value is not None}
+        for key, usual in (("limit", None), ("precision", "bf16"), ("pretrained", None)):
+            if getattr(self, key) != usual:
+                changes[key] = getattr(self, key)
+        if self.valid_fraction not in (0, 0.1):
+            changes["valid_fraction"] = self.valid_fraction
+        text = json.dumps(changes, sort_keys=True).encode()
         parts = (
             self.model.replace("/", "-"),
             f"{self.size}px" if self.size else "",
             given,
             self.source or self.data.split(":")[0],
             self.recipe,
+            hashlib.sha256(text).hexdigest()[:6] if changes else "",
+            "" if self.valid_fraction else "refit",
             f"seed{self.seed}",
         )
         return "-".join(part for part in parts if part)

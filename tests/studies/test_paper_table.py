@@ -105,7 +105,8 @@ def test_pairs_are_paired_by_seed_and_by_face(finished):
 def test_the_papers_way_of_counting_is_the_best_epoch_on_test(finished):
     folder, run = finished
     found = pd.read_csv(run / "tables" / "optimism.csv")
-    log = pd.read_csv(folder / "runs" / "gimefive-synthetic-accurate-seed1" / "log.csv")
+    (run_folder,) = (folder / "runs").glob("gimefive-synthetic-accurate-*-refit-seed1")
+    log = pd.read_csv(run_folder / "log.csv")
     row = found[(found["model"] == TITLES["gimefive"]) & (found["seed"] == 1)].iloc[0]
     assert row["best epoch on test"] == pytest.approx(100 * log["test_accuracy"].max())
     assert row["optimism"] == pytest.approx(row["best epoch on test"] - row["kept"])
@@ -131,8 +132,14 @@ def test_runs_of_other_settings_are_not_mixed_in(finished):
     other = dataclasses.replace(
         OPTIONS, runs=folder / "runs", overrides=Overrides(epochs=3, late_dropout=0), train=False
     )
-    with pytest.raises(InputError, match="but its card differs in recipe"):
+    with pytest.raises(InputError, match="Expected finished trainings under"):
         table(folder, options=other).run()
+    card = next((folder / "runs").glob("gimefive-*-seed1")) / "card.json"
+    kept = card.read_text()
+    card.write_text(kept.replace('"epochs": 2', '"epochs": 5'))
+    with pytest.raises(InputError, match="but its card differs in recipe"):
+        table(folder).run()
+    card.write_text(kept)
 
 
 def test_nothing_trained_is_no_table(tmp_path):
@@ -144,7 +151,7 @@ def test_nothing_trained_is_no_table(tmp_path):
 
 def test_a_dry_run_says_how_long_and_trains_nothing(tmp_path, capsys):
     table(tmp_path, dry_run=True).run()
-    assert "gimefive-synthetic-accurate-seed0: about" in capsys.readouterr().out
+    assert "refit-seed0: about" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 

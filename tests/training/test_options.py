@@ -200,8 +200,18 @@ def test_a_run_begins_with_weights_of_another_one(refit, tmp_path):
         ).fresh_model()
 
 
-def test_names_tell_size_and_colour():
+def test_names_tell_what_is_trained_and_how():
     assert TrainingRun().name() == "gimefive-synthetic-accurate-seed0"
+    again = TrainingRun(valid_fraction=0)
+    assert again.name() == "gimefive-synthetic-accurate-refit-seed0"
+    changed = [
+        TrainingRun(overrides=Overrides(epochs=3)).name(),
+        TrainingRun(overrides=Overrides(epochs=4)).name(),
+        TrainingRun(limit=100).name(),
+        TrainingRun(valid_fraction=0.2).name(),
+        TrainingRun().name(),
+    ]
+    assert len(set(changed)) == 5
     named = TrainingRun(size=48, greyscale=False, data="gimefive:x", source="rafdb", seed=2)
     assert named.name() == "gimefive-48px-colour-rafdb-accurate-seed2"
 
