@@ -19,27 +19,29 @@ from fer_xai.registry import Registry
 from fer_xai.types import Faces
 from studies import store
 from studies.ablation_report import write_report
-from studies.consistency_scores import SIZE
-from studies.endpoint import endpoint
+from studies.endpoint import SIZE, endpoint
 from studies.progress import progress_bar
 from studies.registry import STUDIES
+from studies.training_plan import say_plan
 from studies.trainings import (
     Column,
     Training,
     TrainingOptions,
     Variant,
-    say_plan,
+    done_of,
     train_missing,
     trainings,
 )
 from training.export import WEIGHTS
 
 DEFAULTS = TrainingOptions()
+FIRST_UNTRAINED = 1000
+"""Seed of the first untrained network, beyond those of trainings."""
 CALIBRATION = 512
 """Training faces that the untrained networks' BatchNorm statistics come from."""
 
 VARIANTS: Registry[Variant] = Registry("variant", {})
-"""What is changed of GiMeFive, one thing at a time; the first changes nothing."""
+"""GiMeFive, what is changed of it, one thing at a time, and ResNet18 to compare with."""
 for _variant in (
     Variant(name="gimefive", model="gimefive"),
     Variant(name="no BatchNorm", model="gimefive-nobn"),
@@ -111,7 +113,7 @@ class Ablation:
         if self.options.train:
             train_missing(asked)
         everything = trainings(self.options, [VARIANTS[name] for name in VARIANTS], [column])
-        done = [cell for cell in everything if cell.done]
+        done = done_of(everything, asked)
         if not done:
             raise InputError(
                 f"Expected finished trainings under {self.options.runs}, found none for this "
@@ -180,8 +182,7 @@ class Ablation:
                 add(name, load_model(cell.variant.model, weights=cell.folder / WEIGHTS))
             for variant in variants:
                 for k in range(self.untrained):
-                    model = load_model(
-                        variant.model, seed=k, size=variant.size, greyscale=variant.greyscale
-                    )
+                    # as it would have begun, with a seed of its own
+                    model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
                     add(f"{variant.name}@untrained{k}", calibrate_batchnorm(model, calibration))
         return found

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table as TerminalTable
 
 from metrics.statistics import Interval, auc_to_d, holm, influence_interval, mean_interval
-from studies.paper_report import facts_of, method_of
 from studies.report import Picture, Table, write_page
 from studies.style import INK, TRAINED, style
+from studies.training_report import facts_of, method_of
 from studies.trainings import Training
 
 QUESTION = "What does each part of GiMeFive do for accuracy, and for consistent explanations?"
@@ -87,7 +87,7 @@ def write_report(
     sentence = answer(variants, differences)
     write_page(
         folder, question=QUESTION, answer=sentence, facts=facts_of(manifest, done), tables=made,
-        pictures=pictures, method=[*method_of(manifest), *method(manifest)], caveats=CAVEATS,
+        pictures=pictures, method=[*method_of(manifest, done), *method(manifest)], caveats=CAVEATS,
         manifest=manifest,
     )  # fmt: skip
     summary(variants, sentence, folder)
@@ -239,6 +239,8 @@ def difference_table(
             }
         )
     table = pd.DataFrame(found)
+    if not found:
+        return table
     for name in ("accuracy", "excess"):
         place = list(table.columns).index(f"p, {name}") + 1
         table.insert(place, f"p, {name} (Holm)", holm(table[f"p, {name}"]))
@@ -291,8 +293,8 @@ def method(manifest: dict[str, Any]) -> list[str]:
     return [
         "Explanations: Grad-CAM at each variant's last activation before pooling, maps of all six "
         "fixed targets registered to the canonical face, Pearson similarity.",
-        f"The floor of a variant is {manifest['config']['untrained']} untrained networks with "
-        "BatchNorm statistics of training faces.",
+        f"The floor of a variant is {manifest['config']['untrained']} untrained networks, "
+        "initialised as its trainings are, with BatchNorm statistics of training faces.",
     ]
 
 

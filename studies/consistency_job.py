@@ -24,7 +24,8 @@ from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
-from studies.consistency_scores import MATCHED_TO, SIZE, Scorer
+from studies.consistency_scores import MATCHED_TO, Scorer
+from studies.endpoint import SIZE
 from studies.moves import moves
 from studies.networks import Network
 

@@ -12,7 +12,8 @@ from rich.table import Table as TerminalTable
 from studies import consistency_plots as plots
 from studies import consistency_tables as tables
 from studies import store
-from studies.consistency_scores import PERMUTATIONS, SIZE, SSIM_PAIRS
+from studies.consistency_scores import PERMUTATIONS, SSIM_PAIRS
+from studies.endpoint import SIZE
 from studies.report import Picture, Table, write_page
 
 QUESTION = "Are Grad-CAM maps consistent across faces of one emotion?"

@@ -27,14 +27,13 @@ from metrics.consistency import (
 from metrics.ssim import ssim_within_between
 from metrics.statistics import mean_spearman, permutation_p_value
 from studies import store
+from studies.endpoint import SIZE
 from studies.moves import inside, moves
 from studies.networks import Network
 
 if TYPE_CHECKING:
     from studies.consistency_job import Job
 
-SIZE = 64
-"""Side of the maps that are compared, in pixels."""
 MATCHED_TO = "gradcam"
 """The method whose maps controls imitate."""
 PERMUTATIONS = 999

@@ -15,6 +15,8 @@ from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.consistency import normalised_rows, separability
 
+SIZE = 64
+"""Side of the maps that are compared, in pixels."""
 CHUNK = 512
 """Faces whose maps are made at a time."""
 

@@ -24,7 +24,8 @@ from fer_xai.types import Faces
 from studies import store
 from studies.consistency_job import Job, Run, move_names
 from studies.consistency_report import write_report
-from studies.consistency_scores import MATCHED_TO, SIZE
+from studies.consistency_scores import MATCHED_TO
+from studies.endpoint import SIZE
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.registry import STUDIES

@@ -60,6 +60,12 @@ def accuracy(
 def curves(found: Sequence[Curve]) -> Figure:
     """Test accuracy by epoch, a panel a dataset, a colour a model."""
     style()
+    found = [curve for curve in found if len(curve.test)]
+    if not found:
+        fig, axis = plt.subplots(figsize=(6.2, 1.2))
+        axis.axis("off")
+        axis.text(0.5, 0.5, "no training scored the test faces after every epoch", ha="center")
+        return fig
     columns = list(dict.fromkeys(curve.data for curve in found))
     models = list(dict.fromkeys(curve.model for curve in found))
     colours = dict(zip(models, sns.color_palette("deep", len(models)), strict=True))
@@ -75,7 +81,7 @@ def curves(found: Sequence[Curve]) -> Figure:
             label = None if curve.model in named else TITLES.get(curve.model, curve.model)
             named.add(curve.model)
             axis.plot(epochs, 100 * curve.test, color=colours[curve.model], lw=1, label=label)
-            axis.plot(epochs[-1], 100 * curve.kept, "o", color=colours[curve.model], ms=4)
+            axis.plot(curve.kept_epoch, 100 * curve.kept, "o", color=colours[curve.model], ms=4)
         axis.set_title(data)
         axis.set_xlabel("epoch")
         axis.set_ylabel("test accuracy, %")

@@ -13,18 +13,25 @@ from studies import store
 from studies.paper_report import write_report
 from studies.published import TITLES
 from studies.registry import STUDIES
+from studies.training_plan import say_plan
 from studies.trainings import (
     Column,
     TrainingOptions,
     Variant,
+    done_of,
     known_models,
     predictions,
-    say_plan,
     train_missing,
     trainings,
 )
 
 DEFAULTS = TrainingOptions()
+PAPER_COLUMNS = (
+    Column(name="rafdb", data="gimefive", source="rafdb"),
+    Column(name="fer2013", data="gimefive", source="fer2013"),
+    Column(name="gimefive", data="gimefive", source=None),
+)
+"""The paper's datasets, whose trainings are shown whichever command made them."""
 
 
 @STUDIES.register("paper_table")
@@ -35,7 +42,8 @@ class PaperTable:
     Each cell is trained once a seed; the test faces are scored by the weights that are kept, and
     after every epoch only to show beside it what the paper's way of counting, the best epoch on the
     test set, would have said. The unit for a claim about an architecture is the training. A stopped
-    run goes on where it was; cells that were not trained stay empty and say so.
+    run goes on where it was; cells that were not trained stay empty and say so, and those trained
+    by a later command of the same recipe and seeds appear in the same folder.
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
@@ -49,6 +57,8 @@ class PaperTable:
         "synthetic",
     )
     """Columns to train and test on, such as gimefive:ROOT@rafdb."""
+    pretrained: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL=WEIGHTS …")] = ()
+    """Models that begin with other weights: a path, or 'imagenet' for torchvision's own."""
     options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
     """How cells are trained."""
     out: Path = Path("results")
@@ -65,38 +75,54 @@ class PaperTable:
             For an unknown model or dataset, or when nothing has been trained.
         """
         known_models(self.models)
+        begun_with = self._pretrained()
         columns = [Column.parse(text) for text in self.data]
         rows = dict.fromkeys([*TITLES, *self.models])
-        asked = trainings(
-            self.options, [Variant(name=name, model=name) for name in self.models], columns
-        )
+        variants = {
+            name: Variant(name=name, model=name, pretrained=begun_with.get(name)) for name in rows
+        }
+        asked = trainings(self.options, [variants[name] for name in self.models], columns)
         if self.dry_run:
             say_plan(asked)
             return Path()
         if self.options.train:
             train_missing(asked)
-        everything = trainings(
-            self.options, [Variant(name=name, model=name) for name in rows], columns
-        )
-        done = [cell for cell in everything if cell.done]
+        named = {column.name: column for column in columns}
+        if any(column.name in named for column in PAPER_COLUMNS):
+            named |= {c.name: c for c in PAPER_COLUMNS if c.name not in named}
+        everything = trainings(self.options, variants.values(), named.values())
+        done = done_of(everything, asked)
         if not done:
             raise InputError(
                 f"Expected finished trainings under {self.options.runs}, found none for this "
                 "table: leave --no-train out to train them."
             )
         config: dict[str, Any] = {
-            "data": [column.name for column in columns],
             "seeds": list(self.options.seeds),
             **self.options.settings(),
+            "pretrained": begun_with,
         }
-        names = "-".join(column.name for column in columns)
-        folder = self.out / "paper_table" / f"{names}-{self.options.recipe}-{store.digest(config)}"
+        folder = self.out / "paper_table" / f"{self.options.recipe}-{store.digest(config)}"
         manifest = {
             "config": config,
             **store.environment(),
             "trainings": {cell.folder.name: cell.facts() for cell in done},
         }
-        store.write_table(folder / "predictions.parquet", predictions(done))
-        write_report(folder, manifest, done, columns=columns, rows=list(rows))
+        faces = predictions(done)
+        store.write_table(folder / "predictions.parquet", faces)
+        write_report(folder, manifest, done, faces, names=list(named), rows=list(rows))
         store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
         return folder
+
+    def _pretrained(self) -> dict[str, str]:
+        """Weights to begin with, by model."""
+        found = {}
+        for text in self.pretrained:
+            name, _, source = text.partition("=")
+            if not source or name not in self.models:
+                raise InputError(
+                    f"Expected --pretrained MODEL=WEIGHTS for one of {', '.join(self.models)}, got "
+                    f"{text!r}."
+                )
+            found[name] = source
+        return found

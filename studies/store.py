@@ -13,7 +13,6 @@ import io
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from fer_xai.errors import InputError
+from training.machine import commit, processor
 
 PACKAGES = ("torch", "torchvision", "captum", "numpy", "scipy", "pandas", "fer-xai")
 
@@ -85,11 +85,6 @@ def array_digest(values: NDArray[Any] | None) -> str | None:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def state_digest(model: torch.nn.Module) -> str:
     """SHA-256 of a model's parameters and buffers."""
     total = hashlib.sha256()
@@ -107,30 +102,17 @@ def environment() -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "not installed"
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
-    )  # fmt: skip
     return {
         "versions": versions,
-        "commit": found.stdout.strip() or "unknown",
+        "commit": commit(),
         "machine": {
             "system": platform.platform(),
-            "processor": _processor(),
+            "processor": processor(),
             "threads": torch.get_num_threads(),
         },
         "command": " ".join(sys.argv[1:]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
 
 
 def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,20 +13,18 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 import tyro
-from rich.console import Console
-from torch.nn import functional as F
+from numpy.typing import NDArray
 
-from fer_xai.emotions import SIX
+from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
+from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.zoo import architecture
 from studies import store
 from training.export import CARD, TEST_LOGITS, WEIGHTS
-from training.loop import training_log
-from training.recipes import NOTHING, Overrides
+from training.loop import PROCESSES, training_log
+from training.recipes import NOTHING, RECIPES, Overrides, Recipe
 from training.run import TrainingRun, train
-from training.trainee import Trainee
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +57,7 @@ class Variant:
     model: str
     size: int | None = None
     greyscale: bool | None = None
+    pretrained: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +70,9 @@ class TrainingOptions:
     """Optimisation settings; the options below override them."""
     overrides: tyro.conf.OmitArgPrefixes[Overrides] = NOTHING
     """What to change of the recipe."""
-    valid_fraction: float = 0.0
+    valid_fraction: float | None = None
     """Share of the training faces held out to choose the epoch; with 0 all are trained on and the
-    last epoch is kept."""
+    last epoch is kept. By default 0, or 0.1 for a recipe that stops early."""
     limit: int | None = None
     """At most this many training (and test) faces."""
     device: str = "auto"
@@ -90,23 +88,33 @@ class TrainingOptions:
     runs: Path = Path("runs")
     """Where training runs lie, each resumable by itself."""
 
+    def chosen_recipe(self) -> Recipe:
+        """The recipe with its changes."""
+        return self.overrides.applied_to(RECIPES[self.recipe])
+
+    def held_out(self) -> float:
+        """The share of training faces that choose the epoch."""
+        if self.valid_fraction is not None:
+            return self.valid_fraction
+        return 0.1 if self.chosen_recipe().patience else 0.0
+
     def run(self, variant: Variant, column: Column, seed: int) -> TrainingRun:
         """The training of one cell."""
         run = TrainingRun(
-            model=variant.model, size=variant.size, greyscale=variant.greyscale, data=column.data,
-            source=column.source, recipe=self.recipe, overrides=self.overrides,
-            valid_fraction=self.valid_fraction, test="every-epoch", limit=self.limit,
-            skip_bad=self.skip_bad, seed=seed, device=self.device, precision=self.precision,
-            workers=self.workers, progress=False,
+            model=variant.model, size=variant.size, greyscale=variant.greyscale,
+            pretrained=variant.pretrained, data=column.data, source=column.source,
+            recipe=self.recipe, overrides=self.overrides, valid_fraction=self.held_out(),
+            test="every-epoch", limit=self.limit, skip_bad=self.skip_bad, seed=seed,
+            device=self.device, precision=self.precision, workers=self.workers, progress=False,
         )  # fmt: skip
         return dataclasses.replace(run, out=self.runs / run.name())
 
     def settings(self) -> dict[str, Any]:
         """What results depend on, seeds apart."""
-        recipe = self.run(Variant(name="", model="gimefive"), Column.parse("synthetic"), 0)
         return {
-            "recipe": dataclasses.asdict(recipe.settings()),
-            "valid_fraction": self.valid_fraction,
+            "recipe": dataclasses.asdict(self.chosen_recipe()),
+            "recipe as chosen": self.chosen_recipe() == RECIPES[self.recipe] and self.recipe,
+            "valid_fraction": self.held_out(),
             "limit": self.limit,
             "precision": self.precision,
         }
@@ -143,15 +151,9 @@ class Training:
         """
         if not self.card:
             return False
-        asked = {
-            "model": self.run.model,
-            "recipe": dataclasses.asdict(self.run.settings()),
-            "seed": self.seed,
-            "precision": self.run.precision,
-        }
-        differ = [key for key, value in asked.items() if self.card.get(key) != value]
-        if bool(self.card.get("valid_faces")) != bool(self.run.valid_fraction):
-            differ.append("valid_faces")
+        asked = self.run.identity()
+        theirs = self.card.get("run", {})
+        differ = [key for key, value in asked.items() if theirs.get(key) != value]
         if "test" not in self.card:
             differ.append("test")
         if differ:
@@ -172,12 +174,20 @@ class Training:
     def facts(self) -> dict[str, Any]:
         """For a manifest: which weights these are."""
         return {
-            "weights_sha256": store.file_digest(self.folder / WEIGHTS),
-            "commit": self.card["commit"],
-            "date": self.card["date"],
-            "train_faces": self.card["train_faces"],
+            "weights_sha256": file_digest(self.folder / WEIGHTS),
+            **{
+                key: self.card[key]
+                for key in (
+                    "commit",
+                    "date",
+                    "train_faces",
+                    "train_faces_sha256",
+                    "epochs",
+                    "minutes",
+                    "machine",
+                )
+            },
             "test_faces": self.card["test"]["faces"],
-            "epochs": len(self.log()),
         }
 
 
@@ -189,6 +199,16 @@ def trainings(
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         raise InputError(f"Expected datasets of different names, got {', '.join(names)}.")
+    if PROCESSES > 1:
+        raise InputError(
+            "Expected one process, since a study writes tables: start it without torchrun, or "
+            "train its cells one by one with `torchrun … -m training.run`."
+        )
+    if options.chosen_recipe().patience and not options.held_out():
+        raise InputError(
+            f"Expected validation faces for a recipe that stops early (patience "
+            f"{options.chosen_recipe().patience}): set a --valid-fraction, or --patience 0."
+        )
     if not options.seeds or len(set(options.seeds)) < len(options.seeds):
         raise InputError(f"Expected seeds, each once, got {options.seeds}.")
     return [
@@ -197,6 +217,26 @@ def trainings(
         for seed in options.seeds
         for variant in variants
     ]
+
+
+def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Training]:
+    """Those that have ended; a stranger in the folder of one that was not asked for is passed over.
+
+    Raises
+    ------
+    InputError
+        If the folder of one that was asked for holds another run.
+    """
+    found = []
+    for cell in cells:
+        try:
+            if cell.done:
+                found.append(cell)
+        except InputError as error:
+            if cell in asked:
+                raise
+            sys.stderr.write(f"left out: {error}\n")
+    return found
 
 
 def train_missing(cells: Sequence[Training]) -> None:
@@ -226,7 +266,6 @@ def predictions(cells: Sequence[Training]) -> pd.DataFrame:
                 f"Expected all trainings on {cell.column.name} to be tested on the same faces, but "
                 f"{cell.folder} was tested on others: delete that folder."
             )
-        columns = architecture_columns(found["labels"])
         parts.append(
             pd.DataFrame(
                 {
@@ -234,7 +273,9 @@ def predictions(cells: Sequence[Training]) -> pd.DataFrame:
                     "data": cell.column.name,
                     "seed": cell.seed,
                     "id": found["ids"].astype(str),
-                    "true": columns,
+                    "cluster": found["cluster"],
+                    "copy": found["copy"],
+                    "true": positions(found["labels"]),
                     "predicted": found["logits"].argmax(axis=1),
                     "predicted, flip averaged": found["flip_averaged"].argmax(axis=1),
                 }
@@ -244,50 +285,13 @@ def predictions(cells: Sequence[Training]) -> pd.DataFrame:
     return table.astype({"model": "category", "data": "category", "id": "category"})
 
 
-def architecture_columns(labels: Any) -> Any:
+def positions(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Canonical labels as positions among the six emotions, which is the models' output order."""
-    from fer_xai.emotions import EMOTIONS
-
     order = {EMOTIONS.index(name): position for position, name in enumerate(SIX)}
     return np.array([order[int(label)] for label in labels], dtype=np.int64)
-
-
-def minutes(cell: Training, faces: int, *, steps: int = 2) -> float:
-    """How long a training would take, from a few steps on noise."""
-    recipe = cell.run.settings()
-    trainee = Trainee(cell.run.fresh_model(), recipe, seed=0)
-    size = trainee.model.size
-    images = torch.rand(recipe.batch_size, 3, size, size)
-    columns = torch.arange(recipe.batch_size) % len(SIX)
-    spent = []
-    for _ in range(steps + 1):
-        begun = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=cell.run.precision == "bf16"):
-            loss = F.cross_entropy(trainee(images), columns)
-        loss.backward()  # type: ignore[no-untyped-call]
-        spent.append(time.perf_counter() - begun)
-    passes = recipe.epochs * faces / recipe.batch_size
-    return passes * min(spent[1:]) / 60
 
 
 def known_models(names: Iterable[str]) -> None:
     """An unknown architecture is told before anything is trained."""
     for name in names:
         architecture(name)
-
-
-def say_plan(cells: list[Training]) -> None:
-    """What would be trained and how long it would take, from a few steps of each."""
-    console = Console()
-    faces: dict[str, int] = {}
-    total = 0.0
-    for cell in cells:
-        if cell.done:
-            console.print(f"  {cell.folder.name}: done")
-            continue
-        if cell.column.name not in faces:
-            faces[cell.column.name] = len(cell.run.faces("train"))
-        spent = minutes(cell, faces[cell.column.name])
-        total += spent
-        console.print(f"  {cell.folder.name}: about {spent:.0f} min")
-    console.print(f"About {total / 60:.1f} hours of training. Nothing was run.")

@@ -21,7 +21,8 @@ WORST = 4
 
 def model_card(card: Mapping[str, Any]) -> str:
     """Markdown card: data, licence, protocol, scores by emotion, known failures, recipe."""
-    source = card["source"] or card["data"]
+    run = card["run"]
+    source = run["source"] or run["data"]
     lines = [f"# {card['model']} on {source}", "", _protocol(card), ""]
     if source in LICENCES:
         lines += [f"**Licence.** {LICENCES[source]}", ""]
@@ -36,6 +37,13 @@ def model_card(card: Mapping[str, Any]) -> str:
             f"calibration error {flip['calibration_error']:.3f}.",
             "",
         ]
+    if card.get("copies_of_training_faces", {}).get("test_faces"):
+        copies = card["copies_of_training_faces"]
+        lines += [
+            f"{copies['test_faces']} test faces have the very pixels of a training face; accuracy "
+            f"without them {_percent(copies['accuracy_without']) or 'undefined'}.",
+            "",
+        ]
     if "halving" in card:
         halving = card["halving"]
         lines += [
@@ -47,24 +55,34 @@ def model_card(card: Mapping[str, Any]) -> str:
     figures = card.get("test") or card.get("validation")
     if figures:
         lines += ["## Known failures", "", *_failures(figures), ""]
-    lines += ["## Recipe", "", *[f"- {key}: {value}" for key, value in card["recipe"].items()], ""]
+    lines += ["## Recipe", "", *[f"- {key}: {value}" for key, value in run["recipe"].items()], ""]
     return "\n".join(lines)
 
 
+SEEN = {
+    "once": "The test faces were scored by these weights alone.",
+    "every-epoch": "The test faces were also scored after every epoch, to count as the GiMeFive "
+    "paper does; nothing was chosen by it.",
+    "never": "No test faces were scored.",
+}
+
+
 def _protocol(card: Mapping[str, Any]) -> str:
+    run = card["run"]
     colour = "greyscale" if card["greyscale"] else "colour"
-    begun = f", begun with {card['pretrained']}" if card["pretrained"] else ""
+    begun = f", begun with weights {run['pretrained'][:8]}…" if run["pretrained"] else ""
     kept = (
         f"The epoch with the best accuracy on {card['valid_faces']:,} held-out training faces was "
-        "kept."
+        f"kept, number {card['kept_epoch']} of {card['epochs']}."
         if card["valid_faces"]
-        else "All training faces were trained on and the last epoch was kept."
+        else f"All training faces were trained on and the last of {card['epochs']} epochs was kept."
     )
+    machine = card["machine"]
     return (
         f"Trained on {card['train_faces']:,} faces of {card['size']}×{card['size']} pixels in "
-        f"{colour}{begun}, seed {card['seed']}, {card['date']}, commit {card['commit']}, torch "
-        f"{card['versions']['torch']}. {kept} The test faces chose nothing. Weights are half "
-        "precision."
+        f"{colour}{begun}, seed {run['seed']}, {card['date']}, commit {card['commit']}, torch "
+        f"{card['versions']['torch']}, {card['minutes']:.0f} minutes on {machine['processor']} "
+        f"({machine['device']}). {kept} {SEEN[card['test_seen']]} Weights are half precision."
     )
 
 
@@ -80,10 +98,14 @@ def _scores(title: str, figures: Mapping[str, Any]) -> list[str]:
         f"| true ↓ predicted → | {' | '.join(emotions)} | recall |",
         f"|---|{'---|' * (len(emotions) + 1)}",
         *[
-            f"| {name} | {' | '.join(map(str, row))} | {figures['recall'].get(name, 0):.1%} |"
+            f"| {name} | {' | '.join(map(str, row))} | {_percent(figures['recall'].get(name))} |"
             for name, row in zip(emotions, confusion, strict=True)
         ],
     ]
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
 
 
 def _failures(figures: Mapping[str, Any]) -> list[str]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import fer_xai
+from fer_xai.data.splits import face_groups
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import save_weights
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from training.card import model_card
 from training.loop import training_log
+from training.machine import commit, processor
 from training.scoring import logits_of, scores_of_logits
 
 WEIGHTS = "weights.safetensors"
@@ -32,6 +35,7 @@ def export(
     folder: Path,
     *,
     facts: Mapping[str, Any],
+    train: Faces,
     valid: Faces | None,
     test: Faces | None,
     device: str,
@@ -45,17 +49,21 @@ def export(
     checkpoint
         Of the epoch that is kept.
     folder
-        Gets ``weights.safetensors``, ``test_logits.npz`` (``ids``, ``labels``, ``logits``
-        ``(N, C)`` and ``mirrored``), ``log.csv``, ``card.md`` and ``card.json``.
+        Gets ``weights.safetensors``, ``test_logits.npz`` (``ids``; canonical ``labels``; ``logits``
+        and ``flip_averaged`` ``(N, C)``; ``cluster``, faces of one person or copies of one another;
+        ``copy``, whether a training face has the same pixels), ``log.csv``, ``card.md`` and
+        ``card.json``.
     facts
         What the card says of the run.
+    train
+        All faces of the training split, those held out too.
     valid, test
         Faces to score on. The test faces are seen by the halved weights, and once more by the
         weights before halving, whose accuracy is told beside it.
     device
         Of the scoring.
     """
-    _load_trainee(model, checkpoint)
+    epoch = _load_trainee(model, checkpoint)
     save_weights(
         model.net,
         folder / WEIGHTS,
@@ -72,27 +80,38 @@ def export(
         "size": model.size,
         "greyscale": model.greyscale,
         **facts,
+        "kept_epoch": epoch,
     }
     probe = Probe(exported, device=device)
     if valid is not None:
         card["validation"] = _scores(probe, valid)[0]
     if test is not None:
         card["test"], card["test_flip_averaged"], arrays = _scores(probe, test)
+        arrays |= {"cluster": face_groups(test), "copy": copies(test, train)}
         np.savez_compressed(folder / TEST_LOGITS, **arrays)
+        columns = exported.columns(test.labels)
+        right = (torch.from_numpy(arrays["logits"]).argmax(dim=1) == columns).numpy()
+        rest = right[~arrays["copy"]]
+        card["copies_of_training_faces"] = {
+            "test_faces": int(arrays["copy"].sum()),
+            "accuracy_without": None if not rest.size else round(float(rest.mean()), 4),
+        }
         before = logits_of(Probe(model.eval(), device=device), test).argmax(dim=1)
         changed = int((before != torch.from_numpy(arrays["logits"]).argmax(dim=1)).sum())
-        right = float((before == exported.columns(test.labels)).double().mean())
         card["halving"] = {
-            "accuracy_before": round(right, 4),
+            "accuracy_before": round(float((before == columns).double().mean()), 4),
             "accuracy_after": card["test"]["accuracy"],
             "predictions_changed": changed,
         }
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
+        "machine": {"device": str(probe.device), "processor": processor()},
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
-    training_log(folder).to_csv(folder / "log.csv", index=False)
+    log = training_log(folder)
+    card["epochs"], card["minutes"] = len(log), round(float(log["seconds"].sum()) / 60, 1)
+    log.to_csv(folder / "log.csv", index=False)
     (folder / "card.md").write_text(model_card(card))
     temporary = folder / f"{CARD}.tmp"
     temporary.write_text(json.dumps(card, indent=2) + "\n")
@@ -115,17 +134,24 @@ def _scores(probe: Probe, faces: Faces) -> tuple[dict[str, Any], dict[str, Any],
     return plain | {"flip_averaged": False}, flipped | {"flip_averaged": True}, arrays
 
 
-def _load_trainee(model: FERModel, checkpoint: Path) -> None:
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "model.net."
+def copies(test: Faces, train: Faces) -> NDArray[np.bool_]:
+    """``(N,)``: which test faces have the very pixels (at 64×64) of a training face."""
+
+    def digests(faces: Faces) -> list[str]:
+        return [
+            hashlib.sha1(face.tobytes(), usedforsecurity=False).hexdigest()
+            for face in faces.pixels(64).numpy()
+        ]
+
+    known = set(digests(train))
+    return np.array([digest in known for digest in digests(test)], dtype=bool)
+
+
+def _load_trainee(model: FERModel, checkpoint: Path) -> int:
+    """Fill the model; returns the epoch, counted from 1, that the checkpoint closed."""
+    read = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state, prefix = read["state_dict"], "model.net."
     model.net.load_state_dict(
         {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     )
-
-
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
-    )  # fmt: skip
-    return found.stdout.strip() or "unknown"
+    return int(read["epoch"]) + 1

@@ -25,6 +25,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from training.recipes import Recipe
@@ -76,24 +77,34 @@ def fit(
     -------
     Path
         Checkpoint of the epoch that is kept.
+
+    Raises
+    ------
+    InputError
+        For a batch size that the processes cannot share, or more processes than GPUs.
     """
-    validated = "valid" in checked
-    checkpoint = ModelCheckpoint(
-        dirpath=folder, filename=Path(BEST).stem, monitor="valid_accuracy" if validated else None,
-        mode="max", save_last=True, enable_version_counter=False,
-    )  # fmt: skip
-    chores: list[Callback] = [checkpoint, *callbacks]
+    validated, last = "valid" in checked, folder / LAST
+    if recipe.batch_size % PROCESSES:
+        raise InputError(
+            f"Expected a batch size that {PROCESSES} processes can share, got {recipe.batch_size}."
+        )
+    chores: list[Callback] = [*callbacks]
     if recipe.ema:
         average: Any = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         chores.append(WeightAveraging(multi_avg_fn=average))
     if recipe.patience and validated:
         chores.append(EarlyStopping(monitor="valid_accuracy", mode="max", patience=recipe.patience))
+    if validated:
+        chores.append(
+            Checkpoint(dirpath=folder, filename="best", monitor="valid_accuracy", mode="max",
+                       enable_version_counter=False)
+        )  # fmt: skip
+    # after the best one, whose state it holds
+    chores.append(Checkpoint(dirpath=folder, filename="last", enable_version_counter=False))
     chores.append(TQDMProgressBar(refresh_rate=10) if progress else EpochLines())
     session = str(_sessions(folder))
     trainer = lightning.Trainer(
-        accelerator=device if device in ("cpu", "mps") else
-        ("gpu" if device.startswith("cuda") else "auto"),
-        devices=_devices(device),
+        **_where(device),
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         callbacks=chores,
@@ -107,7 +118,7 @@ def fit(
         use_distributed_sampler=False,
         log_every_n_steps=50,
         gradient_clip_val=recipe.clip or None,
-    )  # fmt: skip
+    )
 
     def loader(faces: Faces, *, training: bool) -> DataLoader[Any]:
         transform = augmentation(recipe.augmentation) if training else None
@@ -121,7 +132,9 @@ def fit(
             drop_last=training,
         )
 
-    last = folder / LAST
+    kept = folder / (BEST if validated else LAST)
+    if _stopped_early(last, recipe.patience):
+        return kept
     counts = torch.bincount(model.columns(train.labels), minlength=len(model.emotions))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
@@ -132,7 +145,60 @@ def fit(
             ckpt_path=str(last) if last.exists() else None,
             weights_only=True,
         )
-    return folder / BEST
+    return kept
+
+
+class Checkpoint(ModelCheckpoint):  # type: ignore[misc]
+    """Lightning's, for runs that may be moved: it keeps its files by absolute path."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on in this folder, wherever the run began."""
+
+        def here(path: str) -> str:
+            return str(Path(self.dirpath) / Path(path).name) if path else path
+
+        moved = dict(state_dict)
+        moved["dirpath"] = self.dirpath
+        for key in ("best_model_path", "last_model_path", "kth_best_model_path"):
+            moved[key] = here(moved.get(key, ""))
+        moved["best_k_models"] = {here(k): v for k, v in moved.get("best_k_models", {}).items()}
+        super().load_state_dict(moved)
+
+
+def _stopped_early(last: Path, patience: int) -> bool:
+    """Whether the run that left a checkpoint had lost patience, which Lightning forgets."""
+    if not patience or not last.exists():
+        return False
+    callbacks = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]
+    return any(
+        name.startswith("EarlyStopping") and state["wait_count"] >= patience
+        for name, state in callbacks.items()
+    )
+
+
+def _where(device: str) -> dict[str, Any]:
+    """Lightning's words for a device, and for the processes that torchrun started."""
+    kind, _, index = device.partition(":")
+    accelerator = {"cuda": "gpu"}.get(kind, kind)
+    if PROCESSES == 1:
+        return {"accelerator": accelerator, "devices": [int(index)] if index else 1}
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", PROCESSES))
+    gpus = torch.cuda.device_count()
+    if accelerator == "gpu" or (accelerator == "auto" and gpus):
+        if gpus < here:
+            raise InputError(
+                f"Expected a GPU for each of {here} processes, got {gpus}: start fewer, or add "
+                "--device cpu."
+            )
+        accelerator = "gpu"
+    elif accelerator == "auto":
+        accelerator = "cpu"
+    return {
+        "accelerator": accelerator,
+        "devices": here,
+        "num_nodes": PROCESSES // here,
+        "strategy": "ddp",
+    }
 
 
 class EpochLines(Callback):  # type: ignore[misc]
@@ -172,17 +238,10 @@ def training_log(folder: Path) -> pd.DataFrame:
         for file in sorted(
             (folder / "sessions").glob("*/metrics.csv"), key=lambda f: int(f.parent.name)
         )
+        if file.stat().st_size
     ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"epoch": []})
     return table.drop(columns="step", errors="ignore").groupby("epoch").last().reset_index()
-
-
-def _devices(device: str) -> Any:
-    """Lightning's word for which devices to use; ``cuda:1`` is the second GPU alone."""
-    if PROCESSES > 1:
-        return PROCESSES if device == "cpu" else "auto"
-    _, _, index = device.partition(":")
-    return [int(index)] if index else 1
 
 
 def _sessions(folder: Path) -> int:

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +18,8 @@ from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
 from fer_xai.errors import FerXaiError, InputError
 from fer_xai.models import FERModel, load_model
-from fer_xai.models.pretrained import load_backbone
+from fer_xai.models.checkpoints import file_digest
+from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
@@ -73,8 +73,8 @@ class TrainingRun:
     progress: bool = True
     """Show a progress bar; otherwise a line an epoch, with the time left."""
     out: Path | None = None
-    """Folder of the run; by default runs/<model>-<data>-<recipe>-seed<seed>, with a digest of what is
-    changed of the recipe, and 'refit' where all faces are trained on."""
+    """Folder of the run; by default runs/<model>-<data>-<recipe>-seed<seed>, with a digest of what
+    is changed of the recipe, and 'refit' where all faces are trained on."""
 
     def settings(self) -> Recipe:
         """The recipe with this run's overrides."""
@@ -105,6 +105,32 @@ class TrainingRun:
             f"seed{self.seed}",
         )
         return "-".join(part for part in parts if part)
+
+    def identity(self) -> dict[str, Any]:
+        """What the weights depend on, the faces themselves apart; their folder may move."""
+        return {
+            "model": self.model,
+            "size": self.size,
+            "greyscale": self.greyscale,
+            "pretrained": self._pretrained_digest(),
+            "data": self.data.split(":")[0],
+            "source": self.source,
+            "recipe": dataclasses.asdict(self.settings()),
+            "valid_fraction": self.valid_fraction,
+            "limit": self.limit,
+            "seed": self.seed,
+            "precision": self.precision,
+        }
+
+    def _pretrained_digest(self) -> str | None:
+        """SHA-256 of the weights that it begins with."""
+        if self.pretrained is None:
+            return None
+        if self.pretrained == IMAGENET:
+            return file_digest(imagenet_file(self.model))
+        if not Path(self.pretrained).is_file():
+            raise InputError(f"Expected weights to begin with, found none at {self.pretrained}.")
+        return file_digest(Path(self.pretrained))
 
     def fresh_model(self) -> FERModel:
         """The network as it is before the first step."""
@@ -144,7 +170,6 @@ def train(run: TrainingRun) -> Path:
     recipe, folder = run.settings(), run.folder()
     resolve_device(run.device)
     everyone = run.faces("train")
-    _check_emotions(everyone)
     train_faces, valid_faces = everyone, None
     if run.valid_fraction:
         train_faces, valid_faces = stratified_split(everyone, run.valid_fraction, seed=run.seed)
@@ -153,19 +178,21 @@ def train(run: TrainingRun) -> Path:
             f"Expected validation faces to stop early by (patience {recipe.patience}), got none: "
             "set --patience 0 or a --valid-fraction."
         )
+    _check_emotions(train_faces)
     if len(train_faces) < recipe.batch_size:
         raise InputError(
             f"Expected at least {recipe.batch_size} training faces, one batch, got "
             f"{len(train_faces)}{f' beside {len(valid_faces)} held out' if valid_faces else ''}."
         )
+    test_faces = None if run.test == "never" else _test_faces(run, everyone)
     model = run.fresh_model()
     _same_run(run, folder, train_faces)
     if (folder / CARD).exists():
-        return folder / WEIGHTS
-    test_faces = None if run.test == "never" else _test_faces(run, everyone)
+        card = json.loads((folder / CARD).read_text())
+        if "test" in card or test_faces is None:
+            return folder / WEIGHTS
     checked = {"valid": valid_faces, "test": test_faces if run.test == "every-epoch" else None}
-    started = time.perf_counter()
-    best = loop.fit(
+    kept = loop.fit(
         model,
         recipe,
         folder,
@@ -179,20 +206,17 @@ def train(run: TrainingRun) -> Path:
     )
     if loop.RANK == 0:
         facts = {
-            "data": run.data.split(":")[0],
-            "source": run.source,
-            "recipe": dataclasses.asdict(recipe),
-            "pretrained": None if run.pretrained is None else Path(run.pretrained).name,
-            "seed": run.seed,
-            "precision": run.precision,
-            "processes": loop.PROCESSES,
+            "run": run.identity(),
+            "test_seen": run.test,
             "train_faces": len(train_faces),
             "valid_faces": len(valid_faces) if valid_faces is not None else 0,
-            "minutes_last_session": round((time.perf_counter() - started) / 60, 1),
+            "train_faces_sha256": train_faces.fingerprint(64),
+            "processes": loop.PROCESSES,
         }
         export(
-            model, best, folder, facts=facts, valid=valid_faces, test=test_faces, device=run.device
-        )
+            model, kept, folder, facts=facts, train=everyone, valid=valid_faces, test=test_faces,
+            device=run.device,
+        )  # fmt: skip
     return folder / WEIGHTS
 
 
@@ -208,13 +232,8 @@ def _check_emotions(faces: Faces) -> None:
 def _same_run(run: TrainingRun, folder: Path, faces: Faces) -> None:
     """A checkpoint is only gone on from with the settings and the faces that made it."""
     settings: dict[str, Any] = {
-        "model": run.model,
-        "size": run.size,
-        "greyscale": run.greyscale,
-        "pretrained": run.pretrained,
-        "recipe": dataclasses.asdict(run.settings()),
-        "seed": run.seed,
-        "precision": run.precision,
+        **run.identity(),
+        "processes": loop.PROCESSES,
         "train_faces_sha256": faces.fingerprint(64),
     }
     file = folder / "settings.json"
@@ -236,11 +255,14 @@ def _same_run(run: TrainingRun, folder: Path, faces: Faces) -> None:
 
 def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
     """The test split, unless there is none (a folder without split folders is all one)."""
-    try:
-        faces = run.faces("test")
-    except InputError:
-        return None
-    return None if set(faces.table["path"]) & set(everyone.table["path"]) else faces
+    faces = run.faces("test")
+    shared = set(faces.table["path"]) & set(everyone.table["path"]) - {""}
+    if run.limit is None and 0 < len(shared) < len(faces):
+        raise InputError(
+            f"Expected test faces apart from the training faces, but {len(shared)} files of "
+            f"{faces.name} are in both: mend the lists, or train with --test never."
+        )
+    return None if shared else faces
 
 
 def main() -> None:

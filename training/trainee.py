@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
+from torchvision.ops import StochasticDepth
 
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
@@ -18,6 +20,8 @@ from training.recipes import Recipe
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises."""
+DROPOUTS = {nn.Dropout: "p", nn.MultiheadAttention: "dropout", StochasticDepth: "p"}
+"""Modules that drop out, each with its attribute for the rate."""
 
 
 def initialise(net: nn.Module, *, seed: int) -> None:
@@ -69,10 +73,16 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         # load_model hands out models in evaluation mode, and Lightning leaves modes as they are
         self.model = model.train().to(memory_format=torch.channels_last)
         self.recipe, self.seed, self.checked = recipe, seed, tuple(checked)
-        self.dropouts = {m: m.p for m in model.modules() if isinstance(m, nn.Dropout)}
+        self.dropouts = [
+            (module, name, getattr(module, name))
+            for module in model.modules()
+            for kind, name in DROPOUTS.items()
+            if isinstance(module, kind)
+        ]
         classes = len(model.emotions)
         shares = torch.full((classes,), 1 / classes) if priors is None else priors
-        self.register_buffer("shift", recipe.logit_adjustment * shares.log(), persistent=False)
+        shift = recipe.logit_adjustment * shares.log() if recipe.logit_adjustment else shares * 0
+        self.register_buffer("shift", shift, persistent=False)
         self.accuracy = nn.ModuleDict(
             {name: MulticlassAccuracy(classes, average="micro") for name in self.checked}
         )
@@ -84,8 +94,14 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
 
     def on_train_epoch_start(self) -> None:
         """Dropout sets in with the recipe's epoch."""
-        for module, p in self.dropouts.items():
-            module.p = p if self.current_epoch >= self.recipe.late_dropout else 0.0
+        self.begun = time.perf_counter()
+        late = self.current_epoch >= self.recipe.late_dropout
+        for module, name, rate in self.dropouts:
+            setattr(module, name, rate if late else 0.0)
+
+    def on_train_epoch_end(self) -> None:
+        """How long the epoch took, its checks included."""
+        self.log("seconds", time.perf_counter() - self.begun, sync_dist=True)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random in the step that follows."""
@@ -110,13 +126,13 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
             logits = self(images)
             loss = self._loss(logits, columns)
             right = (logits.detach().argmax(dim=1) == columns).float().mean()
-            self.log("train_accuracy", right, on_step=False, on_epoch=True)
+            self.log("train_accuracy", right, on_step=False, on_epoch=True, sync_dist=True)
         if not bool(torch.isfinite(loss)):
             raise InputError(
                 f"Expected a finite loss, got {loss.item()} at step {self.global_step}: the last "
                 "epoch's checkpoint is kept; lower the learning rate and start again from it."
             )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
 
     def _loss(self, logits: Tensor, columns: Tensor) -> Tensor:
@@ -167,7 +183,8 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
                 groups,
                 lr=recipe.learning_rate,
                 weight_decay=recipe.weight_decay,
-                fused=self.device.type in ("cpu", "cuda"),  # a fifth of the time on a CPU
+                # a fifth of the time on a CPU; Lightning cannot clip with it
+                fused=not recipe.clip and self.device.type in ("cpu", "cuda"),
             )
         if recipe.schedule == "constant":
             return optimizer

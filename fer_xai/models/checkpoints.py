@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -78,6 +79,12 @@ def _tensors(raw: Any, path: Path) -> dict[str, Tensor]:
         for key, value in raw.items()
         if isinstance(value, Tensor)
     }
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_state(net: nn.Module, state: Mapping[str, Tensor], *, what: str) -> None:

@@ -280,6 +280,8 @@ def load_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = spec.build(len(order))
+    if size is not None:
+        _check_size(spec, size, name)
     if state is not None:
         load_state(net, state, what=name)
     model = FERModel(
@@ -293,6 +295,18 @@ def load_model(
         name=name,
     )
     return model.eval()
+
+
+def _check_size(spec: Architecture, size: int, name: str) -> None:
+    """A network that cannot be fed images of a size says so before anything is trained."""
+    try:
+        with torch.device("meta"):
+            spec.build(2).eval()(torch.zeros(1, 3, size, size))
+    except RuntimeError:
+        raise InputError(
+            f"Expected a size that {name} can be fed ({spec.size} is its own), got {size}: choose "
+            "another, or an architecture that pools its last map."
+        ) from None
 
 
 def shipped_weights() -> list[str]:

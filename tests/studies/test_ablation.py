@@ -15,6 +15,7 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import register
 from fer_xai.models import load_model
+from fer_xai.models.checkpoints import save_weights
 from fer_xai.models.zoo import MODELS, Architecture
 from fer_xai.probe import Probe
 from metrics.consistency import normalised_rows, separability
@@ -84,6 +85,26 @@ def test_the_endpoint_is_the_mean_separability_over_fixed_targets():
         influences.append(one.influence)
     expected = np.nan_to_num(influences).mean(axis=0)  # a blank map has no say on its target
     assert np.allclose(found["influence"], expected, atol=1e-7)
+
+
+def test_the_endpoint_is_that_of_the_consistency_study(tmp_path):
+    from tests.studies.run_study import study
+
+    weights = tmp_path / "tiny.safetensors"
+    save_weights(load_model("tiny").net, weights, settings={"model": "tiny"})
+    run = study(tmp_path / "results", weights, limit=48).run()
+    sets = pd.read_parquet(run / "sets.parquet")
+    theirs = sets[
+        (sets["network"] == "tiny") & (sets["method"] == "gradcam") & (sets["subset"] == "all")
+        & (sets["metric"] == "separability") & (sets["emotion"] == "all")
+        & sets["target"].str.startswith("fixed")
+    ].set_index("target")["value"]  # fmt: skip
+    faces = load_dataset("synthetic", split="test", emotions=SIX, limit=48)
+    registration = register(faces.landmarks_at(64), size=64, kind="similarity")
+    probe = Probe(load_model("tiny", weights=weights), device="cpu", batch_size=8)
+    ours = dict(zip(SIX, endpoint(probe, faces, registration)["auc"], strict=True))
+    for name, value in ours.items():
+        assert value == pytest.approx(theirs[f"fixed:{name}"], abs=1e-6)
 
 
 def test_the_excess_is_over_the_variants_own_untrained_networks(finished):

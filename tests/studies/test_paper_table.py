@@ -16,7 +16,7 @@ from studies import paper_tables as tables
 from studies.paper_table import PaperTable
 from studies.published import KEPT, PUBLISHED, TITLES
 from studies.run import main
-from studies.trainings import Column, TrainingOptions
+from studies.trainings import Column, TrainingOptions, Variant, trainings
 from tests.conftest import TinyNet
 from training.recipes import Overrides
 
@@ -98,7 +98,9 @@ def test_pairs_are_paired_by_seed_and_by_face(finished):
     assert found["p"] == pytest.approx(stats.ttest_1samp(difference, 0).pvalue)
     faces = right.groupby([rows["model"], rows["id"]], observed=True).mean()
     per_face = 100 * (faces["resnet18"] - faces["gimefive"])
-    reach = stats.t.ppf(0.975, 159) * per_face.std() / np.sqrt(160)
+    cluster = rows.drop_duplicates("id").set_index("id")["cluster"]
+    sums = (per_face - per_face.mean()).groupby(cluster.loc[per_face.index].to_numpy()).sum() / 160
+    reach = stats.t.ppf(0.975, len(sums) - 1) * np.sqrt(len(sums)) * sums.std()
     assert found["points, over faces high"] - found["points, over faces"] == pytest.approx(reach)
 
 
@@ -136,10 +138,49 @@ def test_runs_of_other_settings_are_not_mixed_in(finished):
         table(folder, options=other).run()
     card = next((folder / "runs").glob("gimefive-*-seed1")) / "card.json"
     kept = card.read_text()
-    card.write_text(kept.replace('"epochs": 2', '"epochs": 5'))
+    card.write_text(kept.replace('"label_smoothing": 0.1', '"label_smoothing": 0.2'))
     with pytest.raises(InputError, match="but its card differs in recipe"):
         table(folder).run()
     card.write_text(kept)
+
+
+def test_a_stranger_in_a_folder_that_was_not_asked_for_is_passed_over(finished, capsys):
+    folder, run = finished
+    card = next((folder / "runs").glob("resnet18-*-seed1")) / "card.json"
+    kept = card.read_text()
+    card.write_text(kept.replace('"label_smoothing": 0.1', '"label_smoothing": 0.2'))
+    assert table(folder, models=("gimefive",)).run() == run
+    found = pd.read_csv(run / "tables" / "accuracy.csv").set_index("model")
+    assert found.loc["ResNet18", "seeds"] == "1"
+    assert "left out: Expected" in capsys.readouterr().err
+    card.write_text(kept)
+    table(folder).run()
+
+
+def test_runs_of_fewer_faces_are_no_runs_of_the_table(finished):
+    folder, _ = finished
+    column = Column.parse("synthetic")
+    options = dataclasses.replace(OPTIONS, runs=folder / "runs")
+    (cell,) = trainings(
+        dataclasses.replace(options, seeds=(0,)), [Variant(name="x", model="gimefive")], [column]
+    )
+    assert cell.done
+    whole = dataclasses.replace(cell.run, limit=None, out=cell.folder)
+    with pytest.raises(InputError, match="differs in limit"):
+        _ = dataclasses.replace(cell, run=whole).done
+
+
+def test_weights_to_begin_with_are_named_by_model(tmp_path):
+    with pytest.raises(InputError, match="Expected --pretrained MODEL=WEIGHTS for one of"):
+        table(tmp_path, pretrained=("vgg=imagenet",)).run()
+
+
+def test_the_papers_recipe_holds_faces_out_for_its_early_stop():
+    options = TrainingOptions(recipe="paper")
+    assert options.held_out() == 0.1
+    assert options.run(Variant(name="x", model="vgg"), Column.parse("synthetic"), 0).valid_fraction
+    with pytest.raises(InputError, match="Expected validation faces for a recipe that stops early"):
+        trainings(dataclasses.replace(options, valid_fraction=0), [], [])
 
 
 def test_nothing_trained_is_no_table(tmp_path):

@@ -60,7 +60,7 @@ def test_mixup_and_average_resume_as_an_unbroken_run(blended, tmp_path):
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     train(training_run(tmp_path, **BLENDED))
     one, two = (pd.read_csv(folder / "log.csv") for folder in (blended, tmp_path))
-    pd.testing.assert_frame_equal(one, two, rtol=1e-5)
+    pd.testing.assert_frame_equal(*(log.drop(columns="seconds") for log in (one, two)), rtol=1e-5)
     a, b = (read_state(folder / "weights.safetensors")[0] for folder in (blended, tmp_path))
     assert all(torch.allclose(a[key], b[key], atol=1e-3) for key in a)
 
@@ -115,12 +115,10 @@ def test_a_cosine_rises_then_falls_to_nothing():
 
 
 def test_without_validation_the_last_epoch_is_kept(refit):
-    best, last = (
-        torch.load(refit / f"{name}.ckpt", map_location="cpu", weights_only=True)
-        for name in ("best", "last")
-    )
-    assert best["epoch"] == last["epoch"] == 2
+    assert not (refit / "best.ckpt").exists()
+    assert torch.load(refit / "last.ckpt", map_location="cpu", weights_only=True)["epoch"] == 2
     card = json.loads((refit / "card.json").read_text())
+    assert card["kept_epoch"] == card["epochs"] == 3
     assert (card["train_faces"], card["valid_faces"]) == (160, 0)
     assert "validation" not in card
     assert "All training faces were trained on" in (refit / "card.md").read_text()
@@ -138,7 +136,7 @@ def test_a_test_curve_is_logged_for_the_papers_way_of_counting(refit, blended):
 def test_test_logits_are_those_of_the_exported_weights(refit):
     with np.load(refit / "test_logits.npz") as file:
         arrays = dict(file)
-    assert sorted(arrays) == ["flip_averaged", "ids", "labels", "logits"]
+    assert sorted(arrays) == ["cluster", "copy", "flip_averaged", "ids", "labels", "logits"]
     card = json.loads((refit / "card.json").read_text())
     columns = load_model("tiny").columns(torch.from_numpy(arrays["labels"])).numpy()
     for key, part in (("logits", "test"), ("flip_averaged", "test_flip_averaged")):
@@ -160,10 +158,102 @@ def test_what_halving_the_weights_cost_is_told(refit):
     assert "Halving the weights' precision changed" in (refit / "card.md").read_text()
 
 
-def test_the_test_faces_can_be_left_alone(tmp_path):
+def test_the_test_faces_can_be_left_alone_and_scored_later(tmp_path):
     train(training_run(tmp_path, test="never", epochs=1))
-    assert "test" not in json.loads((tmp_path / "card.json").read_text())
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert "test" not in card
     assert not (tmp_path / "test_logits.npz").exists()
+    assert "No test faces were scored." in (tmp_path / "card.md").read_text()
+    weights = (tmp_path / "weights.safetensors").read_bytes()
+    train(training_run(tmp_path, test="once", epochs=1))
+    again = json.loads((tmp_path / "card.json").read_text())
+    assert again["test"]["faces"] == 160
+    assert again["validation"] == card["validation"]
+    assert (tmp_path / "weights.safetensors").read_bytes() == weights
+
+
+def test_the_last_epoch_is_kept_for_resuming_whatever_validation_says(tmp_path, monkeypatch):
+    run = training_run(tmp_path, epochs=3, learning_rate=1e-9)  # nothing gets better
+    monkeypatch.setattr("training.run.export", lambda *_, **__: None)
+    train(run)
+    last, best = (
+        torch.load(tmp_path / f"{name}.ckpt", map_location="cpu", weights_only=True)["epoch"]
+        for name in ("last", "best")
+    )
+    assert last == 2
+    assert best < 2
+    before = (tmp_path / "last.ckpt").read_bytes()
+    monkeypatch.undo()
+    train(run)  # killed before its weights were exported: nothing is trained again
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+    assert json.loads((tmp_path / "card.json").read_text())["kept_epoch"] == best + 1
+
+
+def test_a_run_that_lost_patience_and_was_killed_does_not_train_on(tmp_path, monkeypatch):
+    run = training_run(tmp_path, epochs=9, learning_rate=1e-9, patience=1)
+    monkeypatch.setattr("training.run.export", lambda *_, **__: None)
+    train(run)
+    monkeypatch.undo()
+    train(run)
+    assert len(pd.read_csv(tmp_path / "log.csv")) < 9
+
+
+@pytest.mark.parametrize("valid_fraction", [0, 0.1])
+def test_a_run_can_be_moved(tmp_path, valid_fraction):
+    options = {"valid_fraction": valid_fraction, "epochs": 4}
+    train(training_run(tmp_path / "unbroken", **options))
+    script = (
+        "from tests.training import run_training as r;"
+        "r._die_at(5);"
+        f"r.module.train(r.training_run(r.Path({str(tmp_path / 'here')!r}), **{options!r}))"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    (tmp_path / "here").rename(tmp_path / "there")
+    train(training_run(tmp_path / "there", **options))
+    cards = [
+        json.loads((tmp_path / name / "card.json").read_text()) for name in ("unbroken", "there")
+    ]
+    assert cards[0]["kept_epoch"] == cards[1]["kept_epoch"]
+    assert cards[0]["test"] == cards[1]["test"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_gradients_can_be_clipped(tmp_path, precision):
+    train(training_run(tmp_path, clip=1.0, precision=precision, epochs=1))
+    assert (tmp_path / "card.json").exists()
+
+
+def test_test_faces_with_the_pixels_of_training_faces_are_counted(tmp_path, monkeypatch):
+    all_faces = TrainingRun.faces
+
+    def leaking(run, split):
+        faces = all_faces(run, split)
+        other = all_faces(run, "train")
+        copied = other.subset(np.arange(40))
+        elsewhere = dataclasses.replace(copied, table=copied.table.assign(path="elsewhere"))
+        return faces if split == "train" else elsewhere
+
+    monkeypatch.setattr(TrainingRun, "faces", leaking)
+    train(training_run(tmp_path, epochs=1))
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["copies_of_training_faces"]["test_faces"] == 40
+    text = (tmp_path / "card.md").read_text()
+    assert "40 test faces have the very pixels of a training face" in text
+
+
+def test_a_transformers_own_dropouts_set_in_late_too():
+    trainee = Trainee(load_model("cct"), dataclasses.replace(ACCURATE, late_dropout=1), seed=0)
+    attention = [m for m in trainee.modules() if isinstance(m, torch.nn.MultiheadAttention)]
+    trainee.on_train_epoch_start()
+    assert len(attention) == 7
+    assert all(module.dropout == 0 for module in attention)
+
+
+@pytest.mark.parametrize("name", ["cct", "gimefive-flatten", "vgg"])
+def test_a_size_that_a_network_cannot_be_fed_is_refused(name):
+    with pytest.raises(InputError, match=f"Expected a size that {name} can be fed"):
+        load_model(name, size=48)
 
 
 def test_a_run_that_has_ended_is_left_as_it_is(refit):
@@ -223,7 +313,8 @@ def test_tensorboard_has_the_losses(refit):
 
 
 def test_cards_name_the_licence_and_the_worst_confusions(refit):
-    card = json.loads((refit / "card.json").read_text()) | {"source": "rafdb"}
+    card = json.loads((refit / "card.json").read_text())
+    card["run"]["source"] = "rafdb"
     text = model_card(card)
     assert LICENCES["rafdb"] in text
     confusion = np.array(card["test"]["confusion"], dtype=float)
@@ -242,9 +333,10 @@ def test_two_processes_learn_what_one_does(tmp_path):
     options = {"limit": 600, "epochs": 6}
     train(training_run(folders[0], **options))
     script = tmp_path / "two.py"
+    automatic = options | {"device": "auto"}
     script.write_text(
         "from tests.training import run_training as r\n"
-        f"r.module.train(r.training_run(r.Path({str(folders[1])!r}), **{options!r}))\n"
+        f"r.module.train(r.training_run(r.Path({str(folders[1])!r}), **{automatic!r}))\n"
     )
     root = Path(__file__).parents[2]
     launched = subprocess.run(

@@ -1,0 +1,50 @@
+"""What every report on trainings says of them: facts, and how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studies.trainings import Training
+
+
+def facts_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> dict[str, str]:
+    """The line of facts under a report's answer."""
+    counts = {
+        cell.column.name: f"{cell.card['train_faces']:,} train, {cell.card['test']['faces']:,} test"
+        for cell in done
+    }
+    hours = sum(cell.card["minutes"] for cell in done) / 60
+    return {
+        "Data": "; ".join(f"{name}: {text}" for name, text in counts.items()),
+        "Trainings": f"{len(done)}, {hours:.1f} hours",
+        "Seeds": ", ".join(map(str, manifest["config"]["seeds"])),
+        "Commit": str(manifest["commit"]),
+    }
+
+
+def method_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> list[str]:
+    """How networks were trained, in sentences that the settings bear out."""
+    config = manifest["config"]
+    recipe = config["recipe"]
+    kept = (
+        f"The epoch with the best accuracy on {config['valid_fraction']:.0%} of the training "
+        "faces, held out (stratified, copies and persons on one side), is kept."
+        if config["valid_fraction"]
+        else "All training faces are trained on, and the last epoch of the fixed schedule is kept."
+    )
+    chosen = {
+        "accurate": " The recipe was chosen on held-out training faces of RAF-DB.",
+        "paper": " The recipe is the published one, whose results were chosen on test faces.",
+    }.get(str(config["recipe as chosen"]), "")
+    machines = sorted(
+        {f"{c.card['machine']['processor']} ({c.card['machine']['device']})" for c in done}
+    )
+    return [
+        f"{kept}{chosen} The test faces were scored after every epoch, and chose none.",
+        "Recipe: " + ", ".join(f"{name} {value}" for name, value in recipe.items()) + ".",
+        f"Trained in {config['precision']} on {'; '.join(machines)}. Exported weights are half "
+        "precision; scores are theirs, computed in single precision.",
+        "One seed governs split, initialisation, order, augmentation, mixup and dropout of a "
+        "training.",
+    ]
