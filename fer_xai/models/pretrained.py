@@ -1,4 +1,4 @@
-"""Weights of another task to begin with: torchvision's ImageNet weights, or any checkpoint."""
+"""Weights of another task to begin with: a library's ImageNet weights, or any checkpoint."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.zoo import architecture
 
 IMAGENET = "imagenet"
-"""Word for torchvision's default weights, if they are on this machine."""
+"""Word for torchvision's or timm's default weights, if they are on this machine."""
 
 
 def load_backbone(net: nn.Module, source: str | Path, *, name: str) -> None:
@@ -43,27 +44,37 @@ def load_backbone(net: nn.Module, source: str | Path, *, name: str) -> None:
 
 
 def imagenet_file(name: str) -> Path:
-    """Where torch.hub keeps torchvision's default weights of a model; nothing is downloaded.
+    """Where torch.hub, or Hugging Face's cache for timm, keeps default weights; downloads nothing.
 
     Raises
     ------
     InputError
-        If the model is not torchvision's, or the file is not there: it says how to get it.
+        If the model is neither library's, or the file is not there: it says how to get it.
     """
-    import torchvision
+    library, _, plain = name.partition("/")
+    architecture(name)
+    if library == "torchvision":
+        import torchvision
 
-    family, _, plain = name.partition("/")
-    if family != "torchvision":
+        url: str = torchvision.models.get_model_weights(plain).DEFAULT.url
+        path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", maxsplit=1)[-1]
+        command = f"import torchvision; torchvision.models.get_model('{plain}', weights='DEFAULT')"
+    elif library == "timm":
+        import timm
+        from huggingface_hub import try_to_load_from_cache
+
+        hub = timm.get_pretrained_cfg(plain).hf_hub_id
+        found = try_to_load_from_cache(hub, "model.safetensors") if hub else None
+        path = Path(found if isinstance(found, str) else f"{hub}/model.safetensors")
+        command = f"import timm; timm.create_model('{plain}', pretrained=True)"
+    else:
         raise InputError(
-            f"Expected a torchvision model to begin with ImageNet's weights, got {name}: choose "
-            "torchvision/<name>, or give the path of a checkpoint."
+            f"Expected a model of torchvision or timm to begin with ImageNet's weights, got "
+            f"{name}: choose torchvision/<name> or timm/<name>, or give the path of a checkpoint."
         )
-    url: str = torchvision.models.get_model_weights(plain).DEFAULT.url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", maxsplit=1)[-1]
     if not path.is_file():
         raise InputError(
             f"Expected ImageNet's weights of {plain} at {path}, found none: fetch them once with "
-            f"`python -c \"import torchvision; torchvision.models.get_model('{plain}', "
-            f"weights='DEFAULT')\"`, or give the path of a checkpoint."
+            f'`python -c "{command}"`, or give the path of a checkpoint.'
         )
     return path

@@ -1,12 +1,10 @@
-"""The models of GiMeFive's table by name, torchvision's by theirs, and the weights we ship."""
+"""The models of GiMeFive's table by name, other libraries' by theirs, and the weights we ship."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file, files
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from fer_xai.emotions import SIX, parse_order
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError
+from fer_xai.models.architecture import Architecture, tokens_to_map
 from fer_xai.models.baselines import ResNet, SmallVGG
 from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.models.gimefive import GiMeFive, GiMeFiveRes
+from fer_xai.models.libraries import LIBRARIES
 from fer_xai.models.transformers import CompactTransformer
 from fer_xai.models.wrapper import FERModel
 from fer_xai.registry import Registry
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """How to build a model, how to feed it, and where to look for its maps.
-
-    ``build`` takes the number of classes. ``parameters`` is the exact count for six classes.
-    """
-
-    build: Callable[[int], nn.Module]
-    cam_layer: str
-    paper_layer: str | None = None
-    size: int = 64
-    greyscale: bool = True
-    parameters: int | None = None
-    reshape: Callable[[Tensor], Tensor] | None = None
-    reference: str = "arXiv 2402.15662"
-
 
 MODELS: Registry[Architecture] = Registry(
     "model",
@@ -96,13 +78,6 @@ def _resnet(classes: int, *, depths: Sequence[int]) -> nn.Module:
     return ResNet(depths, classes=classes)
 
 
-def tokens_to_map(tokens: Tensor) -> Tensor:
-    """Tokens ``(B, h·w, C)``, or ``(B, 1 + h·w, C)`` with a class token, as ``(B, C, h, w)``."""
-    batch, length, channels = tokens.shape
-    side = isqrt(length)
-    return tokens[:, length - side**2 :].transpose(1, 2).reshape(batch, channels, side, side)
-
-
 def _stack(parameters: int, build: Callable[[int], nn.Module], blocks: int = 5) -> Architecture:
     return Architecture(
         build=build, cam_layer=f"relu{blocks}", paper_layer=f"conv{blocks}", parameters=parameters
@@ -155,76 +130,21 @@ for _name, _architecture in {
 }.items():
     MODELS.register(_name)(_architecture)
 
-TORCHVISION = "torchvision/"
-_TORCHVISION_LAYERS = {
-    "resnet": "layer4",
-    "resnext": "layer4",
-    "wide_resnet": "layer4",
-    "convnext": "features",
-    "densenet": "features.norm5",
-    "efficientnet": "features",
-    "mobilenet": "features",
-    "vgg": "features",
-    "alexnet": "features",
-    "squeezenet": "features",
-    "regnet": "trunk_output",
-    "shufflenet": "conv5",
-    "swin": "permute",
-    "vit": "encoder.layers.{last}.ln_1",
-    "maxvit": "blocks.3",
-}
-
-
-_NEED_224 = ("vit", "maxvit", "alexnet", "squeezenet")
-"""Families that refuse 64 pixels, or end at a map of one cell."""
-
 
 def architecture(name: str) -> Architecture:
-    """What is known of a model by its name; ``torchvision/<name>`` for torchvision's classifiers.
+    """What is known of a model by its name, ``torchvision/<name>`` and ``timm/<name>`` included.
 
     Raises
     ------
     UnknownNameError
         Suggesting the close names.
+    InputError
+        If timm is not installed, or torchvision's family has no known CAM layer.
     """
-    return _torchvision(name) if name.startswith(TORCHVISION) else MODELS[name]
-
-
-def _torchvision(name: str) -> Architecture:
-    import torchvision
-
-    plain = name.removeprefix(TORCHVISION)
-    known: Registry[str] = Registry(
-        "torchvision model", dict.fromkeys(torchvision.models.list_models(torchvision.models), "")
-    )
-    if plain not in known:
-        raise UnknownNameError(known.unknown(plain))
-    family = next((key for key in _TORCHVISION_LAYERS if plain.startswith(key)), None)
-    if family is None:
-        raise InputError(
-            f"Expected a torchvision family with a known CAM layer, got {plain}: build it yourself "
-            "and wrap it with FERModel(net, cam_layer=…)."
-        )
-
-    def build(classes: int) -> nn.Module:
-        net: nn.Module = torchvision.models.get_model(plain, num_classes=classes)
-        for head in [module for module in net.modules() if isinstance(module, nn.Linear)][-1:]:
-            if not bool(head.weight.any()):  # a fresh ViT's head is zero, and so is every gradient
-                nn.init.trunc_normal_(head.weight, std=0.02)
-        return net
-
-    layer = _TORCHVISION_LAYERS[family]
-    if family == "vit":
-        depth = {"b": 12, "l": 24, "h": 32}[plain.split("_")[1]]
-        layer = layer.format(last=f"encoder_layer_{depth - 1}")
-    return Architecture(
-        build=build,
-        cam_layer=layer,
-        size=224 if family in _NEED_224 else 64,
-        greyscale=False,
-        reshape=tokens_to_map if family == "vit" else None,
-        reference="torchvision",
-    )
+    library, _, plain = name.partition("/")
+    if plain and library in LIBRARIES:
+        return LIBRARIES[library](plain)
+    return MODELS[name]
 
 
 def load_model(
@@ -241,7 +161,7 @@ def load_model(
     Parameters
     ----------
     name
-        A name of :data:`MODELS` or ``"torchvision/<classifier>"``.
+        A name of :data:`MODELS`, ``"torchvision/<classifier>"`` or ``"timm/<model>"``.
     weights
         ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
         (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint.
@@ -289,6 +209,8 @@ def load_model(
         emotions=order,
         size=size or settings.get("size", spec.size),
         greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
+        mean=spec.mean,
+        std=spec.std,
         cam_layer=spec.cam_layer,
         paper_layer=spec.paper_layer,
         reshape=spec.reshape,

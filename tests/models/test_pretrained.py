@@ -1,11 +1,14 @@
 """Beginning with weights of another task."""
 
+import sys
+
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
 
-from fer_xai.errors import InputError
+from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import load_model
 from fer_xai.models.pretrained import imagenet_file, load_backbone
 
@@ -52,5 +55,36 @@ def test_a_backbone_of_another_architecture_is_refused(thousand, tmp_path):
     save_file(thousand, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match="the checkpoint does not fit"):
         load_backbone(load_model("cct").net, tmp_path / "w.safetensors", name="cct")
-    with pytest.raises(InputError, match="Expected a torchvision model"):
+    with pytest.raises(InputError, match="Expected a model of torchvision or timm"):
         imagenet_file("gimefive")
+
+
+def test_timms_models_come_with_their_own_normalisation_and_size():
+    model = load_model("timm/vit_tiny_patch16_224")
+    assert model.size == 224
+    assert model.mean.flatten().tolist() == [0.5] * 3
+    assert model(torch.rand(1, 3, 64, 64)).shape == (1, 6)
+    with pytest.raises(UnknownNameError, match=r"Unknown timm model 'resnet81': did you mean"):
+        load_model("timm/resnet81")
+
+
+def test_timms_weights_are_found_in_hugging_faces_cache(tmp_path, monkeypatch):
+    name = "timm/test_resnet"
+    theirs = timm.create_model("test_resnet")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    with pytest.raises(InputError, match=r"fetch them once with .*timm.create_model"):
+        imagenet_file(name)
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "model.safetensors")
+    )
+    net = load_model(name).net
+    load_backbone(net, "imagenet", name=name)
+    assert torch.equal(net.conv1[0].weight, theirs.conv1[0].weight)
+    assert net.fc.out_features == 6
+
+
+def test_timm_can_be_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(InputError, match="it is not installed: pip install timm"):
+        load_model("timm/resnet18")

@@ -1,0 +1,37 @@
+"""What is known of an architecture: how to build it, to feed it, and where its maps come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+from torch import Tensor, nn
+
+from fer_xai.models.wrapper import IMAGENET_MEAN, IMAGENET_STD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """How to build a model, how to feed it, and where to look for its maps.
+
+    ``build`` takes the number of classes. ``parameters`` is the exact count for six classes.
+    """
+
+    build: Callable[[int], nn.Module]
+    cam_layer: str | None
+    paper_layer: str | None = None
+    size: int = 64
+    greyscale: bool = True
+    parameters: int | None = None
+    reshape: Callable[[Tensor], Tensor] | None = None
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
+    reference: str = "arXiv 2402.15662"
+
+
+def tokens_to_map(tokens: Tensor) -> Tensor:
+    """Tokens ``(B, h·w, C)``, or ``(B, 1 + h·w, C)`` with a class token, as ``(B, C, h, w)``."""
+    batch, length, channels = tokens.shape
+    side = isqrt(length)
+    return tokens[:, length - side**2 :].transpose(1, 2).reshape(batch, channels, side, side)
