@@ -22,7 +22,8 @@ class Recipe:
         ``adamw`` or ``sgd``; ``onecycle`` (Smith & Topin 2019), ``cosine`` after a linear warm-up
         of 5 % of the steps (Loshchilov & Hutter, ICLR 2017), or ``constant``.
     learning_rate, weight_decay, momentum
-        Peak rate of the schedule; decoupled decay for AdamW, L2 for SGD; SGD's momentum.
+        Peak rate of the schedule; decoupled decay for AdamW, L2 for SGD; SGD's momentum. Strong
+        decay keeps the weights before a BatchNorm from growing, and so the steps from shrinking.
     batch_size, epochs
         Images a step, over all processes; passes over the training faces.
     patience
@@ -43,13 +44,14 @@ class Recipe:
         Largest norm of a step's gradient; 0 never clips. A norm of 1 cut most steps of GiMeFive on
         RAF-DB short, those of hard batches most.
     late_dropout
-        Epochs at the start without dropout (Liu et al., "Dropout reduces underfitting", ICML 2023).
-        On balanced faces with faint cues GiMeFive's five dropouts kept it at chance from the first
-        step; once it has found the cues they no longer do.
+        Share of the epochs, at the start, without dropout (Liu et al., "Dropout reduces
+        underfitting", ICML 2023). GiMeFive's five dropouts kept it at chance on balanced faces
+        with faint cues, and on RAF-DB a short training without them had the better validation
+        accuracy: 79.3 against 77.4 % after ten epochs.
     initialisation
-        ``he`` (He et al. 2015, fan-in, for ReLUs; networks with LayerNorm are left as built) or
-        ``torch``, PyTorch's default, which the paper used: without BatchNorm it shrinks the signal
-        layer by layer.
+        ``torch``, PyTorch's default, which the paper used (without BatchNorm it shrinks the signal
+        layer by layer), or ``he`` (He et al. 2015, fan-in, for ReLUs; networks with LayerNorm are
+        left as built).
     augmentation
         ``standard``: flip, affine, brightness and contrast, erasing; ``flip``: flip alone.
     """
@@ -57,7 +59,7 @@ class Recipe:
     optimizer: Optimizer = "adamw"
     schedule: Schedule = "onecycle"
     learning_rate: float = 1e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 0.5
     momentum: float = 0.9
     batch_size: int = 64
     epochs: int = 40
@@ -67,8 +69,8 @@ class Recipe:
     logit_adjustment: float = 0.0
     ema: float = 0.0
     clip: float = 0.0
-    late_dropout: int = 10
-    initialisation: Initialisation = "he"
+    late_dropout: float = 0.5
+    initialisation: Initialisation = "torch"
     augmentation: Augmentation = "standard"
 
 
@@ -102,8 +104,8 @@ class Overrides:
     """Decay a step of the weights' moving average; 0 is none."""
     clip: float | None = None
     """Largest norm of a gradient; 0 never clips."""
-    late_dropout: int | None = None
-    """Epochs at the start without dropout."""
+    late_dropout: float | None = None
+    """Share of the epochs, at the start, without dropout."""
     initialisation: Initialisation | None = None
     """he or torch."""
     augmentation: Augmentation | None = None
@@ -130,7 +132,7 @@ PAPER = Recipe(
     epochs=80,
     patience=15,
     label_smoothing=0.0,
-    late_dropout=0,
+    late_dropout=0.0,
     initialisation="torch",
     augmentation="flip",
 )

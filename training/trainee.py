@@ -93,9 +93,9 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         return self.model(images).float()
 
     def on_train_epoch_start(self) -> None:
-        """Dropout sets in with the recipe's epoch."""
+        """Dropout sets in when the recipe says."""
         self.begun = time.perf_counter()
-        late = self.current_epoch >= self.recipe.late_dropout
+        late = self.current_epoch >= self.recipe.late_dropout * self.recipe.epochs
         for module, name, rate in self.dropouts:
             setattr(module, name, rate if late else 0.0)
 
