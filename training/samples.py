@@ -52,13 +52,18 @@ class Samples(Dataset[tuple[Tensor, Tensor]]):
         return len(self.pixels)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        epoch, index = key
-        pixels = self.pixels[index]
-        if self.transform is not None:
-            with torch.random.fork_rng(devices=[]):
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
+        """A batch at a time, as data loaders ask: the generator's state is put back only once."""
+        if self.transform is None:
+            return [(self.pixels[index], self.columns[index]) for _, index in keys]
+        found = []
+        with torch.random.fork_rng(devices=[]):
+            for epoch, index in keys:
                 torch.manual_seed((self.seed * 10_007 + epoch) * 1_000_003 + index)
-                pixels = self.transform(pixels)
-        return pixels, self.columns[index]
+                found.append((self.transform(self.pixels[index]), self.columns[index]))
+        return found
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
