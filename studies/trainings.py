@@ -225,7 +225,7 @@ def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Traini
     Raises
     ------
     InputError
-        If the folder of one that was asked for holds another run.
+        If the folder of one that was asked for holds another run, or nothing has ended.
     """
     found = []
     for cell in cells:
@@ -236,6 +236,12 @@ def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Traini
             if cell in asked:
                 raise
             sys.stderr.write(f"left out: {error}\n")
+    if not found:
+        places = sorted({str(cell.folder.parent) for cell in asked})
+        raise InputError(
+            f"Expected finished trainings under {', '.join(places)}, found none for this study: "
+            "leave --no-train out to train them."
+        )
     return found
 
 

@@ -86,23 +86,9 @@ def export(
     if valid is not None:
         card["validation"] = _scores(probe, valid)[0]
     if test is not None:
-        card["test"], card["test_flip_averaged"], arrays = _scores(probe, test)
-        arrays |= {"cluster": face_groups(test), "copy": copies(test, train)}
+        part, arrays = _test_part(model, probe, test, train)
+        card |= part
         np.savez_compressed(folder / TEST_LOGITS, **arrays)
-        columns = exported.columns(test.labels)
-        right = (torch.from_numpy(arrays["logits"]).argmax(dim=1) == columns).numpy()
-        rest = right[~arrays["copy"]]
-        card["copies_of_training_faces"] = {
-            "test_faces": int(arrays["copy"].sum()),
-            "accuracy_without": None if not rest.size else round(float(rest.mean()), 4),
-        }
-        before = logits_of(Probe(model.eval(), device=device), test).argmax(dim=1)
-        changed = int((before != torch.from_numpy(arrays["logits"]).argmax(dim=1)).sum())
-        card["halving"] = {
-            "accuracy_before": round(float((before == columns).double().mean()), 4),
-            "accuracy_after": card["test"]["accuracy"],
-            "predictions_changed": changed,
-        }
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),
@@ -116,6 +102,35 @@ def export(
     temporary = folder / f"{CARD}.tmp"
     temporary.write_text(json.dumps(card, indent=2) + "\n")
     temporary.replace(folder / CARD)
+
+
+def _test_part(
+    model: FERModel, probe: Probe, test: Faces, train: Faces
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the card says of the test faces, and what it was made of.
+
+    ``model`` has the weights before halving, the probe those after.
+    """
+    plain, flipped, arrays = _scores(probe, test)
+    arrays |= {"cluster": face_groups(test), "copy": copies(test, train)}
+    columns = probe.model.columns(test.labels)
+    predicted = torch.from_numpy(arrays["logits"]).argmax(dim=1)
+    before = logits_of(Probe(model.eval(), device=str(probe.device)), test).argmax(dim=1)
+    rest = (predicted == columns).numpy()[~arrays["copy"]]
+    card = {
+        "test": plain,
+        "test_flip_averaged": flipped,
+        "copies_of_training_faces": {
+            "test_faces": int(arrays["copy"].sum()),
+            "accuracy_without": round(float(rest.mean()), 4) if rest.size else None,
+        },
+        "halving": {
+            "accuracy_before": round(float((before == columns).double().mean()), 4),
+            "accuracy_after": plain["accuracy"],
+            "predictions_changed": int((before != predicted).sum()),
+        },
+    }
+    return card, arrays
 
 
 def _scores(probe: Probe, faces: Faces) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

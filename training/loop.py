@@ -37,6 +37,8 @@ PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 RANK = int(os.environ.get("RANK", "0"))
 """Which of them this one is; files are written by the first."""
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises on every run
+SCORED_TOGETHER = 128
+"""Faces a batch of those that are only scored."""
 LAST, BEST = "last.ckpt", "best.ckpt"
 """What a run is resumed from, and the epoch that is kept."""
 
@@ -88,7 +90,43 @@ def fit(
         raise InputError(
             f"Expected a batch size that {PROCESSES} processes can share, got {recipe.batch_size}."
         )
-    chores: list[Callback] = [*callbacks]
+    session = str(_sessions(folder))
+    trainer = lightning.Trainer(
+        **_where(device),
+        max_epochs=recipe.epochs,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        callbacks=[*callbacks, *_chores(recipe, folder, validated=validated, progress=progress)],
+        logger=[
+            CSVLogger(folder, name="sessions", version=session),
+            TensorBoardLogger(folder, name="tensorboard", version=session),
+        ],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=50,
+        gradient_clip_val=recipe.clip or None,
+    )
+
+    kept = folder / (BEST if validated else LAST)
+    if _stopped_early(last, recipe.patience):
+        return kept
+    counts = torch.bincount(model.columns(train.labels), minlength=len(model.emotions))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
+        trainer.fit(
+            Trainee(model, recipe, seed=seed, priors=counts / counts.sum(), checked=tuple(checked)),
+            _loader(model, train, recipe, seed=seed, workers=workers),
+            [_loader(model, faces, None, seed=seed) for faces in checked.values()],
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=True,
+        )
+    return kept
+
+
+def _chores(recipe: Recipe, folder: Path, *, validated: bool, progress: bool) -> list[Callback]:
+    """Moving average, early stop, checkpoints and progress."""
+    chores: list[Callback] = []
     if recipe.ema:
         average: Any = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         chores.append(WeightAveraging(multi_avg_fn=average))
@@ -102,50 +140,25 @@ def fit(
     # after the best one, whose state it holds
     chores.append(Checkpoint(dirpath=folder, filename="last", enable_version_counter=False))
     chores.append(TQDMProgressBar(refresh_rate=10) if progress else EpochLines())
-    session = str(_sessions(folder))
-    trainer = lightning.Trainer(
-        **_where(device),
-        max_epochs=recipe.epochs,
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-        callbacks=chores,
-        logger=[
-            CSVLogger(folder, name="sessions", version=session),
-            TensorBoardLogger(folder, name="tensorboard", version=session),
-        ],
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=50,
-        gradient_clip_val=recipe.clip or None,
+    return chores
+
+
+def _loader(
+    model: FERModel, faces: Faces, recipe: Recipe | None, *, seed: int, workers: int = 0
+) -> DataLoader[Any]:
+    """Batches to learn from by a recipe, or to be scored on."""
+    training = recipe is not None
+    return DataLoader(
+        Samples(
+            faces, model, transform=augmentation(recipe.augmentation) if recipe else None, seed=seed
+        ),
+        batch_size=recipe.batch_size // PROCESSES if recipe else SCORED_TOGETHER,
+        sampler=EpochSampler(
+            len(faces), training=training, seed=seed, rank=RANK, processes=PROCESSES
+        ),
+        num_workers=workers,
+        drop_last=training,
     )
-
-    def loader(faces: Faces, *, training: bool) -> DataLoader[Any]:
-        transform = augmentation(recipe.augmentation) if training else None
-        return DataLoader(
-            Samples(faces, model, transform=transform, seed=seed),
-            batch_size=recipe.batch_size // PROCESSES if training else 128,
-            sampler=EpochSampler(
-                len(faces), training=training, seed=seed, rank=RANK, processes=PROCESSES
-            ),
-            num_workers=workers if training else 0,
-            drop_last=training,
-        )
-
-    kept = folder / (BEST if validated else LAST)
-    if _stopped_early(last, recipe.patience):
-        return kept
-    counts = torch.bincount(model.columns(train.labels), minlength=len(model.emotions))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
-        trainer.fit(
-            Trainee(model, recipe, seed=seed, priors=counts / counts.sum(), checked=tuple(checked)),
-            loader(train, training=True),
-            [loader(faces, training=False) for faces in checked.values()],
-            ckpt_path=str(last) if last.exists() else None,
-            weights_only=True,
-        )
-    return kept
 
 
 class Checkpoint(ModelCheckpoint):  # type: ignore[misc]

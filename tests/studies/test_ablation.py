@@ -16,30 +16,17 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import register
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import save_weights
-from fer_xai.models.zoo import MODELS, Architecture
 from fer_xai.probe import Probe
 from metrics.consistency import normalised_rows, separability
 from studies.ablation import VARIANTS, Ablation
 from studies.ablation_report import excess_interval
 from studies.endpoint import endpoint
-from studies.trainings import TrainingOptions
-from tests.conftest import TinyNet
-from training.recipes import Overrides
-
-OPTIONS = TrainingOptions(
-    seeds=(0, 1), overrides=Overrides(epochs=2, late_dropout=0), limit=160, workers=0,
-    precision="fp32", device="cpu",
-)  # fmt: skip
+from tests.studies.tiny_trainings import OPTIONS, tiny_nets
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_gimefive():
-    """The reference needs a net that trains in a second."""
-    assert MODELS["gimefive"].parameters
-    tiny = Architecture(build=TinyNet, cam_layer="relu2")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("gimefive", "gimefive-nobn"):
-            patch.setitem(MODELS._entries, name, tiny)
+    with tiny_nets({"gimefive": True, "gimefive-nobn": True}):
         yield
 
 

@@ -11,29 +11,18 @@ from scipy import stats
 
 import studies.paper_table as module
 from fer_xai.errors import InputError
-from fer_xai.models.zoo import MODELS, Architecture
 from studies import paper_tables as tables
 from studies.paper_table import PaperTable
 from studies.published import KEPT, PUBLISHED, TITLES
 from studies.run import main
 from studies.trainings import Column, TrainingOptions, Variant, trainings
-from tests.conftest import TinyNet
+from tests.studies.tiny_trainings import OPTIONS, tiny_nets
 from training.recipes import Overrides
-
-OPTIONS = TrainingOptions(
-    seeds=(0, 1), overrides=Overrides(epochs=2, late_dropout=0), limit=160, workers=0,
-    precision="fp32", device="cpu",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny_gimefive():
-    """The reference row needs a net that trains in a second."""
-    assert MODELS["gimefive"].parameters
-    with pytest.MonkeyPatch.context() as patch:
-        for name, greyscale in (("gimefive", True), ("resnet18", False)):
-            tiny = Architecture(build=TinyNet, cam_layer="relu2", greyscale=greyscale)
-            patch.setitem(MODELS._entries, name, tiny)
+    with tiny_nets({"gimefive": True, "resnet18": False}):
         yield
 
 

@@ -1,0 +1,27 @@
+"""Trainings of a second, for the studies that train: tiny nets under the names of real ones."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+
+from fer_xai.models.zoo import MODELS, Architecture
+from studies.trainings import TrainingOptions
+from tests.conftest import TinyNet
+from training.recipes import Overrides
+
+OPTIONS = TrainingOptions(
+    seeds=(0, 1), overrides=Overrides(epochs=2, late_dropout=0), limit=160, workers=0,
+    precision="fp32", device="cpu",
+)  # fmt: skip
+
+
+@contextmanager
+def tiny_nets(greyscale: Mapping[str, bool]) -> Iterator[None]:
+    """The models named are tiny nets for a while, fed greyscale or colour."""
+    assert MODELS["gimefive"].parameters  # the real ones are registered first
+    with pytest.MonkeyPatch.context() as patch:
+        for name, grey in greyscale.items():
+            tiny = Architecture(build=TinyNet, cam_layer="relu2", greyscale=grey)
+            patch.setitem(MODELS._entries, name, tiny)
+        yield
