@@ -36,7 +36,8 @@ class Recipe:
     logit_adjustment
         τ of the logit-adjusted loss (Menon et al., ICLR 2021): τ · log prior is added to the logits
         in training alone, so that rare emotions are not given up for frequent ones. 1 aims at the
-        macro recall, 0 at the accuracy.
+        macro recall, 0 at the accuracy; on RAF-DB's held-out training faces 0.3, put on trained
+        logits, gave 1.3 and 3.4 points of macro recall for -0.4 and +0.2 of accuracy (two runs).
     ema
         Decay a step of the exponential moving average of weights that is validated and exported
         (Polyak & Juditsky 1992); 0 takes the weights themselves.
@@ -47,7 +48,9 @@ class Recipe:
         Share of the epochs, at the start, without dropout (Liu et al., "Dropout reduces
         underfitting", ICML 2023). GiMeFive's five dropouts kept it at chance on balanced faces
         with faint cues, and on RAF-DB a short training without them had the better validation
-        accuracy: 79.3 against 77.4 % after ten epochs.
+        accuracy: 79.3 against 77.4 % after ten epochs. Over forty epochs, dropout from the sixth
+        or from the middle on ended alike (83.5 and 83.6 %), the latter with more macro recall
+        (68.9 and 70.6 %).
     initialisation
         ``torch``, PyTorch's default, which the paper used (without BatchNorm it shrinks the signal
         layer by layer), or ``he`` (He et al. 2015, fan-in, for ReLUs; networks with LayerNorm are
@@ -66,7 +69,7 @@ class Recipe:
     patience: int = 0
     label_smoothing: float = 0.1
     mixup: float = 0.0
-    logit_adjustment: float = 0.0
+    logit_adjustment: float = 0.3
     ema: float = 0.0
     clip: float = 0.0
     late_dropout: float = 0.5
@@ -132,6 +135,7 @@ PAPER = Recipe(
     epochs=80,
     patience=15,
     label_smoothing=0.0,
+    logit_adjustment=0.0,
     late_dropout=0.0,
     initialisation="torch",
     augmentation="flip",
