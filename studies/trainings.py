@@ -79,8 +79,9 @@ class TrainingOptions:
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Autocast precision of training."""
-    workers: int = 1
-    """Processes that prepare batches."""
+    workers: int | None = None
+    """Processes that prepare batches: by default none on a CPU, whose cores the steps need, and 4
+    beside a GPU."""
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     train: bool = True

@@ -68,8 +68,9 @@ class TrainingRun:
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Autocast precision of the forward pass."""
-    workers: int = 1
-    """Processes that prepare batches."""
+    workers: int | None = None
+    """Processes that prepare batches: by default none on a CPU, whose cores the steps need, and 4
+    beside a GPU."""
     progress: bool = True
     """Show a progress bar; otherwise a line an epoch, with the time left."""
     out: Path | None = None
