@@ -33,7 +33,7 @@ def measure(*, rounds: int) -> Section:
     ])  # fmt: skip
     for name in ("gimefive", "resnet18"):
         turns = Turns(load_model(name).train())
-        run = TrainingRun(model=name, overrides=Overrides(epochs=rounds + 1, late_dropout=0.0))
+        run = TrainingRun(model=name, overrides=Overrides(epochs=rounds + 1, dropout_from=0.0))
         with tempfile.TemporaryDirectory() as folder:
             loop.fit(
                 run.fresh_model(), run.settings(), Path(folder), train=synthetic_faces(N_FACES),

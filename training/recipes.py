@@ -44,13 +44,10 @@ class Recipe:
     clip
         Largest norm of a step's gradient; 0 never clips. A norm of 1 cut most steps of GiMeFive on
         RAF-DB short, those of hard batches most.
-    late_dropout
-        Share of the epochs, at the start, without dropout (Liu et al., "Dropout reduces
-        underfitting", ICML 2023). GiMeFive's five dropouts kept it at chance on balanced faces
-        with faint cues, and on RAF-DB a short training without them had the better validation
-        accuracy: 79.3 against 77.4 % after ten epochs. Over forty epochs, dropout from the sixth
-        or from the middle on ended alike (83.5 and 83.6 %), the latter with more macro recall
-        (68.9 and 70.6 %).
+    dropout_from, dropout_until
+        Shares of the epochs between which there is dropout: late, or early, as Liu et al.
+        ("Dropout reduces underfitting", ICML 2023) advise for networks that fit too well or too
+        little.
     initialisation
         ``torch``, PyTorch's default, which the paper used (without BatchNorm it shrinks the signal
         layer by layer), or ``he`` (He et al. 2015, fan-in, for ReLUs; networks with LayerNorm are
@@ -72,7 +69,8 @@ class Recipe:
     logit_adjustment: float = 0.3
     ema: float = 0.0
     clip: float = 0.0
-    late_dropout: float = 0.5
+    dropout_from: float = 0.5
+    dropout_until: float = 1.0
     initialisation: Initialisation = "torch"
     augmentation: Augmentation = "standard"
 
@@ -107,8 +105,10 @@ class Overrides:
     """Decay a step of the weights' moving average; 0 is none."""
     clip: float | None = None
     """Largest norm of a gradient; 0 never clips."""
-    late_dropout: float | None = None
-    """Share of the epochs, at the start, without dropout."""
+    dropout_from: float | None = None
+    """Share of the epochs after which dropout sets in."""
+    dropout_until: float | None = None
+    """Share of the epochs after which it ends."""
     initialisation: Initialisation | None = None
     """he or torch."""
     augmentation: Augmentation | None = None
@@ -136,7 +136,7 @@ PAPER = Recipe(
     patience=15,
     label_smoothing=0.0,
     logit_adjustment=0.0,
-    late_dropout=0.0,
+    dropout_from=0.0,
     initialisation="torch",
     augmentation="flip",
 )

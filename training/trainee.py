@@ -93,11 +93,12 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         return self.model(images).float()
 
     def on_train_epoch_start(self) -> None:
-        """Dropout sets in when the recipe says."""
+        """Dropout sets in, and ends, when the recipe says."""
         self.begun = time.perf_counter()
-        late = self.current_epoch >= self.recipe.late_dropout * self.recipe.epochs
+        recipe = self.recipe
+        on = recipe.dropout_from <= self.current_epoch / recipe.epochs < recipe.dropout_until
         for module, name, rate in self.dropouts:
-            setattr(module, name, rate if late else 0.0)
+            setattr(module, name, rate if on else 0.0)
 
     def on_train_epoch_end(self) -> None:
         """How long the epoch took, its checks included."""

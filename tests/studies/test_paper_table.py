@@ -121,7 +121,7 @@ def test_rows_trained_by_other_commands_are_shown(finished):
 def test_runs_of_other_settings_are_not_mixed_in(finished):
     folder, _ = finished
     other = dataclasses.replace(
-        OPTIONS, runs=folder / "runs", overrides=Overrides(epochs=3, late_dropout=0), train=False
+        OPTIONS, runs=folder / "runs", overrides=Overrides(epochs=3, dropout_from=0), train=False
     )
     with pytest.raises(InputError, match="Expected finished trainings under"):
         table(folder, options=other).run()

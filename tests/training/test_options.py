@@ -243,7 +243,7 @@ def test_test_faces_with_the_pixels_of_training_faces_are_counted(tmp_path, monk
 
 
 def test_a_transformers_own_dropouts_set_in_late_too():
-    trainee = Trainee(load_model("cct"), dataclasses.replace(ACCURATE, late_dropout=1), seed=0)
+    trainee = Trainee(load_model("cct"), dataclasses.replace(ACCURATE, dropout_from=1), seed=0)
     attention = [m for m in trainee.modules() if isinstance(m, torch.nn.MultiheadAttention)]
     trainee.on_train_epoch_start()
     assert len(attention) == 7

@@ -147,7 +147,7 @@ def test_vectors_are_not_decayed_and_the_paper_recipe_is_the_papers():
 
 
 def test_dropout_sets_in_late_if_told_to(monkeypatch):
-    recipe = dataclasses.replace(ACCURATE, late_dropout=0.5, epochs=4)
+    recipe = dataclasses.replace(ACCURATE, dropout_from=0.5, epochs=4)
     trainee = Trainee(load_model("gimefive"), recipe, seed=0)
     dropouts = (trainee.model.net.dropout1, trainee.model.net.dropout2)
     seen = []
