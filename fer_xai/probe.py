@@ -92,7 +92,8 @@ class Probe:
         self.precision: Precision = precision
         self.model: Any = _private_copy(model, self.device)
         self.folded: Any = _folded_copy(self.model, self.device) if fold else None
-        self.cuts: dict[str, bool] = {}  # layers that all later ones read alone, as found out
+        self.layers: dict[str, Any] = {}  # what attributions found out about layers, by name
+        self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
         self._batch_size = batch_size
 
     @property
@@ -159,15 +160,19 @@ class Probe:
         Tensor
             ``(N, C)`` float32 on the CPU, in the model's output order.
         """
-        net = self.fastest
         parts = []
         for batch in self.batches(images):
-            with self.autocast():
-                part = net(batch)
-            parts.append(part.float().cpu())
+            parts.append(self.run(batch).cpu())
             if progress is not None:
                 progress(len(batch))
         return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
+
+    @torch.inference_mode()
+    def run(self, batch: Tensor) -> Tensor:
+        """Logits ``(B, C)`` float32, on the device, of one batch that is there and in [0, 1]."""
+        with self.autocast():
+            logits: Tensor = self.fastest(batch)
+        return logits.float()
 
     def batches(self, images: Tensor | Faces) -> Iterator[Tensor]:
         """Checked micro-batches on the device, float in [0, 1], channels last."""

@@ -257,6 +257,15 @@ class Explanation:
         The model's emotions, in output order.
     method, params
         Registered name of the attribution and the parameters it ran with (the layer among them).
+    against
+        ``(B,)`` emotions that the targets are held against, for a contrast.
+    channels
+        ``(B, 3, h, w)``: the maps before colour channels were added up, for methods that have them.
+    gap
+        ``(B,)``: sum of the map less the difference of scores that it should add up to, for methods
+        that promise to.
+    values
+        ``(B, R)``: a number a region, for methods over regions.
     """
 
     maps: Tensor
@@ -265,6 +274,10 @@ class Explanation:
     emotions: tuple[str, ...]
     method: str
     params: Mapping[str, Any]
+    against: Tensor | None = None
+    channels: Tensor | None = None
+    gap: Tensor | None = None
+    values: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.maps)

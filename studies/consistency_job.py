@@ -129,7 +129,7 @@ class Job:
             "sha256": store.state_digest(model),
             "probe": probe.settings(),
             "methods": {
-                method: dict(ATTRIBUTIONS[method].params(model))
+                method: dict(ATTRIBUTIONS[method].params(probe))
                 for method in self.study.methods_of(network)
             },
         }

@@ -58,7 +58,7 @@ def seconds_a_step(cell: Training) -> float:
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss = F.cross_entropy(trainee(images), columns)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         loss.item()  # waits for the device
         spent.append(time.perf_counter() - begun)

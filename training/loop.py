@@ -130,7 +130,7 @@ def _chores(recipe: Recipe, folder: Path, *, validated: bool, progress: bool) ->
     """Moving average, early stop, checkpoints and progress."""
     chores: list[Callback] = []
     if recipe.ema:
-        average: Any = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+        average: Any = get_ema_multi_avg_fn(recipe.ema)
         chores.append(WeightAveraging(multi_avg_fn=average))
     if recipe.patience and validated:
         chores.append(EarlyStopping(monitor="valid_accuracy", mode="max", patience=recipe.patience))

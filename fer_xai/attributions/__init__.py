@@ -1,13 +1,18 @@
-"""Attributions: Grad-CAM, and the chance controls that every comparison needs."""
+"""Attributions, and the chance controls that every comparison needs."""
 
 from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
-from fer_xai.attributions.explaining import explain, native_maps, upsample
-from fer_xai.attributions.registry import ATTRIBUTIONS
+from fer_xai.attributions.explaining import attribute, explain, native_maps
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.resizing import upsample
 
 __all__ = [
     "ATTRIBUTIONS",
     "CONTROLS",
+    "Attribution",
+    "Maps",
+    "Question",
     "Setting",
+    "attribute",
     "control_maps",
     "explain",
     "native_maps",

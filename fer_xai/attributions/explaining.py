@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
-from fer_xai.attributions.registry import ATTRIBUTIONS
+from fer_xai.attributions.registry import ATTRIBUTIONS, OUTPUTS, Attribution, Maps, Output, Question
+from fer_xai.attributions.resizing import upsample
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import emotion_index
 from fer_xai.errors import InputError, UnknownNameError
@@ -18,13 +19,20 @@ from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.types import Explanation, Faces
 
+Targets = Tensor | Sequence[int] | Sequence[str] | str
+INVERSE = "inverse:"
+"""Before a method's name: its map with the sign turned over."""
+
 
 def explain(
     model: FERModel | Probe,
     images: Tensor | Faces,
     *,
-    method: str = "gradcam",
-    targets: Tensor | Sequence[int] | Sequence[str] | str | None = None,
+    method: str | Attribution = "gradcam",
+    targets: Targets | None = None,
+    against: Targets | None = None,
+    output: Output = "logit",
+    regions: Tensor | None = None,
     seed: int = 0,
 ) -> Explanation:
     """Attribution maps of images, in batches, with the model left as it was.
@@ -36,12 +44,23 @@ def explain(
     images
         ``(B, 3, H, W)`` in [0, 1], or faces.
     method
-        A name of :data:`ATTRIBUTIONS`, or of :data:`CONTROLS` (matched to Grad-CAM).
+        A name of :data:`ATTRIBUTIONS`, of :data:`CONTROLS` (matched to Grad-CAM), either with
+        ``"inverse:"`` before it for the map turned over, or an attribution with options of its own,
+        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``.
     targets
         What is explained: ``(B,)`` canonical emotion indices (not output columns) or names, the
         name of one emotion for all, or None for each image's predicted emotion.
+    against
+        Emotions that the targets are held against, given likewise: the contrast of the two numbers
+        is explained, as for ``targets="happiness", against="surprise"``.
+    output
+        The number of an emotion that is explained: ``logit``, ``log_probability`` or
+        ``probability``.
+    regions
+        Bool ``(B, R, H, W)``, for methods over regions: parts that cover each image once
+        (:func:`fer_xai.landmarks.face_regions`). A face without any has maps of NaN.
     seed
-        Of random methods; image ``i`` draws from (seed, i).
+        Of random methods; a face draws from (seed, its id), an image ``i`` from (seed, i).
 
     Returns
     -------
@@ -51,8 +70,9 @@ def explain(
     Raises
     ------
     UnknownNameError, InputError
-        For an unknown method or emotion, targets of the wrong length or foreign to the model,
-        images that are not finite, in [0, 1] and ``(B, 3, H, W)``.
+        For an unknown method, emotion or output, targets of the wrong length or foreign to the
+        model, images that are not finite, in [0, 1] and ``(B, 3, H, W)``, regions that overlap or
+        leave pixels out, a layer without feature maps, a network without rules for the method.
 
     Examples
     --------
@@ -61,57 +81,108 @@ def explain(
     >>> result.maps.shape, result.targets, result.params["layer"]
     (torch.Size([2, 64, 64]), tensor([5, 5]), 'relu5')
     """
-    control = method in CONTROLS and method not in ATTRIBUTIONS
-    if not control and method not in ATTRIBUTIONS:
-        both: Registry[None] = Registry("method", dict.fromkeys([*ATTRIBUTIONS, *CONTROLS], ""))
-        raise UnknownNameError(both.unknown(method))
     if not isinstance(model, FERModel | Probe):
         raise InputError(
             f"Expected a FERModel or a Probe of one, got {type(model).__name__}: wrap the network "
             "as FERModel(net, emotions=…, size=…, cam_layer=…)."
         )
+    name, attribution, control, sign = _method(method)
+    if output not in OUTPUTS:
+        raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
+    ids = images.ids if isinstance(images, Faces) else None
     images = images.images if isinstance(images, Faces) else images
     check_images(images)
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
     if targets is None:
         chosen = probe.model.canonical(logits.argmax(dim=1))
-    elif isinstance(targets, str):
-        chosen = torch.full((len(images),), emotion_index(targets))
     else:
-        listed = targets.tolist() if isinstance(targets, Tensor) else targets
-        if not isinstance(listed, Sequence):
-            raise InputError(
-                f"Expected targets as one emotion's name or one an image, got {targets!r}."
-            )
-        chosen = torch.tensor(
-            [emotion_index(t) if isinstance(t, str) else int(t) for t in listed], dtype=torch.int64
-        )
-        check_length("targets", len(chosen), len(images))
-    attribution = ATTRIBUTIONS["gradcam" if control else method]
-    columns = probe.model.columns(chosen)[:, None]  # (B, 1)
-    cells = native_maps(probe, images, columns, method="gradcam" if control else method)
+        chosen = canonical_targets(targets, len(images), what="targets")
+    opposed = None if against is None else canonical_targets(against, len(images), what="against")
+    made = attribute(
+        probe,
+        images,
+        probe.model.columns(chosen)[:, None],
+        method=attribution,
+        against=None if opposed is None else probe.model.columns(opposed)[:, None],
+        output=output,
+        regions=regions,
+        keys=None if ids is None else [zlib.crc32(face.encode()) for face in ids],
+        seed=seed,
+    )
+    cells = made.cells
     if control:
         setting = Setting(
             maps=cells,
             labels=chosen,
-            ids=[str(index) for index in range(len(images))],
+            ids=[str(index) for index in range(len(images))] if ids is None else ids,
             pixels=(images * 255).round().to(torch.uint8).cpu(),
             seed=seed,
         )
-        cells = control_maps(method, setting)
+        cells = control_maps(name, setting)
+    size = tuple(images.shape[-2:])
+    params = {"seed": seed} if control else dict(attribution.params(probe))
+    if attribution.random and not control:
+        params["seed"] = seed
     return Explanation(
-        maps=upsample(cells, size=tuple(images.shape[-2:]))[:, 0],
+        maps=sign * upsample(cells, size=size)[:, 0],
         targets=chosen,
         logits=logits,
         emotions=probe.emotions,
-        method=method,
-        params={"seed": seed} if control else attribution.params(probe.model),
+        method=(INVERSE if sign < 0 else "") + name,
+        params=params | {"output": output},
+        against=opposed,
+        channels=None if control or made.channels is None else sign * made.channels[:, 0],
+        gap=None if control or made.gap is None else made.gap[:, 0],
+        values=None if control or made.values is None else sign * made.values[:, 0],
     )
 
 
-def native_maps(probe: Probe, images: Tensor, columns: Tensor, *, method: str) -> Tensor:
-    """Maps ``(N, K, h, w)`` at the method's own resolution, on the CPU, in micro-batches.
+def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
+    """Name, what makes the maps, whether a control is made of them, and the sign."""
+    if isinstance(method, Attribution):
+        known = [name for name in ATTRIBUTIONS if type(ATTRIBUTIONS[name]) is type(method)]
+        return (known or [type(method).__name__])[0], method, False, 1
+    name = method.removeprefix(INVERSE)
+    control = name in CONTROLS and name not in ATTRIBUTIONS
+    if not control and name not in ATTRIBUTIONS:
+        both: Registry[None] = Registry("method", dict.fromkeys([*ATTRIBUTIONS, *CONTROLS], ""))
+        raise UnknownNameError(both.unknown(name))
+    made_by = ATTRIBUTIONS["gradcam" if control else name]
+    return name, made_by, control, -1 if name != method else 1
+
+
+def canonical_targets(targets: Targets, n: int, *, what: str) -> Tensor:
+    """Canonical emotion indices ``(n,)`` of emotions given by name or index, one or one an image.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown emotion, or a number of them that does not fit.
+    """
+    if isinstance(targets, str):
+        return torch.full((n,), emotion_index(targets))
+    listed = targets.tolist() if isinstance(targets, Tensor) else targets
+    if not isinstance(listed, Sequence):
+        raise InputError(f"Expected {what} as one emotion's name or one an image, got {targets!r}.")
+    chosen = [emotion_index(t) if isinstance(t, str) else int(t) for t in listed]
+    check_length(what, len(chosen), n)
+    return torch.tensor(chosen, dtype=torch.int64)
+
+
+def attribute(
+    probe: Probe,
+    images: Tensor,
+    columns: Tensor,
+    *,
+    method: str | Attribution,
+    against: Tensor | None = None,
+    output: Output = "logit",
+    regions: Tensor | None = None,
+    keys: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Maps:
+    """What a method answers for K targets a face, on the CPU, in micro-batches.
 
     Parameters
     ----------
@@ -119,21 +190,78 @@ def native_maps(probe: Probe, images: Tensor, columns: Tensor, *, method: str) -
         The model.
     images
         ``(N, 3, H, W)`` float in [0, 1] or uint8.
-    columns
+    columns, against
         ``(N, K)`` output columns.
     method
-        A name of :data:`ATTRIBUTIONS`.
+        A name of :data:`ATTRIBUTIONS`, or an attribution.
+    output, regions, seed
+        As in :func:`explain`.
+    keys
+        A number a face, which seeds what is random about it; its position by default.
     """
-    make, step = ATTRIBUTIONS[method].maps, probe.batch_size_for(len(images))
-    parts = [
-        make(probe, probe.to_device(images[i : i + step]), columns[i : i + step]).cpu()
-        for i in range(0, len(images), step)
-    ]
-    return torch.cat(parts) if parts else torch.zeros(0, columns.shape[1], 1, 1)
+    attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
+    n = len(images)
+    _check_regions(regions, attribution, images)
+    keys = range(n) if keys is None else keys
+    step, parts = probe.batch_size_for(n), []
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        with torch.inference_mode(mode=False):  # a caller's would forbid gradients
+            batch = probe.to_device(images[rows].clone())
+        question = Question(
+            images=batch,
+            columns=columns[rows].to(probe.device),
+            against=None if against is None else against[rows].to(probe.device),
+            output=output,
+            keys=tuple(int(key) for key in keys[rows]),
+            seed=seed,
+            regions=None if regions is None else regions[rows].to(probe.device),
+        )
+        parts.append(attribution.maps(probe, question))
+    if not parts:
+        return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1))
+
+    def joined(field: str) -> Tensor | None:
+        found = [getattr(part, field) for part in parts]
+        return None if found[0] is None else torch.cat([part.cpu() for part in found])
+
+    return Maps(
+        cells=torch.cat([part.cells.cpu() for part in parts]),
+        channels=joined("channels"),
+        gap=joined("gap"),
+        values=joined("values"),
+    )
 
 
-def upsample(cells: Tensor, *, size: tuple[int, ...]) -> Tensor:
-    """Maps ``(N, K, h, w)`` at image resolution, bilinear between cell centres."""
-    if tuple(cells.shape[-2:]) == tuple(size):
-        return cells
-    return F.interpolate(cells, size=list(size), mode="bilinear", align_corners=False)
+def native_maps(
+    probe: Probe, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
+) -> Tensor:
+    """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``."""
+    return attribute(probe, images, columns, method=method, seed=seed).cells
+
+
+def _check_regions(regions: Tensor | None, attribution: Attribution, images: Tensor) -> None:
+    """Regions are there where they are needed, and cover each pixel once or (no face) never."""
+    if regions is None:
+        if attribution.needs_regions:
+            raise InputError(
+                "Expected regions (B, R, H, W) for a method over regions, got none: hand in "
+                "regions=fer_xai.landmarks.face_regions(faces.landmarks_at(size), size=size)."
+            )
+        return
+    wanted = (len(images), *images.shape[-2:])
+    fits = isinstance(regions, Tensor) and regions.dtype == torch.bool and regions.ndim == 4
+    if not fits or (regions.shape[0], *regions.shape[2:]) != wanted:
+        got = f"{regions.dtype} {tuple(regions.shape)}" if isinstance(regions, Tensor) else regions
+        raise InputError(
+            f"Expected regions as bool ({wanted[0]}, R, {wanted[1]}, {wanted[2]}), got {got}."
+        )
+    cover = regions.sum(dim=1)  # (B, H, W)
+    bad = ((cover != 1).any(dim=(1, 2)) & (cover != 0).any(dim=(1, 2))).nonzero()[:, 0]
+    if len(bad):
+        first = cover[bad[0]]
+        raise InputError(
+            f"Expected regions that cover each pixel once, but in image {int(bad[0])} "
+            f"{int((first > 1).sum())} pixels lie in two or more and {int((first == 0).sum())} in "
+            "none: add a region for the rest, and let the first that holds a pixel keep it."
+        )

@@ -1,62 +1,248 @@
-"""Attributions by name, and what each of them is."""
+"""Attributions by name, what each of them is asked, and what it answers."""
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
+from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 
+Output = Literal["logit", "log_probability", "probability"]
+"""Which number of an emotion is explained."""
+OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
 
-class MapMaker(Protocol):
-    """Maps of a batch for K targets a face, from as few passes as possible."""
 
-    def __call__(self, probe: Probe, images: Tensor, columns: Tensor) -> Tensor:
-        """Maps ``(B, K, h, w)`` at the method's own resolution.
+def scores(
+    logits: Tensor, columns: Tensor, against: Tensor | None = None, *, output: Output = "logit"
+) -> Tensor:
+    """What is explained, as a number an image and target.
 
-        ``images`` is ``(B, 3, H, W)`` on the probe's device; ``columns`` ``(B, K)`` output columns.
-        """
-        ...
+    Parameters
+    ----------
+    logits
+        ``(B, C)``.
+    columns
+        ``(B, K)`` output columns.
+    against
+        ``(B, K)`` columns whose number is taken off (a contrast), or None.
+    output
+        Logit, log-probability or probability.
+
+    Returns
+    -------
+    Tensor
+        ``(B, K)`` float32.
+
+    Examples
+    --------
+    >>> logits = torch.tensor([[2.0, 0.5, -1.0]])
+    >>> scores(logits, torch.tensor([[0, 1]]), torch.tensor([[1, 1]]))
+    tensor([[1.5000, 0.0000]])
+    """
+    values = logits.float()
+    if output == "log_probability":
+        values = values.log_softmax(dim=1)
+    elif output == "probability":
+        values = values.softmax(dim=1)
+    chosen = values.gather(1, columns)
+    return chosen if against is None else chosen - values.gather(1, against)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attribution:
-    """A way to make maps from a model.
+class Question:
+    """What is asked of a model about a batch of faces.
 
     Attributes
     ----------
-    maps
-        Makes them in batches.
-    params
-        Says what it does to a given model (the layer, for a CAM).
+    images
+        ``(B, 3, H, W)`` float in [0, 1], on the probe's device.
+    columns, against
+        ``(B, K)`` output columns to explain, and those they are held against, or None.
+    output
+        Which of their numbers.
+    keys
+        A number a face, which seeds what is random about it: batch size and order do not matter.
+    seed
+        Of everything random.
+    regions
+        Bool ``(B, R, H, W)``: parts of each image, for methods that ask for them.
+    """
+
+    images: Tensor
+    columns: Tensor
+    against: Tensor | None = None
+    output: Output = "logit"
+    keys: tuple[int, ...] = ()
+    seed: int = 0
+    regions: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def targets(self) -> int:
+        """K, the number of targets a face."""
+        return self.columns.shape[1]
+
+    def scores(self, logits: Tensor, *, each: int = 1) -> Tensor:
+        """Scores ``(B · each, K)`` of logits in which every face stands ``each`` times in a row."""
+        columns, against = self.columns, self.against
+        if each > 1:
+            columns = columns.repeat_interleave(each, dim=0)
+            against = None if against is None else against.repeat_interleave(each, dim=0)
+        return scores(logits, columns, against, output=self.output)
+
+    def one(self, target: int) -> Question:
+        """The question for one of the K targets."""
+        return dataclasses.replace(
+            self,
+            columns=self.columns[:, target : target + 1],
+            against=None if self.against is None else self.against[:, target : target + 1],
+        )
+
+    def part(self, rows: slice) -> Question:
+        """The question for some of the faces."""
+        return dataclasses.replace(
+            self,
+            images=self.images[rows],
+            columns=self.columns[rows],
+            against=None if self.against is None else self.against[rows],
+            keys=self.keys[rows],
+            regions=None if self.regions is None else self.regions[rows],
+        )
+
+    def generator(self, face: int, salt: str = "") -> torch.Generator:
+        """Randomness of one face, by (seed, its key, salt), on the CPU."""
+        text = f"{self.seed}/{self.keys[face]}/{salt}".encode()
+        return torch.Generator().manual_seed(_stable_hash(text))
+
+
+def _stable_hash(text: bytes) -> int:
+    from hashlib import blake2b
+
+    return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps:
+    """What a method answers.
+
+    Attributes
+    ----------
+    cells
+        ``(B, K, h, w)`` float32 at the method's own resolution.
+    channels
+        ``(B, K, 3, h, w)``: before the colour channels were added up, where there are any.
+    gap
+        ``(B, K)``: what additivity lacks, Σ map − (score − score of the baseline), for methods that
+        promise it.
+    values
+        ``(B, K, R)``: a number a region, for methods over regions.
+    """
+
+    cells: Tensor
+    channels: Tensor | None = None
+    gap: Tensor | None = None
+    values: Tensor | None = None
+
+
+class Attribution(ABC):
+    """A way to make maps from a model: a frozen dataclass whose fields are its options.
+
+    Attributes
+    ----------
     nonnegative
         Whether maps are clamped at zero, so that an all-zero map can occur.
+    random
+        Whether the seed matters.
+    class_blind
+        Whether the target is ignored.
+    needs_regions
+        Whether masks must be handed in.
     reference
         The paper.
     """
 
-    maps: MapMaker
-    params: Describer
-    nonnegative: bool
-    reference: str
+    nonnegative: ClassVar[bool] = False
+    random: ClassVar[bool] = False
+    class_blind: ClassVar[bool] = False
+    needs_regions: ClassVar[bool] = False
+    reference: ClassVar[str]
+
+    @abstractmethod
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps of a batch for K targets a face, from as few passes as possible."""
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """Its options and what it found out about the model, for manifests."""
+        del probe
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """Forward and backward passes of the whole network that a face needs.
+
+        What is rerun only behind a layer counts as nothing; the clean forward pass is included.
+        """
+        del probe, regions
+        return 1.0, float(targets)
 
 
-class Describer(Protocol):
-    """Parameters of a method on a model, for manifests."""
-
-    def __call__(self, model: Any) -> Mapping[str, Any]:
-        """Names and values."""
-        ...
+def need_logits(question: Question, method: str) -> None:
+    """Methods with a rule a layer have none for the softmax."""
+    if question.output != "logit":
+        raise InputError(
+            f"Expected output='logit' for {method}, got {question.output!r}: its rules do not "
+            "reach through a softmax; a contrast of two logits (against=…) is possible."
+        )
 
 
 ATTRIBUTIONS: Registry[Attribution] = Registry(
     "attribution",
     {
-        "gradcam": "fer_xai.attributions.gradcam",
-        "gradcam_paper": "fer_xai.attributions.gradcam",
+        name: f"fer_xai.attributions.{module}"
+        for module, names in {
+            "cam": (
+                "gradcam",
+                "gradcam_paper",
+                "gradcam++",
+                "hirescam",
+                "layercam",
+                "xgradcam",
+                "eigencam",
+                "layercam_fused",
+            ),
+            "cam_ablation": ("scorecam", "ablationcam"),
+            "gradients": (
+                "saliency",
+                "input_x_gradient",
+                "integrated_gradients",
+                "integrated_gradients_blur",
+                "smoothgrad",
+                "vargrad",
+                "gradient_shap",
+            ),
+            "rules": (
+                "guided_backprop",
+                "deconvolution",
+                "guided_gradcam",
+                "deeplift",
+                "deeplift_shap",
+                "lrp",
+            ),
+            "perturbation": ("occlusion", "rise", "region_ablation"),
+            "surrogates": ("lime", "kernel_shap"),
+            "extremal": ("extremal_perturbation",),
+            "shapley": ("region_shapley",),
+            "attention": ("attention_rollout", "gradient_rollout"),
+        }.items()
+        for name in names
     },
 )

@@ -105,7 +105,7 @@ def test_predicted_targets_are_the_default(model, images):
     assert result.maps.shape == (5, 64, 64)
 
 
-@pytest.mark.parametrize("method", list(ATTRIBUTIONS))
+@pytest.mark.parametrize("method", ["gradcam", "gradcam_paper"])
 def test_the_model_is_left_as_it_was(method, model, images):
     model.train()
     before = copy.deepcopy(model.state_dict())
@@ -118,7 +118,7 @@ def test_the_model_is_left_as_it_was(method, model, images):
     assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())
 
 
-@pytest.mark.parametrize("method", list(ATTRIBUTIONS))
+@pytest.mark.parametrize("method", ["gradcam", "gradcam_paper"])
 def test_maps_are_finite_deterministic_and_not_negative(method, model, images):
     one, two = (explain(model, images, method=method, targets="anger") for _ in range(2))
     assert torch.isfinite(one.maps).all()
@@ -190,8 +190,11 @@ def test_bad_input_is_one_sentence(model, images):
     with pytest.raises(InputError, match="Expected targets among the outputs of tiny"):
         explain(model, images, targets="contempt")
     flat = FERModel(model.net, emotions=SIX, cam_layer="fc")
-    with pytest.raises(InputError, match=r"Expected feature maps \(B, C, h, w\) from layer fc"):
+    with pytest.raises(
+        InputError, match=r"Expected feature maps .* from layer fc, got \(2, 6\): .* such as relu2"
+    ):
         explain(flat, images)
     nowhere = FERModel(model.net, emotions=SIX)
+    assert explain(nowhere, images).params["layer"] == "relu2"  # found
     with pytest.raises(InputError, match="Expected a layer to take Grad-CAM from"):
-        explain(nowhere, images)
+        explain(nowhere, images, method="gradcam_paper")

@@ -27,13 +27,6 @@ def test_the_layer_gives_a_map_that_is_spatial_and_not_blank(name):
     assert (maps > 0).any()
 
 
-def test_a_vit_is_refused_in_a_sentence_until_tokens_are_reshaped():
-    model = load_model("torchvision/vit_b_16")
-    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="the reshape of this model does not reach its CAM layer"):
-        native_maps(Probe(model, device="cpu"), images, torch.zeros(1, 1).long(), method="gradcam")
-
-
 def test_a_layer_that_is_only_a_container_is_refused(images):
     net = torch.nn.ModuleDict({"blocks": torch.nn.ModuleList([torch.nn.Conv2d(3, 6, 3)])})
 

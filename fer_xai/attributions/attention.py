@@ -1,0 +1,195 @@
+"""Attention of transformers as maps: rollout, and rollout weighted by gradients."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isqrt
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from fer_xai.attributions.gradients import differentiating
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+
+
+class OpenAttention(nn.Module):
+    """An ``nn.MultiheadAttention`` (batch first, self-attention) that calls
+    ``scaled_dot_product_attention`` where it can be listened to.
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.attention, self.heads = attention, attention.num_heads
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, **_: Any) -> tuple[Tensor, None]:
+        """Tokens ``(B, T, C)`` in and out."""
+        attention = self.attention
+        weights = attention.in_proj_weight.chunk(3)
+        biases = (None,) * 3 if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
+        q, k, v = (
+            F.linear(tokens, weight, bias).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
+        )  # (B, heads, T, C / heads)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return attention.out_proj(mixed), None
+
+
+class _Listener(TorchFunctionMode):
+    """Computes attention in the open and keeps its weights ``(B, heads, T, T)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Step in for one function alone."""
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        q, k, v = args[:3]
+        mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
+        scale = kwargs.get("scale") or q.shape[-1] ** -0.5
+        likeness = q @ k.transpose(-2, -1) * scale
+        weights = (likeness if mask is None else likeness + mask).softmax(dim=-1)
+        self.weights.append(weights)
+        return weights @ v
+
+
+def attentions(probe: Probe, question: Question) -> tuple[Tensor, list[Tensor]]:
+    """Logits and the attention weights ``(B, heads, T, T)`` of each block, in a graph.
+
+    Raises
+    ------
+    InputError
+        If the network has no attention among all of its tokens (Swin attends within windows).
+    """
+    if "attention" not in probe.rewritten:
+        probe.rewritten["attention"] = _opened(probe.model)
+    model = probe.rewritten["attention"]
+    listener = _Listener()
+    # parameters need no gradient, so the images must, for the weights to have one
+    images = question.images.detach().clone().requires_grad_()
+    with listener:
+        logits = model(images)
+    kept = listener.weights
+    tokens = {weights.shape[-1] for weights in kept}
+    fits = kept and len(tokens) == 1 and all(len(w) == len(images) and w.ndim == 4 for w in kept)
+    if not fits:
+        reason = "its attention is within windows or of several sizes" if kept else "it has none"
+        raise InputError(
+            f"Expected attention among all tokens for an attention rollout, but for {probe.name} "
+            f"{reason}: take gradcam, which reshapes its tokens."
+        )
+    return logits, kept
+
+
+def _opened(model: Any) -> Any:
+    """A copy whose attentions can be listened to."""
+    opened = copy.deepcopy(model)
+    for parent in list(opened.net.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.MultiheadAttention):
+                setattr(parent, name, OpenAttention(child))
+        if hasattr(parent, "fused_attn"):  # timm's
+            parent.fused_attn = True
+    return opened
+
+
+def _pooled(rollout: Tensor) -> Tensor:
+    """What the class token, or all tokens on average where there is none, draw from the patches:
+    ``(…, T, T)`` to ``(…, h, w)``.
+    """
+    tokens = rollout.shape[-1]
+    side = isqrt(tokens)
+    prefix = tokens - side**2
+    row = rollout[..., 0, prefix:] if prefix else rollout.mean(dim=-2)
+    return row.unflatten(-1, (side, side))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionRollout(Attribution):
+    """Attention multiplied through the blocks, half of each for the residual (Abnar & Zuidema, ACL
+    2020). It asks for no target.
+    """
+
+    class_blind: ClassVar[bool] = True
+    nonnegative: ClassVar[bool] = True
+    reference: ClassVar[str] = "Abnar & Zuidema, ACL 2020, eq. 1"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the tokens' resolution."""
+        with differentiating(probe):
+            _, kept = attentions(probe, question)
+        total: Tensor | None = None
+        for weights in kept:
+            mean = weights.detach().float().mean(dim=1)  # (B, T, T)
+            mixed = 0.5 * mean + 0.5 * torch.eye(mean.shape[-1], device=mean.device)
+            total = mixed if total is None else mixed @ total
+        assert total is not None
+        cells = _pooled(total)[:, None].expand(-1, question.targets, -1, -1)
+        return Maps(cells=cells)
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """How heads and residuals are taken."""
+        del probe
+        return {"heads": "mean", "residual": 0.5}
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards."""
+        del probe, targets, regions
+        return 2.0, 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientRollout(Attribution):
+    """Attention weighted by the positive gradient of the target, added up through the blocks
+    (Chefer et al., ICCV 2021): R ← R + mean_heads(relu(∇A ∘ A)) R, from R = 1.
+    """
+
+    nonnegative: ClassVar[bool] = True
+    reference: ClassVar[str] = "Chefer et al., ICCV 2021, eq. 5-6 and 10"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the tokens' resolution."""
+        made = []
+        with differentiating(probe):
+            logits, kept = attentions(probe, question)
+            each = question.scores(logits).sum(dim=0)  # (K,)
+            for target, score in enumerate(each.unbind()):
+                more = target + 1 < len(each)
+                gradients = torch.autograd.grad(score, kept, retain_graph=more)
+                made.append(_pooled(_relevance(kept, gradients)))
+        return Maps(cells=torch.stack(made, dim=1))
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """How heads are taken."""
+        del probe
+        return {"heads": "mean of positive gradient × attention"}
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards, one backwards a target."""
+        del probe, regions
+        return 2.0, float(targets)
+
+
+def _relevance(kept: list[Tensor], gradients: tuple[Tensor, ...]) -> Tensor:
+    """R ``(B, T, T)`` of Chefer et al., without each token's own start."""
+    eye = torch.eye(kept[0].shape[-1], device=kept[0].device)
+    total = eye.expand(len(kept[0]), -1, -1)
+    for weights, gradient in zip(kept, gradients, strict=True):
+        gain = (weights * gradient).detach().float().clamp(min=0).mean(dim=1)
+        total = total + gain @ total
+    return total - eye
+
+
+ATTRIBUTIONS.register("attention_rollout")(AttentionRollout())
+ATTRIBUTIONS.register("gradient_rollout")(GradientRollout())

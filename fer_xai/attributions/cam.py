@@ -1,0 +1,206 @@
+"""Class activation maps: how a layer's feature maps are weighted and added up.
+
+Captum has Grad-CAM alone, for feature maps and one target a face; the tests hold ours equal to it.
+Activations are ``A (…, C, h, w)``, gradients of the target's score ``G``, of the same shape.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from fer_xai.attributions.layers import activations_and_gradients, layer_of, stages
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.resizing import upsample
+from fer_xai.probe import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cam(Attribution):
+    """A map from one layer, clamped at zero.
+
+    Attributes
+    ----------
+    layer
+        Dotted name; by default the model's ``cam_layer`` (after BatchNorm and ReLU), or the last
+        spatial one that is found. Tokens are reshaped.
+    paper
+        Take the layer that the model's authors took, where it differs (``paper_layer``).
+    """
+
+    layer: str | None = None
+    paper: bool = False
+    nonnegative: ClassVar[bool] = True
+
+    @staticmethod
+    @abstractmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Maps ``(B, K, h, w)``, not clamped yet, of A ``(B, K or 1, C, h, w)`` and G."""
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the layer's resolution."""
+        layer = layer_of(probe, self.layer, paper=self.paper)
+        found = activations_and_gradients(probe, question, layer)
+        cells = self.combine(*found).clamp(min=0)
+        return Maps(cells=cells.expand(-1, question.targets, -1, -1))
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """The layer that is used."""
+        layer = layer_of(probe, self.layer, paper=self.paper)
+        return {"layer": layer.name, "relu": True, "upsampling": "bilinear"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradCam(Cam):
+    """Channels weighted by the mean of their gradient (Selvaraju et al., ICCV 2017, eq. 1-2).
+
+    On a transformer the tokens of the layer are the feature maps.
+    """
+
+    reference: ClassVar[str] = "Selvaraju et al., ICCV 2017, eq. 1-2"
+
+    @staticmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Σ_c mean(G_c) A_c."""
+        return (gradients.mean(dim=(-2, -1), keepdim=True) * activations).sum(dim=-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradCamPlusPlus(Cam):
+    """Positive gradients weighted by α (Chattopadhay et al., WACV 2018, eq. 19 with an exponential
+    score): α = G² / (2 G² + ΣA · G³), which is 1 / (2 + ΣA · G) where there is a gradient.
+    """
+
+    reference: ClassVar[str] = "Chattopadhay et al., WACV 2018, eq. 10 and 19"
+
+    @staticmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Σ_c (Σ α relu(G_c)) A_c."""
+        below = 2 + activations.sum(dim=(-2, -1), keepdim=True) * gradients
+        alpha = torch.where(below.abs() > 1e-6, 1 / below, torch.zeros_like(below))
+        weights = (alpha * gradients.clamp(min=0)).sum(dim=(-2, -1), keepdim=True)
+        return (weights * activations).sum(dim=-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiResCam(Cam):
+    """Each cell's gradient times its activation (Draelos & Carin, arXiv 2011.08891)."""
+
+    reference: ClassVar[str] = "Draelos & Carin, arXiv 2011.08891, eq. 5"
+
+    @staticmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Σ_c G_c A_c."""
+        return (gradients * activations).sum(dim=-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCam(Cam):
+    """Each cell's positive gradient times its activation (Jiang et al., TIP 2021, eq. 6-8)."""
+
+    reference: ClassVar[str] = "Jiang et al., IEEE TIP 30, 2021, eq. 6-8"
+
+    @staticmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Σ_c relu(G_c) A_c."""
+        return (gradients.clamp(min=0) * activations).sum(dim=-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class XGradCam(Cam):
+    """Channels weighted by their gradient's mean over activation (Fu et al., BMVC 2020, eq. 8)."""
+
+    reference: ClassVar[str] = "Fu et al., BMVC 2020, eq. 8"
+
+    @staticmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Σ_c (Σ G_c A_c / Σ A_c) A_c; a channel that is zero everywhere counts nothing."""
+        total = activations.sum(dim=(-2, -1), keepdim=True)
+        shared = (gradients * activations).sum(dim=(-2, -1), keepdim=True)
+        weights = torch.where(total.abs() > 1e-7, shared / total, torch.zeros_like(shared))
+        return (weights * activations).sum(dim=-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EigenCam(Cam):
+    """The first principal component of the activations (Muhammad & Yeasin, IJCNN 2020).
+
+    It asks for no target: every emotion of a face has the same map. A component's sign is
+    arbitrary (peers leave it to the solver); ours is the one that follows the mean activation.
+    """
+
+    class_blind: ClassVar[bool] = True
+    reference: ClassVar[str] = "Muhammad & Yeasin, IJCNN 2020"
+
+    @staticmethod
+    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+        """Cells, centred a channel, projected on their first right singular vector."""
+        del gradients
+        height, width = activations.shape[-2:]
+        cells = activations[:, :1].flatten(-2).transpose(-1, -2)  # (B, 1, h·w, C)
+        cells = cells - cells.mean(dim=-2, keepdim=True)
+        # the h·w × h·w Gram matrix has the same component and is small
+        component = torch.linalg.eigh(cells.double() @ cells.double().transpose(-1, -2))
+        size = component.eigenvalues[..., -1:].clamp(min=0).sqrt()
+        projection = component.eigenvectors[..., -1] * size  # (B, 1, h·w)
+        follows = (projection * cells.double().mean(dim=-1)).sum(dim=-1, keepdim=True)
+        projection = torch.where(follows < 0, -projection, projection)
+        return projection.float().unflatten(-1, (height, width))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedLayerCam(Attribution):
+    """LayerCAM from several stages, brought to the finest one's resolution and fused by maximum.
+
+    Each stage's map is scaled by its own maximum; those before the deepest are passed through
+    tanh(γ ·), which lifts their weak evidence (Jiang et al., TIP 2021, eq. 9).
+
+    Attributes
+    ----------
+    stages
+        How many resolutions, counted from the deepest.
+    gamma
+        γ.
+    """
+
+    stages: int = 3
+    gamma: float = 2.0
+    nonnegative: ClassVar[bool] = True
+    reference: ClassVar[str] = "Jiang et al., IEEE TIP 30, 2021, eq. 9"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the resolution of the finest stage."""
+        layers = stages(probe, self.stages)
+        side = layers[0].side
+        fused = torch.zeros(len(question), question.targets, *side, device=question.images.device)
+        for layer in layers:
+            cells = LayerCam.combine(*activations_and_gradients(probe, question, layer))
+            cells = cells.clamp(min=0)
+            top = cells.amax(dim=(-2, -1), keepdim=True)
+            cells = torch.where(top > 0, cells / top, torch.zeros_like(cells))
+            if layer is not layers[-1]:
+                cells = torch.tanh(self.gamma * cells)
+            fused = torch.maximum(fused, upsample(cells, size=side))
+        return Maps(cells=fused)
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """The layers that are used."""
+        return {"layers": [layer.name for layer in stages(probe, self.stages)], "gamma": self.gamma}
+
+
+for _name, _method in {
+    "gradcam": GradCam(),
+    "gradcam_paper": GradCam(paper=True),
+    "gradcam++": GradCamPlusPlus(),
+    "hirescam": HiResCam(),
+    "layercam": LayerCam(),
+    "xgradcam": XGradCam(),
+    "eigencam": EigenCam(),
+    "layercam_fused": FusedLayerCam(),
+}.items():
+    ATTRIBUTIONS.register(_name)(_method)

@@ -1,0 +1,151 @@
+"""CAMs that weigh channels by what happens without, or with nothing but, them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fer_xai.attributions.layers import (
+    Layer,
+    channel_axis,
+    feature_maps,
+    layer_of,
+    runnable,
+)
+from fer_xai.attributions.passes import changed_scores
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.resizing import upsample
+from fer_xai.probe import Probe
+
+_ROWS = 256  # channels that are taken away in one pass behind the layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCam(Attribution):
+    """Channels weighted by the score of the face seen through them (Wang et al., CVPRW 2020).
+
+    A pass a channel: 1,024 for GiMeFive. Each channel, upsampled and scaled to [0, 1], multiplies
+    the image; the scores' softmax over channels weighs them (the baseline's score, which the paper
+    takes off, is the same for all and drops out).
+
+    Attributes
+    ----------
+    layer
+        As in :class:`fer_xai.attributions.cam.Cam`.
+    """
+
+    layer: str | None = None
+    nonnegative: ClassVar[bool] = True
+    reference: ClassVar[str] = "Wang et al., CVPR workshops 2020, eq. 4-6"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the layer's resolution."""
+        layer = layer_of(probe, self.layer)
+        activations = _activations(probe, question.images, layer)  # (B, C, h, w)
+        channels = activations.shape[1]
+
+        def through(faces: Tensor, numbers: Tensor) -> Tensor:
+            size = tuple(question.images.shape[-2:])
+            masks = upsample(activations[faces, numbers][:, None], size=size)  # (M, 1, H, W)
+            low = masks.amin(dim=(-2, -1), keepdim=True)
+            span = masks.amax(dim=(-2, -1), keepdim=True) - low
+            masks = torch.where(span > 0, (masks - low) / span, torch.zeros_like(masks))
+            return question.images[faces] * masks
+
+        found = changed_scores(probe, question, through, copies=channels)  # (B, C, K)
+        weights = found.softmax(dim=1).to(activations.device)
+        return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """The layer that is used."""
+        return {"layer": layer_of(probe, self.layer).name, "relu": True, "upsampling": "bilinear"}
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One a channel."""
+        del targets, regions
+        layer = layer_of(probe, self.layer)
+        side = probe.model.size
+        blank = probe.to_device(torch.zeros(1, 3, side, side))
+        return 1.0 + _activations(probe, blank, layer).shape[1], 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationCam(Attribution):
+    """Channels weighted by the score that is lost without them (Ramaswamy & Desai, WACV 2020).
+
+    The paper divides by the score itself, which turns the map over where a logit is negative; that
+    is left out (the scale of a map means nothing).
+
+    Attributes
+    ----------
+    layer
+        As in :class:`fer_xai.attributions.cam.Cam`.
+    """
+
+    layer: str | None = None
+    nonnegative: ClassVar[bool] = True
+    reference: ClassVar[str] = "Ramaswamy & Desai, WACV 2020, eq. 2-3"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the layer's resolution."""
+        layer = layer_of(probe, self.layer)
+        activations = _activations(probe, question.images, layer)
+        channels = activations.shape[1]
+        weights = torch.zeros(len(question), channels, question.targets, device=probe.device)
+        for face in range(len(question)):
+            one = question.part(slice(face, face + 1))
+            full = one.scores(probe.run(one.images))  # (1, K)
+            for start in range(0, channels, _ROWS):
+                gone = torch.arange(start, min(start + _ROWS, channels), device=probe.device)
+                logits = _without(probe, one.images, layer, gone)
+                weights[face, gone] = full - one.scores(logits, each=len(gone))
+        return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """The layer that is used."""
+        return {"layer": layer_of(probe, self.layer).name, "relu": True, "upsampling": "bilinear"}
+
+
+def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
+    """Logits ``(M, C)`` of one face, each with another channel of the layer at zero."""
+    model = runnable(probe, [layer.name])
+    rows = torch.arange(len(gone), device=gone.device)
+
+    def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        changed = output.expand(len(gone), *output.shape[1:]).clone()
+        changed.movedim(channel_axis(output), 1)[rows, gone] = 0
+        return changed
+
+    handle = model.net.get_submodule(layer.name).register_forward_hook(hook)
+    try:
+        with torch.inference_mode(), probe.autocast():
+            images = image if layer.cut else image.expand(len(gone), -1, -1, -1)
+            logits: Tensor = model(images)
+    finally:
+        handle.remove()
+    return logits.float()
+
+
+def _activations(probe: Probe, images: Tensor, layer: Layer) -> Tensor:
+    """Feature maps ``(B, C, h, w)`` float32 of a layer."""
+    model = runnable(probe, [layer.name])
+    kept: list[Tensor] = []
+    handle = model.net.get_submodule(layer.name).register_forward_hook(
+        lambda _, __, output: kept.append(output)
+    )
+    try:
+        with torch.inference_mode(), probe.autocast():
+            model(images)
+    finally:
+        handle.remove()
+    maps = feature_maps(kept[-1], layer.reshape)
+    assert maps is not None
+    return maps.float()
+
+
+ATTRIBUTIONS.register("scorecam")(ScoreCam())
+ATTRIBUTIONS.register("ablationcam")(AblationCam())

@@ -1,0 +1,292 @@
+"""Gradients of the score with respect to the image, plain, averaged and integrated.
+
+Colour channels are added up with their sign, so that what a method distributes stays whole;
+:attr:`~fer_xai.attributions.registry.Maps.channels` has them one by one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from captum.attr import InputXGradient, IntegratedGradients, Saliency
+from torch import Tensor, nn
+
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Output, Question, scores
+from fer_xai.perturb import fill_images
+from fer_xai.probe import Probe
+
+
+class Scorer(nn.Module):
+    """A model whose output is the number that is explained, ``(B,)``, as Captum takes it."""
+
+    def __init__(self, model: nn.Module, output: Output) -> None:
+        super().__init__()
+        self.model, self.output = model, output
+
+    def forward(self, images: Tensor, columns: Tensor, against: Tensor | None = None) -> Tensor:
+        """Scores of images ``(B, 3, H, W)`` for columns ``(B, 1)``, less those of ``against``."""
+        return scores(self.model(images), columns, against, output=self.output)[:, 0]
+
+
+@contextmanager
+def differentiating(probe: Probe) -> Iterator[None]:
+    """Gradients on, also within a caller's inference mode."""
+    with torch.inference_mode(mode=False), torch.enable_grad(), probe.autocast():
+        yield
+
+
+def extra(question: Question) -> tuple[Any, ...]:
+    """What a :class:`Scorer` is given beside the images, for a question with one target."""
+    if question.against is None:
+        return (question.columns,)
+    return (question.columns, question.against)
+
+
+def per_target(
+    question: Question, make: Callable[[Question], tuple[Tensor, Tensor | None]]
+) -> Maps:
+    """Maps of methods that explain one target at a time.
+
+    ``make`` returns channels ``(B, 3, H, W)`` and the additivity gap ``(B,)``, or None.
+    """
+    images = question.images.detach().requires_grad_()  # Captum warns where it has to do so
+    asked = dataclasses.replace(question, images=images)
+    made = [make(asked.one(target)) for target in range(question.targets)]
+    channels = torch.stack([part.detach().float() for part, _ in made], dim=1)
+    gaps = [gap.detach().float() for _, gap in made if gap is not None]
+    return Maps(
+        cells=channels.sum(dim=2),
+        channels=channels,
+        gap=torch.stack(gaps, dim=1) if gaps else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient(Attribution):
+    """The score's gradient (Simonyan et al., ICLR workshops 2014), with its sign.
+
+    The paper shows the largest absolute value over channels; take it from the channels.
+    """
+
+    reference: ClassVar[str] = "Simonyan et al., ICLR workshops 2014, sec. 3"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution."""
+        with differentiating(probe):
+            method = Saliency(Scorer(probe.fastest, question.output))
+            return per_target(
+                question,
+                lambda q: (
+                    method.attribute(q.images, abs=False, additional_forward_args=extra(q)),
+                    None,
+                ),
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputTimesGradient(Attribution):
+    """The image times the gradient: a first-order account of the way from black."""
+
+    reference: ClassVar[str] = "Shrikumar et al., arXiv 1605.01713"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution."""
+        with differentiating(probe):
+            method = InputXGradient(Scorer(probe.fastest, question.output))
+            return per_target(
+                question,
+                lambda q: (method.attribute(q.images, additional_forward_args=extra(q)), None),
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegratedGradientsTo(Attribution):
+    """Gradients integrated on the straight way from a baseline (Sundararajan et al., ICML 2017).
+
+    Attributes
+    ----------
+    baseline
+        A fill (see :data:`fer_xai.perturb.FILLS`).
+    steps
+        Points of the Gauss-Legendre rule.
+    """
+
+    baseline: str = "black"
+    steps: int = 32
+    random: ClassVar[bool] = False
+    reference: ClassVar[str] = "Sundararajan et al., ICML 2017, eq. 1"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution, and what they lack of the score's difference."""
+        baselines = fill_images(question.images, self.baseline, generators(question, "baseline"))
+        step = max(probe.batch_size_for(len(question) * self.steps), len(question))
+
+        def make(q: Question) -> tuple[Tensor, Tensor]:
+            found: tuple[Tensor, Tensor] = method.attribute(
+                q.images, baselines, additional_forward_args=extra(q), n_steps=self.steps,
+                internal_batch_size=step, return_convergence_delta=True,
+            )  # fmt: skip
+            return found
+
+        with differentiating(probe):
+            method = IntegratedGradients(Scorer(probe.fastest, question.output))
+            return per_target(question, make)
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards and backwards a step, and two for the gap."""
+        del probe, regions
+        return 1.0 + targets * (self.steps + 2), float(targets * self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothGrad(Attribution):
+    """The mean gradient over noisy copies (Smilkov et al., arXiv 1706.03825).
+
+    Captum's NoiseTunnel draws from the global generator, so that a face's map depends on its
+    neighbours; here each face has noise of its own.
+
+    Attributes
+    ----------
+    samples
+        Copies a face.
+    noise
+        Standard deviation as a share of the image's range of values.
+    """
+
+    samples: int = 25
+    noise: float = 0.15
+    random: ClassVar[bool] = True
+    reference: ClassVar[str] = "Smilkov et al., arXiv 1706.03825"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution."""
+        images = question.images
+        spread = self.noise * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
+        sources = generators(question, "noise")
+
+        def noisy(_: int) -> tuple[Tensor, None]:
+            drawn = torch.stack([torch.randn(images.shape[1:], generator=g) for g in sources])
+            return images + spread[:, None, None, None] * drawn.to(images), None
+
+        channels = self.summary(*mean_gradient(probe, question, noisy, samples=self.samples))
+        return Maps(cells=channels.sum(dim=2), channels=channels)
+
+    @staticmethod
+    def summary(mean: Tensor, square: Tensor) -> Tensor:
+        """What is kept of the gradients' mean and mean square."""
+        del square
+        return mean
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards a copy, one backwards a copy and target."""
+        del probe, regions
+        return 1.0 + self.samples, float(targets * self.samples)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VarGrad(SmoothGrad):
+    """The gradient's variance over noisy copies (Adebayo et al., NeurIPS 2018): it has no sign."""
+
+    nonnegative: ClassVar[bool] = True
+    reference: ClassVar[str] = "Adebayo et al., NeurIPS 2018"
+
+    @staticmethod
+    def summary(mean: Tensor, square: Tensor) -> Tensor:
+        """The variance, channel by channel."""
+        return (square - mean**2).clamp(min=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientShap(Attribution):
+    """Gradients at random points on the ways from several baselines, times the way (Lundberg & Lee,
+    NeurIPS 2017, "expected gradients").
+
+    Captum's draws from the global generators; here each face has draws of its own.
+
+    Attributes
+    ----------
+    baselines
+        Fills to start from, each taken equally often.
+    samples
+        Points a face.
+    """
+
+    baselines: tuple[str, ...] = ("black", "mean", "blur")
+    samples: int = 24
+    random: ClassVar[bool] = True
+    reference: ClassVar[str] = "Lundberg & Lee, NeurIPS 2017; Erion et al., Nat. Mach. Intell. 2021"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution, and what they lack of the mean difference of scores."""
+        images = question.images
+        sources = generators(question, "path")
+        starts = [fill_images(images, kind, sources) for kind in self.baselines]
+
+        def point(sample: int) -> tuple[Tensor, Tensor]:
+            start = starts[sample % len(starts)]
+            drawn = torch.stack([torch.rand(1, generator=g) for g in sources]).to(images)
+            return torch.lerp(start, images, drawn[:, :, None, None]), images - start
+
+        channels, _ = mean_gradient(probe, question, point, samples=self.samples)
+        full = question.scores(probe.run(images))
+        shares = torch.bincount(torch.arange(self.samples) % len(starts), minlength=len(starts))
+        empty = torch.stack([question.scores(probe.run(start)) for start in starts])  # (S, B, K)
+        below = (empty * (shares / self.samples).to(images)[:, None, None]).sum(dim=0)
+        cells = channels.sum(dim=2)
+        return Maps(cells=cells, channels=channels, gap=cells.sum(dim=(2, 3)) - (full - below))
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards a point, one backwards a point and target."""
+        del probe, regions
+        forward = 2.0 + self.samples + len(self.baselines)
+        return forward, float(targets * self.samples)
+
+
+def mean_gradient(
+    probe: Probe,
+    question: Question,
+    sample: Callable[[int], tuple[Tensor, Tensor | None]],
+    *,
+    samples: int,
+) -> tuple[Tensor, Tensor]:
+    """Mean and mean square ``(B, K, 3, H, W)`` of gradients at sampled images.
+
+    ``sample`` gives images ``(B, 3, H, W)`` and what their gradient is multiplied by, or None.
+    """
+    shape = (len(question), question.targets, *question.images.shape[1:])
+    first = torch.zeros(shape, device=question.images.device)
+    second = torch.zeros_like(first)
+    for index in range(samples):
+        images, factor = sample(index)
+        with differentiating(probe):
+            leaf = images.detach().clone(memory_format=torch.channels_last).requires_grad_()
+            each = question.scores(probe.fastest(leaf)).sum(dim=0)  # (K,)
+            for target, score in enumerate(each.unbind()):
+                more = target + 1 < len(each)
+                gradient = torch.autograd.grad(score, leaf, retain_graph=more)[0].float()
+                value = gradient if factor is None else gradient * factor
+                first[:, target] += value / samples
+                second[:, target] += value**2 / samples
+    return first, second
+
+
+def generators(question: Question, salt: str) -> list[torch.Generator]:
+    """A generator a face."""
+    return [question.generator(face, salt) for face in range(len(question))]
+
+
+for _name, _method in {
+    "saliency": Gradient(),
+    "input_x_gradient": InputTimesGradient(),
+    "integrated_gradients": IntegratedGradientsTo(),
+    "integrated_gradients_blur": IntegratedGradientsTo(baseline="blur"),
+    "smoothgrad": SmoothGrad(),
+    "vargrad": VarGrad(),
+    "gradient_shap": GradientShap(),
+}.items():
+    ATTRIBUTIONS.register(_name)(_method)

@@ -1,0 +1,310 @@
+"""Layers to take maps from: found, checked, and run up to and behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fer_xai.attributions.registry import Question
+from fer_xai.errors import InputError
+from fer_xai.models.architecture import tokens_to_map
+from fer_xai.probe import Probe
+
+Reshape = Callable[[Tensor], Tensor]
+
+
+def feature_maps(output: Any, reshape: Reshape | None = None) -> Tensor | None:
+    """A layer's output as feature maps ``(B, C, h, w)``, or None if it cannot be spatial.
+
+    Square maps with channels first stay as they are, channels last (Swin in timm) are moved, and
+    tokens ``(B, T, C)`` lose what stands before the largest square number of them (class token,
+    distillation token, registers). ``reshape`` does it for a model that needs another way.
+
+    Examples
+    --------
+    >>> feature_maps(torch.zeros(2, 197, 768)).shape  # a ViT's tokens
+    torch.Size([2, 768, 14, 14])
+    >>> feature_maps(torch.zeros(2, 7, 7, 96)).shape
+    torch.Size([2, 96, 7, 7])
+    >>> feature_maps(torch.zeros(2, 10)) is None
+    True
+    """
+    if not isinstance(output, Tensor):
+        return None
+    if reshape is not None:
+        maps = reshape(output)
+        return maps if maps.ndim == 4 else None
+    if output.ndim == 3 and output.shape[1] >= 4:
+        return tokens_to_map(output)
+    return output.movedim(channel_axis(output), 1) if output.ndim == 4 else None
+
+
+def channel_axis(output: Tensor) -> int:
+    """Where an output ``(B, C, h, w)``, ``(B, h, w, C)`` or ``(B, T, C)`` has its channels."""
+    last = output.ndim == 3 or (
+        output.shape[2] != output.shape[3] and output.shape[1] == output.shape[2]
+    )
+    return output.ndim - 1 if last else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer that maps can be taken from.
+
+    Attributes
+    ----------
+    name
+        Dotted name in the network.
+    side
+        ``(h, w)`` of its feature maps.
+    cut
+        Whether all later parts read this layer alone, so that its output may be repeated once a
+        target. Inside a residual block they do not: a shortcut would meet it unrepeated.
+    reshape
+        The model's own way from its output to feature maps, if it has one.
+    """
+
+    name: str
+    side: tuple[int, int]
+    cut: bool
+    reshape: Reshape | None
+
+
+def layer_of(probe: Probe, name: str | None, *, paper: bool = False) -> Layer:
+    """A layer by name, or the model's CAM layer, or, where it names none, the one that is found.
+
+    Raises
+    ------
+    InputError
+        If it does not run, is not spatial, or no gradient reaches it; the sentence names a layer to
+        take instead.
+    """
+    model = probe.model
+    if name is None:
+        name = model.paper_layer if paper else model.cam_layer
+    if name is None and paper:
+        raise InputError(
+            f"Expected a layer to take Grad-CAM from, but {model.name} names none: build it as "
+            "FERModel(net, paper_layer='…') with the name of the layer that its authors used."
+        )
+    if name is None:
+        name = found_layers(probe)[-1]
+    if name not in probe.layers:
+        model.layer(name)  # an unknown name names the last ones there are
+        probe.layers[name] = _looked_at(probe, name)
+    layer: Layer = probe.layers[name]
+    return layer
+
+
+def stages(probe: Probe, last: int) -> list[Layer]:
+    """The last layer at each of the deepest ``last`` resolutions, the deepest one at the end."""
+    return [layer_of(probe, name) for name in found_layers(probe)[-last:]]
+
+
+def found_layers(probe: Probe) -> list[str]:
+    """The last layer at each resolution, in the order of execution; cells of 2×2 or more.
+
+    Looked for are modules that run once, give one spatial output a face, and pass on a gradient
+    at every place of it (the last block's output of a ViT does so at the class token alone). Where
+    a container and its last part give the same output, the container stands for both.
+    """
+    if "" not in probe.layers:
+        found: dict[tuple[int, int], str] = {}
+        for name, maps, gradient in _outputs(probe):
+            if min(maps.shape[2:]) >= 2 and bool((gradient.flatten(2).abs().sum(1) > 0).all()):
+                side = (maps.shape[2], maps.shape[3])
+                found.pop(side, None)  # so that it moves to the end
+                found[side] = name
+        probe.layers[""] = list(found.values())
+    names: list[str] = probe.layers[""]
+    if not names:
+        raise InputError(
+            f"Expected {probe.name} to have a layer with a spatial output of 2×2 cells or more, "
+            "but found none: name one as FERModel(net, cam_layer='…', reshape=…)."
+        )
+    return names
+
+
+def _noise(probe: Probe) -> Tensor:
+    side = probe.model.size
+    generator = torch.Generator().manual_seed(0)
+    return probe.to_device(torch.rand(2, 3, side, side, generator=generator))
+
+
+def _outputs(probe: Probe) -> list[tuple[str, Tensor, Tensor]]:
+    """Name, feature maps and gradient of every module that could be a CAM layer, as they ran."""
+    net = probe.model.net
+    ran: list[tuple[str, Tensor]] = []
+
+    def listen(name: str, module: nn.Module) -> Callable[..., None]:
+        token_like = isinstance(module, nn.LayerNorm) or "Norm" in type(module).__name__
+
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            if not isinstance(output, Tensor) or len(output) != 2:
+                return
+            if output.ndim == 4 or (output.ndim == 3 and token_like):
+                if output.requires_grad:
+                    output.retain_grad()
+                ran.append((name, output))
+
+        return hook
+
+    with ExitStack() as stack, torch.inference_mode(mode=False), torch.enable_grad():
+        for name, module in net.named_modules():
+            if name:
+                handle = module.register_forward_hook(listen(name, module))
+                stack.callback(handle.remove)
+        images = _noise(probe).requires_grad_()
+        logits = probe.model(images)
+        weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
+        (logits.float() * weights).sum().backward()
+    calls = [name for name, _ in ran]
+    kept: dict[int, tuple[str, Tensor]] = {}
+    for name, output in ran:
+        if calls.count(name) == 1 and output.grad is not None:
+            kept[id(output)] = (name, output)  # a container fires after its parts
+    found = []
+    for name, output in kept.values():
+        maps, gradient = feature_maps(output.detach()), feature_maps(output.grad)
+        if maps is not None and gradient is not None and maps.shape[2] == maps.shape[3]:
+            found.append((name, maps, gradient))
+    return found
+
+
+def _looked_at(probe: Probe, name: str) -> Layer:
+    """What is known of a layer after two noise images."""
+    model = probe.model
+    reshape = model.reshape if name == model.cam_layer else None
+    kept: list[Any] = []
+    handle = model.net.get_submodule(name).register_forward_hook(
+        lambda _, __, output: kept.append(output)
+    )
+    images = _noise(probe)
+    try:
+        with torch.inference_mode():
+            model(images)
+    finally:
+        handle.remove()
+    if not kept:
+        raise InputError(
+            f"Expected a layer that the forward pass of {model.name} runs, but {name} is only "
+            f"a container: choose one of the modules in it{_instead(probe)}."
+        )
+    maps = feature_maps(kept[-1], reshape)
+    if maps is None or min(maps.shape[2:]) < 1 or len(maps) != len(images):
+        shape = tuple(kept[-1].shape) if isinstance(kept[-1], Tensor) else type(kept[-1]).__name__
+        raise InputError(
+            f"Expected feature maps (B, C, h, w) or tokens (B, T, C) from layer {name}, got "
+            f"{shape}: choose another cam_layer{_instead(probe)}."
+        )
+    layer = Layer(
+        name=name,
+        side=(maps.shape[2], maps.shape[3]),
+        cut=len(kept) == 1 and _is_cut(probe, name),
+        reshape=reshape,
+    )
+    columns = torch.arange(len(probe.emotions), device=probe.device).expand(len(images), -1)
+    _, gradients = activations_and_gradients(
+        probe, Question(images=images, columns=columns, keys=(0, 1)), layer
+    )
+    if not bool((gradients != 0).any()):
+        raise InputError(
+            f"Expected a gradient at layer {name} of {model.name}, but it is zero everywhere, as "
+            "behind the last attention of a ViT (only the class token goes on) or before a head "
+            f"of zeros: choose another cam_layer{_instead(probe)}."
+        )
+    return layer
+
+
+def _instead(probe: Probe) -> str:
+    try:
+        return f", such as {found_layers(probe)[-1]}"
+    except InputError:
+        return ""
+
+
+def _is_cut(probe: Probe, name: str) -> bool:
+    """Whether the layer's output can be repeated, tried on two images."""
+    module = probe.model.net.get_submodule(name)
+    try:
+        with _repeated(module, 3), torch.no_grad():
+            return len(probe.model(_noise(probe))) == 6
+    except RuntimeError:
+        return False
+
+
+@contextmanager
+def _repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
+    """Cut the graph at a layer and repeat its output; the list gets what is differentiated."""
+    kept: list[Tensor] = []
+
+    def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        rows = output.detach().repeat_interleave(times, dim=0) if times > 1 else output.detach()
+        kept.append(rows.requires_grad_(torch.is_grad_enabled()))
+        return kept[-1].clone()  # what follows may work in place
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+def runnable(probe: Probe, names: Sequence[str]) -> Any:
+    """The folded copy where these layers mean the same in it as in the plain one, else that."""
+    return probe.folded if all(probe.runs_alone(name) for name in names) else probe.model
+
+
+def activations_and_gradients(
+    probe: Probe, question: Question, layer: Layer
+) -> tuple[Tensor, Tensor]:
+    """Feature maps of a layer and the gradients of each target's score.
+
+    The pass up to the layer runs once, without a graph; what lies behind it once a target: at once,
+    on repeated rows, where the layer's output can be repeated, else backwards target by target.
+
+    Returns
+    -------
+    tuple
+        Activations ``(B, K or 1, C, h, w)`` and gradients ``(B, K, C, h, w)``, float32.
+    """
+    model = runnable(probe, [layer.name])
+    module = model.net.get_submodule(layer.name)
+    batch, targets = len(question), question.targets
+    with torch.inference_mode(mode=False), torch.enable_grad(), probe.autocast():
+        times = targets if layer.cut else 1
+        with _repeated(module, times) as kept:
+            logits = model(question.images)
+        rows = kept[-1]  # (B · times, …)
+        if times == targets:
+            chosen = _own_target(question, logits) if targets > 1 else question.scores(logits)
+            made = [torch.autograd.grad(chosen.sum(), rows)[0]]
+        else:
+            each = question.scores(logits).sum(dim=0)  # (K,)
+            made = [
+                torch.autograd.grad(score, rows, retain_graph=True)[0] for score in each.unbind()
+            ]
+    maps = [_maps(value, layer) for value in (rows, *made)]
+    activations = maps[0].unflatten(0, (batch, times))
+    gradients = (
+        maps[1].unflatten(0, (batch, targets)) if times == targets else torch.stack(maps[1:], dim=1)
+    )
+    return activations.float(), gradients.float()
+
+
+def _own_target(question: Question, logits: Tensor) -> Tensor:
+    """Of logits ``(B · K, C)``, each row's score for the target that it stands for."""
+    targets = question.targets
+    every = question.scores(logits, each=targets)  # (B · K, K)
+    return every.unflatten(0, (-1, targets)).diagonal(dim1=1, dim2=2)  # (B, K)
+
+
+def _maps(value: Tensor, layer: Layer) -> Tensor:
+    maps = feature_maps(value.detach(), layer.reshape)
+    assert maps is not None
+    return maps

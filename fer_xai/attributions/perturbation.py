@@ -1,0 +1,205 @@
+"""Maps from what happens to the score when parts of the face are taken away.
+
+Captum has occlusion and feature ablation for one target a pass and one image at a time in full
+batches; here batches are filled across faces and every target is read off the same passes. The
+tests hold the two equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fer_xai.attributions.gradients import generators
+from fer_xai.attributions.passes import masked_scores
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.perturb import fill_images
+from fer_xai.probe import Probe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occlusion(Attribution):
+    """The score that is lost under a sliding square (Zeiler & Fergus, ECCV 2014).
+
+    A pixel gets the mean loss over the squares that cover it. The squares also begin and end on the
+    image's border, so every pixel is covered.
+
+    Attributes
+    ----------
+    window, stride
+        Side of the square and step, as shares of the image's side: an eighth and a sixteenth, 8 and
+        4 of 64 pixels, 225 passes a face.
+    fill
+        What stands in the square.
+    """
+
+    window: float = 1 / 8
+    stride: float = 1 / 16
+    fill: str = "mean"
+    reference: ClassVar[str] = "Zeiler & Fergus, ECCV 2014, sec. 4.2"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution."""
+        masks = self.squares(question.images.shape[-2], question.images.shape[-1])
+        masks = masks.to(probe.device)  # (P, H, W), true inside the square
+        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        found = masked_scores(
+            probe, question, lambda _, numbers: ~masks[numbers], fill, copies=len(masks)
+        ).to(probe.device)  # (B, P, K)
+        lost = question.scores(probe.run(question.images))[:, None] - found
+        inside = masks.float().flatten(1)  # (P, H·W)
+        total = torch.einsum("bpk,px->bkx", lost, inside) / inside.sum(dim=0)
+        return Maps(cells=total.unflatten(2, masks.shape[1:]))
+
+    def squares(self, height: int, width: int) -> Tensor:
+        """Bool ``(P, H, W)``: each place of the square."""
+        side = max(1, round(self.window * min(height, width)))
+        step = max(1, round(self.stride * min(height, width)))
+        tops, lefts = (
+            sorted({*range(0, extent - side + 1, step), extent - side})
+            for extent in (height, width)
+        )
+        masks = torch.zeros(len(tops) * len(lefts), height, width, dtype=torch.bool)
+        for index, mask in enumerate(masks):
+            top, left = tops[index // len(lefts)], lefts[index % len(lefts)]
+            mask[top : top + side, left : left + side] = True
+        return masks
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One a square, and the whole face."""
+        del targets, regions
+        return 2.0 + len(self.squares(probe.model.size, probe.model.size)), 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rise(Attribution):
+    """The mean of random masks, weighted by the score of the face seen through them (Petsiuk et
+    al., BMVC 2018).
+
+    Weights are the scores less their mean over the face's masks, divided by the masks' variance:
+    the paper's estimator without the offset that it shares among all pixels, so that maps are
+    signed and scale with the score. Each face has masks of its own.
+
+    Attributes
+    ----------
+    masks
+        Random masks a face.
+    cells
+        Side of the coarse grid that is drawn and smoothly enlarged.
+    keep
+        Probability of a grid cell to be kept.
+    fill
+        What stands behind the masks; black in the paper.
+    """
+
+    masks: int = 512
+    cells: int = 7
+    keep: float = 0.5
+    fill: str = "black"
+    random: ClassVar[bool] = True
+    reference: ClassVar[str] = "Petsiuk et al., BMVC 2018, eq. 6"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution."""
+        height, width = question.images.shape[-2:]
+        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        grids, shifts = self._drawn(question)
+
+        def kept(faces: Tensor, numbers: Tensor) -> Tensor:
+            return _enlarged(grids[faces, numbers], shifts[faces, numbers], height, width)
+
+        found = masked_scores(probe, question, kept, fill, copies=self.masks).to(probe.device)
+        weights = (found - found.mean(dim=1, keepdim=True)) / (
+            self.masks * self.keep * (1 - self.keep)
+        )
+        cells = torch.stack([
+            torch.einsum("pk,phw->khw", weight, _enlarged(grid, shift, height, width))
+            for weight, grid, shift in zip(weights, grids, shifts, strict=True)
+        ])  # fmt: skip
+        return Maps(cells=cells)
+
+    def _drawn(self, question: Question) -> tuple[Tensor, Tensor]:
+        """Grids ``(B, P, s, s)`` of zeros and ones, shifts ``(B, P, 2)`` in [0, 1) of a cell."""
+        side, device = self.cells, question.images.device
+        sources = generators(question, "masks")
+        grids = [torch.rand(self.masks, side, side, generator=g) < self.keep for g in sources]
+        shifts = [torch.rand(self.masks, 2, generator=g) for g in sources]
+        return torch.stack(grids).float().to(device), torch.stack(shifts).to(device)
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One a mask."""
+        del probe, targets, regions
+        return 1.0 + self.masks, 0.0
+
+
+def _enlarged(grids: Tensor, shifts: Tensor, height: int, width: int) -> Tensor:
+    """Masks ``(M, H, W)`` of grids ``(M, s, s)``, bilinear, shifted by a share of a cell."""
+    side = grids.shape[-1]
+    y = (torch.arange(height, device=grids.device) + 0.5) / height * (side - 1)  # in cells
+    x = (torch.arange(width, device=grids.device) + 0.5) / width * (side - 1)
+    rows = _hat(y + shifts[:, :1], side)  # (M, H, s)
+    columns = _hat(x + shifts[:, 1:], side)  # (M, W, s)
+    return rows @ grids @ columns.transpose(1, 2)
+
+
+def _hat(at: Tensor, side: int) -> Tensor:
+    """Linear interpolation weights ``(M, L, s)`` of positions ``(M, L)`` between cell centres."""
+    centres = torch.arange(side, device=at.device) + 0.5
+    return (1 - (at.clamp(0.5, side - 0.5)[..., None] - centres).abs()).clamp(min=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionAblation(Attribution):
+    """The score that is lost without one region, spread over its pixels.
+
+    Attributes
+    ----------
+    fill
+        What stands in the region.
+    """
+
+    fill: str = "mean"
+    needs_regions: ClassVar[bool] = True
+    reference: ClassVar[str] = "Captum's FeatureAblation, over facial regions"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution, and a number a region; NaN for faces without regions."""
+        regions = question.regions
+        assert regions is not None
+        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        found = masked_scores(
+            probe, question, lambda faces, numbers: ~regions[faces, numbers], fill,
+            copies=regions.shape[1],
+        ).to(probe.device)  # fmt: skip
+        lost = question.scores(probe.run(question.images))[:, None] - found  # (B, R, K)
+        return painted(lost.transpose(1, 2), regions)
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One a region, and the whole face."""
+        del probe, targets
+        return 2.0 + regions, 0.0
+
+
+def painted(values: Tensor, regions: Tensor) -> Maps:
+    """Region values ``(B, K, R)`` as maps in which each region's pixels share its value evenly.
+
+    The sum of a map is the sum of its values. Regions are bool ``(B, R, H, W)``; a face without any
+    has maps and values of NaN, a region without pixels a value that no map shows.
+    """
+    area = regions.flatten(2).sum(dim=2)  # (B, R)
+    density = values / area.clamp(min=1)[:, None]
+    cells = torch.einsum("bkr,brhw->bkhw", density.float(), regions.float())
+    known = regions.flatten(1).any(dim=1)
+    nan = torch.full((), torch.nan, device=values.device)
+    return Maps(
+        cells=torch.where(known[:, None, None, None], cells, nan),
+        values=torch.where(known[:, None, None], values.float(), nan),
+    )
+
+
+ATTRIBUTIONS.register("occlusion")(Occlusion())
+ATTRIBUTIONS.register("rise")(Rise())
+ATTRIBUTIONS.register("region_ablation")(RegionAblation())

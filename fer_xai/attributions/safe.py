@@ -1,0 +1,213 @@
+"""Networks made safe for methods with a rule a module: each activation a module, called once.
+
+Captum hooks modules. An activation that is used twice, works in place or is a function escapes it,
+in some versions without a word; torchvision's ResNets do the first two, GiMeFive reuses its
+max-pool. A private copy is rewritten here, or refused with the reason.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections import Counter
+from typing import Any
+
+import torch
+from captum.attr._utils.custom_modules import Addition_Module
+from torch import Tensor, fx, nn
+from torch.fx.experimental.optimization import fuse
+from torch.nn import functional as F
+from torchvision.ops import StochasticDepth
+
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+
+_RELUS: set[Any] = {F.relu, torch.relu, F.relu_, torch.relu_, "relu", "relu_"}
+_ADDS: set[Any] = {operator.add, operator.iadd, torch.add, "add", "add_"}
+_LINEAR: set[Any] = _ADDS | {
+    operator.getitem, getattr, torch.flatten, torch.cat, torch.mean, torch.reshape, torch.permute,
+    torch.transpose, F.adaptive_avg_pool2d, F.avg_pool2d, F.dropout, "mean", "view", "reshape",
+    "flatten", "permute", "transpose", "contiguous", "size", "dim", "squeeze", "unsqueeze",
+}  # fmt: skip
+"""Functions and methods that a gradient passes as it must: linear in their tensors, or shapes."""
+_PASSIVE = (nn.Identity, nn.Dropout, nn.Dropout2d, StochasticDepth)
+_LINEAR_MODULES = (
+    nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,
+    Addition_Module, *_PASSIVE,
+)  # fmt: skip
+_DEEPLIFT = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
+_LRP = (nn.ReLU, nn.Tanh, nn.MaxPool2d)
+_TOLERANCE = 1e-5
+
+
+def for_relus(probe: Probe, method: str) -> Any:
+    """A copy of the model in which every ReLU is a module of its own.
+
+    Raises
+    ------
+    InputError
+        If it has no ReLU, or other activations beside them (the method would change some of the
+        gradients alone), or cannot be traced.
+    """
+    if "relu" not in probe.rewritten:
+        probe.rewritten["relu"] = _rewritten(probe, method, merged=False)
+    model = probe.rewritten["relu"]
+    others = sorted(
+        {_kind(model.net, node) for node in model.net.graph.nodes if _is_other_activation(node)}
+    )
+    if others or not any(isinstance(module, nn.ReLU) for module in model.net.modules()):
+        raise InputError(
+            f"Expected ReLUs for {method}, but {probe.name} has {', '.join(others) or 'none'}: "
+            "take saliency or integrated_gradients, which ask for no rule."
+        )
+    return model
+
+
+def for_deeplift(probe: Probe, method: str) -> Any:
+    """A copy on which DeepLift's rules hold.
+
+    Raises
+    ------
+    InputError
+        Naming the parts that have no rule.
+    """
+    if "deeplift" not in probe.rewritten:
+        model = _rewritten(probe, method, merged=False)
+        _refuse(model.net, (*_LINEAR_MODULES, *_DEEPLIFT), probe.name, method)
+        probe.rewritten["deeplift"] = model
+    return probe.rewritten["deeplift"]
+
+
+def for_lrp(probe: Probe, method: str) -> Any:
+    """A copy for LRP: BatchNorm merged into convolutions, sums as modules, nothing passive left.
+
+    Raises
+    ------
+    InputError
+        Naming the parts that have no rule.
+    """
+    if "lrp" not in probe.rewritten:
+        model = _rewritten(probe, method, merged=True)
+        _refuse(model.net, (*_LINEAR_MODULES, *_LRP), probe.name, method)
+        probe.rewritten["lrp"] = model
+    return probe.rewritten["lrp"]
+
+
+def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:
+    """The plain copy with its network traced and made of modules that run once."""
+    model = copy.copy(probe.model)
+    model._modules = dict(probe.model._modules)
+    try:
+        net = copy.deepcopy(probe.model.net)
+        traced: Any = fuse(net) if merged else fx.symbolic_trace(net)
+    except Exception as error:  # noqa: BLE001 - tracing runs the user's code
+        raise InputError(
+            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
+            "saliency or integrated_gradients, which ask for no rule."
+        ) from None
+    calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
+    for number, node in enumerate(list(traced.graph.nodes)):
+        _replace(traced, node, f"own{number}", shared=calls[node.target] > 1, sums=merged)
+    traced.graph.eliminate_dead_code()
+    traced.delete_all_unused_submodules()
+    traced.graph.lint()
+    traced.recompile()
+    for module in traced.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    model.net = traced.eval().requires_grad_(False)
+    _check(probe, model, method)
+    return model
+
+
+def _replace(traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, sums: bool) -> None:
+    """One node by a module of its own, where it is none."""
+    graph = traced.graph
+    module: nn.Module | None = None
+    if node.op == "call_module":
+        old = traced.get_submodule(str(node.target))
+        if isinstance(old, _PASSIVE):
+            node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
+            graph.erase_node(node)
+            return
+        if isinstance(old, nn.Flatten):
+            with graph.inserting_after(node):
+                new = graph.call_function(torch.flatten, (node.args[0], old.start_dim, old.end_dim))
+            node.replace_all_uses_with(new)
+            graph.erase_node(node)
+            return
+        if shared:
+            module = copy.deepcopy(old)
+    elif node.op in ("call_function", "call_method") and node.target in _RELUS:
+        module = nn.ReLU()
+    elif sums and _adds_two(node):
+        module = Addition_Module()
+    if module is None:
+        return
+    traced.add_submodule(name, module)
+    arguments = node.args if isinstance(module, Addition_Module) else node.args[:1]
+    with graph.inserting_after(node):
+        new = graph.call_module(name, arguments)
+    node.replace_all_uses_with(new)
+    graph.erase_node(node)
+
+
+def _adds_two(node: fx.Node) -> bool:
+    """Whether a node adds up two activations, as a shortcut does."""
+    return node.target in _ADDS and all(
+        isinstance(arg, fx.Node) and arg.op != "get_attr" for arg in node.args
+    )
+
+
+def _check(probe: Probe, model: Any, method: str) -> None:
+    """The copy says what the model says."""
+    side = probe.model.size
+    images = probe.to_device(
+        torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    )
+    with torch.inference_mode():
+        plain: Tensor = probe.model(images)
+        ours: Tensor = model(images)
+    if bool((plain - ours).abs().max() > _TOLERANCE * plain.abs().max().clamp(min=1)):
+        raise InputError(
+            f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
+            f"but they differ by {float((plain - ours).abs().max()):.2g}: take saliency instead."
+        )
+
+
+def _refuse(
+    traced: fx.GraphModule, allowed: tuple[type[nn.Module], ...], name: str, method: str
+) -> None:
+    """Say which parts of a network have no rule."""
+    foreign = set()
+    for node in traced.graph.nodes:
+        if node.op == "call_module":
+            known = isinstance(traced.get_submodule(str(node.target)), allowed)
+        elif node.op in ("call_function", "call_method"):
+            known = node.target in _LINEAR
+        else:
+            known = True
+        if not known:
+            foreign.add(_kind(traced, node))
+    if foreign:
+        raise InputError(
+            f"Expected parts that {method} has rules for, but {name} has "
+            f"{', '.join(sorted(foreign))}: take integrated_gradients, which asks for none."
+        )
+
+
+def _kind(traced: fx.GraphModule, node: fx.Node) -> str:
+    if node.op == "call_module":
+        return type(traced.get_submodule(str(node.target))).__name__
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
+
+
+def _is_other_activation(node: fx.Node) -> bool:
+    """GELU, SiLU and their like, which are no ReLU and no gate."""
+    names = ("gelu", "silu", "hardswish", "mish", "elu", "selu", "leakyrelu", "leaky_relu", "tanh")
+    if node.op == "call_module":
+        kind = type(node.graph.owning_module.get_submodule(str(node.target))).__name__.lower()  # type: ignore[union-attr]
+        return kind in names
+    target = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return node.op in ("call_function", "call_method") and target in names

@@ -1,0 +1,188 @@
+"""A linear model fitted to the scores of faces with random parts of them left out.
+
+Captum has both, for one image and one target at a time; here passes are shared by all targets and
+batched across faces, and the fit is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import comb
+from typing import Any, ClassVar, Literal
+
+import torch
+from skimage.segmentation import slic
+from torch import Tensor
+
+from fer_xai.attributions.gradients import generators
+from fer_xai.attributions.passes import masked_scores
+from fer_xai.attributions.perturbation import painted
+from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.perturb import fill_images
+from fer_xai.probe import Probe
+
+
+def superpixels(images: Tensor, *, n: int, compactness: float = 10.0) -> Tensor:
+    """SLIC superpixels (Achanta et al., TPAMI 2012) as masks.
+
+    Parameters
+    ----------
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    n
+        About how many a face.
+    compactness
+        Nearness in space against likeness in colour.
+
+    Returns
+    -------
+    Tensor
+        Bool ``(B, R, H, W)``, R the most that any face has; the last ones may be empty.
+    """
+    labels = [
+        torch.from_numpy(
+            slic(image.permute(1, 2, 0).cpu().numpy(), n_segments=n, compactness=compactness,
+                 start_label=0)
+        )
+        for image in images
+    ]  # fmt: skip
+    most = max(int(label.max()) + 1 for label in labels)
+    numbers = torch.arange(most)[:, None, None]
+    return torch.stack([label[None] == numbers for label in labels]).to(images.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surrogate(Attribution):
+    """A weighted linear fit of the score to which parts are left in.
+
+    Attributes
+    ----------
+    samples
+        Random coalitions a face.
+    parts
+        About how many superpixels, where no regions are handed in.
+    fill
+        What stands where a part is left out.
+    kernel
+        ``lime``: each part is left in with probability ½, and coalitions weigh by exp(−d² / σ²), d
+        the cosine distance to the whole face (Ribeiro et al., KDD 2016); ``shap``: sizes are drawn
+        as the Shapley kernel has them, in pairs with their complements, and the fit is held to
+        efficiency (Lundberg & Lee, NeurIPS 2017; Covert & Lee, AISTATS 2021).
+    sigma
+        σ of LIME's kernel.
+    ridge
+        Penalty of LIME's fit.
+    """
+
+    samples: int = 512
+    parts: int = 40
+    fill: str = "mean"
+    kernel: Literal["lime", "shap"] = "lime"
+    sigma: float = 0.25
+    ridge: float = 1.0
+    random: ClassVar[bool] = True
+    reference: ClassVar[str] = "Ribeiro et al., KDD 2016; Lundberg & Lee, NeurIPS 2017, th. 2"
+
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at image resolution, and a coefficient a part."""
+        regions = question.regions
+        if regions is None:
+            regions = superpixels(question.images, n=self.parts)
+        there = regions.flatten(2).any(dim=2)  # (B, R): superpixels may be fewer in one face
+        drawn = self._coalitions(question, there).to(probe.device)  # (B, P, R)
+        filled = fill_images(question.images, self.fill, generators(question, "fill"))
+        owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W)
+
+        def kept(faces: Tensor, numbers: Tensor) -> Tensor:
+            present, held = drawn[faces, numbers], owner[faces]
+            return present.gather(1, held.flatten(1)).reshape(held.shape)
+
+        found = masked_scores(probe, question, kept, filled, copies=self.samples).double()
+        if self.kernel == "lime":
+            values = self._lime(drawn.cpu(), found)
+        else:
+            ends = torch.stack(
+                [question.scores(probe.run(filled)), question.scores(probe.run(question.images))]
+            )
+            values = _efficient(drawn.cpu(), found, there.cpu(), ends.double().cpu())
+        return painted(values.transpose(1, 2).to(probe.device), regions)
+
+    def _coalitions(self, question: Question, there: Tensor) -> Tensor:
+        """Bool ``(B, P, R)``: parts that are left in."""
+        rows = []
+        for face, source in enumerate(generators(question, "coalitions")):
+            parts = there.shape[1]
+            if self.kernel == "lime":
+                rows.append(torch.rand(self.samples, parts, generator=source) < 0.5)
+                continue
+            present = there[face].cpu().nonzero()[:, 0]
+            drawn = torch.zeros(self.samples, parts, dtype=torch.bool)
+            if len(present) > 1:
+                half = _by_shapley_kernel(len(present), (self.samples + 1) // 2, source)
+                both = torch.stack([half, ~half], dim=1).flatten(0, 1)[: self.samples]
+                drawn[:, present] = both
+            rows.append(drawn)
+        return torch.stack(rows)
+
+    def _lime(self, drawn: Tensor, found: Tensor) -> Tensor:
+        """Ridge coefficients ``(B, R, K)`` with an unpenalised intercept."""
+        x = drawn.double()
+        share = x.mean(dim=2)
+        distance = 1 - share.sqrt()  # cosine distance of a 0/1 vector to all ones
+        weights = torch.exp(-(distance**2) / self.sigma**2)[..., None]  # (B, P, 1)
+        total = weights.sum(dim=1, keepdim=True)
+        x = x - (weights * x).sum(dim=1, keepdim=True) / total
+        y = found - (weights * found).sum(dim=1, keepdim=True) / total
+        gram = x.transpose(1, 2) @ (weights * x)
+        gram = gram + self.ridge * torch.eye(gram.shape[-1], dtype=gram.dtype)
+        return torch.linalg.solve(gram, x.transpose(1, 2) @ (weights * y))
+
+    def params(self, probe: Probe) -> Mapping[str, Any]:
+        """Its options, without LIME's for SHAP."""
+        names = ["samples", "parts", "fill", "kernel"]
+        del probe
+        names += ["sigma", "ridge"] if self.kernel == "lime" else []
+        return {name: getattr(self, name) for name in names}
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One a coalition; the whole and the empty face for SHAP."""
+        del probe, targets, regions
+        return 1.0 + self.samples + (0 if self.kernel == "lime" else 2), 0.0
+
+
+def _by_shapley_kernel(parts: int, n: int, source: torch.Generator) -> Tensor:
+    """Bool ``(n, parts)``: coalitions of 1 to parts − 1, sizes by the Shapley kernel."""
+    sizes = torch.arange(1, parts)
+    odds = torch.tensor(
+        [comb(parts, int(s)) * (parts - 1) / (comb(parts, int(s)) * int(s) * (parts - int(s)))
+         for s in sizes], dtype=torch.float64,
+    )  # fmt: skip
+    chosen = sizes[torch.multinomial(odds, n, replacement=True, generator=source)]
+    ranks = torch.rand(n, parts, generator=source).argsort(dim=1).argsort(dim=1)
+    return ranks < chosen[:, None]
+
+
+def _efficient(drawn: Tensor, found: Tensor, there: Tensor, ends: Tensor) -> Tensor:
+    """Least squares ``(B, R, K)`` held to Σ φ = v(all) − v(none), for coalitions that were drawn
+    by the kernel (and so weigh alike).
+    """
+    out = found.new_zeros(drawn.shape[0], drawn.shape[2], found.shape[2])
+    for face in range(len(drawn)):
+        present = there[face].nonzero()[:, 0]
+        none, full = ends[0, face], ends[1, face]  # (K,)
+        if len(present) < 2:
+            out[face, present] = full - none
+            continue
+        x = drawn[face][:, present].double()  # (P, r)
+        gram = x.T @ x / len(x)
+        right = x.T @ (found[face] - none) / len(x)  # (r, K)
+        inverse = torch.linalg.pinv(gram)
+        ones = torch.ones(len(present), 1, dtype=gram.dtype)
+        lack = (ones.T @ inverse @ right - (full - none)) / (ones.T @ inverse @ ones)
+        out[face, present] = inverse @ (right - ones * lack)
+    return out
+
+
+ATTRIBUTIONS.register("lime")(Surrogate())
+ATTRIBUTIONS.register("kernel_shap")(Surrogate(kernel="shap"))

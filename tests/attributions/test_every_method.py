@@ -1,0 +1,164 @@
+"""What must hold of every attribution on every architecture."""
+
+import contextlib
+import copy
+import dataclasses
+
+import pytest
+import torch
+from nets import NAMES, build, probe
+
+from fer_xai import explain
+from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
+from fer_xai.errors import InputError
+
+QUICK = {
+    "integrated_gradients": {"steps": 4},
+    "integrated_gradients_blur": {"steps": 4},
+    "smoothgrad": {"samples": 3},
+    "vargrad": {"samples": 3},
+    "gradient_shap": {"samples": 3},
+    "rise": {"masks": 8},
+    "occlusion": {"window": 1 / 2, "stride": 1 / 4},
+    "lime": {"samples": 12, "parts": 6},
+    "kernel_shap": {"samples": 12, "parts": 6},
+    "extremal_perturbation": {"areas": (0.2,), "steps": 4},
+}
+FIRST_LAYER = {"gimefive": "relu1", "vgg": "relu1", "resnet18": "relu1"}  # few channels
+NO_RELU = "Expected ReLUs for .*, but .* has GELU"
+NO_RULE = "Expected parts that .* has rules for, but .* has .*GELU"
+NO_ATTENTION = "Expected attention among all tokens"
+NO_PAPER = "Expected a layer to take Grad-CAM from, but .* names none"
+REFUSED = {
+    **{(method, name): NO_RELU for name in ("convnext", "swin", "vit")
+       for method in ("guided_backprop", "deconvolution", "guided_gradcam")},
+    **{(method, name): NO_RULE for name in ("convnext", "swin", "vit")
+       for method in ("deeplift", "deeplift_shap", "lrp")},
+    **{(method, name): NO_ATTENTION for name in NAMES if name != "vit"
+       for method in ("attention_rollout", "gradient_rollout")},
+    **{("gradcam_paper", name): NO_PAPER for name in ("convnext", "swin", "vit")},
+}  # fmt: skip
+CASES = [(method, name) for method in ATTRIBUTIONS for name in NAMES]
+TARGETS = torch.tensor([0, 3, 5])
+
+
+def quick(method, name):
+    attribution = ATTRIBUTIONS[method]
+    options = dict(QUICK.get(method, {}))
+    if method in ("scorecam", "ablationcam"):
+        options["layer"] = FIRST_LAYER.get(name)
+    return dataclasses.replace(attribution, **options)
+
+
+def same(one, two):
+    """Equal but for rounding, which can carry a gradient over a ReLU's kink (1 % was seen)."""
+    return (one - two).norm() <= 0.02 * two.norm() + 1e-12
+
+
+@pytest.fixture(scope="module")
+def three(faces):
+    chosen = faces.subset([0, 7, 20])
+    from fer_xai.landmarks import face_regions
+
+    regions = face_regions(chosen.landmarks_at(64), size=64)
+    # three players instead of eight: mouth, the rest of the face, the rest of the image
+    parts = torch.stack([regions[:, 5], regions[:, [0, 1, 2, 3, 4, 6]].any(1), regions[:, 7]], 1)
+    return chosen.images, parts
+
+
+@pytest.mark.parametrize(("method", "name"), CASES)
+def test_maps_are_right_in_shape_finite_repeatable_and_of_each_face_alone(method, name, three):
+    images, regions = three
+    attribution = quick(method, name)
+    given = {"method": attribution, "targets": TARGETS, "regions": regions, "seed": 1}
+    if (method, name) in REFUSED:
+        with pytest.raises(InputError, match=REFUSED[method, name]):
+            explain(probe(name), images, **given)
+        return
+    found = explain(probe(name), images, **given)
+    assert found.maps.shape == (3, 64, 64)
+    assert torch.isfinite(found.maps).all()
+    assert found.targets.tolist() == TARGETS.tolist()
+    assert not attribution.nonnegative or (found.maps >= 0).all()
+    columns = probe(name).model.columns(TARGETS)[:, None]
+    given = {"method": attribution, "seed": 1}
+    again = attribute(
+        probe(name), images, columns, regions=regions, keys=[0, 1, 2], **given
+    ).cells  # fmt: skip
+    assert torch.equal(upsample(again, size=(64, 64))[:, 0], found.maps)
+    alone = attribute(
+        probe(name), images[2:], columns[2:], regions=regions[2:], keys=[2], **given
+    ).cells  # fmt: skip
+    assert same(alone[0], again[2])
+
+
+@pytest.mark.parametrize(("method", "name"), [case for case in CASES if case not in REFUSED])
+def test_targets_are_honoured(method, name, three):
+    images, regions = three
+    attribution = quick(method, name)
+    columns = torch.tensor([[0, 3]])
+    given = {"method": attribution, "regions": regions[:1], "seed": 1}
+    both = attribute(probe(name), images[:1], columns, **given).cells
+    second = attribute(probe(name), images[:1], columns[:, 1:], **given).cells
+    scale = both.abs().amax().clamp(min=1e-12)
+    assert same(second, both[:, 1:])
+    differ = not torch.allclose(both[:, 0] / scale, both[:, 1] / scale, atol=1e-4)
+    assert differ != attribution.class_blind
+
+
+@pytest.mark.parametrize("method", list(ATTRIBUTIONS))
+@pytest.mark.parametrize("name", ["tiny", "vit"])
+def test_the_model_is_left_as_it_was_also_after_an_error(method, name, three, model, monkeypatch):
+    images, regions = three
+    model = model if name == "tiny" else build(name)
+    model.train()
+    before = copy.deepcopy(model.state_dict())
+    attribution = quick(method, name)
+    given = {"method": attribution, "targets": "fear", "regions": regions}
+    for batch in (images, images * 3):
+        with contextlib.suppress(InputError):  # some are refused, the second batch always
+            explain(model, batch, **given)
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    assert not any(getattr(module, kind) for module in model.modules() for kind in hooks)
+
+
+@pytest.mark.parametrize("method", list(ATTRIBUTIONS))
+def test_the_probes_copy_is_left_clean_too(method, three):
+    images, regions = three
+    for name in ("gimefive", "vit"):
+        if (method, name) in REFUSED:
+            continue
+        used = probe(name)
+        plain = used.model(images[:1]).detach()
+        explain(used, images[:1], method=quick(method, name), targets="fear", regions=regions[:1])
+        assert torch.equal(used.model(images[:1]).detach(), plain)
+        copies = [used.model, used.folded, *used.rewritten.values()]
+        for module in (part for whole in copies if whole is not None for part in whole.modules()):
+            assert not module._forward_hooks, method
+            assert not module._backward_hooks, method
+            assert not module._forward_pre_hooks, method
+
+
+@pytest.mark.parametrize("method", list(ATTRIBUTIONS))
+def test_a_grey_face_is_explained_by_a_greyscale_model_as_its_three_copies(method, three):
+    """Of a greyscale model the channels of a map stand in the ratio of luma weights, or, where
+    the image is multiplied in, of their products: what colour cannot say is not said.
+    """
+    if (method, "gimefive") in REFUSED:
+        pytest.skip("refused on GiMeFive")
+    images, regions = three
+    grey = images[:1].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1).contiguous()
+    found = explain(
+        probe("gimefive"), grey, method=quick(method, "gimefive"), targets="fear",
+        regions=regions[:1],
+    )  # fmt: skip
+    assert torch.isfinite(found.maps).all()
+    if found.channels is None or method in ("vargrad", "lrp"):
+        return
+    red, green, blue = found.channels[0]
+    scale = green.abs().max().clamp(min=1e-12)
+    assert torch.allclose(red / 0.299 / scale, green / 0.587 / scale, atol=1e-3)
+    assert torch.allclose(blue / 0.114 / scale, green / 0.587 / scale, atol=1e-3)
