@@ -90,8 +90,9 @@ class Probe:
             raise InputError(f"Expected a positive batch size, got {batch_size}.")
         self.device = resolve_device(device)
         self.precision: Precision = precision
-        self.model: Any = _private_copy(model, self.device)
-        self.folded: Any = _folded_copy(self.model, self.device) if fold else None
+        with torch.inference_mode(mode=False):  # a caller's would forbid gradients for good
+            self.model: Any = _private_copy(model, self.device)
+            self.folded: Any = _folded_copy(self.model, self.device) if fold else None
         self.layers: dict[str, Any] = {}  # what attributions found out about layers, by name
         self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
         self._batch_size = batch_size

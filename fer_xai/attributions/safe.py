@@ -74,6 +74,8 @@ def for_deeplift(probe: Probe, method: str) -> Any:
     if "deeplift" not in probe.rewritten:
         model = _rewritten(probe, method, merged=False)
         _refuse(model.net, (*_LINEAR_MODULES, *_DEEPLIFT), probe.name, method)
+        _open_max_pools(model.net)
+        _check(probe, model, method)
         probe.rewritten["deeplift"] = model
     return probe.rewritten["deeplift"]
 
@@ -91,6 +93,49 @@ def for_lrp(probe: Probe, method: str) -> Any:
         _refuse(model.net, (*_LINEAR_MODULES, *_LRP), probe.name, method)
         probe.rewritten["lrp"] = model
     return probe.rewritten["lrp"]
+
+
+class PairwiseMaxPool(nn.Module):
+    """Max-pooling by pairs, max(a, b) = (a + b + relu(a − b) + relu(b − a)) / 2, for DeepLift.
+
+    Captum's rule for max-pools loses what a window's largest place does not differ in: 8 and 60 %
+    of a score was missing in GiMeFive's maps. Through ReLUs the rescale rule loses nothing.
+    """
+
+    def __init__(self, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.padding = (
+            value if isinstance(value, tuple) else (value, value)
+            for value in (pool.kernel_size, pool.stride, pool.padding)
+        )
+        pairs = self.kernel[0] * self.kernel[1] - 1
+        self.relus = nn.ModuleList(nn.ReLU() for _ in range(2 * pairs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to ``(B, C, h, w)``."""
+        (high, wide), (down, right), (top, left) = self.kernel, self.stride, self.padding
+        # a window that reaches over the border holds the border too, so repeating it adds nothing
+        x = F.pad(x, (left, left, top, top), mode="replicate")
+        rows = (x.shape[-2] - high) // down * down + 1
+        columns = (x.shape[-1] - wide) // right * right + 1
+        views = [
+            x[..., i : i + rows : down, j : j + columns : right]
+            for i in range(high)
+            for j in range(wide)
+        ]
+        for number, second in enumerate(views[1:]):
+            first, one, two = views[0], self.relus[2 * number], self.relus[2 * number + 1]
+            views[0] = (first + second + one(first - second) + two(second - first)) / 2
+        return views[0]
+
+
+def _open_max_pools(traced: fx.GraphModule) -> None:
+    """Max-pools as ReLUs, but for dilated ones and those that round up."""
+    for name, module in list(traced.named_modules()):
+        plain = isinstance(module, nn.MaxPool2d) and module.dilation in (1, (1, 1))
+        if plain and not module.ceil_mode:
+            parent, _, own = name.rpartition(".")
+            setattr(traced.get_submodule(parent), own, PairwiseMaxPool(module))
 
 
 def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:

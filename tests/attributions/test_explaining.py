@@ -1,0 +1,281 @@
+"""Targets, contrasts, outputs, seeds, controls, and refusals of ``explain``."""
+
+import dataclasses
+
+import pytest
+import torch
+from nets import build, probe
+from torch import nn
+
+from fer_xai import FERModel, explain
+from fer_xai.attributions import ATTRIBUTIONS, attribute
+from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
+from fer_xai.attributions.perturbation import Occlusion, Rise
+from fer_xai.attributions.registry import scores
+from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.landmarks import face_regions
+from fer_xai.perturb import FILLS, fill_images
+from fer_xai.probe import Probe
+
+
+@pytest.fixture
+def linear():
+    """Logits w·x + b on the image itself: every gradient method has a closed form."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 6))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        nn.init.normal_(net[1].weight)
+    model = FERModel(net, emotions=SIX, size=8, mean=(0, 0, 0), std=(1, 1, 1), name="linear")
+    return model.eval()
+
+
+def weight(model, emotion):
+    return model.net[1].weight[SIX.index(emotion)].detach().reshape(3, 8, 8)
+
+
+@pytest.fixture
+def small():
+    return torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(3))
+
+
+def test_a_linear_model_has_closed_forms(linear, small):
+    w = weight(linear, "fear")
+    blurred = fill_images(small, "blur")
+    expected = {
+        "saliency": w.expand(2, -1, -1, -1),
+        "smoothgrad": w.expand(2, -1, -1, -1),
+        "vargrad": torch.zeros(2, 3, 8, 8),
+        "input_x_gradient": w * small,
+        "integrated_gradients": w * small,
+        "integrated_gradients_blur": w * (small - blurred),
+        "deeplift": w * small,
+        "lrp": w * small,
+    }
+    for method, channels in expected.items():
+        found = explain(linear, small, method=method, targets="fear")
+        assert torch.allclose(found.channels, channels, atol=1e-5), method
+        assert torch.allclose(found.maps, channels.sum(dim=1), atol=1e-4), method
+    for method in ("integrated_gradients", "deeplift", "deeplift_shap"):
+        assert explain(linear, small, method=method, targets="fear").gap.abs().max() < 1e-4
+
+
+def test_a_contrast_is_the_difference_of_two_maps_of_a_linear_method(linear, small):
+    for method in ("saliency", "input_x_gradient", "integrated_gradients", "deeplift", "lrp",
+                   "occlusion", "region_shapley"):  # fmt: skip
+        given = {"method": method, "regions": _halves(small)}
+        both = explain(linear, small, targets="happiness", against="surprise", **given)
+        one = explain(linear, small, targets="happiness", **given)
+        two = explain(linear, small, targets="surprise", **given)
+        assert torch.allclose(both.maps, one.maps - two.maps, atol=1e-5), method
+        assert both.against.tolist() == [EMOTIONS.index("surprise")] * 2
+
+
+def _halves(images):
+    n, _, height, width = images.shape
+    left = (torch.arange(width) < width // 2).expand(n, 1, height, width)
+    return torch.cat([left, ~left], dim=1)
+
+
+def test_the_output_that_is_explained_can_be_chosen(linear, small):
+    logits = linear(small).detach()
+    column = torch.full((2, 1), SIX.index("fear"))
+    for output, expected in {
+        "logit": logits,
+        "log_probability": logits.log_softmax(dim=1),
+        "probability": logits.softmax(dim=1),
+    }.items():
+        assert torch.allclose(scores(logits, column, output=output), expected.gather(1, column))
+        found = explain(
+            linear, small, method="region_shapley", targets="fear", output=output,
+            regions=_halves(small),
+        )  # fmt: skip
+        empty = linear(fill_images(small, "blur")).detach()
+        below = {"logit": empty, "log_probability": empty.log_softmax(1),
+                 "probability": empty.softmax(1)}[output]  # fmt: skip
+        difference = (expected - below).gather(1, column)[:, 0]
+        assert torch.allclose(found.values.sum(dim=1), difference, atol=1e-5)
+        assert found.params["output"] == output
+    gradient = explain(linear, small, method="saliency", targets="fear", output="probability")
+    p = logits.softmax(dim=1)
+    mean = torch.einsum("bc,cp->bp", p, linear.net[1].weight.detach()).reshape(2, 3, 8, 8)
+    expected = p.gather(1, column)[..., None, None] * (weight(linear, "fear") - mean)
+    assert torch.allclose(gradient.channels, expected, atol=1e-6)
+
+
+def test_limit_cases():
+    """SmoothGrad without noise is the gradient; one mask over everything is the score lost."""
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    used = probe("gimefive")
+    column = torch.tensor([[4]])
+    plain = attribute(used, images, column, method="saliency").channels
+    still = attribute(used, images, column, method=SmoothGrad(samples=2, noise=0.0)).channels
+    assert (plain - still).norm() < 0.02 * plain.norm()
+    whole = attribute(used, images, column, method=Occlusion(window=1.0, fill="black"))
+    lost = used.logits(images)[0, 4] - used.logits(torch.zeros_like(images))[0, 4]
+    assert torch.allclose(whole.cells, lost.expand_as(whole.cells), atol=1e-5)
+
+
+def test_the_gap_shrinks_with_steps():
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    gaps = [
+        attribute(probe("resnet18"), images, torch.tensor([[0], [1]]),
+                  method=IntegratedGradientsTo(steps=steps)).gap.abs().max()
+        for steps in (2, 64)
+    ]  # fmt: skip
+    assert gaps[1] < gaps[0] / 2
+
+
+@pytest.mark.parametrize(
+    "method",
+    [SmoothGrad(samples=2), Rise(masks=4), GradientShap(samples=3)],
+    ids=lambda m: type(m).__name__,
+)
+def test_seeds_and_faces_decide_what_is_random(method, faces):
+    two = faces.subset([0, 20])
+    used = probe("gimefive")
+    one, same, other = (
+        explain(used, two, method=method, targets="fear", seed=seed).maps for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other, rtol=1e-2)
+    turned = explain(used, two.subset([1, 0]), method=method, targets="fear", seed=0).maps
+    assert (turned[1] - one[0]).norm() < 0.02 * one[0].norm()  # a face keeps its draws
+    twins = two.images[[0, 0]]  # by position, two copies of one face draw differently
+    maps = explain(used, twins, method=method, targets="fear").maps
+    assert not torch.allclose(maps[0], maps[1], rtol=1e-2)
+
+
+def test_the_inverse_is_the_map_with_its_sign_turned(model, images):
+    for method in ("gradcam", "saliency", "random"):
+        one = explain(model, images, method=method, targets="anger")
+        other = explain(model, images, method=f"inverse:{method}", targets="anger")
+        assert torch.equal(other.maps, -one.maps)
+        assert other.method == f"inverse:{method}"
+
+
+def test_options_are_given_with_the_method_and_recorded(model, images):
+    found = explain(model, images, method=IntegratedGradientsTo(baseline="blur", steps=3))
+    assert found.method == "integrated_gradients"
+    assert found.params == {"baseline": "blur", "steps": 3, "output": "logit"}
+    assert explain(model, images, method=SmoothGrad(samples=2), seed=7).params["seed"] == 7
+
+
+def test_explaining_works_within_inference_mode(model, images):
+    expected = explain(model, images, method="saliency", targets="fear").maps
+    with torch.inference_mode():
+        for method in ("saliency", "gradcam", "ablationcam"):
+            found = explain(model, images.clone(), method=method, targets="fear").maps
+            if method == "saliency":
+                assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_images_of_another_size_are_explained_at_their_own(model):
+    large = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    regions = torch.ones(1, 1, 96, 96, dtype=torch.bool)
+    for method in ATTRIBUTIONS:
+        if method in ("attention_rollout", "gradient_rollout"):
+            continue
+        quick = {"masks": 4, "samples": 4, "steps": 4, "areas": (0.2,)}
+        made = ATTRIBUTIONS[method]
+        names = {field.name for field in dataclasses.fields(made)}
+        made = dataclasses.replace(made, **{k: v for k, v in quick.items() if k in names})
+        found = explain(model, large, method=made, targets="fear", regions=regions)
+        assert found.maps.shape == (1, 96, 96), method
+
+
+@pytest.mark.parametrize("kind", list(FILLS))
+def test_fills_are_of_each_image_alone_and_in_range(kind, images):
+    generators = [torch.Generator().manual_seed(face) for face in range(5)]
+    filled = fill_images(images, kind, generators)
+    assert filled.shape == images.shape
+    assert filled.min() >= 0
+    assert filled.max() <= 1
+    alone = fill_images(images[2:3], kind, [torch.Generator().manual_seed(2)])
+    assert torch.allclose(filled[2:3], alone, atol=1e-6)
+    assert fill_images(images[:, :, :3, :3], kind).shape == (5, 3, 3, 3)
+
+
+def test_occlusion_covers_every_pixel_whatever_the_size():
+    for side in (8, 48, 64, 97):
+        squares = Occlusion().squares(side, side)
+        assert squares.any(dim=0).all()
+        assert (squares.flatten(1).sum(dim=1) == round(side / 8) ** 2).all()
+
+
+def test_bad_input_is_one_sentence(model, images, faces):
+    def raises(sentence, error=InputError, **given):
+        with pytest.raises(error, match=sentence):
+            explain(model, images, **given)
+
+    raises("Unknown method 'gradcam__': did you mean", UnknownNameError, method="gradcam__")
+    raises("Unknown method 'gradcamm': did you mean", UnknownNameError, method="inverse:gradcamm")
+    raises("Expected output logit, log_probability, probability, got 'loss'", output="loss")
+    raises("got 'boredom'", UnknownNameError, against="boredom")
+    raises("Expected 5 against, one an image, got 2", targets="fear", against=["anger", "fear"])
+    raises("Expected output='logit' for deeplift", method="deeplift", output="probability")
+    raises("Expected output='logit' for lrp", method="lrp", output="log_probability")
+    raises("Unknown fill 'pink'", UnknownNameError, method=Occlusion(fill="pink"))
+    raises("Expected a layer of tiny, got 'conv9'", method=dataclasses.replace(
+        ATTRIBUTIONS["gradcam"], layer="conv9"))  # fmt: skip
+    raises("Expected feature maps .* from layer fc, got", method=dataclasses.replace(
+        ATTRIBUTIONS["scorecam"], layer="fc"))  # fmt: skip
+    with pytest.raises(InputError, match="Expected finite images"):
+        explain(model, images * torch.nan)
+    regions = face_regions(faces.landmarks_at(64), size=64)  # of 36 faces
+    raises("Expected regions as bool", regions=regions)
+    late = dataclasses.replace(ATTRIBUTIONS["gradcam"], layer="encoder.layers.encoder_layer_2.mlp")
+    with pytest.raises(InputError, match="Expected a gradient at layer .* zero everywhere"):
+        explain(build("vit"), images, method=late)
+
+
+def test_a_network_that_cannot_be_traced_is_refused_with_the_reason(images):
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(3, 6, 3), nn.ReLU()
+
+        def forward(self, x):
+            x = self.relu(self.conv(x))
+            return x.mean(dim=(2, 3)) if x.sum() > 0 else x.amax(dim=(2, 3))
+
+    model = FERModel(Branching(), emotions=SIX, cam_layer="relu").eval()
+    for method in ("deeplift", "guided_backprop", "lrp"):
+        with pytest.raises(InputError, match=r"Expected a network that torch.fx can trace for"):
+            explain(model, images, method=method)
+    assert explain(model, images, method="gradcam").maps.shape == (5, 64, 64)
+
+
+def test_functional_and_reused_relus_are_made_safe(images):
+    """The same weights with modules that run once: Captum is right there, and ours on both."""
+
+    class Reused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 4, 5, stride=4), nn.Conv2d(4, 6, 3)
+            self.relu = nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            x = self.relu(self.one(x))
+            return torch.relu(self.relu(self.two(x)) - 0.01).mean(dim=(2, 3))
+
+    class Clean(Reused):
+        def __init__(self, other):
+            super().__init__()
+            self.load_state_dict(other.state_dict())
+            self.a, self.b, self.c = nn.ReLU(), nn.ReLU(), nn.ReLU()
+
+        def forward(self, x):
+            return self.c(self.b(self.two(self.a(self.one(x)))) - 0.01).mean(dim=(2, 3))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        reused = Reused()
+    for method in ("guided_backprop", "deconvolution", "saliency"):
+        found = [
+            explain(Probe(FERModel(net, emotions=SIX).eval(), device="cpu"), images,
+                    method=method, targets="fear").maps
+            for net in (reused, Clean(reused))
+        ]  # fmt: skip
+        assert torch.allclose(found[0], found[1], atol=1e-6)
+        assert found[0].abs().max() > 0
