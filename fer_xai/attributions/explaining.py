@@ -207,17 +207,16 @@ def attribute(
     for start in range(0, n, step):
         rows = slice(start, start + step)
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
-            batch = probe.to_device(images[rows].clone())
-        question = Question(
-            images=batch,
-            columns=columns[rows].to(probe.device),
-            against=None if against is None else against[rows].to(probe.device),
-            output=output,
-            keys=tuple(int(key) for key in keys[rows]),
-            seed=seed,
-            regions=None if regions is None else regions[rows].to(probe.device),
-        )
-        parts.append(attribution.maps(probe, question))
+            question = Question(
+                images=probe.to_device(images[rows].clone()),
+                columns=columns[rows].clone().to(probe.device),
+                against=None if against is None else against[rows].clone().to(probe.device),
+                output=output,
+                keys=tuple(int(key) for key in keys[rows]),
+                seed=seed,
+                regions=None if regions is None else regions[rows].to(probe.device),
+            )
+            parts.append(attribution.maps(probe, question))
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1))
 
