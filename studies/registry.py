@@ -8,6 +8,8 @@ from fer_xai.registry import Registry
 
 QUESTIONS: dict[str, str] = {
     "gradcam_consistency": "Are Grad-CAM maps consistent across faces of one emotion?",
+    "attribution_agreement": "Which attributions agree with each other, with exact region Shapley, "
+    "and with themselves?",
     "paper_table": "How accurate are GiMeFive and its baselines, counted honestly and as the paper "
     "counts?",
     "ablation": "What does each part of GiMeFive do for accuracy, and for consistent explanations?",

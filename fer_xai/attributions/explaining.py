@@ -33,6 +33,7 @@ def explain(
     against: Targets | None = None,
     output: Output = "logit",
     regions: Tensor | None = None,
+    ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Explanation:
     """Attribution maps of images, in batches, with the model left as it was.
@@ -59,8 +60,11 @@ def explain(
     regions
         Bool ``(B, R, H, W)``, for methods over regions: parts that cover each image once
         (:func:`fer_xai.landmarks.face_regions`). A face without any has maps of NaN.
+    ids
+        Names of the images, from which (with the seed) each draws what is random about it: those
+        of the faces, or positions.
     seed
-        Of random methods; a face draws from (seed, its id), an image ``i`` from (seed, i).
+        Of random methods.
 
     Returns
     -------
@@ -89,9 +93,12 @@ def explain(
     name, attribution, control, sign = _method(method)
     if output not in OUTPUTS:
         raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
-    ids = images.ids if isinstance(images, Faces) else None
+    if isinstance(images, Faces) and ids is None:
+        ids = images.ids
     images = images.images if isinstance(images, Faces) else images
     check_images(images)
+    names = [str(index) for index in range(len(images))] if ids is None else list(ids)
+    check_length("ids", len(names), len(images))
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
     if targets is None:
@@ -107,7 +114,7 @@ def explain(
         against=None if opposed is None else probe.model.columns(opposed)[:, None],
         output=output,
         regions=regions,
-        keys=None if ids is None else [zlib.crc32(face.encode()) for face in ids],
+        keys=[zlib.crc32(face.encode()) for face in names],
         seed=seed,
     )
     cells = made.cells
@@ -115,7 +122,7 @@ def explain(
         setting = Setting(
             maps=cells,
             labels=chosen,
-            ids=[str(index) for index in range(len(images))] if ids is None else ids,
+            ids=names,
             pixels=(images * 255).round().to(torch.uint8).cpu(),
             seed=seed,
         )

@@ -1,0 +1,114 @@
+"""Agreement: do several explanations of one face say the same?"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from torch import Tensor
+
+from fer_xai.errors import InputError
+from metrics.consistency import normalised_rows
+from metrics.spec import MetricSpec
+
+Array = NDArray[np.float64]
+
+
+def pixel_agreement(maps: Tensor) -> Tensor:
+    """Do maps of one face order its pixels alike? Spearman of each pair; higher is more alike.
+
+    Neeley et al., "Order in the court: explainable AI methods prone to disagreement" (2021), ask
+    the same of attributions by Kendall's τ. Ties are averaged after quantising (see
+    :func:`metrics.consistency.normalised_rows`), so that signed maps keep their sign's order.
+
+    Parameters
+    ----------
+    maps
+        ``(M, N, H, W)``: M explanations of N faces.
+
+    Returns
+    -------
+    Tensor
+        ``(N, M, M)`` float32, symmetric; NaN where a map is constant or undefined.
+
+    Raises
+    ------
+    InputError
+        If the maps are not ``(M, N, H, W)``.
+    """
+    if maps.ndim != 4:
+        raise InputError(f"Expected maps (M, N, H, W), got {tuple(maps.shape)}.")
+    everywhere = torch.ones(maps.shape[2:], dtype=torch.bool)
+    out = []
+    for face in range(maps.shape[1]):
+        rows = normalised_rows(maps[:, face], everywhere, kind="spearman")  # (M, P)
+        out.append(rows @ rows.T)
+    if not out:
+        return torch.zeros(0, maps.shape[0], maps.shape[0])
+    return torch.stack(out).clamp(-1, 1)
+
+
+def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
+    """What a map gives each region: the sum over its pixels.
+
+    Parameters
+    ----------
+    maps
+        ``(N, H, W)``.
+    regions
+        Bool ``(N, R, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        ``(N, R)`` float32; NaN for a region without pixels, which nothing can be given to.
+    """
+    sums = torch.einsum("nhw,nrhw->nr", maps.float(), regions.float())
+    return torch.where(regions.flatten(2).any(dim=2), sums, torch.nan)
+
+
+def region_agreement(values: Tensor, reference: Tensor) -> Array:
+    """Do two accounts of one face order its regions alike? Spearman a face; higher is more alike.
+
+    Parameters
+    ----------
+    values, reference
+        ``(N, R)``; a region that is NaN in either is left out.
+
+    Returns
+    -------
+    ndarray
+        ``(N,)`` in [−1, 1]; NaN with fewer than three regions, or where either gives all alike.
+
+    Raises
+    ------
+    InputError
+        If the two do not have one shape.
+    """
+    if values.shape != reference.shape or values.ndim != 2:
+        raise InputError(
+            f"Expected two accounts (N, R) of the same regions, got {tuple(values.shape)} and "
+            f"{tuple(reference.shape)}."
+        )
+    out = np.full(len(values), np.nan)
+    for face, (one, two) in enumerate(zip(values.double(), reference.double(), strict=True)):
+        known = torch.isfinite(one) & torch.isfinite(two)
+        if int(known.sum()) < 3:
+            continue
+        a, b = (rankdata(part[known].numpy()) for part in (one, two))
+        a, b = a - a.mean(), b - b.mean()
+        size = np.sqrt((a**2).sum() * (b**2).sum())
+        if size > 0:
+            out[face] = float((a * b).sum() / size)
+    return out
+
+
+REGION_AGREEMENT = MetricSpec(
+    name="region_agreement",
+    fn=region_agreement,
+    higher_is_better=True,
+    bounds=(-1.0, 1.0),
+    needs=("regions",),
+    reference="Spearman 1904, over facial regions",
+)

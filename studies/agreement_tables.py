@@ -1,0 +1,128 @@
+"""Tables of the agreement study, from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.attributions import CONTROLS
+from metrics.statistics import Interval, cohens_d, holm, mean_interval
+
+FLOOR = "centre"
+"""The control that the endpoint is held against: it knows where faces are, and nothing else."""
+SHAPLEY = "region_shapley"
+
+
+def by_face(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """Values averaged over fills, one a face and ``keys``."""
+    grouped = rows.groupby([*keys, "id"], observed=True)["value"]
+    return grouped.mean().reset_index()
+
+
+def interval(values: pd.Series, clusters: pd.Series) -> Interval:
+    """Mean over faces, by clusters; ``values`` are indexed by face."""
+    return mean_interval(values.to_numpy(), clusters=list(clusters.loc[list(values.index)]))
+
+
+def ceiling(rows: pd.DataFrame, clusters: pd.Series) -> dict[str, Interval]:
+    """Agreement between the Shapley values of two fills, averaged over pairs, by model."""
+    part = by_face(rows[rows["comparison"] == "fills"], "model")
+    return {
+        str(model): interval(own.set_index("id")["value"], clusters)
+        for model, own in part.groupby("model", observed=True)
+    }
+
+
+def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a model and attribution: the primary endpoint, and what stands beside it."""
+    shapley = by_face(rows[rows["comparison"] == "shapley"], "model", "attribution")
+    pixels, seeds = (rows[rows["comparison"] == kind] for kind in ("pixels", "seeds"))
+    tops = ceiling(rows, clusters)
+    out = []
+    for model, own in shapley.groupby("model", observed=True):
+        floor = own[own["attribution"] == FLOOR].set_index("id")["value"]
+        passes = described[str(model)]["methods"]
+        for name, part in own.groupby("attribution", observed=True, sort=False):
+            values = part.set_index("id")["value"]
+            found = interval(values, clusters)
+            gain = (values - floor).dropna()
+            over = interval(gain, clusters) if len(gain) and name != FLOOR else None
+            needed = passes.get(str(name), {}).get("passes", (np.nan, np.nan))
+            out.append(
+                {
+                    "model": model,
+                    "attribution": name,
+                    "control": name in CONTROLS,
+                    "Shapley": found.estimate,
+                    "Shapley low": found.low,
+                    "Shapley high": found.high,
+                    "of the ceiling": found.estimate / tops[str(model)].estimate,
+                    "over centre": over.estimate if over else np.nan,
+                    "over centre low": over.low if over else np.nan,
+                    "over centre high": over.high if over else np.nan,
+                    "d_z": cohens_d(gain) if over else np.nan,
+                    "p": over.p_value if over and name not in CONTROLS else np.nan,
+                    "other methods": _with_others(pixels, str(model), str(name)),
+                    "itself, other seed": seeds.loc[
+                        (seeds["model"] == model) & (seeds["attribution"] == name), "value"
+                    ].mean(),
+                    "undefined": float(values.isna().mean()),
+                    "forward passes": needed[0],
+                    "backward passes": needed[1],
+                }
+            )
+    table = pd.DataFrame(out)
+    table["p (Holm)"] = holm(table["p"])
+    order = table.sort_values(["model", "control", "Shapley"], ascending=[True, True, False])
+    return order.drop(columns="p").reset_index(drop=True)
+
+
+def _with_others(pixels: pd.DataFrame, model: str, name: str) -> float:
+    """Mean pixel agreement with every method that is no control."""
+    own = pixels[pixels["model"] == model]
+    either = own[(own["attribution"] == name) | (own["with"] == name)]
+    other = np.where(either["attribution"] == name, either["with"], either["attribution"])
+    return float(either.loc[[o not in CONTROLS for o in other], "value"].mean())
+
+
+def matrix(rows: pd.DataFrame, model: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Mean pixel agreement of each pair of attributions of a model."""
+    part = rows[(rows["comparison"] == "pixels") & (rows["model"] == model)]
+    mean = part.groupby(["attribution", "with"], observed=True)["value"].mean().reset_index()
+    both = pd.concat([mean, mean.rename(columns={"attribution": "with", "with": "attribution"})])
+    table = both.pivot(index="attribution", columns="with", values="value")
+    order = list(names or dict.fromkeys([*part["attribution"], *part["with"]]))
+    table = table.reindex(index=order, columns=order)
+    values = table.to_numpy(copy=True)
+    np.fill_diagonal(values, 1.0)
+    return pd.DataFrame(values, index=order, columns=order)
+
+
+def answer(table: pd.DataFrame, tops: Mapping[str, Interval]) -> str:
+    """The result in words."""
+    sentences = []
+    for model, own in table.groupby("model", sort=False):
+        real = own[~own["control"]]
+        best = real.iloc[0]
+        better = int(((real["over centre low"] > 0) & (real["p (Holm)"] < 0.05)).sum())
+        camera = real[real["attribution"] == "gradcam"]
+        floor = own.loc[own["attribution"] == FLOOR, "Shapley"]
+        top = tops[str(model)]
+        text = (
+            f"{model}: of {len(real)} attributions {best['attribution']} orders facial regions "
+            f"most as their exact Shapley values do (Spearman {best['Shapley']:.2f} "
+            f"[{best['Shapley low']:.2f}, {best['Shapley high']:.2f}])"
+        )
+        if len(camera):
+            text += f", Grad-CAM by {camera['Shapley'].iloc[0]:.2f}"
+        if len(floor):
+            text += f", a map that only knows the centre by {floor.iloc[0]:.2f}"
+        text += (
+            f"; {better} beat that centre after Holm's correction. Two fills of Shapley itself "
+            f"agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}], which is the ceiling."
+        )
+        sentences.append(text)
+    return " ".join(sentences)
