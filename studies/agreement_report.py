@@ -116,7 +116,7 @@ def _dots(table: pd.DataFrame, top: Interval) -> Figure:
     axis.axvspan(top.low, top.high, color=UNTRAINED, alpha=0.25, lw=0)
     axis.axvline(top.estimate, color=UNTRAINED, lw=1.2)
     axis.axvline(0, color=INK, lw=0.6)
-    for place, row in shown.iterrows():
+    for place, (_, row) in enumerate(shown.iterrows()):
         colour = CONTROL if row["control"] else TRAINED
         axis.plot([row["Shapley low"], row["Shapley high"]], [place, place], color=colour, lw=2)
         axis.plot(row["Shapley"], place, "o", color=colour, ms=5)
@@ -173,8 +173,8 @@ def _method(manifest: dict[str, Any]) -> list[str]:
         "Every map explains the face's predicted emotion (its logit), so that the label leaks into "
         "none.",
         "Regions partition the image: forehead, brows, eyes, nose, cheeks, mouth, chin and jaw, "
-        "and what is off the face. All 256 coalitions are scored, so Shapley values are exact for a "
-        "fill.",
+        "and what is off the face. All 256 coalitions are scored, so Shapley values are exact "
+        "for a fill.",
         "What a map gives a region is the sum over its pixels, with its sign; a uniform map gives "
         "each its area, which is why the controls stand beside.",
         "Controls are matched to Grad-CAM in resolution.",

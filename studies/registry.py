@@ -10,6 +10,7 @@ QUESTIONS: dict[str, str] = {
     "gradcam_consistency": "Are Grad-CAM maps consistent across faces of one emotion?",
     "attribution_agreement": "Which attributions agree with each other, with exact region Shapley, "
     "and with themselves?",
+    "planted_regions": "Which attributions find the region that a network is known to read?",
     "paper_table": "How accurate are GiMeFive and its baselines, counted honestly and as the paper "
     "counts?",
     "ablation": "What does each part of GiMeFive do for accuracy, and for consistent explanations?",

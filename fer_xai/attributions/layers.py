@@ -208,17 +208,34 @@ def _looked_at(probe: Probe, name: str) -> Layer:
         cut=len(kept) == 1 and _is_cut(probe, name),
         reshape=reshape,
     )
-    columns = torch.arange(len(probe.emotions), device=probe.device).expand(len(images), -1)
-    _, gradients = activations_and_gradients(
-        probe, Question(images=images, columns=columns, keys=(0, 1)), layer
-    )
-    if not bool((gradients != 0).any()):
+    if _is_dead(probe, layer):
         raise InputError(
             f"Expected a gradient at layer {name} of {model.name}, but it is zero everywhere, as "
             "behind the last attention of a ViT (only the class token goes on) or before a head "
             f"of zeros: choose another cam_layer{_instead(probe)}."
         )
     return layer
+
+
+def _is_dead(probe: Probe, layer: Layer) -> bool:
+    """Whether no score can depend on the layer's places.
+
+    No gradient at them, though there is one elsewhere in its output (at a class token), or none at
+    all since the head's weights are zero. A network that is merely saturated on noise is not dead.
+    """
+    module = probe.model.net.get_submodule(layer.name)
+    with torch.inference_mode(mode=False), torch.enable_grad(), _repeated(module, 1) as kept:
+        logits = probe.model(_noise(probe))
+        weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
+        raw: Tensor | None = torch.autograd.grad(  # type: ignore[assignment]
+            (logits * weights).sum(), kept[-1], allow_unused=True
+        )[0]
+    if raw is None:
+        return True
+    if bool((_maps(raw, layer) != 0).any()):
+        return False
+    heads = [part for part in probe.model.net.modules() if isinstance(part, nn.Linear)]
+    return bool((raw != 0).any()) or bool(heads and not heads[-1].weight.any())
 
 
 def _instead(probe: Probe) -> str:

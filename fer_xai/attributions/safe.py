@@ -230,7 +230,7 @@ def _refuse(
         if node.op == "call_module":
             known = isinstance(traced.get_submodule(str(node.target)), allowed)
         elif node.op in ("call_function", "call_method"):
-            known = node.target in _LINEAR
+            known = node.target in _LINEAR or _scales(node, differences=nn.Sigmoid in allowed)
         else:
             known = True
         if not known:
@@ -240,6 +240,14 @@ def _refuse(
             f"Expected parts that {method} has rules for, but {name} has "
             f"{', '.join(sorted(foreign))}: take integrated_gradients, which asks for none."
         )
+
+
+def _scales(node: fx.Node, *, differences: bool) -> bool:
+    """Whether a node scales or shifts by a constant; DeepLift also takes differences of two."""
+    both = all(isinstance(arg, fx.Node) and arg.op != "get_attr" for arg in node.args)
+    if node.target in (operator.sub, operator.isub, torch.sub):
+        return differences or not both
+    return node.target in (operator.mul, operator.truediv, torch.mul, torch.div) and not both
 
 
 def _kind(traced: fx.GraphModule, node: fx.Node) -> str:

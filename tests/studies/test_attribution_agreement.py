@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_xai.errors import InputError
+from studies.attribution_agreement import AttributionAgreement
+from studies.planted_regions import PlantedRegions
+from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
+
+METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_rollout")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    from safetensors.torch import save_file
+
+    from tests.conftest import tiny_model
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_file(tiny_model().net.state_dict(), path)
+    return path
+
+
+def study(out, weights, **options):
+    settings = {"limit": 5, "methods": METHODS} | options
+    return AttributionAgreement(
+        models=(f"tiny={weights}",), device="cpu", progress=False, out=out, **settings
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, weights):
+    out = tmp_path_factory.mktemp("agreement")
+    return study(out, weights).run()
+
+
+def test_a_run_leaves_rows_tables_figures_and_a_report(run):
+    rows = pd.read_parquet(run / "scores.parquet")
+    assert set(rows["comparison"]) == {"fills", "shapley", "pixels", "seeds"}
+    assert rows["value"].dropna().between(-1, 1).all()
+    table = pd.read_csv(run / "tables" / "methods.csv")
+    real = table[~table["control"]]
+    assert set(real["attribution"]) == set(METHODS) - {"attention_rollout"}
+    assert table.loc[table["attribution"] == "smoothgrad", "itself, other seed"].notna().all()
+    assert table.loc[table["attribution"] == "gradcam", "itself, other seed"].isna().all()
+    assert (run / "figures" / "agreement_tiny.png").stat().st_size > 10_000
+    page = (run / "report.html").read_text()
+    assert "agreement between fills" in page
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert "Expected attention among all tokens" in manifest["networks"]["tiny"]["refused"][
+        "attention_rollout"
+    ]  # fmt: skip
+    assert manifest["status"] == "complete"
+
+
+def test_region_ablation_agrees_with_shapley_more_than_noise_does(run):
+    table = pd.read_csv(run / "tables" / "methods.csv").set_index("attribution")
+    assert table.loc["region_ablation", "Shapley"] > table.loc["random", "Shapley"]
+
+
+def test_a_run_is_continued_with_the_same_rows(run, tmp_path, weights):
+    before = pd.read_parquet(run / "scores.parquet")
+    maps = sorted((run / "maps" / "tiny").glob("*.npz"))
+    kept = maps[0].read_bytes()
+    for file in maps[::2]:
+        file.unlink()
+    again = study(run.parents[1], weights).run()
+    assert again == run
+    assert maps[0].read_bytes() == kept
+    pd.testing.assert_frame_equal(pd.read_parquet(run / "scores.parquet"), before)
+
+
+def test_bad_input_is_one_sentence(tmp_path, weights):
+    with pytest.raises(InputError, match="Expected two fills or more, got black"):
+        study(tmp_path, weights, fills=("black",)).run()
+    with pytest.raises(InputError, match="Expected a positive number of faces, got 0"):
+        PlantedRegions(faces=0, out=tmp_path).run()
+
+
+def test_plants_are_found_by_those_who_can(tmp_path):
+    methods = ("region_shapley", "integrated_gradients", "saliency", "deeplift", "gradcam")
+    folder = PlantedRegions(methods=methods, faces=2, out=tmp_path, progress=False).run()
+    table = pd.read_csv(folder / "tables" / "found.csv").set_index("attribution")
+    plants = ["one mark", "XOR, one shown", "XOR, both shown"]
+    assert (table.loc["region_shapley", plants] == 100).all()
+    assert (table.loc[list(methods)[:4], "one mark"] == 100).all()
+    assert table.loc["saliency", "XOR, both shown"] == 0  # saturated: no gradient
+    assert table.loc["uniform", "one mark"] < 30
+    assert np.isclose(table.loc["region_shapley", "share given to the mark"], 1)
+    assert "Of 5 attributions" in (folder / "answer.txt").read_text()
