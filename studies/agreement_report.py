@@ -42,7 +42,8 @@ def write_report(
             frame=table,
             percent=(),
             caption="Shapley: Spearman, over the regions of a face, of what the map gives each "
-            f"region with its exact Shapley value, mean over fills ({fills}) and faces. Of the "
+            f"region with its exact Shapley value, mean over fills ({fills}; but its own, for a "
+            "method that fills) and faces. Of the "
             "ceiling: as a share of the agreement between fills. Over centre: difference from the "
             "centre control, paired by face, with Holm's p over all methods. Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "

@@ -21,6 +21,7 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.shapley import RegionShapley
 from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
+from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions
@@ -126,7 +127,7 @@ class AttributionAgreement:
         store.write_table(
             folder / "faces.parquet",
             faces.table[["id", "emotion", "split", "subject", "source"]].assign(
-                cluster=_clusters(faces)
+                cluster=face_groups(faces)
             ),
         )
         write_report(folder, manifest, rows, pd.read_parquet(folder / "faces.parquet"))
@@ -162,12 +163,6 @@ class AttributionAgreement:
                 "check --landmarks."
             )
         return faces.subset(np.flatnonzero(known)).limit(self.limit, seed=self.seed)
-
-
-def _clusters(faces: Faces) -> list[str]:
-    """The person or group of copies where it is known, else the face."""
-    subjects = faces.table["subject"]
-    return [str(s) if pd.notna(s) else i for s, i in zip(subjects, faces.ids, strict=True)]
 
 
 class _Job:
@@ -292,8 +287,10 @@ class _Job:
             parts.append(self._rows("fills", one, two, agreed))
         for name, found in maps.items():
             sums = region_sums(found, self.regions)
+            own = getattr(ATTRIBUTIONS[name], "fill", None) if name in ATTRIBUTIONS else None
             for fill, exact in values.items():
-                parts.append(self._rows("shapley", name, fill, region_agreement(sums, exact)))
+                if fill != own:  # with its own it would be held against itself, in part
+                    parts.append(self._rows("shapley", name, fill, region_agreement(sums, exact)))
         return pd.concat(parts, ignore_index=True)
 
     def _with_each_other(

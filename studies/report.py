@@ -49,10 +49,10 @@ class Table:
         return len(self.frame) > LONG
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, *, dpi: int = 150) -> bytes:
     """A figure as PNG; it is closed."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
     return buffer.getvalue()
 

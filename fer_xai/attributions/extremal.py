@@ -57,28 +57,35 @@ class Extremal(Attribution):
         """Masks ``(B, s, s)`` that keep a share of the image."""
         images, side = question.images, self.cells
         wanted = (torch.arange(side**2, device=images.device) >= (1 - area) * side**2).float()
-        with torch.inference_mode(mode=False):
-            raw = torch.zeros(len(images), 1, side, side, device=images.device)
-        moments = [torch.zeros_like(raw), torch.zeros_like(raw)]
-        for step in range(1, self.steps + 1):
+
+        def slope(raw: Tensor, weight: float) -> Tensor:
+            """Gradient of the loss: the score, and how far the sorted mask is from the area's."""
             with differentiating(probe):
-                leaf = raw.clone().requires_grad_()
+                leaf = raw.detach().clone().requires_grad_()
                 mask = smooth(leaf.sigmoid())
                 full = F.interpolate(mask, size=images.shape[-2:], mode="bilinear")
                 logits = probe.fastest(torch.lerp(filled, images, full))
                 score = question.scores(logits)[:, 0]
                 unequal = (mask.flatten(1).sort(dim=1).values - wanted).square().mean(dim=1)
-                # the penalty grows, as in the paper, so that the area holds in the end
-                loss = (300 * 1.0035**step * unequal / 10 - score).sum()
-                gradient = torch.autograd.grad(loss, leaf)[0].float()
-            raw = _adam(raw, gradient, moments, step)
+                return torch.autograd.grad((weight * unequal - score).sum(), leaf)[0].float()
+
+        with torch.inference_mode(mode=False):
+            raw = torch.zeros(len(images), 1, side, side, device=images.device)
+        # a flat mask has no order, and sorting it would keep its lower rows: the score's gradient
+        # is the order to begin with
+        first = -slope(raw, 0.0)
+        raw = first / first.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
+        moments = [torch.zeros_like(raw), torch.zeros_like(raw)]
+        for step in range(1, self.steps + 1):
+            # the penalty grows, as in the paper, so that the area holds in the end
+            raw = _adam(raw, slope(raw, 30 * 1.0035**step), moments, step)
         with torch.no_grad():
             return smooth(raw.sigmoid())[:, 0]
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards and backwards a step, area and target."""
         del probe, regions
-        n = float(targets * len(self.areas) * self.steps)
+        n = float(targets * len(self.areas) * (self.steps + 1))
         return 1.0 + n, n
 
 

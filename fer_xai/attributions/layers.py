@@ -227,7 +227,7 @@ def _is_dead(probe: Probe, layer: Layer) -> bool:
     with torch.inference_mode(mode=False), torch.enable_grad(), _repeated(module, 1) as kept:
         logits = probe.model(_noise(probe))
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
-        raw: Tensor | None = torch.autograd.grad(  # type: ignore[assignment]
+        raw: Tensor | None = torch.autograd.grad(
             (logits * weights).sum(), kept[-1], allow_unused=True
         )[0]
     if raw is None:
