@@ -146,7 +146,7 @@ class AttentionRollout(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards."""
         del probe, targets, regions
-        return 2.0, 0.0
+        return 1.0, 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +178,7 @@ class GradientRollout(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards, one backwards a target."""
         del probe, regions
-        return 2.0, float(targets)
+        return 1.0, float(targets)
 
 
 def _relevance(kept: list[Tensor], gradients: tuple[Tensor, ...]) -> Tensor:

@@ -188,6 +188,12 @@ class FusedLayerCam(Attribution):
             fused = torch.maximum(fused, upsample(cells, size=side))
         return Maps(cells=fused)
 
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards a stage, one backwards a stage and target."""
+        del regions
+        count = len(stages(probe, self.stages))
+        return float(count), float(count * targets)
+
     def params(self, probe: Probe) -> Mapping[str, Any]:
         """The layers that are used."""
         return {"layers": [layer.name for layer in stages(probe, self.stages)], "gamma": self.gamma}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, ClassVar
 
 import torch
@@ -67,10 +68,7 @@ class ScoreCam(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a channel."""
         del targets, regions
-        layer = layer_of(probe, self.layer)
-        side = probe.model.size
-        blank = probe.to_device(torch.zeros(1, 3, side, side))
-        return 1.0 + _activations(probe, blank, layer).shape[1], 0.0
+        return 1.0 + _channels(probe, layer_of(probe, self.layer)), 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +106,18 @@ class AblationCam(Attribution):
     def params(self, probe: Probe) -> Mapping[str, Any]:
         """The layer that is used."""
         return {"layer": layer_of(probe, self.layer).name, "relu": True, "upsampling": "bilinear"}
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One a channel, but where only what lies behind the layer is run again."""
+        del targets, regions
+        layer = layer_of(probe, self.layer)
+        channels = _channels(probe, layer)
+        return 2.0 + (ceil(channels / _ROWS) if layer.cut else channels), 0.0
+
+
+def _channels(probe: Probe, layer: Layer) -> int:
+    side = probe.model.size
+    return _activations(probe, probe.to_device(torch.zeros(1, 3, side, side)), layer).shape[1]
 
 
 def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:

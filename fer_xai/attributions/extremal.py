@@ -86,7 +86,7 @@ class Extremal(Attribution):
         """One forwards and backwards a step, area and target."""
         del probe, regions
         n = float(targets * len(self.areas) * (self.steps + 1))
-        return 1.0 + n, n
+        return n, n
 
 
 def smooth(mask: Tensor) -> Tensor:

@@ -87,6 +87,11 @@ class Gradient(Attribution):
                 ),
             )
 
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards and backwards a target."""
+        del probe, regions
+        return float(targets), float(targets)
+
 
 @dataclass(frozen=True, kw_only=True)
 class InputTimesGradient(Attribution):
@@ -102,6 +107,11 @@ class InputTimesGradient(Attribution):
                 question,
                 lambda q: (method.attribute(q.images, additional_forward_args=extra(q)), None),
             )
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards and backwards a target."""
+        del probe, regions
+        return float(targets), float(targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +150,7 @@ class IntegratedGradientsTo(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards and backwards a step, and two for the gap."""
         del probe, regions
-        return 1.0 + targets * (self.steps + 2), float(targets * self.steps)
+        return float(targets * (self.steps + 2)), float(targets * self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +195,7 @@ class SmoothGrad(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards a copy, one backwards a copy and target."""
         del probe, regions
-        return 1.0 + self.samples, float(targets * self.samples)
+        return float(self.samples), float(targets * self.samples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,9 +251,9 @@ class GradientShap(Attribution):
         return Maps(cells=cells, channels=channels, gap=cells.sum(dim=(2, 3)) - (full - below))
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """One forwards a point, one backwards a point and target."""
+        """One forwards a point, one backwards a point and target; the gap needs a few more."""
         del probe, regions
-        forward = 2.0 + self.samples + len(self.baselines)
+        forward = 1.0 + self.samples + len(self.baselines)
         return forward, float(targets * self.samples)
 
 

@@ -71,7 +71,7 @@ class Occlusion(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a square, and the whole face."""
         del targets, regions
-        return 2.0 + len(self.squares(probe.model.size, probe.model.size)), 0.0
+        return 1.0 + len(self.squares(probe.model.size, probe.model.size)), 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,7 @@ class Rise(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a mask."""
         del probe, targets, regions
-        return 1.0 + self.masks, 0.0
+        return float(self.masks), 0.0
 
 
 def _enlarged(grids: Tensor, shifts: Tensor, height: int, width: int) -> Tensor:
@@ -180,7 +180,7 @@ class RegionAblation(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a region, and the whole face."""
         del probe, targets
-        return 2.0 + regions, 0.0
+        return 1.0 + regions, 0.0
 
 
 def painted(values: Tensor, regions: Tensor) -> Maps:

@@ -187,9 +187,8 @@ class Attribution(ABC):
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """Forward and backward passes of the whole network that a face needs.
-
-        What is rerun only behind a layer counts as nothing; the clean forward pass is included.
+        """Forward and backward passes that a face needs, of the network or of what lies behind a
+        layer.
         """
         del probe, regions
         return 1.0, float(targets)

@@ -62,6 +62,11 @@ class Guided(Attribution):
                 lambda q: (method.attribute(q.images, additional_forward_args=extra(q)), None),
             )
 
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards and backwards a target."""
+        del probe, regions
+        return float(targets), float(targets)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCam(Attribution):
@@ -91,7 +96,7 @@ class GuidedGradCam(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards and backwards, and those of Grad-CAM."""
         del probe, regions
-        return 2.0 + targets, 2.0 * targets
+        return 1.0 + targets, 2.0 * targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +138,7 @@ class DeepLiftFrom(Attribution):
         """Image and baseline through the network, once for the rule and once for the gap."""
         del probe, regions
         n = targets * len(self.baselines)
-        return 1.0 + 4.0 * n, 2.0 * n
+        return 4.0 * n, 2.0 * n
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,9 +181,9 @@ class LayerwiseRelevance(Attribution):
         return rows.detach().float()
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """Three forwards and one backwards a target."""
+        """Two forwards and one backwards a target."""
         del probe, regions
-        return 1.0 + 3.0 * targets, float(targets)
+        return 2.0 * targets, float(targets)
 
 
 @contextmanager

@@ -190,7 +190,7 @@ class RegionShapley(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a coalition."""
         del probe, targets
-        return 1.0 + 2**regions, 0.0
+        return 2.0**regions, 0.0
 
 
 ATTRIBUTIONS.register("region_shapley")(RegionShapley())

@@ -148,7 +148,7 @@ class Surrogate(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a coalition; the whole and the empty face for SHAP."""
         del probe, targets, regions
-        return 1.0 + self.samples + (0 if self.kernel == "lime" else 2), 0.0
+        return self.samples + (0.0 if self.kernel == "lime" else 2.0), 0.0
 
 
 def _by_shapley_kernel(parts: int, n: int, source: torch.Generator) -> Tensor:

@@ -1,0 +1,265 @@
+"""Every attribution on built-in faces, against the peer that has it and the bare passes it needs."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytorch_grad_cam
+import torch
+import torchcam.methods
+from captum import attr as captum
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor
+
+from benchmarks.gradcam import agreement
+from benchmarks.report import Row, Section, Target
+from benchmarks.timing import BATCH_SIZES, Spread, alternate, ratio
+from fer_xai import FERModel, Probe, load_model
+from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
+from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
+from fer_xai.attributions.perturbation import Occlusion
+from fer_xai.attributions.surrogates import Surrogate
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.landmarks import face_regions
+from fer_xai.perturb import fill_images
+
+Maps = Callable[[Tensor, Tensor], Tensor]
+"""From images ``(B, 3, H, W)`` and columns ``(B,)`` to maps ``(B, H, W)``."""
+SIZE = 64
+MANY, SOME, FEW = 64, 8, 2
+"""Faces, by how many passes a method needs."""
+NEVER_SLOWER = Target(bound=1.0, at_least=True)
+OVERHEAD = Target(bound=1.15, at_least=False)
+PERTURBING = ("occlusion", "rise", "region_ablation", "lime", "kernel_shap", "region_shapley")
+
+
+def measure(*, rounds: int) -> Section:
+    """Rows of GiMeFive with the shipped weights."""
+    section = Section(rows=[], seconds={}, notes=[
+        f"Attributions: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted emotion, "
+        f"{MANY} faces ({SOME} for methods of more than 20 passes, {FEW} of more than 400), maps at "
+        "image resolution. Peers run the plain model at the batch size of "
+        f"{', '.join(map(str, BATCH_SIZES))} (or of passes a call) that suits them best; ours at "
+        "the one that Probe chooses.",
+        "Bare passes: as many forward passes (and forward and backward, to the image) of Probe's "
+        "copy on images in memory as the method needs, counted in the tests by a hook. What a CAM "
+        "does behind its layer is less than a pass, hence ratios below one.",
+        "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight facial "
+        "regions, as Captum gets them.",
+    ])  # fmt: skip
+    faces = synthetic_faces(MANY, size=SIZE)
+    images = (faces.pixels(SIZE).float() / 255).contiguous()
+    regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
+    plain = load_model("gimefive", weights="synthetic")
+    probe = Probe(plain, device="cpu")
+    columns = probe.logits(images).argmax(dim=1)
+    forward, both = _rates(probe, images, rounds=rounds)
+    peers = _peers(plain, regions)
+    for name in ATTRIBUTIONS:
+        method = _chosen(name)
+        if method is None:
+            continue
+        _measure_method(
+            name, method, probe=probe, images=images, columns=columns, regions=regions,
+            peers=peers.get(name, {}), rates=(forward, both), rounds=rounds, section=section,
+        )  # fmt: skip
+    return section
+
+
+def _chosen(name: str) -> Attribution | None:
+    """The method as it is compared; None for those that GiMeFive has no use for."""
+    if name in ("attention_rollout", "gradient_rollout"):
+        return None
+    special: dict[str, Attribution] = {
+        "scorecam": ScoreCam(layer="relu2"),
+        "ablationcam": AblationCam(layer="relu2"),
+        "occlusion": Occlusion(fill="black"),
+        "lime": Surrogate(samples=200),
+        "kernel_shap": Surrogate(samples=200, kernel="shap"),
+    }
+    return special.get(name, ATTRIBUTIONS[name])
+
+
+def _rates(probe: Probe, images: Tensor, *, rounds: int) -> tuple[float, float]:
+    """Seconds a face of a bare forward pass, and of forward and backward to the image."""
+    step = probe.batch_size_for(10**6)
+
+    def forward() -> None:
+        for start in range(0, len(images), step):
+            probe.run(probe.to_device(images[start : start + step]))
+
+    def both() -> None:
+        for start in range(0, len(images), step):
+            batch = probe.to_device(images[start : start + step]).clone().requires_grad_()
+            torch.autograd.grad(probe.fastest(batch).amax(dim=1).sum(), batch)
+
+    seconds = alternate({"forward": forward, "both": both}, rounds=rounds)
+    return tuple(Spread.of(seconds[key]).median / len(images) for key in ("forward", "both"))  # type: ignore[return-value]
+
+
+def _measure_method(
+    name: str, method: Attribution, *, probe: Probe, images: Tensor, columns: Tensor,
+    regions: Tensor, peers: dict[str, Maps], rates: tuple[float, float], rounds: int,
+    section: Section,
+) -> None:  # fmt: skip
+    needed = method.passes(probe, regions=regions.shape[1])
+    total = sum(needed)
+    n = FEW if total > 400 else SOME if total > 20 else MANY
+    images, columns, regions = images[:n], columns[:n], regions[:n]
+
+    def ours() -> Tensor:
+        cells = attribute(probe, images, columns[:, None], method=method, regions=regions).cells
+        return upsample(cells, size=(SIZE, SIZE))[:, 0]
+
+    contenders: dict[str, Callable[[], Tensor]] = {"ours": ours}
+    for peer, run in peers.items():
+        contenders[peer] = partial(run, images, columns)
+    maps = {peer: run() for peer, run in contenders.items()}
+    seconds = alternate(contenders, rounds=rounds)
+    spent = Spread.of(seconds["ours"]).median / n
+    bare = max(needed[0] - needed[1], 0) * rates[0] + needed[1] * rates[1]
+    cell = f"{spent * 1e3:.1f} ms/face"
+    for peer in peers:
+        section.rows.append(
+            Row(
+                name=f"{name}: {peer} / ours",
+                ours=cell,
+                peer=f"{Spread.of(seconds[peer]).median / n * 1e3:.1f} ms/face",
+                ratio=ratio(seconds, peer, "ours"),
+                target=NEVER_SLOWER,
+                agreement=agreement(maps["ours"], maps[peer]),
+            )
+        )
+    section.rows.append(
+        Row(
+            name=f"{name}: ours / {needed[0]:.0f} forward and {needed[1]:.0f} backward passes",
+            ours=cell,
+            peer=f"{bare * 1e3:.1f} ms/face",
+            value=spent / bare,
+            target=OVERHEAD if name in PERTURBING else None,
+            agreement=f"{spent / bare:.2f}×",
+        )
+    )
+    section.seconds[name] = seconds
+    section.settings[name] = {"faces": n, "passes": list(needed)}
+
+
+def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
+    """Who else has a method."""
+    found: dict[str, dict[str, Maps]] = {}
+    cams = {
+        "gradcam": ("GradCAM", "GradCAM"), "gradcam++": ("GradCAMPlusPlus", "GradCAMpp"),
+        "hirescam": ("HiResCAM", None), "layercam": ("LayerCAM", "LayerCAM"),
+        "xgradcam": ("XGradCAM", "XGradCAM"), "eigencam": ("EigenCAM", None),
+        "scorecam": ("ScoreCAM", "ScoreCAM"), "ablationcam": ("AblationCAM", None),
+    }  # fmt: skip
+    for name, (first, second) in cams.items():
+        layer = "relu2" if name in ("scorecam", "ablationcam") else "relu5"
+        found[name] = {"pytorch-grad-cam": _grad_cam(copy.deepcopy(plain), first, layer)}
+        if second:
+            found[name]["torchcam"] = _torchcam(copy.deepcopy(plain), second, layer)
+    found["saliency"] = {"Captum": _captum(plain, captum.Saliency, abs=False)}
+    found["input_x_gradient"] = {"Captum": _captum(plain, captum.InputXGradient)}
+    found["integrated_gradients"] = {
+        "Captum": _captum(plain, captum.IntegratedGradients, n_steps=32, internal_batch_size=64)
+    }
+    found["occlusion"] = {
+        "Captum": _captum(
+            plain, captum.Occlusion, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4),
+            perturbations_per_eval=4,
+        )
+    }  # fmt: skip
+    found["region_ablation"] = {"Captum": _captum_ablation(plain, regions)}
+    for name, kind in (("lime", captum.Lime), ("kernel_shap", captum.KernelShap)):
+        found[name] = {"Captum": _captum_surrogate(plain, kind, regions)}
+    return found
+
+
+def _grad_cam(model: FERModel, kind: str, layer: str) -> Maps:
+    method = getattr(pytorch_grad_cam, kind)(model=model, target_layers=[model.layer(layer)])
+
+    def run(images: Tensor, columns: Tensor) -> Tensor:
+        parts = []
+        for i in range(0, len(images), 16):
+            targets = [ClassifierOutputTarget(column) for column in columns[i : i + 16].tolist()]
+            parts.append(torch.from_numpy(method(input_tensor=images[i : i + 16], targets=targets)))
+        return torch.cat(parts)
+
+    return run
+
+
+def _torchcam(model: FERModel, kind: str, layer: str) -> Maps:
+    method = getattr(torchcam.methods, kind)(model, target_layer=model.layer(layer))
+
+    def run(images: Tensor, columns: Tensor) -> Tensor:
+        parts = []
+        for i in range(0, len(images), 16):
+            scores = model(images[i : i + 16])
+            cells = method(class_idx=columns[i : i + 16].tolist(), scores=scores)[0].detach()
+            parts.append(upsample(cells[:, None], size=(SIZE, SIZE))[:, 0])
+        return torch.cat(parts)
+
+    return run
+
+
+def _captum(model: FERModel, kind: Any, **options: Any) -> Maps:
+    method = kind(model)
+
+    def run(images: Tensor, columns: Tensor) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parts = [
+                method.attribute(images[i : i + 16], target=columns[i : i + 16], **options)
+                for i in range(0, len(images), 16)
+            ]
+        maps = torch.cat(parts).detach()
+        # occlusion of all channels at once gives each of them the same value
+        return maps[:, 0] if kind is captum.Occlusion else maps.sum(dim=1)
+
+    return run
+
+
+def _captum_ablation(model: FERModel, regions: Tensor) -> Maps:
+    method = captum.FeatureAblation(model)
+
+    def run(images: Tensor, columns: Tensor) -> Tensor:
+        parts = []
+        for face in range(len(images)):
+            image, mask = images[face : face + 1], regions[face].to(torch.uint8).argmax(dim=0)
+            parts.append(
+                method.attribute(
+                    image, fill_images(image, "mean"), int(columns[face]),
+                    feature_mask=mask.long()[None, None], perturbations_per_eval=8,
+                )[:, 0]
+            )  # fmt: skip
+        area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
+        owned = (regions[: len(images)] / area.clamp(min=1)).sum(dim=1)
+        return torch.cat(parts).detach() * owned
+
+    return run
+
+
+def _captum_surrogate(model: FERModel, kind: Any, regions: Tensor) -> Maps:
+    method = kind(model)
+
+    def run(images: Tensor, columns: Tensor) -> Tensor:
+        parts = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for face in range(len(images)):
+                image, mask = images[face : face + 1], regions[face].to(torch.uint8).argmax(dim=0)
+                parts.append(
+                    method.attribute(
+                        image, fill_images(image, "mean"), int(columns[face]), n_samples=200,
+                        feature_mask=mask.long()[None, None], perturbations_per_eval=16,
+                    )[:, 0]
+                )  # fmt: skip
+        area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
+        owned = (regions[: len(images)] / area.clamp(min=1)).sum(dim=1)
+        return torch.cat(parts).detach() * owned
+
+    return run
