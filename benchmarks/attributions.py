@@ -1,4 +1,4 @@
-"""Every attribution on built-in faces, against the peer that has it and the bare passes it needs."""
+"""Every attribution on built-in faces, against its peers and the bare passes it needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.gradcam import agreement
 from benchmarks.report import Row, Section, Target
-from benchmarks.timing import BATCH_SIZES, Spread, alternate, ratio
+from benchmarks.timing import BATCH_SIZES, Spread, alternate, best_batch_size, ratio
 from fer_xai import FERModel, Probe, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
@@ -27,8 +27,8 @@ from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb import fill_images
 
-Maps = Callable[[Tensor, Tensor], Tensor]
-"""From images ``(B, 3, H, W)`` and columns ``(B,)`` to maps ``(B, H, W)``."""
+Maps = Callable[[Tensor, Tensor, int], Tensor]
+"""From images ``(B, 3, H, W)``, columns ``(B,)`` and a batch size to maps ``(B, H, W)``."""
 SIZE = 64
 MANY, SOME, FEW = 64, 8, 2
 """Faces, by how many passes a method needs."""
@@ -40,16 +40,16 @@ PERTURBING = ("occlusion", "rise", "region_ablation", "lime", "kernel_shap", "re
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive with the shipped weights."""
     section = Section(rows=[], seconds={}, notes=[
-        f"Attributions: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted emotion, "
-        f"{MANY} faces ({SOME} for methods of more than 20 passes, {FEW} of more than 400), maps at "
-        "image resolution. Peers run the plain model at the batch size of "
+        f"Attributions: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted "
+        f"emotion, {MANY} faces ({SOME} for methods of more than 20 passes, {FEW} of more than "
+        "400), maps at image resolution. Peers run the plain model at the batch size of "
         f"{', '.join(map(str, BATCH_SIZES))} (or of passes a call) that suits them best; ours at "
         "the one that Probe chooses.",
         "Bare passes: as many forward passes (and forward and backward, to the image) of Probe's "
         "copy on images in memory as the method needs, counted in the tests by a hook. What a CAM "
         "does behind its layer is less than a pass, hence ratios below one.",
-        "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight facial "
-        "regions, as Captum gets them.",
+        "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight "
+        "facial regions, as Captum gets them.",
     ])  # fmt: skip
     faces = synthetic_faces(MANY, size=SIZE)
     images = (faces.pixels(SIZE).float() / 255).contiguous()
@@ -116,8 +116,10 @@ def _measure_method(
         return upsample(cells, size=(SIZE, SIZE))[:, 0]
 
     contenders: dict[str, Callable[[], Tensor]] = {"ours": ours}
+    sizes = {}
     for peer, run in peers.items():
-        contenders[peer] = partial(run, images, columns)
+        sizes[peer] = best_batch_size(partial(run, images, columns))
+        contenders[peer] = partial(run, images, columns, sizes[peer])
     maps = {peer: run() for peer, run in contenders.items()}
     seconds = alternate(contenders, rounds=rounds)
     spent = Spread.of(seconds["ours"]).median / n
@@ -128,7 +130,8 @@ def _measure_method(
             Row(
                 name=f"{name}: {peer} / ours",
                 ours=cell,
-                peer=f"{Spread.of(seconds[peer]).median / n * 1e3:.1f} ms/face",
+                peer=f"{Spread.of(seconds[peer]).median / n * 1e3:.1f} ms/face "
+                f"(batch {sizes[peer]})",
                 ratio=ratio(seconds, peer, "ours"),
                 target=NEVER_SLOWER,
                 agreement=agreement(maps["ours"], maps[peer]),
@@ -145,7 +148,7 @@ def _measure_method(
         )
     )
     section.seconds[name] = seconds
-    section.settings[name] = {"faces": n, "passes": list(needed)}
+    section.settings[name] = {"faces": n, "passes": list(needed), "batch_sizes": sizes}
 
 
 def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
@@ -165,12 +168,12 @@ def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
     found["saliency"] = {"Captum": _captum(plain, captum.Saliency, abs=False)}
     found["input_x_gradient"] = {"Captum": _captum(plain, captum.InputXGradient)}
     found["integrated_gradients"] = {
-        "Captum": _captum(plain, captum.IntegratedGradients, n_steps=32, internal_batch_size=64)
+        "Captum": _captum(plain, captum.IntegratedGradients, n_steps=32, inner=True)
     }
     found["occlusion"] = {
         "Captum": _captum(
             plain, captum.Occlusion, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4),
-            perturbations_per_eval=4,
+            inner=True,
         )
     }  # fmt: skip
     found["region_ablation"] = {"Captum": _captum_ablation(plain, regions)}
@@ -182,11 +185,13 @@ def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
 def _grad_cam(model: FERModel, kind: str, layer: str) -> Maps:
     method = getattr(pytorch_grad_cam, kind)(model=model, target_layers=[model.layer(layer)])
 
-    def run(images: Tensor, columns: Tensor) -> Tensor:
+    def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
         parts = []
-        for i in range(0, len(images), 16):
-            targets = [ClassifierOutputTarget(column) for column in columns[i : i + 16].tolist()]
-            parts.append(torch.from_numpy(method(input_tensor=images[i : i + 16], targets=targets)))
+        for i in range(0, len(images), size):
+            targets = [ClassifierOutputTarget(column) for column in columns[i : i + size].tolist()]
+            parts.append(
+                torch.from_numpy(method(input_tensor=images[i : i + size], targets=targets))
+            )
         return torch.cat(parts)
 
     return run
@@ -195,26 +200,32 @@ def _grad_cam(model: FERModel, kind: str, layer: str) -> Maps:
 def _torchcam(model: FERModel, kind: str, layer: str) -> Maps:
     method = getattr(torchcam.methods, kind)(model, target_layer=model.layer(layer))
 
-    def run(images: Tensor, columns: Tensor) -> Tensor:
+    def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
         parts = []
-        for i in range(0, len(images), 16):
-            scores = model(images[i : i + 16])
-            cells = method(class_idx=columns[i : i + 16].tolist(), scores=scores)[0].detach()
+        for i in range(0, len(images), size):
+            scores = model(images[i : i + size])
+            cells = method(class_idx=columns[i : i + size].tolist(), scores=scores)[0].detach()
             parts.append(upsample(cells[:, None], size=(SIZE, SIZE))[:, 0])
         return torch.cat(parts)
 
     return run
 
 
-def _captum(model: FERModel, kind: Any, **options: Any) -> Maps:
+def _captum(model: FERModel, kind: Any, *, inner: bool = False, **options: Any) -> Maps:
+    """``inner``: the batch size is that of the method's own passes, a face at a time."""
     method = kind(model)
 
-    def run(images: Tensor, columns: Tensor) -> Tensor:
+    def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
+        own = dict(options)
+        step = 1 if inner else size
+        if inner:
+            steps = kind is captum.IntegratedGradients
+            own["internal_batch_size" if steps else "perturbations_per_eval"] = size
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parts = [
-                method.attribute(images[i : i + 16], target=columns[i : i + 16], **options)
-                for i in range(0, len(images), 16)
+                method.attribute(images[i : i + step], target=columns[i : i + step], **own)
+                for i in range(0, len(images), step)
             ]
         maps = torch.cat(parts).detach()
         # occlusion of all channels at once gives each of them the same value
@@ -226,14 +237,14 @@ def _captum(model: FERModel, kind: Any, **options: Any) -> Maps:
 def _captum_ablation(model: FERModel, regions: Tensor) -> Maps:
     method = captum.FeatureAblation(model)
 
-    def run(images: Tensor, columns: Tensor) -> Tensor:
+    def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
         parts = []
         for face in range(len(images)):
             image, mask = images[face : face + 1], regions[face].to(torch.uint8).argmax(dim=0)
             parts.append(
                 method.attribute(
                     image, fill_images(image, "mean"), int(columns[face]),
-                    feature_mask=mask.long()[None, None], perturbations_per_eval=8,
+                    feature_mask=mask.long()[None, None], perturbations_per_eval=size,
                 )[:, 0]
             )  # fmt: skip
         area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
@@ -246,7 +257,7 @@ def _captum_ablation(model: FERModel, regions: Tensor) -> Maps:
 def _captum_surrogate(model: FERModel, kind: Any, regions: Tensor) -> Maps:
     method = kind(model)
 
-    def run(images: Tensor, columns: Tensor) -> Tensor:
+    def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
         parts = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -255,7 +266,7 @@ def _captum_surrogate(model: FERModel, kind: Any, regions: Tensor) -> Maps:
                 parts.append(
                     method.attribute(
                         image, fill_images(image, "mean"), int(columns[face]), n_samples=200,
-                        feature_mask=mask.long()[None, None], perturbations_per_eval=16,
+                        feature_mask=mask.long()[None, None], perturbations_per_eval=size,
                     )[:, 0]
                 )  # fmt: skip
         area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
