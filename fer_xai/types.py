@@ -265,7 +265,7 @@ class Explanation:
         ``(B,)``: sum of the map less the difference of scores that it should add up to, for methods
         that promise to.
     values
-        ``(B, R)``: a number a region, for methods over regions.
+        ``(B, R)``: a number a region, for methods over regions; NaN beyond a face's superpixels.
     """
 
     maps: Tensor

@@ -47,8 +47,8 @@ def write_report(
             "ceiling: as a share of the agreement between fills. Over centre: difference from the "
             "centre control, paired by face, with Holm's p over all methods. Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "
-            f"another seed. Unit: {unit}; intervals by infinitesimal jackknife, 95 %. Passes: of "
-            "the whole network a face; what runs behind a layer alone is not counted.",
+            f"another seed. Unit: {unit}; intervals by infinitesimal jackknife, 95 %. Passes: "
+            "a face, of the network or of what lies behind a layer.",
         ),
         Table(
             name="ceiling",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
 from fer_xai.attributions.registry import ATTRIBUTIONS, OUTPUTS, Attribution, Maps, Output, Question
@@ -114,7 +115,7 @@ def explain(
         against=None if opposed is None else probe.model.columns(opposed)[:, None],
         output=output,
         regions=regions,
-        keys=[zlib.crc32(face.encode()) for face in names],
+        ids=names,
         seed=seed,
     )
     cells = made.cells
@@ -186,7 +187,7 @@ def attribute(
     against: Tensor | None = None,
     output: Output = "logit",
     regions: Tensor | None = None,
-    keys: Sequence[int] | None = None,
+    ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Maps:
     """What a method answers for K targets a face, on the CPU, in micro-batches.
@@ -201,15 +202,14 @@ def attribute(
         ``(N, K)`` output columns.
     method
         A name of :data:`ATTRIBUTIONS`, or an attribution.
-    output, regions, seed
+    output, regions, ids, seed
         As in :func:`explain`.
-    keys
-        A number a face, which seeds what is random about it; its position by default.
     """
     attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
     n = len(images)
     _check_regions(regions, attribution, images)
-    keys = range(n) if keys is None else keys
+    names = [str(index) for index in range(n)] if ids is None else ids
+    keys = [zlib.crc32(name.encode()) for name in names]
     step, parts = probe.batch_size_for(n), []
     for start in range(0, n, step):
         rows = slice(start, start + step)
@@ -219,7 +219,7 @@ def attribute(
                 columns=columns[rows].clone().to(probe.device),
                 against=None if against is None else against[rows].clone().to(probe.device),
                 output=output,
-                keys=tuple(int(key) for key in keys[rows]),
+                keys=tuple(keys[rows]),
                 seed=seed,
                 regions=None if regions is None else regions[rows].to(probe.device),
             )
@@ -229,7 +229,12 @@ def attribute(
 
     def joined(field: str) -> Tensor | None:
         found = [getattr(part, field) for part in parts]
-        return None if found[0] is None else torch.cat([part.cpu() for part in found])
+        if found[0] is None:
+            return None
+        most = max(part.shape[-1] for part in found)  # superpixels: not as many in every batch
+        return torch.cat(
+            [F.pad(part.cpu(), (0, most - part.shape[-1]), value=torch.nan) for part in found]
+        )
 
     return Maps(
         cells=torch.cat([part.cells.cpu() for part in parts]),

@@ -187,7 +187,7 @@ def painted(values: Tensor, regions: Tensor) -> Maps:
     """Region values ``(B, K, R)`` as maps in which each region's pixels share its value evenly.
 
     The sum of a map is the sum of its values. Regions are bool ``(B, R, H, W)``; a face without any
-    has maps and values of NaN, a region without pixels a value that no map shows.
+    has maps and values of NaN, and so has a region without pixels.
     """
     area = regions.flatten(2).sum(dim=2)  # (B, R)
     density = values / area.clamp(min=1)[:, None]
@@ -196,7 +196,7 @@ def painted(values: Tensor, regions: Tensor) -> Maps:
     nan = torch.full((), torch.nan, device=values.device)
     return Maps(
         cells=torch.where(known[:, None, None, None], cells, nan),
-        values=torch.where(known[:, None, None], values.float(), nan),
+        values=torch.where((area > 0)[:, None], values.float(), nan),
     )
 
 

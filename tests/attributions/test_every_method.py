@@ -83,11 +83,11 @@ def test_maps_are_right_in_shape_finite_repeatable_and_of_each_face_alone(method
     columns = probe(name).model.columns(TARGETS)[:, None]
     given = {"method": attribution, "seed": 1}
     again = attribute(
-        probe(name), images, columns, regions=regions, keys=[0, 1, 2], **given
+        probe(name), images, columns, regions=regions, ids=["0", "1", "2"], **given
     ).cells  # fmt: skip
     assert torch.equal(upsample(again, size=(64, 64))[:, 0], found.maps)
     alone = attribute(
-        probe(name), images[2:], columns[2:], regions=regions[2:], keys=[2], **given
+        probe(name), images[2:], columns[2:], regions=regions[2:], ids=["2"], **given
     ).cells  # fmt: skip
     assert same(alone[0], again[2])
 

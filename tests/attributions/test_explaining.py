@@ -12,6 +12,7 @@ from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
 from fer_xai.attributions.perturbation import Occlusion, Rise
 from fer_xai.attributions.registry import scores
+from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.landmarks import face_regions
@@ -279,3 +280,16 @@ def test_functional_and_reused_relus_are_made_safe(images):
         ]  # fmt: skip
         assert torch.allclose(found[0], found[1], atol=1e-6)
         assert found[0].abs().max() > 0
+
+
+def test_superpixels_need_not_be_as_many_in_every_face(faces):
+    """In micro-batches of their own, where the most of a batch differ."""
+    three = faces.subset([0, 7, 20]).images
+    three[1] = 0.5  # one flat face
+    used = Probe(build("resnet18"), device="cpu", batch_size=1)
+    for kernel in ("lime", "shap"):
+        method = Surrogate(kernel=kernel, samples=12, parts=9)
+        found = explain(used, three, method=method, targets="fear")
+        assert torch.isfinite(found.maps).all()
+        sums = found.values.nansum(dim=1)
+        assert torch.allclose(found.maps.sum(dim=(1, 2)), sums, atol=1e-4)

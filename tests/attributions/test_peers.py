@@ -237,7 +237,7 @@ def test_kernel_shap_comes_to_the_exact_values_and_is_efficient(faces):
         [eight[:, :2].any(1), eight[:, 2], eight[:, 3:5].any(1), eight[:, 5:7].any(1), eight[:, 7]],
         dim=1,
     )
-    given = {"regions": regions, "keys": [0]}
+    given = {"regions": regions, "ids": ["0"]}
     column = torch.zeros(1, 1).long()
     used = probe("gimefive")
     method = Surrogate(kernel="shap", samples=1200, fill="blur")

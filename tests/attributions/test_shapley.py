@@ -160,9 +160,9 @@ def test_batches_faces_and_fills_do_not_mix(five):
     for fill in ("black", "mean", "noise"):
         method = RegionShapley(fill=fill)
         both = attribute(probe("gimefive"), images, torch.tensor([[5], [0]]), method=method,
-                         regions=regions, keys=[3, 4])  # fmt: skip
+                         regions=regions, ids=["3", "4"])  # fmt: skip
         one = attribute(probe("gimefive"), images[1:], torch.tensor([[0]]), method=method,
-                        regions=regions[1:], keys=[4])  # fmt: skip
+                        regions=regions[1:], ids=["4"])  # fmt: skip
         assert torch.allclose(both.values[1], one.values[0], atol=1e-5)
 
 
