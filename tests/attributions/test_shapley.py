@@ -16,6 +16,7 @@ from fer_xai.attributions.shapley import (
     interaction_index,
     shapley_values,
 )
+from fer_xai.data.synthetic import render, sample
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions
@@ -164,6 +165,18 @@ def test_batches_faces_and_fills_do_not_mix(five):
         one = attribute(probe("gimefive"), images[1:], torch.tensor([[0]]), method=method,
                         regions=regions[1:], ids=["4"])  # fmt: skip
         assert torch.allclose(both.values[1], one.values[0], atol=1e-5)
+
+
+def test_regions_may_be_the_renderers_parts():
+    params, _, _ = sample(2, style="wild", split="test", seed=0)
+    drawn = render(params, size=64)
+    images = torch.from_numpy(drawn.images).permute(0, 3, 1, 2).float() / 255
+    found = explain(
+        probe("gimefive"), images, method=RegionShapley(), targets="fear",
+        regions=torch.from_numpy(drawn.parts),
+    )  # fmt: skip
+    assert found.values.shape == (2, 8)
+    assert found.gap.abs().max() < 1e-5
 
 
 def test_a_face_without_landmarks_has_no_map(five):
