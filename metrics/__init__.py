@@ -7,16 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from metrics.agreement import pixel_agreement as pixel_agreement
+    from metrics.agreement import region_agreement as region_agreement
+    from metrics.agreement import region_sums as region_sums
     from metrics.consistency import normalised_rows as normalised_rows
     from metrics.consistency import region_profiles as region_profiles
     from metrics.consistency import self_consistency as self_consistency
     from metrics.consistency import separability as separability
     from metrics.consistency import similarity as similarity
+    from metrics.curves import deletion as deletion
+    from metrics.curves import insertion as insertion
 
-_PUBLIC = dict.fromkeys(
-    ("normalised_rows", "region_profiles", "self_consistency", "separability", "similarity"),
-    "metrics.consistency",
-)
+_PUBLIC = {
+    name: f"metrics.{module}"
+    for module, names in {
+        "agreement": ("pixel_agreement", "region_agreement", "region_sums"),
+        "consistency": (
+            "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
+        ),
+        "curves": ("deletion", "insertion"),
+    }.items()
+    for name in names
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from torch import Tensor
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
+from fer_xai.seeding import generator
 
 Output = Literal["logit", "log_probability", "probability"]
 """Which number of an emotion is explained."""
@@ -121,14 +122,7 @@ class Question:
 
     def generator(self, face: int, salt: str = "") -> torch.Generator:
         """Randomness of one face, by (seed, its key, salt), on the CPU."""
-        text = f"{self.seed}/{self.keys[face]}/{salt}".encode()
-        return torch.Generator().manual_seed(_stable_hash(text))
-
-
-def _stable_hash(text: bytes) -> int:
-    from hashlib import blake2b
-
-    return int.from_bytes(blake2b(text, digest_size=7).digest(), "big")
+        return generator(self.seed, self.keys[face], salt)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,200 @@
+"""Deletion and insertion: what happens to the score as pixels go, or come, in a map's order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fer_xai.errors import InputError
+from fer_xai.probe import Classifier, Probe
+from metrics.ranking import Ledger, Order
+from metrics.spec import MetricSpec
+
+Output = Literal["probability", "logit", "log_probability"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Curve:
+    """A score along perturbed images.
+
+    Attributes
+    ----------
+    fractions
+        ``(S + 1,)`` share of pixels that was taken (deletion) or put back (insertion), from 0 to 1,
+        as it was, not as it was asked for.
+    scores
+        ``(B, S + 1)``.
+    """
+
+    fractions: Tensor
+    scores: Tensor
+
+    @property
+    def auc(self) -> Tensor:
+        """``(B,)`` area under each curve, by the trapezoid rule over the actual fractions."""
+        return torch.trapezoid(self.scores, self.fractions, dim=1)
+
+    @property
+    def error(self) -> Tensor:
+        """``(B,)`` how far the area may be off for having so few steps: a third of its difference
+        to the area over every other one (Richardson). NaN for an odd number of steps.
+        """
+        steps = len(self.fractions) - 1
+        if steps < 2 or steps % 2:
+            return torch.full((len(self.scores),), torch.nan)
+        half = torch.trapezoid(self.scores[:, ::2], self.fractions[::2], dim=1)
+        return (self.auc - half).abs() / 3
+
+    @property
+    def aopc(self) -> Tensor:
+        """``(B,)`` mean of score(0) − score(k) over all points (Samek et al., 2017, eq. 12)."""
+        return (self.scores[:, :1] - self.scores).mean(dim=1)
+
+
+def deletion(
+    model: Classifier | Probe | Ledger,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    *,
+    steps: int = 64,
+    fill: str = "blur",
+    order: Order = "morf",
+    output: Output = "probability",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Curve:
+    """How fast does the score fall as the map's first pixels are taken? Lower areas are better.
+
+    Petsiuk et al., BMVC 2018, section 4.1, but over the actual fractions, with the unperturbed
+    point, and with ties broken by seed. Their presets are black for deletion and a blur for
+    insertion (``fill``); a fill that the model was never trained on can lower a score by itself,
+    which is why curves of one fill alone compare maps and not models.
+
+    Parameters
+    ----------
+    model
+        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices.
+    steps
+        S: points beside the unperturbed one; no more than there are pixels.
+    fill
+        A name of :data:`fer_xai.perturb.FILLS`.
+    order
+        ``morf``: most relevant first; ``lerf``: least relevant first (higher areas are better).
+    output
+        Probability, logit or log-probability of the target.
+    ids, seed
+        Of ties and random fills.
+
+    Returns
+    -------
+    Curve
+        Scores at S + 1 fractions.
+
+    Raises
+    ------
+    InputError
+        For maps or targets that do not fit, or steps that are not from 1 to the number of pixels.
+    """
+    ledger = model if isinstance(model, Ledger) else Ledger(model, images, ids=ids, seed=seed)
+    ranks = ranks_of(ledger, maps)
+    counts = step_counts(ledger.pixels, steps)
+    logits = ledger.removed(ranks, counts, fill=fill, order=order)
+    return _curve(ledger, logits, counts, targets, output)
+
+
+def insertion(
+    model: Classifier | Probe | Ledger,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    *,
+    steps: int = 64,
+    fill: str = "blur",
+    order: Order = "morf",
+    output: Output = "probability",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Curve:
+    """How fast does the score rise as the map's first pixels are put back? Higher areas are better.
+
+    Petsiuk et al., BMVC 2018, section 4.1. Putting the first k back is taking the last P − k, so
+    a ledger has these images in common with deletion in the other order. Parameters, returns and
+    errors are those of :func:`deletion`.
+    """
+    ledger = model if isinstance(model, Ledger) else Ledger(model, images, ids=ids, seed=seed)
+    ranks = ranks_of(ledger, maps)
+    counts = step_counts(ledger.pixels, steps)
+    gone = [ledger.pixels - count for count in counts]
+    other: Order = "lerf" if order == "morf" else "morf"
+    logits = ledger.removed(ranks, gone, fill=fill, order=other)
+    return _curve(ledger, logits, counts, targets, output)
+
+
+def step_counts(pixels: int, steps: int) -> list[int]:
+    """How many pixels are gone at each of S + 1 points, from none to all, as even as can be."""
+    if not 1 <= steps <= pixels:
+        raise InputError(f"Expected from 1 to {pixels} steps, got {steps}.")
+    return [round(index * pixels / steps) for index in range(steps + 1)]
+
+
+def ranks_of(ledger: Ledger, maps: Tensor) -> Tensor:
+    """The ranks of maps, made once a ledger and map array."""
+    if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
+        raise InputError(
+            f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
+            f"{tuple(maps.shape)}: bring them to the images' size."
+        )
+    return ledger.ranked(maps)
+
+
+def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+    """Scores ``(B, S)`` of each face's target, of logits ``(B, S, C)``."""
+    if targets.shape != (len(ledger),):
+        raise InputError(f"Expected {len(ledger)} targets, one an image, got {len(targets)}.")
+    columns = ledger.probe.model.columns(targets)
+    values = logits.float()
+    if output == "probability":
+        values = values.softmax(dim=-1)
+    elif output == "log_probability":
+        values = values.log_softmax(dim=-1)
+    elif output != "logit":
+        raise InputError(f"Expected output probability, logit or log_probability, got {output!r}.")
+    return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
+
+
+def _curve(
+    ledger: Ledger, logits: Tensor, counts: Sequence[int], targets: Tensor, output: Output
+) -> Curve:
+    return Curve(
+        fractions=torch.tensor(counts, dtype=torch.float64).div(ledger.pixels).float(),
+        scores=target_scores(ledger, logits, targets, output),
+    )
+
+
+DELETION = MetricSpec(
+    name="deletion",
+    fn=deletion,
+    higher_is_better=False,
+    bounds=(0.0, 1.0),
+    needs=("model", "images", "maps", "targets"),
+    reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+)
+INSERTION = MetricSpec(
+    name="insertion",
+    fn=insertion,
+    higher_is_better=True,
+    bounds=(0.0, 1.0),
+    needs=("model", "images", "maps", "targets"),
+    reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+)

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+
+from fer_xai.errors import InputError
+from fer_xai.perturb import FILLS
+from fer_xai.probe import Probe
+from metrics.curves import deletion, insertion, step_counts
+from metrics.ranking import Ledger, rank_pixels
+from tests.reference.curves_slow import auc_slow, deletion_slow, insertion_slow
+
+TARGETS = torch.tensor([0, 5, 2])
+
+
+@pytest.fixture
+def three(images):
+    return images[:3]
+
+
+@pytest.fixture
+def maps():
+    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.mark.parametrize("fill", ["black", "blur", "noise"])
+@pytest.mark.parametrize("steps", [1, 6, 7])
+def test_curves_are_those_of_the_paper_pixel_by_pixel(model, three, maps, fill, steps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    columns = model.columns(TARGETS)
+    ranks = rank_pixels(maps)
+    for fast, slow in ((deletion, deletion_slow), (insertion, insertion_slow)):
+        found = fast(ledger, three, maps, TARGETS, steps=steps, fill=fill)
+        counts = step_counts(4096, steps)
+        assert np.allclose(found.fractions, np.array(counts) / 4096)
+        for face in range(3):
+            order = ranks[face].flatten().argsort().numpy()
+            expected = slow(
+                model,
+                three[face],
+                order,
+                counts,
+                filled=ledger.filled(fill)[face],
+                column=int(columns[face]),
+            )
+            assert np.allclose(found.scores[face], expected, atol=1e-5)
+            area = auc_slow(found.fractions.tolist(), expected)
+            assert found.auc[face].item() == pytest.approx(area, abs=1e-5)
+    aopc = found.scores[:, :1].mean() - found.scores.mean()
+    assert found.aopc.mean().item() == pytest.approx(aopc.item(), abs=1e-5)
+
+
+def test_each_distinct_image_is_scored_once(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    one = deletion(ledger, three, maps, TARGETS, steps=8, fill="black")
+    assert ledger.passes == 3 * (7 + 1 + 1)  # inner steps, the clean face, the black one
+    deletion(ledger, three, maps, TARGETS, steps=4, fill="black")  # every other of these
+    assert ledger.passes == 3 * 9
+    insertion(ledger, three, maps, TARGETS, steps=8, fill="black")
+    assert ledger.passes == 3 * (9 + 7)
+    deletion(ledger, three, maps, TARGETS, steps=8, fill="black", order="lerf")
+    assert ledger.passes == 3 * 16  # insertion has had these images already
+    again = deletion(ledger, three, maps, TARGETS, steps=8, fill="black", output="logit")
+    assert ledger.passes == 3 * 16
+    assert not torch.allclose(one.scores, again.scores)
+
+
+def test_batch_order_and_neighbours_do_not_matter(model, three, maps):
+    whole = deletion(Probe(model, device="cpu", batch_size=64), three, maps, TARGETS, steps=5,
+                     fill="noise", ids=["a", "b", "c"])  # fmt: skip
+    order = torch.tensor([2, 0])
+    part = deletion(
+        Probe(model, device="cpu", batch_size=1), three[order], maps[order], TARGETS[order],
+        steps=5, fill="noise", ids=["c", "a"],
+    )  # fmt: skip
+    assert torch.allclose(part.scores, whole.scores[order], atol=1e-5)
+
+
+def test_ties_take_as_many_pixels_as_they_should(model, three):
+    """A map that is 60 % zero loses a tenth of the image at a tenth; a blank map does too."""
+    sparse = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    sparse[:, :39] = 0
+    for maps in (sparse, torch.zeros(3, 64, 64)):
+        ranks = rank_pixels(maps)
+        assert (ranks.flatten(1).sort(dim=1).values == torch.arange(4096)).all()
+        ledger = Ledger(Probe(model, device="cpu"), three)
+        found = deletion(ledger, three, maps, TARGETS, steps=10, fill="black")
+        assert found.fractions[1].item() == pytest.approx(0.1, abs=1e-3)
+        assert torch.isfinite(found.scores).all()
+    zero = rank_pixels(torch.zeros(2, 8, 8), ids=["a", "b"])
+    assert not torch.equal(zero[0], zero[1])  # random, and of each face by itself
+    assert torch.equal(zero[1], rank_pixels(torch.zeros(1, 8, 8), ids=["b"])[0])
+    assert not torch.equal(zero, rank_pixels(torch.zeros(2, 8, 8), ids=["a", "b"], seed=1))
+
+
+def test_rounding_moves_no_rank(maps):
+    noisy = maps * (1 + 1e-7 * torch.randn(maps.shape, generator=torch.Generator().manual_seed(0)))
+    swapped = (rank_pixels(maps) != rank_pixels(noisy)).float().mean()
+    assert swapped < 0.01
+    plateau = torch.nn.functional.interpolate(maps[:, None, ::16, ::16], scale_factor=16)[:, 0]
+    noisy = plateau + 1e-7 * torch.randn(maps.shape, generator=torch.Generator().manual_seed(0))
+    # but where a whole plateau lies on the edge between two levels
+    assert (rank_pixels(plateau) != rank_pixels(noisy)).float().mean() < 0.05
+
+
+def test_scale_does_not_matter_and_sign_does(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    one, two, three_ = (
+        deletion(ledger, three, m, TARGETS, steps=4).scores for m in (maps, 7 * maps, -maps)
+    )
+    assert torch.equal(one, two)
+    assert not torch.allclose(one, three_)
+    turned = deletion(ledger, three, maps, TARGETS, steps=4, order="lerf").scores
+    assert torch.allclose(three_, turned, atol=1e-3)
+
+
+def test_the_error_shrinks_with_steps(model, three, maps):
+    errors = [
+        deletion(Probe(model, device="cpu"), three, maps, TARGETS, steps=steps).error.mean()
+        for steps in (4, 64)
+    ]
+    assert errors[1] < errors[0]
+    assert deletion(model, three, maps, TARGETS, steps=3).error.isnan().all()
+
+
+@pytest.mark.parametrize("fill", list(FILLS))
+def test_curves_end_where_they_must(model, three, maps, fill):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    gone = deletion(ledger, three, maps, TARGETS, steps=3, fill=fill).scores
+    come = insertion(ledger, three, maps, TARGETS, steps=3, fill=fill).scores
+    assert torch.equal(gone[:, 0], come[:, -1])
+    assert torch.equal(gone[:, -1], come[:, 0])
+
+
+def test_bad_input_is_one_sentence(model, three, maps):
+    with pytest.raises(InputError, match="Expected from 1 to 4096 steps, got 0"):
+        deletion(model, three, maps, TARGETS, steps=0)
+    with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
+        deletion(model, three, maps[:, ::2], TARGETS)
+    with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
+        deletion(model, three, maps, TARGETS[:2])
+    with pytest.raises(InputError, match="Expected finite maps"):
+        insertion(model, three, maps * torch.nan, TARGETS)
+    with pytest.raises(InputError, match="Expected output probability, logit or"):
+        insertion(model, three, maps, TARGETS, output="loss")
+    with pytest.raises(InputError, match="Expected 3 ids, one an image, got 1"):
+        insertion(model, three, maps, TARGETS, ids=["a"])
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    with pytest.raises(InputError, match="Expected counts from 0 to 4096 pixels"):
+        ledger.removed(rank_pixels(maps), [5000], fill="black", order="morf")
