@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,6 @@ from studies.trainings import (
     train_missing,
     trainings,
 )
-from training.export import WEIGHTS
 
 DEFAULTS = TrainingOptions()
 FIRST_UNTRAINED = 1000
@@ -126,7 +126,7 @@ class Ablation:
         }
         run_id = f"{column.name}-{self.options.recipe}-{store.digest([config, inputs])}"
         folder = self.out / "ablation" / run_id
-        found = self._endpoints(done, faces, column, folder)
+        found = self._endpoints(done, faces, column, folder, store.digest(inputs))
         manifest = {
             "config": config,
             "inputs": inputs,
@@ -148,11 +148,12 @@ class Ablation:
         return faces
 
     def _endpoints(
-        self, done: list[Training], faces: Faces, column: Column, folder: Path
+        self, done: list[Training], faces: Faces, column: Column, folder: Path, inputs: str
     ) -> dict[str, dict[str, Any]]:
         """The endpoint of every trained network, and of each variant's untrained ones, by name.
 
-        Each is kept as a file named for its weights, so a stopped run goes on where it was.
+        Each is kept as a file, so a stopped run goes on where it was: those of trained networks
+        in the record of the training, named for the faces, and so they outlive its weights.
         """
         registration = register(faces.landmarks_at(SIZE), size=SIZE, kind="similarity")
         calibration = load_dataset(
@@ -164,20 +165,24 @@ class Ablation:
         with progress_bar(shown=self.progress) as bar:
             task = bar.add_task("endpoint", total=len(done) + len(variants) * self.untrained)
 
-            def add(name: str, model: FERModel) -> None:
-                path = folder / "shards" / f"{name}-{store.state_digest(model)[:8]}.npz"
-                found[name] = store.once(
-                    path,
-                    lambda: endpoint(Probe(model, device=self.options.device), faces, registration),
-                )
-                bar.advance(task)
+            def of_network(model: FERModel) -> dict[str, Any]:
+                return endpoint(Probe(model, device=self.options.device), faces, registration)
+
+            def of_training(cell: Training) -> dict[str, Any]:
+                return of_network(load_model(cell.variant.model, weights=cell.weights()))
 
             for cell in done:
-                name = f"{cell.variant.name}@seed{cell.seed}"
-                add(name, load_model(cell.variant.model, weights=cell.folder / WEIGHTS))
+                found[f"{cell.variant.name}@seed{cell.seed}"] = store.once(
+                    cell.record / f"endpoint-{inputs}.npz", partial(of_training, cell)
+                )
+                bar.advance(task)
             for variant in variants:
                 for k in range(self.untrained):
                     # as it would have begun, with a seed of its own
                     model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
-                    add(f"{variant.name}@untrained{k}", calibrate_batchnorm(model, calibration))
+                    calibrate_batchnorm(model, calibration)
+                    name = f"{variant.name}@untrained{k}"
+                    path = folder / "shards" / f"{name}-{store.state_digest(model)[:8]}.npz"
+                    found[name] = store.once(path, partial(of_network, model))
+                    bar.advance(task)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ from numpy.typing import NDArray
 
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
-from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.zoo import architecture
 from studies import store
-from training.export import CARD, TEST_LOGITS, WEIGHTS
-from training.loop import PROCESSES, training_log
+from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
+from training.loop import PROCESSES
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
 from training.run import TrainingRun, train
 
@@ -88,6 +88,9 @@ class TrainingOptions:
     """Train what is missing; with --no-train only what is done is tabulated."""
     runs: Path = Path("runs")
     """Where training runs lie, each resumable by itself."""
+    records: Path = Path("results/trainings")
+    """Where a finished run leaves its card, log and logits, without the weights: what has a record
+    here is done, and is tabulated where its run is gone."""
 
     def chosen_recipe(self) -> Recipe:
         """The recipe with its changes."""
@@ -129,11 +132,14 @@ class Training:
     column: Column
     seed: int
     run: TrainingRun
+    record: Path
+    """What is kept of it once it has ended."""
 
     @property
     def folder(self) -> Path:
-        """Of the run."""
-        return self.run.folder()
+        """Of the run, or of its record where the run itself is not on this machine."""
+        run = self.run.folder()
+        return self.record if not (run / CARD).exists() and (self.record / CARD).exists() else run
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -170,12 +176,38 @@ class Training:
 
     def log(self) -> pd.DataFrame:
         """One row an epoch."""
-        return training_log(self.folder)
+        return pd.read_csv(self.folder / LOG)
+
+    def weights(self) -> Path:
+        """The trained weights.
+
+        Raises
+        ------
+        InputError
+            If only the record of the run is here.
+        """
+        file = self.folder / WEIGHTS
+        if not file.exists():
+            raise InputError(
+                f"Expected the weights of {self.record.name}, but only its record is here, without "
+                "them: train it again with other --records, or keep the endpoints beside it."
+            )
+        return file
+
+    def keep_record(self) -> None:
+        """Copy what tables are made of; what was measured on other weights of that name goes."""
+        if self.folder == self.record:
+            return
+        card = self.record / CARD
+        if card.exists() and json.loads(card.read_text()) != self.card:
+            shutil.rmtree(self.record)
+        for name in (TEST_LOGITS, LOG, CARD):  # the card last: it says that all are there
+            store.write_bytes(self.record / name, (self.folder / name).read_bytes())
 
     def facts(self) -> dict[str, Any]:
         """For a manifest: which weights these are."""
         return {
-            "weights_sha256": file_digest(self.folder / WEIGHTS),
+            "weights_sha256": self.card["weights_sha256"],
             **{
                 key: self.card[key]
                 for key in (
@@ -213,15 +245,20 @@ def trainings(
     if not options.seeds or len(set(options.seeds)) < len(options.seeds):
         raise InputError(f"Expected seeds, each once, got {options.seeds}.")
     return [
-        Training(variant=variant, column=column, seed=seed, run=options.run(variant, column, seed))
+        Training(
+            variant=variant, column=column, seed=seed, run=run, record=options.records / run.name()
+        )
         for column in columns
         for seed in options.seeds
         for variant in variants
+        for run in [options.run(variant, column, seed)]
     ]
 
 
 def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Training]:
-    """Those that have ended; a stranger in the folder of one that was not asked for is passed over.
+    """Those that have ended, their records kept.
+
+    A stranger in the folder of one that was not asked for is passed over.
 
     Raises
     ------
@@ -232,6 +269,7 @@ def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Traini
     for cell in cells:
         try:
             if cell.done:
+                cell.keep_record()
                 found.append(cell)
         except InputError as error:
             if cell in asked:

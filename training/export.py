@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import fer_xai
 from fer_xai.data.splits import face_groups
 from fer_xai.models import FERModel, load_model
-from fer_xai.models.checkpoints import save_weights
+from fer_xai.models.checkpoints import file_digest, save_weights
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from training.card import model_card
@@ -27,6 +27,7 @@ from training.scoring import logits_of, scores_of_logits
 WEIGHTS = "weights.safetensors"
 CARD = "card.json"
 TEST_LOGITS = "test_logits.npz"
+LOG = "log.csv"
 
 
 def export(
@@ -96,8 +97,9 @@ def export(
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
     log = training_log(folder)
+    card["weights_sha256"] = file_digest(folder / WEIGHTS)
     card["epochs"], card["minutes"] = len(log), round(float(log["seconds"].sum()) / 60, 1)
-    log.to_csv(folder / "log.csv", index=False)
+    log.to_csv(folder / LOG, index=False)
     (folder / "card.md").write_text(model_card(card))
     temporary = folder / f"{CARD}.tmp"
     temporary.write_text(json.dumps(card, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def tiny_gimefive():
 
 def ablation(folder, **options) -> Ablation:
     chosen = {"variants": ("gimefive", "no BatchNorm", "48 pixels"), "untrained": 2} | options
-    trained = dataclasses.replace(OPTIONS, runs=folder / "runs")
+    trained = dataclasses.replace(OPTIONS, runs=folder / "runs", records=folder / "records")
     return Ablation(
         options=chosen.pop("options", trained), out=folder / "results", progress=False, **chosen
     )
@@ -149,11 +150,25 @@ def test_variants_change_one_thing_each():
     assert next(iter(VARIANTS)) == "gimefive"
 
 
+def test_trainings_whose_weights_are_gone_are_still_tabulated(finished, tmp_path):
+    folder, run = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    again = ablation(tmp_path).run()
+    for name in ("variants", "differences", "trainings"):
+        file = f"tables/{name}.csv"
+        assert (again / file).read_bytes() == (run / file).read_bytes()
+    next((tmp_path / "records").glob("*/endpoint-*.npz")).unlink()
+    with pytest.raises(InputError, match="but only its record is here, without them"):
+        ablation(tmp_path).run()
+
+
 def test_wrong_options_are_refused(tmp_path):
     with pytest.raises(InputError, match="at least 2 untrained"):
         ablation(tmp_path, untrained=1).run()
     with pytest.raises(InputError, match="Unknown variant 'no batchnorm': did you mean"):
         ablation(tmp_path, variants=("no batchnorm",)).run()
-    options = dataclasses.replace(OPTIONS, runs=tmp_path / "runs", train=False)
+    options = dataclasses.replace(
+        OPTIONS, runs=tmp_path / "runs", records=tmp_path / "records", train=False
+    )
     with pytest.raises(InputError, match="Expected finished trainings under"):
         ablation(tmp_path, options=options).run()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def tiny_gimefive():
 
 def table(folder: Path, **options) -> PaperTable:
     chosen = {"models": ("gimefive", "resnet18")} | options
-    trained = dataclasses.replace(OPTIONS, runs=folder / "runs")
+    trained = dataclasses.replace(OPTIONS, runs=folder / "runs", records=folder / "records")
     return PaperTable(options=chosen.pop("options", trained), out=folder / "results", **chosen)
 
 
@@ -111,6 +112,23 @@ def test_a_finished_table_trains_nothing_again(finished, monkeypatch):
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == before
 
 
+def test_a_record_outlives_its_run_and_gives_way_to_another(finished, tmp_path):
+    folder, run = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    again = table(tmp_path).run()
+    for path in (run / "tables").glob("*.csv"):
+        assert (again / "tables" / path.name).read_bytes() == path.read_bytes()
+    assert not (tmp_path / "runs").exists()
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    record = next((tmp_path / "records").glob("gimefive-*-seed1"))
+    (record / "endpoint-of-others.npz").touch()
+    (record / "card.json").write_text("{}")
+    table(tmp_path).run()
+    assert sorted(path.name for path in record.iterdir()) == [
+        "card.json", "log.csv", "test_logits.npz",
+    ]  # fmt: skip
+
+
 def test_rows_trained_by_other_commands_are_shown(finished):
     folder, run = finished
     assert table(folder, models=("gimefive",)).run() == run
@@ -121,7 +139,11 @@ def test_rows_trained_by_other_commands_are_shown(finished):
 def test_runs_of_other_settings_are_not_mixed_in(finished):
     folder, _ = finished
     other = dataclasses.replace(
-        OPTIONS, runs=folder / "runs", overrides=Overrides(epochs=3, dropout_from=0), train=False
+        OPTIONS,
+        runs=folder / "runs",
+        records=folder / "records",
+        overrides=Overrides(epochs=3, dropout_from=0),
+        train=False,
     )
     with pytest.raises(InputError, match="Expected finished trainings under"):
         table(folder, options=other).run()
@@ -149,7 +171,7 @@ def test_a_stranger_in_a_folder_that_was_not_asked_for_is_passed_over(finished, 
 def test_runs_of_fewer_faces_are_no_runs_of_the_table(finished):
     folder, _ = finished
     column = Column.parse("synthetic")
-    options = dataclasses.replace(OPTIONS, runs=folder / "runs")
+    options = dataclasses.replace(OPTIONS, runs=folder / "runs", records=folder / "records")
     (cell,) = trainings(
         dataclasses.replace(options, seeds=(0,)), [Variant(name="x", model="gimefive")], [column]
     )
@@ -173,7 +195,9 @@ def test_the_papers_recipe_holds_faces_out_for_its_early_stop():
 
 
 def test_nothing_trained_is_no_table(tmp_path):
-    options = dataclasses.replace(OPTIONS, runs=tmp_path / "runs", train=False)
+    options = dataclasses.replace(
+        OPTIONS, runs=tmp_path / "runs", records=tmp_path / "records", train=False
+    )
     with pytest.raises(InputError, match="Expected finished trainings under"):
         table(tmp_path, options=options).run()
     assert not list(tmp_path.iterdir())
