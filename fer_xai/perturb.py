@@ -14,7 +14,8 @@ Fill = Callable[[Tensor, Sequence[torch.Generator]], Tensor]
 """From images ``(B, 3, H, W)`` in [0, 1] and a generator each to what replaces them."""
 
 FILLS: Registry[Fill] = Registry(
-    "fill", dict.fromkeys(("black", "grey", "white", "mean", "blur", "noise"), __name__)
+    "fill",
+    dict.fromkeys(("black", "grey", "white", "mean", "blur", "blur_rise", "noise"), __name__),
 )
 BLUR = 0.1
 """Standard deviation of the blur, as a share of the image's side: at 64 pixels 6.4, which leaves
@@ -32,7 +33,8 @@ def fill_images(
         ``(B, 3, H, W)`` in [0, 1].
     kind
         ``black``, ``grey`` (½) or ``white``; ``mean``, each image's mean colour; ``blur``, Gaussian
-        with σ a tenth of the side; ``noise``, uniform in [0, 1].
+        with σ a tenth of the side; ``blur_rise``, 11×11 Gaussian with σ = 5 pixels, as RISE's
+        insertion has it; ``noise``, uniform in [0, 1].
     generators
         Randomness of each image, for ``noise``; seeded by position by default.
 
@@ -67,6 +69,13 @@ def _blur(images: Tensor, _: Sequence[torch.Generator]) -> Tensor:
     # reflection at the border reaches no further than the image itself
     reach = min(2 * round(2.5 * sigma) + 1, 2 * side - 1)
     blurred: Tensor = tv.gaussian_blur(images, [reach, reach], [sigma, sigma])
+    return blurred
+
+
+@FILLS.register("blur_rise")
+def _blur_rise(images: Tensor, _: Sequence[torch.Generator]) -> Tensor:
+    reach = min(11, 2 * (min(images.shape[-2:]) - 1) + 1)
+    blurred: Tensor = tv.gaussian_blur(images, [reach, reach], [5.0, 5.0])
     return blurred
 
 

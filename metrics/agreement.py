@@ -107,6 +107,7 @@ def region_agreement(values: Tensor, reference: Tensor) -> Array:
 REGION_AGREEMENT = MetricSpec(
     name="region_agreement",
     fn=region_agreement,
+    family="agreement",
     higher_is_better=True,
     bounds=(-1.0, 1.0),
     needs=("regions",),

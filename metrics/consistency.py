@@ -418,6 +418,7 @@ def self_consistency(
 SEPARABILITY = MetricSpec(
     name="separability",
     fn=separability,
+    family="consistency",
     higher_is_better=True,
     bounds=(0.0, 1.0),
     needs=("maps", "labels"),
@@ -426,6 +427,7 @@ SEPARABILITY = MetricSpec(
 SIMILARITY = MetricSpec(
     name="similarity",
     fn=similarity,
+    family="consistency",
     higher_is_better=None,
     bounds=(-1.0, 1.0),
     needs=("maps", "labels"),

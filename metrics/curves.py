@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
-from metrics.ranking import Ledger, Order
-from metrics.spec import MetricSpec
+from metrics.ledger import Ledger, ledger_of
+from metrics.ranking import Order
+from metrics.spec import METRICS, MetricSpec
 
 Output = Literal["probability", "logit", "log_probability"]
 
@@ -106,7 +107,7 @@ def deletion(
     InputError
         For maps or targets that do not fit, or steps that are not from 1 to the number of pixels.
     """
-    ledger = model if isinstance(model, Ledger) else Ledger(model, images, ids=ids, seed=seed)
+    ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
     logits = ledger.removed(ranks, counts, fill=fill, order=order)
@@ -132,7 +133,7 @@ def insertion(
     a ledger has these images in common with deletion in the other order. Parameters, returns and
     errors are those of :func:`deletion`.
     """
-    ledger = model if isinstance(model, Ledger) else Ledger(model, images, ids=ids, seed=seed)
+    ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
     gone = [ledger.pixels - count for count in counts]
@@ -182,19 +183,38 @@ def _curve(
     )
 
 
-DELETION = MetricSpec(
-    name="deletion",
-    fn=deletion,
-    higher_is_better=False,
-    bounds=(0.0, 1.0),
-    needs=("model", "images", "maps", "targets"),
-    reference="Petsiuk et al., BMVC 2018, sec. 4.1",
-)
-INSERTION = MetricSpec(
-    name="insertion",
-    fn=insertion,
-    higher_is_better=True,
-    bounds=(0.0, 1.0),
-    needs=("model", "images", "maps", "targets"),
-    reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+def _spec(
+    name: str,
+    fn: Callable[..., Curve],
+    *,
+    better: bool,
+    read: str = "auc",
+    reference: str = "Petsiuk et al., BMVC 2018, sec. 4.1",
+    **options: Any,
+) -> MetricSpec:
+    return METRICS.register(name)(
+        MetricSpec(
+            name=name,
+            fn=fn,
+            family="faithfulness",
+            higher_is_better=better,
+            bounds=(-1.0 if read == "aopc" else 0.0, 1.0),
+            needs=("model", "images", "maps", "targets"),
+            options=options,
+            read=read,
+            reference=reference,
+        )
+    )
+
+
+DELETION = _spec("deletion", deletion, better=False)
+INSERTION = _spec("insertion", insertion, better=True)
+DELETION_LERF = _spec("deletion_lerf", deletion, better=True, order="lerf")
+"""Least relevant first: the score should hold out."""
+DELETION_RISE = _spec("deletion_rise", deletion, better=False, fill="black")
+INSERTION_RISE = _spec("insertion_rise", insertion, better=True, fill="blur_rise")
+"""The paper's own fills: zeros for deletion, for insertion an 11×11 Gaussian blur of σ = 5 pixels
+(there at 224 pixels a side)."""
+AOPC = _spec(
+    "aopc", deletion, better=True, read="aopc", reference="Samek et al., TNNLS 2017, eq. 12"
 )

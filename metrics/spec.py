@@ -1,10 +1,16 @@
-"""What a metric is, beside the function that computes it."""
+"""What a metric is, beside the function that computes it, and where it is found by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fer_xai.registry import Registry
+
+Family = Literal[
+    "agreement", "complexity", "consistency", "faithfulness", "randomisation", "robustness"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,19 +21,53 @@ class MetricSpec:
     ----------
     name, fn
         Its registered name, and the function.
+    family
+        What it asks of an explanation.
     higher_is_better
         None where neither is (a description).
     bounds
         Smallest and largest possible value.
     needs
-        What it asks for: ``maps``, ``labels``, ``regions``, ``explain``, …
+        The arguments of ``fn`` that it is called with: ``model`` (a ledger), ``images``, ``maps``,
+        ``targets``, ``regions``, ``explain``, ``ids``, ``seed``.
+    options
+        Further arguments of ``fn``: several metrics may share one function.
+    read
+        Attribute of what ``fn`` returns that holds a value a face; empty where it returns them.
+    sign_blind
+        Whether a map and its inverse score alike, so that better maps need not score better than
+        their inverse.
     reference
         The paper or equation.
     """
 
     name: str
     fn: Callable[..., Any]
+    family: Family
     higher_is_better: bool | None
     bounds: tuple[float, float]
     needs: tuple[str, ...]
     reference: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    read: str = ""
+    sign_blind: bool = False
+
+
+METRICS: Registry[MetricSpec] = Registry(
+    "metric",
+    {
+        name: f"metrics.{module}"
+        for module, names in {
+            "curves": (
+                "deletion",
+                "insertion",
+                "deletion_lerf",
+                "deletion_rise",
+                "insertion_rise",
+                "aopc",
+            ),
+        }.items()
+        for name in names
+    },
+)
+"""Metrics of one value a face, by name."""

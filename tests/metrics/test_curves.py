@@ -6,7 +6,8 @@ from fer_xai.errors import InputError
 from fer_xai.perturb import FILLS
 from fer_xai.probe import Probe
 from metrics.curves import deletion, insertion, step_counts
-from metrics.ranking import Ledger, rank_pixels
+from metrics.ledger import Ledger
+from metrics.ranking import rank_pixels
 from tests.reference.curves_slow import auc_slow, deletion_slow, insertion_slow
 
 TARGETS = torch.tensor([0, 5, 2])
