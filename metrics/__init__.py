@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from metrics.consistency import similarity as similarity
     from metrics.curves import deletion as deletion
     from metrics.curves import insertion as insertion
+    from metrics.evaluate import evaluate as evaluate
+    from metrics.ledger import Ledger as Ledger
+    from metrics.masking import erasure as erasure
+    from metrics.masking import masked_confidence as masked_confidence
+    from metrics.regions import naopc as naopc
+    from metrics.regions import shapley_agreement as shapley_agreement
+    from metrics.regions import single_deletion as single_deletion
+    from metrics.spec import METRICS as METRICS
+    from metrics.spec import MetricSpec as MetricSpec
+    from metrics.subsets import infidelity as infidelity
+    from metrics.subsets import mu_fidelity as mu_fidelity
+    from metrics.subsets import sensitivity_n as sensitivity_n
 
 _PUBLIC = {
     name: f"metrics.{module}"
@@ -26,6 +38,12 @@ _PUBLIC = {
             "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
         ),
         "curves": ("deletion", "insertion"),
+        "evaluate": ("evaluate",),
+        "ledger": ("Ledger",),
+        "masking": ("erasure", "masked_confidence"),
+        "regions": ("naopc", "shapley_agreement", "single_deletion"),
+        "spec": ("METRICS", "MetricSpec"),
+        "subsets": ("infidelity", "mu_fidelity", "sensitivity_n"),
     }.items()
     for name in names
 }  # fmt: skip

@@ -51,6 +51,11 @@ class Curve:
         return (self.auc - half).abs() / 3
 
     @property
+    def mean(self) -> Tensor:
+        """``(B,)`` mean over all points that are defined."""
+        return self.scores.nanmean(dim=1)
+
+    @property
     def aopc(self) -> Tensor:
         """``(B,)`` mean of score(0) − score(k) over all points (Samek et al., 2017, eq. 12)."""
         return (self.scores[:, :1] - self.scores).mean(dim=1)
@@ -151,12 +156,23 @@ def step_counts(pixels: int, steps: int) -> list[int]:
 
 def ranks_of(ledger: Ledger, maps: Tensor) -> Tensor:
     """The ranks of maps, made once a ledger and map array."""
+    check_maps(ledger, maps)
+    return ledger.ranked(maps)
+
+
+def check_maps(ledger: Ledger, maps: Tensor) -> None:
+    """Maps that fit a ledger's images.
+
+    Raises
+    ------
+    InputError
+        Saying which shape was expected.
+    """
     if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
         raise InputError(
             f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
             f"{tuple(maps.shape)}: bring them to the images' size."
         )
-    return ledger.ranked(maps)
 
 
 def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:

@@ -80,9 +80,13 @@ class Ledger:
         """P, pixels of a face."""
         return self.images.shape[-2] * self.images.shape[-1]
 
+    def generator(self, face: int, salt: str) -> torch.Generator:
+        """Randomness of one face, by (seed, its name, salt), on the CPU."""
+        return generator(self.seed, self.ids[face], salt)
+
     def generators(self, salt: str) -> list[torch.Generator]:
-        """Randomness of each face, by (seed, its name, salt), on the CPU."""
-        return [generator(self.seed, name, salt) for name in self.ids]
+        """Of every face."""
+        return [self.generator(face, salt) for face in range(len(self))]
 
     def filled(self, fill: str) -> Tensor:
         """Images ``(B, 3, H, W)`` of a fill."""

@@ -66,6 +66,15 @@ METRICS: Registry[MetricSpec] = Registry(
                 "insertion_rise",
                 "aopc",
             ),
+            "masking": (
+                "average_drop",
+                "average_increase",
+                "average_gain",
+                "comprehensiveness",
+                "sufficiency",
+            ),
+            "subsets": ("infidelity", "infidelity_scaled", "mu_fidelity", "sensitivity_n"),
+            "regions": ("single_deletion", "shapley_agreement", "naopc"),
         }.items()
         for name in names
     },

@@ -21,10 +21,11 @@ from torch import Tensor
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.registry import Question
-from fer_xai.attributions.shapley import coalition_scores, interaction_index
+from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
 from fer_xai.probe import Probe

@@ -8,17 +8,16 @@ from torch import nn
 
 from fer_xai import explain
 from fer_xai.attributions import Question, attribute
-from fer_xai.attributions.shapley import (
-    RegionShapley,
+from fer_xai.attributions.shapley import RegionShapley, coalition_scores
+from fer_xai.data.synthetic import render, sample
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.games import (
     banzhaf_values,
-    coalition_scores,
     coalitions,
     interaction_index,
     shapley_values,
 )
-from fer_xai.data.synthetic import render, sample
-from fer_xai.emotions import SIX
-from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.perturb import fill_images

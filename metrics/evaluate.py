@@ -1,0 +1,232 @@
+"""Many metrics of many explanations, as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_images, check_length
+from fer_xai.emotions import EMOTIONS
+from fer_xai.errors import InputError
+from fer_xai.probe import Classifier, Probe
+from fer_xai.types import Explanation, Faces
+from metrics.ledger import Ledger
+from metrics.spec import METRICS, MetricSpec
+
+CHUNK = 64
+"""Faces that are held at a time, so that memory does not grow with their number."""
+DEFAULT = ("deletion", "insertion", "gini")
+"""Metrics that need nothing but maps and the model."""
+
+
+class Explain(Protocol):
+    """Maps of a model, for metrics that ask what becomes of an explanation."""
+
+    def __call__(self, model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
+        """Maps ``(B, H, W)`` of images ``(B, 3, H, W)`` for canonical targets ``(B,)``."""
+        ...
+
+
+def evaluate(
+    model: Classifier | Probe,
+    faces: Faces | Tensor,
+    explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
+    metrics: Iterable[str | MetricSpec] = DEFAULT,
+    *,
+    regions: Tensor | None = None,
+    explain: Mapping[str, Explain] | None = None,
+    fills: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+    chunk: int = CHUNK,
+    progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Score explanations; each distinct image is passed through the network once.
+
+    Faces are taken a chunk at a time; what metrics and methods have in common (the clean face, the
+    filled one, random subsets, coalitions of regions) is scored once for all of them.
+
+    Parameters
+    ----------
+    model
+        A classifier, or a probe of one (which fixes device, precision and batch size).
+    faces
+        Those explained, or their images ``(N, 3, H, W)`` in [0, 1].
+    explanations
+        One, several, or several by name; of these faces in this order, at the images' size.
+    metrics
+        Names of :data:`metrics.METRICS`, or specs of your own.
+    regions
+        Bool ``(N, R, H, W)`` that do not overlap, for metrics over facial regions
+        (:func:`fer_xai.landmarks.face_regions`).
+    explain
+        By the explanation's name, what makes its maps, for metrics of robustness and randomisation.
+    fills
+        Images ``(N, 3, H, W)`` to stand where something is taken away, by a name of your own, for
+        specs whose options ask for it.
+    seed
+        Of ties, fills and samples.
+    chunk
+        Faces at a time; it changes no value.
+    progress
+        Called with the number of faces done after each chunk.
+
+    Returns
+    -------
+    DataFrame
+        A row a face, explanation and metric: ``id``, ``emotion`` (what the face shows, if known),
+        ``target`` (what is explained), ``method``, ``metric``, ``value`` (NaN where undefined).
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown metric, explanations of other faces, or a metric whose needs are not met.
+
+    Examples
+    --------
+    >>> import fer_xai
+    >>> model, faces = fer_xai.load_model("gimefive"), fer_xai.load_dataset("synthetic", limit=2)
+    >>> frame = evaluate(model, faces, fer_xai.explain(model, faces), ["deletion", "insertion"])
+    >>> frame[["method", "metric"]].drop_duplicates().to_numpy().tolist()
+    [['gradcam', 'deletion'], ['gradcam', 'insertion']]
+    """
+    specs = [METRICS[entry] if isinstance(entry, str) else entry for entry in metrics]
+    named = _named(explanations)
+    ids, emotions, take, size = _faces(faces, named)
+    n = len(ids)
+    for name, explanation in named.items():
+        check_length(f"maps of {name!r}", len(explanation.maps), n)
+        if tuple(explanation.maps.shape[1:]) != size:
+            raise InputError(
+                f"Expected maps of {name!r} at the images' size {size}, got "
+                f"{tuple(explanation.maps.shape[1:])}: explain the same images."
+            )
+    explain = explain or {}
+    _needs_met(specs, named, regions, explain)
+    if regions is not None:
+        check_length("sets of regions", len(regions), n)
+    if chunk < 1:
+        raise InputError(f"Expected a positive chunk of faces, got {chunk}.")
+    probe = model if isinstance(model, Probe) else Probe(model)
+    parts = []
+    for start in range(0, n, chunk):
+        rows = slice(start, min(start + chunk, n))
+        ledger = Ledger(
+            probe,
+            take(rows),
+            ids=ids[rows],
+            seed=seed,
+            fills={name: images[rows] for name, images in (fills or {}).items()},
+        )
+        part_regions = None if regions is None else regions[rows]
+        for name, explanation in named.items():
+            offered = {
+                "model": ledger,
+                "images": ledger.images,
+                "maps": explanation.maps[rows].to(probe.device),
+                "targets": explanation.targets[rows],
+                "regions": part_regions,
+                "explain": explain.get(name),
+                "ids": ids[rows],
+                "seed": seed,
+            }
+            parts.append(_rows(specs, offered, name=name, emotions=emotions[rows], ids=ids[rows]))
+        if progress is not None:
+            progress(rows.stop - rows.start)
+    columns = ["id", "emotion", "target", "method", "metric", "value"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _rows(
+    specs: Sequence[MetricSpec],
+    offered: Mapping[str, Any],
+    *,
+    name: str,
+    emotions: Sequence[str],
+    ids: Sequence[str],
+) -> pd.DataFrame:
+    """Values of one explanation of a chunk of faces."""
+    held: dict[Any, Any] = {}  # several metrics read one result
+    targets = [EMOTIONS[target] for target in offered["targets"].tolist()]
+    parts = []
+    for spec in specs:
+        key = (spec.fn, repr(sorted(spec.options.items())))
+        if key not in held:
+            asked = {need: offered[need] for need in spec.needs}
+            held[key] = spec.fn(**asked, **spec.options)
+        found = getattr(held[key], spec.read) if spec.read else held[key]
+        values = torch.as_tensor(found).double().cpu()
+        if values.shape != (len(ids),):
+            raise InputError(
+                f"Expected one value a face of {spec.name}, {len(ids)}, got {tuple(values.shape)}."
+            )
+        parts.append(
+            pd.DataFrame({
+                "id": list(ids),
+                "emotion": list(emotions),
+                "target": targets,
+                "method": name,
+                "metric": spec.name,
+                "value": values.numpy(),
+            })
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def _named(
+    explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
+) -> dict[str, Explanation]:
+    if isinstance(explanations, Mapping):
+        return dict(explanations)
+    listed = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+    names = [explanation.method for explanation in listed]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"Expected each method once, got {', '.join(twice)} several times: hand explanations "
+            "in as a dict, by names of your own."
+        )
+    return dict(zip(names, listed, strict=True))
+
+
+def _faces(
+    faces: Faces | Tensor, named: Mapping[str, Explanation]
+) -> tuple[list[str], list[str], Callable[[slice], Tensor], tuple[int, int]]:
+    """Ids, emotions, how to get the images of some, and their size."""
+    if isinstance(faces, Tensor):
+        images = check_images(faces)
+        names = [str(index) for index in range(len(images))]
+        height, width = images.shape[-2:]
+        return names, [""] * len(images), lambda rows: images[rows], (height, width)
+    if not named:
+        raise InputError("Expected at least one explanation, got none.")
+    side = next(iter(named.values())).maps.shape[-1]
+    pixels = faces.pixels(side)
+    emotions = [EMOTIONS[label] if label >= 0 else "" for label in faces.labels.tolist()]
+    return list(faces.ids), emotions, lambda rows: pixels[rows].float() / 255, (side, side)
+
+
+def _needs_met(
+    specs: Sequence[MetricSpec],
+    named: Mapping[str, Explanation],
+    regions: Tensor | None,
+    explain: Mapping[str, Explain],
+) -> None:
+    """Every need is told before anything is passed through the network."""
+    if not specs:
+        raise InputError("Expected at least one metric, got none.")
+    for spec in specs:
+        if "regions" in spec.needs and regions is None:
+            raise InputError(
+                f"Expected regions for {spec.name}: pass regions=face_regions(landmarks, size=…) "
+                "of fer_xai.landmarks, or leave the metric out."
+            )
+        missing = [name for name in named if "explain" in spec.needs and name not in explain]
+        if missing:
+            raise InputError(
+                f"Expected what makes the maps of {', '.join(missing)} for {spec.name}: pass "
+                "explain={name: callable}, or leave the metric out."
+            )

@@ -1,0 +1,340 @@
+"""Do sums of a map say how far the score moves? Random changes of a face, and their effects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_length
+from fer_xai.errors import InputError
+from fer_xai.probe import Classifier, Probe
+from metrics.curves import Curve, Output, check_maps, target_scores
+from metrics.ledger import Ledger, ledger_of
+from metrics.spec import METRICS, MetricSpec
+
+SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
+"""Shares of pixels that sensitivity-n takes."""
+Scaling = Literal["none", "free"]
+Correlation = Literal["pearson", "spearman"]
+_FLAT = 1e-6
+"""Scores that vary by less than this carry no signal: passes differ by as much."""
+
+
+class Draws:
+    """Random changes of each face, drawn when they are needed, the same whatever the batch.
+
+    Parameters
+    ----------
+    ledger
+        Whose faces they are of.
+    salt
+        What tells these draws from others of the face.
+    draw
+        From a generator to the draws of one face, ``(M, …)``.
+    """
+
+    def __init__(
+        self, ledger: Ledger, salt: str, draw: Callable[[torch.Generator], Tensor]
+    ) -> None:
+        self.ledger, self.salt, self.draw = ledger, salt, draw
+        self._last: dict[int, Tensor] = {}
+
+    def __getitem__(self, face: int) -> Tensor:
+        if face not in self._last:
+            while len(self._last) > 1:  # faces come one after another
+                del self._last[next(iter(self._last))]
+            self._last[face] = self.draw(self.ledger.generator(face, self.salt))
+        return self._last[face]
+
+    def rows(self, faces: Tensor, numbers: Tensor) -> Tensor:
+        """Draws ``(M, …)`` of faces and numbers, on the ledger's device."""
+        found = [
+            self[face][number]
+            for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)
+        ]
+        return torch.stack(found).to(self.ledger.probe.device)
+
+
+def infidelity(
+    model: Classifier | Probe | Ledger,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    *,
+    samples: int = 64,
+    sigma: float = 0.2,
+    scaling: Scaling = "none",
+    output: Output = "logit",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """Does the map, times a change of the image, foretell the change of the score? Lower is better.
+
+    E[(Iᵀφ − (f(x) − f(x − I)))²] over I ~ N(0, σ²), one value a pixel for its three channels, so
+    that φ may be a map whose channels were added up (Yeh et al., NeurIPS 2019, eq. 1). The plain
+    value depends on the map's units: it is meant for gradients, and compares nothing else.
+
+    Parameters
+    ----------
+    model
+        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1]; changed ones are not clamped to it.
+    maps
+        ``(B, H, W)``.
+    targets
+        ``(B,)`` canonical emotion indices.
+    samples, sigma
+        Number and standard deviation of changes.
+    scaling
+        ``free``: of the best multiple of the map, as Captum's ``normalize=True`` has it, which
+        makes maps of all methods comparable, and turns a blind eye to their sign. A map that is
+        zero everywhere foretells nothing, and has E[Δ²].
+    output
+        Logit, probability or log-probability: that which was explained.
+    ids, seed
+        Of the changes.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)``.
+
+    Raises
+    ------
+    InputError
+        For maps or targets that do not fit, an unknown scaling, or fewer than two samples.
+    """
+    ledger = ledger_of(model, images, ids=ids, seed=seed)
+    check_maps(ledger, maps)
+    _enough(samples)
+    if scaling not in ("none", "free"):
+        raise InputError(f"Expected scaling none or free, got {scaling!r}.")
+    size = ledger.images.shape[-2:]
+    draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
+    logits = ledger.ask(
+        ("infidelity", samples, sigma),
+        lambda faces, numbers: ledger.images[faces] - draws.rows(faces, numbers)[:, None],
+        copies=samples,
+    )
+    drops = _drops(ledger, logits, targets, output)
+    foretold = torch.stack([
+        draws[face].flatten(1).double() @ one.flatten().double().cpu()
+        for face, one in enumerate(maps)
+    ]) if len(ledger) else drops  # fmt: skip
+    if scaling == "free":
+        size_of = (foretold**2).mean(dim=1)
+        beta = (foretold * drops).mean(dim=1) / size_of.clamp(min=1e-300)
+        foretold = foretold * beta[:, None]
+    return ((foretold - drops) ** 2).mean(dim=1).float()
+
+
+def mu_fidelity(
+    model: Classifier | Probe | Ledger,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    *,
+    grid: int = 9,
+    share: float = 0.2,
+    samples: int = 200,
+    fill: str = "blur",
+    correlation: Correlation = "pearson",
+    output: Output = "logit",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """Do sums of the map over random cells go with what is lost without them? Higher is better.
+
+    Correlation over subsets of the cells of a grid (Bhatt et al., IJCAI 2020, definition 3, which
+    asks for Pearson's; grid and share are those of Fel et al., "Xplique", 2022, which asks for
+    Spearman's). Parameters are those of :func:`infidelity`, and:
+
+    Parameters
+    ----------
+    grid
+        Cells a side; pixel y belongs to cell ⌊y · grid / H⌋, so sides need not divide.
+    share
+        Of the cells that is taken.
+    fill
+        What stands in their place.
+    correlation
+        ``pearson`` or ``spearman``.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in [−1, 1]; NaN where sums or scores do not vary.
+    """
+    ledger = ledger_of(model, images, ids=ids, seed=seed)
+    check_maps(ledger, maps)
+    _enough(samples)
+    height, width = ledger.images.shape[-2:]
+    taken = round(share * grid * grid)
+    if not 1 <= grid <= min(height, width) or not 1 <= taken < grid * grid:
+        raise InputError(
+            f"Expected a grid of 1 to {min(height, width)} cells a side of which a share is taken, "
+            f"got grid {grid} and share {share}."
+        )
+    cell = _cells(height, width, grid).to(ledger.probe.device)  # (H, W)
+
+    def subsets(g: torch.Generator) -> Tensor:
+        order = torch.rand(samples, grid * grid, generator=g).argsort(dim=1)
+        return torch.zeros(samples, grid * grid, dtype=torch.bool).scatter(
+            1, order[:, :taken], value=True
+        )
+
+    draws = Draws(ledger, f"mu {grid}", subsets)
+    logits = ledger.ask(
+        ("mu", grid, taken, samples, fill),
+        lambda faces, numbers: ledger.blended(faces, draws.rows(faces, numbers)[:, cell], fill),
+        copies=samples,
+    )
+    drops = _drops(ledger, logits, targets, output)
+    flat = torch.nn.functional.one_hot(cell.flatten().cpu(), grid * grid).double()  # (P, cells)
+    sums = maps.flatten(1).double().cpu() @ flat
+    given = torch.stack([draws[face].double() @ one for face, one in enumerate(sums)]) \
+        if len(ledger) else drops  # fmt: skip
+    return _correlated(given, drops, correlation)
+
+
+def sensitivity_n(
+    model: Classifier | Probe | Ledger,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    *,
+    shares: Sequence[float] = SHARES,
+    samples: int = 32,
+    fill: str = "blur",
+    correlation: Correlation = "pearson",
+    output: Output = "logit",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Curve:
+    """Do sums of the map over n random pixels go with what is lost without them, for every n?
+
+    Ancona et al., "Towards better understanding of gradient-based attribution methods", ICLR 2018,
+    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`.
+
+    Returns
+    -------
+    Curve
+        Correlations ``(B, S)`` at the shares of pixels that were taken.
+    """
+    ledger = ledger_of(model, images, ids=ids, seed=seed)
+    check_maps(ledger, maps)
+    _enough(samples)
+    size, total = ledger.images.shape[-2:], ledger.pixels
+    counts = [round(share * total) for share in shares]
+    if not counts or any(not 1 <= count < total for count in counts):
+        raise InputError(f"Expected shares between none and all of the pixels, got {shares}.")
+    scores = []
+    for count in counts:
+
+        def subsets(g: torch.Generator, count: int = count) -> Tensor:
+            order = torch.rand(samples, total, generator=g).argsort(dim=1)
+            gone = torch.zeros(samples, total, dtype=torch.bool)
+            return gone.scatter(1, order[:, :count], value=True).unflatten(1, size)
+
+        draws = Draws(ledger, f"sensitivity {count}", subsets)
+        logits = ledger.ask(
+            ("sensitivity-n", count, samples, fill),
+            lambda faces, numbers, draws=draws: ledger.blended(  # type: ignore[misc]
+                faces, draws.rows(faces, numbers), fill
+            ),
+            copies=samples,
+        )
+        drops = _drops(ledger, logits, targets, output)
+        given = torch.stack([
+            draws[face].flatten(1).double() @ one.flatten().double().cpu()
+            for face, one in enumerate(maps)
+        ]) if len(ledger) else drops  # fmt: skip
+        scores.append(_correlated(given, drops, correlation))
+    return Curve(fractions=torch.tensor(counts) / total, scores=torch.stack(scores, dim=1))
+
+
+def _enough(samples: int) -> None:
+    if samples < 2:
+        raise InputError(f"Expected at least 2 samples, got {samples}.")
+
+
+def _cells(height: int, width: int, grid: int) -> Tensor:
+    """``(H, W)``: the cell of each pixel."""
+    y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
+    return y[:, None] * grid + x
+
+
+def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+    """What each copy lost, ``(B, M)`` float64."""
+    clean = target_scores(ledger, ledger.clean()[:, None], targets, output)
+    return (clean - target_scores(ledger, logits, targets, output)).double()
+
+
+def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
+    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary."""
+    if kind not in ("pearson", "spearman"):
+        raise InputError(f"Expected correlation pearson or spearman, got {kind!r}.")
+    check_length("rows of sums", len(given), len(drops))
+    flat = (drops.std(dim=1) <= _FLAT) | (
+        given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
+    )
+    if kind == "spearman":
+        given, drops = _ranks(given), _ranks(drops)
+    a, b = (rows - rows.mean(dim=1, keepdim=True) for rows in (given, drops))
+    found = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)
+    return torch.where(flat, torch.nan, found.clamp(-1, 1)).float()
+
+
+def _ranks(rows: Tensor) -> Tensor:
+    """Average ranks ``(B, M)``."""
+    ordered = rows.sort(dim=1).values
+    first = torch.searchsorted(ordered, rows.contiguous(), side="left")
+    last = torch.searchsorted(ordered, rows.contiguous(), side="right")
+    return (first + last - 1).double() / 2
+
+
+def _spec(
+    name: str,
+    fn: Callable[..., Any],
+    *,
+    reference: str,
+    correlation: bool = True,
+    read: str = "",
+    sign_blind: bool = False,
+    **options: Any,
+) -> MetricSpec:
+    return METRICS.register(name)(
+        MetricSpec(
+            name=name,
+            fn=fn,
+            family="faithfulness",
+            higher_is_better=correlation,
+            bounds=(-1.0, 1.0) if correlation else (0.0, math.inf),
+            needs=("model", "images", "maps", "targets"),
+            options=options,
+            read=read,
+            sign_blind=sign_blind,
+            reference=reference,
+        )
+    )
+
+
+_YEH = "Yeh et al., NeurIPS 2019, eq. 1"
+INFIDELITY = _spec("infidelity", infidelity, correlation=False, reference=_YEH)
+INFIDELITY_SCALED = _spec(
+    "infidelity_scaled",
+    infidelity,
+    correlation=False,
+    sign_blind=True,
+    scaling="free",
+    reference=f"{_YEH}, of the map's best multiple",
+)
+MU_FIDELITY = _spec("mu_fidelity", mu_fidelity, reference="Bhatt et al., IJCAI 2020, definition 3")
+SENSITIVITY_N = _spec(
+    "sensitivity_n", sensitivity_n, read="mean", reference="Ancona et al., ICLR 2018, sec. 4"
+)

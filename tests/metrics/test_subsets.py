@@ -1,0 +1,144 @@
+import pytest
+import torch
+from captum.metrics import infidelity as captum_infidelity
+
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+from metrics.ledger import Ledger
+from metrics.subsets import infidelity, mu_fidelity, sensitivity_n
+from tests.reference.subsets_slow import infidelity_slow, subset_correlation_slow
+
+TARGETS = torch.tensor([0, 5, 2])
+
+
+@pytest.fixture
+def three(images):
+    return images[:3]
+
+
+@pytest.fixture
+def maps():
+    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+
+
+def changes_of(ledger, samples, face):
+    return 0.2 * torch.randn(samples, 64, 64, generator=ledger.generator(face, "infidelity"))
+
+
+@pytest.mark.parametrize("scaling", ["none", "free"])
+def test_infidelity_is_the_papers(model, three, maps, scaling):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    small = maps * 0.01
+    found = infidelity(ledger, three, small, TARGETS, samples=7, scaling=scaling)
+    for face, column in enumerate(model.columns(TARGETS)):
+        expected = infidelity_slow(
+            model, three[face], small[face], int(column), changes_of(ledger, 7, face),
+            free=scaling == "free",
+        )  # fmt: skip
+        assert found[face].item() == pytest.approx(expected, rel=1e-3)
+    assert ledger.passes == 3 * 8
+
+
+@pytest.mark.parametrize("scaling", ["none", "free"])
+def test_infidelity_is_captums_with_the_same_changes(model, three, maps, scaling):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    samples, small = 6, maps * 0.01
+    found = infidelity(ledger, three, small, TARGETS, samples=samples, scaling=scaling)
+    draws = torch.stack([changes_of(ledger, samples, face) for face in range(3)])
+
+    def perturb(inputs):  # every face `samples` times in a row
+        changes = draws.flatten(0, 1)[:, None].expand_as(inputs)
+        return changes, inputs - changes
+
+    theirs = captum_infidelity(
+        model, perturb, three, small[:, None].expand(-1, 3, -1, -1) / 3,
+        target=model.columns(TARGETS), n_perturb_samples=samples, normalize=scaling == "free",
+        max_examples_per_batch=3 * samples,
+    )  # fmt: skip
+    assert torch.allclose(found, theirs, rtol=1e-3)
+
+
+def test_infidelity_of_a_linear_models_gradient_is_zero(three):
+    from torch import nn
+
+    from fer_xai.emotions import SIX
+    from fer_xai.models import FERModel
+
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 6))
+    nn.init.normal_(net[1].weight, generator=torch.Generator().manual_seed(0))
+    linear = FERModel(net, emotions=SIX, size=64, mean=(0, 0, 0), std=(1, 1, 1)).eval()
+    columns = linear.columns(TARGETS)
+    gradient = net[1].weight[columns].detach().reshape(3, 3, 64, 64).sum(dim=1)
+    found = infidelity(linear, three, gradient, TARGETS, samples=8)
+    blank = infidelity(linear, three, 0 * gradient, TARGETS, samples=8)
+    assert (found < 1e-6 * blank).all()
+    assert (infidelity(linear, three, -3 * gradient, TARGETS, scaling="free") < 1e-6 * blank).all()
+
+
+def test_a_blank_map_foretells_nothing(model, three):
+    zero = torch.zeros(3, 64, 64)
+    plain, free = (
+        infidelity(model, three, zero, TARGETS, samples=5, scaling=s) for s in ("none", "free")
+    )
+    assert torch.equal(plain, free)
+    assert (plain > 0).all()
+    assert mu_fidelity(model, three, zero, TARGETS, samples=5).isnan().all()
+    assert sensitivity_n(model, three, zero, TARGETS, samples=5).scores.isnan().all()
+    assert sensitivity_n(model, three, zero + 1, TARGETS, samples=5).scores.isnan().all()
+
+
+@pytest.mark.parametrize("kind", ["pearson", "spearman"])
+def test_mu_fidelity_is_the_correlation_over_subsets_of_cells(model, three, maps, kind):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    found = mu_fidelity(ledger, three, maps, TARGETS, samples=6, fill="black", correlation=kind)
+    cells = (torch.arange(64) * 9 // 64)[:, None] * 9 + torch.arange(64) * 9 // 64
+    assert cells.unique().tolist() == list(range(81))
+    for face, column in enumerate(model.columns(TARGETS)):
+        order = torch.rand(6, 81, generator=ledger.generator(face, "mu 9")).argsort(dim=1)
+        masks = torch.stack([torch.isin(cells, order[m, :16]) for m in range(6)])
+        expected = subset_correlation_slow(
+            model, three[face], maps[face], int(column), masks,
+            filled=torch.zeros(3, 64, 64), kind=kind,
+        )  # fmt: skip
+        assert found[face].item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_sensitivity_n_is_the_correlation_over_subsets_of_pixels(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    found = sensitivity_n(ledger, three, maps, TARGETS, shares=(0.05,), samples=4, fill="black")
+    assert found.fractions.item() == pytest.approx(205 / 4096)
+    for face, column in enumerate(model.columns(TARGETS)):
+        source = ledger.generator(face, "sensitivity 205")
+        order = torch.rand(4, 4096, generator=source).argsort(dim=1)
+        masks = torch.zeros(4, 4096, dtype=torch.bool)
+        for m in range(4):
+            masks[m, order[m, :205]] = True
+        expected = subset_correlation_slow(
+            model, three[face], maps[face], int(column), masks.reshape(4, 64, 64),
+            filled=torch.zeros(3, 64, 64),
+        )  # fmt: skip
+        assert found.scores[face, 0].item() == pytest.approx(expected, abs=1e-3)
+
+
+def test_maps_of_all_methods_share_the_passes(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    for one in (maps, -maps, maps.abs()):
+        infidelity(ledger, three, one, TARGETS, samples=4)
+        mu_fidelity(ledger, three, one, TARGETS, samples=4)
+        sensitivity_n(ledger, three, one, TARGETS, shares=(0.1, 0.5), samples=4)
+    assert ledger.passes == 3 * (1 + 4 + 4 + 8)
+
+
+def test_bad_input_is_one_sentence(model, three, maps):
+    with pytest.raises(InputError, match="Expected at least 2 samples, got 1"):
+        infidelity(model, three, maps, TARGETS, samples=1)
+    with pytest.raises(InputError, match="Expected scaling none or free, got 'best'"):
+        infidelity(model, three, maps, TARGETS, scaling="best")
+    with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
+        mu_fidelity(model, three, maps, TARGETS, grid=65)
+    with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
+        mu_fidelity(model, three, maps, TARGETS, share=0)
+    with pytest.raises(InputError, match="Expected correlation pearson or spearman"):
+        mu_fidelity(model, three, maps, TARGETS, samples=2, correlation="kendall")
+    with pytest.raises(InputError, match="Expected shares between none and all"):
+        sensitivity_n(model, three, maps, TARGETS, shares=(1.0,))
