@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from metrics.consistency import similarity as similarity
     from metrics.curves import deletion as deletion
     from metrics.curves import insertion as insertion
-    from metrics.evaluate import evaluate as evaluate
+    from metrics.evaluation import evaluate as evaluate
     from metrics.ledger import Ledger as Ledger
     from metrics.masking import erasure as erasure
     from metrics.masking import masked_confidence as masked_confidence
@@ -38,7 +38,7 @@ _PUBLIC = {
             "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
         ),
         "curves": ("deletion", "insertion"),
-        "evaluate": ("evaluate",),
+        "evaluation": ("evaluate",),
         "ledger": ("Ledger",),
         "masking": ("erasure", "masked_confidence"),
         "regions": ("naopc", "shapley_agreement", "single_deletion"),

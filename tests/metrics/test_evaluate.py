@@ -1,0 +1,142 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fer_xai import explain
+from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.landmarks import face_regions
+from fer_xai.probe import Probe
+from metrics import deletion, evaluate, insertion, naopc
+from metrics.spec import METRICS, MetricSpec
+from tests.conftest import tiny_model
+
+
+@pytest.fixture
+def few(faces):
+    return faces.subset(range(5))
+
+
+def test_rows_are_those_of_the_functions(model, few):
+    both = [explain(model, few, method=name) for name in ("gradcam", "saliency")]
+    regions = face_regions(few.landmarks_at(64), size=64)
+    frame = evaluate(model, few, both, ["deletion", "insertion", "naopc"], regions=regions)
+    assert list(frame.columns) == ["id", "emotion", "target", "method", "metric", "value"]
+    assert len(frame) == 5 * 2 * 3
+    assert frame["id"].drop_duplicates().tolist() == few.ids
+    wide = frame.pivot_table(index="id", columns=["method", "metric"], values="value").loc[few.ids]
+    for made in both:
+        asked = (model, few.images, made.maps, made.targets)
+        assert np.allclose(wide[made.method, "deletion"], deletion(*asked, ids=few.ids).auc,
+                           atol=1e-5)  # fmt: skip
+        assert np.allclose(wide[made.method, "insertion"], insertion(*asked, ids=few.ids).auc,
+                           atol=1e-5)  # fmt: skip
+        assert np.allclose(wide[made.method, "naopc"], naopc(*asked, regions).value, atol=1e-5)
+
+
+def test_chunks_change_nothing_and_passes_are_shared(model, few, monkeypatch):
+    passed = []
+    run = Probe.run
+
+    def counted(self, batch):
+        passed.append(len(batch))
+        return run(self, batch)
+
+    monkeypatch.setattr(Probe, "run", counted)
+    probe = Probe(model, device="cpu")
+    made = {name: explain(probe, few, method=name) for name in ("gradcam", "saliency")}
+    passed.clear()
+    names = ["deletion", "aopc", "insertion", "comprehensiveness", "infidelity"]
+    whole = evaluate(probe, few, made, names)
+    # clean and blurred face, 64 changes; a method: two curves of 63 inner points, and five bins
+    # in both orders, of which half the image is on the curves already
+    per_face = 2 + 64 + 2 * (63 + 63 + 4 + 4)
+    assert sum(passed) == 5 * per_face
+    parts = evaluate(probe, few, made, names, chunk=2)
+    key = ["id", "method", "metric"]
+    merged = whole.merge(parts, on=key, suffixes=("", " in parts"))
+    assert len(merged) == len(whole)
+    assert np.allclose(merged["value"], merged["value in parts"], atol=1e-5)
+
+
+def test_results_are_computed_once_for_the_metrics_that_read_them(model, few):
+    calls = []
+
+    def fn(maps):
+        calls.append(len(maps))
+        return type("Both", (), {"one": maps.sum(dim=(1, 2)), "two": maps.amax(dim=(1, 2))})()
+
+    specs = [
+        MetricSpec(name=name, fn=fn, family="complexity", higher_is_better=None,
+                   bounds=(-np.inf, np.inf), needs=("maps",), read=name, reference="none")
+        for name in ("one", "two")
+    ]  # fmt: skip
+    frame = evaluate(model, few, explain(model, few), specs)
+    assert calls == [5]
+    assert frame["metric"].unique().tolist() == ["one", "two"]
+
+
+def test_a_tensor_of_images_will_do(model, images):
+    frame = evaluate(model, images, {"mine": explain(model, images)}, ["deletion"])
+    assert frame["id"].tolist() == list("01234")
+    assert (frame["emotion"] == "").all()
+    assert (frame["method"] == "mine").all()
+
+
+def test_progress_is_told_in_faces(model, few):
+    seen = []
+    evaluate(model, few, explain(model, few), ["deletion"], chunk=2, progress=seen.append)
+    assert seen == [2, 2, 1]
+
+
+def test_own_fills_are_used(model, few):
+    options = {"fill": "mine"}
+    spec = MetricSpec(name="own", fn=deletion, family="faithfulness", higher_is_better=False,
+                      bounds=(0, 1), needs=("model", "images", "maps", "targets"), read="auc",
+                      options=options, reference="none")  # fmt: skip
+    made = explain(model, few)
+    black = evaluate(model, few, made, [spec], fills={"mine": torch.zeros(5, 3, 64, 64)})
+    same = deletion(model, few.images, made.maps, made.targets, fill="black", ids=few.ids).auc
+    assert np.allclose(black["value"], same, atol=1e-5)
+    with pytest.raises(InputError, match="Expected the fill 'mine' as images"):
+        evaluate(model, few, made, [spec], fills={"mine": torch.zeros(5, 3, 8, 8)})
+    with pytest.raises(UnknownNameError, match="Unknown fill 'mine'"):
+        evaluate(model, few, made, [spec])
+
+
+def test_bad_input_is_one_sentence(model, few):
+    made = explain(model, few)
+    with pytest.raises(UnknownNameError, match="Unknown metric 'deltion': did you mean deletion"):
+        evaluate(model, few, made, ["deltion"])
+    with pytest.raises(InputError, match="Expected at least one metric"):
+        evaluate(model, few, made, [])
+    with pytest.raises(InputError, match="Expected regions for naopc: pass regions="):
+        evaluate(model, few, made, ["naopc"])
+    with pytest.raises(InputError, match="Expected 3 maps of 'gradcam', one an image, got 5"):
+        evaluate(model, few.subset(range(3)), made, ["deletion"])
+    with pytest.raises(InputError, match="Expected each method once, got gradcam"):
+        evaluate(model, few, [made, made], ["deletion"])
+    with pytest.raises(InputError, match="Expected at least one explanation"):
+        evaluate(model, few, [], ["deletion"])
+    with pytest.raises(InputError, match="Expected a positive chunk"):
+        evaluate(model, few, made, ["deletion"], chunk=0)
+    needy = MetricSpec(name="needy", fn=len, family="robustness", higher_is_better=None,
+                       bounds=(0, 1), needs=("explain",), reference="none")  # fmt: skip
+    with pytest.raises(InputError, match="Expected what makes the maps of gradcam for needy"):
+        evaluate(model, few, made, [needy])
+    with pytest.raises(InputError, match="Expected one value a face of length"):
+        evaluate(model, few, made, [
+            MetricSpec(name="length", fn=lambda maps: torch.zeros(2), family="complexity",
+                       higher_is_better=None, bounds=(0, 1), needs=("maps",), reference="none")
+        ])  # fmt: skip
+
+
+def test_every_metric_is_listed_and_public():
+    import metrics
+
+    assert {"deletion", "naopc", "infidelity", "average_drop"} <= set(METRICS)
+    for name in dir(metrics):
+        getattr(metrics, name)
+    assert isinstance(evaluate(tiny_model(), torch.rand(1, 3, 64, 64),
+                               explain(tiny_model(), torch.rand(1, 3, 64, 64)), ["aopc"]),
+                      pd.DataFrame)  # fmt: skip

@@ -1,0 +1,104 @@
+"""What must hold for every metric of a face, whoever adds it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fer_xai import explain
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.emotions import EMOTIONS
+from fer_xai.landmarks import face_regions
+from fer_xai.models import FERModel
+from fer_xai.probe import Probe
+from fer_xai.types import Explanation
+from metrics.evaluation import evaluate
+from metrics.spec import METRICS
+from tests.conftest import TinyNet, tiny_model
+
+NAMES = list(METRICS)
+FAST = {"seed": 3}
+
+
+def saliency(model, images, targets, ids):
+    return explain(model, images, method="saliency", targets=targets, ids=ids).maps
+
+
+def explanation(maps, targets, emotions) -> Explanation:
+    return Explanation(
+        maps=maps, targets=targets, logits=torch.zeros(len(maps), len(emotions)),
+        emotions=tuple(emotions), method="maps", params={},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return synthetic_faces(6, style="wild", split="test")
+
+
+@pytest.fixture(scope="module")
+def maps():
+    cells = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    return nn.functional.interpolate(cells, (64, 64), mode="bilinear")[:, 0]
+
+
+def values(name, model, faces, maps, *, seed=3, chunk=64, batch_size=8) -> np.ndarray:
+    side = maps.shape[-1]
+    frame = evaluate(
+        Probe(model, device="cpu", batch_size=batch_size), faces,
+        {"maps": explanation(maps, faces.labels, model.emotions)}, [name],
+        regions=face_regions(faces.landmarks_at(side), size=side), explain={"maps": saliency},
+        seed=seed, chunk=chunk,
+    )  # fmt: skip
+    assert frame["id"].tolist() == faces.ids
+    return frame["value"].to_numpy()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batch_order_and_neighbours_do_not_matter(name, faces, maps):
+    model = tiny_model()
+    whole = values(name, model, faces, maps)
+    order = [4, 1, 2]
+    part = values(name, model, faces.subset(order), maps[order], chunk=2, batch_size=3)
+    assert np.allclose(part, whole[order], rtol=2e-3, atol=2e-3, equal_nan=True)
+    assert np.isfinite(whole).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_keep_their_bounds(name, faces, maps):
+    spec = METRICS[name]
+    assert spec.name == name
+    assert spec.reference
+    low, high = spec.bounds
+    for one in (maps, maps.abs(), -maps, (maps > 0).float(), torch.zeros_like(maps), maps * 0 + 1):
+        found = values(name, tiny_model(), faces, one)
+        known = found[np.isfinite(found)]
+        assert ((known >= low - 1e-5) & (known <= high + 1e-5)).all()
+        assert not np.isinf(found).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_sizes_and_classes(name, faces, maps):
+    small = nn.functional.interpolate(maps[:, None], (50, 50))[:, 0]
+    for emotions in (EMOTIONS[:7], EMOTIONS[:8]):
+        torch.manual_seed(0)
+        net = TinyNet(len(emotions))
+        model = FERModel(net, emotions=emotions, size=50, cam_layer="relu2", name="tiny").eval()
+        found = values(name, model, faces, small)
+        assert np.isfinite(found).any()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if METRICS[name].sign_blind])
+def test_sign_blind_metrics_do_not_see_the_sign(name, faces, maps):
+    one, other = (values(name, tiny_model(), faces, sign * maps) for sign in (1, -1))
+    assert np.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_seed_gives_one_answer_and_leaves_the_global_one_alone(name, faces, maps):
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    one = values(name, tiny_model(), faces, maps)
+    assert np.array_equal(one, values(name, tiny_model(), faces, maps), equal_nan=True)
+    torch.manual_seed(5)
+    assert torch.equal(state, torch.random.get_rng_state())
