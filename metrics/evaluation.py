@@ -78,7 +78,8 @@ def evaluate(
     -------
     DataFrame
         A row a face, explanation and metric: ``id``, ``emotion`` (what the face shows, if known),
-        ``target`` (what is explained), ``method``, ``metric``, ``value`` (NaN where undefined).
+        ``target`` (what is explained), ``method``, ``metric``, ``value`` (NaN where undefined, and
+        for maps that are not finite).
 
     Raises
     ------
@@ -123,17 +124,24 @@ def evaluate(
         )
         part_regions = None if regions is None else regions[rows]
         for name, explanation in named.items():
+            maps = explanation.maps[rows]
+            defined = torch.isfinite(maps).flatten(1).all(dim=1)
             offered = {
                 "model": ledger,
                 "images": ledger.images,
-                "maps": explanation.maps[rows].to(probe.device),
+                "maps": torch.where(defined[:, None, None], maps, 0).to(probe.device),
                 "targets": explanation.targets[rows],
                 "regions": part_regions,
                 "explain": explain.get(name),
                 "ids": ids[rows],
                 "seed": seed,
             }
-            parts.append(_rows(specs, offered, name=name, emotions=emotions[rows], ids=ids[rows]))
+            parts.append(
+                _rows(
+                    specs, offered, name=name, emotions=emotions[rows], ids=ids[rows],
+                    defined=defined,
+                )
+            )  # fmt: skip
         if progress is not None:
             progress(rows.stop - rows.start)
     columns = ["id", "emotion", "target", "method", "metric", "value"]
@@ -147,8 +155,9 @@ def _rows(
     name: str,
     emotions: Sequence[str],
     ids: Sequence[str],
+    defined: Tensor,
 ) -> pd.DataFrame:
-    """Values of one explanation of a chunk of faces."""
+    """Values of one explanation of a chunk of faces; NaN where the map is not defined."""
     held: dict[Any, Any] = {}  # several metrics read one result
     targets = [EMOTIONS[target] for target in offered["targets"].tolist()]
     parts = []
@@ -163,6 +172,7 @@ def _rows(
             raise InputError(
                 f"Expected one value a face of {spec.name}, {len(ids)}, got {tuple(values.shape)}."
             )
+        values = torch.where(defined.cpu(), values, torch.nan)
         parts.append(
             pd.DataFrame({
                 "id": list(ids),

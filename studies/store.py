@@ -73,6 +73,13 @@ def once(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str
     return read_arrays(path)
 
 
+def once_table(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Rows from a file, made and written first if it is not there; read back either way."""
+    if not path.exists():
+        write_table(path, make())
+    return pd.read_parquet(path)
+
+
 def digest(content: Any) -> str:
     """Eight characters that tell configurations apart."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]

@@ -83,6 +83,13 @@ def test_a_tensor_of_images_will_do(model, images):
     assert (frame["method"] == "mine").all()
 
 
+def test_maps_that_are_not_defined_have_no_score(model, few):
+    made = explain(model, few)
+    made.maps[1] = torch.nan
+    frame = evaluate(model, few, made, ["deletion", "average_drop"])
+    assert frame.loc[frame["value"].isna(), "id"].tolist() == [few.ids[1]] * 2
+
+
 def test_progress_is_told_in_faces(model, few):
     seen = []
     evaluate(model, few, explain(model, few), ["deletion"], chunk=2, progress=seen.append)

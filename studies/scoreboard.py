@@ -1,0 +1,210 @@
+"""Scores of many explanations of one model's answers, a chunk of faces at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from torch import Tensor
+
+from fer_xai.attributions import (
+    ATTRIBUTIONS,
+    CONTROLS,
+    Setting,
+    control_maps,
+    explain,
+    native_maps,
+    upsample,
+)
+from fer_xai.errors import InputError
+from fer_xai.landmarks import face_regions
+from fer_xai.probe import Probe
+from fer_xai.types import Explanation, Faces
+from metrics.evaluation import CHUNK, Explain, evaluate
+from metrics.spec import METRICS, MetricSpec
+from studies import store
+
+TargetRule = Literal["predicted", "true"]
+CHANCE = ("random", "shuffled", "other_face_other_emotion", "average", "uniform", "centre", "edges")
+"""Controls that stand in every table; most imitate Grad-CAM's resolution."""
+FLOOR = "centre"
+"""The control that a claim is held against: it knows where faces are, and nothing else."""
+REMADE = ("random", "uniform", "centre", "edges")
+"""Controls whose map of one face needs no other face, so that metrics may make it again."""
+_INVERSE = "inverse:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoreboard:
+    """What is scored: attributions and chance controls, by which metrics.
+
+    Attributes
+    ----------
+    methods
+        Names of :data:`fer_xai.attributions.ATTRIBUTIONS`, also with ``inverse:`` before them.
+    controls
+        Names of :data:`fer_xai.attributions.CONTROLS`.
+    metrics
+        Names of :data:`metrics.METRICS`, or specs.
+    targets
+        Whether the predicted emotion is explained, or the true one.
+    seed
+        Of everything random.
+    chunk
+        Faces at a time; it changes no score.
+    refused
+        Filled in: why a method has no maps for the model, by name.
+    """
+
+    methods: Sequence[str]
+    controls: Sequence[str] = CHANCE
+    metrics: Sequence[str | MetricSpec]
+    targets: TargetRule = "predicted"
+    seed: int = 0
+    chunk: int = CHUNK
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.methods:
+            ATTRIBUTIONS[name.removeprefix(_INVERSE)]
+        for name in self.controls:
+            CONTROLS[name]
+        if self.targets not in ("predicted", "true"):
+            raise InputError(f"Expected targets predicted or true, got {self.targets!r}.")
+        if not self.methods:
+            raise InputError("Expected at least one attribution to score, got none.")
+
+    @property
+    def specs(self) -> list[MetricSpec]:
+        """The metrics' facts."""
+        return [METRICS[m] if isinstance(m, str) else m for m in self.metrics]
+
+    def needs_regions(self) -> list[str]:
+        """Methods and metrics that ask for facial regions."""
+        methods = [m.removeprefix(_INVERSE) for m in self.methods]
+        return [name for name in methods if ATTRIBUTIONS[name].needs_regions] + [
+            spec.name for spec in self.specs if "regions" in spec.needs
+        ]
+
+    def scores(
+        self,
+        probe: Probe,
+        faces: Faces,
+        *,
+        shards: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> pd.DataFrame:
+        """Rows of :func:`metrics.evaluate`, a face, method (controls too) and metric.
+
+        Parameters
+        ----------
+        probe
+            Of the model.
+        faces
+            Labelled; with landmarks if anything needs regions.
+        shards
+            Folder in which the rows of each chunk are kept, so that a stopped run goes on.
+        progress
+            Called with the number of faces done after each chunk.
+
+        Raises
+        ------
+        InputError
+            If regions are needed and the faces have no landmarks, or every method refuses.
+        """
+        size = probe.model.size
+        if self.needs_regions() and faces.landmarks is None:
+            raise InputError(
+                f"Expected landmarks for {faces.name}, which the regions of "
+                f"{', '.join(self.needs_regions())} are made of: pass a file of landmarks, or "
+                "leave these out."
+            )
+        setting = self._setting(probe, faces, size)
+        parts = []
+        for start in range(0, len(faces), self.chunk):
+            rows = slice(start, min(start + self.chunk, len(faces)))
+
+            def make(rows: slice = rows) -> pd.DataFrame:
+                return self._chunk(probe, faces.subset(range(rows.start, rows.stop)), setting, rows)
+
+            path = None if shards is None else shards / f"{start:06d}.parquet"
+            parts.append(make() if path is None else store.once_table(path, make))
+            if progress is not None:
+                progress(rows.stop - rows.start)
+        return pd.concat(parts, ignore_index=True)
+
+    def _setting(self, probe: Probe, faces: Faces, size: int) -> Setting:
+        """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
+        pixels = faces.pixels(size)
+        if self.targets == "true":
+            targets = faces.labels
+        else:
+            targets = probe.model.canonical(probe.logits(pixels).argmax(dim=1))
+        columns = probe.model.columns(targets)[:, None]
+        cells = native_maps(probe, pixels.float() / 255, columns, method="gradcam")
+        return Setting(
+            maps=cells.cpu(), labels=targets, ids=faces.ids, pixels=pixels, seed=self.seed
+        )
+
+    def _chunk(self, probe: Probe, faces: Faces, setting: Setting, rows: slice) -> pd.DataFrame:
+        size = probe.model.size
+        images, targets = setting.pixels[rows].float() / 255, setting.labels[rows]
+        regions = None
+        if faces.landmarks is not None:
+            regions = face_regions(faces.landmarks_at(size), size=size)
+        made: dict[str, Explanation] = {}
+        for name in self.methods:
+            if name in self.refused:
+                continue
+            try:
+                made[name] = explain(
+                    probe, images, method=name, targets=targets, regions=regions,
+                    ids=faces.ids, seed=self.seed,
+                )  # fmt: skip
+            except InputError as refusal:
+                self.refused[name] = str(refusal)
+        if not made:
+            raise InputError(
+                f"Expected a method that can explain {probe.name}, but all refuse: "
+                f"{next(iter(self.refused.values()))}"
+            )
+        pattern = next(iter(made.values()))
+        for name in self.controls:
+            full = upsample(control_maps(name, setting)[rows], size=(size, size))[:, 0]
+            made[name] = Explanation(
+                maps=full, targets=targets, logits=pattern.logits, emotions=pattern.emotions,
+                method=name, params={"seed": self.seed},
+            )  # fmt: skip
+        whole = [spec for spec in self.specs if "explain" not in spec.needs]
+        again = [spec for spec in self.specs if "explain" in spec.needs]
+        remade = {name: one for name, one in made.items() if name in self.methods or name in REMADE}
+        parts = [
+            evaluate(
+                probe, faces, some, specs, regions=regions,
+                explain=self._explain(faces, regions, some), seed=self.seed, chunk=len(faces),
+            )
+            for some, specs in ((made, whole), (remade, again))
+            if specs
+        ]  # fmt: skip
+        return pd.concat(parts, ignore_index=True)
+
+    def _explain(
+        self, faces: Faces, regions: Tensor | None, made: Iterable[str]
+    ) -> dict[str, Explain]:
+        """What makes each method's maps of these faces again, of changed images or models."""
+        place = {name: index for index, name in enumerate(faces.ids)}
+
+        def maker(name: str) -> Explain:
+            def make(model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
+                rows = [place[face] for face in ids]
+                return explain(
+                    model, images.cpu(), method=name, targets=targets,
+                    regions=None if regions is None else regions[rows], ids=ids, seed=self.seed,
+                ).maps  # fmt: skip
+
+            return make
+
+        return {name: maker(name) for name in made}
