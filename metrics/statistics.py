@@ -237,6 +237,31 @@ def holm(p_values: ArrayLike) -> Array:
     return out
 
 
+def wilcoxon_p(differences: ArrayLike) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test that paired differences are centred on zero.
+
+    Zeros are ranked and dropped from the statistic (Pratt 1959); NaN is left out, and returned
+    where fewer than two differences are not zero.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if np.count_nonzero(values) < 2:
+        return float("nan")
+    return float(stats.wilcoxon(values, zero_method="pratt").pvalue)
+
+
+def rank_biserial(differences: ArrayLike) -> float:
+    """Effect size of the signed-rank test, in [−1, 1] (Kerby 2014): share of the rank sum above
+    zero less the share below it.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    values = values[np.isfinite(values) & (values != 0)]
+    if not len(values):
+        return float("nan")
+    ranks = stats.rankdata(np.abs(values))
+    return float((ranks * np.sign(values)).sum() / ranks.sum())
+
+
 def cohens_d(differences: ArrayLike) -> float:
     """Standardised mean of paired differences, d_z = mean / SD."""
     values = np.asarray(differences, dtype=np.float64)
