@@ -28,14 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         study = STUDIES[words[0]]
         import tyro
 
-        tyro.cli(study, args=words[1:], prog=f"python -m studies.run {words[0]}").run()
+        found = tyro.cli(study, args=words[1:], prog=f"python -m studies.run {words[0]}").run()
     except FerXaiError as error:
         sys.stderr.write(f"studies.run: {error}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("studies.run: stopped; the same command continues.\n")
         return 130
-    return 0
+    return found if isinstance(found, int) else 0  # of a study that passes a verdict
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ from studies.report import Picture, Table
 from studies.scoreboard import FLOOR
 from studies.style import CONTROL, INK, TRAINED, style
 
+COMMON_CAVEATS = (
+    "A perturbed face is no face that the network has seen: what a fill does to the score is part "
+    "of every faithfulness metric. Look at several fills before believing one.",
+    "Intervals speak of faces for these weights, not of other trainings.",
+)
 COLUMNS = 3
 """Panels beside each other."""
 CLEAR = 0.05

@@ -1,0 +1,209 @@
+"""What studies of metrics over methods and models have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import tyro
+from rich.console import Console
+
+from fer_xai.checks import resolve_device
+from fer_xai.data import load_dataset
+from fer_xai.data.splits import face_groups
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+from fer_xai.types import Faces
+from studies import store
+from studies.networks import networks
+from studies.progress import progress_bar
+from studies.report import write_page
+from studies.scoreboard import CHANCE, FLOOR, Scoreboard
+from studies.scoreboard_report import COMMON_CAVEATS, content
+
+SIZE = 64
+"""Side at which landmarks and fingerprints are taken, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredStudy:
+    """Metrics of attributions and chance controls, for several models, with paired statistics."""
+
+    name: ClassVar[str]
+    question: ClassVar[str]
+    primary: ClassVar[str]
+    told: ClassVar[tuple[str, ...]] = ()
+    """How it was done, beyond what is common to all."""
+    caveats: ClassVar[tuple[str, ...]] = ()
+
+    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = ("gimefive",)
+    """Trained models: names, each with a checkpoint's path unless its weights are shipped."""
+    methods: tuple[str, ...] = (
+        "gradcam",
+        "gradcam++",
+        "layercam",
+        "eigencam",
+        "saliency",
+        "input_x_gradient",
+        "integrated_gradients",
+        "smoothgrad",
+        "guided_backprop",
+        "lrp",
+        "occlusion",
+        "region_shapley",
+    )
+    """Attributions."""
+    metrics: tuple[str, ...] = ()
+    """Names of metrics."""
+    data: str = "synthetic"
+    """Dataset, as NAME or NAME:ROOT."""
+    split: str = "test"
+    """train, valid or test."""
+    source: str | None = None
+    """Of a benchmark, only the faces of this source dataset."""
+    landmarks: Path | None = None
+    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+    limit: int = 128
+    """At most this many faces with landmarks, with the emotions' shares kept."""
+    targets: Literal["predicted", "true"] = "predicted"
+    """Which emotion of a face is explained."""
+    seed: int = 0
+    """Of the sample of faces, of controls, ties, fills and random methods."""
+    skip_bad: bool = False
+    """Leave damaged or missing images out, instead of stopping."""
+    batch_size: int | None = 16
+    """Images a pass."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward pass."""
+    out: Path = Path("results")
+    """Results go to OUT/<study>/<run>."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def config(self) -> dict[str, Any]:
+        """The settings that results depend on; files are told apart by content."""
+        settings = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("out", "progress", "models", "batch_size")
+        }
+        return settings | {
+            "models": [model.partition("=")[0] for model in self.models],
+            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
+            "landmarks": None if self.landmarks is None else self.landmarks.name,
+            "device": resolve_device(self.device).type,
+        }
+
+    def run(self) -> Path:
+        """Run, or continue; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For options that do not fit together or data that cannot be used.
+        """
+        board = Scoreboard(
+            methods=self.methods, metrics=self.metrics, targets=self.targets, seed=self.seed
+        )
+        specs = {spec.name: spec for spec in board.specs}
+        faces = self._faces()
+        default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
+        chosen = networks(self.models, default_weights=default, untrained=0, seed=self.seed)
+        inputs = {
+            "faces": faces.fingerprint(SIZE),
+            "landmarks": store.array_digest(faces.landmarks),
+            "weights": {n.name: store.state_digest(n.load(faces)) for n in chosen},
+        }
+        config = self.config()
+        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
+        folder = self.out / self.name / "-".join(part for part in parts if part)
+        manifest = store.open_run(folder, config, inputs)
+        started = time.perf_counter()
+        tables, refused = [], {}
+        with progress_bar(shown=self.progress) as bar:
+            task = bar.add_task("faces", total=len(faces) * len(chosen))
+            for network in chosen:
+                probe = Probe(
+                    network.load(faces), device=self.device, precision=self.precision,
+                    batch_size=self.batch_size,
+                )  # fmt: skip
+                own = dataclasses.replace(board, refused={})
+                rows = own.scores(
+                    probe, faces, shards=folder / "shards" / network.name,
+                    progress=lambda n: bar.advance(task, n),
+                )  # fmt: skip
+                tables.append(rows.assign(model=network.name))
+                known = manifest["networks"].get(network.name, {})
+                refused[network.name] = known.get("refused", {}) | own.refused
+                manifest["networks"][network.name] = {
+                    "weights": Path(str(network.weights)).name,
+                    "refused": refused[network.name],
+                    **probe.settings(),
+                }
+                store.write_json(folder / "manifest.json", manifest)
+        rows = pd.concat(tables, ignore_index=True)
+        store.write_table(folder / "scores.parquet", rows)
+        table = faces.table[["id", "emotion", "split", "subject", "source"]]
+        table = table.assign(cluster=face_groups(faces))
+        store.write_table(folder / "faces.parquet", table)
+        made = content(
+            rows, table.set_index("id")["cluster"], specs,
+            methods=self.methods, primary=self.primary, refused=refused,
+        )  # fmt: skip
+        manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
+        manifest["status"] = "complete"
+        write_page(
+            folder, question=self.question, answer=made.answer, facts=self._facts(faces, manifest),
+            tables=made.tables, pictures=made.pictures, method=self._method(specs),
+            caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
+        )  # fmt: skip
+        store.write_json(folder / "manifest.json", manifest)
+        console = Console()
+        console.print(made.answer, style="bold")
+        console.print(f"Report: {folder / 'report.html'}")
+        return folder
+
+    def _faces(self) -> Faces:
+        faces = load_dataset(
+            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size, emotions=SIX, skip_bad=self.skip_bad,
+        )  # fmt: skip
+        if faces.landmarks is None:
+            return faces.limit(self.limit, seed=self.seed)
+        known = np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2))
+        if not known.any():
+            raise InputError(
+                f"Expected faces with landmarks, got none of {len(faces)}: check --landmarks."
+            )
+        return faces.subset(np.flatnonzero(known)).limit(self.limit, seed=self.seed)
+
+    def _facts(self, faces: Faces, manifest: dict[str, Any]) -> dict[str, str]:
+        return {
+            "faces": f"{len(faces)} of {faces.name}"
+            + (f" ({self.source})" if self.source else "")
+            + f", {self.split} split",
+            "models": ", ".join(manifest["networks"]),
+            "explained": f"the {self.targets} emotion's logit",
+            "fer-xai": f"{manifest['versions']['fer-xai']}, commit {manifest['commit']}",
+        }
+
+    def _method(self, specs: dict[str, Any]) -> list[str]:
+        return [
+            *self.told,
+            f"Chance controls: {', '.join(name.replace('_', ' ') for name in CHANCE)}; they "
+            "imitate Grad-CAM's cells and know nothing of the model. A method says something only "
+            f"where it beats them; claims are gains over the {FLOOR} control, paired by face.",
+            "Ties are broken by seed, curves run over exact counts of pixels and the fractions "
+            "that were taken, each distinct image is scored once.",
+            *(f"{name}: {spec.reference}." for name, spec in specs.items()),
+        ]

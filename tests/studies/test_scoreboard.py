@@ -1,0 +1,201 @@
+"""Scores of many explanations, and the tables that are made of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from fer_xai.data import load_dataset
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.probe import Probe
+from metrics.ranks import friedman_nemenyi, krippendorff_alpha
+from metrics.spec import METRICS, MetricSpec
+from metrics.statistics import rank_biserial, wilcoxon_p
+from studies import scoreboard_tables as tables
+from studies.report import png
+from studies.scoreboard import CHANCE, Scoreboard
+from studies.scoreboard_report import answer, content
+from tests.conftest import tiny_model
+
+REMAKE = MetricSpec(
+    name="remake", family="robustness", higher_is_better=True, bounds=(0, 1), reference="none",
+    fn=lambda model, images, maps, targets, explain, ids: (
+        explain(model.probe.model, images, targets, ids) - maps
+    ).abs().amax(dim=(1, 2)) < 1e-5,
+    needs=("model", "images", "maps", "targets", "explain", "ids"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load_dataset("synthetic", emotions=SIX, limit=7)
+
+
+@pytest.fixture(scope="module")
+def probe():
+    return Probe(tiny_model(), device="cpu", batch_size=16)
+
+
+def board(**options) -> Scoreboard:
+    chosen = {"methods": ["gradcam", "saliency"], "metrics": ["average_drop", "naopc"]} | options
+    return Scoreboard(**chosen)
+
+
+def test_methods_and_controls_have_a_row_a_face_and_metric(probe, faces):
+    rows = board().scores(probe, faces)
+    assert len(rows) == 7 * 2 * (2 + len(CHANCE))
+    assert set(rows["method"]) == {"gradcam", "saliency", *CHANCE}
+    uniform = rows[(rows["method"] == "uniform") & (rows["metric"] == "average_drop")]
+    assert np.allclose(uniform["value"], 0, atol=1e-6)
+
+
+def test_chunks_and_shards_change_nothing(probe, faces, tmp_path):
+    whole = board().scores(probe, faces)
+    parts = board(chunk=3).scores(probe, faces, shards=tmp_path)
+    key = ["id", "method", "metric"]
+    merged = whole.merge(parts, on=key, suffixes=("", "_part"))
+    assert len(merged) == len(whole)
+    assert np.allclose(merged["value"], merged["value_part"], atol=1e-4, equal_nan=True)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 3
+    kept[1].unlink()  # as if it had been stopped
+    again = board(chunk=3).scores(probe, faces, shards=tmp_path)
+    pd.testing.assert_frame_equal(parts, again)
+
+
+def test_metrics_may_make_a_methods_maps_again(probe, faces):
+    rows = board(metrics=[REMAKE], methods=["saliency", "region_ablation"]).scores(probe, faces)
+    assert (rows["value"] == 1).all()
+    assert {"saliency", "region_ablation", "centre", "random"} <= set(rows["method"])
+    assert "average" not in set(rows["method"])  # other faces are needed to make it
+
+
+def test_the_true_emotion_may_be_explained(probe, faces):
+    rows = board(targets="true").scores(probe, faces)
+    assert (rows["target"] == rows["emotion"]).all()
+
+
+def test_a_method_that_refuses_is_told_and_left_out(probe, faces):
+    some = board(methods=["gradcam", "attention_rollout"], metrics=["average_drop"])
+    rows = some.scores(probe, faces)
+    assert "attention_rollout" not in set(rows["method"])
+    assert "Expected" in some.refused["attention_rollout"]
+    with pytest.raises(InputError, match="Expected a method that can explain tiny, but all refuse"):
+        board(methods=["attention_rollout"]).scores(probe, faces)
+
+
+def test_bad_input_is_one_sentence(probe, faces):
+    import dataclasses
+
+    bare = dataclasses.replace(faces, landmarks=None)
+    with pytest.raises(InputError, match="Expected landmarks for synthetic.* naopc are made of"):
+        board().scores(probe, bare)
+    with pytest.raises(UnknownNameError, match="Unknown attribution 'gradcm': did you mean"):
+        board(methods=["gradcm"])
+    with pytest.raises(UnknownNameError, match="Unknown control"):
+        board(controls=["center"])
+    with pytest.raises(InputError, match="Expected at least one attribution"):
+        board(methods=[])
+    with pytest.raises(InputError, match="Expected targets predicted or true"):
+        board(targets="best")
+
+
+@pytest.fixture
+def rows():
+    """Forty faces of twenty people; saliency is better than the centre, LRP is worse."""
+    rng = np.random.default_rng(0)
+    shift = {"saliency": 0.2, "gradcam": 0.0, "lrp": -0.2, "centre": 0.0, "random": -0.1}
+    face = rng.normal(size=40)
+    return pd.DataFrame(
+        {"id": f"f{i}", "model": "net", "method": method, "metric": metric,
+         "value": sign * (move + face[i]) + 0.05 * rng.normal()}
+        for metric, sign in (("insertion", 1), ("deletion", -1), ("aopc", 1))
+        for method, move in shift.items() for i in range(40)
+    )  # fmt: skip
+
+
+CLUSTERS = pd.Series({f"f{i}": i // 2 for i in range(40)})
+SPECS = {name: METRICS[name] for name in ("insertion", "deletion", "aopc")}
+METHODS = ("saliency", "gradcam", "lrp")
+
+
+def test_gains_are_paired_by_face_and_turned_so_that_more_is_better(rows):
+    table = tables.method_table(rows, CLUSTERS, SPECS).set_index(["metric", "method"])
+    for metric, turn in (("insertion", 1), ("deletion", -1)):
+        wide = rows[rows["metric"] == metric].pivot_table(
+            index="id", columns="method", values="value"
+        )
+        gain = turn * (wide["saliency"] - wide["centre"])
+        row = table.loc[metric, "saliency"]
+        assert row["over centre"] == pytest.approx(gain.mean())
+        assert row["over centre low"] > 0
+        units = gain.groupby(CLUSTERS).mean()
+        assert row["faces better"] == (units > 0).mean()
+        p = [
+            stats.wilcoxon(turn * (wide[m] - wide["centre"]).groupby(CLUSTERS).mean()).pvalue
+            for m in METHODS
+        ]
+        assert row["p (Holm)"] == pytest.approx(min(1, sorted(p).index(p[0]) + 1 and p[0] * 3))
+        assert table.loc[metric, "lrp"]["over centre high"] < 0
+    assert table["p (Holm)"].isna().groupby(level=1).all()["random"]
+
+
+def test_undefined_scores_are_counted_and_left_out(rows):
+    rows.loc[(rows["method"] == "lrp") & (rows["id"] == "f3"), "value"] = np.nan
+    table = tables.method_table(rows, CLUSTERS, SPECS).set_index(["metric", "method"])
+    assert table.loc["insertion", "lrp"]["undefined"] == 1 / 40
+    assert np.isfinite(table.loc["insertion", "lrp"]["over centre"])
+
+
+def test_metrics_that_agree_have_alpha_one(rows):
+    table = tables.disagreement_table(rows, CLUSTERS, SPECS, METHODS)
+    row = table.iloc[0]
+    assert row["Krippendorff α"] == pytest.approx(1)
+    assert row["Kendall W, least"] > 0.8
+    assert krippendorff_alpha([[1, 2, 3], [3, 2, 1]]) < 0
+    assert np.isnan(krippendorff_alpha([[1, 2, 3]]))
+    assert np.isnan(krippendorff_alpha(np.ones((2, 3))))
+
+
+def test_friedman_is_scipys_and_nemenyi_follows_demsar(rows):
+    test = tables.rank_test(rows, CLUSTERS, SPECS, "insertion", METHODS)
+    assert test.n == 20
+    assert test.ranks.argmin() == 0
+    q = abs(test.ranks[0] - test.ranks[2]) / np.sqrt(3 * 4 / (6 * 20)) * np.sqrt(2)
+    assert test.pairs[0, 2] == pytest.approx(stats.studentized_range.sf(q, 3, np.inf), abs=1e-3)
+    assert np.isnan(friedman_nemenyi(np.ones((5, 3))).p_value)
+    assert np.isnan(friedman_nemenyi(np.full((5, 3), np.nan)).p_value)
+
+
+def test_signed_ranks_and_their_effect_size():
+    gains = np.array([0.1, 0.2, -0.05, 0.4, np.nan, 0.0])
+    assert rank_biserial(gains) == pytest.approx((2 + 3 + 4 - 1) / 10)
+    assert wilcoxon_p(gains) == stats.wilcoxon([*gains[:4], 0], zero_method="pratt").pvalue
+    assert np.isnan(wilcoxon_p([0, 0, np.nan]))
+    assert np.isnan(rank_biserial([0.0]))
+
+
+def test_the_answer_names_what_beats_the_floor(rows):
+    made = content(rows, CLUSTERS, SPECS, methods=METHODS, primary="insertion",
+                   refused={"net": {"rise": "no"}})  # fmt: skip
+    assert made.answer.startswith(
+        "net: by insertion, 1 of 3 methods beat the centre control (saliency +0.2"
+    )
+    assert made.answer.endswith("and 1 do worse than it.")
+    assert {"scores_net", "metrics_net", "ranks_net"} == {p.name for p in made.pictures}
+    assert all(len(png(picture.figure)) > 5000 for picture in made.pictures)
+    without = rows[rows["method"] != "centre"]
+    table = tables.method_table(without, CLUSTERS, SPECS)
+    assert "can be held against" in answer(table, "insertion")
+
+
+def test_scores_do_not_depend_on_the_order_of_faces(probe, faces):
+    turned = faces.subset(list(range(len(faces)))[::-1])
+    controls = ("centre", "random", "edges")
+    one, two = (board(controls=controls).scores(probe, some) for some in (faces, turned))
+    merged = one.merge(two, on=["id", "method", "metric"])
+    assert torch.allclose(
+        torch.tensor(merged["value_x"]), torch.tensor(merged["value_y"]), atol=1e-4
+    )
