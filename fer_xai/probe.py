@@ -24,6 +24,8 @@ _DEFAULT = {"cpu": 16, "gpu": 256}
 _WORTH_MEASURING = 512
 """Images from which on the fastest batch size is measured rather than assumed."""
 _FOLD_TOLERANCE = 1e-5
+_BF16_TOLERANCE = 2e-2
+"""Of compiled bf16 passes, which keep what eager ones round between two layers."""
 
 
 class Classifier(Protocol):
@@ -68,6 +70,10 @@ class Probe:
         results move by about 1e-6 with it, so a manifest records it and a resumed run reuses it.
     fold
         Whether BatchNorm may be folded.
+    compile
+        Whether passes in bulk (:meth:`run`, :meth:`logits`) may be compiled: that takes a minute,
+        and pays from some ten thousand images on. Batches are filled up to ``batch_size`` images.
+        Given up where there is no compiler or logits move by more than folding may move them.
 
     Attributes
     ----------
@@ -83,6 +89,7 @@ class Probe:
         precision: Precision = "fp32",
         batch_size: int | None = None,
         fold: bool = True,
+        compile: bool = False,  # noqa: A002 - what torch calls it
     ) -> None:
         if precision not in ("fp32", "bf16"):
             raise InputError(f"Expected precision fp32 or bf16, got {precision!r}.")
@@ -96,6 +103,8 @@ class Probe:
         self.layers: dict[str, Any] = {}  # what attributions found out about layers, by name
         self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
         self._batch_size = batch_size
+        self._compile = compile
+        self._compiled: _Compiled | None = None
 
     @property
     def name(self) -> str:
@@ -137,7 +146,7 @@ class Probe:
             "batch_size": self.batch_size,
             "batchnorm_folded": self.folded is not None,
             "channels_last": True,
-            "compiled": False,
+            "compiled": self.compiled is not None,
         }
 
     @torch.inference_mode()
@@ -171,9 +180,20 @@ class Probe:
     @torch.inference_mode()
     def run(self, batch: Tensor) -> Tensor:
         """Logits ``(B, C)`` float32, on the device, of one batch that is there and in [0, 1]."""
+        compiled = self.compiled
+        if compiled is not None and compiled.takes(batch):
+            return compiled(batch)
         with self.autocast():
             logits: Tensor = self.fastest(batch)
         return logits.float()
+
+    @property
+    def compiled(self) -> _Compiled | None:
+        """The compiled network, made when first asked for; None where there is none."""
+        if self._compile and (self._compiled is None or self._compiled.stale):
+            self._compiled = _Compiled.of(self)
+            self._compile = self._compiled is not None
+        return self._compiled
 
     def batches(self, images: Tensor | Faces) -> Iterator[Tensor]:
         """Checked micro-batches on the device, float in [0, 1], channels last."""
@@ -236,6 +256,59 @@ class Probe:
                 "images, but it does not: hand in a smaller batch_size."
             )
         return max(rates, key=lambda size: rates[size])
+
+
+class _Compiled:
+    """A network compiled for full batches of one shape, its weights frozen into the code."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe, self.net, self.size = probe, probe.fastest, probe.batch_size
+        self.versions = self._versions()
+        self.call: Any = torch.compile(self.net, fullgraph=True, dynamic=False)
+
+    @classmethod
+    def of(cls, probe: Probe) -> _Compiled | None:
+        """Compile and compare with the plain network on noise; None where that fails."""
+        side = probe.model.size
+        noise = torch.rand(probe.batch_size, 3, side, side, generator=torch.Generator())
+        batch = probe.to_device(noise)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made = cls(probe)
+                found = made(batch)
+        except Exception:  # noqa: BLE001 - no compiler, or a network that cannot be traced
+            return None
+        with torch.no_grad(), probe.autocast():
+            plain: Tensor = probe.fastest(batch).float()
+        room = _FOLD_TOLERANCE if probe.precision == "fp32" else _BF16_TOLERANCE
+        agrees = (found - plain).abs().max() <= room * plain.abs().max().clamp(min=1)
+        return made if bool(agrees) else None
+
+    def takes(self, batch: Tensor) -> bool:
+        """Whether a batch is of the shape that it was compiled for, or can be filled up to it."""
+        side = self.probe.model.size
+        return len(batch) <= self.size and tuple(batch.shape[-2:]) == (side, side)
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        from torch._inductor import config  # three seconds that only compiling needs
+
+        lacking = self.size - len(batch)
+        full = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])]) if lacking else batch
+        full = full.contiguous(memory_format=torch.channels_last)
+        frozen: Any = config.patch
+        with torch.no_grad(), frozen(freezing=True), self.probe.autocast():
+            logits: Tensor = self.call(full)
+        return logits.float()[: len(batch)]
+
+    @property
+    def stale(self) -> bool:
+        """Whether the weights were changed since, which frozen code would not see."""
+        return self.net is not self.probe.fastest or self.versions != self._versions()
+
+    def _versions(self) -> list[tuple[int, int]]:
+        state = [*self.net.parameters(), *self.net.buffers()]
+        return [(tensor.data_ptr(), tensor._version) for tensor in state]
 
 
 def _no_tf32() -> AbstractContextManager[None]:

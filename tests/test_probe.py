@@ -104,3 +104,29 @@ def test_bad_options(model, images):
         probe.logits(images * float("nan"))
     with pytest.raises(InputError, match=r"Expected images \(B, 3, H, W\)"):
         probe.logits(images[0])
+
+
+def test_compiling_changes_no_logit_and_sees_changed_weights(model, images):
+    probe = Probe(model, device="cpu", batch_size=4, compile=True)
+    plain = Probe(model, device="cpu", batch_size=4)
+    assert torch.allclose(probe.logits(images), plain.logits(images), atol=1e-5)  # 4 and 1 faces
+    assert probe.settings()["compiled"]
+    small = images[:, :, :32, :32]
+    assert torch.allclose(probe.logits(small), plain.logits(small), atol=1e-5)
+    with torch.no_grad():
+        for one in (probe, plain):
+            for parameter in one.fastest.parameters():
+                parameter.mul_(1.5)
+    assert torch.allclose(probe.logits(images), plain.logits(images), atol=1e-4)
+    assert not torch.allclose(probe.logits(images), model(images), atol=1e-2)
+
+
+def test_what_cannot_be_compiled_runs_plainly(model, images, monkeypatch):
+    def broken(*args, **options):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    probe = Probe(model, device="cpu", batch_size=4, compile=True)
+    plain = Probe(model, device="cpu", batch_size=4).logits(images)
+    assert torch.equal(probe.logits(images), plain)
+    assert not probe.settings()["compiled"]
