@@ -231,6 +231,9 @@ DELETION_RISE = _spec("deletion_rise", deletion, better=False, fill="black")
 INSERTION_RISE = _spec("insertion_rise", insertion, better=True, fill="blur_rise")
 """The paper's own fills: zeros for deletion, for insertion an 11×11 Gaussian blur of σ = 5 pixels
 (there at 224 pixels a side)."""
+DELETION_SKIN = _spec("deletion_skin", deletion, better=False, fill="skin")
+INSERTION_SKIN = _spec("insertion_skin", insertion, better=True, fill="skin")
+"""With the face's own skin, which callers hand in (:func:`fer_xai.landmarks.skin_fill`)."""
 AOPC = _spec(
     "aopc", deletion, better=True, read="aopc", reference="Samek et al., TNNLS 2017, eq. 12"
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.perturb import FILLS
 from fer_xai.probe import Classifier, Probe
 from fer_xai.types import Explanation, Faces
 from metrics.ledger import Ledger
@@ -66,7 +67,7 @@ def evaluate(
         By the explanation's name, what makes its maps, for metrics of robustness and randomisation.
     fills
         Images ``(N, 3, H, W)`` to stand where something is taken away, by a name of your own, for
-        specs whose options ask for it.
+        specs whose options ask for it (``skin``: :func:`fer_xai.landmarks.skin_fill`).
     seed
         Of ties, fills and samples.
     chunk
@@ -106,7 +107,7 @@ def evaluate(
                 f"{tuple(explanation.maps.shape[1:])}: explain the same images."
             )
     explain = explain or {}
-    _needs_met(specs, named, regions, explain)
+    _needs_met(specs, named, regions, explain, fills or {})
     if regions is not None:
         check_length("sets of regions", len(regions), n)
     if chunk < 1:
@@ -224,6 +225,7 @@ def _needs_met(
     named: Mapping[str, Explanation],
     regions: Tensor | None,
     explain: Mapping[str, Explain],
+    fills: Mapping[str, Tensor],
 ) -> None:
     """Every need is told before anything is passed through the network."""
     if not specs:
@@ -233,6 +235,12 @@ def _needs_met(
             raise InputError(
                 f"Expected regions for {spec.name}: pass regions=face_regions(landmarks, size=…) "
                 "of fer_xai.landmarks, or leave the metric out."
+            )
+        fill = spec.options.get("fill")
+        if fill is not None and fill not in FILLS and fill not in fills:
+            raise InputError(
+                f"Expected images of the fill {fill!r} for {spec.name}: pass fills={{{fill!r}: …}} "
+                "(skin is made by fer_xai.landmarks.skin_fill), or leave the metric out."
             )
         missing = [name for name in named if "explain" in spec.needs and name not in explain]
         if missing:

@@ -64,6 +64,8 @@ METRICS: Registry[MetricSpec] = Registry(
                 "deletion_lerf",
                 "deletion_rise",
                 "insertion_rise",
+                "deletion_skin",
+                "insertion_skin",
                 "aopc",
             ),
             "masking": (

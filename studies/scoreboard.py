@@ -20,7 +20,7 @@ from fer_xai.attributions import (
     upsample,
 )
 from fer_xai.errors import InputError
-from fer_xai.landmarks import face_regions
+from fer_xai.landmarks import face_regions, skin_fill
 from fer_xai.probe import Probe
 from fer_xai.types import Explanation, Faces
 from metrics.evaluation import CHUNK, Explain, evaluate
@@ -86,7 +86,9 @@ class Scoreboard:
         """Methods and metrics that ask for facial regions."""
         methods = [m.removeprefix(_INVERSE) for m in self.methods]
         return [name for name in methods if ATTRIBUTIONS[name].needs_regions] + [
-            spec.name for spec in self.specs if "regions" in spec.needs
+            spec.name
+            for spec in self.specs
+            if "regions" in spec.needs or spec.options.get("fill") == "skin"
         ]
 
     def scores(
@@ -181,9 +183,10 @@ class Scoreboard:
         whole = [spec for spec in self.specs if "explain" not in spec.needs]
         again = [spec for spec in self.specs if "explain" in spec.needs]
         remade = {name: one for name, one in made.items() if name in self.methods or name in REMADE}
+        fills = {} if regions is None else {"skin": skin_fill(images, regions)}
         parts = [
             evaluate(
-                probe, faces, some, specs, regions=regions,
+                probe, faces, some, specs, regions=regions, fills=fills,
                 explain=self._explain(faces, regions, some), seed=self.seed, chunk=len(faces),
             )
             for some, specs in ((made, whole), (remade, again))

@@ -107,7 +107,7 @@ def test_own_fills_are_used(model, few):
     assert np.allclose(black["value"], same, atol=1e-5)
     with pytest.raises(InputError, match="Expected the fill 'mine' as images"):
         evaluate(model, few, made, [spec], fills={"mine": torch.zeros(5, 3, 8, 8)})
-    with pytest.raises(UnknownNameError, match="Unknown fill 'mine'"):
+    with pytest.raises(InputError, match="Expected images of the fill 'mine' for own: pass"):
         evaluate(model, few, made, [spec])
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from fer_xai import explain
 from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import EMOTIONS
-from fer_xai.landmarks import face_regions
+from fer_xai.landmarks import face_regions, skin_fill
 from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.types import Explanation
@@ -44,11 +44,12 @@ def maps():
 
 def values(name, model, faces, maps, *, seed=3, chunk=64, batch_size=8) -> np.ndarray:
     side = maps.shape[-1]
+    regions = face_regions(faces.landmarks_at(side), size=side)
     frame = evaluate(
         Probe(model, device="cpu", batch_size=batch_size), faces,
         {"maps": explanation(maps, faces.labels, model.emotions)}, [name],
-        regions=face_regions(faces.landmarks_at(side), size=side), explain={"maps": saliency},
-        seed=seed, chunk=chunk,
+        regions=regions, explain={"maps": saliency}, seed=seed, chunk=chunk,
+        fills={"skin": skin_fill(faces.pixels(side).float() / 255, regions)},
     )  # fmt: skip
     assert frame["id"].tolist() == faces.ids
     return frame["value"].to_numpy()

@@ -1,0 +1,68 @@
+"""A fill that knows where the face is: its skin, without features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_images
+from fer_xai.errors import InputError
+from fer_xai.landmarks.regions import REGIONS
+
+SKIN = ("cheeks", "forehead", "chin_jaw")
+"""Regions whose colour stands for the skin's."""
+
+
+def skin_fill(images: Tensor, regions: Tensor) -> Tensor:
+    """Faces with their features painted over by their own skin, for metrics that take pixels away.
+
+    Inside the face a plane a + b·x + c·y is fitted to each channel of cheeks, forehead and chin, by
+    least squares, so that the light's direction stays; outside another one is fitted to the rest.
+    A filled mouth then looks like skin, where black or a blur of the whole image would put an edge.
+
+    Parameters
+    ----------
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    regions
+        Bool ``(B, 8, H, W)`` of :func:`fer_xai.landmarks.face_regions`.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 3, H, W)`` in [0, 1]; a face without regions gets one plane over all of it.
+
+    Raises
+    ------
+    InputError
+        If regions do not fit the images.
+    """
+    check_images(images)
+    expected = (len(images), len(REGIONS), *images.shape[-2:])
+    if tuple(regions.shape) != expected:
+        raise InputError(
+            f"Expected regions {expected} of face_regions, got {tuple(regions.shape)}."
+        )
+    off = regions[:, REGIONS.index("off_face")]
+    skin = regions[:, [REGIONS.index(name) for name in SKIN]].any(dim=1)
+    nowhere = ~regions.flatten(1).any(dim=1)
+    inside = ~off & ~nowhere[:, None, None]
+    face, rest = _plane(images, skin), _plane(images, off | nowhere[:, None, None])
+    return torch.where(inside[:, None], face, rest).clamp(0, 1)
+
+
+def _plane(images: Tensor, where: Tensor) -> Tensor:
+    """Planes ``(B, 3, H, W)`` fitted to the pixels of bool ``(B, H, W)``; their mean if few."""
+    height, width = images.shape[-2:]
+    y, x = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in (height, width))
+    ones = torch.ones(height, width, dtype=torch.float64)
+    basis = torch.stack([ones, x.expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
+    basis = basis.reshape(-1, 3).to(images.device)  # (P, 3)
+    weight = where.flatten(1).double()  # (B, P)
+    gram = torch.einsum("bp,pi,pj->bij", weight, basis, basis)
+    # a trace of ridge keeps a thin region's plane level
+    ridge = torch.diag(torch.tensor([1e-9, 1e-3, 1e-3], dtype=torch.float64)).to(images.device)
+    count = weight.sum(dim=1).clamp(min=1)[:, None, None]
+    moment = torch.einsum("bp,pi,bcp->bic", weight, basis, images.flatten(2).double())
+    plane = torch.linalg.solve(gram / count + ridge, moment / count)  # (B, 3, C)
+    return torch.einsum("pi,bic->bcp", basis, plane).reshape(images.shape).to(images)
