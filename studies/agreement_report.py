@@ -31,7 +31,7 @@ def write_report(
     clusters = faces.set_index("id")["cluster"]
     table = tables.methods(rows, clusters, manifest["networks"])
     tops = tables.ceiling(rows, clusters)
-    sentence = tables.answer(table, tops)
+    sentence = tables.answer(table, tops, tables.floors(rows))
     unit = f"the face ({len(faces)})"
     if clusters.nunique() < len(faces):
         unit = f"the person or group of copies ({clusters.nunique()}, of {len(faces)} faces)"
@@ -42,10 +42,11 @@ def write_report(
             frame=table,
             percent=(),
             caption="Shapley: Spearman, over the regions of a face, of what the map gives each "
-            f"region with its exact Shapley value, mean over fills ({fills}; but its own, for a "
-            "method that fills) and faces. Of the "
-            "ceiling: as a share of the agreement between fills. Over centre: difference from the "
-            "centre control, paired by face, with Holm's p over all methods. Other methods: mean "
+            f"region with its exact Shapley value, mean over fills ({fills}; but those "
+            "that a method starts from itself) and faces. Of the "
+            "ceiling: as a share of the agreement between fills. Over chance: difference from "
+            "the chance control that scores best, paired by face and fill, with Holm's p over all "
+            "methods. Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "
             f"another seed. Unit: {unit}; intervals by infinitesimal jackknife, 95 %. Passes: "
             "a face, of the network or of what lies behind a layer.",

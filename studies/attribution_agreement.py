@@ -45,9 +45,11 @@ class AttributionAgreement:
     """Which attributions agree with each other, with exact region Shapley, and with themselves?
 
     Declared before looking: the Spearman correlation, over facial regions of one face, of what a
-    map gives each region with the region's exact Shapley value, averaged over fills; in excess of
-    the centre control's, paired by face. Every map explains the face's predicted emotion. The
-    correlation between Shapley values of two fills is the ceiling that it can be judged against.
+    map gives each region with the region's exact Shapley value, averaged over fills that the method
+    does not start from itself; in excess of that of the best map that knows nothing of the model
+    (noise with and without a sign, uniform, centre, edges), paired by face and fill. Every map
+    explains the face's predicted emotion. The correlation between Shapley values of two fills is
+    the ceiling that it can be judged against.
     """
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = ("gimefive",)
@@ -206,7 +208,7 @@ class _Job:
             found = self._maps(name, self.study.seed)
             if found is not None:
                 maps[name] = found
-                random = name in ("random", "shuffled") or (
+                random = name in ("random", "signed_random", "shuffled") or (
                     name in ATTRIBUTIONS and ATTRIBUTIONS[name].random
                 )
                 if random:
@@ -247,16 +249,15 @@ class _Job:
                 self.probe, self.images, method=name, targets=self.targets,
                 regions=self.regions, ids=self.faces.ids, seed=seed,
             )  # fmt: skip
-            if name in ATTRIBUTIONS:
-                described = dict(found.params) | {
-                    "passes": ATTRIBUTIONS[name].passes(self.probe, regions=len(REGIONS))
-                }
-                self.described["methods"][name] = {
-                    k: v for k, v in described.items() if k != "seed"
-                }
             return {"maps": found.maps.numpy()}
 
         try:
+            if name in ATTRIBUTIONS and name not in self.described["methods"]:
+                self.described["methods"][name] = {
+                    **ATTRIBUTIONS[name].params(self.probe),
+                    "passes": ATTRIBUTIONS[name].passes(self.probe, regions=len(REGIONS)),
+                    "starts from": list(ATTRIBUTIONS[name].fills),
+                }
             return torch.from_numpy(store.once(self._file(f"{name}-seed{seed}"), make)["maps"])
         except InputError as refusal:
             self.described["refused"][name] = str(refusal)
@@ -287,10 +288,14 @@ class _Job:
             parts.append(self._rows("fills", one, two, agreed))
         for name, found in maps.items():
             sums = region_sums(found, self.regions)
-            own = getattr(ATTRIBUTIONS[name], "fill", None) if name in ATTRIBUTIONS else None
-            for fill, exact in values.items():
-                if fill != own:  # with its own it would be held against itself, in part
-                    parts.append(self._rows("shapley", name, fill, region_agreement(sums, exact)))
+            own = ATTRIBUTIONS[name].fills if name in ATTRIBUTIONS else ()
+            # with its own it would be held against itself, in part
+            others = {fill: exact for fill, exact in values.items() if fill not in own}
+            for fill, exact in others.items():
+                parts.append(self._rows("shapley", name, fill, region_agreement(sums, exact)))
+            if not others:
+                nothing = np.full(len(self.faces), np.nan)
+                parts.append(self._rows("shapley", name, "no other", nothing))
         return pd.concat(parts, ignore_index=True)
 
     def _with_each_other(

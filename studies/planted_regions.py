@@ -118,12 +118,13 @@ class PlantedRegions:
     def _scores(
         self, plant: _Plant, name: str, file: Path, manifest: dict[str, Any]
     ) -> dict[str, NDArray[Any]] | None:
-        if name in manifest["refused"]:
+        key = f"{name}, {plant.plant}"
+        if key in manifest["refused"]:
             return None
         try:
             return store.once(file, lambda: plant.scores(name, seed=self.seed))
         except InputError as refusal:
-            manifest["refused"][name] = str(refusal)
+            manifest["refused"][key] = str(refusal)
             return None
 
 
@@ -135,7 +136,7 @@ class _Plant:
         self.pair = plant == "XOR, both shown"
         self.probe = Probe(planted_model("one" if plant == "one mark" else "xor"), device="cpu",
                            batch_size=16)  # fmt: skip
-        pictures, masks, truth = [], [], []
+        pictures, masks, truth, owners = [], [], [], []
         for face, own in enumerate(regions):
             held = [r for r in range(len(REGIONS)) if bool(own[r].any())]
             for place, region in enumerate(held):
@@ -146,9 +147,13 @@ class _Plant:
                 pictures.append(picture)
                 masks.append(own)
                 truth.append((region, other if self.pair else region))
+                owners.append(face)
         self.images, self.regions = torch.stack(pictures), torch.stack(masks)
         self.truth = torch.tensor(truth)  # (N, 2)
-        self.ids = [f"{i // len(REGIONS):02d}-{REGIONS[int(t[0])]}" for i, t in enumerate(truth)]
+        self.owners = owners  # which face each picture is of
+        self.ids = [
+            f"{face:04d}-{REGIONS[region]}" for face, (region, _) in zip(owners, truth, strict=True)
+        ]
         self.targets = torch.full((len(self.images),), EMOTIONS.index("happiness"))
 
     def scores(self, name: str, *, seed: int) -> dict[str, NDArray[Any]]:
@@ -189,10 +194,12 @@ class _Plant:
             ])  # fmt: skip
             picked = np.take_along_axis(sums, truth[:, :wanted], axis=1)
             own, total = picked.sum(axis=1), sums.clip(min=0).sum(axis=1)
+            undefined = np.isnan(found["values"]).all(axis=1)
+            hit = np.where(undefined, np.nan, hit)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(total > 0, own / total, np.nan)
         return pd.DataFrame(
-            {"id": self.ids, "plant": self.plant, "attribution": name,
+            {"id": self.ids, "face": self.owners, "plant": self.plant, "attribution": name,
              "found": hit.astype(float), "share": share}
         )  # fmt: skip
 
@@ -204,7 +211,7 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"attribution": name, "control": name in CONTROLS}
         for plant in PLANTS:
             part = own[own["plant"] == plant]
-            found = mean_interval(part["found"], clusters=list(part["id"].str[:2]))
+            found = mean_interval(part["found"], clusters=list(part["face"]))
             low, high = np.clip([found.low, found.high], 0, 1)
             row |= {plant: 100 * found.estimate, f"{plant} low": 100 * low,
                     f"{plant} high": 100 * high}  # fmt: skip
@@ -230,7 +237,7 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
     caption = (
         "How often the planted region is found, in percent of marked faces; "
         + "; ".join(f"{plant}: {meaning}" for plant, meaning in PLANTS.items())
-        + f". Unit: the built-in face ({rows['id'].str[:2].nunique()}), each marked in every "
+        + f". Unit: the built-in face ({rows['face'].nunique()}), each marked in every "
         "region; intervals by infinitesimal jackknife, 95 %. Share: of a map's absolute mass, in "
         "the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
     )

@@ -28,11 +28,20 @@ from metrics.spec import METRICS, MetricSpec
 from studies import store
 
 TargetRule = Literal["predicted", "true"]
-CHANCE = ("random", "shuffled", "other_face_other_emotion", "average", "uniform", "centre", "edges")
+CHANCE = (
+    "random",
+    "signed_random",
+    "shuffled",
+    "other_face_other_emotion",
+    "average",
+    "uniform",
+    "centre",
+    "edges",
+)
 """Controls that stand in every table; most imitate Grad-CAM's resolution."""
 FLOOR = "centre"
 """The control that a claim is held against: it knows where faces are, and nothing else."""
-REMADE = ("random", "uniform", "centre", "edges")
+REMADE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls whose map of one face needs no other face, so that metrics may make it again."""
 _INVERSE = "inverse:"
 

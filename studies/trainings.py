@@ -24,7 +24,7 @@ from studies import store
 from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
 from training.loop import PROCESSES
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
-from training.run import TrainingRun, train
+from training.run import TrainingRun, data_name, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Column:
         data, _, source = text.rpartition("@")
         if not data or "/" in source:
             data, source = text, ""
-        return cls(name=source or data.split(":")[0], data=data, source=source or None)
+        return cls(name=source or data_name(data), data=data, source=source or None)
 
 
 @dataclass(frozen=True, kw_only=True)

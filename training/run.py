@@ -99,7 +99,7 @@ class TrainingRun:
             self.model.replace("/", "-"),
             f"{self.size}px" if self.size else "",
             given,
-            self.source or self.data.split(":")[0],
+            self.source or data_name(self.data).replace(":", "-"),
             self.recipe,
             hashlib.sha256(text).hexdigest()[:6] if changes else "",
             "" if self.valid_fraction else "refit",
@@ -114,7 +114,7 @@ class TrainingRun:
             "size": self.size,
             "greyscale": self.greyscale,
             "pretrained": self._pretrained_digest(),
-            "data": self.data.split(":")[0],
+            "data": data_name(self.data),
             "source": self.source,
             "recipe": dataclasses.asdict(self.settings()),
             "valid_fraction": self.valid_fraction,
@@ -150,6 +150,20 @@ class TrainingRun:
             self.data, split=split, source=self.source, emotions=SIX, limit=self.limit,
             skip_bad=self.skip_bad,
         )  # fmt: skip
+
+
+def data_name(spec: str) -> str:
+    """Of a dataset ``NAME[:ROOT]``, wherever it lies.
+
+    A style of built-in faces, or a folder of one's own by its name, is a dataset of its own.
+
+    >>> data_name("gimefive:/data/bench"), data_name("synthetic:lab"), data_name("folder:/my/faces")
+    ('gimefive', 'synthetic:lab', 'folder:faces')
+    """
+    name, _, place = spec.partition(":")
+    if place and name in ("synthetic", "folder"):
+        return f"{name}:{Path(place).name}"
+    return name
 
 
 def train(run: TrainingRun) -> Path:

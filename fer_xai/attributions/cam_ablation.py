@@ -41,6 +41,7 @@ class ScoreCam(Attribution):
 
     layer: str | None = None
     nonnegative: ClassVar[bool] = True
+    implied_fill: ClassVar[str | None] = "black"
     reference: ClassVar[str] = "Wang et al., CVPR workshops 2020, eq. 4-6"
 
     def maps(self, probe: Probe, question: Question) -> Maps:

@@ -64,6 +64,7 @@ CONTROLS: Registry[Control] = Registry(
     dict.fromkeys(
         (
             "random",
+            "signed_random",
             "shuffled",
             "other_face_same_emotion",
             "other_face_other_emotion",
@@ -101,6 +102,13 @@ def _generator(setting: Setting, face: str, salt: str) -> np.random.Generator:
 def _random(setting: Setting) -> Tensor:
     _, targets, height, width = setting.maps.shape
     rows = [_generator(setting, face, "random").random((targets, height, width))
+            for face in setting.ids]  # fmt: skip
+    return torch.from_numpy(np.array(rows)).float().reshape(setting.maps.shape)
+
+
+def _signed_random(setting: Setting) -> Tensor:
+    _, targets, height, width = setting.maps.shape
+    rows = [_generator(setting, face, "signed").standard_normal((targets, height, width))
             for face in setting.ids]  # fmt: skip
     return torch.from_numpy(np.array(rows)).float().reshape(setting.maps.shape)
 
@@ -196,6 +204,8 @@ def _file(name: str, make: Callable[[Setting], Tensor], same_for_all: bool, mean
 
 
 _file("random", _random, False, "uniform noise in the method's own cells")
+_file("signed_random", _signed_random, False,
+      "normal noise in the method's own cells, for methods whose maps have a sign")  # fmt: skip
 _file("shuffled", _shuffled, False, "each map's own cells in random order")
 _file("other_face_same_emotion", lambda s: _other_face(s, same=True), False,
       "the map of another face with the same emotion")  # fmt: skip

@@ -97,6 +97,7 @@ class Gradient(Attribution):
 class InputTimesGradient(Attribution):
     """The image times the gradient: a first-order account of the way from black."""
 
+    implied_fill: ClassVar[str | None] = "black"
     reference: ClassVar[str] = "Shrikumar et al., arXiv 1605.01713"
 
     def maps(self, probe: Probe, question: Question) -> Maps:

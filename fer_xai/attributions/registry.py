@@ -161,6 +161,8 @@ class Attribution(ABC):
         Whether the target is ignored.
     needs_regions
         Whether masks must be handed in.
+    implied_fill
+        What its maps start from where no option names it.
     reference
         The paper.
     """
@@ -169,6 +171,7 @@ class Attribution(ABC):
     random: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
     needs_regions: ClassVar[bool] = False
+    implied_fill: ClassVar[str | None] = None
     reference: ClassVar[str]
 
     @abstractmethod
@@ -179,6 +182,14 @@ class Attribution(ABC):
         """Its options and what it found out about the model, for manifests."""
         del probe
         return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """Fills that its maps start from: scored by one of them, a map is held against itself."""
+        named = [getattr(self, option, ()) for option in ("fill", "baseline", "baselines")]
+        listed = [(name,) if isinstance(name, str) else tuple(name) for name in named]
+        implied = (self.implied_fill,) if self.implied_fill else ()
+        return tuple(dict.fromkeys([*implied, *(name for names in listed for name in names)]))
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """Forward and backward passes that a face needs, of the network or of what lies behind a

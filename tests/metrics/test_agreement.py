@@ -52,3 +52,9 @@ def test_bad_input_is_one_sentence():
         pixel_agreement(torch.zeros(2, 2))
     with pytest.raises(InputError, match=r"Expected two accounts \(N, R\) of the same regions"):
         region_agreement(torch.zeros(2, 3), torch.zeros(2, 4))
+
+
+def test_rounding_noise_decides_no_rank():
+    exact = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    noisy = torch.tensor([[1.0, 1e-12, -1e-12, 2e-12]])
+    assert region_agreement(noisy, exact) == pytest.approx(1)

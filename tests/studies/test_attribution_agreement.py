@@ -72,6 +72,63 @@ def test_a_run_is_continued_with_the_same_rows(run, tmp_path, weights):
     pd.testing.assert_frame_equal(pd.read_parquet(run / "scores.parquet"), before)
 
 
+def test_a_run_that_was_killed_keeps_what_it_knows_of_its_methods(tmp_path, weights, monkeypatch):
+    from studies import attribution_agreement as module
+
+    def killed(*args, **options):
+        if options["method"] == "smoothgrad":
+            raise KeyboardInterrupt
+        return explain(*args, **options)
+
+    explain = module.explain
+    monkeypatch.setattr(module, "explain", killed)
+    with pytest.raises(KeyboardInterrupt):
+        study(tmp_path, weights).run()
+    monkeypatch.setattr(module, "explain", explain)
+    folder = study(tmp_path, weights).run()
+    table = pd.read_csv(folder / "tables" / "methods.csv").set_index("attribution")
+    assert table.loc[["gradcam", "saliency", "smoothgrad"], "forward passes"].notna().all()
+
+
+def test_no_method_is_scored_by_the_fill_that_it_starts_from(tmp_path, weights):
+    methods = ("integrated_gradients_blur", "input_x_gradient", "gradient_shap", "gradcam")
+    folder = study(tmp_path, weights, methods=methods).run()
+    rows = pd.read_parquet(folder / "scores.parquet").query("comparison == 'shapley'")
+    fills = rows.groupby("attribution")["with"].unique().map(set)
+    assert fills["integrated_gradients_blur"] == {"black", "mean"}
+    assert fills["input_x_gradient"] == {"mean", "blur"}
+    assert fills["gradcam"] == {"black", "mean", "blur"}
+    assert rows.loc[rows["attribution"] == "gradient_shap", "value"].isna().all()
+
+
+def test_gains_are_paired_by_face_and_fill(run):
+    from studies import agreement_tables as tables
+
+    rows = pd.read_parquet(run / "scores.parquet")
+    (floor,) = tables.floors(rows).values()
+    part = rows[(rows["comparison"] == "shapley")].set_index(["attribution", "id", "with"])["value"]
+    expected = {}
+    for face in rows["id"].unique():
+        gaps = [
+            part["region_ablation", face, fill] - part[floor, face, fill]
+            for fill in ("black", "blur")
+        ]  # it fills with the mean itself
+        expected[face] = np.nanmean(gaps)
+    found = tables.gains(rows, "tiny", "region_ablation", floor)
+    assert found.to_dict() == pytest.approx(expected)
+
+
+def test_a_plant_that_refuses_a_method_does_not_speak_for_the_others(tmp_path):
+    options = {"methods": ("lrp", "gradcam"), "faces": 2, "out": tmp_path, "progress": False}
+    folder = PlantedRegions(**options).run()
+    before = pd.read_parquet(folder / "scores.parquet")
+    PlantedRegions(**options).run()
+    pd.testing.assert_frame_equal(before, pd.read_parquet(folder / "scores.parquet"))
+    assert set(before.query("attribution == 'lrp'")["plant"]) == {"one mark"}
+    other = before.query("attribution == 'other_face_other_emotion'")["found"]
+    assert other.isna().all()  # all pictures explain one emotion: undefined, not missed
+
+
 def test_bad_input_is_one_sentence(tmp_path, weights):
     with pytest.raises(InputError, match="Expected two fills or more, got black"):
         study(tmp_path, weights, fills=("black",)).run()

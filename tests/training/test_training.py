@@ -94,8 +94,13 @@ def test_runs_of_different_data_and_recipes_have_folders_of_their_own():
         TrainingRun(recipe="paper"),
         TrainingRun(data="gimefive:x"),
         TrainingRun(data="gimefive:x", source="rafdb"),
+        TrainingRun(data="synthetic:lab"),
+        TrainingRun(data="folder:/data/a"),
+        TrainingRun(data="folder:/data/b"),
     ]
-    assert len({run.folder() for run in runs}) == 4
+    assert len({run.folder() for run in runs}) == 7
+    assert len({str(run.identity()) for run in runs}) == 7
+    assert TrainingRun(data="gimefive:x").identity() == TrainingRun(data="gimefive:y").identity()
 
 
 def test_a_face_is_augmented_by_seed_epoch_and_index_alone():
