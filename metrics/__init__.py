@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from metrics.curves import deletion as deletion
     from metrics.curves import insertion as insertion
     from metrics.evaluation import evaluate as evaluate
+    from metrics.imputation import linear_imputation as linear_imputation
     from metrics.ledger import Ledger as Ledger
     from metrics.masking import erasure as erasure
     from metrics.masking import masked_confidence as masked_confidence
     from metrics.regions import naopc as naopc
     from metrics.regions import shapley_agreement as shapley_agreement
     from metrics.regions import single_deletion as single_deletion
+    from metrics.road import road_combined as road_combined
     from metrics.spec import METRICS as METRICS
     from metrics.spec import MetricSpec as MetricSpec
     from metrics.subsets import infidelity as infidelity
@@ -39,9 +41,11 @@ _PUBLIC = {
         ),
         "curves": ("deletion", "insertion"),
         "evaluation": ("evaluate",),
+        "imputation": ("linear_imputation",),
         "ledger": ("Ledger",),
         "masking": ("erasure", "masked_confidence"),
         "regions": ("naopc", "shapley_agreement", "single_deletion"),
+        "road": ("road_combined",),
         "spec": ("METRICS", "MetricSpec"),
         "subsets": ("infidelity", "mu_fidelity", "sensitivity_n"),
     }.items()

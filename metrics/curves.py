@@ -56,6 +56,11 @@ class Curve:
         return self.scores.nanmean(dim=1)
 
     @property
+    def perturbed_mean(self) -> Tensor:
+        """``(B,)`` mean over all points but the unperturbed one."""
+        return self.scores[:, 1:].mean(dim=1)
+
+    @property
     def aopc(self) -> Tensor:
         """``(B,)`` mean of score(0) − score(k) over all points (Samek et al., 2017, eq. 12)."""
         return (self.scores[:, :1] - self.scores).mean(dim=1)
@@ -94,7 +99,7 @@ def deletion(
     steps
         S: points beside the unperturbed one; no more than there are pixels.
     fill
-        A name of :data:`fer_xai.perturb.FILLS`.
+        A name of :data:`fer_xai.perturb.FILLS`, or ``linear`` (:class:`metrics.ledger.Ledger`).
     order
         ``morf``: most relevant first; ``lerf``: least relevant first (higher areas are better).
     output
@@ -116,7 +121,7 @@ def deletion(
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
     logits = ledger.removed(ranks, counts, fill=fill, order=order)
-    return _curve(ledger, logits, counts, targets, output)
+    return curve_of(ledger, logits, counts, targets, output)
 
 
 def insertion(
@@ -144,7 +149,7 @@ def insertion(
     gone = [ledger.pixels - count for count in counts]
     other: Order = "lerf" if order == "morf" else "morf"
     logits = ledger.removed(ranks, gone, fill=fill, order=other)
-    return _curve(ledger, logits, counts, targets, output)
+    return curve_of(ledger, logits, counts, targets, output)
 
 
 def step_counts(pixels: int, steps: int) -> list[int]:
@@ -190,9 +195,10 @@ def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Outpu
     return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
 
 
-def _curve(
+def curve_of(
     ledger: Ledger, logits: Tensor, counts: Sequence[int], targets: Tensor, output: Output
 ) -> Curve:
+    """The curve of logits ``(B, S + 1, C)`` after so many pixels."""
     return Curve(
         fractions=torch.tensor(counts, dtype=torch.float64).div(ledger.pixels).float(),
         scores=target_scores(ledger, logits, targets, output),

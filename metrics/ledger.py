@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from fer_xai.errors import InputError
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
+from metrics.imputation import LINEAR, linear_imputation, noise_of
 from metrics.ranking import Order, rank_pixels
 
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -25,6 +27,11 @@ class Ledger:
     What a metric asks for is kept: the clean face, the wholly filled one, every (ranking, fill,
     order, count), and every set of changed copies under its key are shared by all metrics that are
     given one ledger. Images are made on the device, a batch at a time, across faces and copies.
+
+    A fill is a name of :data:`fer_xai.perturb.FILLS`, or ``linear``: noisy linear imputation from
+    the pixels that are left (:func:`metrics.imputation.linear_imputation`; ``linear:0.02`` for
+    other noise than 0.01), whose noise is drawn once a face. Of a face of which nothing is left it
+    makes the mean colour, with noise.
 
     Parameters
     ----------
@@ -60,6 +67,8 @@ class Ledger:
         self.seed, self.passes = seed, 0
         self._fills: dict[str, Tensor] = {}
         for name, filled in (fills or {}).items():
+            if noise_of(name) is not None:
+                raise InputError(f"Expected another name than {LINEAR!r} for a fill of your own.")
             if filled.shape != images.shape:
                 raise InputError(
                     f"Expected the fill {name!r} as images {tuple(images.shape)}, got "
@@ -91,8 +100,21 @@ class Ledger:
     def filled(self, fill: str) -> Tensor:
         """Images ``(B, 3, H, W)`` of a fill."""
         if fill not in self._fills:
-            self._fills[fill] = fill_images(self.images, fill, self.generators(f"fill {fill}"))
+            noise = noise_of(fill)
+            self._fills[fill] = (
+                fill_images(self.images, fill, self.generators(f"fill {fill}"))
+                if noise is None
+                else fill_images(self.images, "mean").add_(self._noise, alpha=noise)
+            )
         return self._fills[fill]
+
+    @cached_property
+    def _noise(self) -> Tensor:
+        """Standard normal noise ``(B, 3, H, W)`` of each face, drawn once."""
+        out = torch.empty_like(self.images)
+        for face, drawn in enumerate(self.generators(f"fill {LINEAR}")):
+            out[face] = torch.randn(out.shape[1:], generator=drawn)
+        return out
 
     def ranked(self, maps: Tensor) -> Tensor:
         """Ranks of maps ``(B, H, W)``, sorted once however many metrics ask."""
@@ -144,7 +166,11 @@ class Ledger:
 
     def blended(self, faces: Tensor, gone: Tensor, fill: str) -> Tensor:
         """Images ``(M, 3, H, W)`` of these faces, filled where bool ``(M, H, W)`` says."""
-        return torch.where(gone[:, None], self.filled(fill)[faces], self.images[faces])
+        noise = noise_of(fill)
+        if noise is None:
+            return torch.where(gone[:, None], self.filled(fill)[faces], self.images[faces])
+        images = linear_imputation(self.images[faces], gone)
+        return images.addcmul_(self._noise[faces], gone[:, None], value=noise) if noise else images
 
     def removed(self, ranks: Tensor, counts: Sequence[int], *, fill: str, order: Order) -> Tensor:
         """Logits of faces without their first pixels.

@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+import pytorch_grad_cam.metrics.road as peer
+import torch
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+from torch import nn
+
+import metrics.ledger
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.models import FERModel
+from fer_xai.perturb import fill_images
+from fer_xai.probe import Probe
+from fer_xai.seeding import generator
+from metrics.curves import deletion, insertion
+from metrics.imputation import linear_imputation
+from metrics.ledger import Ledger
+from metrics.ranking import rank_pixels
+from metrics.road import FRACTIONS, road, road_combined
+from metrics.spec import METRICS
+from tests.reference.road_slow import road_slow
+
+TARGETS = torch.tensor([0, 5, 2])
+
+
+@pytest.fixture
+def three(images):
+    return images[:3]
+
+
+@pytest.fixture
+def maps():
+    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+
+
+def ledger(model, images, **options) -> Ledger:
+    return Ledger(Probe(model, device="cpu"), images, **options)
+
+
+@pytest.mark.parametrize("order", ["morf", "lerf"])
+def test_road_is_that_of_the_paper_pixel_by_pixel(model, three, maps, order):
+    small, rough = three[..., ::2, ::2], maps[:, ::2, ::2].contiguous()
+    fractions = (0.05, 0.5, 0.93)
+    found = road(
+        model, small, rough, TARGETS, order=order, fractions=fractions, ids=["a", "b", "c"]
+    )
+    counts = [0, 51, 512, 952]
+    assert torch.allclose(found.fractions, torch.tensor(counts) / 1024)
+    ranks, columns = rank_pixels(rough), model.columns(TARGETS)
+    for face, name in enumerate("abc"):
+        noise = torch.randn(3, 32, 32, generator=generator(0, name, "fill linear"))
+        expected = road_slow(
+            model,
+            small[face].numpy(),
+            ranks[face].flatten().argsort(descending=order == "lerf").numpy(),
+            counts,
+            noise=0.01 * noise.numpy(),
+            column=int(columns[face]),
+        )
+        assert np.allclose(found.scores[face], expected, atol=2e-5)
+    mean = found.scores[:, 1:].mean(dim=1)
+    assert torch.allclose(found.perturbed_mean, mean)
+
+
+def test_three_metrics_cost_nineteen_passes_a_face(model, three, maps):
+    one = ledger(model, three)
+    asked = {"model": one, "images": three, "maps": maps, "targets": TARGETS}
+    found = {}
+    for name in ("road_morf", "road_lerf", "road"):
+        spec = METRICS[name]
+        value = spec.fn(**asked, **spec.options)
+        found[name] = getattr(value, spec.read) if spec.read else value
+    assert one.passes == 3 * (18 + 1)
+    assert torch.allclose(found["road"], (found["road_lerf"] - found["road_morf"]) / 2)
+    deletion(one, three, maps, TARGETS, fill="linear", steps=10)
+    assert one.passes == 3 * (19 + 1)  # the face of which nothing is left
+    road(one, three, maps, TARGETS, noise=0.02)
+    assert one.passes == 3 * (20 + 9)
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+def test_grad_cam_combines_them_alike(monkeypatch, maps):
+    """At 50 pixels a side, where its percentiles take as many pixels as they say."""
+    defaults = (0, peer.neighbors_weights)
+    monkeypatch.setattr(peer.NoisyLinearImputer.__init__, "__defaults__", defaults)
+    net = nn.Sequential(nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(6))
+    images = torch.rand(2, 3, 50, 50, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net(images)
+    model = FERModel(net, emotions=SIX, size=50, name="linear").eval()
+    cams = maps[:2, :50, :50].sigmoid()
+    targets = [ClassifierOutputSoftmaxTarget(int(column)) for column in model.columns(TARGETS[:2])]
+    theirs = peer.ROADCombined()(images, cams.numpy(), targets, model)
+    ours = road_combined(model, images, cams, TARGETS[:2], noise=0)
+    assert np.allclose(ours, theirs, atol=1e-5)
+
+
+def test_every_face_is_scored_whatever_the_batch(model, images):
+    """Quantus' ROAD scores the first batch only."""
+    maps = torch.randn(5, 64, 64, generator=torch.Generator().manual_seed(4))
+    targets, ids = torch.tensor([0, 5, 2, 1, 1]), list("abcde")
+    whole = road_combined(Probe(model, device="cpu", batch_size=64), images, maps, targets, ids=ids)
+    assert len(whole.unique()) == 5
+    small = Probe(model, device="cpu", batch_size=2)
+    assert torch.allclose(road_combined(small, images, maps, targets, ids=ids), whole, atol=1e-5)
+    for face in range(5):
+        rows = slice(face, face + 1)
+        alone = road_combined(model, images[rows], maps[rows], targets[rows], ids=ids[rows])
+        assert torch.allclose(alone, whole[rows], atol=1e-5)
+
+
+def test_ties_take_as_many_pixels_as_they_should(monkeypatch, model, three):
+    """By a threshold, a map that is 60 % zero loses 60 % of the face, and a blank one all of it."""
+    taken = []
+
+    def counted(images, gone):
+        taken.append(gone.flatten(1).sum(dim=1))
+        return linear_imputation(images, gone)
+
+    monkeypatch.setattr(metrics.ledger, "linear_imputation", counted)
+    sparse = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    sparse[:, :39] = 0
+    counts = [round(fraction * 4096) for fraction in FRACTIONS]
+    for maps in (sparse, torch.zeros(3, 64, 64), torch.ones(3, 64, 64)):
+        taken.clear()
+        assert torch.isfinite(road_combined(model, three, maps, TARGETS)).all()
+        assert torch.cat(taken).sort().values.tolist() == sorted(6 * counts)
+    blank = torch.zeros(3, 64, 64)
+    one, other = (road_combined(model, three, blank, TARGETS, seed=seed) for seed in (0, 1))
+    assert not torch.equal(one, other)
+
+
+class Reader(nn.Module):
+    """A logit that is the contrast of a patch; the face is otherwise not looked at."""
+
+    def forward(self, x):
+        patch = x[:, :, 24:40, 24:40]
+        contrast = 8 * patch.std(dim=(1, 2, 3))
+        return torch.stack([contrast, *[torch.zeros_like(contrast)] * 5], dim=1)
+
+
+def test_perfect_beats_random_beats_inverted():
+    model = FERModel(Reader(), emotions=SIX, size=64, name="reader").eval()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    targets = model.canonical(torch.zeros(2, dtype=torch.long))
+    perfect = torch.zeros(2, 64, 64)
+    perfect[:, 24:40, 24:40] = 1
+    perfect += 0.1 * torch.rand(2, 64, 64, generator=torch.Generator().manual_seed(1))
+    random = torch.rand(2, 64, 64, generator=torch.Generator().manual_seed(2))
+    best, middle, worst = (
+        road_combined(model, images, maps, targets) for maps in (perfect, random, -perfect)
+    )
+    assert (best > middle + 0.05).all()
+    assert (middle > worst + 0.05).all()
+    assert torch.allclose(worst, -best, atol=1e-4)
+    assert middle.abs().max() < 0.02
+    one, other = (road(model, images, maps, targets).scores[:, 1:] for maps in (perfect, random))
+    assert (one.mean(dim=1) < other.mean(dim=1)).all()
+
+
+def test_noise_is_drawn_once_a_face_and_left_outside_of_the_unit_interval(model, three):
+    white = torch.ones_like(three)
+    one = ledger(model, white, ids=["a", "b", "c"], seed=2)
+    faces = torch.arange(3)
+    gone = torch.zeros(3, 64, 64, dtype=torch.bool)
+    gone[:, :32] = True
+    few, more = (one.blended(faces, mask, "linear") - 1 for mask in (gone, gone | gone.mT))
+    assert torch.equal(few[:, :, 32:], torch.zeros(3, 3, 32, 64))
+    assert torch.allclose(few[:, :, :32], more[:, :, :32], atol=1e-6)
+    assert few.max() > 0.02
+    assert few[:, :, :32].std().item() == pytest.approx(0.01, rel=0.03)
+    assert torch.allclose(one.blended(faces, gone, "linear:0.05") - 1, 5 * few, atol=1e-5)
+    assert torch.allclose(one.blended(faces, gone, "linear:0"), white, atol=1e-6)
+    assert not torch.allclose(few[0], few[1], atol=1e-3)
+    part = ledger(model, white[2:], ids=["c"], seed=2)
+    assert torch.equal(part.blended(faces[:1], gone[:1], "linear")[0] - 1, few[2])
+
+
+def test_nothing_left_is_the_mean_colour_with_noise(model, three, maps):
+    one = ledger(model, three)
+    gone = torch.ones(3, 64, 64, dtype=torch.bool)
+    filled = one.filled("linear")
+    assert torch.allclose(one.blended(torch.arange(3), gone, "linear"), filled, atol=1e-6)
+    away = filled - fill_images(three, "mean")
+    assert away.std().item() == pytest.approx(0.01, rel=0.03)
+    fall = deletion(one, three, maps, TARGETS, fill="linear", steps=4)
+    rise = insertion(one, three, maps, TARGETS, fill="linear", steps=4)
+    assert torch.equal(fall.scores[:, -1], rise.scores[:, 0])
+    assert torch.equal(fall.scores[:, 0], rise.scores[:, -1])
+
+
+def test_bad_input_is_one_sentence(model, three, maps):
+    for fractions in ((), (0.0, 0.5), (0.5, 1.0), (0.5, 0.2), (0.2, 0.2)):
+        with pytest.raises(InputError, match="Expected rising fractions above 0 and below 1"):
+            road(model, three, maps, TARGETS, fractions=fractions)
+    with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
+        road(model, three, maps[:, ::2], TARGETS)
+    with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
+        road_combined(model, three, maps, TARGETS[:2])
+    with pytest.raises(InputError, match="Expected finite maps"):
+        road(model, three, maps * torch.nan, TARGETS)
+    for noise in (-0.1, float("nan")):
+        with pytest.raises(InputError, match="Expected a fill like linear:0.01, with the standard"):
+            road(model, three, maps, TARGETS, noise=noise)
+    with pytest.raises(InputError, match="Expected a fill like linear:0.01, .* got 'linear:much'"):
+        deletion(model, three, maps, TARGETS, fill="linear:much")
+    with pytest.raises(InputError, match="Expected another name than 'linear' for a fill of your"):
+        ledger(model, three, fills={"linear": three})
