@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from metrics.ledger import Ledger as Ledger
     from metrics.masking import erasure as erasure
     from metrics.masking import masked_confidence as masked_confidence
+    from metrics.patches import naopc_searched as naopc_searched
     from metrics.regions import naopc as naopc
     from metrics.regions import shapley_agreement as shapley_agreement
     from metrics.regions import single_deletion as single_deletion
@@ -44,6 +45,7 @@ _PUBLIC = {
         "imputation": ("linear_imputation",),
         "ledger": ("Ledger",),
         "masking": ("erasure", "masked_confidence"),
+        "patches": ("naopc_searched",),
         "regions": ("naopc", "shapley_agreement", "single_deletion"),
         "road": ("road_combined",),
         "spec": ("METRICS", "MetricSpec"),

@@ -180,7 +180,7 @@ def mu_fidelity(
             f"Expected a grid of 1 to {min(height, width)} cells a side of which a share is taken, "
             f"got grid {grid} and share {share}."
         )
-    cell = _cells(height, width, grid).to(ledger.probe.device)  # (H, W)
+    cell = cells_of(height, width, grid).to(ledger.probe.device)  # (H, W)
 
     def subsets(g: torch.Generator) -> Tensor:
         order = torch.rand(samples, grid * grid, generator=g).argsort(dim=1)
@@ -263,7 +263,7 @@ def _enough(samples: int) -> None:
         raise InputError(f"Expected at least 2 samples, got {samples}.")
 
 
-def _cells(height: int, width: int, grid: int) -> Tensor:
+def cells_of(height: int, width: int, grid: int) -> Tensor:
     """``(H, W)``: the cell of each pixel."""
     y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
     return y[:, None] * grid + x

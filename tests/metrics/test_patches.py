@@ -1,0 +1,70 @@
+from itertools import permutations
+
+import pytest
+import torch
+
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+from metrics.ledger import Ledger
+from metrics.patches import naopc_searched
+from metrics.subsets import cells_of
+
+TARGETS = torch.tensor([0, 5, 2])
+
+
+@pytest.fixture
+def three(images):
+    return images[:3]
+
+
+@pytest.fixture
+def maps():
+    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+
+
+def test_limits_enclose_the_map_and_lie_within_the_true_ones(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    found = naopc_searched(ledger, three, maps, TARGETS, grid=2)
+    cell, filled = cells_of(64, 64, 2), ledger.filled("blur")
+    for face, column in enumerate(model.columns(TARGETS)):
+
+        def score(gone, face=face, column=column):
+            mask = torch.isin(cell, torch.tensor(gone, dtype=torch.int64))
+            image = torch.where(mask, filled[face], three[face])
+            with torch.no_grad():
+                return float(model(image[None]).softmax(dim=1)[0, column])
+
+        every = {
+            path: sum(score([]) - score(path[:k]) for k in range(1, 5)) / 5
+            for path in permutations(range(4))
+        }
+        means = [float(maps[face][cell == k].mean()) for k in range(4)]
+        own = every[tuple(sorted(range(4), key=lambda k: -means[k]))]
+        assert found.aopc[face].item() == pytest.approx(own, abs=1e-6)
+        assert min(every.values()) - 1e-6 <= found.lower[face].item() <= own + 1e-6
+        assert own - 1e-6 <= found.upper[face].item() <= max(every.values()) + 1e-6
+    assert ((found.value >= 0) & (found.value <= 1)).all()
+
+
+def test_maps_share_the_search(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    naopc_searched(ledger, three, maps, TARGETS, grid=2)
+    searched = 4 + 2 * (3 + 2) + 1  # both ways share the first and the last step
+    assert ledger.passes == 3 * (1 + searched + 4)
+    naopc_searched(ledger, three, -maps, TARGETS, grid=2)
+    assert ledger.passes == 3 * (1 + searched + 8)
+
+
+def test_lerf_is_the_other_end(model, three, maps):
+    one, other = (
+        naopc_searched(model, three, sign * maps, TARGETS, grid=2, order=order).aopc
+        for sign, order in ((1, "lerf"), (-1, "morf"))
+    )
+    assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_bad_input_is_one_sentence(model, three, maps):
+    with pytest.raises(InputError, match="Expected a grid of 2 to 64 patches, got 1"):
+        naopc_searched(model, three, maps, TARGETS, grid=1)
+    with pytest.raises(InputError, match="Expected order morf or lerf"):
+        naopc_searched(model, three, maps, TARGETS, order="up")
