@@ -11,6 +11,8 @@ QUESTIONS: dict[str, str] = {
     "attribution_agreement": "Which attributions agree with each other, with exact region Shapley, "
     "and with themselves?",
     "faithfulness": "Do attributions show what the model uses?",
+    "sanity_checks": "Do attributions depend on what the model has learned, and are they stable?",
+    "meta_evaluation": "Which metrics of explanations can be trusted?",
     "audit": "Can the explanations of a model of yours be trusted?",
     "planted_regions": "Which attributions find the region that a network is known to read?",
     "paper_table": "How accurate are GiMeFive and its baselines, counted honestly and as the paper "

@@ -196,17 +196,20 @@ class Scoreboard:
         parts = [
             evaluate(
                 probe, faces, some, specs, regions=regions, fills=fills,
-                explain=self._explain(faces, regions, some), seed=self.seed, chunk=len(faces),
+                explain=self.explainers(faces, regions, some), seed=self.seed, chunk=len(faces),
             )
             for some, specs in ((made, whole), (remade, again))
             if specs
         ]  # fmt: skip
         return pd.concat(parts, ignore_index=True)
 
-    def _explain(
+    def explainers(
         self, faces: Faces, regions: Tensor | None, made: Iterable[str]
     ) -> dict[str, Explain]:
-        """What makes each method's maps of these faces again, of changed images or models."""
+        """What makes each method's maps of these faces again, of changed images or models.
+
+        ``regions`` are the faces' own.
+        """
         place = {name: index for index, name in enumerate(faces.ids)}
 
         def maker(name: str) -> Explain:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tyro
 from rich.console import Console
+from rich.progress import Progress
 
 from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
@@ -23,7 +24,7 @@ from fer_xai.types import Faces
 from studies import store
 from studies.networks import networks
 from studies.progress import progress_bar
-from studies.report import write_page
+from studies.report import Table, write_page
 from studies.scoreboard import CHANCE, FLOOR, Scoreboard
 from studies.scoreboard_report import COMMON_CAVEATS, content
 
@@ -129,7 +130,7 @@ class ScoredStudy:
         folder = self.out / self.name / "-".join(part for part in parts if part)
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
-        tables, refused = [], {}
+        tables, refused, said, more = [], {}, [], []
         with progress_bar(shown=self.progress) as bar:
             task = bar.add_task("faces", total=len(faces) * len(chosen))
             for network in chosen:
@@ -143,6 +144,11 @@ class ScoredStudy:
                     progress=lambda n: bar.advance(task, n),
                 )  # fmt: skip
                 tables.append(rows.assign(model=network.name))
+                sentence, extra = self.beyond(
+                    probe, faces, model=network.name, board=own, folder=folder, bar=bar
+                )
+                said.append(sentence)
+                more.append(extra)
                 known = manifest["networks"].get(network.name, {})
                 refused[network.name] = known.get("refused", {}) | own.refused
                 manifest["networks"][network.name] = {
@@ -162,16 +168,35 @@ class ScoredStudy:
         )  # fmt: skip
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
+        answer = "\n".join([*(sentence for sentence in said if sentence), made.answer])
+        joined = [
+            dataclasses.replace(some[0], frame=pd.concat([t.frame for t in some]))
+            for some in zip(*more, strict=True)
+        ]
         write_page(
-            folder, question=self.question, answer=made.answer, facts=self._facts(faces, manifest),
-            tables=made.tables, pictures=made.pictures, method=self._method(specs),
+            folder, question=self.question, answer=answer, facts=self._facts(faces, manifest),
+            tables=[*joined, *made.tables], pictures=made.pictures, method=self._method(specs),
             caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
         )  # fmt: skip
         store.write_json(folder / "manifest.json", manifest)
         console = Console()
-        console.print(made.answer, style="bold")
+        console.print(answer, style="bold")
         console.print(f"Report: {folder / 'report.html'}")
         return folder
+
+    def beyond(
+        self,
+        probe: Probe,
+        faces: Faces,
+        *,
+        model: str,
+        board: Scoreboard,
+        folder: Path,
+        bar: Progress,
+    ) -> tuple[str, list[Table]]:
+        """What a study finds out about a model beyond scores a face: a sentence, and tables."""
+        del probe, faces, model, board, folder, bar
+        return "", []
 
     def _faces(self) -> Faces:
         faces = load_dataset(

@@ -1,0 +1,385 @@
+"""Which metrics of explanations can be trusted?"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from rich.console import Console
+from scipy import stats
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
+
+from fer_xai.attributions import explain
+from fer_xai.checks import resolve_device
+from fer_xai.data import load_dataset
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.errors import InputError
+from fer_xai.landmarks import REGIONS, face_regions, skin_fill
+from fer_xai.models import load_model
+from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
+from fer_xai.probe import Probe
+from fer_xai.seeding import generator
+from fer_xai.types import Explanation, Faces
+from metrics.evaluation import evaluate
+from metrics.randomisation import randomised
+from metrics.spec import METRICS, MetricSpec
+from metrics.statistics import Interval, mean_interval
+from studies import store
+from studies.progress import progress_bar
+from studies.registry import QUESTIONS, STUDIES
+from studies.report import Picture, Table, write_page
+from studies.scoreboard_tables import sign
+from studies.style import INK, TRAINED, style
+
+SIZE = 64
+GRADES = {"truth": 4, "half the truth": 3, "noise": 2, "distractor": 2, "inverted truth": 1}
+"""Maps of a planted network and how good they are; a distractor is a mark that it does not read."""
+BLIND = ("inverted truth",)
+"""Maps that a metric which does not see the sign cannot place."""
+SLIGHT = 0.01
+"""Uniform noise of a change that should change no metric, in [0, 1] pixel values."""
+
+
+@STUDIES.register("meta_evaluation")
+@dataclass(frozen=True, kw_only=True)
+class MetaEvaluation:
+    """Which metrics of explanations can be trusted?
+
+    Three questions to each metric, after Hedström et al., "The meta-evaluation problem in
+    explainable AI" (TMLR 2023). Truth: does it order maps of a planted network as their known
+    quality does (Kendall's tau over truth, half of it, noise, a distractor, and the inverse)?
+    Noise resilience: does it order a trained network's maps alike when the faces are changed by a
+    trifle (Spearman)? Adversary reactivity: does it order the same maps otherwise when the network
+    is made random (1 − Spearman)?
+    """
+
+    name: ClassVar[str] = "meta_evaluation"
+
+    metrics: tuple[str, ...] = ()
+    """Names of metrics; by default all that need no further maps."""
+    methods: tuple[str, ...] = (
+        "gradcam",
+        "eigencam",
+        "saliency",
+        "input_x_gradient",
+        "integrated_gradients",
+        "guided_backprop",
+        "random",
+        "centre",
+    )
+    """Maps of the trained network that are ordered."""
+    model: str = "gimefive"
+    """The trained network, with weights for built-in faces."""
+    faces: int = 24
+    """Built-in faces of each kind."""
+    seed: int = 0
+    """Of everything random."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    out: Path = Path("results")
+    """Results go to OUT/meta_evaluation/<run>."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def run(self) -> Path:
+        """Run, or continue; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For an unknown metric or method, one that needs an explainer, or too few faces.
+        """
+        specs = self._specs()
+        if self.faces < 2:
+            raise InputError(f"Expected two faces or more, got {self.faces}.")
+        resolve_device(self.device)
+        config = {
+            f.name: getattr(self, f.name)
+            for f in dataclasses.fields(self)
+            if f.name not in ("out", "progress", "metrics")
+        } | {"metrics": list(specs)}
+        model = load_model(self.model, weights="synthetic")
+        inputs = {"weights": store.state_digest(model)}
+        folder = self.out / self.name / f"synthetic-{store.digest([config, inputs])}"
+        manifest = store.open_run(folder, config, inputs)
+        started = time.perf_counter()
+        with progress_bar(shown=self.progress) as bar:
+            task = bar.add_task("metrics", total=len(specs) * 4)
+
+            def scored(part: str, made: Any) -> pd.DataFrame:
+                tables = []
+                for name, spec in specs.items():
+                    path = folder / "shards" / part / f"{name}.parquet"
+                    tables.append(store.once_table(path, lambda spec=spec: made(spec)))
+                    bar.advance(task)
+                return pd.concat(tables, ignore_index=True)
+
+            truth = scored("truth", _Planted(self.faces, self.seed, self.device).scores)
+            trained = _Trained(self, model)
+            base, slight, random = (
+                scored(part, trained.scorer(part)) for part in ("as it is", "slight", "random")
+            )
+        rows = pd.concat(
+            [part.assign(part=name) for name, part in
+             (("truth", truth), ("as it is", base), ("slight", slight), ("random", random))],
+            ignore_index=True,
+        )  # fmt: skip
+        store.write_table(folder / "scores.parquet", rows)
+        table = meta_table(rows, specs)
+        _write(folder, manifest, table, self)
+        manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
+        manifest["status"] = "complete"
+        store.write_json(folder / "manifest.json", manifest)
+        return folder
+
+    def _specs(self) -> dict[str, MetricSpec]:
+        """Metrics that can be asked."""
+        named = [METRICS[name] for name in self.metrics or METRICS]
+        able = [s for s in named if "explain" not in s.needs and s.higher_is_better is not None]
+        if self.metrics and len(able) < len(named):
+            lost = ", ".join(spec.name for spec in named if spec not in able)
+            raise InputError(
+                f"Expected metrics that judge maps handed in, but {lost} make maps of their own, "
+                "or do not judge: leave them out."
+            )
+        return {spec.name: spec for spec in able}
+
+
+class _Planted:
+    """Marked faces of a planted network, and maps of known quality."""
+
+    def __init__(self, n: int, seed: int, device: str) -> None:
+        faces = synthetic_faces(n, style="studio", size=SIZE, seed=seed)
+        images = faces.pixels(SIZE).float() / 255
+        regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
+        pictures, truths, others = [], [], []
+        for face, own in enumerate(regions):
+            held = [r for r in range(len(REGIONS)) if bool(own[r].any())]
+            one, two = (held[(face + shift) % len(held)] for shift in (0, len(held) // 2))
+            before = images[face : face + 1]
+            with_one = marked(before, own[one][None], MAGENTA)
+            with_two = marked(with_one, own[two][None], CYAN)
+            truths.append((with_one != before).any(dim=1)[0])
+            others.append((with_two != with_one).any(dim=1)[0])
+            pictures.append(with_two[0])
+        self.images, self.regions = torch.stack(pictures), regions
+        self.seed, self.ids = seed, list(faces.ids)
+        self.probe = Probe(planted_model("one"), device=device, batch_size=16)
+        self.targets = torch.full((n,), EMOTIONS.index("happiness"))
+        truth, other = (_soft(torch.stack(masks)) for masks in (truths, others))
+        noise = torch.stack(
+            [torch.rand(8, 8, generator=generator(seed, name, "noise")) for name in self.ids]
+        )
+        noise = tv.resize(noise, [SIZE, SIZE], antialias=True)
+        # a trace of noise orders what would otherwise be tied at zero, for all maps alike
+        self.maps = {
+            "truth": truth + 0.05 * noise,
+            "half the truth": 0.5 * truth + 0.5 * noise,
+            "noise": noise,
+            "distractor": other + 0.05 * noise,
+            "inverted truth": -truth - 0.05 * noise,
+        }
+
+    def scores(self, spec: MetricSpec) -> pd.DataFrame:
+        """Rows of one metric."""
+        made = {name: _explanation(maps, self.targets, self.probe, name)
+                for name, maps in self.maps.items()}  # fmt: skip
+        frame = evaluate(
+            self.probe, self.images, made, [spec], regions=self.regions, seed=self.seed,
+            fills={"skin": skin_fill(self.images, self.regions)},
+        )  # fmt: skip
+        return frame.drop(columns=["emotion", "target"])
+
+
+class _Trained:
+    """Maps of a trained network, scored as they are and under changes."""
+
+    def __init__(self, study: MetaEvaluation, model: Any) -> None:
+        self.seed = study.seed
+        self.faces: Faces = load_dataset(
+            "synthetic", emotions=SIX, limit=study.faces, seed=study.seed
+        )
+        self.images = self.faces.pixels(SIZE).float() / 255
+        self.regions = face_regions(self.faces.landmarks_at(SIZE), size=SIZE)
+        self.probe = Probe(model, device=study.device, batch_size=16)
+        self.targets = self.probe.model.canonical(self.probe.logits(self.images).argmax(dim=1))
+        self.made = {
+            name: explain(
+                self.probe, self.images, method=name, targets=self.targets, regions=self.regions,
+                ids=self.faces.ids, seed=study.seed,
+            )
+            for name in study.methods
+        }  # fmt: skip
+        noise = torch.stack([
+            torch.rand(3, SIZE, SIZE, generator=generator(study.seed, face, "slight"))
+            for face in self.faces.ids
+        ])  # fmt: skip
+        self.slight = (self.images + SLIGHT * (2 * noise - 1)).clamp(0, 1)
+        random = randomised(self.probe.model, seed=study.seed, images=self.images)
+        self.random = Probe(random, device=study.device, batch_size=16)
+
+    def scorer(self, part: str) -> Any:
+        """What scores one metric under a change."""
+        probe = self.random if part == "random" else self.probe
+        images = self.slight if part == "slight" else self.images
+
+        def scores(spec: MetricSpec) -> pd.DataFrame:
+            frame = evaluate(
+                probe, images, self.made, [spec], regions=self.regions, seed=self.seed,
+                fills={"skin": skin_fill(images, self.regions)},
+            )  # fmt: skip
+            return frame.drop(columns=["emotion", "target"])
+
+        return scores
+
+
+def _soft(masks: Tensor) -> Tensor:
+    """Masks ``(N, H, W)`` with soft rims, largest value 1."""
+    soft = tv.gaussian_blur(masks.float(), [7, 7], [1.5, 1.5])
+    return soft / soft.amax(dim=(1, 2), keepdim=True)
+
+
+def _explanation(maps: Tensor, targets: Tensor, probe: Probe, name: str) -> Explanation:
+    logits = torch.zeros(len(maps), len(probe.emotions))
+    return Explanation(
+        maps=maps, targets=targets, logits=logits, emotions=probe.emotions, method=name, params={}
+    )
+
+
+def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame:
+    """One row a metric: its three answers with intervals over faces, the truthful first."""
+    out = []
+    for name, spec in specs.items():
+        own = rows[rows["metric"] == name]
+        wide = {
+            str(part): sign(spec) * some.pivot_table(
+                index="id", columns="method", values="value", sort=False, dropna=False
+            )
+            for part, some in own.groupby("part", sort=False)
+        }  # fmt: skip
+        graded = wide["truth"]
+        known = [g for g in GRADES if not (spec.sign_blind and g in BLIND)]
+        truth = np.array([_tau(row, known) for _, row in graded[known].iterrows()])
+        row: dict[str, Any] = {"metric": name, "family": spec.family}
+        row |= _bounds("truth", mean_interval(truth))
+        row["truth over noise"] = _better(graded["truth"], graded["noise"])
+        row["truth over inverse"] = (
+            np.nan if spec.sign_blind else _better(graded["truth"], graded["inverted truth"])
+        )
+        same = _agreements(wide["as it is"], wide["slight"])
+        row |= _bounds("noise resilience", mean_interval(same))
+        other = _agreements(wide["as it is"], wide["random"])
+        row |= _bounds("adversary reactivity", mean_interval(1 - other))
+        row["undefined"] = float(own["value"].isna().mean())
+        out.append(row)
+    table = pd.DataFrame(out)
+    return table.sort_values(["truth", "noise resilience"], ascending=False).reset_index(drop=True)
+
+
+def _tau(row: pd.Series, names: list[str]) -> float:
+    """Kendall's tau-b of a face's scores with the maps' grades; NaN where scores are alike."""
+    values = row[names].to_numpy(dtype=float)
+    fine = np.isfinite(values)
+    if fine.sum() < 2:
+        return float("nan")
+    grades = np.array([GRADES[name] for name in names])[fine]
+    return float(stats.kendalltau(values[fine], grades).statistic)
+
+
+def _better(one: pd.Series, two: pd.Series) -> float:
+    """Share of faces in which one scores above two; ties count half."""
+    gap = (one - two).dropna()
+    return float(((gap > 0) + 0.5 * (gap == 0)).mean()) if len(gap) else float("nan")
+
+
+def _agreements(one: pd.DataFrame, two: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Spearman of each face's order of maps, under two conditions."""
+    found = []
+    for face in one.index:
+        a, b = one.loc[face].to_numpy(dtype=float), two.loc[face].to_numpy(dtype=float)
+        fine = np.isfinite(a) & np.isfinite(b)
+        constant = fine.sum() < 3 or np.ptp(a[fine]) == 0 or np.ptp(b[fine]) == 0
+        found.append(np.nan if constant else stats.spearmanr(a[fine], b[fine]).statistic)
+    return np.array(found, dtype=np.float64)
+
+
+def _bounds(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
+
+
+def _write(
+    folder: Path, manifest: dict[str, Any], table: pd.DataFrame, study: MetaEvaluation
+) -> None:
+    """Table, figure, report; the answer on the terminal."""
+    faithful = table[table["family"] == "faithfulness"]
+    sure = faithful[(faithful["truth low"] > 0.5) & (faithful["noise resilience low"] > 0.5)
+                    & (faithful["adversary reactivity low"] > 0)]  # fmt: skip
+    answer = (
+        f"Of {len(faithful)} faithfulness metrics {len(sure)} order maps as planted truth does "
+        "(Kendall's tau above one half), keep their order under a trifle of noise and lose it when "
+        f"the network is made random: {', '.join(sure['metric']) or 'none'}."
+    )
+    caption = (
+        "Truth: Kendall's tau of a metric with the known quality of maps of a planted network "
+        f"({', '.join(f'{name} {grade}' for name, grade in GRADES.items())}; without the inverse "
+        "for metrics that do not see the sign). Truth over noise, over inverse: share of faces in "
+        "which the true map scores better. Noise resilience: Spearman of the order of "
+        f"{len(study.methods)} maps of a trained network on faces changed by uniform noise of "
+        f"±{SLIGHT}, with their order on the faces as they are. Adversary reactivity: 1 − Spearman "
+        f"with the order after the network was made random. Unit: the built-in face ({study.faces} "
+        "of each kind); 95 % intervals by infinitesimal jackknife."
+    )
+    write_page(
+        folder, question=QUESTIONS[study.name], answer=answer,
+        facts={"faces": f"built-in, {study.faces} of each kind", "network": study.model,
+               "commit": str(manifest["commit"])},
+        tables=[Table(name="metrics", frame=table, caption=caption)],
+        pictures=[Picture(name="metrics", figure=_figure(table), caption=caption)],
+        method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],
+        caveats=CAVEATS, manifest=manifest,
+    )  # fmt: skip
+    console = Console()
+    console.print(answer, style="bold")
+    console.print(f"Report: {folder / 'report.html'}")
+
+
+def _figure(table: pd.DataFrame) -> Figure:
+    """Three panels of dots, metrics over each other."""
+    style()
+    shown = table.iloc[::-1].reset_index(drop=True)
+    names = ("truth", "noise resilience", "adversary reactivity")
+    fig, axes = plt.subplots(
+        1, 3, figsize=(10, 0.26 * len(shown) + 1.1), sharey=True, layout="constrained"
+    )
+    for axis, name in zip(axes, names, strict=True):
+        for place, (_, row) in enumerate(shown.iterrows()):
+            axis.plot(
+                [row[f"{name} low"], row[f"{name} high"]], [place, place], color=TRAINED, lw=2
+            )
+            axis.plot(row[name], place, "o", color=TRAINED, ms=4)
+        axis.axvline(0, color=INK, lw=0.6)
+        axis.set_title(name, fontsize=10)
+        axis.set_yticks(
+            range(len(shown)), [str(m).replace("_", " ") for m in shown["metric"]], fontsize=8
+        )
+    sns.despine(fig)
+    return fig
+
+
+CAVEATS = [
+    "A planted mark is a small patch of one colour that the network reads alone: a metric that "
+    "orders maps of it rightly need not do so on faces, but one that does not cannot be trusted.",
+    "Metrics of complexity do not look at the network: they cannot react to its becoming random, "
+    "and whether they order true maps first is a matter of what true maps look like.",
+]
