@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import report
 
-NAMES = ("gradcam", "attributions", "probing", "similarity", "renderer", "training")
+NAMES = ("gradcam", "attributions", "road", "probing", "similarity", "renderer", "training")
 MIN_ROUNDS = 7
 
 

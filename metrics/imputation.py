@@ -31,7 +31,7 @@ _COARSEST_SWEEPS = tuple(
 """Chebyshev's relaxations for eigenvalues from 0.05 to 1."""
 _TOGETHER = {"cpu": 2**18}
 """Numbers of one array that are worked on at a time: what a processor's cache holds a few of."""
-_TOGETHER_ELSEWHERE = 2**25
+_TOGETHER_ELSEWHERE = 2**24
 
 _Sum = tuple[Tensor, Tensor, int, Tensor]
 """(a, b, k, c) stands for c ← a + k·b."""
@@ -78,9 +78,9 @@ def linear_imputation(images: Tensor, gone: Tensor, *, tolerance: float = 1e-4) 
     Parameters
     ----------
     images
-        ``(M, 3, H, W)``.
+        ``(M, 3, H, W)`` in [0, 1].
     gone
-        Bool ``(M, H, W)``: the missing pixels.
+        Bool ``(M, H, W)``: the missing pixels; what they hold does not matter.
     tolerance
         A channel is done when its error, estimated in the energy norm, is below this. The largest
         error of a pixel is smaller: on masks of many shapes, a tenth of it in most and half of it
@@ -315,7 +315,7 @@ def _solve(images: Tensor, gone: Tensor, tolerance: float) -> Tensor:
     frame = level.frame
     row, way = frame.row(), frame.row()
     planes = frame.planes(row).unflatten(2, (channels, masks)).permute(3, 2, 0, 1)
-    planes.copy_(images)
+    planes.copy_(images.masked_fill(gone[:, None], 0))
     x, step = (frame.span(part).view_as(present) for part in (row, way))
     z, diagonal = level.z.view_as(present), level.diagonal.view_as(present)
     product = torch.empty_like(present)
@@ -323,7 +323,7 @@ def _solve(images: Tensor, gone: Tensor, tolerance: float) -> Tensor:
     def dot(first: Tensor, second: Tensor) -> Tensor:
         return torch.mul(first, second, out=product).sum(dim=0)  # (N,)
 
-    mean = dot(x, present) / (~gone).flatten(1).sum(dim=1).repeat(channels)
+    mean = x.sum(dim=0) / (~gone).flatten(1).sum(dim=1).repeat(channels)
     x.sub_(mean).mul_(present)  # what is missing begins with the mean of what is known
     residual = frame.blurred(row).view_as(present).clone()
     sums, end = frame.blur(way)

@@ -89,6 +89,14 @@ def test_known_pixels_stay_to_the_bit_and_others_lie_between_them(images):
     assert torch.equal(linear_imputation(images, torch.zeros_like(gone)), images)
 
 
+def test_what_missing_pixels_hold_does_not_matter(images):
+    gone = torch.stack([missing(shape, 0.8, 64, 64) for shape in SHAPES[:5]])
+    found = linear_imputation(images, gone)
+    for other in (0.5, torch.nan):
+        hidden = images.masked_fill(gone[:, None], other)
+        assert torch.equal(linear_imputation(hidden, gone), found)
+
+
 def test_what_is_constant_or_shifted_or_scaled_stays_so(images):
     gone = missing("cam", 0.9, 64, 64).expand(5, -1, -1)
     assert torch.allclose(linear_imputation(images * 0 + 0.3, gone), torch.tensor(0.3), atol=1e-6)

@@ -1,0 +1,152 @@
+"""ROAD of built-in faces, against pytorch-grad-cam and the bare passes it needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+from torch import Tensor
+
+from benchmarks.report import Row, Section, Target
+from benchmarks.timing import Seconds, Spread, alternate, ratio
+from fer_xai import FERModel, Probe, explain, load_model
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from metrics.imputation import linear_imputation
+from metrics.ledger import Ledger
+from metrics.ranking import rank_pixels
+from metrics.road import FRACTIONS, road_combined
+
+SIZE = 64
+N_FACES = 8
+PASSES = 2 * len(FRACTIONS) + 1
+FASTER = Target(bound=4, at_least=True)
+OVERHEAD = Target(bound=1.3, at_least=False)
+IMPUTATION = Target(bound=3, at_least=False, unit=" ms")
+
+
+def measure(*, rounds: int) -> Section:
+    """Rows of GiMeFive with the shipped weights."""
+    section = Section(rows=[], seconds={}, notes=[
+        f"ROAD: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} faces, their own "
+        f"emotion, nine fractions in both orders with noise: {PASSES} passes a face of ours, of "
+        "pytorch-grad-cam's 36, which it makes with all faces in one batch. Maps are Grad-CAM's "
+        "with a thousandth of noise, since the peer's thresholds would take all pixels of a "
+        "plateau at once. Scores differ by the noise of the imputation, which each draws itself.",
+        "Bare passes: as many images in memory through Probe's copy at the same batch size and "
+        "precision. The imputation alone is of the same images, all at once, without noise.",
+    ])  # fmt: skip
+    faces = synthetic_faces(N_FACES, size=SIZE)
+    images = (faces.pixels(SIZE).float() / 255).contiguous()
+    plain = load_model("gimefive", weights="synthetic")
+    maps = explain(plain, images, method="gradcam", targets=faces.labels).maps
+    noise = torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
+    maps = maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12) + 1e-3 * noise
+    probes = {name: Probe(plain, device="cpu", precision=name) for name in ("fp32", "bf16")}
+    contenders: dict[str, Callable[[], Tensor]] = {
+        "pytorch-grad-cam": partial(
+            _peer, copy.deepcopy(plain), images, maps, plain.columns(faces.labels)
+        )
+    }
+    for name, probe in probes.items():
+        contenders[f"ours, {name}"] = partial(_ours, probe, images, maps, faces.labels)
+        contenders[f"passes, {name}"] = partial(_passes, probe, images)
+    scores = {name: run() for name, run in contenders.items() if not name.startswith("passes")}
+    seconds = alternate(contenders, rounds=rounds)
+    for name in probes:
+        ours = f"ours, {name}"
+        away = (scores[ours] - scores["pytorch-grad-cam"]).abs().max()
+        section.rows.extend(
+            [
+                Row(
+                    name=f"ROAD, {name}: pytorch-grad-cam / ours",
+                    ours=_cell(seconds, ours),
+                    peer=_cell(seconds, "pytorch-grad-cam"),
+                    ratio=ratio(seconds, "pytorch-grad-cam", ours),
+                    target=FASTER,
+                    agreement=f"differ by {float(away):.0e}",
+                ),
+                Row(
+                    name=f"ROAD, {name}: ours / {PASSES} bare passes",
+                    ours=_cell(seconds, ours),
+                    peer=_cell(seconds, f"passes, {name}"),
+                    ratio=ratio(seconds, ours, f"passes, {name}"),
+                    target=OVERHEAD if name == "fp32" else None,
+                ),
+            ]
+        )
+    section.seconds["ROAD"] = seconds
+    section.settings["ROAD"] = {
+        "faces": N_FACES,
+        "batch_sizes": {name: probe.batch_size_for(_asked()) for name, probe in probes.items()},
+    }
+    _measure_imputation(images, maps, section, rounds=rounds)
+    return section
+
+
+def _measure_imputation(images: Tensor, maps: Tensor, section: Section, *, rounds: int) -> None:
+    limits = torch.tensor([round(fraction * SIZE**2) for fraction in FRACTIONS])
+    ranks = rank_pixels(maps)[:, None]  # (B, 1, H, W)
+    first = ranks < limits[:, None, None]
+    last = ranks >= SIZE**2 - limits[:, None, None]
+    gone = torch.cat([first, last], dim=1).flatten(0, 1)  # (18 B, H, W)
+    copies = images.repeat_interleave(PASSES - 1, dim=0)
+    contenders: dict[str, Callable[[], Tensor]] = {
+        "ours": partial(linear_imputation, copies, gone),
+        "pytorch-grad-cam": partial(_imputed, copies, gone),
+    }
+    away = (contenders["ours"]() - contenders["pytorch-grad-cam"]()).abs().max()
+    seconds = alternate(contenders, rounds=rounds)
+    per_image = {name: Spread.of(seconds[name]).median / len(copies) * 1e3 for name in contenders}
+    section.rows.extend(
+        [
+            Row(
+                name="Imputation of 18 images a face: pytorch-grad-cam / ours",
+                ours=f"{per_image['ours']:.2f} ms/image",
+                peer=f"{per_image['pytorch-grad-cam']:.2f} ms/image",
+                ratio=ratio(seconds, "pytorch-grad-cam", "ours"),
+                agreement=f"differ by {float(away):.0e}",
+            ),
+            Row(
+                name=f"Imputation of an image of {SIZE}×{SIZE}",
+                ours=f"{per_image['ours']:.2f} ms",
+                value=per_image["ours"],
+                target=IMPUTATION,
+            ),
+        ]
+    )
+    section.seconds["imputation"] = seconds
+
+
+def _asked() -> int:
+    """Images that a ledger scores together: one order of all faces."""
+    return N_FACES * len(FRACTIONS)
+
+
+def _ours(probe: Probe, images: Tensor, maps: Tensor, targets: Tensor) -> Tensor:
+    return road_combined(Ledger(probe, images), images, maps, targets)
+
+
+def _passes(probe: Probe, images: Tensor) -> Tensor:
+    many = images.repeat(PASSES, 1, 1, 1)
+    step = probe.batch_size_for(_asked())
+    return torch.cat([
+        probe.run(probe.to_device(many[i : i + step])) for i in range(0, len(many), step)
+    ])  # fmt: skip
+
+
+def _peer(model: FERModel, images: Tensor, maps: Tensor, columns: Tensor) -> Tensor:
+    targets = [ClassifierOutputSoftmaxTarget(column) for column in columns.tolist()]
+    return torch.from_numpy(ROADCombined()(images, maps.numpy(), targets, model))
+
+
+def _imputed(images: Tensor, gone: Tensor) -> Tensor:
+    imputer, kept = NoisyLinearImputer(noise=0), (~gone).float()
+    return torch.stack([imputer(image, mask) for image, mask in zip(images, kept, strict=True)])
+
+
+def _cell(seconds: Seconds, contender: str) -> str:
+    return f"{Spread.of(seconds[contender]).median / N_FACES * 1e3:.0f} ms/face"
