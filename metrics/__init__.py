@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from metrics.regions import naopc as naopc
     from metrics.regions import shapley_agreement as shapley_agreement
     from metrics.regions import single_deletion as single_deletion
-    from metrics.road import road_combined as road_combined
+    from metrics.debiasing import road as road
+    from metrics.debiasing import road_combined as road_combined
     from metrics.spec import METRICS as METRICS
     from metrics.spec import MetricSpec as MetricSpec
     from metrics.subsets import infidelity as infidelity
@@ -47,7 +48,7 @@ _PUBLIC = {
         "masking": ("erasure", "masked_confidence"),
         "patches": ("naopc_searched",),
         "regions": ("naopc", "shapley_agreement", "single_deletion"),
-        "road": ("road_combined",),
+        "debiasing": ("road", "road_combined"),
         "spec": ("METRICS", "MetricSpec"),
         "subsets": ("infidelity", "mu_fidelity", "sensitivity_n"),
     }.items()

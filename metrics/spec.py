@@ -76,7 +76,7 @@ METRICS: Registry[MetricSpec] = Registry(
                 "sufficiency",
             ),
             "subsets": ("infidelity", "infidelity_scaled", "mu_fidelity", "sensitivity_n"),
-            "road": ("road_morf", "road_lerf", "road"),
+            "debiasing": ("road_morf", "road_lerf", "road"),
             "regions": ("single_deletion", "shapley_agreement", "naopc"),
             "patches": ("naopc_searched",),
         }.items()

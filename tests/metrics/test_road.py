@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import pytorch_grad_cam.metrics.road as peer
+import pytorch_grad_cam.metrics.debiasing as peer
 import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
@@ -16,7 +16,7 @@ from metrics.curves import deletion, insertion
 from metrics.imputation import linear_imputation
 from metrics.ledger import Ledger
 from metrics.ranking import rank_pixels
-from metrics.road import FRACTIONS, road, road_combined
+from metrics.debiasing import FRACTIONS, road, road_combined
 from metrics.spec import METRICS
 from tests.reference.road_slow import road_slow
 
