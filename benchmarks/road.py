@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from pytorch_grad_cam.metrics.debiasing import NoisyLinearImputer, ROADCombined
+from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor
 
@@ -15,10 +15,10 @@ from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, ratio
 from fer_xai import FERModel, Probe, explain, load_model
 from fer_xai.data.synthetic.dataset import synthetic_faces
+from metrics.debiasing import FRACTIONS, road_combined
 from metrics.imputation import linear_imputation
 from metrics.ledger import Ledger
 from metrics.ranking import rank_pixels
-from metrics.debiasing import FRACTIONS, road_combined
 
 SIZE = 64
 N_FACES = 8

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from metrics.consistency import similarity as similarity
     from metrics.curves import deletion as deletion
     from metrics.curves import insertion as insertion
+    from metrics.debiasing import road as road
+    from metrics.debiasing import road_combined as road_combined
     from metrics.evaluation import evaluate as evaluate
     from metrics.imputation import linear_imputation as linear_imputation
     from metrics.ledger import Ledger as Ledger
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from metrics.regions import naopc as naopc
     from metrics.regions import shapley_agreement as shapley_agreement
     from metrics.regions import single_deletion as single_deletion
-    from metrics.debiasing import road as road
-    from metrics.debiasing import road_combined as road_combined
     from metrics.spec import METRICS as METRICS
     from metrics.spec import MetricSpec as MetricSpec
     from metrics.subsets import infidelity as infidelity

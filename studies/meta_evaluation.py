@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
+from metrics.randomisation import randomised
 from rich.console import Console
 from scipy import stats
 from torch import Tensor
@@ -32,7 +33,6 @@ from fer_xai.probe import Probe
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.evaluation import evaluate
-from metrics.randomisation import randomised
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import Interval, mean_interval
 from studies import store

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import torch
+from metrics.randomisation import Gate, randomisation_gate
 from numpy.typing import NDArray
 from rich.progress import Progress
 
@@ -16,7 +17,6 @@ from fer_xai.landmarks import face_regions
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.ledger import Ledger
-from metrics.randomisation import Gate, randomisation_gate
 from studies import store
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Table

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam.metrics.debiasing import NoisyLinearImputer
+from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from torch import nn
 
 import metrics.imputation

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-import pytorch_grad_cam.metrics.debiasing as peer
+import pytorch_grad_cam.metrics.road as peer
 import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
@@ -13,10 +13,10 @@ from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 from fer_xai.seeding import generator
 from metrics.curves import deletion, insertion
+from metrics.debiasing import FRACTIONS, road, road_combined
 from metrics.imputation import linear_imputation
 from metrics.ledger import Ledger
 from metrics.ranking import rank_pixels
-from metrics.debiasing import FRACTIONS, road, road_combined
 from metrics.spec import METRICS
 from tests.reference.road_slow import road_slow
 
