@@ -11,7 +11,16 @@ from pathlib import Path
 
 from benchmarks import report
 
-NAMES = ("gradcam", "attributions", "road", "probing", "similarity", "renderer", "training")
+NAMES = (
+    "gradcam",
+    "attributions",
+    "faithfulness",
+    "road",
+    "probing",
+    "similarity",
+    "renderer",
+    "training",
+)
 MIN_ROUNDS = 7
 
 
