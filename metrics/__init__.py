@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from metrics.agreement import pixel_agreement as pixel_agreement
     from metrics.agreement import region_agreement as region_agreement
     from metrics.agreement import region_sums as region_sums
+    from metrics.complexity import effective_complexity as effective_complexity
+    from metrics.complexity import entropy as entropy
+    from metrics.complexity import gini as gini
+    from metrics.complexity import total_variation as total_variation
     from metrics.consistency import normalised_rows as normalised_rows
     from metrics.consistency import region_profiles as region_profiles
     from metrics.consistency import self_consistency as self_consistency
@@ -17,15 +21,30 @@ if TYPE_CHECKING:
     from metrics.consistency import similarity as similarity
     from metrics.curves import deletion as deletion
     from metrics.curves import insertion as insertion
+    from metrics.map_similarity import map_similarity as map_similarity
+    from metrics.randomisation import emprt as emprt
+    from metrics.randomisation import model_contrast as model_contrast
+    from metrics.randomisation import mprt as mprt
+    from metrics.randomisation import random_logit as random_logit
+    from metrics.randomisation import randomisation_gate as randomisation_gate
+    from metrics.randomisation import randomised as randomised
+    from metrics.robustness import seed_agreement as seed_agreement
+    from metrics.robustness import stability as stability
 
 _PUBLIC = {
     name: f"metrics.{module}"
     for module, names in {
         "agreement": ("pixel_agreement", "region_agreement", "region_sums"),
+        "complexity": ("effective_complexity", "entropy", "gini", "total_variation"),
         "consistency": (
             "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
         ),
         "curves": ("deletion", "insertion"),
+        "map_similarity": ("map_similarity",),
+        "randomisation": (
+            "emprt", "model_contrast", "mprt", "random_logit", "randomisation_gate", "randomised",
+        ),
+        "robustness": ("seed_agreement", "stability"),
     }.items()
     for name in names
 }  # fmt: skip
