@@ -11,7 +11,9 @@ from pathlib import Path
 
 from benchmarks import report
 
-NAMES = ("gradcam", "attributions", "probing", "similarity", "renderer", "training")
+NAMES = (
+    "gradcam", "attributions", "robustness", "probing", "similarity", "renderer", "training",
+)  # fmt: skip
 MIN_ROUNDS = 7
 
 
