@@ -16,6 +16,7 @@ NAMES = (
     "attributions",
     "faithfulness",
     "road",
+    "robustness",
     "probing",
     "similarity",
     "renderer",

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from metrics.agreement import pixel_agreement as pixel_agreement
     from metrics.agreement import region_agreement as region_agreement
     from metrics.agreement import region_sums as region_sums
+    from metrics.complexity import effective_complexity as effective_complexity
+    from metrics.complexity import entropy as entropy
+    from metrics.complexity import gini as gini
+    from metrics.complexity import total_variation as total_variation
     from metrics.consistency import normalised_rows as normalised_rows
     from metrics.consistency import region_profiles as region_profiles
     from metrics.consistency import self_consistency as self_consistency
@@ -22,12 +26,21 @@ if TYPE_CHECKING:
     from metrics.evaluation import evaluate as evaluate
     from metrics.imputation import linear_imputation as linear_imputation
     from metrics.ledger import Ledger as Ledger
+    from metrics.likeness import map_similarity as map_similarity
     from metrics.masking import erasure as erasure
     from metrics.masking import masked_confidence as masked_confidence
     from metrics.patches import naopc_searched as naopc_searched
+    from metrics.randomisation import emprt as emprt
+    from metrics.randomisation import model_contrast as model_contrast
+    from metrics.randomisation import mprt as mprt
+    from metrics.randomisation import random_logit as random_logit
+    from metrics.randomisation import randomisation_gate as randomisation_gate
+    from metrics.randomisation import randomised as randomised
     from metrics.regions import naopc as naopc
     from metrics.regions import shapley_agreement as shapley_agreement
     from metrics.regions import single_deletion as single_deletion
+    from metrics.robustness import seed_agreement as seed_agreement
+    from metrics.robustness import stability as stability
     from metrics.spec import METRICS as METRICS
     from metrics.spec import MetricSpec as MetricSpec
     from metrics.subsets import infidelity as infidelity
@@ -38,6 +51,7 @@ _PUBLIC = {
     name: f"metrics.{module}"
     for module, names in {
         "agreement": ("pixel_agreement", "region_agreement", "region_sums"),
+        "complexity": ("effective_complexity", "entropy", "gini", "total_variation"),
         "consistency": (
             "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
         ),
@@ -51,6 +65,11 @@ _PUBLIC = {
         "debiasing": ("road", "road_combined"),
         "spec": ("METRICS", "MetricSpec"),
         "subsets": ("infidelity", "mu_fidelity", "sensitivity_n"),
+        "likeness": ("map_similarity",),
+        "randomisation": (
+            "emprt", "model_contrast", "mprt", "random_logit", "randomisation_gate", "randomised",
+        ),
+        "robustness": ("seed_agreement", "stability"),
     }.items()
     for name in names
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,20 +16,12 @@ from fer_xai.perturb import FILLS
 from fer_xai.probe import Classifier, Probe
 from fer_xai.types import Explanation, Faces
 from metrics.ledger import Ledger
-from metrics.spec import METRICS, MetricSpec
+from metrics.spec import METRICS, Explain, MetricSpec
 
 CHUNK = 64
 """Faces that are held at a time, so that memory does not grow with their number."""
 DEFAULT = ("deletion", "insertion", "gini")
 """Metrics that need nothing but maps and the model."""
-
-
-class Explain(Protocol):
-    """Maps of a model, for metrics that ask what becomes of an explanation."""
-
-    def __call__(self, model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
-        """Maps ``(B, H, W)`` of images ``(B, 3, H, W)`` for canonical targets ``(B,)``."""
-        ...
 
 
 def evaluate(

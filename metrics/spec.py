@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from fer_xai.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fer_xai.probe import Classifier
 
 Family = Literal[
     "agreement", "complexity", "consistency", "faithfulness", "randomisation", "robustness"
 ]
+
+
+class Explain(Protocol):
+    """Maps of a model that a metric hands in: a copy with other weights, or changed faces.
+
+    Every network is an object of its own, so that one may keep what one knows about the last.
+    :func:`fer_xai.explain` becomes one in two lines, here for Grad-CAM:
+
+    >>> import functools, fer_xai, torch
+    >>> probe_of = functools.lru_cache(maxsize=1)(fer_xai.Probe)
+    >>> def explain(model, images, targets, ids):
+    ...     return fer_xai.explain(probe_of(model), images, targets=targets, ids=ids).maps
+    >>> model = fer_xai.load_model("baseline4")
+    >>> explain(model, torch.rand(2, 3, 64, 64), torch.tensor([0, 5]), ["a", "b"]).shape
+    torch.Size([2, 64, 64])
+    """
+
+    def __call__(
+        self, model: Classifier, images: Tensor, targets: Tensor, ids: Sequence[str], /
+    ) -> Tensor:
+        """Maps ``(B, H, W)`` of images ``(B, 3, H, W)`` for canonical emotion indices ``(B,)``.
+
+        ``ids`` are the faces' names, for methods with randomness; they repeat where copies of a
+        face are explained.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +110,9 @@ METRICS: Registry[MetricSpec] = Registry(
             "debiasing": ("road_morf", "road_lerf", "road"),
             "regions": ("single_deletion", "shapley_agreement", "naopc"),
             "patches": ("naopc_searched",),
+            "randomisation": ("mprt", "mprt_last", "smooth_mprt", "emprt", "random_logit"),
+            "robustness": ("sensitivity_max", "sensitivity_mean", "local_lipschitz"),
+            "complexity": ("gini", "entropy", "effective_complexity", "total_variation"),
         }.items()
         for name in names
     },

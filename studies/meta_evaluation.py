@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,6 @@ import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
-from metrics.randomisation import randomised
 from rich.console import Console
 from scipy import stats
 from torch import Tensor
@@ -33,6 +33,7 @@ from fer_xai.probe import Probe
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.evaluation import evaluate
+from metrics.randomisation import randomised
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import Interval, mean_interval
 from studies import store
@@ -121,7 +122,7 @@ class MetaEvaluation:
                 tables = []
                 for name, spec in specs.items():
                     path = folder / "shards" / part / f"{name}.parquet"
-                    tables.append(store.once_table(path, lambda spec=spec: made(spec)))
+                    tables.append(store.once_table(path, partial(made, spec)))
                     bar.advance(task)
                 return pd.concat(tables, ignore_index=True)
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import pandas as pd
 import torch
-from metrics.randomisation import Gate, randomisation_gate
 from numpy.typing import NDArray
 from rich.progress import Progress
 
@@ -17,6 +16,7 @@ from fer_xai.landmarks import face_regions
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.ledger import Ledger
+from metrics.randomisation import Gate, randomisation_gate
 from studies import store
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Table
@@ -87,7 +87,7 @@ class SanityChecks(ScoredStudy):
             targets = faces.labels
         else:
             targets = probe.model.canonical(probe.logits(images).argmax(dim=1))
-        explainers = board.explainers(faces, regions, names)
+        explainers = board.explainers(probe, faces, regions, names)
         task = bar.add_task(f"{model}: gate", total=len(names))
         rows = []
         for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +24,8 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import face_regions, skin_fill
 from fer_xai.probe import Probe
 from fer_xai.types import Explanation, Faces
-from metrics.evaluation import CHUNK, Explain, evaluate
-from metrics.spec import METRICS, MetricSpec
+from metrics.evaluation import CHUNK, evaluate
+from metrics.spec import METRICS, Explain, MetricSpec
 from studies import store
 
 TargetRule = Literal["predicted", "true"]
@@ -196,7 +197,7 @@ class Scoreboard:
         parts = [
             evaluate(
                 probe, faces, some, specs, regions=regions, fills=fills,
-                explain=self.explainers(faces, regions, some), seed=self.seed, chunk=len(faces),
+                explain=self.explainers(probe, faces, regions, some), seed=self.seed, chunk=len(faces),
             )
             for some, specs in ((made, whole), (remade, again))
             if specs
@@ -204,7 +205,7 @@ class Scoreboard:
         return pd.concat(parts, ignore_index=True)
 
     def explainers(
-        self, faces: Faces, regions: Tensor | None, made: Iterable[str]
+        self, probe: Probe, faces: Faces, regions: Tensor | None, made: Iterable[str]
     ) -> dict[str, Explain]:
         """What makes each method's maps of these faces again, of changed images or models.
 
@@ -212,11 +213,20 @@ class Scoreboard:
         """
         place = {name: index for index, name in enumerate(faces.ids)}
 
+        @lru_cache(maxsize=1)
+        def probe_of(model: Any) -> Probe:
+            if model is probe.model:
+                return probe
+            return Probe(
+                model, device=str(probe.device), precision=probe.precision,
+                batch_size=probe.batch_size,
+            )  # fmt: skip
+
         def maker(name: str) -> Explain:
             def make(model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
                 rows = [place[face] for face in ids]
                 return explain(
-                    model, images.cpu(), method=name, targets=targets,
+                    probe_of(model), images.cpu(), method=name, targets=targets,
                     regions=None if regions is None else regions[rows], ids=ids, seed=self.seed,
                 ).maps  # fmt: skip
 

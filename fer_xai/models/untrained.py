@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
 from fer_xai.errors import InputError
 from fer_xai.models.wrapper import FERModel
+from fer_xai.norms import recalibrate
 from fer_xai.types import Faces
-
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def calibrate_batchnorm(
@@ -28,24 +24,7 @@ def calibrate_batchnorm(
     """
     if not len(faces):
         raise InputError("Expected training faces to calibrate BatchNorm on, got none.")
-    norms = [module for module in model.modules() if isinstance(module, _NORMS)]
-    if not norms:
-        return model
-    momenta = [norm.momentum for norm in norms]
-    was_training = {module: module.training for module in model.modules()}
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average instead of an exponential one
-        norm.train()
-    try:
-        with torch.inference_mode():
-            for batch in faces.limit(n, seed=seed).batches(batch_size, size=model.size):
-                if len(batch.ids) > 1:  # one value a channel has no variance
-                    model(batch.images.to(model.device))
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        for module, mode in was_training.items():
-            module.training = mode
+    some = faces.limit(n, seed=seed)
+    batches = some.batches(batch_size, size=model.size)
+    recalibrate(model, (batch.images.to(model.device) for batch in batches))
     return model

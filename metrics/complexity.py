@@ -1,0 +1,198 @@
+"""Complexity: how much of the image does a map ask one to look at?
+
+All are taken on magnitudes or differences, so that a map and its inverse score alike, and none
+changes with the map's scale. A map that is zero everywhere, or not finite, has no score (NaN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from fer_xai.errors import InputError
+from metrics.spec import METRICS, MetricSpec
+
+
+def gini(maps: Tensor) -> Tensor:
+    """How unequally is relevance shared among pixels? Higher is sparser.
+
+    Gini index of |φ|, Σ (2i − P − 1)·φ₍ᵢ₎ / (P·Σφ) with φ₍₁₎ ≤ … ≤ φ₍P₎ (Chalasani et al., "Concise
+    explanations of neural networks using adversarial training", ICML 2020): 0 if all pixels are
+    alike, 1 − 1/P if one has it all.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in [0, 1]; NaN for maps of zeros.
+
+    Examples
+    --------
+    >>> gini(torch.tensor([[[0.0, 0.0], [0.0, -3.0]], [[1.0, 1.0], [1.0, 1.0]]]))
+    tensor([0.7500, 0.0000])
+    """
+    rows = _shares(maps).sort(dim=1).values  # (B, P)
+    pixels = rows.shape[1]
+    weights = 2 * torch.arange(1, pixels + 1, device=rows.device).double() - pixels - 1
+    return (rows @ weights / pixels).clamp(0, 1).float()
+
+
+def entropy(maps: Tensor) -> Tensor:
+    """Over how many pixels is relevance spread? Lower is simpler.
+
+    Complexity of Bhatt et al., "Evaluating and aggregating feature-based model explanations",
+    IJCAI 2020: −Σ p ln p with p = |φ| / Σ|φ|; ln P for a uniform map, 0 if one pixel has it
+    all.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in nats, from 0 to ln P; NaN for maps of zeros.
+    """
+    rows = _shares(maps)
+    return (-torch.xlogy(rows, rows).sum(dim=1)).clamp(min=0).float()
+
+
+def effective_complexity(maps: Tensor, *, threshold: float = 0.01) -> Tensor:
+    """Which share of the pixels does the map need? Lower is simpler.
+
+    The share with |φ| > ε·max|φ|. In Nguyen & Martínez, "On quantitative aspects of model
+    interpretability", arXiv 2007.07584 (2020), effective complexity is the least number of features
+    with which the model's expected output varies by less than ε, and so a question to the model;
+    Quantus puts in its place the number of values above a threshold (10⁻⁵ of the largest), which is
+    a property of the map alone. This is the latter, as a share of pixels and of the map's own
+    scale.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+    threshold
+        ε, from 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in [0, 1]; NaN for maps of zeros.
+
+    Raises
+    ------
+    InputError
+        For a threshold out of range.
+    """
+    if not 0 <= threshold < 1:
+        raise InputError(f"Expected a threshold from 0 to below 1, got {threshold}.")
+    rows = _shares(maps)
+    top = rows.amax(dim=1, keepdim=True)
+    share = (rows > threshold * top).double().mean(dim=1)
+    return torch.where(top[:, 0].isfinite(), share, torch.nan).float()
+
+
+def total_variation(maps: Tensor) -> Tensor:
+    """How rough is the map? A description: neither is better.
+
+    The mean of |φ(p) − φ(q)| over all pairs of neighbouring pixels, along rows and columns
+    (anisotropic total variation, after Rudin et al., Physica D 1992), over max|φ|.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in [0, 2]; 0 for a constant map, 1 for a chessboard of zeros and ones, NaN for
+        maps of zeros.
+    """
+    values = _checked(maps)
+    top = values.abs().flatten(1).amax(dim=1)
+    down, right = (values.diff(dim=axis).abs().flatten(1) for axis in (1, 2))
+    mean = torch.cat([down, right], dim=1).mean(dim=1)
+    return torch.where(top > 0, mean / top, torch.nan).float()
+
+
+def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
+    """Entropy of the histogram of a map's values over its own range.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+    bins
+        Of equal width; the largest value lies in the last.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in nats; NaN for maps that are constant or not finite.
+
+    Raises
+    ------
+    InputError
+        For fewer than two bins.
+    """
+    if bins < 2:
+        raise InputError(f"Expected at least 2 bins, got {bins}.")
+    rows = _checked(maps).flatten(1)  # (B, P)
+    low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
+    fine = (high > low) & (high - low).isfinite()
+    place = torch.where(fine, (rows - low) / (high - low) * bins, 0.0).long().clamp(max=bins - 1)
+    counts = torch.zeros(len(rows), bins, dtype=torch.float64, device=rows.device)
+    counts.scatter_add_(1, place, torch.ones_like(rows))
+    shares = counts / rows.shape[1]
+    return torch.where(fine[:, 0], -torch.xlogy(shares, shares).sum(dim=1), torch.nan).float()
+
+
+def _checked(maps: Tensor) -> Tensor:
+    if maps.ndim != 3:
+        raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
+    return maps.double()
+
+
+def _shares(maps: Tensor) -> Tensor:
+    """|φ| / Σ|φ|, ``(B, P)`` float64; NaN for maps of zeros."""
+    rows = _checked(maps).flatten(1).abs()
+    return rows / rows.sum(dim=1, keepdim=True)
+
+
+def _spec(
+    fn: Callable[..., Tensor], *, better: bool | None, bounds: tuple[float, float], reference: str
+) -> MetricSpec:
+    name = fn.__name__
+    return METRICS.register(name)(
+        MetricSpec(
+            name=name,
+            fn=fn,
+            family="complexity",
+            higher_is_better=better,
+            bounds=bounds,
+            needs=("maps",),
+            sign_blind=True,
+            reference=reference,
+        )
+    )
+
+
+GINI = _spec(gini, better=True, bounds=(0, 1), reference="Chalasani et al., ICML 2020")
+ENTROPY = _spec(
+    entropy, better=False, bounds=(0, float("inf")), reference="Bhatt et al., IJCAI 2020"
+)
+EFFECTIVE_COMPLEXITY = _spec(
+    effective_complexity, better=False, bounds=(0, 1),
+    reference="Nguyen & Martínez, arXiv 2007.07584, as simplified by Quantus",
+)  # fmt: skip
+TOTAL_VARIATION = _spec(
+    total_variation, better=None, bounds=(0, 2), reference="Rudin et al., Physica D 1992"
+)

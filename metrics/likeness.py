@@ -1,0 +1,74 @@
+"""How alike two maps of one face are, a value a face."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fer_xai.errors import InputError
+from metrics.consistency import normalised_rows
+from metrics.ssim import ssim
+
+Likeness = Literal["spearman", "pearson", "ssim"]
+
+
+def map_similarity(
+    first: Tensor, second: Tensor, *, similarity: Likeness = "spearman", absolute: bool = False
+) -> Tensor:
+    """Similarity of pairs of maps, ``(B,)``; higher is more alike.
+
+    Parameters
+    ----------
+    first, second
+        ``(B, H, W)``.
+    similarity
+        ``spearman`` (ties averaged, after quantising), ``pearson``, or ``ssim`` in two dimensions.
+        For SSIM, maps over their largest magnitude are brought from [−1, 1] to [0, 1]: on signed
+        values, opposite means and opposite patterns would make up for each other, and a map be
+        like its inverse.
+    absolute
+        Whether maps lose their sign first.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` float32 in [−1, 1]; NaN where a map is zero, not finite or (but for SSIM) constant.
+
+    Raises
+    ------
+    InputError
+        For another similarity, or maps of two shapes.
+    """
+    if first.shape != second.shape or first.ndim != 3:
+        raise InputError(
+            f"Expected two stacks of maps (B, H, W) of one shape, got {tuple(first.shape)} and "
+            f"{tuple(second.shape)}."
+        )
+    made = [comparable(maps, similarity, absolute=absolute) for maps in (first, second)]
+    return compared(made[0], made[1], similarity)
+
+
+def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) -> Tensor:
+    """Maps ``(B, H, W)`` as :func:`compared` takes them; NaN where they are undefined.
+
+    Moving or mirroring one is moving or mirroring the map it came from.
+    """
+    if similarity not in ("spearman", "pearson", "ssim"):
+        raise InputError(f"Expected similarity spearman, pearson or ssim, got {similarity!r}.")
+    values = maps.abs() if absolute else maps
+    if similarity == "ssim":
+        peak = values.abs().flatten(1).amax(dim=1)[:, None, None]
+        scaled = values / peak if absolute else (values / peak + 1) / 2
+        return torch.where(peak > 0, scaled, torch.nan).float()
+    everywhere = torch.ones(maps.shape[1:], dtype=torch.bool)
+    return normalised_rows(values, everywhere, kind=similarity).reshape(maps.shape)
+
+
+def compared(first: Tensor, second: Tensor, similarity: Likeness) -> Tensor:
+    """Similarity ``(B,)`` of what :func:`comparable` made."""
+    if similarity == "ssim":
+        everywhere = torch.ones(first.shape[1:], dtype=torch.bool)
+        return ssim(first, second, everywhere).float()
+    return (first.double() * second.double()).flatten(1).sum(dim=1).clamp(-1, 1).float()
