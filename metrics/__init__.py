@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from metrics.consistency import similarity as similarity
     from metrics.curves import deletion as deletion
     from metrics.curves import insertion as insertion
+    from metrics.gate import randomisation_gate as randomisation_gate
     from metrics.map_similarity import map_similarity as map_similarity
+    from metrics.random_networks import randomised as randomised
     from metrics.randomisation import emprt as emprt
     from metrics.randomisation import model_contrast as model_contrast
     from metrics.randomisation import mprt as mprt
     from metrics.randomisation import random_logit as random_logit
-    from metrics.randomisation import randomisation_gate as randomisation_gate
-    from metrics.randomisation import randomised as randomised
     from metrics.robustness import seed_agreement as seed_agreement
     from metrics.robustness import stability as stability
 
@@ -40,10 +40,10 @@ _PUBLIC = {
             "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
         ),
         "curves": ("deletion", "insertion"),
+        "gate": ("randomisation_gate",),
         "map_similarity": ("map_similarity",),
-        "randomisation": (
-            "emprt", "model_contrast", "mprt", "random_logit", "randomisation_gate", "randomised",
-        ),
+        "random_networks": ("randomised",),
+        "randomisation": ("emprt", "model_contrast", "mprt", "random_logit"),
         "robustness": ("seed_agreement", "stability"),
     }.items()
     for name in names
