@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from metrics.debiasing import road as road
     from metrics.debiasing import road_combined as road_combined
     from metrics.evaluation import evaluate as evaluate
+    from metrics.gate import randomisation_gate as randomisation_gate
     from metrics.imputation import linear_imputation as linear_imputation
     from metrics.ledger import Ledger as Ledger
     from metrics.likeness import map_similarity as map_similarity
     from metrics.masking import erasure as erasure
     from metrics.masking import masked_confidence as masked_confidence
     from metrics.patches import naopc_searched as naopc_searched
+    from metrics.random_networks import randomised as randomised
     from metrics.randomisation import emprt as emprt
     from metrics.randomisation import model_contrast as model_contrast
     from metrics.randomisation import mprt as mprt
     from metrics.randomisation import random_logit as random_logit
-    from metrics.randomisation import randomisation_gate as randomisation_gate
-    from metrics.randomisation import randomised as randomised
     from metrics.regions import naopc as naopc
     from metrics.regions import shapley_agreement as shapley_agreement
     from metrics.regions import single_deletion as single_deletion
@@ -56,20 +56,20 @@ _PUBLIC = {
             "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
         ),
         "curves": ("deletion", "insertion"),
+        "debiasing": ("road", "road_combined"),
         "evaluation": ("evaluate",),
+        "gate": ("randomisation_gate",),
         "imputation": ("linear_imputation",),
         "ledger": ("Ledger",),
+        "likeness": ("map_similarity",),
         "masking": ("erasure", "masked_confidence"),
         "patches": ("naopc_searched",),
+        "random_networks": ("randomised",),
+        "randomisation": ("emprt", "model_contrast", "mprt", "random_logit"),
         "regions": ("naopc", "shapley_agreement", "single_deletion"),
-        "debiasing": ("road", "road_combined"),
+        "robustness": ("seed_agreement", "stability"),
         "spec": ("METRICS", "MetricSpec"),
         "subsets": ("infidelity", "mu_fidelity", "sensitivity_n"),
-        "likeness": ("map_similarity",),
-        "randomisation": (
-            "emprt", "model_contrast", "mprt", "random_logit", "randomisation_gate", "randomised",
-        ),
-        "robustness": ("seed_agreement", "stability"),
     }.items()
     for name in names
 }  # fmt: skip

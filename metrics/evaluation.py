@@ -14,12 +14,15 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.perturb import FILLS
 from fer_xai.probe import Classifier, Probe
+from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.ledger import Ledger
 from metrics.spec import METRICS, Explain, MetricSpec
 
 CHUNK = 64
 """Faces that are held at a time, so that memory does not grow with their number."""
+CALIBRATION = 128
+"""Faces that BatchNorm statistics of random networks come from."""
 DEFAULT = ("deletion", "insertion", "gini")
 """Metrics that need nothing but maps and the model."""
 
@@ -33,6 +36,7 @@ def evaluate(
     regions: Tensor | None = None,
     explain: Mapping[str, Explain] | None = None,
     fills: Mapping[str, Tensor] | None = None,
+    calibration: Tensor | None = None,
     seed: int = 0,
     chunk: int = CHUNK,
     progress: Callable[[int], None] | None = None,
@@ -60,6 +64,10 @@ def evaluate(
     fills
         Images ``(N, 3, H, W)`` to stand where something is taken away, by a name of your own, for
         specs whose options ask for it (``skin``: :func:`fer_xai.landmarks.skin_fill`).
+    calibration
+        Images ``(M, 3, H, W)`` that the BatchNorm statistics of random networks come from; by
+        default at most 128 of the faces, drawn by their ids. Hand them in where a part of the
+        faces is to score as it does among all.
     seed
         Of ties, fills and samples.
     chunk
@@ -105,6 +113,8 @@ def evaluate(
     if chunk < 1:
         raise InputError(f"Expected a positive chunk of faces, got {chunk}.")
     probe = model if isinstance(model, Probe) else Probe(model)
+    if calibration is None and any("calibration" in spec.needs for spec in specs):
+        calibration = calibration_images(ids, take)
     parts = []
     for start in range(0, n, chunk):
         rows = slice(start, min(start + chunk, n))
@@ -126,6 +136,7 @@ def evaluate(
                 "targets": explanation.targets[rows],
                 "regions": part_regions,
                 "explain": explain.get(name),
+                "calibration": calibration,
                 "ids": ids[rows],
                 "seed": seed,
             }
@@ -139,6 +150,16 @@ def evaluate(
             progress(rows.stop - rows.start)
     columns = ["id", "emotion", "target", "method", "metric", "value"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def calibration_images(ids: Sequence[str], take: Callable[[Any], Tensor]) -> Tensor:
+    """At most 128 images of faces, drawn by their ids alone, whatever their order."""
+    drawn = sorted(range(len(ids)), key=lambda place: (_lot(ids[place]), place))
+    return take(drawn[:CALIBRATION])
+
+
+def _lot(face: str) -> int:
+    return generator("calibration", face).initial_seed()
 
 
 def _rows(
@@ -197,7 +218,7 @@ def _named(
 
 def _faces(
     faces: Faces | Tensor, named: Mapping[str, Explanation]
-) -> tuple[list[str], list[str], Callable[[slice], Tensor], tuple[int, int]]:
+) -> tuple[list[str], list[str], Callable[[Any], Tensor], tuple[int, int]]:
     """Ids, emotions, how to get the images of some, and their size."""
     if isinstance(faces, Tensor):
         images = check_images(faces)

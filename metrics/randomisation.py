@@ -6,207 +6,24 @@ alike: exactly by rank and product correlation, nearly by SSIM and histograms.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fer_xai.checks import check_images
 from fer_xai.errors import InputError
-from fer_xai.norms import batchnorms, recalibrate
 from fer_xai.probe import Classifier, Probe
-from fer_xai.seeding import generator
 from metrics.complexity import histogram_entropy
 from metrics.explaining import checked_maps, explained, seeded_images
 from metrics.ledger import Ledger, ledger_of
 from metrics.likeness import Likeness, comparable, compared, map_similarity
+from metrics.random_networks import Statistics, layers_of, randomised
 from metrics.spec import METRICS, Explain, MetricSpec
 
 Order = Literal["cascading", "independent", "bottom_up"]
-Statistics = Literal["recalibrate", "keep", "reset"]
-M = TypeVar("M", bound=nn.Module)
-MIN_NETWORKS = 10
-_CALIBRATED_TOGETHER = 64
-
-
-def randomised(
-    model: M,
-    *,
-    seed: int,
-    layers: Sequence[str] | None = None,
-    batchnorm: Statistics = "recalibrate",
-    images: Tensor | None = None,
-) -> M:
-    """A copy of a model whose parameters are drawn anew, bare ones among them.
-
-    Modules with a ``reset_parameters`` initialise themselves. Whatever that leaves alone (class
-    tokens, position embeddings, the ``in_proj_weight`` of attention, layer scales, …) is drawn
-    from a normal distribution with the mean and standard deviation of the trained tensor, or, where
-    all its entries are alike, with their magnitude as the deviation. So no trained value survives,
-    but where a fresh one is the same by design: ones and zeros of normalisation layers, biases that
-    start at zero, tensors that are zero throughout.
-
-    A layer is drawn alike whichever others are drawn with it, so that a cascade takes one step at
-    a time. Draws are made on the CPU; PyTorch's global generator is left as found.
-
-    Parameters
-    ----------
-    model
-        The trained model, which stays as it is.
-    seed
-        Of all draws.
-    layers
-        Names of the modules whose own parameters are drawn; all by default.
-    batchnorm
-        Running statistics, which are no parameters: ``recalibrate`` takes those of ``images``,
-        since activations of random weights have another scale, for each BatchNorm at or behind a
-        layer that is drawn; ``keep`` leaves the trained ones; ``reset`` sets those of the layers
-        drawn to mean 0 and variance 1.
-    images
-        ``(N, 3, H, W)`` in [0, 1], to recalibrate with.
-
-    Returns
-    -------
-    nn.Module
-        On the model's device and in its mode. Other buffers are the trained model's.
-
-    Raises
-    ------
-    InputError
-        For an unknown layer or policy, or fewer than two images where BatchNorm needs them.
-    """
-    if batchnorm not in ("recalibrate", "keep", "reset"):
-        raise InputError(f"Expected batchnorm recalibrate, keep or reset, got {batchnorm!r}.")
-    modules = dict(model.named_modules())
-    chosen = list(modules) if layers is None else list(layers)
-    unknown = [name for name in chosen if name not in modules]
-    if unknown:
-        raise InputError(
-            f"Expected names of the model's modules as layers, got {', '.join(unknown)}: see "
-            "model.named_modules()."
-        )
-    # A caller's inference mode would forbid gradients of the copy for good.
-    with torch.inference_mode(mode=False), torch.no_grad():
-        drawn = _reinitialised(copy.deepcopy(model).cpu(), seed)
-        fresh = copy.deepcopy(model)
-        for name in chosen:
-            own, other = (dict(part.named_parameters(recurse=False))
-                          for part in (fresh.get_submodule(name), drawn[name]))  # fmt: skip
-            for key, trained in modules[name].named_parameters(recurse=False):
-                noise = torch.randn(trained.shape, generator=generator(seed, "drawn", name, key))
-                mean, deviation = _moments(trained)
-                missing = ~torch.isfinite(other[key])
-                own[key].copy_(torch.where(missing, mean + deviation * noise, other[key]))
-    _settle(fresh, chosen, everything=layers is None, policy=batchnorm, images=images)
-    return fresh
-
-
-def _reinitialised(model: nn.Module, seed: int) -> dict[str, nn.Module]:
-    """Modules by name after their ``reset_parameters``; what that left alone is NaN."""
-    for parameter in model.parameters():
-        if parameter.is_floating_point():
-            parameter.fill_(torch.nan)
-    modules = dict(model.named_modules())
-    with torch.random.fork_rng(devices=[]):
-        for name, module in modules.items():  # parents come first: a layer's own word is the last
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                # the CPU's generator alone: torch.manual_seed would seed the accelerators' as well
-                torch.default_generator.manual_seed(generator(seed, name).initial_seed())
-                reset()
-    return modules
-
-
-def _moments(trained: Tensor) -> tuple[float, float]:
-    values = trained.double()
-    mean = float(values.mean())
-    deviation = float(values.std(correction=0))
-    return mean, deviation if deviation > 1e-6 * abs(mean) else abs(mean)
-
-
-def _settle(
-    model: nn.Module,
-    drawn: Sequence[str],
-    *,
-    everything: bool,
-    policy: Statistics,
-    images: Tensor | None,
-) -> None:
-    """BatchNorm's running statistics after layers were drawn anew."""
-    norms = batchnorms(model)
-    if policy == "reset":
-        for name in set(drawn) & set(norms):
-            norms[name].reset_running_stats()  # type: ignore[operator]
-    if policy != "recalibrate" or not norms or not drawn:
-        return
-    if images is None or len(images) < 2:
-        raise InputError(
-            f"Expected at least two images to recalibrate BatchNorm on, got "
-            f"{0 if images is None else len(images)}: hand in more, or choose keep or reset."
-        )
-    check_images(images)
-    device = next(model.buffers()).device
-    batches = [
-        part.to(device) for part in images.tensor_split(-(-len(images) // _CALIBRATED_TOGETHER))
-    ]  # of two images at least
-    if not everything:
-        order = _reached(model, batches[0][:2])
-        behind = order[min(order.index(name) for name in drawn) :]
-        norms = {name: norm for name, norm in norms.items() if name in behind}
-    recalibrate(model, batches, norms=list(norms.values()))
-
-
-def layers_of(model: nn.Module, images: Tensor) -> list[str]:
-    """Modules with parameters of their own, in the order in which a pass reaches them.
-
-    Modules that are never called, only read (the output projection of attention), take the place
-    of the one that they are part of.
-
-    Parameters
-    ----------
-    model
-        Takes the images.
-    images
-        ``(B, 3, H, W)``; what is in them does not matter.
-    """
-    modules = dict(model.named_modules())
-    return [
-        name for name in _reached(model, images)
-        if next(modules[name].named_parameters(recurse=False), None) is not None
-    ]  # fmt: skip
-
-
-def _reached(model: nn.Module, images: Tensor) -> list[str]:
-    """Every module, in the order in which a pass reaches it."""
-    place: dict[str, int] = {}
-
-    def note(name: str, *_: object) -> None:
-        place.setdefault(name, len(place))
-
-    names = [name for name, _ in model.named_modules()]
-    hooks = [part.register_forward_pre_hook(partial(note, name))
-             for name, part in model.named_modules()]  # fmt: skip
-    was_training = {module: module.training for module in model.modules()}
-    try:
-        with torch.inference_mode():
-            model.eval()(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, mode in was_training.items():
-            module.training = mode
-
-    def where(name: str) -> int:
-        while name not in place:
-            name = name.rpartition(".")[0]
-        return place[name]
-
-    return sorted(names, key=where)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -263,7 +80,7 @@ def mprt(
     The model parameter randomisation test of Adebayo et al., NeurIPS 2018. Its
     averages here are over random networks alone: one that counts the trained network, whose map
     is like itself, starts from 1. Two maps that show where the face is are alike for that, so the
-    score is read against a null (:func:`randomisation_gate`), not against zero.
+    score is read against a null (:func:`~metrics.gate.randomisation_gate`), not against zero.
 
     Parameters
     ----------
@@ -294,9 +111,9 @@ def mprt(
         Standard deviation of that noise, as a share of the range of a face's pixels; noisy faces
         are clamped to [0, 1].
     batchnorm, calibration
-        As ``batchnorm`` and ``images`` in :func:`randomised`. By default networks are recalibrated
-        on the faces at hand, so that a face's score depends a little on which others these are;
-        hand in images to keep it from that.
+        As ``batchnorm`` and ``images`` in :func:`~metrics.random_networks.randomised`. By default
+        networks are recalibrated on the faces at hand, so that a face's score depends a little on
+        which others these are; hand in images to keep it from that.
     ids, seed
         Of the draws and the noise.
 
@@ -483,165 +300,9 @@ def model_contrast(
     return map_similarity(maps, other_maps, similarity=similarity, absolute=absolute)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Gate:
-    """Whether an explanation depends on what the model has learned.
-
-    Attributes
-    ----------
-    similarity
-        ``(N, R)`` of each face's map with that of R random networks; NaN where undefined.
-    null
-        ``(N, R, D)`` with D moved and mirrored copies of these networks' maps.
-    """
-
-    similarity: Tensor
-    null: Tensor
-
-    @property
-    def threshold(self) -> float:
-        """95th percentile of the pooled null; NaN if nothing is defined."""
-        known = self.null[self.null.isfinite()].numpy()
-        return float(np.quantile(known, 0.95)) if len(known) else float("nan")
-
-    @property
-    def per_face(self) -> Tensor:
-        """``(N,)`` mean over the networks for which it is defined."""
-        return self.similarity.nanmean(dim=1)
-
-    @property
-    def mean(self) -> float:
-        """Over faces with a defined map."""
-        return float(self.per_face.nanmean()) if len(self.similarity) else float("nan")
-
-    @property
-    def passed(self) -> bool:
-        """Whether the mean lies no higher than the threshold; False where nothing is defined."""
-        return self.mean <= self.threshold
-
-    @property
-    def share_above(self) -> float:
-        """Share of the faces with a defined map whose own mean lies above the threshold."""
-        known = self.per_face[self.per_face.isfinite()]
-        return float((known > self.threshold).double().mean()) if len(known) else float("nan")
-
-    @property
-    def blank(self) -> int:
-        """Faces that nothing can be said of: their map is undefined, or all networks' are."""
-        return int(self.similarity.isnan().all(dim=1).sum())
-
-    @property
-    def undefined(self) -> int:
-        """Pairs of a face and a network without a similarity."""
-        return int(self.similarity.isnan().sum())
-
-
-def randomisation_gate(
-    model: Classifier | Probe | Ledger,
-    images: Tensor,
-    maps: Tensor,
-    targets: Tensor,
-    explain: Explain,
-    *,
-    networks: int = 10,
-    draws: int = 20,
-    similarity: Likeness = "spearman",
-    absolute: bool = False,
-    batchnorm: Statistics = "recalibrate",
-    calibration: Tensor | None = None,
-    ids: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Gate:
-    """Would random networks have given the same maps? A method for which they do gets no rank.
-
-    Each face's map is held against those of R networks that are random throughout. Some likeness
-    is to be expected of maps as smooth as these, wherever they point: the null holds the same
-    trained map against the same random networks' maps after they were moved (round the border, by
-    at least a quarter of the side along at least one axis) and mirrored at random, which keeps
-    their smoothness and their values and takes away where they point. The gate fails where the
-    mean similarity lies above the null's 95th percentile, over all faces.
-
-    The null is *not* the likeness of random networks to each other: an edge detector, or a
-    Gaussian on the centre, gives the same map for every network, trained or not, so its trained
-    map is as much like a random network's as random networks' are like each other, and it would
-    pass. Moved maps do not match it: it fails.
-
-    It is a gate and no score: noise that is drawn anew for each network passes as well, and so may
-    a method that depends on the weights and on nothing else that matters. Noise drawn by the face's
-    name is a map that ignores the model: it fails.
-
-    Parameters
-    ----------
-    model, images, maps, targets, explain, similarity, absolute, batchnorm, calibration, ids, seed
-        As in :func:`mprt`.
-    networks
-        R, at least 10.
-    draws
-        D: moved copies of a network's map, for each face.
-
-    Returns
-    -------
-    Gate
-        Similarities, null, threshold and verdict; undefined pairs are left out and counted.
-
-    Raises
-    ------
-    InputError
-        As :func:`mprt`, or for fewer networks or no draws.
-    """
-    if networks < MIN_NETWORKS or draws < 1:
-        raise InputError(
-            f"Expected at least {MIN_NETWORKS} random networks and one draw, got {networks} and "
-            f"{draws}: fewer networks say little about chance."
-        )
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    reference = comparable(checked_maps(ledger, maps), similarity, absolute=absolute)
-    found = torch.full((len(ledger), networks), torch.nan)
-    null = torch.full((len(ledger), networks, draws), torch.nan)
-    for number in range(networks if len(ledger) else 0):
-        network = randomised(
-            ledger.probe.model, seed=generator(ledger.seed, "network", number).initial_seed(),
-            batchnorm=batchnorm, images=ledger.images if calibration is None else calibration,
-        )  # fmt: skip
-        for faces, _, made in explained(ledger, explain, network, targets):
-            own, other = reference[faces], comparable(made, similarity, absolute=absolute)
-            found[faces, number] = compared(own, other, similarity)
-            names = [(ledger.seed, ledger.ids[face], "moved", number) for face in faces.tolist()]
-            for draw, moved in enumerate(moved_copies(other, names, draws=draws)):
-                null[faces, number, draw] = compared(own, moved, similarity)
-    return Gate(similarity=found, null=null)
-
-
-def moved_copies(
-    maps: Tensor, names: Sequence[tuple[object, ...]], *, draws: int
-) -> Iterator[Tensor]:
-    """Copies of maps ``(B, H, W)``, moved round the border and mirrored at random.
-
-    By at least a quarter of the side along at least one axis, all such moves being equally likely;
-    mirrored along each axis in half of the cases. ``names`` seed each map's draws.
-    """
-    height, width = maps.shape[-2:]
-    far = [torch.minimum(torch.arange(side), side - torch.arange(side)) >= side / 4
-           for side in (height, width)]  # fmt: skip
-    moves = (far[0][:, None] | far[1][None]).nonzero()  # (K, 2)
-    plans = []
-    for name in names:
-        own = generator(*name)
-        chosen = moves[torch.randint(len(moves), (draws,), generator=own)]
-        flips = torch.randint(2, (draws, 2), generator=own)
-        plans.append(torch.cat([chosen, flips], dim=1).tolist())
-    for draw in range(draws):
-        copies = []
-        for one, plan in zip(maps, plans, strict=True):
-            down, right, *flips = plan[draw]
-            axes = [axis for axis in (0, 1) if flips[axis]]
-            copies.append(one.flip(axes).roll((down, right), (0, 1)))
-        yield torch.stack(copies)
-
-
 def _spec(
     name: str, fn: Any, *, better: bool, bounds: tuple[float, float], reference: str,
-    read: str = "", **options: Any,
+    read: str = "", needs: tuple[str, ...] = ("calibration",), **options: Any,
 ) -> MetricSpec:  # fmt: skip
     return METRICS.register(name)(
         MetricSpec(
@@ -650,7 +311,7 @@ def _spec(
             family="randomisation",
             higher_is_better=better,
             bounds=bounds,
-            needs=("model", "images", "maps", "targets", "explain"),
+            needs=("model", "images", "maps", "targets", "explain", *needs),
             options=options,
             read=read,
             sign_blind=True,
@@ -670,5 +331,5 @@ SMOOTH_MPRT = _spec(
 EMPRT = _spec("emprt", emprt, better=True, bounds=(-1, float("inf")), reference=_HEDSTROEM)
 RANDOM_LOGIT = _spec(
     "random_logit", random_logit, better=False, bounds=(-1, 1),
-    reference="Sixt et al., ICML 2020",
+    needs=(), reference="Sixt et al., ICML 2020",
 )  # fmt: skip

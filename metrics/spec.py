@@ -60,7 +60,7 @@ class MetricSpec:
         Smallest and largest possible value.
     needs
         The arguments of ``fn`` that it is called with: ``model`` (a ledger), ``images``, ``maps``,
-        ``targets``, ``regions``, ``explain``, ``ids``, ``seed``.
+        ``targets``, ``regions``, ``explain``, ``calibration``, ``ids``, ``seed``.
     options
         Further arguments of ``fn``: several metrics may share one function.
     read

@@ -33,7 +33,7 @@ from fer_xai.probe import Probe
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.evaluation import evaluate
-from metrics.randomisation import randomised
+from metrics.random_networks import randomised
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import Interval, mean_interval
 from studies import store

@@ -15,8 +15,9 @@ from fer_xai.attributions import CONTROLS, explain
 from fer_xai.landmarks import face_regions
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
+from metrics.evaluation import calibration_images
+from metrics.gate import Gate, randomisation_gate
 from metrics.ledger import Ledger
-from metrics.randomisation import Gate, randomisation_gate
 from studies import store
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Table
@@ -87,6 +88,7 @@ class SanityChecks(ScoredStudy):
             targets = faces.labels
         else:
             targets = probe.model.canonical(probe.logits(images).argmax(dim=1))
+        calibration = calibration_images(faces.ids, lambda chosen: images[chosen])
         explainers = board.explainers(probe, faces, regions, names)
         task = bar.add_task(f"{model}: gate", total=len(names))
         rows = []
@@ -99,8 +101,9 @@ class SanityChecks(ScoredStudy):
                 ).maps  # fmt: skip
                 ledger = Ledger(probe, images, ids=faces.ids, seed=self.seed)
                 found = randomisation_gate(
-                    ledger, images, maps, targets, explainers[name], networks=self.networks
-                )
+                    ledger, images, maps, targets, explainers[name], networks=self.networks,
+                    calibration=calibration,
+                )  # fmt: skip
                 return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}
 
             kept = store.once(folder / "shards" / model / f"gate-{name}.npz", make)

@@ -15,6 +15,7 @@ from fer_xai.attributions import (
     ATTRIBUTIONS,
     CONTROLS,
     Setting,
+    attribute,
     control_maps,
     explain,
     native_maps,
@@ -24,7 +25,7 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import face_regions, skin_fill
 from fer_xai.probe import Probe
 from fer_xai.types import Explanation, Faces
-from metrics.evaluation import CHUNK, evaluate
+from metrics.evaluation import CHUNK, calibration_images, evaluate
 from metrics.spec import METRICS, Explain, MetricSpec
 from studies import store
 
@@ -192,12 +193,16 @@ class Scoreboard:
             )  # fmt: skip
         whole = [spec for spec in self.specs if "explain" not in spec.needs]
         again = [spec for spec in self.specs if "explain" in spec.needs]
+        calibration = calibration_images(
+            setting.ids, lambda chosen: setting.pixels[chosen].float() / 255
+        )
         remade = {name: one for name, one in made.items() if name in self.methods or name in REMADE}
         fills = {} if regions is None else {"skin": skin_fill(images, regions)}
         parts = [
             evaluate(
-                probe, faces, some, specs, regions=regions, fills=fills,
-                explain=self.explainers(probe, faces, regions, some), seed=self.seed, chunk=len(faces),
+                probe, faces, some, specs, regions=regions, fills=fills, calibration=calibration,
+                explain=self.explainers(probe, faces, regions, some), seed=self.seed,
+                chunk=len(faces),
             )
             for some, specs in ((made, whole), (remade, again))
             if specs
@@ -224,11 +229,18 @@ class Scoreboard:
 
         def maker(name: str) -> Explain:
             def make(model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
-                rows = [place[face] for face in ids]
-                return explain(
-                    probe_of(model), images.cpu(), method=name, targets=targets,
-                    regions=None if regions is None else regions[rows], ids=ids, seed=self.seed,
-                ).maps  # fmt: skip
+                own = probe_of(model)
+                parts = None if regions is None else regions[[place[face] for face in ids]]
+                if name not in ATTRIBUTIONS:
+                    return explain(
+                        own, images, method=name, targets=targets, regions=parts, ids=ids,
+                        seed=self.seed,
+                    ).maps  # fmt: skip
+                cells = attribute(  # as explain, without a pass for the logits
+                    own, images, own.model.columns(targets)[:, None], method=name, regions=parts,
+                    ids=ids, seed=self.seed,
+                ).cells  # fmt: skip
+                return upsample(cells, size=tuple(images.shape[-2:]))[:, 0]
 
             return make
 

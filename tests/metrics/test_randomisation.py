@@ -13,17 +13,10 @@ from fer_xai.models import FERModel
 from fer_xai.norms import batchnorms
 from fer_xai.probe import Probe
 from metrics.complexity import histogram_entropy
+from metrics.gate import moved_copies, randomisation_gate
 from metrics.likeness import map_similarity
-from metrics.randomisation import (
-    emprt,
-    layers_of,
-    model_contrast,
-    moved_copies,
-    mprt,
-    random_logit,
-    randomisation_gate,
-    randomised,
-)
+from metrics.random_networks import layers_of, randomised
+from metrics.randomisation import emprt, model_contrast, mprt, random_logit
 from metrics.spec import METRICS
 from tests.attributions.nets import SMALL, build
 from tests.conftest import TinyNet, tiny_model
