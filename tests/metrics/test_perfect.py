@@ -1,0 +1,62 @@
+"""Perfect maps of a planted network score above random ones, and those above inverted ones."""
+
+import pytest
+import torch
+
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.emotions import EMOTIONS
+from fer_xai.landmarks import REGIONS, face_regions, skin_fill
+from fer_xai.models.plants import MAGENTA, marked, planted_model
+from fer_xai.probe import Probe
+from fer_xai.types import Explanation
+from metrics.evaluation import evaluate
+from metrics.spec import METRICS
+
+FAITHFUL = [
+    name for name in METRICS
+    if METRICS[name].family == "faithfulness" and METRICS[name].higher_is_better is not None
+]  # fmt: skip
+UNSIGNED = {"average_drop"}
+"""It looks at a map's positive part: an inverted one shows nothing, and a random one too much."""
+EXEMPT = {
+    "average_increase": "the plant's confidence cannot rise when only its mark is shown",
+    "average_gain": "the plant's confidence cannot rise when only its mark is shown",
+    "infidelity": "it is in the units of a gradient, which these maps are not in",
+}
+
+
+@pytest.fixture(scope="module")
+def scores():
+    faces = synthetic_faces(6, style="studio", size=64)
+    before = faces.pixels(64).float() / 255
+    regions = face_regions(faces.landmarks_at(64), size=64)
+    mouths = regions[:, REGIONS.index("mouth")]
+    images = marked(before, mouths, MAGENTA)
+    truth = (images != before).any(dim=1).float()
+    noise = torch.rand(truth.shape, generator=torch.Generator().manual_seed(0))
+    maps = {
+        "perfect": truth + 0.01 * noise,
+        "random": noise[torch.randperm(6, generator=torch.Generator().manual_seed(1))],
+        "inverted": -truth - 0.01 * noise,
+    }
+    probe = Probe(planted_model("one"), device="cpu", batch_size=16)
+    targets = torch.full((6,), EMOTIONS.index("happiness"))
+    made = {
+        name: Explanation(maps=one, targets=targets, logits=torch.zeros(6, 6),
+                          emotions=probe.emotions, method=name, params={})
+        for name, one in maps.items()
+    }  # fmt: skip
+    frame = evaluate(probe, images, made, FAITHFUL, regions=regions,
+                     fills={"skin": skin_fill(images, regions)})  # fmt: skip
+    return frame.groupby(["metric", "method"])["value"].mean().unstack()
+
+
+@pytest.mark.parametrize("name", FAITHFUL)
+def test_perfect_is_better_than_random_and_random_than_inverted(name, scores):
+    sign = 1 if METRICS[name].higher_is_better else -1
+    row = sign * scores.loc[name]
+    if name in EXEMPT:
+        return
+    assert row["perfect"] > row["random"]
+    if not METRICS[name].sign_blind and name not in UNSIGNED:
+        assert row["random"] > row["inverted"]
