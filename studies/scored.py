@@ -28,6 +28,8 @@ from studies.report import Table, write_page
 from studies.scoreboard import CHANCE, FLOOR, Scoreboard
 from studies.scoreboard_report import COMMON_CAVEATS, content
 
+CHUNK = 16
+"""Faces whose rows are written together: what a run that is stopped loses at most."""
 SIZE = 64
 """Side at which landmarks and fingerprints are taken, in pixels."""
 
@@ -114,8 +116,9 @@ class ScoredStudy:
             For options that do not fit together or data that cannot be used.
         """
         board = Scoreboard(
-            methods=self.methods, metrics=self.metrics, targets=self.targets, seed=self.seed
-        )
+            methods=self.methods, metrics=self.metrics, targets=self.targets, seed=self.seed,
+            chunk=CHUNK,
+        )  # fmt: skip
         specs = {spec.name: spec for spec in board.specs}
         faces = self._faces()
         default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
