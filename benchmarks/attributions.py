@@ -212,15 +212,17 @@ def _torchcam(model: FERModel, kind: str, layer: str) -> Maps:
 
 
 def _captum(model: FERModel, kind: Any, *, inner: bool = False, **options: Any) -> Maps:
-    """``inner``: the batch size is that of the method's own passes, a face at a time."""
+    """``inner``: the batch size is that of the method's own passes, of all faces together."""
     method = kind(model)
 
     def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
         own = dict(options)
-        step = 1 if inner else size
-        if inner:
-            steps = kind is captum.IntegratedGradients
-            own["internal_batch_size" if steps else "perturbations_per_eval"] = size
+        step = size
+        if kind is captum.IntegratedGradients:
+            step, own["internal_batch_size"] = len(images), max(size, len(images))
+        elif inner:
+            step = min(size, len(images))
+            own["perturbations_per_eval"] = size // step
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parts = [
@@ -238,15 +240,16 @@ def _captum_ablation(model: FERModel, regions: Tensor) -> Maps:
     method = captum.FeatureAblation(model)
 
     def run(images: Tensor, columns: Tensor, size: int) -> Tensor:
-        parts = []
-        for face in range(len(images)):
-            image, mask = images[face : face + 1], regions[face].to(torch.uint8).argmax(dim=0)
-            parts.append(
-                method.attribute(
-                    image, fill_images(image, "mean"), int(columns[face]),
-                    feature_mask=mask.long()[None, None], perturbations_per_eval=size,
-                )[:, 0]
-            )  # fmt: skip
+        masks = regions[: len(images)].to(torch.uint8).argmax(dim=1).long()[:, None]
+        step = min(size, len(images))
+        parts = [
+            method.attribute(
+                part, fill_images(part, "mean"), columns[rows], feature_mask=masks[rows],
+                perturbations_per_eval=size // step,
+            )[:, 0]
+            for rows in (slice(i, i + step) for i in range(0, len(images), step))
+            for part in [images[rows]]
+        ]  # fmt: skip
         area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
         owned = (regions[: len(images)] / area.clamp(min=1)).sum(dim=1)
         return torch.cat(parts).detach() * owned
