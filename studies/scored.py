@@ -22,7 +22,7 @@ from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
-from studies.networks import networks
+from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.report import Table, write_page
 from studies.scoreboard import CHANCE, FLOOR, Scoreboard
@@ -32,6 +32,15 @@ CHUNK = 16
 """Faces whose rows are written together: what a run that is stopped loses at most."""
 SIZE = 64
 """Side at which landmarks and fingerprints are taken, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Of one network."""
+
+    rows: pd.DataFrame
+    said: str
+    tables: list[Table]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +91,8 @@ class ScoredStudy:
     """Of the sample of faces, of controls, ties, fills and random methods."""
     skip_bad: bool = False
     """Leave damaged or missing images out, instead of stopping."""
-    batch_size: int | None = 16
-    """Images a pass."""
+    batch_size: int | None = None
+    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -133,52 +142,32 @@ class ScoredStudy:
         folder = self.out / self.name / "-".join(part for part in parts if part)
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
-        tables, refused, said, more = [], {}, [], []
         with progress_bar(shown=self.progress) as bar:
-            task = bar.add_task("faces", total=len(faces) * len(chosen))
-            for network in chosen:
-                probe = Probe(
-                    network.load(faces), device=self.device, precision=self.precision,
-                    batch_size=self.batch_size,
-                )  # fmt: skip
-                own = dataclasses.replace(board, refused={})
-                rows = own.scores(
-                    probe, faces, shards=folder / "shards" / network.name,
-                    progress=lambda n: bar.advance(task, n),
-                )  # fmt: skip
-                tables.append(rows.assign(model=network.name))
-                sentence, extra = self.beyond(
-                    probe, faces, model=network.name, board=own, folder=folder, bar=bar
-                )
-                said.append(sentence)
-                more.append(extra)
-                known = manifest["networks"].get(network.name, {})
-                refused[network.name] = known.get("refused", {}) | own.refused
-                manifest["networks"][network.name] = {
-                    "weights": Path(str(network.weights)).name,
-                    "refused": refused[network.name],
-                    **probe.settings(),
-                }
-                store.write_json(folder / "manifest.json", manifest)
-        rows = pd.concat(tables, ignore_index=True)
+            bar.add_task("faces", total=len(faces) * len(chosen))
+            parts_of = [
+                self._scored(network, faces, board, folder=folder, manifest=manifest, bar=bar)
+                for network in chosen
+            ]
+        rows = pd.concat([part.rows for part in parts_of], ignore_index=True)
         store.write_table(folder / "scores.parquet", rows)
         table = faces.table[["id", "emotion", "split", "subject", "source"]]
         table = table.assign(cluster=face_groups(faces))
         store.write_table(folder / "faces.parquet", table)
-        made = content(
-            rows, table.set_index("id")["cluster"], specs,
-            methods=self.methods, primary=self.primary, refused=refused,
-        )  # fmt: skip
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
-        answer = "\n".join([*(sentence for sentence in said if sentence), made.answer])
-        joined = [
-            dataclasses.replace(some[0], frame=pd.concat([t.frame for t in some]))
-            for some in zip(*more, strict=True)
+        made = content(
+            rows, table.set_index("id")["cluster"], specs, methods=self.methods,
+            primary=self.primary,
+            refused={name: facts["refused"] for name, facts in manifest["networks"].items()},
+        )  # fmt: skip
+        answer = "\n".join([*(part.said for part in parts_of if part.said), made.answer])
+        more = [
+            dataclasses.replace(some[0], frame=pd.concat([table.frame for table in some]))
+            for some in zip(*(part.tables for part in parts_of), strict=True)
         ]
         write_page(
             folder, question=self.question, answer=answer, facts=self._facts(faces, manifest),
-            tables=[*joined, *made.tables], pictures=made.pictures, method=self._method(specs),
+            tables=[*more, *made.tables], pictures=made.pictures, method=self._method(specs),
             caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
         )  # fmt: skip
         store.write_json(folder / "manifest.json", manifest)
@@ -186,6 +175,39 @@ class ScoredStudy:
         console.print(answer, style="bold")
         console.print(f"Report: {folder / 'report.html'}")
         return folder
+
+    def _scored(
+        self,
+        network: Network,
+        faces: Faces,
+        board: Scoreboard,
+        *,
+        folder: Path,
+        manifest: dict[str, Any],
+        bar: Progress,
+    ) -> _Part:
+        """Rows of one network, and what the study finds out beyond them."""
+        known = manifest["networks"].get(network.name, {})
+        probe = Probe(
+            network.load(faces), device=self.device, precision=self.precision,
+            batch_size=self.batch_size or known.get("batch_size"),
+        )  # fmt: skip
+        own = dataclasses.replace(board, refused=dict(known.get("refused", {})))
+        facts = {
+            "weights": Path(str(network.weights)).name, "refused": own.refused, **probe.settings(),
+        }  # fmt: skip
+        manifest["networks"][network.name] = facts
+        store.write_json(folder / "manifest.json", manifest)
+
+        def advance(n: int) -> None:
+            bar.advance(bar.task_ids[0], n)
+            store.write_json(folder / "manifest.json", manifest)  # with what was refused meanwhile
+
+        rows = own.scores(probe, faces, shards=folder / "shards" / network.name, progress=advance)
+        said, tables = self.beyond(
+            probe, faces, model=network.name, board=own, folder=folder, bar=bar
+        )
+        return _Part(rows=rows.assign(model=network.name), said=said, tables=tables)
 
     def beyond(
         self,

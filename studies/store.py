@@ -125,7 +125,8 @@ def environment() -> dict[str, Any]:
 def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a run: a new one, or that of the run being continued.
 
-    A folder without maps is begun anew: it holds a reference run, whose maps stay out of git.
+    A folder without maps or shards is begun anew: it holds a reference run, whose own stay out of
+    git.
 
     Parameters
     ----------
@@ -145,7 +146,8 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
     path = folder / "manifest.json"
     now = environment()
     asked = json.loads(json.dumps({"config": config, "inputs": inputs}, default=str))
-    if not path.exists() or not (folder / "maps").exists():  # the latter: a reference run from git
+    begun = any((folder / part).exists() for part in ("maps", "shards"))
+    if not path.exists() or not begun:  # the latter: a reference run from git
         manifest: dict[str, Any] = {**asked, **now, "networks": {}, "status": "running"}
         write_json(path, manifest)
         return manifest
