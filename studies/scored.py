@@ -150,25 +150,26 @@ class ScoredStudy:
             ]
         rows = pd.concat([part.rows for part in parts_of], ignore_index=True)
         store.write_table(folder / "scores.parquet", rows)
-        table = faces.table[["id", "emotion", "split", "subject", "source"]]
-        table = table.assign(cluster=face_groups(faces))
-        store.write_table(folder / "faces.parquet", table)
+        people = faces.table[["id", "emotion", "split", "subject", "source"]]
+        people = people.assign(cluster=face_groups(faces))
+        store.write_table(folder / "faces.parquet", people)
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
         made = content(
-            rows, table.set_index("id")["cluster"], specs, methods=self.methods,
+            rows, people.set_index("id")["cluster"], specs, methods=self.methods,
             primary=self.primary,
             refused={name: facts["refused"] for name, facts in manifest["networks"].items()},
         )  # fmt: skip
         answer = "\n".join([*(part.said for part in parts_of if part.said), made.answer])
-        more = [
-            dataclasses.replace(some[0], frame=pd.concat([table.frame for table in some]))
-            for some in zip(*(part.tables for part in parts_of), strict=True)
-        ]
+        more: dict[str, Table] = {}
+        for table in (table for part in parts_of for table in part.tables):
+            before = [more[table.name].frame] if table.name in more else []
+            frame = pd.concat([*before, table.frame], ignore_index=True)
+            more[table.name] = dataclasses.replace(table, frame=frame)
         write_page(
             folder, question=self.question, answer=answer, facts=self._facts(faces, manifest),
-            tables=[*more, *made.tables], pictures=made.pictures, method=self._method(specs),
-            caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
+            tables=[*more.values(), *made.tables], pictures=made.pictures,
+            method=self._method(specs), caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
         )  # fmt: skip
         store.write_json(folder / "manifest.json", manifest)
         console = Console()

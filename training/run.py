@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import tyro
 
 from fer_xai.checks import resolve_device
@@ -60,6 +61,9 @@ class TrainingRun:
     the paper does (nothing is chosen by it), or not at all while a recipe is being chosen."""
     limit: int | None = None
     """At most this many training (and test) faces."""
+    permute_labels: bool = False
+    """Train on labels that were handed around at random, so that nothing true can be learned: the
+    network of the data randomisation check (Adebayo et al., NeurIPS 2018)."""
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     seed: int = 0
@@ -92,6 +96,8 @@ class TrainingRun:
         for key, usual in (("limit", None), ("precision", "bf16"), ("pretrained", None)):
             if getattr(self, key) != usual:
                 changes[key] = getattr(self, key)
+        if self.permute_labels:
+            changes["permute_labels"] = True
         if self.valid_fraction not in (0, 0.1):
             changes["valid_fraction"] = self.valid_fraction
         text = json.dumps(changes, sort_keys=True).encode()
@@ -109,7 +115,8 @@ class TrainingRun:
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, the faces themselves apart; their folder may move."""
-        return {
+        permuted = {"permute_labels": True} if self.permute_labels else {}
+        return permuted | {
             "model": self.model,
             "size": self.size,
             "greyscale": self.greyscale,
@@ -185,6 +192,8 @@ def train(run: TrainingRun) -> Path:
     recipe, folder = run.settings(), run.folder()
     resolve_device(run.device)
     everyone = run.faces("train")
+    if run.permute_labels:
+        everyone = permuted_labels(everyone, seed=run.seed)
     train_faces, valid_faces = everyone, None
     if run.valid_fraction:
         train_faces, valid_faces = stratified_split(everyone, run.valid_fraction, seed=run.seed)
@@ -233,6 +242,13 @@ def train(run: TrainingRun) -> Path:
             device=run.device,
         )  # fmt: skip
     return folder / WEIGHTS
+
+
+def permuted_labels(faces: Faces, *, seed: int) -> Faces:
+    """The same faces, their emotions handed around at random."""
+    order = np.random.default_rng(seed).permutation(len(faces))
+    emotions = faces.table["emotion"].to_numpy()[order]
+    return dataclasses.replace(faces, table=faces.table.assign(emotion=emotions))
 
 
 def _check_emotions(faces: Faces) -> None:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import save_file
 
+from fer_xai.errors import InputError
 from studies.sanity_checks import SanityChecks
 from tests.conftest import tiny_model
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
@@ -20,6 +21,7 @@ def weights(tmp_path_factory):
 
 def study(out, weights) -> SanityChecks:
     return SanityChecks(
+        random_labels=(f"tiny={weights}",),
         models=(f"tiny={weights}",), methods=("gradcam", "saliency", "attention_rollout"), limit=4,
         metrics=("mprt_last", "random_logit", "gini"), device="cpu", progress=False, out=out,
     )  # fmt: skip
@@ -51,6 +53,15 @@ def test_scores_manifest_and_refusals_are_kept(run):
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert "attention_rollout" in manifest["networks"]["tiny"]["refused"]
+
+
+def test_maps_of_a_network_that_was_taught_nonsense_are_held_against_its(run):
+    """Here it is the same network: its maps are alike."""
+    table = pd.read_csv(run / "tables" / "data_randomisation.csv")
+    assert set(table["method"]) == {"gradcam", "saliency"}
+    assert table["similarity"].to_numpy() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(InputError, match="Expected --random-labels NAME=WEIGHTS"):
+        SanityChecks(random_labels=("tiny",)).config()
 
 
 def test_a_run_is_continued_with_the_same_rows(run, weights):

@@ -20,7 +20,7 @@ from tests.training.run_training import training_run
 from training.card import model_card
 from training.evaluate import Evaluation
 from training.recipes import ACCURATE, PAPER
-from training.run import TrainingRun, train
+from training.run import TrainingRun, permuted_labels, train
 from training.samples import EpochSampler, Samples, augmentation
 from training.scoring import logits_of, scores
 from training.trainee import Trainee, initialise
@@ -101,6 +101,18 @@ def test_runs_of_different_data_and_recipes_have_folders_of_their_own():
     assert len({run.folder() for run in runs}) == 7
     assert len({str(run.identity()) for run in runs}) == 7
     assert TrainingRun(data="gimefive:x").identity() == TrainingRun(data="gimefive:y").identity()
+
+
+def test_permuted_labels_keep_the_faces_and_the_emotions_shares():
+    faces = synthetic_faces(24)
+    nonsense = permuted_labels(faces, seed=0)
+    assert torch.equal(nonsense.pixels(64), faces.pixels(64))
+    assert torch.equal(nonsense.labels.sort().values, faces.labels.sort().values)
+    assert not torch.equal(nonsense.labels, faces.labels)
+    assert torch.equal(nonsense.labels, permuted_labels(faces, seed=0).labels)
+    usual, permuted = TrainingRun(), TrainingRun(permute_labels=True)
+    assert usual.folder() != permuted.folder()
+    assert usual.identity() != permuted.identity()
 
 
 def test_a_face_is_augmented_by_seed_epoch_and_index_alone():
