@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,9 @@ from fer_xai.models import MODELS, FERModel, load_model
 from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
+from metrics.gate import MIN_NETWORKS
 from metrics.spec import MetricSpec
-from studies import store
+from studies import gating, store
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Table, html, png
@@ -36,6 +38,7 @@ METHODS = ("gradcam", "saliency", "integrated_gradients", "occlusion")
 METRICS = ("deletion", "insertion", "mu_fidelity", "gini")
 """Metrics that need no landmarks."""
 PRIMARY = "insertion"
+GATE = "randomisation gate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +132,7 @@ def audit(
     targets: TargetRule = "predicted",
     primary: str | None = None,
     thresholds: Mapping[str, float] | None = None,
+    gate: bool = False,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Audit:
@@ -153,6 +157,10 @@ def audit(
         Metric that the answer speaks of: insertion where it is among them, else the first.
     thresholds
         Worst mean that is allowed, by metric, or by ``method:metric`` for one method alone.
+    gate
+        Whether the randomisation gate is run too (:func:`metrics.randomisation_gate`, ten random
+        networks: it takes as long as ten explanations of each face and method); a method that does
+        not pass is a failure.
     seed
         Of everything random.
     progress
@@ -216,6 +224,12 @@ def audit(
         "\nEvery threshold was reached." if not failures else
         f"\n{len(failures)} of {len(limits)} thresholds were not reached."
     )  # fmt: skip
+    if gate:
+        found = gating.gate(probe, faces, board)
+        verdict += f"\n{gating.gate_sentence(probe.name, found)}"
+        failures += _stopped(found)
+        shown = gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS)
+        made = dataclasses.replace(made, tables=[shown, *made.tables])
     return Audit(
         frame=rows[["id", "emotion", "target", "model", "method", "metric", "value"]],
         table=made.methods,
@@ -267,6 +281,15 @@ def _failures(
     return tuple(out)
 
 
+def _stopped(table: pd.DataFrame) -> tuple[Failure, ...]:
+    """Methods that the gate stops."""
+    rows = table[~table["control"] & (table["gate"] == "fails")]
+    return tuple(
+        Failure(method=row["method"], metric=GATE, value=row["similarity"], limit=row["threshold"])
+        for _, row in rows.iterrows()
+    )
+
+
 @STUDIES.register("audit")
 @dataclass(frozen=True, kw_only=True)
 class AuditStudy:
@@ -306,6 +329,8 @@ class AuditStudy:
     """Which emotion of a face is explained."""
     fail_under: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[METHOD:]METRIC=VALUE …")] = ()
     """Worst mean that is allowed (the largest, of a metric whose lower values are better)."""
+    gate: bool = False
+    """Run the randomisation gate too; a method that it stops fails the audit."""
     seed: int = 0
     """Of everything random."""
     skip_bad: bool = False
@@ -339,7 +364,8 @@ class AuditStudy:
             task = bar.add_task("faces", total=len(faces))
             found = audit(
                 probe, faces, methods=self.methods, metrics=self.metrics, targets=self.targets,
-                thresholds=thresholds, seed=self.seed, progress=lambda n: bar.advance(task, n),
+                thresholds=thresholds, gate=self.gate, seed=self.seed,
+                progress=lambda n: bar.advance(task, n),
             )  # fmt: skip
         store.write_table(self.out / "scores.parquet", found.frame)
         store.write_bytes(self.out / "methods.csv", found.table.to_csv(index=False).encode())

@@ -75,6 +75,14 @@ def test_a_refused_method_fails_its_threshold(faces):
     assert np.isnan(report.failures[0].value)
 
 
+def test_the_gate_stops_what_does_not_look_at_the_model(faces):
+    report = audit(tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True)
+    assert "pass the randomisation gate" in report.answer
+    gate = report.tables["gate"].set_index("method")
+    assert gate.loc["edges", "gate"] == "fails"
+    assert report.passed == (gate.loc["gradcam", "gate"] == "passes")
+
+
 def test_names_are_escaped(faces, tmp_path):
     model = tiny_model()
     model.name = "<b>net</b>"
