@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -286,8 +288,56 @@ def _measure_everything(section: Section, model: FERModel, faces: Any, *, rounds
             target=Target(bound=1.2, at_least=False),
         )
     )
+    half = Probe(model, device="cpu", precision="bf16", batch_size=16)
+    key = ["id", "method", "metric"]
+    moved = run().merge(
+        evaluate(half, faces, made, METRICS, regions=regions), on=key, suffixes=("", " bf16")
+    )
+    moved["by"] = (moved["value"] - moved["value bf16"]).abs()
+    largest = moved.groupby("metric", sort=False)["by"].agg(["mean", "max"])
+    section.notes.append(
+        "bf16 passes move values of a face by (mean, largest): "
+        + ", ".join(
+            f"{name} {row['mean']:.0e}, {row['max']:.0e}" for name, row in largest.iterrows()
+        )
+        + "."
+    )
+    memory = {n: _peak_memory(n) for n in (64, 256)}
+    section.rows.append(
+        Row(
+            name="Peak memory of evaluate on 256 faces / on 64",
+            ours=f"{memory[256] / 2**20:.0f} MiB",
+            peer=f"{memory[64] / 2**20:.0f} MiB",
+            value=memory[256] / memory[64],
+            target=Target(bound=1.1, at_least=False),
+        )
+    )
     section.seconds["everything"] = seconds
     section.settings["everything"] = {"faces": len(faces), "passes": passes}
+
+
+_MEASURED = """
+import resource, sys, torch, fer_xai
+from fer_xai import Probe
+from fer_xai.types import Explanation
+from metrics.evaluation import evaluate
+n = int(sys.argv[1])
+images = torch.rand(n, 3, 64, 64)
+probe = Probe(fer_xai.load_model("gimefive", weights="synthetic"), device="cpu", batch_size=16)
+made = Explanation(maps=torch.rand(n, 64, 64), targets=torch.zeros(n, dtype=torch.int64),
+                   logits=torch.zeros(n, 6), emotions=probe.emotions, method="m", params={})
+evaluate(probe, images, {"m": made}, ["comprehensiveness", "average_drop", "road"])
+held = images.nelement() * 4 + made.maps.nelement() * 4
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held)
+"""
+
+
+def _peak_memory(n: int) -> int:
+    """Bytes that a process needs to evaluate n faces, their own pixels and maps apart."""
+    found = subprocess.run(
+        [sys.executable, "-c", _MEASURED, str(n)], capture_output=True, text=True, check=True
+    )
+    return int(found.stdout.split()[-1])
 
 
 def _cell(seconds: Seconds, name: str, faces: int = N_FACES) -> str:
