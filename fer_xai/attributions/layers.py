@@ -44,8 +44,32 @@ def feature_maps(output: Any, reshape: Reshape | None = None) -> Tensor | None:
     return output.movedim(channel_axis(output), 1) if output.ndim == 4 else None
 
 
-def channel_axis(output: Tensor) -> int:
-    """Where an output ``(B, C, h, w)``, ``(B, h, w, C)`` or ``(B, T, C)`` has its channels."""
+def channel_axis(output: Tensor, reshape: Reshape | None = None) -> int:
+    """Where an output has its channels: ``(B, C, h, w)``, ``(B, h, w, C)``, ``(B, T, C)``, or what
+    the model's own ``reshape`` makes feature maps of.
+
+    Raises
+    ------
+    InputError
+        If it makes channels of no axis.
+
+    Examples
+    --------
+    >>> channel_axis(torch.zeros(2, 6, 16), lambda output: output.unflatten(2, (4, 4)))
+    1
+    """
+    if reshape is not None:
+        for axis in range(1, output.ndim):
+            shape = [1] * output.ndim
+            shape[axis] = output.shape[axis]
+            places = torch.arange(output.shape[axis], dtype=torch.float32, device=output.device)
+            maps = reshape(places.view(shape).expand(output.shape))  # each place along the axis
+            if maps.shape[1] == len(places) and bool((maps == places.view(1, -1, 1, 1)).all()):
+                return axis
+        raise InputError(
+            f"Expected a reshape that makes channels of one axis of {tuple(output.shape)}, got one "
+            "that mixes them: take gradcam, which needs no channel alone."
+        )
     last = output.ndim == 3 or (
         output.shape[2] != output.shape[3] and output.shape[1] == output.shape[2]
     )
@@ -62,6 +86,8 @@ class Layer:
         Dotted name in the network.
     side
         ``(h, w)`` of its feature maps.
+    calls
+        How often it runs; maps are taken from the last time.
     cut
         Whether all later parts read this layer alone, so that its output may be repeated once a
         target. Inside a residual block they do not: a shortcut would meet it unrepeated.
@@ -71,6 +97,7 @@ class Layer:
 
     name: str
     side: tuple[int, int]
+    calls: int
     cut: bool
     reshape: Reshape | None
 
@@ -205,6 +232,7 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     layer = Layer(
         name=name,
         side=(maps.shape[2], maps.shape[3]),
+        calls=len(kept),
         cut=len(kept) == 1 and _is_cut(probe, name),
         reshape=reshape,
     )
