@@ -157,7 +157,8 @@ def found_layers(probe: Probe) -> list[str]:
     return names
 
 
-def _noise(probe: Probe) -> Tensor:
+def noise(probe: Probe) -> Tensor:
+    """Two images ``(2, 3, side, side)`` to try a network on."""
     side = probe.model.size
     generator = torch.Generator().manual_seed(0)
     return probe.to_device(torch.rand(2, 3, side, side, generator=generator))
@@ -186,7 +187,7 @@ def _outputs(probe: Probe) -> list[tuple[str, Tensor, Tensor]]:
             if name:
                 handle = module.register_forward_hook(listen(name, module))
                 stack.callback(handle.remove)
-        images = _noise(probe).requires_grad_()
+        images = noise(probe).requires_grad_()
         logits = probe.model(images)
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         (logits.float() * weights).sum().backward()
@@ -211,7 +212,7 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     handle = model.net.get_submodule(name).register_forward_hook(
         lambda _, __, output: kept.append(output)
     )
-    images = _noise(probe)
+    images = noise(probe)
     try:
         with torch.inference_mode():
             model(images)
@@ -253,7 +254,7 @@ def _is_dead(probe: Probe, layer: Layer) -> bool:
     """
     module = probe.model.net.get_submodule(layer.name)
     with torch.inference_mode(mode=False), torch.enable_grad(), _repeated(module, 1) as kept:
-        logits = probe.model(_noise(probe))
+        logits = probe.model(noise(probe))
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         raw: Tensor | None = torch.autograd.grad(
             (logits * weights).sum(), kept[-1], allow_unused=True
@@ -278,7 +279,7 @@ def _is_cut(probe: Probe, name: str) -> bool:
     module = probe.model.net.get_submodule(name)
     try:
         with _repeated(module, 3), torch.no_grad():
-            return len(probe.model(_noise(probe))) == 6
+            return len(probe.model(noise(probe))) == 6
     except RuntimeError:
         return False
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
+from fer_xai.attributions.layers import noise
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
@@ -75,7 +77,7 @@ def for_deeplift(probe: Probe, method: str) -> Any:
         model = _rewritten(probe, method, merged=False)
         _refuse(model.net, (*_LINEAR_MODULES, *_DEEPLIFT), probe.name, method)
         _open_max_pools(model.net)
-        _check(probe, model, method)
+        check_copy(probe, model, method)
         probe.rewritten["deeplift"] = model
     return probe.rewritten["deeplift"]
 
@@ -162,7 +164,7 @@ def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:
         if hasattr(module, "inplace"):
             module.inplace = False
     model.net = traced.eval().requires_grad_(False)
-    _check(probe, model, method)
+    check_copy(probe, model, method)
     return model
 
 
@@ -205,16 +207,18 @@ def _adds_two(node: fx.Node) -> bool:
     )
 
 
-def _check(probe: Probe, model: Any, method: str) -> None:
-    """The copy says what the model says."""
-    side = probe.model.size
-    images = probe.to_device(
-        torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    )
+def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> None:
+    """The copy says what the model says.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    images = noise(probe)
     with torch.inference_mode():
-        plain: Tensor = probe.model(images)
-        ours: Tensor = model(images)
-    if bool((plain - ours).abs().max() > _TOLERANCE * plain.abs().max().clamp(min=1)):
+        plain, ours = probe.model(images), model(images)
+    if not bool((plain - ours).abs().max() <= _TOLERANCE * plain.abs().max().clamp(min=1)):
         raise InputError(
             f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
             f"but they differ by {float((plain - ours).abs().max()):.2g}: take saliency instead."
