@@ -32,10 +32,30 @@ _LINEAR: set[Any] = _ADDS | {
     "flatten", "permute", "transpose", "contiguous", "size", "dim", "squeeze", "unsqueeze",
 }  # fmt: skip
 """Functions and methods that a gradient passes as it must: linear in their tensors, or shapes."""
+_SHAPES = {
+    "getitem", "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze",
+    "unsqueeze", "expand", "expand_as", "chunk", "split", "unbind", "Flatten", "Unflatten",
+}  # fmt: skip
+_PRODUCTS = {"mul", "imul", "mul_", "matmul", "bmm"}
+_GATES = {"sigmoid", "hardsigmoid", "softmax"}
+_GUIDED = _SHAPES | _PRODUCTS | {
+    "sub", "isub", "truediv", "div", "neg", "sum", "stack", "pad", "interpolate", "linear",
+    "conv2d", "batch_norm", "layer_norm", "group_norm", "normalize", "dropout", "dropout2d",
+    "stochastic_depth", "max_pool2d", "adaptive_max_pool2d", "amax", "floordiv",
+    "mod", "eq", "_assert",
+}  # fmt: skip
+"""Names of what has no rule and needs none beside ReLUs: their gradient is passed as it is."""
 _PASSIVE = (nn.Identity, nn.Dropout, nn.Dropout2d, StochasticDepth)
 _LINEAR_MODULES = (
     nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,
     Addition_Module, *_PASSIVE,
+)  # fmt: skip
+_GUIDED_MODULES = (
+    *_LINEAR_MODULES, nn.ReLU, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm,
+    nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.modules.dropout._DropoutNd,
+    nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.LPPool2d, nn.Unflatten, nn.Upsample, nn.PixelShuffle,
+    nn.ChannelShuffle, nn.modules.padding._ReflectionPadNd, nn.modules.padding._ReplicationPadNd,
+    nn.modules.padding._ConstantPadNd,
 )  # fmt: skip
 _DEEPLIFT = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
 _LRP = (nn.ReLU, nn.Tanh, nn.MaxPool2d)
@@ -48,19 +68,20 @@ def for_relus(probe: Probe, method: str) -> Any:
     Raises
     ------
     InputError
-        If it has no ReLU, or other activations beside them (the method would change some of the
-        gradients alone), or cannot be traced.
+        If it has no ReLU, or parts beside them that are not known to be no activation (the method
+        would change some of the gradients alone), or cannot be traced.
     """
     if "relu" not in probe.rewritten:
         probe.rewritten["relu"] = _rewritten(probe, method, merged=False)
     model = probe.rewritten["relu"]
     others = sorted(
-        {_kind(model.net, node) for node in model.net.graph.nodes if _is_other_activation(node)}
+        {_kind(model.net, node) for node in model.net.graph.nodes if _escapes(model.net, node)}
     )
     if others or not any(isinstance(module, nn.ReLU) for module in model.net.modules()):
         raise InputError(
-            f"Expected ReLUs for {method}, but {probe.name} has {', '.join(others) or 'none'}: "
-            "take saliency or integrated_gradients, which ask for no rule."
+            f"Expected no activations but ReLUs for {method}, but {probe.name} has "
+            f"{', '.join(others) or 'none of them'}: take saliency or integrated_gradients, which "
+            "ask for no rule."
         )
     return model
 
@@ -260,11 +281,30 @@ def _kind(traced: fx.GraphModule, node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
 
 
-def _is_other_activation(node: fx.Node) -> bool:
-    """GELU, SiLU and their like, which are no ReLU and no gate."""
-    names = ("gelu", "silu", "hardswish", "mish", "elu", "selu", "leakyrelu", "leaky_relu", "tanh")
+def _escapes(traced: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is none of what a guided gradient passes as a gradient does."""
+    if node.op not in ("call_module", "call_function", "call_method"):
+        return False
+    kind = _kind(traced, node)
+    if kind.lower() in _GATES:
+        return not _gates(traced, node)
     if node.op == "call_module":
-        kind = type(node.graph.owning_module.get_submodule(str(node.target))).__name__.lower()  # type: ignore[union-attr]
-        return kind in names
-    target = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    return node.op in ("call_function", "call_method") and target in names
+        return not isinstance(traced.get_submodule(str(node.target)), _GUIDED_MODULES)
+    return node.target not in _LINEAR and kind not in _GUIDED
+
+
+def _gates(traced: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a sigmoid or softmax scales other activations, and not the one that it is made of
+    (x · sigmoid(x) is a SiLU).
+    """
+    source, waiting, scales = node.args[0], list(node.users), False
+    while waiting:
+        user = waiting.pop()
+        kind = _kind(traced, user) if user.op != "output" else "output"
+        if kind in _PRODUCTS and source not in user.args:
+            scales = True
+        elif kind in _SHAPES:
+            waiting += user.users
+        else:
+            return False
+    return scales
