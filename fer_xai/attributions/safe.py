@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
 from fer_xai.attributions.layers import noise
+from fer_xai.attributions.pools import Mean, PairwiseMaxPool
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
@@ -45,6 +46,10 @@ _GUIDED = _SHAPES | _PRODUCTS | {
     "mod", "eq", "_assert",
 }  # fmt: skip
 """Names of what has no rule and needs none beside ReLUs: their gradient is passed as it is."""
+_MEANS: dict[Any, type[nn.Module]] = {
+    F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d, F.avg_pool2d: nn.AvgPool2d,
+    torch.mean: Mean, "mean": Mean,
+}  # fmt: skip
 _PASSIVE = (nn.Identity, nn.Dropout, nn.Dropout2d, StochasticDepth)
 _LINEAR_MODULES = (
     nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,
@@ -58,7 +63,7 @@ _GUIDED_MODULES = (
     nn.modules.padding._ConstantPadNd,
 )  # fmt: skip
 _DEEPLIFT = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
-_LRP = (nn.ReLU, nn.Tanh, nn.MaxPool2d)
+_LRP = (nn.ReLU, nn.Tanh, nn.MaxPool2d, Mean)
 _TOLERANCE = 1e-5
 
 
@@ -104,7 +109,8 @@ def for_deeplift(probe: Probe, method: str) -> Any:
 
 
 def for_lrp(probe: Probe, method: str) -> Any:
-    """A copy for LRP: BatchNorm merged into convolutions, sums as modules, nothing passive left.
+    """A copy for LRP: BatchNorm merged into convolutions, sums and means as modules, nothing
+    passive left. ``signed`` names its convolutions whose input may be negative.
 
     Raises
     ------
@@ -114,42 +120,9 @@ def for_lrp(probe: Probe, method: str) -> Any:
     if "lrp" not in probe.rewritten:
         model = _rewritten(probe, method, merged=True)
         _refuse(model.net, (*_LINEAR_MODULES, *_LRP), probe.name, method)
+        model.signed = _signed(model.net)
         probe.rewritten["lrp"] = model
     return probe.rewritten["lrp"]
-
-
-class PairwiseMaxPool(nn.Module):
-    """Max-pooling by pairs, max(a, b) = (a + b + relu(a − b) + relu(b − a)) / 2, for DeepLift.
-
-    Captum's rule for max-pools loses what a window's largest place does not differ in: 8 and 60 %
-    of a score was missing in GiMeFive's maps. Through ReLUs the rescale rule loses nothing.
-    """
-
-    def __init__(self, pool: nn.MaxPool2d) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.padding = (
-            value if isinstance(value, tuple) else (value, value)
-            for value in (pool.kernel_size, pool.stride, pool.padding)
-        )
-        pairs = self.kernel[0] * self.kernel[1] - 1
-        self.relus = nn.ModuleList(nn.ReLU() for _ in range(2 * pairs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to ``(B, C, h, w)``."""
-        (high, wide), (down, right), (top, left) = self.kernel, self.stride, self.padding
-        # a window that reaches over the border holds the border too, so repeating it adds nothing
-        x = F.pad(x, (left, left, top, top), mode="replicate")
-        rows = (x.shape[-2] - high) // down * down + 1
-        columns = (x.shape[-1] - wide) // right * right + 1
-        views = [
-            x[..., i : i + rows : down, j : j + columns : right]
-            for i in range(high)
-            for j in range(wide)
-        ]
-        for number, second in enumerate(views[1:]):
-            first, one, two = views[0], self.relus[2 * number], self.relus[2 * number + 1]
-            views[0] = (first + second + one(first - second) + two(second - first)) / 2
-        return views[0]
 
 
 def _open_max_pools(traced: fx.GraphModule) -> None:
@@ -176,7 +149,7 @@ def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:
         ) from None
     calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
     for number, node in enumerate(list(traced.graph.nodes)):
-        _replace(traced, node, f"own{number}", shared=calls[node.target] > 1, sums=merged)
+        _replace(traced, node, f"own{number}", shared=calls[node.target] > 1, merged=merged)
     traced.graph.eliminate_dead_code()
     traced.delete_all_unused_submodules()
     traced.graph.lint()
@@ -189,7 +162,9 @@ def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:
     return model
 
 
-def _replace(traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, sums: bool) -> None:
+def _replace(
+    traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, merged: bool
+) -> None:
     """One node by a module of its own, where it is none."""
     graph = traced.graph
     module: nn.Module | None = None
@@ -209,8 +184,10 @@ def _replace(traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, 
             module = copy.deepcopy(old)
     elif node.op in ("call_function", "call_method") and node.target in _RELUS:
         module = nn.ReLU()
-    elif sums and _adds_two(node):
+    elif merged and _adds_two(node):
         module = Addition_Module()
+    elif merged and node.target in _MEANS and node.all_input_nodes == list(node.args[:1]):
+        module = _MEANS[node.target](*node.args[1:], **node.kwargs)
     if module is None:
         return
     traced.add_submodule(name, module)
@@ -255,7 +232,9 @@ def _refuse(
         if node.op == "call_module":
             known = isinstance(traced.get_submodule(str(node.target)), allowed)
         elif node.op in ("call_function", "call_method"):
-            known = node.target in _LINEAR or _scales(node, differences=nn.Sigmoid in allowed)
+            known = node.target in _LINEAR or _scales(node, products=Mean not in allowed)
+            # a gradient is shared evenly by a mean, relevance by what each place held
+            known = known and not (Mean in allowed and node.target in _MEANS)
         else:
             known = True
         if not known:
@@ -267,12 +246,36 @@ def _refuse(
         )
 
 
-def _scales(node: fx.Node, *, differences: bool) -> bool:
-    """Whether a node scales or shifts by a constant; DeepLift also takes differences of two."""
+def _scales(node: fx.Node, *, products: bool) -> bool:
+    """Whether a node shifts by a constant; DeepLift also takes products with one and differences
+    of two, which relevance is not handed through as gradients are.
+    """
     both = all(isinstance(arg, fx.Node) and arg.op != "get_attr" for arg in node.args)
     if node.target in (operator.sub, operator.isub, torch.sub):
-        return differences or not both
-    return node.target in (operator.mul, operator.truediv, torch.mul, torch.div) and not both
+        return products or not both
+    times = node.target in (operator.mul, operator.truediv, torch.mul, torch.div)
+    return times and products and not both
+
+
+def _signed(traced: fx.GraphModule) -> set[str]:
+    """Names of convolutions whose input may be negative: no ReLU stands between it and the image,
+    or another linear layer.
+    """
+    positive: set[fx.Node] = set()
+    names = set()
+    for node in traced.graph.nodes:
+        known = bool(node.all_input_nodes) and all(n in positive for n in node.all_input_nodes)
+        if node.op == "call_module":
+            module = traced.get_submodule(str(node.target))
+            if isinstance(module, nn.Conv2d) and not known:
+                names.add(str(node.target))
+            known = known and not isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+            known = known or isinstance(module, nn.ReLU)
+        elif node.target not in _LINEAR:
+            known = False
+        if known:
+            positive.add(node)
+    return names
 
 
 def _kind(traced: fx.GraphModule, node: fx.Node) -> str:
