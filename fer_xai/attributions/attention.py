@@ -14,31 +14,52 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from fer_xai.attributions.gradients import differentiating
+from fer_xai.attributions.layers import noise
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.safe import check_copy
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
 
-class OpenAttention(nn.Module):
-    """An ``nn.MultiheadAttention`` (batch first, self-attention) that calls
-    ``scaled_dot_product_attention`` where it can be listened to.
+class OpenAttention(nn.MultiheadAttention):
+    """An ``nn.MultiheadAttention`` in all its attributes, but one that calls
+    ``scaled_dot_product_attention`` where it can be listened to, and returns no weights.
     """
 
-    def __init__(self, attention: nn.MultiheadAttention) -> None:
-        super().__init__()
-        self.attention, self.heads = attention, attention.num_heads
-
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, **_: Any) -> tuple[Tensor, None]:
-        """Tokens ``(B, T, C)`` in and out."""
-        attention = self.attention
-        weights = attention.in_proj_weight.chunk(3)
-        biases = (None,) * 3 if attention.in_proj_bias is None else attention.in_proj_bias.chunk(3)
+    def forward(  # type: ignore[override]  # noqa: PLR0917 - what it stands in for
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        **_: Any,
+    ) -> tuple[Tensor, None]:
+        """Tokens ``(B, T, C)``, or ``(T, B, C)`` where the batch is not first, in and out."""
+        del need_weights
+        strange = self.in_proj_weight is None or self.bias_k is not None or self.add_zero_attn
+        if strange or key_padding_mask is not None:
+            raise InputError(
+                "Expected attention among all tokens for an attention rollout, got one with "
+                "padding, extra keys or keys of another width: take gradcam."
+            )
+        weights = self.in_proj_weight.chunk(3)
+        biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         q, k, v = (
-            F.linear(tokens, weight, bias).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            F.linear(tokens if self.batch_first else tokens.transpose(0, 1), weight, bias)
+            .unflatten(2, (self.num_heads, -1))
+            .transpose(1, 2)
             for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )  # (B, heads, T, C / heads)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        return attention.out_proj(mixed), None
+        if attn_mask is not None:
+            if attn_mask.dtype == torch.bool:
+                attn_mask = ~attn_mask  # here True hides, in the function that is called it shows
+            if attn_mask.ndim == 3:
+                attn_mask = attn_mask.unflatten(0, (-1, self.num_heads))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask).transpose(1, 2).flatten(2)
+        out = self.out_proj(mixed)  # (B, T, C)
+        return out if self.batch_first else out.transpose(0, 1), None
 
 
 class _Listener(TorchFunctionMode):
@@ -59,7 +80,11 @@ class _Listener(TorchFunctionMode):
         mask = args[3] if len(args) > 3 else kwargs.get("attn_mask")
         scale = kwargs.get("scale") or q.shape[-1] ** -0.5
         likeness = q @ k.transpose(-2, -1) * scale
-        weights = (likeness if mask is None else likeness + mask).softmax(dim=-1)
+        if mask is not None and mask.dtype == torch.bool:
+            likeness = likeness.masked_fill(~mask, -torch.inf)
+        elif mask is not None:
+            likeness = likeness + mask
+        weights = likeness.softmax(dim=-1)
         self.weights.append(weights)
         return weights @ v
 
@@ -70,48 +95,58 @@ def attentions(probe: Probe, question: Question) -> tuple[Tensor, list[Tensor]]:
     Raises
     ------
     InputError
-        If the network has no attention among all of its tokens (Swin attends within windows).
+        If the network has no attention among all of its tokens (Swin attends within windows), or
+        one that cannot be opened without changing the logits.
     """
     if "attention" not in probe.rewritten:
-        probe.rewritten["attention"] = _opened(probe.model)
-    model = probe.rewritten["attention"]
-    listener = _Listener()
+        probe.rewritten["attention"] = _opened(probe)
+    return _listened(probe.rewritten["attention"], question.images)
+
+
+def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     # parameters need no gradient, so the images must, for the weights to have one
-    images = question.images.detach().clone().requires_grad_()
-    with listener:
+    images = images.detach().clone().requires_grad_(torch.is_grad_enabled())
+    with _Listener() as listener:
         logits = model(images)
     kept = listener.weights
-    tokens = {weights.shape[-1] for weights in kept}
-    fits = kept and len(tokens) == 1 and all(len(w) == len(images) and w.ndim == 4 for w in kept)
-    if not fits:
+    shapes = {weights.shape[2:] for weights in kept if weights.ndim == 4}
+    fits = len(shapes) == 1 and all(len(w) == len(images) and w.ndim == 4 for w in kept)
+    if not fits or len(set(next(iter(shapes)))) != 1:
         reason = "its attention is within windows or of several sizes" if kept else "it has none"
         raise InputError(
-            f"Expected attention among all tokens for an attention rollout, but for {probe.name} "
+            f"Expected attention among all tokens for an attention rollout, but for {model.name} "
             f"{reason}: take gradcam, which reshapes its tokens."
         )
     return logits, kept
 
 
-def _opened(model: Any) -> Any:
-    """A copy whose attentions can be listened to."""
-    opened = copy.deepcopy(model)
-    for parent in list(opened.net.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.MultiheadAttention):
-                setattr(parent, name, OpenAttention(child))
-        if hasattr(parent, "fused_attn"):  # timm's
-            parent.fused_attn = True
+def _opened(probe: Probe) -> Any:
+    """A copy whose attentions can be listened to; ``read`` ``(T,)`` are the tokens that its logits
+    depend on after the last of them.
+    """
+    opened = copy.deepcopy(probe.model)
+    for module in opened.net.modules():
+        if isinstance(module, nn.MultiheadAttention):
+            module.__class__ = OpenAttention
+        if hasattr(module, "fused_attn"):  # timm's
+            module.fused_attn = True
+    check_copy(probe, lambda images: _listened(opened, images)[0], "an attention rollout")
+    with differentiating(probe):
+        logits, kept = _listened(opened, noise(probe))
+        weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
+        last = torch.autograd.grad((logits.float() * weights).sum(), kept[-1])[0]
+    read = (last != 0).any(dim=3).flatten(0, 1).any(dim=0)
+    opened.read = read if bool(read.any()) else ~read  # a head of zeros reads none
     return opened
 
 
-def _pooled(rollout: Tensor) -> Tensor:
-    """What the class token, or all tokens on average where there is none, draw from the patches:
-    ``(…, T, T)`` to ``(…, h, w)``.
+def _pooled(rollout: Tensor, read: Tensor) -> Tensor:
+    """What the tokens that are read (a class token, or all patches where they are averaged) draw
+    from the patches: ``(…, T, T)`` to ``(…, h, w)``.
     """
     tokens = rollout.shape[-1]
     side = isqrt(tokens)
-    prefix = tokens - side**2
-    row = rollout[..., 0, prefix:] if prefix else rollout.mean(dim=-2)
+    row = rollout[..., read, tokens - side**2 :].mean(dim=-2)
     return row.unflatten(-1, (side, side))
 
 
@@ -135,7 +170,9 @@ class AttentionRollout(Attribution):
             mixed = 0.5 * mean + 0.5 * torch.eye(mean.shape[-1], device=mean.device)
             total = mixed if total is None else mixed @ total
         assert total is not None
-        cells = _pooled(total)[:, None].expand(-1, question.targets, -1, -1)
+        cells = _pooled(total, probe.rewritten["attention"].read)[:, None].expand(
+            -1, question.targets, -1, -1
+        )
         return Maps(cells=cells)
 
     def params(self, probe: Probe) -> Mapping[str, Any]:
@@ -163,11 +200,12 @@ class GradientRollout(Attribution):
         made = []
         with differentiating(probe):
             logits, kept = attentions(probe, question)
+            read = probe.rewritten["attention"].read
             each = question.scores(logits).sum(dim=0)  # (K,)
             for target, score in enumerate(each.unbind()):
                 more = target + 1 < len(each)
                 gradients = torch.autograd.grad(score, kept, retain_graph=more)
-                made.append(_pooled(_relevance(kept, gradients)))
+                made.append(_pooled(_relevance(kept, gradients), read))
         return Maps(cells=torch.stack(made, dim=1))
 
     def params(self, probe: Probe) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 from typing import Any, ClassVar
 
@@ -125,10 +126,13 @@ def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
     """Logits ``(M, C)`` of one face, each with another channel of the layer at zero."""
     model = runnable(probe, [layer.name])
     rows = torch.arange(len(gone), device=gone.device)
+    calls = count(1)
 
     def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        if next(calls) < layer.calls:
+            return output
         changed = output.expand(len(gone), *output.shape[1:]).clone()
-        changed.movedim(channel_axis(output), 1)[rows, gone] = 0
+        changed.movedim(channel_axis(output, layer.reshape), 1)[rows, gone] = 0
         return changed
 
     handle = model.net.get_submodule(layer.name).register_forward_hook(hook)

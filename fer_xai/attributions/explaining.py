@@ -92,14 +92,10 @@ def explain(
             "as FERModel(net, emotions=…, size=…, cam_layer=…)."
         )
     name, attribution, control, sign = _method(method)
-    if output not in OUTPUTS:
-        raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
     if isinstance(images, Faces) and ids is None:
         ids = images.ids
     images = images.images if isinstance(images, Faces) else images
     check_images(images)
-    names = [str(index) for index in range(len(images))] if ids is None else list(ids)
-    check_length("ids", len(names), len(images))
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
     if targets is None:
@@ -115,7 +111,7 @@ def explain(
         against=None if opposed is None else probe.model.columns(opposed)[:, None],
         output=output,
         regions=regions,
-        ids=names,
+        ids=ids,
         seed=seed,
     )
     cells = made.cells
@@ -123,7 +119,7 @@ def explain(
         setting = Setting(
             maps=cells,
             labels=chosen,
-            ids=names,
+            ids=_names(ids, len(images)),
             pixels=(images * 255).round().to(torch.uint8).cpu(),
             seed=seed,
         )
@@ -204,12 +200,22 @@ def attribute(
         A name of :data:`ATTRIBUTIONS`, or an attribution.
     output, regions, ids, seed
         As in :func:`explain`.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For what :func:`explain` refuses, and columns that are none of the model's or not one row
+        an image.
     """
     attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
     n = len(images)
+    if output not in OUTPUTS:
+        raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
+    _check_columns("columns", columns, n, None, probe)
+    if against is not None:
+        _check_columns("against", against, n, columns.shape[1], probe)
     _check_regions(regions, attribution, images)
-    names = [str(index) for index in range(n)] if ids is None else ids
-    keys = [zlib.crc32(name.encode()) for name in names]
+    keys = [zlib.crc32(name.encode()) for name in _names(ids, n)]
     step, parts = probe.batch_size_for(n), []
     for start in range(0, n, step):
         rows = slice(start, start + step)
@@ -249,6 +255,30 @@ def native_maps(
 ) -> Tensor:
     """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``."""
     return attribute(probe, images, columns, method=method, seed=seed).cells
+
+
+def _names(ids: Sequence[str] | None, n: int) -> list[str]:
+    """What images are called: by position where nothing is said."""
+    names = [str(name) for name in (range(n) if ids is None else ids)]
+    check_length("ids", len(names), n)
+    return names
+
+
+def _check_columns(what: str, columns: Tensor, n: int, targets: int | None, probe: Probe) -> None:
+    """Output columns of the model, a row an image and as many in each as there are targets."""
+    fits = isinstance(columns, Tensor) and columns.dtype == torch.int64 and columns.ndim == 2
+    if not fits or columns.shape[0] != n or targets not in (None, columns.shape[1]):
+        got = f"{columns.dtype} {tuple(columns.shape)}" if isinstance(columns, Tensor) else columns
+        raise InputError(
+            f"Expected {what} as int64 ({n}, {targets or 'K'}), got {got}: hand in a row of output "
+            "columns an image."
+        )
+    low, high = torch.aminmax(columns) if columns.numel() else (0, 0)
+    if low < 0 or high >= len(probe.emotions):
+        raise InputError(
+            f"Expected {what} in 0–{len(probe.emotions) - 1}, the outputs of {probe.name}, got "
+            f"values in [{int(low)}, {int(high)}]: FERModel.columns gives those of emotions."
+        )
 
 
 def _check_regions(regions: Tensor | None, attribution: Attribution, images: Tensor) -> None:

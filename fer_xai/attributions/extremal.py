@@ -46,20 +46,34 @@ class Extremal(Attribution):
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps in [0, 1] at the grid's resolution."""
         filled = fill_images(question.images, self.fill, generators(question, "fill"))
+        full, empty = (question.scores(probe.run(x)) for x in (question.images, filled))
         made = []
         for target in range(question.targets):
             one = question.one(target)
-            masks = [self._mask(probe, one, filled, area) for area in self.areas]
+            ends = full[:, target], empty[:, target]
+            masks = [self._mask(probe, one, filled, ends, area) for area in self.areas]
             made.append(torch.stack(masks).mean(dim=0))
         return Maps(cells=torch.stack(made, dim=1))
 
-    def _mask(self, probe: Probe, question: Question, filled: Tensor, area: float) -> Tensor:
-        """Masks ``(B, s, s)`` that keep a share of the image."""
+    def _mask(
+        self,
+        probe: Probe,
+        question: Question,
+        filled: Tensor,
+        ends: tuple[Tensor, Tensor],
+        area: float,
+    ) -> Tensor:
+        """Masks ``(B, s, s)`` that keep a share of the image, all zero where the score is flat.
+
+        ``ends`` are the scores ``(B,)`` of the image and of the filled one.
+        """
         images, side = question.images, self.cells
         wanted = (torch.arange(side**2, device=images.device) >= (1 - area) * side**2).float()
 
-        def slope(raw: Tensor, weight: float) -> Tensor:
-            """Gradient of the loss: the score, and how far the sorted mask is from the area's."""
+        def slope(raw: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+            """Gradient of the loss (how far the sorted mask is from the area's, less the score),
+            and the score.
+            """
             with differentiating(probe):
                 leaf = raw.detach().clone().requires_grad_()
                 mask = smooth(leaf.sigmoid())
@@ -67,26 +81,32 @@ class Extremal(Attribution):
                 logits = probe.fastest(torch.lerp(filled, images, full))
                 score = question.scores(logits)[:, 0]
                 unequal = (mask.flatten(1).sort(dim=1).values - wanted).square().mean(dim=1)
-                return torch.autograd.grad((weight * unequal - score).sum(), leaf)[0].float()
+                gradient = torch.autograd.grad((weight * unequal - score).sum(), leaf)[0]
+                return gradient.float(), score.detach()
 
         with torch.inference_mode(mode=False):
             raw = torch.zeros(len(images), 1, side, side, device=images.device)
         # a flat mask has no order, and sorting it would keep its lower rows: the score's gradient
         # is the order to begin with
-        first = -slope(raw, 0.0)
-        raw = first / first.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
+        first = -slope(raw, torch.zeros(len(images), device=images.device))[0]
+        steepest = first.abs().amax(dim=(1, 2, 3), keepdim=True)
+        raw = first / steepest.clamp(min=1e-30)
         moments = [torch.zeros_like(raw), torch.zeros_like(raw)]
+        span = (ends[0] - ends[1]).abs()
         for step in range(1, self.steps + 1):
-            # the penalty grows, as in the paper, so that the area holds in the end
-            raw = _adam(raw, slope(raw, 30 * 1.0035**step), moments, step)
+            # the penalty grows, as in the paper, so that the area holds in the end, and is one of
+            # the range that the score has had, so that it holds in whatever unit the score has
+            gradient, score = slope(raw, 30 * 1.0035**step * span)
+            raw = _adam(raw, gradient, moments, step)
+            span = torch.maximum(span, (score - ends[1]).abs())
         with torch.no_grad():
-            return smooth(raw.sigmoid())[:, 0]
+            return (smooth(raw.sigmoid()) * (steepest > 0))[:, 0]
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """One forwards and backwards a step, area and target."""
+        """One forwards and backwards a step, area and target; the whole and the filled face."""
         del probe, regions
         n = float(targets * len(self.areas) * (self.steps + 1))
-        return n, n
+        return n + 2, n
 
 
 def smooth(mask: Tensor) -> Tensor:

@@ -44,8 +44,32 @@ def feature_maps(output: Any, reshape: Reshape | None = None) -> Tensor | None:
     return output.movedim(channel_axis(output), 1) if output.ndim == 4 else None
 
 
-def channel_axis(output: Tensor) -> int:
-    """Where an output ``(B, C, h, w)``, ``(B, h, w, C)`` or ``(B, T, C)`` has its channels."""
+def channel_axis(output: Tensor, reshape: Reshape | None = None) -> int:
+    """Where an output has its channels: ``(B, C, h, w)``, ``(B, h, w, C)``, ``(B, T, C)``, or what
+    the model's own ``reshape`` makes feature maps of.
+
+    Raises
+    ------
+    InputError
+        If it makes channels of no axis.
+
+    Examples
+    --------
+    >>> channel_axis(torch.zeros(2, 6, 16), lambda output: output.unflatten(2, (4, 4)))
+    1
+    """
+    if reshape is not None:
+        for axis in range(1, output.ndim):
+            shape = [1] * output.ndim
+            shape[axis] = output.shape[axis]
+            places = torch.arange(output.shape[axis], dtype=torch.float32, device=output.device)
+            maps = reshape(places.view(shape).expand(output.shape))  # each place along the axis
+            if maps.shape[1] == len(places) and bool((maps == places.view(1, -1, 1, 1)).all()):
+                return axis
+        raise InputError(
+            f"Expected a reshape that makes channels of one axis of {tuple(output.shape)}, got one "
+            "that mixes them: take gradcam, which needs no channel alone."
+        )
     last = output.ndim == 3 or (
         output.shape[2] != output.shape[3] and output.shape[1] == output.shape[2]
     )
@@ -62,6 +86,8 @@ class Layer:
         Dotted name in the network.
     side
         ``(h, w)`` of its feature maps.
+    calls
+        How often it runs; maps are taken from the last time.
     cut
         Whether all later parts read this layer alone, so that its output may be repeated once a
         target. Inside a residual block they do not: a shortcut would meet it unrepeated.
@@ -71,6 +97,7 @@ class Layer:
 
     name: str
     side: tuple[int, int]
+    calls: int
     cut: bool
     reshape: Reshape | None
 
@@ -130,7 +157,8 @@ def found_layers(probe: Probe) -> list[str]:
     return names
 
 
-def _noise(probe: Probe) -> Tensor:
+def noise(probe: Probe) -> Tensor:
+    """Two images ``(2, 3, side, side)`` to try a network on."""
     side = probe.model.size
     generator = torch.Generator().manual_seed(0)
     return probe.to_device(torch.rand(2, 3, side, side, generator=generator))
@@ -159,7 +187,7 @@ def _outputs(probe: Probe) -> list[tuple[str, Tensor, Tensor]]:
             if name:
                 handle = module.register_forward_hook(listen(name, module))
                 stack.callback(handle.remove)
-        images = _noise(probe).requires_grad_()
+        images = noise(probe).requires_grad_()
         logits = probe.model(images)
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         (logits.float() * weights).sum().backward()
@@ -184,7 +212,7 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     handle = model.net.get_submodule(name).register_forward_hook(
         lambda _, __, output: kept.append(output)
     )
-    images = _noise(probe)
+    images = noise(probe)
     try:
         with torch.inference_mode():
             model(images)
@@ -205,6 +233,7 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     layer = Layer(
         name=name,
         side=(maps.shape[2], maps.shape[3]),
+        calls=len(kept),
         cut=len(kept) == 1 and _is_cut(probe, name),
         reshape=reshape,
     )
@@ -225,7 +254,7 @@ def _is_dead(probe: Probe, layer: Layer) -> bool:
     """
     module = probe.model.net.get_submodule(layer.name)
     with torch.inference_mode(mode=False), torch.enable_grad(), _repeated(module, 1) as kept:
-        logits = probe.model(_noise(probe))
+        logits = probe.model(noise(probe))
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         raw: Tensor | None = torch.autograd.grad(
             (logits * weights).sum(), kept[-1], allow_unused=True
@@ -250,7 +279,7 @@ def _is_cut(probe: Probe, name: str) -> bool:
     module = probe.model.net.get_submodule(name)
     try:
         with _repeated(module, 3), torch.no_grad():
-            return len(probe.model(_noise(probe))) == 6
+            return len(probe.model(noise(probe))) == 6
     except RuntimeError:
         return False
 

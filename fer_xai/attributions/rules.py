@@ -6,18 +6,19 @@ They run on a rewritten private copy (:mod:`fer_xai.attributions.safe`).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
 from captum.attr import LRP, Deconvolution, DeepLift, GuidedBackprop
-from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRule
+from captum.attr._utils.lrp_rules import EpsilonRule, PropagationRule
 from torch import Tensor, nn
 
 from fer_xai.attributions.cam import GradCam
 from fer_xai.attributions.gradients import Scorer, differentiating, extra, generators, per_target
+from fer_xai.attributions.pools import Mean
 from fer_xai.attributions.registry import (
     ATTRIBUTIONS,
     Attribution,
@@ -30,7 +31,12 @@ from fer_xai.attributions.safe import for_deeplift, for_lrp, for_relus
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
-_RULES = {"epsilon": EpsilonRule, "gamma": GammaRule, "alpha1_beta0": Alpha1_Beta0_Rule}
+_RULES: dict[str, Callable[[Tensor], Tensor]] = {
+    "epsilon": lambda weights: weights,
+    "gamma": lambda weights: weights + 0.25 * weights.clamp(min=0),
+    "alpha1_beta0": lambda weights: weights.clamp(min=0),
+}
+"""What stands in for a convolution's weights and biases as its relevance is shared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +149,7 @@ class DeepLiftFrom(Attribution):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerwiseRelevance(Attribution):
-    """Relevance handed back layer by layer (Bach et al., PLoS ONE 2015), by Captum.
+    """Relevance handed back layer by layer (Bach et al., PLoS ONE 2015), on Captum's hooks.
 
     Relevance is that of the network's *input*, after resizing, greyscale and normalisation, which
     have no rule. BatchNorm is merged into convolutions first, as the rules ask for. Biases keep
@@ -153,7 +159,10 @@ class LayerwiseRelevance(Attribution):
     ----------
     rule
         Of convolutions: ``epsilon``, ``gamma`` (γ = 0.25) or ``alpha1_beta0``; linear layers have
-        ε. With ε everywhere a ReLU network's map is close to input × gradient.
+        ε. The other two are for inputs that cannot be negative: a convolution that reads the
+        normalised image, or whatever no ReLU has passed, has ε too. Biases are changed as weights
+        are (Captum's rules leave them). With ε everywhere a ReLU network's map is close to input ×
+        gradient.
     """
 
     rule: Literal["epsilon", "gamma", "alpha1_beta0"] = "epsilon"
@@ -167,23 +176,36 @@ class LayerwiseRelevance(Attribution):
         columns = [question.columns] + ([] if question.against is None else [question.against])
         signed = []
         for chosen in columns:
-            parts = [self._one(model.net, inputs, column) for column in chosen.unbind(dim=1)]
+            parts = [self._one(model, inputs, column) for column in chosen.unbind(dim=1)]
             signed.append(torch.stack(parts, dim=1))
         channels = signed[0] if len(signed) == 1 else signed[0] - signed[1]
         return Maps(cells=channels.sum(dim=2), channels=channels)
 
-    def _one(self, net: nn.Module, inputs: Tensor, columns: Tensor) -> Tensor:
-        for module in net.modules():  # Captum takes its rules off again
-            if isinstance(module, nn.Conv2d):
-                module.rule = _RULES[self.rule]()
+    def _one(self, model: Any, inputs: Tensor, columns: Tensor) -> Tensor:
+        for name, module in model.net.named_modules():  # Captum takes its rules off again
+            if isinstance(module, nn.Conv2d) and name not in model.signed:
+                module.rule = _Changed(_RULES[self.rule])
+            elif isinstance(module, nn.Conv2d | Mean):
+                module.rule = EpsilonRule()
         with torch.inference_mode(mode=False), torch.enable_grad(), _quiet():
-            rows: Tensor = LRP(net).attribute(inputs, target=columns)
+            rows: Tensor = LRP(model.net).attribute(inputs, target=columns)
         return rows.detach().float()
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """Two forwards and one backwards a target."""
         del probe, regions
         return 2.0 * targets, float(targets)
+
+
+class _Changed(PropagationRule):  # type: ignore[misc]
+    """Relevance shared as a layer of other weights and biases would share it."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        self.change = change
+
+    def _manipulate_weights(self, module: nn.Module, _: Any, __: Any) -> None:
+        for parameter in module.parameters():
+            parameter.data = self.change(parameter.data)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn import functional as F
 from torchvision.ops import StochasticDepth
 
+from fer_xai.attributions.layers import noise
+from fer_xai.attributions.pools import Mean, PairwiseMaxPool
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
@@ -30,13 +33,37 @@ _LINEAR: set[Any] = _ADDS | {
     "flatten", "permute", "transpose", "contiguous", "size", "dim", "squeeze", "unsqueeze",
 }  # fmt: skip
 """Functions and methods that a gradient passes as it must: linear in their tensors, or shapes."""
+_SHAPES = {
+    "getitem", "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze",
+    "unsqueeze", "expand", "expand_as", "chunk", "split", "unbind", "Flatten", "Unflatten",
+}  # fmt: skip
+_PRODUCTS = {"mul", "imul", "mul_", "matmul", "bmm"}
+_GATES = {"sigmoid", "hardsigmoid", "softmax"}
+_GUIDED = _SHAPES | _PRODUCTS | {
+    "sub", "isub", "truediv", "div", "neg", "sum", "stack", "pad", "interpolate", "linear",
+    "conv2d", "batch_norm", "layer_norm", "group_norm", "normalize", "dropout", "dropout2d",
+    "stochastic_depth", "max_pool2d", "adaptive_max_pool2d", "amax", "floordiv",
+    "mod", "eq", "_assert",
+}  # fmt: skip
+"""Names of what has no rule and needs none beside ReLUs: their gradient is passed as it is."""
+_MEANS: dict[Any, type[nn.Module]] = {
+    F.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d, F.avg_pool2d: nn.AvgPool2d,
+    torch.mean: Mean, "mean": Mean,
+}  # fmt: skip
 _PASSIVE = (nn.Identity, nn.Dropout, nn.Dropout2d, StochasticDepth)
 _LINEAR_MODULES = (
     nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten,
     Addition_Module, *_PASSIVE,
 )  # fmt: skip
+_GUIDED_MODULES = (
+    *_LINEAR_MODULES, nn.ReLU, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm,
+    nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm, nn.modules.dropout._DropoutNd,
+    nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.LPPool2d, nn.Unflatten, nn.Upsample, nn.PixelShuffle,
+    nn.ChannelShuffle, nn.modules.padding._ReflectionPadNd, nn.modules.padding._ReplicationPadNd,
+    nn.modules.padding._ConstantPadNd,
+)  # fmt: skip
 _DEEPLIFT = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
-_LRP = (nn.ReLU, nn.Tanh, nn.MaxPool2d)
+_LRP = (nn.ReLU, nn.Tanh, nn.MaxPool2d, Mean)
 _TOLERANCE = 1e-5
 
 
@@ -46,19 +73,20 @@ def for_relus(probe: Probe, method: str) -> Any:
     Raises
     ------
     InputError
-        If it has no ReLU, or other activations beside them (the method would change some of the
-        gradients alone), or cannot be traced.
+        If it has no ReLU, or parts beside them that are not known to be no activation (the method
+        would change some of the gradients alone), or cannot be traced.
     """
     if "relu" not in probe.rewritten:
         probe.rewritten["relu"] = _rewritten(probe, method, merged=False)
     model = probe.rewritten["relu"]
     others = sorted(
-        {_kind(model.net, node) for node in model.net.graph.nodes if _is_other_activation(node)}
+        {_kind(model.net, node) for node in model.net.graph.nodes if _escapes(model.net, node)}
     )
     if others or not any(isinstance(module, nn.ReLU) for module in model.net.modules()):
         raise InputError(
-            f"Expected ReLUs for {method}, but {probe.name} has {', '.join(others) or 'none'}: "
-            "take saliency or integrated_gradients, which ask for no rule."
+            f"Expected no activations but ReLUs for {method}, but {probe.name} has "
+            f"{', '.join(others) or 'none of them'}: take saliency or integrated_gradients, which "
+            "ask for no rule."
         )
     return model
 
@@ -75,13 +103,14 @@ def for_deeplift(probe: Probe, method: str) -> Any:
         model = _rewritten(probe, method, merged=False)
         _refuse(model.net, (*_LINEAR_MODULES, *_DEEPLIFT), probe.name, method)
         _open_max_pools(model.net)
-        _check(probe, model, method)
+        check_copy(probe, model, method)
         probe.rewritten["deeplift"] = model
     return probe.rewritten["deeplift"]
 
 
 def for_lrp(probe: Probe, method: str) -> Any:
-    """A copy for LRP: BatchNorm merged into convolutions, sums as modules, nothing passive left.
+    """A copy for LRP: BatchNorm merged into convolutions, sums and means as modules, nothing
+    passive left. ``signed`` names its convolutions whose input may be negative.
 
     Raises
     ------
@@ -91,42 +120,9 @@ def for_lrp(probe: Probe, method: str) -> Any:
     if "lrp" not in probe.rewritten:
         model = _rewritten(probe, method, merged=True)
         _refuse(model.net, (*_LINEAR_MODULES, *_LRP), probe.name, method)
+        model.signed = _signed(model.net)
         probe.rewritten["lrp"] = model
     return probe.rewritten["lrp"]
-
-
-class PairwiseMaxPool(nn.Module):
-    """Max-pooling by pairs, max(a, b) = (a + b + relu(a − b) + relu(b − a)) / 2, for DeepLift.
-
-    Captum's rule for max-pools loses what a window's largest place does not differ in: 8 and 60 %
-    of a score was missing in GiMeFive's maps. Through ReLUs the rescale rule loses nothing.
-    """
-
-    def __init__(self, pool: nn.MaxPool2d) -> None:
-        super().__init__()
-        self.kernel, self.stride, self.padding = (
-            value if isinstance(value, tuple) else (value, value)
-            for value in (pool.kernel_size, pool.stride, pool.padding)
-        )
-        pairs = self.kernel[0] * self.kernel[1] - 1
-        self.relus = nn.ModuleList(nn.ReLU() for _ in range(2 * pairs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to ``(B, C, h, w)``."""
-        (high, wide), (down, right), (top, left) = self.kernel, self.stride, self.padding
-        # a window that reaches over the border holds the border too, so repeating it adds nothing
-        x = F.pad(x, (left, left, top, top), mode="replicate")
-        rows = (x.shape[-2] - high) // down * down + 1
-        columns = (x.shape[-1] - wide) // right * right + 1
-        views = [
-            x[..., i : i + rows : down, j : j + columns : right]
-            for i in range(high)
-            for j in range(wide)
-        ]
-        for number, second in enumerate(views[1:]):
-            first, one, two = views[0], self.relus[2 * number], self.relus[2 * number + 1]
-            views[0] = (first + second + one(first - second) + two(second - first)) / 2
-        return views[0]
 
 
 def _open_max_pools(traced: fx.GraphModule) -> None:
@@ -153,7 +149,7 @@ def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:
         ) from None
     calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
     for number, node in enumerate(list(traced.graph.nodes)):
-        _replace(traced, node, f"own{number}", shared=calls[node.target] > 1, sums=merged)
+        _replace(traced, node, f"own{number}", shared=calls[node.target] > 1, merged=merged)
     traced.graph.eliminate_dead_code()
     traced.delete_all_unused_submodules()
     traced.graph.lint()
@@ -162,11 +158,13 @@ def _rewritten(probe: Probe, method: str, *, merged: bool) -> Any:
         if hasattr(module, "inplace"):
             module.inplace = False
     model.net = traced.eval().requires_grad_(False)
-    _check(probe, model, method)
+    check_copy(probe, model, method)
     return model
 
 
-def _replace(traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, sums: bool) -> None:
+def _replace(
+    traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, merged: bool
+) -> None:
     """One node by a module of its own, where it is none."""
     graph = traced.graph
     module: nn.Module | None = None
@@ -186,8 +184,10 @@ def _replace(traced: fx.GraphModule, node: fx.Node, name: str, *, shared: bool, 
             module = copy.deepcopy(old)
     elif node.op in ("call_function", "call_method") and node.target in _RELUS:
         module = nn.ReLU()
-    elif sums and _adds_two(node):
+    elif merged and _adds_two(node):
         module = Addition_Module()
+    elif merged and node.target in _MEANS and node.all_input_nodes == list(node.args[:1]):
+        module = _MEANS[node.target](*node.args[1:], **node.kwargs)
     if module is None:
         return
     traced.add_submodule(name, module)
@@ -205,16 +205,18 @@ def _adds_two(node: fx.Node) -> bool:
     )
 
 
-def _check(probe: Probe, model: Any, method: str) -> None:
-    """The copy says what the model says."""
-    side = probe.model.size
-    images = probe.to_device(
-        torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    )
+def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> None:
+    """The copy says what the model says.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    images = noise(probe)
     with torch.inference_mode():
-        plain: Tensor = probe.model(images)
-        ours: Tensor = model(images)
-    if bool((plain - ours).abs().max() > _TOLERANCE * plain.abs().max().clamp(min=1)):
+        plain, ours = probe.model(images), model(images)
+    if not bool((plain - ours).abs().max() <= _TOLERANCE * plain.abs().max().clamp(min=1)):
         raise InputError(
             f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
             f"but they differ by {float((plain - ours).abs().max()):.2g}: take saliency instead."
@@ -230,7 +232,9 @@ def _refuse(
         if node.op == "call_module":
             known = isinstance(traced.get_submodule(str(node.target)), allowed)
         elif node.op in ("call_function", "call_method"):
-            known = node.target in _LINEAR or _scales(node, differences=nn.Sigmoid in allowed)
+            known = node.target in _LINEAR or _scales(node, products=Mean not in allowed)
+            # a gradient is shared evenly by a mean, relevance by what each place held
+            known = known and not (Mean in allowed and node.target in _MEANS)
         else:
             known = True
         if not known:
@@ -242,12 +246,36 @@ def _refuse(
         )
 
 
-def _scales(node: fx.Node, *, differences: bool) -> bool:
-    """Whether a node scales or shifts by a constant; DeepLift also takes differences of two."""
+def _scales(node: fx.Node, *, products: bool) -> bool:
+    """Whether a node shifts by a constant; DeepLift also takes products with one and differences
+    of two, which relevance is not handed through as gradients are.
+    """
     both = all(isinstance(arg, fx.Node) and arg.op != "get_attr" for arg in node.args)
     if node.target in (operator.sub, operator.isub, torch.sub):
-        return differences or not both
-    return node.target in (operator.mul, operator.truediv, torch.mul, torch.div) and not both
+        return products or not both
+    times = node.target in (operator.mul, operator.truediv, torch.mul, torch.div)
+    return times and products and not both
+
+
+def _signed(traced: fx.GraphModule) -> set[str]:
+    """Names of convolutions whose input may be negative: no ReLU stands between it and the image,
+    or another linear layer.
+    """
+    positive: set[fx.Node] = set()
+    names = set()
+    for node in traced.graph.nodes:
+        known = bool(node.all_input_nodes) and all(n in positive for n in node.all_input_nodes)
+        if node.op == "call_module":
+            module = traced.get_submodule(str(node.target))
+            if isinstance(module, nn.Conv2d) and not known:
+                names.add(str(node.target))
+            known = known and not isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+            known = known or isinstance(module, nn.ReLU)
+        elif node.target not in _LINEAR:
+            known = False
+        if known:
+            positive.add(node)
+    return names
 
 
 def _kind(traced: fx.GraphModule, node: fx.Node) -> str:
@@ -256,11 +284,30 @@ def _kind(traced: fx.GraphModule, node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
 
 
-def _is_other_activation(node: fx.Node) -> bool:
-    """GELU, SiLU and their like, which are no ReLU and no gate."""
-    names = ("gelu", "silu", "hardswish", "mish", "elu", "selu", "leakyrelu", "leaky_relu", "tanh")
+def _escapes(traced: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a node is none of what a guided gradient passes as a gradient does."""
+    if node.op not in ("call_module", "call_function", "call_method"):
+        return False
+    kind = _kind(traced, node)
+    if kind.lower() in _GATES:
+        return not _gates(traced, node)
     if node.op == "call_module":
-        kind = type(node.graph.owning_module.get_submodule(str(node.target))).__name__.lower()  # type: ignore[union-attr]
-        return kind in names
-    target = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    return node.op in ("call_function", "call_method") and target in names
+        return not isinstance(traced.get_submodule(str(node.target)), _GUIDED_MODULES)
+    return node.target not in _LINEAR and kind not in _GUIDED
+
+
+def _gates(traced: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether a sigmoid or softmax scales other activations, and not the one that it is made of
+    (x · sigmoid(x) is a SiLU).
+    """
+    source, waiting, scales = node.args[0], list(node.users), False
+    while waiting:
+        user = waiting.pop()
+        kind = _kind(traced, user) if user.op != "output" else "output"
+        if kind in _PRODUCTS and source not in user.args:
+            scales = True
+        elif kind in _SHAPES:
+            waiting += user.users
+        else:
+            return False
+    return scales

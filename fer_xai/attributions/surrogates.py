@@ -100,7 +100,7 @@ class Surrogate(Attribution):
 
         found = masked_scores(probe, question, kept, filled, copies=self.samples).double()
         if self.kernel == "lime":
-            values = self._lime(drawn.cpu(), found)
+            values = self._lime(drawn.cpu(), found, there.cpu())
         else:
             ends = torch.stack(
                 [question.scores(probe.run(filled)), question.scores(probe.run(question.images))]
@@ -112,30 +112,28 @@ class Surrogate(Attribution):
         """Bool ``(B, P, R)``: parts that are left in."""
         rows = []
         for face, source in enumerate(generators(question, "coalitions")):
-            parts = there.shape[1]
+            present = there[face].cpu().nonzero()[:, 0]  # not as many as in the batch's largest
+            drawn = torch.zeros(self.samples, there.shape[1], dtype=torch.bool)
             if self.kernel == "lime":
-                rows.append(torch.rand(self.samples, parts, generator=source) < 0.5)
-                continue
-            present = there[face].cpu().nonzero()[:, 0]
-            drawn = torch.zeros(self.samples, parts, dtype=torch.bool)
-            if len(present) > 1:
+                drawn[:, present] = torch.rand(self.samples, len(present), generator=source) < 0.5
+            elif len(present) > 1:
                 half = _by_shapley_kernel(len(present), (self.samples + 1) // 2, source)
                 both = torch.stack([half, ~half], dim=1).flatten(0, 1)[: self.samples]
                 drawn[:, present] = both
             rows.append(drawn)
         return torch.stack(rows)
 
-    def _lime(self, drawn: Tensor, found: Tensor) -> Tensor:
-        """Ridge coefficients ``(B, R, K)`` with an unpenalised intercept."""
+    def _lime(self, drawn: Tensor, found: Tensor, there: Tensor) -> Tensor:
+        """Ridge coefficients ``(B, R, K)`` with an unpenalised intercept, 0 for absent parts."""
         x = drawn.double()
-        share = x.mean(dim=2)
+        share = x.sum(dim=2) / there.sum(dim=1, keepdim=True).clamp(min=1)
         distance = 1 - share.sqrt()  # cosine distance of a 0/1 vector to all ones
         weights = torch.exp(-(distance**2) / self.sigma**2)[..., None]  # (B, P, 1)
         total = weights.sum(dim=1, keepdim=True)
         x = x - (weights * x).sum(dim=1, keepdim=True) / total
         y = found - (weights * found).sum(dim=1, keepdim=True) / total
         gram = x.transpose(1, 2) @ (weights * x)
-        gram = gram + self.ridge * torch.eye(gram.shape[-1], dtype=gram.dtype)
+        gram = gram + torch.diag_embed(torch.where(there, self.ridge, 1.0).double())
         return torch.linalg.solve(gram, x.transpose(1, 2) @ (weights * y))
 
     def params(self, probe: Probe) -> Mapping[str, Any]:

@@ -230,6 +230,23 @@ def test_bad_input_is_one_sentence(model, images, faces):
         explain(build("vit"), images, method=late)
 
 
+def test_what_attribute_is_handed_is_checked_before_any_pass(model, images):
+    used, columns = Probe(model, device="cpu"), torch.zeros(5, 1).long()
+
+    def raises(sentence, columns=columns, **given):
+        with pytest.raises(InputError, match=sentence):
+            attribute(used, images, columns, method="gradcam", **given)
+
+    raises(r"Expected columns as int64 \(5, K\), got torch.int64 \(3, 1\): hand in", columns[:3])
+    raises(r"Expected columns as int64 \(5, K\), got torch.int64 \(5,\)", columns[:, 0])
+    raises(r"Expected columns as int64 \(5, K\), got torch.float32", columns.float())
+    raises(r"Expected columns in 0–5, .* of tiny, got values in \[17, 17\]", columns + 17)
+    raises(r"Expected columns in 0–5, .* got values in \[-1, -1\]", columns - 1)
+    raises(r"Expected against as int64 \(5, 1\), got .* \(5, 2\)", against=columns.expand(5, 2))
+    raises("Expected output logit, log_probability, probability, got 'prob'", output="prob")
+    raises("Expected 5 ids, one an image, got 2", ids=["a", "b"])
+
+
 def test_a_network_that_cannot_be_traced_is_refused_with_the_reason(images):
     class Branching(nn.Module):
         def __init__(self):
