@@ -74,21 +74,25 @@ class Occlusion(Attribution):
         return 1.0 + len(self.squares(probe.model.size, probe.model.size)), 0.0
 
 
+_BLENDED = 2 / 3
+"""Of a variance, what blending two cells leaves along an axis: ∫ t² + (1 − t)² over all shares."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rise(Attribution):
     """The mean of random masks, weighted by the score of the face seen through them (Petsiuk et
     al., BMVC 2018).
 
-    Weights are the scores less their mean over the face's masks, divided by the masks' variance:
-    the paper's estimator without the offset that it shares among all pixels, so that maps are
-    signed and scale with the score. Each face has masks of its own.
+    Weights are the scores less their mean over the face's masks, divided by the masks' variance,
+    which is the same at every pixel: the paper's estimator without the offset that it shares among
+    all pixels, so that maps are signed and scale with the score. Each face has masks of its own.
 
     Attributes
     ----------
     masks
         Random masks a face.
     cells
-        Side of the coarse grid that is drawn and smoothly enlarged.
+        Grid cells across the image, which are drawn and smoothly enlarged.
     keep
         Probability of a grid cell to be kept.
     fill
@@ -112,9 +116,8 @@ class Rise(Attribution):
             return _enlarged(grids[faces, numbers], shifts[faces, numbers], height, width)
 
         found = masked_scores(probe, question, kept, fill, copies=self.masks).to(probe.device)
-        weights = (found - found.mean(dim=1, keepdim=True)) / (
-            self.masks * self.keep * (1 - self.keep)
-        )
+        variance = _BLENDED**2 * self.keep * (1 - self.keep)
+        weights = (found - found.mean(dim=1, keepdim=True)) / (self.masks * variance)
         cells = torch.stack([
             torch.einsum("pk,phw->khw", weight, _enlarged(grid, shift, height, width))
             for weight, grid, shift in zip(weights, grids, shifts, strict=True)
@@ -122,8 +125,11 @@ class Rise(Attribution):
         return Maps(cells=cells)
 
     def _drawn(self, question: Question) -> tuple[Tensor, Tensor]:
-        """Grids ``(B, P, s, s)`` of zeros and ones, shifts ``(B, P, 2)`` in [0, 1) of a cell."""
-        side, device = self.cells, question.images.device
+        """Grids ``(B, P, s, s)`` of zeros and ones, shifts ``(B, P, 2)`` in [0, 1) of a cell.
+
+        Two cells more than lie across the image, so that every pixel lies between four.
+        """
+        side, device = self.cells + 2, question.images.device
         sources = generators(question, "masks")
         grids = [torch.rand(self.masks, side, side, generator=g) < self.keep for g in sources]
         shifts = [torch.rand(self.masks, 2, generator=g) for g in sources]
@@ -138,8 +144,9 @@ class Rise(Attribution):
 def _enlarged(grids: Tensor, shifts: Tensor, height: int, width: int) -> Tensor:
     """Masks ``(M, H, W)`` of grids ``(M, s, s)``, bilinear, shifted by a share of a cell."""
     side = grids.shape[-1]
-    y = (torch.arange(height, device=grids.device) + 0.5) / height * (side - 1)  # in cells
-    x = (torch.arange(width, device=grids.device) + 0.5) / width * (side - 1)
+    # in cells, from the first cell's centre
+    y = 0.5 + (torch.arange(height, device=grids.device) + 0.5) / height * (side - 2)
+    x = 0.5 + (torch.arange(width, device=grids.device) + 0.5) / width * (side - 2)
     rows = _hat(y + shifts[:, :1], side)  # (M, H, s)
     columns = _hat(x + shifts[:, 1:], side)  # (M, W, s)
     return rows @ grids @ columns.transpose(1, 2)
@@ -148,7 +155,7 @@ def _enlarged(grids: Tensor, shifts: Tensor, height: int, width: int) -> Tensor:
 def _hat(at: Tensor, side: int) -> Tensor:
     """Linear interpolation weights ``(M, L, s)`` of positions ``(M, L)`` between cell centres."""
     centres = torch.arange(side, device=at.device) + 0.5
-    return (1 - (at.clamp(0.5, side - 0.5)[..., None] - centres).abs()).clamp(min=0)
+    return (1 - (at[..., None] - centres).abs()).clamp(min=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,61 @@
+"""RISE with masks blended and weighted one by one; VarGrad where nothing varies."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fer_xai import explain
+from fer_xai.attributions import Question
+from fer_xai.attributions.perturbation import Rise, _enlarged
+from fer_xai.emotions import SIX
+from fer_xai.models import FERModel
+from fer_xai.probe import Probe
+
+
+def mask_slow(grid, shift, height, width):
+    """A coarse grid between whose cells each pixel is blended, four at a time."""
+    across = len(grid) - 2
+    out = np.zeros((height, width))
+    for i in range(height):
+        for j in range(width):
+            y = (i + 0.5) / height * across + float(shift[0])
+            x = (j + 0.5) / width * across + float(shift[1])
+            top, left = int(y), int(x)
+            for row, a in ((top, 1 - (y - top)), (top + 1, y - top)):
+                for column, b in ((left, 1 - (x - left)), (left + 1, x - left)):
+                    out[i, j] += a * b * float(grid[row, column])
+    return out
+
+
+def test_maps_are_the_papers_mask_by_mask(model, images):
+    method = Rise(masks=5, cells=4)
+    probe, two = Probe(model, device="cpu"), images[:2]
+    question = Question(images=two, columns=torch.tensor([[1], [4]]), keys=(7, 9))
+    found = method.maps(probe, question).cells[:, 0]
+    grids, shifts = method._drawn(question)
+    for face, column in enumerate((1, 4)):
+        masks = [mask_slow(grids[face, m], shifts[face, m], 64, 64) for m in range(5)]
+        scores = []
+        for mask in masks:
+            with torch.no_grad():
+                seen = two[face] * torch.from_numpy(mask).float()
+                scores.append(float(model(seen[None])[0, column]))
+        mean, variance = np.mean(scores), 0.25 * (2 / 3) ** 2
+        expected = sum((s - mean) * m for s, m in zip(scores, masks, strict=True)) / 5 / variance
+        assert np.allclose(found[face], expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_masks_vary_alike_at_every_pixel():
+    method = Rise(masks=6000, cells=4)
+    question = Question(images=torch.zeros(1, 3, 16, 16), columns=torch.zeros(1, 1), keys=(1,))
+    grids, shifts = method._drawn(question)
+    variance = _enlarged(grids[0], shifts[0], 16, 16).var(dim=0)
+    assert variance.mean().item() == pytest.approx(1 / 9, rel=0.03)
+    assert (variance - 1 / 9).abs().max() < 0.02
+
+
+def test_vargrad_of_a_linear_model_is_blank(images):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 6))
+    linear = FERModel(net, emotions=SIX, size=64, mean=(0, 0, 0), std=(1, 1, 1)).eval()
+    assert explain(linear, images[:2], method="vargrad").blank.all()
