@@ -101,7 +101,8 @@ def deletion(
     fill
         A name of :data:`fer_xai.perturb.FILLS`, or ``linear`` (:class:`metrics.ledger.Ledger`).
     order
-        ``morf``: most relevant first; ``lerf``: least relevant first (higher areas are better).
+        ``morf``: most relevant first; ``lerf``: least relevant first (higher areas are better: it
+        is insertion read backwards, with the same area).
     output
         Probability, logit or log-probability of the target.
     ids, seed
@@ -231,8 +232,6 @@ def _spec(
 
 DELETION = _spec("deletion", deletion, better=False)
 INSERTION = _spec("insertion", insertion, better=True)
-DELETION_LERF = _spec("deletion_lerf", deletion, better=True, order="lerf")
-"""Least relevant first: the score should hold out."""
 DELETION_RISE = _spec("deletion_rise", deletion, better=False, fill="black")
 INSERTION_RISE = _spec("insertion_rise", insertion, better=True, fill="blur_rise")
 """The paper's own fills: zeros for deletion, for insertion an 11×11 Gaussian blur of σ = 5 pixels

@@ -92,7 +92,6 @@ METRICS: Registry[MetricSpec] = Registry(
             "curves": (
                 "deletion",
                 "insertion",
-                "deletion_lerf",
                 "deletion_rise",
                 "insertion_rise",
                 "deletion_skin",

@@ -18,7 +18,7 @@ from metrics.spec import METRICS, MetricSpec
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
-Scaling = Literal["none", "free"]
+Scaling = Literal["none", "free", "share"]
 Correlation = Literal["pearson", "spearman"]
 _FLAT = 1e-6
 """Scores that vary by less than this carry no signal: passes differ by as much."""
@@ -92,8 +92,9 @@ def infidelity(
         Number and standard deviation of changes.
     scaling
         ``free``: of the best multiple of the map, as Captum's ``normalize=True`` has it, which
-        makes maps of all methods comparable, and turns a blind eye to their sign. A map that is
-        zero everywhere foretells nothing, and has E[Δ²].
+        makes maps of all methods comparable, and turns a blind eye to their sign; ``share``: the
+        same as a share of E[Δ²], which makes faces and models comparable too. A map that is zero
+        everywhere foretells nothing, and has E[Δ²], or all of it.
     output
         Logit, probability or log-probability: that which was explained.
     ids, seed
@@ -112,8 +113,8 @@ def infidelity(
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
     _enough(samples)
-    if scaling not in ("none", "free"):
-        raise InputError(f"Expected scaling none or free, got {scaling!r}.")
+    if scaling not in ("none", "free", "share"):
+        raise InputError(f"Expected scaling none, free or share, got {scaling!r}.")
     size = ledger.images.shape[-2:]
     draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
     logits = ledger.ask(
@@ -126,11 +127,15 @@ def infidelity(
         draws[face].flatten(1).double() @ one.flatten().double().cpu()
         for face, one in enumerate(maps)
     ]) if len(ledger) else drops  # fmt: skip
-    if scaling == "free":
+    if scaling != "none":
         size_of = (foretold**2).mean(dim=1)
         beta = (foretold * drops).mean(dim=1) / size_of.clamp(min=1e-300)
         foretold = foretold * beta[:, None]
-    return ((foretold - drops) ** 2).mean(dim=1).float()
+    left = ((foretold - drops) ** 2).mean(dim=1)
+    if scaling == "share":
+        all_of_it = (drops**2).mean(dim=1)
+        left = torch.where(all_of_it > _FLAT**2, left / all_of_it, torch.nan)
+    return left.float()
 
 
 def mu_fidelity(
@@ -303,7 +308,8 @@ def _spec(
     fn: Callable[..., Any],
     *,
     reference: str,
-    correlation: bool = True,
+    better: bool = True,
+    bounds: tuple[float, float] = (-1.0, 1.0),
     read: str = "",
     sign_blind: bool = False,
     **options: Any,
@@ -313,8 +319,8 @@ def _spec(
             name=name,
             fn=fn,
             family="faithfulness",
-            higher_is_better=correlation,
-            bounds=(-1.0, 1.0) if correlation else (0.0, math.inf),
+            higher_is_better=better,
+            bounds=bounds,
             needs=("model", "images", "maps", "targets"),
             options=options,
             read=read,
@@ -325,14 +331,15 @@ def _spec(
 
 
 _YEH = "Yeh et al., NeurIPS 2019, eq. 1"
-INFIDELITY = _spec("infidelity", infidelity, correlation=False, reference=_YEH)
+INFIDELITY = _spec("infidelity", infidelity, better=False, bounds=(0.0, math.inf), reference=_YEH)
 INFIDELITY_SCALED = _spec(
     "infidelity_scaled",
     infidelity,
-    correlation=False,
+    better=False,
+    bounds=(0.0, 1.0),
     sign_blind=True,
-    scaling="free",
-    reference=f"{_YEH}, of the map's best multiple",
+    scaling="share",
+    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' changes",
 )
 MU_FIDELITY = _spec("mu_fidelity", mu_fidelity, reference="Bhatt et al., IJCAI 2020, definition 3")
 SENSITIVITY_N = _spec(

@@ -30,7 +30,6 @@ class Faithfulness(ScoredStudy):
         "road",
         "deletion",
         "insertion",
-        "deletion_lerf",
         "comprehensiveness",
         "sufficiency",
         "average_drop",

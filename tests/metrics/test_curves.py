@@ -114,6 +114,14 @@ def test_scale_does_not_matter_and_sign_does(model, three, maps):
     assert torch.allclose(three_, turned, atol=1e-3)
 
 
+def test_least_relevant_first_is_insertion_read_backwards(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    lerf = deletion(ledger, three, maps, TARGETS, steps=8, order="lerf")
+    come = insertion(ledger, three, maps, TARGETS, steps=8)
+    assert torch.equal(lerf.scores.flip(1), come.scores)
+    assert torch.allclose(lerf.auc, come.auc)
+
+
 def test_the_error_shrinks_with_steps(model, three, maps):
     errors = [
         deletion(Probe(model, device="cpu"), three, maps, TARGETS, steps=steps).error.mean()

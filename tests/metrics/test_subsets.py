@@ -75,6 +75,17 @@ def test_infidelity_of_a_linear_models_gradient_is_zero(three):
     assert (infidelity(linear, three, -3 * gradient, TARGETS, scaling="free") < 1e-6 * blank).all()
 
 
+def test_the_share_is_of_what_there_is_to_foretell(model, three, maps):
+    free, share = (
+        infidelity(model, three, maps, TARGETS, samples=6, scaling=s) for s in ("free", "share")
+    )
+    nothing = infidelity(model, three, 0 * maps, TARGETS, samples=6)
+    assert torch.allclose(share, free / nothing, rtol=1e-4)
+    assert torch.equal(
+        infidelity(model, three, 0 * maps, TARGETS, samples=6, scaling="share"), torch.ones(3)
+    )
+
+
 def test_a_blank_map_foretells_nothing(model, three):
     zero = torch.zeros(3, 64, 64)
     plain, free = (
@@ -132,7 +143,7 @@ def test_maps_of_all_methods_share_the_passes(model, three, maps):
 def test_bad_input_is_one_sentence(model, three, maps):
     with pytest.raises(InputError, match="Expected at least 2 samples, got 1"):
         infidelity(model, three, maps, TARGETS, samples=1)
-    with pytest.raises(InputError, match="Expected scaling none or free, got 'best'"):
+    with pytest.raises(InputError, match="Expected scaling none, free or share, got 'best'"):
         infidelity(model, three, maps, TARGETS, scaling="best")
     with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
         mu_fidelity(model, three, maps, TARGETS, grid=65)
