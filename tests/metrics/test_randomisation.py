@@ -502,6 +502,7 @@ def test_specs_are_called_by_what_they_need(case):
         "maps": maps,
         "targets": targets,
         "explain": gradient,
+        "calibration": images,
     }
     for name in ("mprt", "mprt_last", "smooth_mprt", "emprt", "random_logit"):
         spec = METRICS[name]

@@ -224,12 +224,12 @@ def test_options_come_from_the_command_line(tmp_path, monkeypatch):
 def test_columns_are_read_with_and_without_a_source():
     assert Column.parse("synthetic") == Column(name="synthetic", data="synthetic", source=None)
     at = Column.parse("folder:/data/me@home/x")
-    assert (at.name, at.data, at.source) == ("folder", "folder:/data/me@home/x", None)
+    assert (at.name, at.data, at.source) == ("folder:x", "folder:/data/me@home/x", None)
 
 
 def test_wrong_options_are_refused(tmp_path):
     with pytest.raises(InputError, match="Expected datasets of different names"):
-        table(tmp_path, data=("synthetic", "synthetic:web48")).run()
+        table(tmp_path, data=("folder:/one/faces", "folder:/two/faces")).run()
     with pytest.raises(InputError, match="Expected seeds, each once"):
         table(tmp_path, options=dataclasses.replace(OPTIONS, seeds=(1, 1))).run()
 
