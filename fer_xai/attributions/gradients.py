@@ -187,9 +187,9 @@ class SmoothGrad(Attribution):
         return Maps(cells=channels.sum(dim=2), channels=channels)
 
     @staticmethod
-    def summary(mean: Tensor, square: Tensor) -> Tensor:
-        """What is kept of the gradients' mean and mean square."""
-        del square
+    def summary(mean: Tensor, variance: Tensor) -> Tensor:
+        """What is kept of the gradients' mean and variance."""
+        del variance
         return mean
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
@@ -206,9 +206,10 @@ class VarGrad(SmoothGrad):
     reference: ClassVar[str] = "Adebayo et al., NeurIPS 2018"
 
     @staticmethod
-    def summary(mean: Tensor, square: Tensor) -> Tensor:
+    def summary(mean: Tensor, variance: Tensor) -> Tensor:
         """The variance, channel by channel."""
-        return (square - mean**2).clamp(min=0)
+        del mean
+        return variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,13 +265,14 @@ def mean_gradient(
     *,
     samples: int,
 ) -> tuple[Tensor, Tensor]:
-    """Mean and mean square ``(B, K, 3, H, W)`` of gradients at sampled images.
+    """Mean and variance ``(B, K, 3, H, W)`` of gradients at sampled images, by Welford's sums: the
+    variance of gradients that are all the same is exactly zero.
 
     ``sample`` gives images ``(B, 3, H, W)`` and what their gradient is multiplied by, or None.
     """
     shape = (len(question), question.targets, *question.images.shape[1:])
-    first = torch.zeros(shape, device=question.images.device)
-    second = torch.zeros_like(first)
+    mean = torch.zeros(shape, device=question.images.device)
+    squares = torch.zeros_like(mean)
     for index in range(samples):
         images, factor = sample(index)
         with differentiating(probe):
@@ -280,9 +282,10 @@ def mean_gradient(
                 more = target + 1 < len(each)
                 gradient = torch.autograd.grad(score, leaf, retain_graph=more)[0].float()
                 value = gradient if factor is None else gradient * factor
-                first[:, target] += value / samples
-                second[:, target] += value**2 / samples
-    return first, second
+                away = value - mean[:, target]
+                mean[:, target] += away / (index + 1)
+                squares[:, target] += away * (value - mean[:, target])
+    return mean, squares / samples
 
 
 def generators(question: Question, salt: str) -> list[torch.Generator]:

@@ -57,6 +57,7 @@ def test_a_linear_model_has_closed_forms(linear, small):
         found = explain(linear, small, method=method, targets="fear")
         assert torch.allclose(found.channels, channels, atol=1e-5), method
         assert torch.allclose(found.maps, channels.sum(dim=1), atol=1e-4), method
+        assert bool(found.blank.all()) == (method == "vargrad"), method
     for method in ("integrated_gradients", "deeplift", "deeplift_shap"):
         assert explain(linear, small, method=method, targets="fear").gap.abs().max() < 1e-4
 
