@@ -48,7 +48,8 @@ def explain(
     method
         A name of :data:`ATTRIBUTIONS`, of :data:`CONTROLS` (matched to Grad-CAM), either with
         ``"inverse:"`` before it for the map turned over, or an attribution with options of its own,
-        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``.
+        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``, which the result names after
+        its class where none of those with a name is the same.
     targets
         What is explained: ``(B,)`` canonical emotion indices (not output columns) or names, the
         name of one emotion for all, or None for each image's predicted emotion.
@@ -145,7 +146,7 @@ def explain(
 def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
     """Name, what makes the maps, whether a control is made of them, and the sign."""
     if isinstance(method, Attribution):
-        known = [name for name in ATTRIBUTIONS if type(ATTRIBUTIONS[name]) is type(method)]
+        known = [name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] == method]
         return (known or [type(method).__name__])[0], method, False, 1
     name = method.removeprefix(INVERSE)
     control = name in CONTROLS and name not in ATTRIBUTIONS
