@@ -44,7 +44,8 @@ def explain(
     model
         A model, or a probe of one (which fixes device, precision and batch size).
     images
-        ``(B, 3, H, W)`` in [0, 1], or faces.
+        ``(B, 3, H, W)`` in [0, 1], or faces. Controls that take the maps of other faces tell
+        emotions by the labels of faces, and of a tensor by its targets.
     method
         A name of :data:`ATTRIBUTIONS`, of :data:`CONTROLS` (matched to Grad-CAM), either with
         ``"inverse:"`` before it for the map turned over, or an attribution with options of its own,
@@ -93,9 +94,10 @@ def explain(
             "as FERModel(net, emotions=…, size=…, cam_layer=…)."
         )
     name, attribution, control, sign = _method(method)
-    if isinstance(images, Faces) and ids is None:
-        ids = images.ids
-    images = images.images if isinstance(images, Faces) else images
+    labels = None
+    if isinstance(images, Faces):
+        ids, labels = images.ids if ids is None else ids, images.labels
+        images = images.images
     check_images(images)
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
@@ -103,6 +105,11 @@ def explain(
         chosen = probe.model.canonical(logits.argmax(dim=1))
     else:
         chosen = canonical_targets(targets, len(images), what="targets")
+    if name == "other_face_other_emotion" and labels is None and len(chosen.unique()) < 2:
+        raise InputError(
+            f"Expected images of two emotions or more for {name}, got targets that are all the "
+            "same: hand in Faces, whose labels say which emotion each shows."
+        )
     opposed = None if against is None else canonical_targets(against, len(images), what="against")
     made = attribute(
         probe,
@@ -119,7 +126,7 @@ def explain(
     if control:
         setting = Setting(
             maps=cells,
-            labels=chosen,
+            labels=chosen if labels is None else labels,
             ids=_names(ids, len(images)),
             pixels=(images * 255).round().to(torch.uint8).cpu(),
             seed=seed,
