@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import torch
@@ -223,7 +222,7 @@ def attribute(
     if against is not None:
         _check_columns("against", against, n, columns.shape[1], probe)
     _check_regions(regions, attribution, images)
-    keys = [zlib.crc32(name.encode()) for name in _names(ids, n)]
+    keys = _names(ids, n)
     step, parts = probe.batch_size_for(n), []
     for start in range(0, n, step):
         rows = slice(start, start + step)

@@ -79,9 +79,11 @@ class Rise(Attribution):
     """The mean of random masks, weighted by the score of the face seen through them (Petsiuk et
     al., BMVC 2018).
 
-    Weights are the scores less their mean over the face's masks, divided by the masks' variance:
-    the paper's estimator without the offset that it shares among all pixels, so that maps are
-    signed and scale with the score. Each face has masks of its own.
+    Weights are the scores less their mean over the face's masks: the paper's estimator without the
+    offset that it shares among all pixels, so that maps are signed and scale with the score. The
+    paper divides by the masks' mean; here each pixel is divided by its masks' variance, as it is to
+    be expected where they were shifted to: smooth masks vary most at cell centres and along the
+    border, whose pixels would count half as much again. Each face has masks of its own.
 
     Attributes
     ----------
@@ -112,14 +114,13 @@ class Rise(Attribution):
             return _enlarged(grids[faces, numbers], shifts[faces, numbers], height, width)
 
         found = masked_scores(probe, question, kept, fill, copies=self.masks).to(probe.device)
-        weights = (found - found.mean(dim=1, keepdim=True)) / (
-            self.masks * self.keep * (1 - self.keep)
-        )
-        cells = torch.stack([
+        weights = (found - found.mean(dim=1, keepdim=True)) / self.masks
+        cells = [
             torch.einsum("pk,phw->khw", weight, _enlarged(grid, shift, height, width))
+            / (self.keep * (1 - self.keep) * _spread(shift, self.cells, height, width))
             for weight, grid, shift in zip(weights, grids, shifts, strict=True)
-        ])  # fmt: skip
-        return Maps(cells=cells)
+        ]
+        return Maps(cells=torch.stack(cells))
 
     def _drawn(self, question: Question) -> tuple[Tensor, Tensor]:
         """Grids ``(B, P, s, s)`` of zeros and ones, shifts ``(B, P, 2)`` in [0, 1) of a cell."""
@@ -138,16 +139,25 @@ class Rise(Attribution):
 def _enlarged(grids: Tensor, shifts: Tensor, height: int, width: int) -> Tensor:
     """Masks ``(M, H, W)`` of grids ``(M, s, s)``, bilinear, shifted by a share of a cell."""
     side = grids.shape[-1]
-    y = (torch.arange(height, device=grids.device) + 0.5) / height * (side - 1)  # in cells
-    x = (torch.arange(width, device=grids.device) + 0.5) / width * (side - 1)
-    rows = _hat(y + shifts[:, :1], side)  # (M, H, s)
-    columns = _hat(x + shifts[:, 1:], side)  # (M, W, s)
+    rows, columns = _hat(shifts[:, :1], side, height), _hat(shifts[:, 1:], side, width)
     return rows @ grids @ columns.transpose(1, 2)
 
 
-def _hat(at: Tensor, side: int) -> Tensor:
-    """Linear interpolation weights ``(M, L, s)`` of positions ``(M, L)`` between cell centres."""
-    centres = torch.arange(side, device=at.device) + 0.5
+def _spread(shifts: Tensor, side: int, height: int, width: int) -> Tensor:
+    """Variance ``(H, W)`` of masks shifted thus, of that of a grid's cells: Σ w² of a pixel's
+    weights, on average.
+    """
+    rows = _hat(shifts[:, :1], side, height).square().sum(dim=2)  # (M, H)
+    columns = _hat(shifts[:, 1:], side, width).square().sum(dim=2)  # (M, W)
+    return rows.T @ columns / len(shifts)
+
+
+def _hat(shifts: Tensor, side: int, extent: int) -> Tensor:
+    """Linear interpolation weights ``(M, L, s)`` of L pixels between cell centres, for shifts
+    ``(M, 1)``.
+    """
+    at = (torch.arange(extent, device=shifts.device) + 0.5) / extent * (side - 1) + shifts
+    centres = torch.arange(side, device=shifts.device) + 0.5
     return (1 - (at.clamp(0.5, side - 0.5)[..., None] - centres).abs()).clamp(min=0)
 
 
