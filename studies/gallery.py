@@ -44,19 +44,20 @@ _CANDIDATES = 120
 
 
 def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -> Figure:
-    """Methods of a family by row, one rightly named face an emotion by column.
+    """Methods of a family by row, one rightly named face an emotion by column, or two where maps
+    of other faces are taken.
 
     Signed maps: red speaks for the face's emotion and blue against it, black outlines nothing;
     others: brighter is more. Each map is scaled by its own largest value.
     """
     probe = Probe(load_model(model, weights=weights), device="cpu")
-    faces = _one_an_emotion(probe)
+    faces = _of_each_emotion(probe, 2 if family == "controls" else 1)
     images = faces.pixels(SIZE).float() / 255
     regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
     style()
     names = FAMILIES[family]
     fig, axes = plt.subplots(
-        len(names) + 1, len(SIX), figsize=(1.15 * len(SIX) + 1.5, 1.15 * (len(names) + 1)),
+        len(names) + 1, len(faces), figsize=(1.15 * len(faces) + 1.5, 1.15 * (len(names) + 1)),
         squeeze=False,
     )  # fmt: skip
     grey = images.mean(dim=1).numpy()
@@ -82,16 +83,15 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
     return fig
 
 
-def _one_an_emotion(probe: Probe) -> Faces:
-    """The first face of each emotion that the model names rightly, or the first at all."""
+def _of_each_emotion(probe: Probe, count: int) -> Faces:
+    """The first faces of each emotion that the model names rightly, or the first at all."""
     faces = synthetic_faces(_CANDIDATES, size=SIZE)
     predicted = probe.model.canonical(probe.logits(faces.pixels(SIZE)).argmax(dim=1))
     right = (predicted == faces.labels).numpy()
-    chosen = []
+    chosen: list[int] = []
     for emotion in SIX:
         own = (faces.table["emotion"] == emotion).to_numpy()
-        best = np.flatnonzero(own & right)
-        chosen.append(int((best if len(best) else np.flatnonzero(own))[0]))
+        chosen += [*np.flatnonzero(own & right), *np.flatnonzero(own & ~right)][:count]
     return faces.subset(chosen)
 
 

@@ -14,7 +14,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.layers import activations_and_gradients, layer_of, stages
+from fer_xai.attributions.layers import (
+    activations_and_gradients,
+    layer_activations,
+    layer_of,
+    stages,
+)
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.resizing import upsample
 from fer_xai.probe import Probe
@@ -130,15 +135,27 @@ class XGradCam(Cam):
 class EigenCam(Cam):
     """The first principal component of the activations (Muhammad & Yeasin, IJCNN 2020).
 
-    It asks for no target: every emotion of a face has the same map. A component's sign is
-    arbitrary (peers leave it to the solver); ours is the one that follows the mean activation.
+    It asks for no target and no gradient: every emotion of a face has the same map. A component's
+    sign is arbitrary (peers leave it to the solver); ours is the one that follows the mean
+    activation.
     """
 
     class_blind: ClassVar[bool] = True
     reference: ClassVar[str] = "Muhammad & Yeasin, IJCNN 2020"
 
+    def maps(self, probe: Probe, question: Question) -> Maps:
+        """Maps at the layer's resolution, one for all targets."""
+        layer = layer_of(probe, self.layer, paper=self.paper)
+        cells = self.combine(layer_activations(probe, question.images, layer)[:, None])
+        return Maps(cells=cells.clamp(min=0).expand(-1, question.targets, -1, -1))
+
+    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+        """One forwards."""
+        del probe, targets, regions
+        return 1.0, 0.0
+
     @staticmethod
-    def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+    def combine(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
         """Cells, centred a channel, projected on their first right singular vector."""
         del gradients
         height, width = activations.shape[-2:]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_xai.attributions.layers import (
     Layer,
     channel_axis,
-    feature_maps,
+    layer_activations,
     layer_of,
     runnable,
 )
@@ -48,7 +48,7 @@ class ScoreCam(Attribution):
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(probe, self.layer)
-        activations = _activations(probe, question.images, layer)  # (B, C, h, w)
+        activations = layer_activations(probe, question.images, layer)  # (B, C, h, w)
         channels = activations.shape[1]
 
         def through(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class AblationCam(Attribution):
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(probe, self.layer)
-        activations = _activations(probe, question.images, layer)
+        activations = layer_activations(probe, question.images, layer)
         channels = activations.shape[1]
         weights = torch.zeros(len(question), channels, question.targets, device=probe.device)
         for face in range(len(question)):
@@ -119,7 +119,7 @@ class AblationCam(Attribution):
 
 def _channels(probe: Probe, layer: Layer) -> int:
     side = probe.model.size
-    return _activations(probe, probe.to_device(torch.zeros(1, 3, side, side)), layer).shape[1]
+    return layer_activations(probe, probe.to_device(torch.zeros(1, 3, side, side)), layer).shape[1]
 
 
 def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
@@ -143,23 +143,6 @@ def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
     finally:
         handle.remove()
     return logits.float()
-
-
-def _activations(probe: Probe, images: Tensor, layer: Layer) -> Tensor:
-    """Feature maps ``(B, C, h, w)`` float32 of a layer."""
-    model = runnable(probe, [layer.name])
-    kept: list[Tensor] = []
-    handle = model.net.get_submodule(layer.name).register_forward_hook(
-        lambda _, __, output: kept.append(output)
-    )
-    try:
-        with torch.inference_mode(), probe.autocast():
-            model(images)
-    finally:
-        handle.remove()
-    maps = feature_maps(kept[-1], layer.reshape)
-    assert maps is not None
-    return maps.float()
 
 
 ATTRIBUTIONS.register("scorecam")(ScoreCam())

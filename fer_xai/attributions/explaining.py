@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 
 import torch
@@ -44,11 +43,13 @@ def explain(
     model
         A model, or a probe of one (which fixes device, precision and batch size).
     images
-        ``(B, 3, H, W)`` in [0, 1], or faces.
+        ``(B, 3, H, W)`` in [0, 1], or faces. Controls that take the maps of other faces tell
+        emotions by the labels of faces, and of a tensor by its targets.
     method
         A name of :data:`ATTRIBUTIONS`, of :data:`CONTROLS` (matched to Grad-CAM), either with
         ``"inverse:"`` before it for the map turned over, or an attribution with options of its own,
-        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``.
+        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``, which the result names after
+        its class where none of those with a name is the same.
     targets
         What is explained: ``(B,)`` canonical emotion indices (not output columns) or names, the
         name of one emotion for all, or None for each image's predicted emotion.
@@ -92,9 +93,10 @@ def explain(
             "as FERModel(net, emotions=…, size=…, cam_layer=…)."
         )
     name, attribution, control, sign = _method(method)
-    if isinstance(images, Faces) and ids is None:
-        ids = images.ids
-    images = images.images if isinstance(images, Faces) else images
+    labels = None
+    if isinstance(images, Faces):
+        ids, labels = images.ids if ids is None else ids, images.labels
+        images = images.images
     check_images(images)
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
@@ -102,6 +104,11 @@ def explain(
         chosen = probe.model.canonical(logits.argmax(dim=1))
     else:
         chosen = canonical_targets(targets, len(images), what="targets")
+    if name == "other_face_other_emotion" and labels is None and len(chosen.unique()) < 2:
+        raise InputError(
+            f"Expected images of two emotions or more for {name}, got targets that are all the "
+            "same: hand in Faces, whose labels say which emotion each shows."
+        )
     opposed = None if against is None else canonical_targets(against, len(images), what="against")
     made = attribute(
         probe,
@@ -118,7 +125,7 @@ def explain(
     if control:
         setting = Setting(
             maps=cells,
-            labels=chosen,
+            labels=chosen if labels is None else labels,
             ids=_names(ids, len(images)),
             pixels=(images * 255).round().to(torch.uint8).cpu(),
             seed=seed,
@@ -145,7 +152,7 @@ def explain(
 def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
     """Name, what makes the maps, whether a control is made of them, and the sign."""
     if isinstance(method, Attribution):
-        known = [name for name in ATTRIBUTIONS if type(ATTRIBUTIONS[name]) is type(method)]
+        known = [name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] == method]
         return (known or [type(method).__name__])[0], method, False, 1
     name = method.removeprefix(INVERSE)
     control = name in CONTROLS and name not in ATTRIBUTIONS
@@ -215,7 +222,7 @@ def attribute(
     if against is not None:
         _check_columns("against", against, n, columns.shape[1], probe)
     _check_regions(regions, attribution, images)
-    keys = [zlib.crc32(name.encode()) for name in _names(ids, n)]
+    keys = _names(ids, n)
     step, parts = probe.batch_size_for(n), []
     for start in range(0, n, step):
         rows = slice(start, start + step)

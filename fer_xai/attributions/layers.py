@@ -306,6 +306,21 @@ def runnable(probe: Probe, names: Sequence[str]) -> Any:
     return probe.folded if all(probe.runs_alone(name) for name in names) else probe.model
 
 
+def layer_activations(probe: Probe, images: Tensor, layer: Layer) -> Tensor:
+    """Feature maps ``(B, C, h, w)`` float32 of a layer, from one pass."""
+    model = runnable(probe, [layer.name])
+    kept: list[Tensor] = []
+    handle = model.net.get_submodule(layer.name).register_forward_hook(
+        lambda _, __, output: kept.append(output)
+    )
+    try:
+        with torch.inference_mode(), probe.autocast():
+            model(images)
+    finally:
+        handle.remove()
+    return _maps(kept[-1], layer).float()
+
+
 def activations_and_gradients(
     probe: Probe, question: Question, layer: Layer
 ) -> tuple[Tensor, Tensor]:

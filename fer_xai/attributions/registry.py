@@ -70,7 +70,8 @@ class Question:
     output
         Which of their numbers.
     keys
-        A number a face, which seeds what is random about it: batch size and order do not matter.
+        Names of the faces, which seed what is random about them: batch size and order do not
+        matter.
     seed
         Of everything random.
     regions
@@ -81,7 +82,7 @@ class Question:
     columns: Tensor
     against: Tensor | None = None
     output: Output = "logit"
-    keys: tuple[int, ...] = ()
+    keys: tuple[str | int, ...] = ()
     seed: int = 0
     regions: Tensor | None = None
 

@@ -94,6 +94,29 @@ def test_controls_through_explain(model, images):
     assert one.maps.shape == (5, 64, 64)
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_other_faces_have_the_emotions_that_faces_show_whatever_the_target(same, model, faces):
+    some = faces.subset([0, 6, 12, 1, 7, 13, 2, 8])
+    name = "other_face_same_emotion" if same else "other_face_other_emotion"
+    maps = explain(model, some, targets="fear").maps
+    taken = explain(model, some, method=name, targets="fear").maps
+    donors = [int((maps - one).flatten(1).norm(dim=1).argmin()) for one in taken]
+    labels = some.labels.tolist()
+    assert torch.equal(taken, maps[donors])
+    assert all(d != face for face, d in enumerate(donors))
+    assert all((labels[d] == labels[face]) == same for face, d in enumerate(donors))
+
+
+def test_of_a_tensor_emotions_are_told_by_targets_that_differ(model, images):
+    targets = ["fear", "anger", "fear", "anger", "fear"]
+    maps = explain(model, images, targets=targets).maps
+    taken = explain(model, images, method="other_face_other_emotion", targets=targets).maps
+    assert int(taken.isnan().flatten(1).all(1).sum()) == 1  # three of five are afraid
+    assert not (taken == maps).flatten(1).all(1).any()
+    with pytest.raises(InputError, match="Expected images of two emotions or more .* Faces"):
+        explain(model, images, method="other_face_other_emotion", targets="fear")
+
+
 def test_lengths_must_match():
     setting = _setting(4)
     with pytest.raises(InputError, match="Expected one label, id and image for each of 4 maps"):

@@ -57,6 +57,7 @@ def test_a_linear_model_has_closed_forms(linear, small):
         found = explain(linear, small, method=method, targets="fear")
         assert torch.allclose(found.channels, channels, atol=1e-5), method
         assert torch.allclose(found.maps, channels.sum(dim=1), atol=1e-4), method
+        assert bool(found.blank.all()) == (method == "vargrad"), method
     for method in ("integrated_gradients", "deeplift", "deeplift_shap"):
         assert explain(linear, small, method=method, targets="fear").gap.abs().max() < 1e-4
 
@@ -157,9 +158,23 @@ def test_the_inverse_is_the_map_with_its_sign_turned(model, images):
 
 def test_options_are_given_with_the_method_and_recorded(model, images):
     found = explain(model, images, method=IntegratedGradientsTo(baseline="blur", steps=3))
-    assert found.method == "integrated_gradients"
+    assert found.method == "IntegratedGradientsTo"
     assert found.params == {"baseline": "blur", "steps": 3, "output": "logit"}
     assert explain(model, images, method=SmoothGrad(samples=2), seed=7).params["seed"] == 7
+
+
+def test_a_method_is_named_as_the_registered_one_that_it_equals(linear, small):
+    regions = _halves(small)
+    for method, name in (
+        (Surrogate(), "lime"),
+        (Surrogate(kernel="shap"), "kernel_shap"),
+        (Surrogate(kernel="shap", samples=8), "Surrogate"),
+        (IntegratedGradientsTo(baseline="blur"), "integrated_gradients_blur"),
+        (ATTRIBUTIONS["vargrad"], "vargrad"),
+    ):
+        found = explain(linear, small, method=method, regions=regions)
+        assert found.method == name
+    assert explain(linear, small, method=Surrogate(samples=8)).params["samples"] == 8
 
 
 def test_explaining_works_within_inference_mode(model, images):
