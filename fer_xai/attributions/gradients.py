@@ -128,7 +128,6 @@ class IntegratedGradientsTo(Attribution):
 
     baseline: str = "black"
     steps: int = 32
-    random: ClassVar[bool] = False
     reference: ClassVar[str] = "Sundararajan et al., ICML 2017, eq. 1"
 
     def maps(self, probe: Probe, question: Question) -> Maps:

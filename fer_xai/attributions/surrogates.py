@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import comb
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -152,10 +151,7 @@ class Surrogate(Attribution):
 def _by_shapley_kernel(parts: int, n: int, source: torch.Generator) -> Tensor:
     """Bool ``(n, parts)``: coalitions of 1 to parts − 1, sizes by the Shapley kernel."""
     sizes = torch.arange(1, parts)
-    odds = torch.tensor(
-        [comb(parts, int(s)) * (parts - 1) / (comb(parts, int(s)) * int(s) * (parts - int(s)))
-         for s in sizes], dtype=torch.float64,
-    )  # fmt: skip
+    odds = (parts - 1) / (sizes * (parts - sizes)).double()  # of a size, whichever its coalition
     chosen = sizes[torch.multinomial(odds, n, replacement=True, generator=source)]
     ranks = torch.rand(n, parts, generator=source).argsort(dim=1).argsort(dim=1)
     return ranks < chosen[:, None]

@@ -143,6 +143,9 @@ def test_seeds_and_faces_decide_what_is_random(method, faces):
     assert not torch.allclose(one, other, rtol=1e-2)
     turned = explain(used, two.subset([1, 0]), method=method, targets="fear", seed=0).maps
     assert (turned[1] - one[0]).norm() < 0.02 * one[0].norm()  # a face keeps its draws
+    same = two.images[[0, 0]]  # these two names have one CRC-32
+    maps = explain(used, same, method=method, targets="fear", ids=["plumless", "buckeroo"]).maps
+    assert not torch.allclose(maps[0], maps[1], rtol=1e-2)
     twins = two.images[[0, 0]]  # by position, two copies of one face draw differently
     maps = explain(used, twins, method=method, targets="fear").maps
     assert not torch.allclose(maps[0], maps[1], rtol=1e-2)
