@@ -18,6 +18,7 @@ from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.passes import masked_scores
 from fer_xai.attributions.perturbation import painted
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -82,6 +83,13 @@ class Surrogate(Attribution):
     ridge: float = 1.0
     random: ClassVar[bool] = True
     reference: ClassVar[str] = "Ribeiro et al., KDD 2016; Lundberg & Lee, NeurIPS 2017, th. 2"
+
+    def __post_init__(self) -> None:
+        check_count("samples", self.samples)
+        check_count("parts", self.parts)
+        check_choice("kernel", self.kernel, ("lime", "shap"))
+        check_number("sigma", self.sigma, 0)
+        check_number("ridge", self.ridge, 0, ends=True)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and a coefficient a part."""
