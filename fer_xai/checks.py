@@ -1,5 +1,9 @@
 """Checks of what users hand in, raised early with expected, received and remedy."""
 
+from collections.abc import Sequence
+from math import inf
+from numbers import Integral, Real
+
 import torch
 from torch import Tensor
 
@@ -44,6 +48,29 @@ def check_length(name: str, got: int, expected: int) -> None:
     """A sequence that must have one entry an image."""
     if got != expected:
         raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
+
+
+def check_count(name: str, value: object) -> None:
+    """An option that is a whole number of 1 or more."""
+    if not isinstance(value, Integral) or int(value) < 1:
+        raise InputError(f"Expected {name} as a whole number of 1 or more, got {value!r}.")
+
+
+def check_number(
+    name: str, value: object, low: float, high: float = inf, *, ends: bool = False
+) -> None:
+    """An option that is a number between two, ``ends`` included or not."""
+    number = float(value) if isinstance(value, Real) else torch.nan
+    if not (low <= number <= high if ends else low < number < high):
+        kind = "from" if ends else "above"
+        above = "" if high == inf else f" {'to' if ends else 'and below'} {high:g}"
+        raise InputError(f"Expected {name} {kind} {low:g}{above}, got {value!r}.")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """An option that is one of a few words."""
+    if value not in choices:
+        raise InputError(f"Expected {name} {', '.join(choices)}, got {value!r}.")
 
 
 def resolve_device(device: str) -> torch.device:

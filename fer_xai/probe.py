@@ -206,7 +206,7 @@ class Probe:
         """One batch as the network wants it."""
         if images.dtype == torch.uint8:
             images = images.float() / 255
-        images = check_images(images)
+        images = check_images(images).float()
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
     @contextmanager

@@ -22,6 +22,7 @@ from fer_xai.attributions.layers import (
 )
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.resizing import upsample
+from fer_xai.checks import check_count, check_number
 from fer_xai.probe import Probe
 
 
@@ -189,6 +190,10 @@ class FusedLayerCam(Attribution):
     gamma: float = 2.0
     nonnegative: ClassVar[bool] = True
     reference: ClassVar[str] = "Jiang et al., IEEE TIP 30, 2021, eq. 9"
+
+    def __post_init__(self) -> None:
+        check_count("stages", self.stages)
+        check_number("gamma", self.gamma, 0)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at the resolution of the finest stage."""

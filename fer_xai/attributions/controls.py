@@ -7,7 +7,6 @@ by position, so batch size and order do not matter.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 
 from fer_xai.errors import InputError
 from fer_xai.registry import Registry
+from fer_xai.seeding import generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +95,11 @@ def control_maps(name: str, setting: Setting) -> Tensor:
     return CONTROLS[name].make(setting)
 
 
-def _generator(setting: Setting, face: str, salt: str) -> np.random.Generator:
-    return np.random.default_rng([setting.seed, zlib.crc32(f"{salt}/{face}".encode())])
-
-
 def _random(setting: Setting) -> Tensor:
-    _, targets, height, width = setting.maps.shape
-    rows = [_generator(setting, face, "random").random((targets, height, width))
+    shape = setting.maps.shape[1:]
+    rows = [torch.rand(shape, generator=generator(setting.seed, face, "random"))
             for face in setting.ids]  # fmt: skip
-    return torch.from_numpy(np.array(rows)).float().reshape(setting.maps.shape)
+    return torch.stack(rows) if rows else torch.empty_like(setting.maps)
 
 
 def _signed_random(setting: Setting) -> Tensor:
@@ -114,17 +110,12 @@ def _signed_random(setting: Setting) -> Tensor:
 
 
 def _shuffled(setting: Setting) -> Tensor:
-    n, targets, height, width = setting.maps.shape
-    orders = np.stack(
-        [
-            _generator(setting, face, "shuffled").permuted(
-                np.tile(np.arange(height * width), (targets, 1)), axis=1
-            )
-            for face in setting.ids
-        ]
-    )  # (N, K, h·w)
-    cells = setting.maps.reshape(n, targets, height * width)
-    return cells.gather(2, torch.from_numpy(orders)).reshape(setting.maps.shape)
+    made = setting.maps.flatten(2).clone()  # (N, K, h·w)
+    for face, cells in zip(setting.ids, made, strict=True):
+        source = generator(setting.seed, face, "shuffled")
+        for cell in cells:
+            cell[:] = cell[torch.randperm(len(cell), generator=source)]
+    return made.reshape(setting.maps.shape)
 
 
 def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
@@ -134,34 +125,39 @@ def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
     """
     labels = setting.labels.numpy()
     order = np.lexsort((np.array(setting.ids, dtype=str), labels))  # by emotion, then by name
-    rng = np.random.default_rng([setting.seed, int(same)])
+    source = generator(setting.seed, "same" if same else "other", "donors")
     donors = np.full(len(labels), -1, dtype=np.int64)
     if same:
         for emotion in np.flatnonzero(np.bincount(labels) > 1):
             members = order[labels[order] == emotion]
-            donors[members] = np.roll(members, int(rng.integers(1, len(members))))
+            donors[members] = np.roll(members, 1 + _below(len(members) - 1, source))
         return donors
-    donors[order] = order[_strangers(labels[order], rng)]
+    donors[order] = order[_strangers(labels[order], source)]
     donors[labels == labels[donors]] = -1  # only if one emotion has more than half of the faces
     return donors
 
 
-def _strangers(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+def _strangers(labels: NDArray[np.int64], source: torch.Generator) -> NDArray[np.int64]:
     """A random permutation that brings each face one of another emotion, as far as there is one.
 
     Drawn among all other emotions: were each emotion handed on as a whole, its maps would stay
     together under a new name, and the control would look as consistent as what it stands beside.
     Faces that drew their own emotion swap with a random one, so that both are served.
     """
-    drawn = rng.permutation(len(labels))
-    for face in rng.permutation(np.flatnonzero(labels[drawn] == labels)):
+    drawn = torch.randperm(len(labels), generator=source).numpy()
+    own = np.flatnonzero(labels[drawn] == labels)
+    for face in own[torch.randperm(len(own), generator=source).numpy()]:
         if labels[drawn[face]] != labels[face]:
             continue  # a swap has served it already
         partners = np.flatnonzero((labels[drawn] != labels[face]) & (labels != labels[drawn[face]]))
         if len(partners):
-            other = rng.choice(partners)
+            other = partners[_below(len(partners), source)]
             drawn[[face, other]] = drawn[[other, face]]
     return drawn
+
+
+def _below(n: int, source: torch.Generator) -> int:
+    return int(torch.randint(n, (1,), generator=source))
 
 
 def _other_face(setting: Setting, *, same: bool) -> Tensor:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,7 +23,7 @@ from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.types import Explanation, Faces
 
-Targets = Tensor | Sequence[int] | Sequence[str] | str
+Targets = Tensor | NDArray[Any] | Sequence[int] | Sequence[str] | str
 INVERSE = "inverse:"
 """Before a method's name: its map with the sign turned over."""
 
@@ -33,7 +37,7 @@ def explain(
     against: Targets | None = None,
     output: Output = "logit",
     regions: Tensor | None = None,
-    ids: Sequence[str] | None = None,
+    ids: Sequence[object] | None = None,
     seed: int = 0,
 ) -> Explanation:
     """Attribution maps of images, in batches, with the model left as it was.
@@ -154,6 +158,8 @@ def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
     if isinstance(method, Attribution):
         known = [name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] == method]
         return (known or [type(method).__name__])[0], method, False, 1
+    if not isinstance(method, str):
+        raise _no_method(method)
     name = method.removeprefix(INVERSE)
     control = name in CONTROLS and name not in ATTRIBUTIONS
     if not control and name not in ATTRIBUTIONS:
@@ -161,6 +167,13 @@ def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
         raise UnknownNameError(both.unknown(name))
     made_by = ATTRIBUTIONS["gradcam" if control else name]
     return name, made_by, control, -1 if name != method else 1
+
+
+def _no_method(got: object) -> InputError:
+    return InputError(
+        f"Expected method as a name or an attribution with its options, got {got!r}: write "
+        "'gradcam' or GradCam(layer='relu3')."
+    )
 
 
 def canonical_targets(targets: Targets, n: int, *, what: str) -> Tensor:
@@ -173,11 +186,16 @@ def canonical_targets(targets: Targets, n: int, *, what: str) -> Tensor:
     """
     if isinstance(targets, str):
         return torch.full((n,), emotion_index(targets))
-    listed = targets.tolist() if isinstance(targets, Tensor) else targets
+    listed = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
     if not isinstance(listed, Sequence):
         raise InputError(f"Expected {what} as one emotion's name or one an image, got {targets!r}.")
-    chosen = [emotion_index(t) if isinstance(t, str) else int(t) for t in listed]
-    check_length(what, len(chosen), n)
+    check_length(what, len(listed), n)
+    try:
+        chosen = [emotion_index(t) if isinstance(t, str) else index(t) for t in listed]
+    except TypeError:
+        raise InputError(
+            f"Expected {what} as emotions' names or whole numbers, one an image, got {targets!r}."
+        ) from None
     return torch.tensor(chosen, dtype=torch.int64)
 
 
@@ -190,7 +208,7 @@ def attribute(
     against: Tensor | None = None,
     output: Output = "logit",
     regions: Tensor | None = None,
-    ids: Sequence[str] | None = None,
+    ids: Sequence[object] | None = None,
     seed: int = 0,
 ) -> Maps:
     """What a method answers for K targets a face, on the CPU, in micro-batches.
@@ -215,6 +233,8 @@ def attribute(
         an image.
     """
     attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
+    if not isinstance(attribution, Attribution):
+        raise _no_method(method)
     n = len(images)
     if output not in OUTPUTS:
         raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
@@ -264,7 +284,7 @@ def native_maps(
     return attribute(probe, images, columns, method=method, seed=seed).cells
 
 
-def _names(ids: Sequence[str] | None, n: int) -> list[str]:
+def _names(ids: Sequence[object] | None, n: int) -> list[str]:
     """What images are called: by position where nothing is said."""
     names = [str(name) for name in (range(n) if ids is None else ids)]
     check_length("ids", len(names), n)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from fer_xai.attributions.gradients import differentiating, generators
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.checks import check_count, check_number
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -42,6 +43,13 @@ class Extremal(Attribution):
     fill: str = "blur"
     nonnegative: ClassVar[bool] = True
     reference: ClassVar[str] = "Fong et al., ICCV 2019, eq. 3-5"
+
+    def __post_init__(self) -> None:
+        check_count("the number of areas", len(self.areas))
+        for area in self.areas:
+            check_number("areas", area, 0, 1)
+        check_count("steps", self.steps)
+        check_count("cells", self.cells)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps in [0, 1] at the grid's resolution."""

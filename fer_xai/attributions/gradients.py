@@ -17,6 +17,7 @@ from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Output, Question, scores
+from fer_xai.checks import check_count, check_number
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -129,8 +130,10 @@ class IntegratedGradientsTo(Attribution):
 
     baseline: str = "black"
     steps: int = 32
-    random: ClassVar[bool] = False
     reference: ClassVar[str] = "Sundararajan et al., ICML 2017, eq. 1"
+
+    def __post_init__(self) -> None:
+        check_count("steps", self.steps)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the score's difference."""
@@ -173,6 +176,10 @@ class SmoothGrad(Attribution):
     noise: float = 0.15
     random: ClassVar[bool] = True
     reference: ClassVar[str] = "Smilkov et al., arXiv 1706.03825"
+
+    def __post_init__(self) -> None:
+        check_count("samples", self.samples)
+        check_number("noise", self.noise, 0, ends=True)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution."""
@@ -232,6 +239,10 @@ class GradientShap(Attribution):
     samples: int = 24
     random: ClassVar[bool] = True
     reference: ClassVar[str] = "Lundberg & Lee, NeurIPS 2017; Erion et al., Nat. Mach. Intell. 2021"
+
+    def __post_init__(self) -> None:
+        check_count("samples", self.samples)
+        check_count("the number of baselines", len(self.baselines))
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the mean difference of scores."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.passes import masked_scores
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.checks import check_count, check_number
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -40,6 +41,10 @@ class Occlusion(Attribution):
     stride: float = 1 / 16
     fill: str = "mean"
     reference: ClassVar[str] = "Zeiler & Fergus, ECCV 2014, sec. 4.2"
+
+    def __post_init__(self) -> None:
+        check_number("window", self.window, 0, 1, ends=True)
+        check_number("stride", self.stride, 0, ends=True)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution."""
@@ -105,6 +110,11 @@ class Rise(Attribution):
     fill: str = "black"
     random: ClassVar[bool] = True
     reference: ClassVar[str] = "Petsiuk et al., BMVC 2018, eq. 6"
+
+    def __post_init__(self) -> None:
+        check_count("masks", self.masks)
+        check_count("cells", self.cells)
+        check_number("keep", self.keep, 0, 1)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution."""

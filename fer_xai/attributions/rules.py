@@ -28,6 +28,7 @@ from fer_xai.attributions.registry import (
 )
 from fer_xai.attributions.resizing import upsample
 from fer_xai.attributions.safe import for_deeplift, for_lrp, for_relus
+from fer_xai.checks import check_choice, check_count
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -119,6 +120,9 @@ class DeepLiftFrom(Attribution):
     baselines: tuple[str, ...] = ("black",)
     reference: ClassVar[str] = "Shrikumar et al., ICML 2017; Lundberg & Lee, NeurIPS 2017"
 
+    def __post_init__(self) -> None:
+        check_count("the number of baselines", len(self.baselines))
+
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the score's mean difference."""
         need_logits(question, "deeplift")
@@ -167,6 +171,9 @@ class LayerwiseRelevance(Attribution):
 
     rule: Literal["epsilon", "gamma", "alpha1_beta0"] = "epsilon"
     reference: ClassVar[str] = "Bach et al., PLoS ONE 10(7), 2015; Montavon et al., 2019"
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, tuple(_RULES))
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at the resolution of the network's input."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import comb
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,6 +18,7 @@ from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.passes import masked_scores
 from fer_xai.attributions.perturbation import painted
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -83,6 +83,13 @@ class Surrogate(Attribution):
     ridge: float = 1.0
     random: ClassVar[bool] = True
     reference: ClassVar[str] = "Ribeiro et al., KDD 2016; Lundberg & Lee, NeurIPS 2017, th. 2"
+
+    def __post_init__(self) -> None:
+        check_count("samples", self.samples)
+        check_count("parts", self.parts)
+        check_choice("kernel", self.kernel, ("lime", "shap"))
+        check_number("sigma", self.sigma, 0)
+        check_number("ridge", self.ridge, 0, ends=True)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and a coefficient a part."""
@@ -152,10 +159,7 @@ class Surrogate(Attribution):
 def _by_shapley_kernel(parts: int, n: int, source: torch.Generator) -> Tensor:
     """Bool ``(n, parts)``: coalitions of 1 to parts − 1, sizes by the Shapley kernel."""
     sizes = torch.arange(1, parts)
-    odds = torch.tensor(
-        [comb(parts, int(s)) * (parts - 1) / (comb(parts, int(s)) * int(s) * (parts - int(s)))
-         for s in sizes], dtype=torch.float64,
-    )  # fmt: skip
+    odds = (parts - 1) / (sizes * (parts - sizes)).double()  # of a size, whichever its coalition
     chosen = sizes[torch.multinomial(odds, n, replacement=True, generator=source)]
     ranks = torch.rand(n, parts, generator=source).argsort(dim=1).argsort(dim=1)
     return ranks < chosen[:, None]

@@ -4,6 +4,7 @@ import torch
 from fer_xai import explain
 from fer_xai.attributions import CONTROLS, Setting, control_maps
 from fer_xai.errors import InputError
+from fer_xai.seeding import generator
 
 
 def _setting(n=24, order=None, seed=0):
@@ -35,6 +36,21 @@ def test_random_depends_on_the_seed_and_the_face():
     a, b = (control_maps("random", _setting(seed=s)) for s in (0, 1))
     assert not torch.equal(a, b)
     assert len({tuple(m.flatten().tolist()) for m in a}) == 24
+
+
+@pytest.mark.parametrize("name", ["random", "shuffled"])
+def test_random_numbers_are_those_of_seed_face_and_use(name):
+    setting = _setting(2)
+    found = control_maps(name, setting)
+    for face, cells in zip(setting.ids, setting.maps, strict=True):
+        source = generator(setting.seed, face, name)
+        if name == "random":
+            expected = torch.rand(2, 4, 4, generator=source)
+        else:
+            orders = [torch.randperm(16, generator=source) for _ in range(2)]
+            pairs = zip(cells.flatten(1), orders, strict=True)
+            expected = torch.stack([one[order] for one, order in pairs]).reshape(2, 4, 4)
+        assert torch.equal(found[setting.ids.index(face)], expected)
 
 
 def test_shuffled_keeps_each_maps_values():

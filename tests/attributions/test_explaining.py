@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from nets import build, probe
@@ -9,9 +10,12 @@ from torch import nn
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute
+from fer_xai.attributions.cam import FusedLayerCam
+from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
 from fer_xai.attributions.perturbation import Occlusion, Rise
 from fer_xai.attributions.registry import scores
+from fer_xai.attributions.rules import DeepLiftFrom, LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError, UnknownNameError
@@ -143,6 +147,9 @@ def test_seeds_and_faces_decide_what_is_random(method, faces):
     assert not torch.allclose(one, other, rtol=1e-2)
     turned = explain(used, two.subset([1, 0]), method=method, targets="fear", seed=0).maps
     assert (turned[1] - one[0]).norm() < 0.02 * one[0].norm()  # a face keeps its draws
+    same = two.images[[0, 0]]  # these two names have one CRC-32
+    maps = explain(used, same, method=method, targets="fear", ids=["plumless", "buckeroo"]).maps
+    assert not torch.allclose(maps[0], maps[1], rtol=1e-2)
     twins = two.images[[0, 0]]  # by position, two copies of one face draw differently
     maps = explain(used, twins, method=method, targets="fear").maps
     assert not torch.allclose(maps[0], maps[1], rtol=1e-2)
@@ -243,6 +250,69 @@ def test_bad_input_is_one_sentence(model, images, faces):
     late = dataclasses.replace(ATTRIBUTIONS["gradcam"], layer="encoder.layers.encoder_layer_2.mlp")
     with pytest.raises(InputError, match="Expected a gradient at layer .* zero everywhere"):
         explain(build("vit"), images, method=late)
+
+
+@pytest.mark.parametrize(
+    ("targets", "sentence"),
+    [
+        ([[0], [1]], "Expected targets as emotions' names or whole numbers, one an image"),
+        ([None, 1], "Expected targets as emotions' names or whole numbers"),
+        ([float("nan"), 1], "Expected targets as emotions' names or whole numbers"),
+        ([1.7, 1], "Expected targets as emotions' names or whole numbers"),
+        (torch.tensor([1.0, 2.0]), "Expected targets as emotions' names or whole numbers"),
+        (torch.tensor(1), "Expected targets as one emotion's name or one an image"),
+        (3, "Expected targets as one emotion's name or one an image"),
+        ([0, 1, 2], "Expected 2 targets, one an image, got 3"),
+        ([0, 9], "Expected canonical emotion indices 0–7"),
+    ],
+)
+def test_targets_that_are_none_are_refused_in_one_sentence(targets, sentence, model, images):
+    with pytest.raises(InputError, match=sentence):
+        explain(model, images[:2], targets=targets)
+
+
+def test_targets_may_come_from_numpy_and_images_in_double_precision(model, images):
+    expected = explain(model, images[:2], targets=[5, 0]).maps
+    for targets in (np.array([5, 0]), np.array(["fear", "happy"]), [np.int64(5), torch.tensor(0)]):
+        assert torch.equal(explain(model, images[:2], targets=targets).maps, expected)
+    double = explain(model, images[:2].double(), targets=[5, 0], ids=[1, 2])
+    assert torch.allclose(double.maps, expected, atol=1e-6)
+    assert double.maps.dtype == torch.float32
+
+
+@pytest.mark.parametrize("method", [Surrogate, None, 3])
+def test_a_method_is_a_name_or_an_attribution(method, model, images):
+    sentence = "Expected method as a name or an attribution with its options, got"
+    with pytest.raises(InputError, match=sentence):
+        explain(model, images, method=method)
+    with pytest.raises(InputError, match=sentence):
+        attribute(Probe(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Surrogate(kernel="shapley"), "Expected kernel lime, shap, got 'shapley'"),
+        (lambda: Surrogate(samples=0), "Expected samples as a whole number of 1 or more, got 0"),
+        (lambda: Surrogate(sigma=0), "Expected sigma above 0, got 0"),
+        (lambda: Surrogate(ridge=-1), "Expected ridge from 0, got -1"),
+        (lambda: LayerwiseRelevance(rule="z+"), r"Expected rule epsilon, .*, got 'z\+'"),
+        (lambda: Rise(keep=1.0), "Expected keep above 0 and below 1, got 1.0"),
+        (lambda: Rise(masks=2.5), "Expected masks as a whole number of 1 or more, got 2.5"),
+        (lambda: Occlusion(window=2.0), "Expected window from 0 to 1, got 2.0"),
+        (lambda: GradientShap(baselines=()), "Expected the number of baselines .*, got 0"),
+        (lambda: DeepLiftFrom(baselines=()), "Expected the number of baselines .*, got 0"),
+        (lambda: Extremal(areas=(2.0,)), "Expected areas above 0 and below 1, got 2.0"),
+        (lambda: Extremal(areas=()), "Expected the number of areas .*, got 0"),
+        (lambda: SmoothGrad(samples=0), "Expected samples as a whole number of 1 or more, got 0"),
+        (lambda: SmoothGrad(noise="much"), "Expected noise from 0, got 'much'"),
+        (lambda: IntegratedGradientsTo(steps=-1), "Expected steps .*, got -1"),
+        (lambda: FusedLayerCam(stages=0), "Expected stages as a whole number of 1 or more"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_when_they_are_given(make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make()
 
 
 def test_what_attribute_is_handed_is_checked_before_any_pass(model, images):

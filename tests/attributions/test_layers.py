@@ -125,6 +125,29 @@ def test_rollouts_are_the_papers_on_torchvisions_own_attention():
     assert torch.allclose(rollout, expected.detach(), atol=1e-6)
 
 
+def test_a_network_that_counts_its_rows_is_not_cut(images):
+    """Its layer's output cannot be repeated: targets are taken one after the other."""
+
+    class Counting(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.relu = torch.nn.Conv2d(3, 6, 8, stride=8), torch.nn.ReLU()
+
+        def forward(self, x):
+            y = self.relu(self.conv(x))
+            assert len(y) == len(x)
+            return y.mean(dim=(2, 3))
+
+    used = Probe(
+        FERModel(Counting(), emotions=SIX, cam_layer="relu").eval(), device="cpu", fold=False
+    )
+    assert not layer_of(used, None).cut
+    for method in ("gradcam", "scorecam", "ablationcam"):
+        cells = attribute(used, images[:2], torch.tensor([[0, 3]] * 2), method=method).cells
+        assert torch.isfinite(cells).all()
+        assert not torch.allclose(cells[:, 0], cells[:, 1])
+
+
 def test_layers_that_cannot_be_used_name_one_that_can(images):
     used = Probe(build("vit"), device="cpu")
     with pytest.raises(InputError, match="zero everywhere.*such as encoder.layers.encoder_layer_2"):
