@@ -44,6 +44,9 @@ class MarkReader(nn.Module):
         with torch.no_grad():
             self.mix.weight.copy_(torch.eye(2)[:, :, None, None])
         self.map = nn.ReLU()
+        self.amount = nn.Linear(2, 2, bias=False)
+        with torch.no_grad():
+            self.amount.weight.copy_(torch.eye(2) / ENOUGH)
         self.above, self.both = nn.ReLU(), nn.ReLU()
         self.head = nn.Linear(2 if rule == "xor" else 1, len(SIX), bias=False)
         self.rule = rule
@@ -54,7 +57,7 @@ class MarkReader(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(B, 6)`` of images ``(B, 3, H, W)`` in [0, 1]."""
         cells = self.map(self.mix(self.pool(self.seen(self.colours(x)))))
-        amount = cells.mean(dim=(2, 3)) / ENOUGH  # (B, 2)
+        amount = self.amount(cells.mean(dim=(2, 3)))  # (B, 2)
         if self.rule == "one":
             logits: Tensor = self.head(amount[:, :1])
             return logits
