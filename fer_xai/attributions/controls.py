@@ -103,10 +103,10 @@ def _random(setting: Setting) -> Tensor:
 
 
 def _signed_random(setting: Setting) -> Tensor:
-    _, targets, height, width = setting.maps.shape
-    rows = [_generator(setting, face, "signed").standard_normal((targets, height, width))
+    shape = setting.maps.shape[1:]
+    rows = [torch.randn(shape, generator=generator(setting.seed, face, "signed"))
             for face in setting.ids]  # fmt: skip
-    return torch.from_numpy(np.array(rows)).float().reshape(setting.maps.shape)
+    return torch.stack(rows) if rows else torch.empty_like(setting.maps)
 
 
 def _shuffled(setting: Setting) -> Tensor:

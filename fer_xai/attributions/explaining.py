@@ -24,6 +24,8 @@ from fer_xai.registry import Registry
 from fer_xai.types import Explanation, Faces
 
 Targets = Tensor | NDArray[Any] | Sequence[int] | Sequence[str] | str
+MATCHED_TO = "gradcam"
+"""Whose resolution and maps the controls have."""
 INVERSE = "inverse:"
 """Before a method's name: its map with the sign turned over."""
 
@@ -136,8 +138,10 @@ def explain(
         )
         cells = control_maps(name, setting)
     size = tuple(images.shape[-2:])
-    params = {"seed": seed} if control else dict(attribution.params(probe))
-    if attribution.random and not control:
+    params = dict(attribution.params(probe))
+    if control:
+        params = {"matched_to": MATCHED_TO, "layer": params["layer"]}
+    if control or attribution.seeded:
         params["seed"] = seed
     return Explanation(
         maps=sign * upsample(cells, size=size)[:, 0],
@@ -148,7 +152,7 @@ def explain(
         params=params | {"output": output},
         against=opposed,
         channels=None if control or made.channels is None else sign * made.channels[:, 0],
-        gap=None if control or made.gap is None else made.gap[:, 0],
+        gap=None if control or made.gap is None else sign * made.gap[:, 0],
         values=None if control or made.values is None else sign * made.values[:, 0],
     )
 
@@ -165,7 +169,7 @@ def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
     if not control and name not in ATTRIBUTIONS:
         both: Registry[None] = Registry("method", dict.fromkeys([*ATTRIBUTIONS, *CONTROLS], ""))
         raise UnknownNameError(both.unknown(name))
-    made_by = ATTRIBUTIONS["gradcam" if control else name]
+    made_by = ATTRIBUTIONS[MATCHED_TO if control else name]
     return name, made_by, control, -1 if name != method else 1
 
 

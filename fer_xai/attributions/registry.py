@@ -157,7 +157,7 @@ class Attribution(ABC):
     nonnegative
         Whether maps are clamped at zero, so that an all-zero map can occur.
     random
-        Whether the seed matters.
+        Whether the seed matters whatever the options.
     class_blind
         Whether the target is ignored.
     needs_regions
@@ -191,6 +191,14 @@ class Attribution(ABC):
         listed = [(name,) if isinstance(name, str) else tuple(name) for name in named]
         implied = (self.implied_fill,) if self.implied_fill else ()
         return tuple(dict.fromkeys([*implied, *(name for names in listed for name in names)]))
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the seed matters: to the method, or to what it fills with."""
+        options = vars(self).values()
+        return self.random or any(
+            "noise" in (option if isinstance(option, tuple) else (option,)) for option in options
+        )
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """Forward and backward passes that a face needs, of the network or of what lies behind a

@@ -163,6 +163,44 @@ def test_the_inverse_is_the_map_with_its_sign_turned(model, images):
         assert other.method == f"inverse:{method}"
 
 
+def test_everything_of_an_inverse_is_turned(linear, small):
+    given = {"targets": "fear", "regions": _halves(small)}
+    for method in ("integrated_gradients_blur", "gradient_shap", "region_shapley"):
+        one, other = (
+            explain(linear, small, method=name, **given) for name in (method, f"inverse:{method}")
+        )
+        assert method == "region_shapley" or one.gap.any()
+        for field in ("maps", "channels", "gap", "values"):
+            found, turned = getattr(one, field), getattr(other, field)
+            assert (found is None) == (turned is None)
+            assert found is None or torch.equal(turned, -found), (method, field)
+
+
+def test_the_seed_is_recorded_where_it_matters(model, images):
+    regions = torch.ones(1, 1, 64, 64, dtype=torch.bool)
+    for method, seeded in (
+        (Occlusion(window=0.5, stride=0.5), False),
+        (Occlusion(window=0.5, stride=0.5, fill="noise"), True),
+        (IntegratedGradientsTo(baseline="noise", steps=2), True),
+        (DeepLiftFrom(baselines=("black", "noise")), True),
+        (DeepLiftFrom(baselines=("black", "mean")), False),
+        ("random", True),
+        ("gradcam", False),
+    ):
+        one, two = (
+            explain(model, images[:1], method=method, targets="fear", regions=regions, seed=seed)
+            for seed in (3, 4)
+        )
+        assert one.params.get("seed") == (3 if seeded else None), method
+        assert torch.equal(one.maps, two.maps) != seeded, method
+
+
+def test_controls_say_what_they_are_matched_to(model, images):
+    found = explain(model, images, method="centre", seed=2)
+    expected = {"matched_to": "gradcam", "layer": "relu2", "seed": 2, "output": "logit"}
+    assert found.params == expected
+
+
 def test_options_are_given_with_the_method_and_recorded(model, images):
     found = explain(model, images, method=IntegratedGradientsTo(baseline="blur", steps=3))
     assert found.method == "IntegratedGradientsTo"
