@@ -47,8 +47,8 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
     """Methods of a family by row, one rightly named face an emotion by column, or two where maps
     of other faces are taken.
 
-    Signed maps: red speaks for the face's emotion and blue against it, black outlines nothing;
-    others: brighter is more. Each map is scaled by its own largest value.
+    Signed maps: red speaks for the face's emotion and blue against it, and the face is bare where
+    the map is near zero; others: brighter is more. Each map is scaled by its own largest value.
     """
     probe = Probe(load_model(model, weights=weights), device="cpu")
     faces = _of_each_emotion(probe, 2 if family == "controls" else 1)
