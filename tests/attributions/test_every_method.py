@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from nets import NAMES, build, probe
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
 from fer_xai.errors import InputError
+from fer_xai.probe import Probe
 
 QUICK = {
     "integrated_gradients": {"steps": 4},
@@ -108,7 +110,7 @@ def test_targets_are_honoured(method, name, three):
 
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))
 @pytest.mark.parametrize("name", ["tiny", "vit"])
-def test_the_model_is_left_as_it_was_also_after_an_error(method, name, three, model, monkeypatch):
+def test_the_model_is_left_as_it_was_also_when_images_are_refused(method, name, three, model):
     images, regions = three
     model = model if name == "tiny" else build(name)
     model.train()
@@ -135,24 +137,57 @@ def test_the_probes_copy_is_left_clean_too(method, three):
         plain = used.model(images[:1]).detach()
         explain(used, images[:1], method=quick(method, name), targets="fear", regions=regions[:1])
         assert torch.equal(used.model(images[:1]).detach(), plain)
-        copies = [used.model, used.folded, *used.rewritten.values()]
-        for module in (part for whole in copies if whole is not None for part in whole.modules()):
-            assert not module._forward_hooks, method
-            assert not module._backward_hooks, method
-            assert not module._forward_pre_hooks, method
+        assert not hooks(used)
+
+
+def hooks(used):
+    """Modules of a probe's copies that still have hooks."""
+    copies = [used.model, used.folded, *used.rewritten.values()]
+    parts = [part for whole in copies if whole is not None for part in whole.named_modules()]
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return [name for name, part in parts if any(getattr(part, kind) for kind in kinds)]
 
 
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))
-def test_a_grey_face_is_explained_by_a_greyscale_model_as_its_three_copies(method, three):
+@pytest.mark.parametrize("name", ["tiny", "vit"])
+def test_a_pass_that_fails_in_the_middle_leaves_no_hooks(method, name, three, model, monkeypatch):
+    """The first, the second or a later linear layer runs out of memory, behind every hook."""
+    if (method, {"tiny": "gimefive"}.get(name, name)) in REFUSED:
+        pytest.skip("refused")
+    images, regions = three
+    used = Probe(model, device="cpu") if name == "tiny" else probe(name)
+    given = {"method": quick(method, name), "regions": regions[:1], "ids": ["a"]}
+    columns, linear = torch.tensor([[5]]), torch.nn.Linear.forward
+    before = attribute(used, images[:1], columns, **given).cells
+    for last in (0, 1, 4):
+        calls = itertools.count()
+
+        def failing(self, x, calls=calls, last=last):
+            if next(calls) >= last:
+                raise MemoryError
+            return linear(self, x)
+
+        with monkeypatch.context() as patch, contextlib.suppress(MemoryError):
+            patch.setattr(torch.nn.Linear, "forward", failing)
+            attribute(used, images[:1], columns, **given)
+            assert next(calls) <= last, method
+        assert not hooks(used), method
+        assert torch.equal(attribute(used, images[:1], columns, **given).cells, before)
+
+
+@pytest.mark.parametrize("method", list(ATTRIBUTIONS))
+@pytest.mark.parametrize("name", ["gimefive", "vgg", "resnet18"])
+def test_a_grey_face_is_explained_by_a_greyscale_model_as_its_three_copies(method, name, three):
     """Of a greyscale model the channels of a map stand in the ratio of luma weights, or, where
     the image is multiplied in, of their products: what colour cannot say is not said.
     """
-    if (method, "gimefive") in REFUSED:
-        pytest.skip("refused on GiMeFive")
+    assert probe(name).model.greyscale
+    if (method, name) in REFUSED:
+        pytest.skip("refused")
     images, regions = three
     grey = images[:1].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1).contiguous()
     found = explain(
-        probe("gimefive"), grey, method=quick(method, "gimefive"), targets="fear",
+        probe(name), grey, method=quick(method, name), targets="fear",
         regions=regions[:1],
     )  # fmt: skip
     assert torch.isfinite(found.maps).all()
