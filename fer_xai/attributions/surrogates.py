@@ -72,7 +72,7 @@ class Surrogate(Attribution):
     sigma
         σ of LIME's kernel.
     ridge
-        Penalty of LIME's fit.
+        Penalty of LIME's fit, above 0: with fewer coalitions than parts nothing else decides it.
     """
 
     samples: int = 512
@@ -89,7 +89,7 @@ class Surrogate(Attribution):
         check_count("parts", self.parts)
         check_choice("kernel", self.kernel, ("lime", "shap"))
         check_number("sigma", self.sigma, 0)
-        check_number("ridge", self.ridge, 0, ends=True)
+        check_number("ridge", self.ridge, 0)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and a coefficient a part."""

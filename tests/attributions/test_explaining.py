@@ -333,7 +333,7 @@ def test_a_method_is_a_name_or_an_attribution(method, model, images):
         (lambda: Surrogate(kernel="shapley"), "Expected kernel lime, shap, got 'shapley'"),
         (lambda: Surrogate(samples=0), "Expected samples as a whole number of 1 or more, got 0"),
         (lambda: Surrogate(sigma=0), "Expected sigma above 0, got 0"),
-        (lambda: Surrogate(ridge=-1), "Expected ridge from 0, got -1"),
+        (lambda: Surrogate(ridge=0.0), "Expected ridge above 0, got 0.0"),
         (lambda: LayerwiseRelevance(rule="z+"), r"Expected rule epsilon, .*, got 'z\+'"),
         (lambda: Rise(keep=1.0), "Expected keep above 0 and below 1, got 1.0"),
         (lambda: Rise(masks=2.5), "Expected masks as a whole number of 1 or more, got 2.5"),
