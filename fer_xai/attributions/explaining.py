@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 import torch
@@ -110,7 +110,7 @@ def explain(
         chosen = probe.model.canonical(logits.argmax(dim=1))
     else:
         chosen = canonical_targets(targets, len(images), what="targets")
-    if name == "other_face_other_emotion" and labels is None and len(chosen.unique()) < 2:
+    if name.startswith("other_face") and labels is None and len(chosen.unique()) < 2:
         raise InputError(
             f"Expected images of two emotions or more for {name}, got targets that are all the "
             "same: hand in Faces, whose labels say which emotion each shows."
@@ -195,12 +195,19 @@ def canonical_targets(targets: Targets, n: int, *, what: str) -> Tensor:
         raise InputError(f"Expected {what} as one emotion's name or one an image, got {targets!r}.")
     check_length(what, len(listed), n)
     try:
-        chosen = [emotion_index(t) if isinstance(t, str) else index(t) for t in listed]
+        chosen = [emotion_index(t) if isinstance(t, str) else _whole(t) for t in listed]
     except TypeError:
         raise InputError(
             f"Expected {what} as emotions' names or whole numbers, one an image, got {targets!r}."
         ) from None
     return torch.tensor(chosen, dtype=torch.int64)
+
+
+def _whole(number: object) -> int:
+    """A whole number that is no truth value: True would be taken for emotion 1."""
+    if isinstance(number, bool | np.bool_):
+        raise TypeError
+    return index(cast(SupportsIndex, number))
 
 
 def attribute(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Output, Question, scores
 from fer_xai.checks import check_count, check_number
+from fer_xai.errors import InputError
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -242,6 +243,11 @@ class GradientShap(Attribution):
 
     def __post_init__(self) -> None:
         check_count("samples", self.samples)
+        if isinstance(self.baselines, str):
+            raise InputError(
+                f"Expected baselines as a sequence of fills, got {self.baselines!r}: write "
+                f"({self.baselines!r},)."
+            )
         check_count("the number of baselines", len(self.baselines))
 
     def maps(self, probe: Probe, question: Question) -> Maps:

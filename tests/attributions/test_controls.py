@@ -129,8 +129,9 @@ def test_of_a_tensor_emotions_are_told_by_targets_that_differ(model, images):
     taken = explain(model, images, method="other_face_other_emotion", targets=targets).maps
     assert int(taken.isnan().flatten(1).all(1).sum()) == 1  # three of five are afraid
     assert not (taken == maps).flatten(1).all(1).any()
-    with pytest.raises(InputError, match="Expected images of two emotions or more .* Faces"):
-        explain(model, images, method="other_face_other_emotion", targets="fear")
+    for name in ("other_face_same_emotion", "other_face_other_emotion"):
+        with pytest.raises(InputError, match="Expected images of two emotions or more .* Faces"):
+            explain(model, images, method=name, targets="fear")
 
 
 def test_lengths_must_match():
