@@ -213,6 +213,7 @@ def _spec(
     better: bool,
     read: str = "auc",
     reference: str = "Petsiuk et al., BMVC 2018, sec. 4.1",
+    restates: tuple[str, ...] = (),
     **options: Any,
 ) -> MetricSpec:
     return METRICS.register(name)(
@@ -226,6 +227,7 @@ def _spec(
             options=options,
             read=read,
             reference=reference,
+            restates=restates,
         )
     )
 
@@ -240,5 +242,6 @@ DELETION_SKIN = _spec("deletion_skin", deletion, better=False, fill="skin")
 INSERTION_SKIN = _spec("insertion_skin", insertion, better=True, fill="skin")
 """With the face's own skin, which callers hand in (:func:`fer_xai.landmarks.skin_fill`)."""
 AOPC = _spec(
-    "aopc", deletion, better=True, read="aopc", reference="Samek et al., TNNLS 2017, eq. 12"
-)
+    "aopc", deletion, better=True, read="aopc", reference="Samek et al., TNNLS 2017, eq. 12",
+    restates=("deletion",),
+)  # fmt: skip

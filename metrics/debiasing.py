@@ -123,7 +123,7 @@ def road_combined(
 
 def _spec(
     name: str, fn: Callable[..., Any], low: float, high: float, *, better: bool, read: str = "",
-    **options: Any,
+    restates: tuple[str, ...] = (), **options: Any,
 ) -> MetricSpec:  # fmt: skip
     return METRICS.register(name)(
         MetricSpec(
@@ -136,10 +136,11 @@ def _spec(
             options=options,
             read=read,
             reference="Rong et al., ICML 2022",
+            restates=restates,
         )
     )
 
 
 ROAD_MORF = _spec("road_morf", road, 0.0, 1.0, better=False, read="perturbed_mean", order="morf")
 ROAD_LERF = _spec("road_lerf", road, 0.0, 1.0, better=True, read="perturbed_mean", order="lerf")
-ROAD = _spec("road", road_combined, -0.5, 0.5, better=True)
+ROAD = _spec("road", road_combined, -0.5, 0.5, better=True, restates=("road_morf", "road_lerf"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -68,6 +69,9 @@ class MetricSpec:
     sign_blind
         Whether a map and its inverse score alike, so that better maps need not score better than
         their inverse.
+    restates
+        Metrics of which this one is a mere sum: beside them it says nothing more, and is left out
+        where metrics are counted or held against each other.
     reference
         The paper or equation.
     """
@@ -82,6 +86,14 @@ class MetricSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     read: str = ""
     sign_blind: bool = False
+    restates: tuple[str, ...] = ()
+
+    @property
+    def fill(self) -> str | None:
+        """What stands where pixels are removed; None where none are, or the metric has its own."""
+        default = inspect.signature(self.fn).parameters.get("fill")
+        chosen = self.options.get("fill", None if default is None else default.default)
+        return chosen if isinstance(chosen, str) else None
 
 
 METRICS: Registry[MetricSpec] = Registry(

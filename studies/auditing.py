@@ -92,6 +92,7 @@ class Audit:
     _content: Content = field(repr=False)
     _manifest: Mapping[str, Any] = field(repr=False)
     _specs: Mapping[str, MetricSpec] = field(repr=False)
+    _caveats: Sequence[str] = field(repr=False)
 
     @property
     def passed(self) -> bool:
@@ -115,7 +116,7 @@ class Audit:
             tables=[*([verdict] if self.failures else []), *self._content.tables],
             pictures=[(picture, png(picture.figure)) for picture in self._content.pictures],
             method=[f"{name}: {spec.reference}." for name, spec in self._specs.items()],
-            caveats=list(COMMON_CAVEATS),
+            caveats=[*self._caveats, *COMMON_CAVEATS],
             manifest=self._manifest,
         )
         store.write_bytes(Path(path), page.encode())
@@ -188,8 +189,9 @@ def audit(
     (True, 6)
     """
     board = Scoreboard(
-        methods=methods, controls=controls, metrics=metrics, targets=targets, seed=seed
-    )
+        methods=methods, controls=controls, metrics=metrics, targets=targets, seed=seed,
+        own_fills=True,
+    )  # fmt: skip
     specs = {spec.name: spec for spec in board.specs}
     limits = _limits(thresholds or {}, specs, methods)
     if not specs:
@@ -238,6 +240,11 @@ def audit(
         failures=failures,
         facts=facts,
         _content=made,
+        _caveats=[
+            f"{metric} fills with {fill}, from which the maps of {method} start: that score holds "
+            "them against themselves."
+            for method, metric, fill in board.fills_shared
+        ],
         _manifest=manifest,
         _specs=specs,
     )

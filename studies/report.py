@@ -110,6 +110,7 @@ def html(
         tables=[
             {"caption": t.caption, "name": t.name, "folded": t.folded, **_cells(t)}
             for t in tables
+            if len(t.frame)
         ],
         pictures=[
             {"caption": p.caption, "name": p.name, "data": base64.b64encode(content).decode()}

@@ -14,6 +14,7 @@ from torch import Tensor
 from fer_xai.attributions import (
     ATTRIBUTIONS,
     CONTROLS,
+    Attribution,
     Setting,
     attribute,
     control_maps,
@@ -48,6 +49,10 @@ REMADE = ("random", "signed_random", "uniform", "centre", "edges")
 _INVERSE = "inverse:"
 
 
+def _attribution(method: str) -> Attribution:
+    return ATTRIBUTIONS[method.removeprefix(_INVERSE)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scoreboard:
     """What is scored: attributions and chance controls, by which metrics.
@@ -66,6 +71,9 @@ class Scoreboard:
         Of everything random.
     chunk
         Faces at a time; it changes no score.
+    own_fills
+        Whether a method is scored also by metrics that remove pixels with a fill its maps start
+        from, which holds a map against itself.
     refused
         Filled in: why a method has no maps for the model, by name.
     """
@@ -76,11 +84,12 @@ class Scoreboard:
     targets: TargetRule = "predicted"
     seed: int = 0
     chunk: int = CHUNK
+    own_fills: bool = False
     refused: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.methods:
-            ATTRIBUTIONS[name.removeprefix(_INVERSE)]
+            _attribution(name)
         for name in self.controls:
             CONTROLS[name]
         if self.targets not in ("predicted", "true"):
@@ -93,10 +102,19 @@ class Scoreboard:
         """The metrics' facts."""
         return [METRICS[m] if isinstance(m, str) else m for m in self.metrics]
 
+    @property
+    def fills_shared(self) -> list[tuple[str, str, str]]:
+        """Method, metric and fill, wherever a method's maps start from what a metric fills with."""
+        return [
+            (method, spec.name, spec.fill)
+            for method in self.methods
+            for spec in self.specs
+            if spec.fill is not None and spec.fill in _attribution(method).fills
+        ]
+
     def needs_regions(self) -> list[str]:
         """Methods and metrics that ask for facial regions."""
-        methods = [m.removeprefix(_INVERSE) for m in self.methods]
-        return [name for name in methods if ATTRIBUTIONS[name].needs_regions] + [
+        return [name for name in self.methods if _attribution(name).needs_regions] + [
             spec.name
             for spec in self.specs
             if "regions" in spec.needs or spec.options.get("fill") == "skin"
@@ -147,7 +165,12 @@ class Scoreboard:
             parts.append(make() if path is None else store.once_table(path, make))
             if progress is not None:
                 progress(rows.stop - rows.start)
-        return pd.concat(parts, ignore_index=True)
+        found = pd.concat(parts, ignore_index=True)
+        if self.own_fills or not self.fills_shared:
+            return found
+        unfair = pd.MultiIndex.from_tuples([pair[:2] for pair in self.fills_shared])
+        pairs = pd.MultiIndex.from_frame(found[["method", "metric"]])
+        return found[~pairs.isin(unfair)].reset_index(drop=True)
 
     def _setting(self, probe: Probe, faces: Faces, size: int) -> Setting:
         """What controls look at: Grad-CAM's cells of all faces, and what each explains."""

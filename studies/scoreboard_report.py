@@ -47,6 +47,7 @@ def content(
     methods: Sequence[str],
     primary: str,
     refused: Mapping[str, Mapping[str, str]],
+    fills_shared: Sequence[tuple[str, str, str]] = (),
 ) -> Content:
     """Make everything from rows.
 
@@ -64,6 +65,8 @@ def content(
         The metric that the answer speaks of.
     refused
         By model, why methods have no maps.
+    fills_shared
+        Method, metric and the fill that both use, of which there are no rows.
     """
     table = tables.method_table(rows, clusters, specs)
     used = [m for m in methods if m in set(rows["method"])]
@@ -99,6 +102,12 @@ def content(
             ),
             caption="Methods that have no rules for a model, and why.",
         ),
+        Table(
+            name="fills_shared",
+            frame=pd.DataFrame(list(fills_shared), columns=["method", "metric", "fill"]),
+            caption="Left out: a method is not scored by a metric that removes pixels with the "
+            "fill its maps start from, which would hold the maps against themselves.",
+        ),
     ]
     pictures = []
     for model in dict.fromkeys(rows["model"]):
@@ -122,8 +131,9 @@ def content(
                     f"{means.shape[1]} methods.",
                 )
             )
-        if len(used) > 2 and primary in set(own["metric"]):
-            drawn = critical_difference(own, clusters, specs, primary, used)
+        ranked = [m for m in used if m in set(own.loc[own["metric"] == primary, "method"])]
+        if len(ranked) > 2:
+            drawn = critical_difference(own, clusters, specs, primary, ranked)
             if drawn is not None:
                 pictures.append(
                     Picture(

@@ -106,14 +106,16 @@ def disagreement_table(
     """One row a model and family of metrics: do its metrics order the methods alike?
 
     Krippendorff's α over metrics of their order of methods, and within each metric Kendall's W over
-    faces, of which the family's least and largest are shown.
+    faces, of which the family's least and largest are shown. A metric that restates others of them
+    is left out.
     """
     out = []
     for model, part in rows.groupby("model", sort=False, observed=True):
         means = oriented_means(part, specs, methods)
         families = pd.Series({m: specs[str(m)].family for m in means.index})
         for family in dict.fromkeys(families):
-            some = means.loc[families[families == family].index]
+            named = list(families[families == family].index)
+            some = means.loc[[m for m in named if not set(specs[m].restates) & set(named)]]
             concord = [
                 kendalls_w(_units(part, clusters, specs, str(metric), methods).T)
                 for metric in some.index
@@ -142,8 +144,10 @@ def rank_test(
 def _units(
     rows: pd.DataFrame, clusters: pd.Series, specs: Specs, metric: str, methods: Sequence[str]
 ) -> pd.DataFrame:
-    """Scores of clusters (rows) and methods (columns), turned so that larger is better."""
+    """Scores of clusters (rows) and methods that the metric has scored (columns), turned so that
+    larger is better.
+    """
     part = rows[(rows["metric"] == metric) & rows["method"].isin(methods)]
     wide = part.pivot_table(index="id", columns="method", values="value", sort=False, dropna=False)
-    wide = wide.reindex(columns=list(methods)) * sign(specs[metric])
+    wide = wide[[m for m in methods if m in wide]] * sign(specs[metric])
     return wide.groupby(clusters.loc[list(wide.index)].to_numpy()).mean()

@@ -159,6 +159,7 @@ class ScoredStudy:
             rows, people.set_index("id")["cluster"], specs, methods=self.methods,
             primary=self.primary,
             refused={name: facts["refused"] for name, facts in manifest["networks"].items()},
+            fills_shared=board.fills_shared,
         )  # fmt: skip
         answer = "\n".join([*(part.said for part in parts_of if part.said), made.answer])
         more: dict[str, Table] = {}

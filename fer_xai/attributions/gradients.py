@@ -243,7 +243,8 @@ class GradientShap(Attribution):
 
     def __post_init__(self) -> None:
         check_count("samples", self.samples)
-        if isinstance(self.baselines, str):
+        given: object = self.baselines
+        if isinstance(given, str):
             raise InputError(
                 f"Expected baselines as a sequence of fills, got {self.baselines!r}: write "
                 f"({self.baselines!r},)."

@@ -54,7 +54,7 @@ class RegionShapley(Attribution):
         What stands where a region is left out.
     """
 
-    fill: str = "blur"
+    fill: str = "mean"
     needs_regions: ClassVar[bool] = True
     reference: ClassVar[str] = "Shapley 1953; Lundberg & Lee, NeurIPS 2017"
 

@@ -70,7 +70,7 @@ def test_region_values_are_those_of_a_brute_force_over_orders(five):
     found = attribute(
         used, images, torch.tensor([[5, 0], [5, 0]]), method="region_shapley", regions=regions
     )
-    filled = fill_images(images, "blur")
+    filled = fill_images(images, "mean")
     for face in range(2):
         worth = {}
         for members in coalitions(5):

@@ -47,7 +47,7 @@ def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
         "id", "emotion", "target", "model", "method", "metric", "value",
     ]  # fmt: skip
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
-    assert set(report.tables) == {"methods", "disagreement", "refused"}
+    assert set(report.tables) == {"methods", "disagreement", "refused", "fills_shared"}
     page = report.to_html(tmp_path / "deep" / "report.html").read_text()
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")

@@ -1,5 +1,7 @@
 """Scores of many explanations, and the tables that are made of them."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,28 @@ def test_methods_and_controls_have_a_row_a_face_and_metric(probe, faces):
     assert set(rows["method"]) == {"gradcam", "saliency", *CHANCE}
     uniform = rows[(rows["method"] == "uniform") & (rows["metric"] == "average_drop")]
     assert np.allclose(uniform["value"], 0, atol=1e-6)
+
+
+def test_no_method_is_scored_with_the_fill_it_starts_from(probe, faces):
+    """A blurred deletion would hold a map that starts from the blur against itself."""
+    chosen = board(
+        methods=["integrated_gradients_blur", "gradcam"], metrics=["deletion", "average_drop"]
+    )
+    shared = [("integrated_gradients_blur", "deletion", "blur")]
+    assert chosen.fills_shared == shared
+    rows = chosen.scores(probe, faces)
+    pairs = set(zip(rows["method"], rows["metric"], strict=True))
+    assert ("integrated_gradients_blur", "average_drop") in pairs
+    assert ("integrated_gradients_blur", "deletion") not in pairs
+    assert ("gradcam", "deletion") in pairs
+    told = {t.name: t for t in content(
+        rows.assign(model="m"), pd.Series(faces.ids, index=faces.ids),
+        {spec.name: spec for spec in chosen.specs}, methods=chosen.methods, primary="deletion",
+        refused={}, fills_shared=chosen.fills_shared,
+    ).tables}  # fmt: skip
+    assert told["fills_shared"].frame.to_numpy().tolist() == [list(shared[0])]
+    with_them = dataclasses.replace(chosen, own_fills=True).scores(probe, faces)
+    assert len(with_them) == len(rows) + len(faces)
 
 
 def test_chunks_and_shards_change_nothing(probe, faces, tmp_path):
@@ -152,6 +176,7 @@ def test_undefined_scores_are_counted_and_left_out(rows):
 def test_metrics_that_agree_have_alpha_one(rows):
     table = tables.disagreement_table(rows, CLUSTERS, SPECS, METHODS)
     row = table.iloc[0]
+    assert row["metrics"] == 2  # aopc is a sum of deletion's curve
     assert row["Krippendorff α"] == pytest.approx(1)
     assert row["Kendall W, least"] > 0.8
     assert krippendorff_alpha([[1, 2, 3], [3, 2, 1]]) < 0
