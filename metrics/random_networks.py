@@ -109,7 +109,7 @@ def _reinitialised(model: nn.Module, seed: int) -> dict[str, nn.Module]:
 
 
 def _moments(trained: Tensor) -> tuple[float, float]:
-    values = trained.double()
+    values = trained.cpu().double()
     mean = float(values.mean())
     deviation = float(values.std(correction=0))
     return mean, deviation if deviation > 1e-6 * abs(mean) else abs(mean)

@@ -53,9 +53,9 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
         raise InputError("Expected finite maps to rank pixels by: leave undefined ones out.")
     names = [str(index) for index in range(len(maps))] if ids is None else list(ids)
     check_length("ids", len(names), len(maps))
-    rows = maps.flatten(1).double()  # (B, P)
+    rows = maps.flatten(1).cpu().double()  # (B, P)
     top = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
-    levels = (rows / top * LEVELS).round().cpu()
+    levels = (rows / top * LEVELS).round()
     out = torch.empty(levels.shape, dtype=torch.int32)
     for face, name in enumerate(names):
         shuffled = torch.randperm(levels.shape[1], generator=generator(seed, name, "ties"))
