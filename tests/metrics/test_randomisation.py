@@ -1,4 +1,5 @@
 import functools
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
-from fer_xai.norms import batchnorms
+from fer_xai.norms import batchnorms, recalibrate
 from fer_xai.probe import Probe
+from metrics import random_networks
 from metrics.complexity import histogram_entropy
 from metrics.gate import Gate, moved_copies, randomisation_gate
 from metrics.likeness import map_similarity
@@ -205,6 +207,37 @@ def test_running_statistics_follow_the_policy(model, images):
     above = statistics(randomised(model, seed=0, images=images, layers=["net.conv2"]))
     assert torch.equal(above["net.bn1"], before["net.bn1"])  # nothing before it has changed
     assert not torch.equal(above["net.bn2"], before["net.bn2"])
+
+
+def test_statistics_are_taken_once_of_the_same_network_and_images(model, images, monkeypatch):
+    taken = []
+
+    def counted(*given, **options):
+        taken.append(1)
+        recalibrate(*given, **options)
+
+    def drawn(**options):
+        made = randomised(model, images=images, **{"seed": 0} | options)
+        return len(taken), {key: value.clone() for key, value in made.state_dict().items()}
+
+    monkeypatch.setattr(random_networks, "recalibrate", counted)
+    first, again = drawn()[1], drawn()[1]
+    assert len(taken) == 1
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    monkeypatch.setattr(random_networks, "_RECALIBRATED", WeakKeyDictionary())
+    anew = drawn()[1]
+    assert len(taken) == 2
+    assert all(torch.equal(first[key], anew[key]) for key in first)
+    assert drawn(seed=1)[0] == 3
+    assert drawn(layers=["net.fc", "net.conv2"])[0] == 4
+    with torch.no_grad():
+        model.net.conv1.weight.data[0] += 1  # no step of PyTorch's version counters
+    assert drawn(layers=["net.fc", "net.conv2"])[0] == 5
+    images[0, 0, 0, 0] += 0.01
+    assert drawn()[0] == 6
+    monkeypatch.setattr(random_networks, "_KEPT", len(random_networks._RECALIBRATED[model]))
+    assert drawn(seed=2)[0] == 7
+    assert len(random_networks._RECALIBRATED[model]) == random_networks._KEPT
 
 
 def test_layers_come_in_the_order_of_a_pass():
