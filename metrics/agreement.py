@@ -92,7 +92,8 @@ def region_agreement(values: Tensor, reference: Tensor) -> Array:
             f"{tuple(reference.shape)}."
         )
     out = np.full(len(values), np.nan)
-    for face, (one, two) in enumerate(zip(values.double(), reference.double(), strict=True)):
+    pairs = zip(values.cpu().double(), reference.cpu().double(), strict=True)
+    for face, (one, two) in enumerate(pairs):
         known = torch.isfinite(one) & torch.isfinite(two)
         if int(known.sum()) < 3:
             continue

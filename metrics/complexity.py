@@ -2,6 +2,7 @@
 
 All are taken on magnitudes or differences, so that a map and its inverse score alike, and none
 changes with the map's scale. A map that is zero everywhere, or not finite, has no score (NaN).
+Scores are taken in double precision, and so on the CPU.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def gini(maps: Tensor) -> Tensor:
     """
     rows = _shares(maps).sort(dim=1).values  # (B, P)
     pixels = rows.shape[1]
-    weights = 2 * torch.arange(1, pixels + 1, device=rows.device).double() - pixels - 1
+    weights = 2 * torch.arange(1, pixels + 1).double() - pixels - 1
     return (rows @ weights / pixels).clamp(0, 1).float()
 
 
@@ -149,7 +150,7 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
     low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
     fine = (high > low) & (high - low).isfinite()
     place = torch.where(fine, (rows - low) / (high - low) * bins, 0.0).long().clamp(max=bins - 1)
-    counts = torch.zeros(len(rows), bins, dtype=torch.float64, device=rows.device)
+    counts = torch.zeros(len(rows), bins, dtype=torch.float64)
     counts.scatter_add_(1, place, torch.ones_like(rows))
     shares = counts / rows.shape[1]
     return torch.where(fine[:, 0], -torch.xlogy(shares, shares).sum(dim=1), torch.nan).float()
@@ -158,7 +159,7 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
 def _checked(maps: Tensor) -> Tensor:
     if maps.ndim != 3:
         raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
-    return maps.double()
+    return maps.cpu().double()
 
 
 def _shares(maps: Tensor) -> Tensor:

@@ -43,8 +43,8 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     Returns
     -------
     Tensor
-        ``(N, P)`` float32. Rows are NaN where the similarity is undefined: maps that are constant
-        (zero, for cosine) on the mask, or not finite.
+        ``(N, P)`` float32 on the CPU. Rows are NaN where the similarity is undefined: maps that are
+        constant (zero, for cosine) on the mask, or not finite.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
                          f"got {tuple(maps.shape)}.")  # fmt: skip
     if int(mask.sum()) < 2:
         raise InputError("Expected a mask of at least two pixels to compare maps on.")
-    rows = maps[:, mask].double()  # (N, P)
+    rows = maps.cpu()[:, mask.cpu()].double()  # (N, P)
     if kind == "spearman":
         rows = _ranks(rows)
     scale = rows.abs().amax(dim=1, keepdim=True)
@@ -130,7 +130,7 @@ def similarity(rows: Tensor, labels: Tensor) -> Similarity:
     labels
         ``(N,)`` emotion of each face.
     """
-    x = rows.double()
+    x, labels = rows.cpu().double(), labels.cpu()
     defined = torch.isfinite(x).all(dim=1)
     x = torch.where(defined[:, None], x, 0.0)
     emotions, codes = torch.unique(labels, return_inverse=True)
@@ -205,6 +205,7 @@ def separability(rows: Tensor, labels: Tensor) -> Separability:
     labels
         ``(N,)`` emotion of each face.
     """
+    rows, labels = rows.cpu(), labels.cpu()
     defined = torch.isfinite(rows).all(dim=1)
     used = defined.nonzero()[:, 0]
     x, kept = rows[used], labels[used]
@@ -293,6 +294,7 @@ def permuted_excess(
     observed, permuted
         The macro excess, and ``(repeats,)`` values under permutation.
     """
+    rows, labels = rows.cpu(), labels.cpu()
     defined = torch.isfinite(rows).all(dim=1)
     x, kept = rows[defined].double(), labels[defined]
     gram = x @ x.T
@@ -337,6 +339,7 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
     Tensor
         ``(N, R)``; NaN for blank maps, faces without regions, and regions without a pixel.
     """
+    maps, regions = maps.cpu(), regions.cpu()
     masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
     positive = maps.clamp(min=0).flatten(1)  # (N, P)
     flat = masks.flatten(2)  # (N, R, P)
@@ -365,6 +368,7 @@ def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[flo
         Regions that more than half of the faces lack are left out, and then faces that lack one.
     """
     out: dict[int, tuple[float, float, int]] = {}
+    profiles, labels = profiles.cpu(), labels.cpu()
     for emotion in torch.unique(labels):
         table = profiles[labels == emotion].numpy()
         table = table[np.isfinite(table).any(axis=1)]

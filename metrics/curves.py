@@ -236,8 +236,9 @@ DELETION = _spec("deletion", deletion, better=False)
 INSERTION = _spec("insertion", insertion, better=True)
 DELETION_RISE = _spec("deletion_rise", deletion, better=False, fill="black")
 INSERTION_RISE = _spec("insertion_rise", insertion, better=True, fill="blur_rise")
-"""The paper's own fills: zeros for deletion, for insertion an 11×11 Gaussian blur of σ = 5 pixels
-(there at 224 pixels a side)."""
+"""After the paper's fills: black for deletion, where its zeros of normalised images are their mean
+colour; for insertion its 11×11 kernel (there at 224 pixels a side), where it pads with that colour
+and here the image is mirrored."""
 DELETION_SKIN = _spec("deletion_skin", deletion, better=False, fill="skin")
 INSERTION_SKIN = _spec("insertion_skin", insertion, better=True, fill="skin")
 """With the face's own skin, which callers hand in (:func:`fer_xai.landmarks.skin_fill`)."""

@@ -84,7 +84,7 @@ def naopc_searched(
     scorer = _Patches(ledger, cell.to(ledger.probe.device), targets, fill, output)
     lower, upper = (scorer.searched(best=best) for best in (False, True))
     flat = torch.nn.functional.one_hot(cell.flatten(), grid * grid).double()
-    means = (maps.flatten(1).double().cpu() @ flat) / flat.sum(dim=0)
+    means = (maps.flatten(1).cpu().double() @ flat) / flat.sum(dim=0)
     ranks = rank_pixels(means[:, None], seed=ledger.seed, ids=ledger.ids)[:, 0].long()  # (B, g²)
     first = ranks if order == "morf" else grid * grid - 1 - ranks
     own = scorer.along(first, key=("path", ledger.key_of(maps), order))

@@ -15,8 +15,10 @@ from fer_xai.seeding import generator
 Order = Literal["morf", "lerf"]
 """Most relevant pixels first, or least relevant first (Samek et al., TNNLS 2017)."""
 LEVELS = 2**16
-"""Maps are rounded to this share of their largest magnitude before they are ranked: they move by
-1e-6 with the batch size, and on the plateaus of an enlarged map 13 % of ranks would then swap."""
+"""Maps are rounded to this many steps of their largest magnitude before they are ranked: they move
+by 1e-6 of it with the batch size, and on the plateaus of an enlarged map 13 % of ranks would then
+swap. What a batch changes is of the size of the map's largest sums, near zero too, so that no
+rounding of each value by itself would do."""
 
 
 def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None) -> Tensor:
@@ -24,6 +26,10 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
 
     Signed maps stay signed: what speaks against the target comes last. Ties are broken at random,
     by (seed, face): a map that is zero everywhere gives a random order, and not the image's rows.
+
+    Values within about 2⁻¹⁶ of the largest magnitude are ties (:data:`LEVELS`). So a map with one
+    pixel 10⁶ times as large as the rest ranks that pixel first and the rest at random: clip such a
+    map before it is scored, if the rest is to count.
 
     Parameters
     ----------
@@ -53,9 +59,9 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
         raise InputError("Expected finite maps to rank pixels by: leave undefined ones out.")
     names = [str(index) for index in range(len(maps))] if ids is None else list(ids)
     check_length("ids", len(names), len(maps))
-    rows = maps.flatten(1).double()  # (B, P)
+    rows = maps.flatten(1).cpu().double()  # (B, P)
     top = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
-    levels = (rows / top * LEVELS).round().cpu()
+    levels = (rows / top * LEVELS).round()
     out = torch.empty(levels.shape, dtype=torch.int32)
     for face, name in enumerate(names):
         shuffled = torch.randperm(levels.shape[1], generator=generator(seed, name, "ties"))

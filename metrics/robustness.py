@@ -124,7 +124,7 @@ def stability(
         draws = seeded_images(ledger, faces, numbers, salt="stability", draw=torch.rand)
         clean = ledger.images[faces]
         moved = (clean + radius * (2 * draws - 1)).clamp(0, 1)
-        offsets[faces.cpu(), numbers.cpu()] = (moved - clean).double().flatten(1).norm(dim=1).cpu()
+        offsets[faces.cpu(), numbers.cpu()] = (moved - clean).cpu().double().flatten(1).norm(dim=1)
         return moved
 
     for faces, numbers, found in explained(

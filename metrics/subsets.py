@@ -124,7 +124,7 @@ def infidelity(
     )
     drops = _drops(ledger, logits, targets, output)
     foretold = torch.stack([
-        draws[face].flatten(1).double() @ one.flatten().double().cpu()
+        draws[face].flatten(1).double() @ one.flatten().cpu().double()
         for face, one in enumerate(maps)
     ]) if len(ledger) else drops  # fmt: skip
     if scaling != "none":
@@ -201,7 +201,7 @@ def mu_fidelity(
     )
     drops = _drops(ledger, logits, targets, output)
     flat = torch.nn.functional.one_hot(cell.flatten().cpu(), grid * grid).double()  # (P, cells)
-    sums = maps.flatten(1).double().cpu() @ flat
+    sums = maps.flatten(1).cpu().double() @ flat
     given = torch.stack([draws[face].double() @ one for face, one in enumerate(sums)]) \
         if len(ledger) else drops  # fmt: skip
     return _correlated(given, drops, correlation)
@@ -256,7 +256,7 @@ def sensitivity_n(
         )
         drops = _drops(ledger, logits, targets, output)
         given = torch.stack([
-            draws[face].flatten(1).double() @ one.flatten().double().cpu()
+            draws[face].flatten(1).double() @ one.flatten().cpu().double()
             for face, one in enumerate(maps)
         ]) if len(ledger) else drops  # fmt: skip
         scores.append(_correlated(given, drops, correlation))
