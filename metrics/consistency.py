@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.errors import InputError
+from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
 from metrics.statistics import icc_a1, kendalls_w, permutations
 
@@ -60,7 +61,8 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
         raise InputError("Expected a mask of at least two pixels to compare maps on.")
     rows = maps[:, mask].double()  # (N, P)
     if kind == "spearman":
-        rows = _ranks(rows)
+        ranks = average_ranks(levels_of(rows))
+        rows = torch.where(torch.isfinite(rows), ranks, torch.nan)
     scale = rows.abs().amax(dim=1, keepdim=True)
     if kind != "cosine":
         rows = rows - rows.mean(dim=1, keepdim=True)
@@ -68,17 +70,6 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     # A constant map has rounding noise left after centring: it has no pattern to compare.
     empty = norm <= 1e-6 * scale * rows.shape[1] ** 0.5
     return torch.where(empty, torch.nan, rows / norm).float()
-
-
-def _ranks(rows: Tensor) -> Tensor:
-    """Average ranks of quantised rows, ``(N, P)``."""
-    largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
-    levels = (rows / largest * 2**16).round()
-    ordered = levels.sort(dim=1).values
-    first = torch.searchsorted(ordered, levels, side="left")
-    last = torch.searchsorted(ordered, levels, side="right")
-    ranks = (first + last - 1).double() / 2
-    return torch.where(torch.isfinite(rows), ranks, torch.nan)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

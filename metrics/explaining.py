@@ -11,17 +11,14 @@ from torch import Tensor
 from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
+from metrics.curves import check_maps
 from metrics.ledger import Change, Ledger
 from metrics.spec import Explain
 
 
 def checked_maps(ledger: Ledger, maps: Tensor) -> Tensor:
     """Maps ``(B, H, W)`` on the CPU, if they fit the ledger's images."""
-    if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
-        raise InputError(
-            f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
-            f"{tuple(maps.shape)}: bring them to the images' size."
-        )
+    check_maps(ledger, maps)
     return maps.detach().float().cpu()
 
 

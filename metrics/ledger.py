@@ -19,6 +19,8 @@ from metrics.ranking import Order, rank_pixels
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
 CLEAN, EMPTY = "clean", "empty"
+FLAT = 1e-6
+"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 class Ledger:

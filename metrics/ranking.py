@@ -53,9 +53,7 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
         raise InputError("Expected finite maps to rank pixels by: leave undefined ones out.")
     names = [str(index) for index in range(len(maps))] if ids is None else list(ids)
     check_length("ids", len(names), len(maps))
-    rows = maps.flatten(1).double()  # (B, P)
-    top = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
-    levels = (rows / top * LEVELS).round().cpu()
+    levels = levels_of(maps.flatten(1)).cpu()  # (B, P)
     out = torch.empty(levels.shape, dtype=torch.int32)
     for face, name in enumerate(names):
         shuffled = torch.randperm(levels.shape[1], generator=generator(seed, name, "ties"))
@@ -63,3 +61,17 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
         order = shuffled[levels[face, shuffled].argsort(descending=True, stable=True)]
         out[face, order] = torch.arange(levels.shape[1], dtype=torch.int32)
     return out.reshape(maps.shape).to(maps.device)
+
+
+def levels_of(rows: Tensor) -> Tensor:
+    """Rows ``(N, P)`` rounded to 2⁻¹⁶ of their largest magnitudes, in whole steps, float64."""
+    largest = rows.double().abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
+    return (rows / largest * LEVELS).round()
+
+
+def average_ranks(rows: Tensor) -> Tensor:
+    """Ranks ``(N, P)`` float64 of rows from the least, 0; what is tied has the mean rank."""
+    ordered = rows.sort(dim=1).values
+    first = torch.searchsorted(ordered, rows.contiguous(), side="left")
+    last = torch.searchsorted(ordered, rows.contiguous(), side="right")
+    return (first + last - 1).double() / 2

@@ -15,12 +15,9 @@ from fer_xai.games import coalitions, shapley_values
 from fer_xai.probe import Classifier, Probe
 from metrics.agreement import region_agreement, region_sums
 from metrics.curves import Output, check_maps, target_scores
-from metrics.ledger import Ledger, ledger_of
+from metrics.ledger import FLAT, Ledger, ledger_of
 from metrics.ranking import Order
 from metrics.spec import METRICS, MetricSpec
-
-_FLAT = 1e-6
-"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 def coalition_worth(
@@ -143,7 +140,7 @@ def shapley_agreement(
 def _agreement(maps: Tensor, values: Tensor, regions: Tensor) -> Tensor:
     """Spearman ``(B,)`` of what maps and values give the regions that have pixels."""
     empty = ~regions.flatten(2).any(dim=2).cpu()
-    values = torch.where(empty | (values.std(dim=1) <= _FLAT)[:, None], torch.nan, values)
+    values = torch.where(empty | (values.std(dim=1) <= FLAT)[:, None], torch.nan, values)
     sums = region_sums(maps.cpu(), regions.cpu())
     return torch.from_numpy(region_agreement(sums, values)).float()
 
@@ -166,7 +163,7 @@ class Normalised:
     def value(self) -> Tensor:
         """``(B,)``: 0 for the worst order, 1 for the best; NaN where all orders are alike."""
         room = self.upper - self.lower
-        return torch.where(room > _FLAT, (self.aopc - self.lower) / room, torch.nan).float()
+        return torch.where(room > FLAT, (self.aopc - self.lower) / room, torch.nan).float()
 
 
 def naopc(

@@ -13,15 +13,14 @@ from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Curve, Output, check_maps, target_scores
-from metrics.ledger import Ledger, ledger_of
+from metrics.ledger import FLAT, Ledger, ledger_of
+from metrics.ranking import average_ranks
 from metrics.spec import METRICS, MetricSpec
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
 Scaling = Literal["none", "free", "share"]
 Correlation = Literal["pearson", "spearman"]
-_FLAT = 1e-6
-"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 class Draws:
@@ -134,7 +133,7 @@ def infidelity(
     left = ((foretold - drops) ** 2).mean(dim=1)
     if scaling == "share":
         all_of_it = (drops**2).mean(dim=1)
-        left = torch.where(all_of_it > _FLAT**2, left / all_of_it, torch.nan)
+        left = torch.where(all_of_it > FLAT**2, left / all_of_it, torch.nan)
     return left.float()
 
 
@@ -285,22 +284,14 @@ def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
     if kind not in ("pearson", "spearman"):
         raise InputError(f"Expected correlation pearson or spearman, got {kind!r}.")
     check_length("rows of sums", len(given), len(drops))
-    flat = (drops.std(dim=1) <= _FLAT) | (
+    flat = (drops.std(dim=1) <= FLAT) | (
         given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
     )
     if kind == "spearman":
-        given, drops = _ranks(given), _ranks(drops)
+        given, drops = average_ranks(given), average_ranks(drops)
     a, b = (rows - rows.mean(dim=1, keepdim=True) for rows in (given, drops))
     found = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)
     return torch.where(flat, torch.nan, found.clamp(-1, 1)).float()
-
-
-def _ranks(rows: Tensor) -> Tensor:
-    """Average ranks ``(B, M)``."""
-    ordered = rows.sort(dim=1).values
-    first = torch.searchsorted(ordered, rows.contiguous(), side="left")
-    last = torch.searchsorted(ordered, rows.contiguous(), side="right")
-    return (first + last - 1).double() / 2
 
 
 def _spec(
