@@ -7,13 +7,14 @@ All functions compare maps on one common mask, in one frame (register them first
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_xai.checks import check_choice
 from fer_xai.errors import InputError
 from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
@@ -52,8 +53,7 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     InputError
         For an unknown kind, maps that do not fit the mask, or a mask of fewer than two pixels.
     """
-    if kind not in ("pearson", "cosine", "spearman"):
-        raise InputError(f"Expected similarity pearson, cosine or spearman, got {kind!r}.")
+    check_choice("similarity", kind, get_args(Kind))
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
         raise InputError(f"Expected maps (N, {', '.join(map(str, mask.shape))}) to fit the mask, "
                          f"got {tuple(maps.shape)}.")  # fmt: skip

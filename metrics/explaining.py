@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import check_targets
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 from metrics.curves import check_maps
@@ -73,7 +73,7 @@ def explained(
     InputError
         For targets that do not fit, or maps of another shape than the images.
     """
-    check_length("targets", len(targets), len(ledger))
+    chosen = check_targets(targets, len(ledger))
     total = len(ledger) * copies
     step = ledger.probe.batch_size_for(total)
     for start in range(0, total, step):
@@ -83,7 +83,7 @@ def explained(
         images = ledger.images[here] if change is None else change(here, numbers.to(here.device))
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             found = explain(
-                network, images.clone(), targets[faces], [ledger.ids[face] for face in faces]
+                network, images.clone(), chosen[faces], [ledger.ids[face] for face in faces]
             )
         if found.shape != (len(rows), *images.shape[-2:]):
             raise InputError(

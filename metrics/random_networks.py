@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
 
-from fer_xai.checks import check_images
+from fer_xai.checks import check_choice, check_images
 from fer_xai.errors import InputError
 from fer_xai.norms import batchnorms, recalibrate
 from fer_xai.seeding import generator
@@ -66,8 +66,7 @@ def randomised(
     InputError
         For an unknown layer or policy, or fewer than two images where BatchNorm needs them.
     """
-    if batchnorm not in ("recalibrate", "keep", "reset"):
-        raise InputError(f"Expected batchnorm recalibrate, keep or reset, got {batchnorm!r}.")
+    check_choice("batchnorm", batchnorm, get_args(Statistics))
     modules = dict(model.named_modules())
     chosen = list(modules) if layers is None else list(layers)
     unknown = [name for name in chosen if name not in modules]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import check_length, check_tensor
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 
 Order = Literal["morf", "lerf"]
 """Most relevant pixels first, or least relevant first (Samek et al., TNNLS 2017)."""
+ORDERS = get_args(Order)
 LEVELS = 2**16
 """Maps are rounded to this share of their largest magnitude before they are ranked: they move by
 1e-6 with the batch size, and on the plateaus of an enlarged map 13 % of ranks would then swap."""
@@ -47,6 +48,7 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
     >>> rank_pixels(torch.tensor([[[0.5, 2.0], [-1.0, 0.0]]]))
     tensor([[[1, 0], [3, 2]]], dtype=torch.int32)
     """
+    check_tensor("maps", maps, "(B, H, W)")
     if maps.ndim != 3:
         raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
     if not bool(torch.isfinite(maps).all()):

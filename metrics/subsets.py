@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Curve, Output, check_maps, target_scores
@@ -111,9 +111,9 @@ def infidelity(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
-    if scaling not in ("none", "free", "share"):
-        raise InputError(f"Expected scaling none, free or share, got {scaling!r}.")
+    check_count("samples", samples, low=2)
+    check_number("sigma", sigma, 0)
+    check_choice("scaling", scaling, get_args(Scaling))
     size = ledger.images.shape[-2:]
     draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
     logits = ledger.ask(
@@ -176,10 +176,13 @@ def mu_fidelity(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
+    check_count("samples", samples, low=2)
+    check_choice("correlation", correlation, get_args(Correlation))
+    check_count("grid", grid)
+    check_number("share", share, 0, 1)
     height, width = ledger.images.shape[-2:]
     taken = round(share * grid * grid)
-    if not 1 <= grid <= min(height, width) or not 1 <= taken < grid * grid:
+    if grid > min(height, width) or not 1 <= taken < grid * grid:
         raise InputError(
             f"Expected a grid of 1 to {min(height, width)} cells a side of which a share is taken, "
             f"got grid {grid} and share {share}."
@@ -232,11 +235,13 @@ def sensitivity_n(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
+    check_count("samples", samples, low=2)
+    check_choice("correlation", correlation, get_args(Correlation))
+    check_shares("shares", shares)
     size, total = ledger.images.shape[-2:], ledger.pixels
     counts = [round(share * total) for share in shares]
-    if not counts or any(not 1 <= count < total for count in counts):
-        raise InputError(f"Expected shares between none and all of the pixels, got {shares}.")
+    if any(not 1 <= count < total for count in counts):
+        raise InputError(f"Expected shares between none and all of {total} pixels, got {shares}.")
     scores = []
     for count in counts:
 
@@ -262,11 +267,6 @@ def sensitivity_n(
     return Curve(fractions=torch.tensor(counts) / total, scores=torch.stack(scores, dim=1))
 
 
-def _enough(samples: int) -> None:
-    if samples < 2:
-        raise InputError(f"Expected at least 2 samples, got {samples}.")
-
-
 def cells_of(height: int, width: int, grid: int) -> Tensor:
     """``(H, W)``: the cell of each pixel."""
     y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
@@ -281,8 +281,6 @@ def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> T
 
 def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
     """``(B,)`` over samples ``(B, M)``; NaN where either does not vary."""
-    if kind not in ("pearson", "spearman"):
-        raise InputError(f"Expected correlation pearson or spearman, got {kind!r}.")
     check_length("rows of sums", len(given), len(drops))
     flat = (drops.std(dim=1) <= FLAT) | (
         given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
