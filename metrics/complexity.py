@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_count, check_number, check_tensor
 from fer_xai.errors import InputError
 from metrics.spec import METRICS, MetricSpec
 
@@ -92,8 +93,7 @@ def effective_complexity(maps: Tensor, *, threshold: float = 0.01) -> Tensor:
     InputError
         For a threshold out of range.
     """
-    if not 0 <= threshold < 1:
-        raise InputError(f"Expected a threshold from 0 to below 1, got {threshold}.")
+    check_number("threshold", threshold, 0, 1, ends=True)
     rows = _shares(maps)
     top = rows.amax(dim=1, keepdim=True)
     share = (rows > threshold * top).double().mean(dim=1)
@@ -144,8 +144,7 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
     InputError
         For fewer than two bins.
     """
-    if bins < 2:
-        raise InputError(f"Expected at least 2 bins, got {bins}.")
+    check_count("bins", bins, low=2)
     rows = _checked(maps).flatten(1)  # (B, P)
     low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
     fine = (high > low) & (high - low).isfinite()
@@ -157,6 +156,7 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
 
 
 def _checked(maps: Tensor) -> Tensor:
+    check_tensor("maps", maps, "(B, H, W)")
     if maps.ndim != 3:
         raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
     return maps.cpu().double()

@@ -7,14 +7,16 @@ All functions compare maps on one common mask, in one frame (register them first
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_xai.checks import check_choice
 from fer_xai.errors import InputError
+from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
 from metrics.statistics import icc_a1, kendalls_w, permutations
 
@@ -51,8 +53,7 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     InputError
         For an unknown kind, maps that do not fit the mask, or a mask of fewer than two pixels.
     """
-    if kind not in ("pearson", "cosine", "spearman"):
-        raise InputError(f"Expected similarity pearson, cosine or spearman, got {kind!r}.")
+    check_choice("similarity", kind, get_args(Kind))
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
         raise InputError(f"Expected maps (N, {', '.join(map(str, mask.shape))}) to fit the mask, "
                          f"got {tuple(maps.shape)}.")  # fmt: skip
@@ -60,7 +61,8 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
         raise InputError("Expected a mask of at least two pixels to compare maps on.")
     rows = maps.cpu()[:, mask.cpu()].double()  # (N, P)
     if kind == "spearman":
-        rows = _ranks(rows)
+        ranks = average_ranks(levels_of(rows))
+        rows = torch.where(torch.isfinite(rows), ranks, torch.nan)
     scale = rows.abs().amax(dim=1, keepdim=True)
     if kind != "cosine":
         rows = rows - rows.mean(dim=1, keepdim=True)
@@ -68,17 +70,6 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     # A constant map has rounding noise left after centring: it has no pattern to compare.
     empty = norm <= 1e-6 * scale * rows.shape[1] ** 0.5
     return torch.where(empty, torch.nan, rows / norm).float()
-
-
-def _ranks(rows: Tensor) -> Tensor:
-    """Average ranks of quantised rows, ``(N, P)``."""
-    largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
-    levels = (rows / largest * 2**16).round()
-    ordered = levels.sort(dim=1).values
-    first = torch.searchsorted(ordered, levels, side="left")
-    last = torch.searchsorted(ordered, levels, side="right")
-    ranks = (first + last - 1).double() / 2
-    return torch.where(torch.isfinite(rows), ranks, torch.nan)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -181,7 +181,7 @@ def _rows(
             asked = {need: offered[need] for need in spec.needs}
             held[key] = spec.fn(**asked, **spec.options)
         found = getattr(held[key], spec.read) if spec.read else held[key]
-        values = torch.as_tensor(found).double().cpu()
+        values = torch.as_tensor(found).cpu().double()
         if values.shape != (len(ids),):
             raise InputError(
                 f"Expected one value a face of {spec.name}, {len(ids)}, got {tuple(values.shape)}."

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_xai.errors import InputError
+from fer_xai.checks import check_count
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from metrics.explaining import checked_maps, explained
@@ -21,6 +21,7 @@ from metrics.spec import Explain
 from metrics.statistics import permutation_p_value
 
 MIN_NETWORKS = 10
+"""Fewer say little about chance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,11 +160,8 @@ def randomisation_gate(
     InputError
         As :func:`~metrics.randomisation.mprt`, or for fewer networks or no draws.
     """
-    if networks < MIN_NETWORKS or draws < 1:
-        raise InputError(
-            f"Expected at least {MIN_NETWORKS} random networks and one draw, got {networks} and "
-            f"{draws}: fewer networks say little about chance."
-        )
+    check_count("networks", networks, low=MIN_NETWORKS)
+    check_count("draws", draws)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     reference = comparable(checked_maps(ledger, maps), similarity, absolute=absolute)
     found = torch.full((len(ledger), networks), torch.nan)

@@ -8,17 +8,19 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_images, check_length
+from fer_xai.checks import check_choice, check_images, check_length
 from fer_xai.errors import InputError
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from metrics.imputation import LINEAR, linear_imputation, noise_of
-from metrics.ranking import Order, rank_pixels
+from metrics.ranking import ORDERS, Order, rank_pixels
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
 CLEAN, EMPTY = "clean", "empty"
+FLAT = 1e-6
+"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 class Ledger:
@@ -194,13 +196,14 @@ class Ledger:
         Raises
         ------
         InputError
-            If ranks do not fit the images, or a count is out of range.
+            If ranks do not fit the images, for another order, or a count that is out of range.
         """
         if ranks.shape != (len(self), *self.images.shape[-2:]):
             raise InputError(
                 f"Expected ranks {(len(self), *self.images.shape[-2:])} to fit the images, got "
                 f"{tuple(ranks.shape)}: bring maps to the images' size."
             )
+        check_choice("order", order, ORDERS)
         total = self.pixels
         if any(not 0 <= count <= total for count in counts):
             raise InputError(f"Expected counts from 0 to {total} pixels, got {list(counts)}.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice
 from fer_xai.errors import InputError
 from metrics.consistency import normalised_rows
 from metrics.ssim import ssim, unit_range
@@ -53,8 +54,7 @@ def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) ->
 
     Moving or mirroring one is moving or mirroring the map it came from.
     """
-    if similarity not in ("spearman", "pearson", "ssim"):
-        raise InputError(f"Expected similarity spearman, pearson or ssim, got {similarity!r}.")
+    check_choice("similarity", similarity, get_args(Likeness))
     values = maps.abs() if absolute else maps
     if similarity == "ssim":
         return unit_range(values, signed=not absolute)

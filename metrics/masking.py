@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_shares
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Output, check_maps, ranks_of, target_scores
 from metrics.ledger import Ledger, ledger_of
@@ -146,6 +147,7 @@ def erasure(
     :func:`metrics.curves.deletion`; ``bins`` are shares of the image, of which at least one pixel
     is taken and one left.
     """
+    check_shares("bins", bins)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     total = ledger.pixels

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice, check_count, check_targets
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Output, check_maps, target_scores
 from metrics.ledger import Ledger, ledger_of
-from metrics.ranking import Order, rank_pixels
+from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.regions import Normalised
 from metrics.spec import METRICS, MetricSpec
 from metrics.subsets import cells_of
@@ -76,10 +77,12 @@ def naopc_searched(
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
     height, width = ledger.images.shape[-2:]
-    if not 2 <= grid <= min(height, width):
-        raise InputError(f"Expected a grid of 2 to {min(height, width)} patches, got {grid}.")
-    if order not in ("morf", "lerf"):
-        raise InputError(f"Expected order morf or lerf, got {order!r}.")
+    check_choice("order", order, ORDERS)
+    check_count("grid", grid, low=2)
+    if grid > min(height, width):
+        raise InputError(
+            f"Expected a grid of at most {min(height, width)} patches a side, got {grid}."
+        )
     cell = cells_of(height, width, grid)  # (H, W)
     scorer = _Patches(ledger, cell.to(ledger.probe.device), targets, fill, output)
     lower, upper = (scorer.searched(best=best) for best in (False, True))
@@ -97,7 +100,8 @@ class _Patches:
     def __init__(
         self, ledger: Ledger, cell: Tensor, targets: Tensor, fill: str, output: Output
     ) -> None:
-        self.ledger, self.cell, self.targets = ledger, cell, targets
+        self.ledger, self.cell = ledger, cell
+        self.targets = check_targets(targets, len(ledger))
         self.fill, self.output = fill, output
         self.patches = int(cell.max()) + 1
         clean = target_scores(ledger, ledger.clean()[:, None], targets, output)

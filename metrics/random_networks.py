@@ -6,13 +6,13 @@ import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from fer_xai.checks import check_images
+from fer_xai.checks import check_choice, check_images
 from fer_xai.errors import InputError
 from fer_xai.norms import batchnorms, recalibrate
 from fer_xai.seeding import generator
@@ -72,8 +72,7 @@ def randomised(
     InputError
         For an unknown layer or policy, or fewer than two images where BatchNorm needs them.
     """
-    if batchnorm not in ("recalibrate", "keep", "reset"):
-        raise InputError(f"Expected batchnorm recalibrate, keep or reset, got {batchnorm!r}.")
+    check_choice("batchnorm", batchnorm, get_args(Statistics))
     modules = dict(model.named_modules())
     chosen = list(modules) if layers is None else list(layers)
     unknown = [name for name in chosen if name not in modules]
@@ -90,7 +89,8 @@ def randomised(
             own, other = (dict(part.named_parameters(recurse=False))
                           for part in (fresh.get_submodule(name), drawn[name]))  # fmt: skip
             for key, trained in modules[name].named_parameters(recurse=False):
-                made, missing = other[key], ~torch.isfinite(other[key])
+                made: Tensor = other[key]
+                missing = ~torch.isfinite(made)
                 if bool(missing.any()):
                     own_draw = generator(seed, "drawn", name, key)
                     mean, deviation = _moments(trained)
@@ -174,7 +174,8 @@ def _digest(tensors: Iterable[Tensor], *, also: str) -> str:
     made = hashlib.sha256(also.encode())
     for tensor in tensors:
         made.update(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.device}".encode())
-        made.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        made.update(raw.numpy().tobytes())
     return made.hexdigest()
 
 

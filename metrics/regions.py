@@ -10,17 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice, check_tensor
 from fer_xai.errors import InputError
 from fer_xai.games import coalitions, shapley_values
 from fer_xai.probe import Classifier, Probe
 from metrics.agreement import region_agreement, region_sums
 from metrics.curves import Output, check_maps, target_scores
-from metrics.ledger import Ledger, ledger_of
-from metrics.ranking import Order
+from metrics.ledger import FLAT, Ledger, ledger_of
+from metrics.ranking import ORDERS, Order
 from metrics.spec import METRICS, MetricSpec
-
-_FLAT = 1e-6
-"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 def coalition_worth(
@@ -33,8 +31,12 @@ def coalition_worth(
     Raises
     ------
     InputError
-        For more than twelve regions, or regions that do not fit the images or overlap.
+        For more than twelve regions, or regions that are not bool, overlap, or do not fit the
+        images.
     """
+    check_tensor("regions", regions, "(B, R, H, W)")
+    if regions.dtype != torch.bool:
+        raise InputError(f"Expected bool regions, got {regions.dtype}: compare them, regions > 0.")
     shape = (len(ledger), regions.shape[1] if regions.ndim == 4 else 0, *ledger.images.shape[-2:])
     if regions.shape != shape:
         raise InputError(
@@ -143,7 +145,7 @@ def shapley_agreement(
 def _agreement(maps: Tensor, values: Tensor, regions: Tensor) -> Tensor:
     """Spearman ``(B,)`` of what maps and values give the regions that have pixels."""
     empty = ~regions.flatten(2).any(dim=2).cpu()
-    values = torch.where(empty | (values.std(dim=1) <= _FLAT)[:, None], torch.nan, values)
+    values = torch.where(empty | (values.std(dim=1) <= FLAT)[:, None], torch.nan, values)
     sums = region_sums(maps.cpu(), regions.cpu())
     return torch.from_numpy(region_agreement(sums, values)).float()
 
@@ -166,7 +168,7 @@ class Normalised:
     def value(self) -> Tensor:
         """``(B,)``: 0 for the worst order, 1 for the best; NaN where all orders are alike."""
         room = self.upper - self.lower
-        return torch.where(room > _FLAT, (self.aopc - self.lower) / room, torch.nan).float()
+        return torch.where(room > FLAT, (self.aopc - self.lower) / room, torch.nan).float()
 
 
 def naopc(
@@ -196,8 +198,7 @@ def naopc(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    if order not in ("morf", "lerf"):
-        raise InputError(f"Expected order morf or lerf, got {order!r}.")
+    check_choice("order", order, ORDERS)
     worth = coalition_worth(ledger, targets, regions, fill=fill, output=output)
     k = regions.shape[1]
     area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()

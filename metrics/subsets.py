@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Curve, Output, check_maps, target_scores
-from metrics.ledger import Ledger, ledger_of
+from metrics.ledger import FLAT, Ledger, ledger_of
+from metrics.ranking import average_ranks
 from metrics.spec import METRICS, MetricSpec
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
 Scaling = Literal["none", "free", "share"]
 Correlation = Literal["pearson", "spearman"]
-_FLAT = 1e-6
-"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 class Draws:
@@ -112,9 +111,9 @@ def infidelity(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
-    if scaling not in ("none", "free", "share"):
-        raise InputError(f"Expected scaling none, free or share, got {scaling!r}.")
+    check_count("samples", samples, low=2)
+    check_number("sigma", sigma, 0)
+    check_choice("scaling", scaling, get_args(Scaling))
     size = ledger.images.shape[-2:]
     draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
     logits = ledger.ask(
@@ -134,7 +133,7 @@ def infidelity(
     left = ((foretold - drops) ** 2).mean(dim=1)
     if scaling == "share":
         all_of_it = (drops**2).mean(dim=1)
-        left = torch.where(all_of_it > _FLAT**2, left / all_of_it, torch.nan)
+        left = torch.where(all_of_it > FLAT**2, left / all_of_it, torch.nan)
     return left.float()
 
 
@@ -177,10 +176,13 @@ def mu_fidelity(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
+    check_count("samples", samples, low=2)
+    check_choice("correlation", correlation, get_args(Correlation))
+    check_count("grid", grid)
+    check_number("share", share, 0, 1)
     height, width = ledger.images.shape[-2:]
     taken = round(share * grid * grid)
-    if not 1 <= grid <= min(height, width) or not 1 <= taken < grid * grid:
+    if grid > min(height, width) or not 1 <= taken < grid * grid:
         raise InputError(
             f"Expected a grid of 1 to {min(height, width)} cells a side of which a share is taken, "
             f"got grid {grid} and share {share}."
@@ -233,11 +235,13 @@ def sensitivity_n(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
+    check_count("samples", samples, low=2)
+    check_choice("correlation", correlation, get_args(Correlation))
+    check_shares("shares", shares)
     size, total = ledger.images.shape[-2:], ledger.pixels
     counts = [round(share * total) for share in shares]
-    if not counts or any(not 1 <= count < total for count in counts):
-        raise InputError(f"Expected shares between none and all of the pixels, got {shares}.")
+    if any(not 1 <= count < total for count in counts):
+        raise InputError(f"Expected shares between none and all of {total} pixels, got {shares}.")
     scores = []
     for count in counts:
 
@@ -263,11 +267,6 @@ def sensitivity_n(
     return Curve(fractions=torch.tensor(counts) / total, scores=torch.stack(scores, dim=1))
 
 
-def _enough(samples: int) -> None:
-    if samples < 2:
-        raise InputError(f"Expected at least 2 samples, got {samples}.")
-
-
 def cells_of(height: int, width: int, grid: int) -> Tensor:
     """``(H, W)``: the cell of each pixel."""
     y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
@@ -282,25 +281,15 @@ def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> T
 
 def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
     """``(B,)`` over samples ``(B, M)``; NaN where either does not vary."""
-    if kind not in ("pearson", "spearman"):
-        raise InputError(f"Expected correlation pearson or spearman, got {kind!r}.")
     check_length("rows of sums", len(given), len(drops))
-    flat = (drops.std(dim=1) <= _FLAT) | (
+    flat = (drops.std(dim=1) <= FLAT) | (
         given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
     )
     if kind == "spearman":
-        given, drops = _ranks(given), _ranks(drops)
+        given, drops = average_ranks(given), average_ranks(drops)
     a, b = (rows - rows.mean(dim=1, keepdim=True) for rows in (given, drops))
     found = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)
     return torch.where(flat, torch.nan, found.clamp(-1, 1)).float()
-
-
-def _ranks(rows: Tensor) -> Tensor:
-    """Average ranks ``(B, M)``."""
-    ordered = rows.sort(dim=1).values
-    first = torch.searchsorted(ordered, rows.contiguous(), side="left")
-    last = torch.searchsorted(ordered, rows.contiguous(), side="right")
-    return (first + last - 1).double() / 2
 
 
 def _spec(

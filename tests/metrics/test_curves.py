@@ -155,15 +155,17 @@ def test_curves_end_where_they_must(model, three, maps, fill):
 
 
 def test_bad_input_is_one_sentence(model, three, maps):
-    with pytest.raises(InputError, match="Expected from 1 to 4096 steps, got 0"):
+    with pytest.raises(InputError, match="Expected steps as a whole number of 1 or more, got 0"):
         deletion(model, three, maps, TARGETS, steps=0)
+    with pytest.raises(InputError, match="Expected at most 4096 steps, one a pixel, got 4097"):
+        deletion(model, three, maps, TARGETS, steps=4097)
     with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
         deletion(model, three, maps[:, ::2], TARGETS)
     with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
         deletion(model, three, maps, TARGETS[:2])
     with pytest.raises(InputError, match="Expected finite maps"):
         insertion(model, three, maps * torch.nan, TARGETS)
-    with pytest.raises(InputError, match="Expected output probability, logit or"):
+    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
         insertion(model, three, maps, TARGETS, output="loss")
     with pytest.raises(InputError, match="Expected 3 ids, one an image, got 1"):
         insertion(model, three, maps, TARGETS, ids=["a"])

@@ -64,7 +64,7 @@ def test_lerf_is_the_other_end(model, three, maps):
 
 
 def test_bad_input_is_one_sentence(model, three, maps):
-    with pytest.raises(InputError, match="Expected a grid of 2 to 64 patches, got 1"):
+    with pytest.raises(InputError, match="Expected grid as a whole number of 2 or more, got 1"):
         naopc_searched(model, three, maps, TARGETS, grid=1)
-    with pytest.raises(InputError, match="Expected order morf or lerf"):
+    with pytest.raises(InputError, match="Expected order morf, lerf"):
         naopc_searched(model, three, maps, TARGETS, order="up")

@@ -122,7 +122,10 @@ def test_bad_input_is_one_sentence(model, three, maps, regions):
         naopc(model, three, maps, TARGETS, regions[0])
     with pytest.raises(InputError, match="Expected 1 to 12 regions, got 15"):
         naopc(model, three, maps, TARGETS, torch.zeros(3, 15, 64, 64, dtype=torch.bool))
-    with pytest.raises(InputError, match="Expected order morf or lerf"):
+    for other in (regions.to(torch.uint8), regions.float()):
+        with pytest.raises(InputError, match="Expected bool regions, got torch"):
+            shapley_agreement(model, three, maps, TARGETS, other)
+    with pytest.raises(InputError, match="Expected order morf, lerf"):
         naopc(model, three, maps, TARGETS, regions, order="first")
 
 

@@ -141,15 +141,15 @@ def test_maps_of_all_methods_share_the_passes(model, three, maps):
 
 
 def test_bad_input_is_one_sentence(model, three, maps):
-    with pytest.raises(InputError, match="Expected at least 2 samples, got 1"):
+    with pytest.raises(InputError, match="Expected samples as a whole number of 2 or more, got 1"):
         infidelity(model, three, maps, TARGETS, samples=1)
-    with pytest.raises(InputError, match="Expected scaling none, free or share, got 'best'"):
+    with pytest.raises(InputError, match="Expected scaling none, free, share, got 'best'"):
         infidelity(model, three, maps, TARGETS, scaling="best")
     with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
         mu_fidelity(model, three, maps, TARGETS, grid=65)
     with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
-        mu_fidelity(model, three, maps, TARGETS, share=0)
-    with pytest.raises(InputError, match="Expected correlation pearson or spearman"):
+        mu_fidelity(model, three, maps, TARGETS, share=1e-3)
+    with pytest.raises(InputError, match="Expected correlation pearson, spearman"):
         mu_fidelity(model, three, maps, TARGETS, samples=2, correlation="kendall")
     with pytest.raises(InputError, match="Expected shares between none and all"):
-        sensitivity_n(model, three, maps, TARGETS, shares=(1.0,))
+        sensitivity_n(model, three, maps, TARGETS, shares=(1e-5,))
