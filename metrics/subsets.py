@@ -19,6 +19,10 @@ from metrics.spec import METRICS, MetricSpec
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
+SMALL = 0.01
+"""Changes, of pixels in [0, 1], of the scaled infidelity that is registered. Of changes as large as
+0.2 what a trained network's score does is next to nothing first-order, and its own gradient
+foretells no more of it than noise."""
 Scaling = Literal["none", "free", "share"]
 Correlation = Literal["pearson", "spearman"]
 
@@ -92,8 +96,10 @@ def infidelity(
     scaling
         ``free``: of the best multiple of the map, as Captum's ``normalize=True`` has it, which
         makes maps of all methods comparable, and turns a blind eye to their sign; ``share``: the
-        same as a share of E[Δ²], which makes faces and models comparable too. A map that is zero
-        everywhere foretells nothing, and has E[Δ²], or all of it.
+        same as a share of E[Δ²], which makes faces and models comparable too, over 1 − 1/M for
+        the multiple that was fitted to the same M changes (as adjusted R² has it), so that a map
+        that foretells nothing has 1 on average, and M/(M − 1) at worst. One that is zero
+        everywhere has E[Δ²], or 1.
     output
         Logit, probability or log-probability: that which was explained.
     ids, seed
@@ -133,6 +139,7 @@ def infidelity(
     left = ((foretold - drops) ** 2).mean(dim=1)
     if scaling == "share":
         all_of_it = (drops**2).mean(dim=1)
+        left = left / torch.where(size_of > 0, 1 - 1 / samples, 1.0)
         left = torch.where(all_of_it > FLAT**2, left / all_of_it, torch.nan)
     return left.float()
 
@@ -325,10 +332,12 @@ INFIDELITY_SCALED = _spec(
     "infidelity_scaled",
     infidelity,
     better=False,
-    bounds=(0.0, 1.0),
+    bounds=(0.0, 64 / 63),
     sign_blind=True,
     scaling="share",
-    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' changes",
+    samples=64,
+    sigma=SMALL,
+    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' small changes",
 )
 MU_FIDELITY = _spec("mu_fidelity", mu_fidelity, reference="Bhatt et al., IJCAI 2020, definition 3")
 SENSITIVITY_N = _spec(
