@@ -287,16 +287,18 @@ def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> T
 
 
 def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
-    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary."""
+    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary, or is not finite."""
     check_length("rows of sums", len(given), len(drops))
-    flat = (drops.std(dim=1) <= FLAT) | (
-        given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
+    undefined = (
+        ~given.isfinite().all(dim=1)
+        | (drops.std(dim=1) <= FLAT)
+        | (given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300))
     )
     if kind == "spearman":
         given, drops = average_ranks(given), average_ranks(drops)
     a, b = (rows - rows.mean(dim=1, keepdim=True) for rows in (given, drops))
     found = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)
-    return torch.where(flat, torch.nan, found.clamp(-1, 1)).float()
+    return torch.where(undefined, torch.nan, found.clamp(-1, 1)).float()
 
 
 def _spec(

@@ -126,6 +126,14 @@ def test_a_blank_map_foretells_nothing(model, three):
 
 
 @pytest.mark.parametrize("kind", ["pearson", "spearman"])
+def test_a_map_that_is_not_finite_foretells_nothing_known(model, three, maps, kind):
+    maps[1, 3, 4] = torch.nan
+    found = mu_fidelity(model, three, maps, TARGETS, samples=9, correlation=kind)
+    assert found.isnan().tolist() == [False, True, False]
+    assert infidelity(model, three, maps, TARGETS, samples=5, scaling="share").isnan()[1]
+
+
+@pytest.mark.parametrize("kind", ["pearson", "spearman"])
 def test_mu_fidelity_is_the_correlation_over_subsets_of_cells(model, three, maps, kind):
     ledger = Ledger(Probe(model, device="cpu"), three)
     found = mu_fidelity(ledger, three, maps, TARGETS, samples=6, fill="black", correlation=kind)
