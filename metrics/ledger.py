@@ -65,7 +65,9 @@ class Ledger:
         check_images(images)
         self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
         check_length("ids", len(self.ids), len(images))
-        self.images = images.to(self.probe.device).contiguous(memory_format=torch.channels_last)
+        self.images = images.to(self.probe.device, torch.float32).contiguous(
+            memory_format=torch.channels_last
+        )
         self.seed, self.passes = seed, 0
         self._fills: dict[str, Tensor] = {}
         for name, filled in (fills or {}).items():
