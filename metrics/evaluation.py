@@ -16,6 +16,7 @@ from fer_xai.perturb import FILLS
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
+from metrics.imputation import noise_of
 from metrics.ledger import Ledger
 from metrics.spec import METRICS, Explain, MetricSpec
 
@@ -110,6 +111,8 @@ def evaluate(
     _needs_met(specs, named, regions, explain, fills or {})
     if regions is not None:
         check_length("sets of regions", len(regions), n)
+    for name, images in (fills or {}).items():
+        check_length(f"images of the fill {name!r}", len(images), n)
     if chunk < 1:
         raise InputError(f"Expected a positive chunk of faces, got {chunk}.")
     probe = model if isinstance(model, Probe) else Probe(model)
@@ -250,7 +253,8 @@ def _needs_met(
                 "of fer_xai.landmarks, or leave the metric out."
             )
         fill = spec.options.get("fill")
-        if fill is not None and fill not in FILLS and fill not in fills:
+        known = fill is None or fill in fills or fill in FILLS or noise_of(fill) is not None
+        if not known:
             raise InputError(
                 f"Expected images of the fill {fill!r} for {spec.name}: pass fills={{{fill!r}: …}} "
                 "(skin is made by fer_xai.landmarks.skin_fill), or leave the metric out."

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,8 +109,20 @@ def test_own_fills_are_used(model, few):
     assert np.allclose(black["value"], same, atol=1e-5)
     with pytest.raises(InputError, match="Expected the fill 'mine' as images"):
         evaluate(model, few, made, [spec], fills={"mine": torch.zeros(5, 3, 8, 8)})
+    with pytest.raises(
+        InputError, match="Expected 5 images of the fill 'mine', one an image, got 7"
+    ):
+        evaluate(model, few, made, [spec], fills={"mine": torch.zeros(7, 3, 64, 64)})
     with pytest.raises(InputError, match="Expected images of the fill 'mine' for own: pass"):
         evaluate(model, few, made, [spec])
+
+
+@pytest.mark.parametrize("fill", ["linear", "linear:0.02"])
+def test_linear_imputation_is_a_fill(model, few, fill):
+    spec = dataclasses.replace(METRICS["deletion"], options={"fill": fill, "steps": 2})
+    made = explain(model, few)
+    same = deletion(model, few.images, made.maps, made.targets, ids=few.ids, **spec.options).auc
+    assert np.allclose(evaluate(model, few, made, [spec])["value"], same, atol=1e-5)
 
 
 def test_bad_input_is_one_sentence(model, few):
