@@ -152,12 +152,13 @@ def _agreement(maps: Tensor, values: Tensor, regions: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Normalised:
-    """Area over a perturbation curve, beside the least and largest that any order could reach.
+    """Area over a perturbation curve, beside the least and largest that orders reach.
 
     Attributes
     ----------
     aopc, lower, upper
-        ``(B,)``: mean loss along the map's order, and along the worst and the best order.
+        ``(B,)``: mean loss along the map's order, and along the worst and the best order, of all
+        or of those that a search has found.
     """
 
     aopc: Tensor
