@@ -223,7 +223,7 @@ def sensitivity_n(
     targets: Tensor,
     *,
     shares: Sequence[float] = SHARES,
-    samples: int = 32,
+    samples: int = 100,
     fill: str = "blur",
     correlation: Correlation = "pearson",
     output: Output = "logit",
@@ -233,7 +233,8 @@ def sensitivity_n(
     """Do sums of the map over n random pixels go with what is lost without them, for every n?
 
     Ancona et al., "Towards better understanding of gradient-based attribution methods", ICLR 2018,
-    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`.
+    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`; of 100 samples a share a
+    face's mean over six shares is off by about .04, of 32 by .07, as much as methods differ.
 
     Returns
     -------
