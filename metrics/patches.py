@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,9 +40,9 @@ def naopc_searched(
 
     As :func:`metrics.regions.naopc`, for faces without landmarks (Edin et al., "Normalized AOPC",
     2024, who search with a beam). The limits are no true ones but bounds from within: a greedy
-    search takes at each step the patch without which the score falls furthest, or least, and the
-    map's own order counts too, so that values lie in [0, 1]. The search takes g⁴ − 1 passes a
-    face, which all maps share.
+    search takes at each step the patch without which the score falls furthest, or least. They are
+    the same for all maps, which share the search's g⁴ − 1 passes a face; so a map that beats the
+    search has more than 1, and one worse than the worst found has less than 0.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def naopc_searched(
     ranks = rank_pixels(means[:, None], seed=ledger.seed, ids=ledger.ids)[:, 0].long()  # (B, g²)
     first = ranks if order == "morf" else grid * grid - 1 - ranks
     own = scorer.along(first, key=("path", ledger.key_of(maps), order))
-    return Normalised(aopc=own, lower=torch.minimum(lower, own), upper=torch.maximum(upper, own))
+    return Normalised(aopc=own, lower=lower, upper=upper)
 
 
 class _Patches:
@@ -104,8 +105,9 @@ class _Patches:
         self.targets = check_targets(targets, len(ledger))
         self.fill, self.output = fill, output
         self.patches = int(cell.max()) + 1
-        clean = target_scores(ledger, ledger.clean()[:, None], targets, output)
-        self.clean = clean[:, 0].double()
+        ends = torch.stack([ledger.clean(), ledger.empty(fill)], dim=1)
+        self.clean, empty = target_scores(ledger, ends, targets, output).double().unbind(dim=1)
+        self.most = self.clean - empty
 
     def losses(self, gone: Tensor, key: tuple[Any, ...]) -> Tensor:
         """What is lost, ``(B, n)``, without bool ``(B, n, patches)``."""
@@ -122,20 +124,19 @@ class _Patches:
 
     def along(self, first: Tensor, key: tuple[Any, ...]) -> Tensor:
         """Mean loss ``(B,)`` as patches go in the order of their ranks ``(B, patches)``."""
-        counts = torch.arange(1, self.patches + 1)
-        gone = first[:, None] < counts[None, :, None]  # (B, patches, patches)
-        return self.losses(gone, key).sum(dim=1) / (self.patches + 1)
+        counts = torch.arange(1, self.patches)
+        gone = first[:, None] < counts[None, :, None]  # (B, patches − 1, patches)
+        return (self.losses(gone, key).sum(dim=1) + self.most) / (self.patches + 1)
 
     def searched(self, *, best: bool) -> Tensor:
         """The mean loss ``(B,)`` of a greedy order, the steepest or the flattest."""
-        n, total = len(self.clean), torch.zeros_like(self.clean)
+        n, total = len(self.clean), self.most.clone()
         gone = torch.zeros(n, self.patches, dtype=torch.bool)
         asked = (tuple(self.targets.tolist()), self.output)
-        for step in range(self.patches):
+        for step in range(self.patches - 1):
             left = (~gone).nonzero()[:, 1].reshape(n, self.patches - step)  # (B, m)
             tried = gone[:, None] | torch.nn.functional.one_hot(left, self.patches).bool()
-            # the first step is the same for both, and the last has nothing to choose from
-            way = ("any",) if step in (0, self.patches - 1) else (best, *asked)
+            way = ("any",) if step == 0 else (best, *asked)  # the first is the same for both
             found = self.losses(tried, ("search", step, *way))
             value, place = found.max(dim=1) if best else found.min(dim=1)
             total += value
@@ -149,7 +150,7 @@ NAOPC_SEARCHED = METRICS.register("naopc_searched")(
         fn=naopc_searched,
         family="faithfulness",
         higher_is_better=True,
-        bounds=(0.0, 1.0),
+        bounds=(-math.inf, math.inf),
         needs=("model", "images", "maps", "targets"),
         read="value",
         reference="Edin et al. 2024, over patches, limits by greedy search",

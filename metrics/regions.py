@@ -17,7 +17,7 @@ from fer_xai.probe import Classifier, Probe
 from metrics.agreement import region_agreement, region_sums
 from metrics.curves import Output, check_maps, target_scores
 from metrics.ledger import FLAT, Ledger, ledger_of
-from metrics.ranking import ORDERS, Order
+from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.spec import METRICS, MetricSpec
 
 
@@ -152,12 +152,13 @@ def _agreement(maps: Tensor, values: Tensor, regions: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Normalised:
-    """Area over a perturbation curve, beside the least and largest that any order could reach.
+    """Area over a perturbation curve, beside the least and largest that orders reach.
 
     Attributes
     ----------
     aopc, lower, upper
-        ``(B,)``: mean loss along the map's order, and along the worst and the best order.
+        ``(B,)``: mean loss along the map's order, and along the worst and the best order, of all
+        or of those that a search has found.
     """
 
     aopc: Tensor
@@ -187,8 +188,9 @@ def naopc(
     """Area over the perturbation curve of regions, between each face's own limits.
 
     AOPC compares maps of one model only: models differ in how far their scores can fall at all
-    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels;
-    ties by number. Both limits are exact: the best chain of subsets is found over all 2^k.
+    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels,
+    ties by (seed, face); those without pixels count as the least relevant. Both limits are exact:
+    the best chain of subsets is found over all 2^k.
     Parameters and errors are those of :func:`single_deletion`.
 
     Returns
@@ -202,10 +204,11 @@ def naopc(
     worth = coalition_worth(ledger, targets, regions, fill=fill, output=output)
     k = regions.shape[1]
     area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()
-    sums = torch.nan_to_num(region_sums(maps.cpu(), regions.cpu()), nan=-math.inf)
-    given = sums.double() / area
-    ranks = given.argsort(dim=1, descending=order == "morf", stable=True)  # (B, k)
-    gone = (1 << ranks).cumsum(dim=1)  # the numbers of what was taken
+    given = region_sums(maps.cpu(), regions.cpu()).double() / area
+    known = torch.isfinite(given)
+    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=ledger.seed, ids=ledger.ids)
+    ranks = ranks[:, 0] + k * ~known  # (B, k)
+    gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
     path = worth.gather(1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1)
                         .neg().add(2**k - 1))  # fmt: skip
     total = (path[:, :1] - path).sum(dim=1)

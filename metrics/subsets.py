@@ -19,6 +19,10 @@ from metrics.spec import METRICS, MetricSpec
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
+SMALL = 0.01
+"""Changes, of pixels in [0, 1], of the scaled infidelity that is registered. Of changes as large as
+0.2 what a trained network's score does is next to nothing first-order, and its own gradient
+foretells no more of it than noise."""
 Scaling = Literal["none", "free", "share"]
 Correlation = Literal["pearson", "spearman"]
 
@@ -92,8 +96,10 @@ def infidelity(
     scaling
         ``free``: of the best multiple of the map, as Captum's ``normalize=True`` has it, which
         makes maps of all methods comparable, and turns a blind eye to their sign; ``share``: the
-        same as a share of E[Δ²], which makes faces and models comparable too. A map that is zero
-        everywhere foretells nothing, and has E[Δ²], or all of it.
+        same as a share of E[Δ²], which makes faces and models comparable too, over 1 − 1/M for
+        the multiple that was fitted to the same M changes (as adjusted R² has it), so that a map
+        that foretells nothing has 1 on average, and M/(M − 1) at worst. One that is zero
+        everywhere has E[Δ²], or 1.
     output
         Logit, probability or log-probability: that which was explained.
     ids, seed
@@ -133,6 +139,7 @@ def infidelity(
     left = ((foretold - drops) ** 2).mean(dim=1)
     if scaling == "share":
         all_of_it = (drops**2).mean(dim=1)
+        left = left / torch.where(size_of > 0, 1 - 1 / samples, 1.0)
         left = torch.where(all_of_it > FLAT**2, left / all_of_it, torch.nan)
     return left.float()
 
@@ -216,7 +223,7 @@ def sensitivity_n(
     targets: Tensor,
     *,
     shares: Sequence[float] = SHARES,
-    samples: int = 32,
+    samples: int = 100,
     fill: str = "blur",
     correlation: Correlation = "pearson",
     output: Output = "logit",
@@ -226,7 +233,8 @@ def sensitivity_n(
     """Do sums of the map over n random pixels go with what is lost without them, for every n?
 
     Ancona et al., "Towards better understanding of gradient-based attribution methods", ICLR 2018,
-    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`.
+    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`; of 100 samples a share a
+    face's mean over six shares is off by about .04, of 32 by .07, as much as methods differ.
 
     Returns
     -------
@@ -280,16 +288,18 @@ def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> T
 
 
 def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
-    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary."""
+    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary, or is not finite."""
     check_length("rows of sums", len(given), len(drops))
-    flat = (drops.std(dim=1) <= FLAT) | (
-        given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
+    undefined = (
+        ~given.isfinite().all(dim=1)
+        | (drops.std(dim=1) <= FLAT)
+        | (given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300))
     )
     if kind == "spearman":
         given, drops = average_ranks(given), average_ranks(drops)
     a, b = (rows - rows.mean(dim=1, keepdim=True) for rows in (given, drops))
     found = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)
-    return torch.where(flat, torch.nan, found.clamp(-1, 1)).float()
+    return torch.where(undefined, torch.nan, found.clamp(-1, 1)).float()
 
 
 def _spec(
@@ -325,10 +335,12 @@ INFIDELITY_SCALED = _spec(
     "infidelity_scaled",
     infidelity,
     better=False,
-    bounds=(0.0, 1.0),
+    bounds=(0.0, 64 / 63),
     sign_blind=True,
     scaling="share",
-    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' changes",
+    samples=64,
+    sigma=SMALL,
+    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' small changes",
 )
 MU_FIDELITY = _spec("mu_fidelity", mu_fidelity, reference="Bhatt et al., IJCAI 2020, definition 3")
 SENSITIVITY_N = _spec(

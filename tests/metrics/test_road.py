@@ -207,5 +207,3 @@ def test_bad_input_is_one_sentence(model, three, maps):
             road(model, three, maps, TARGETS, noise=noise)
     with pytest.raises(InputError, match="Expected a fill like linear:0.01, .* got 'linear:much'"):
         deletion(model, three, maps, TARGETS, fill="linear:much")
-    with pytest.raises(InputError, match="Expected another name than 'linear' for a fill of your"):
-        ledger(model, three, fills={"linear": three})
