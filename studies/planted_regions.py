@@ -23,12 +23,14 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.registry import Question
 from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.synthetic.sampler import FACES_PER_SUBJECT
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
 from fer_xai.probe import Probe
+from fer_xai.types import Faces
 from metrics.agreement import region_sums
 from metrics.statistics import mean_interval
 from studies import store
@@ -46,6 +48,13 @@ PLANTS = {
     "XOR, one shown": "it reads two marks in XOR, and one region holds one of them",
     "XOR, both shown": "both are there and cancel: found if the pair is on top",
 }
+
+
+def people(n: int, *, seed: int) -> Faces:
+    """Built-in faces to be marked, ``n`` of as many persons, whose emotions take turns."""
+    step = FACES_PER_SUBJECT + 1
+    every = synthetic_faces(step * n, style=STYLE, size=SIZE, seed=seed)
+    return every.subset(range(0, step * n, step))
 
 
 @STUDIES.register("planted_regions")
@@ -82,7 +91,7 @@ class PlantedRegions:
             raise InputError(f"Expected a positive number of faces, got {self.faces}.")
         for method in self.methods:
             ATTRIBUTIONS[method]
-        faces = synthetic_faces(self.faces, style=STYLE, size=SIZE, seed=self.seed)
+        faces = people(self.faces, seed=self.seed)
         images = faces.pixels(SIZE).float() / 255
         regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
         config = {
