@@ -6,7 +6,6 @@ import pytest
 
 from fer_xai.errors import InputError
 from studies.attribution_agreement import AttributionAgreement
-from studies.planted_regions import PlantedRegions
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 
 METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_rollout")
@@ -118,32 +117,6 @@ def test_gains_are_paired_by_face_and_fill(run):
     assert found.to_dict() == pytest.approx(expected)
 
 
-def test_a_plant_that_refuses_a_method_does_not_speak_for_the_others(tmp_path):
-    options = {"methods": ("lrp", "gradcam"), "faces": 2, "out": tmp_path, "progress": False}
-    folder = PlantedRegions(**options).run()
-    before = pd.read_parquet(folder / "scores.parquet")
-    PlantedRegions(**options).run()
-    pd.testing.assert_frame_equal(before, pd.read_parquet(folder / "scores.parquet"))
-    assert set(before.query("attribution == 'lrp'")["plant"]) == {"one mark"}
-    other = before.query("attribution == 'other_face_other_emotion'")["found"]
-    assert other.isna().all()  # all pictures explain one emotion: undefined, not missed
-
-
 def test_bad_input_is_one_sentence(tmp_path, weights):
     with pytest.raises(InputError, match="Expected two fills or more, got black"):
         study(tmp_path, weights, fills=("black",)).run()
-    with pytest.raises(InputError, match="Expected a positive number of faces, got 0"):
-        PlantedRegions(faces=0, out=tmp_path).run()
-
-
-def test_plants_are_found_by_those_who_can(tmp_path):
-    methods = ("region_shapley", "integrated_gradients", "saliency", "deeplift", "gradcam")
-    folder = PlantedRegions(methods=methods, faces=2, out=tmp_path, progress=False).run()
-    table = pd.read_csv(folder / "tables" / "found.csv").set_index("attribution")
-    plants = ["one mark", "XOR, one shown", "XOR, both shown"]
-    assert (table.loc["region_shapley", plants] == 100).all()
-    assert (table.loc[list(methods)[:4], "one mark"] == 100).all()
-    assert table.loc["saliency", "XOR, both shown"] == 0  # saturated: no gradient
-    assert table.loc["uniform", "one mark"] < 30
-    assert np.isclose(table.loc["region_shapley", "share given to the mark"], 1)
-    assert "Of 5 attributions" in (folder / "answer.txt").read_text()
