@@ -46,7 +46,7 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert table.loc[table["attribution"] == "gradcam", "itself, other seed"].isna().all()
     assert (run / "figures" / "agreement_tiny.png").stat().st_size > 10_000
     page = (run / "report.html").read_text()
-    assert "agreement between fills" in page
+    assert "which is the ceiling" in page
     manifest = json.loads((run / "manifest.json").read_text())
     assert "Expected attention among all tokens" in manifest["networks"]["tiny"]["refused"][
         "attention_rollout"
@@ -118,5 +118,43 @@ def test_gains_are_paired_by_face_and_fill(run):
 
 
 def test_bad_input_is_one_sentence(tmp_path, weights):
-    with pytest.raises(InputError, match="Expected two fills or more, got black"):
-        study(tmp_path, weights, fills=("black",)).run()
+    for options, sentence in (
+        ({"fills": ("black",)}, "Expected two fills or more, got black"),
+        ({"fills": ("black", "blur", "blur")}, "Expected each fill once, got blur twice"),
+        ({"fills": ("black", "blurr")}, "Unknown fill 'blurr'"),
+        ({"methods": ("gradcam", "lrp", "gradcam")}, "Expected each method once, got gradcam twic"),
+        ({"methods": ("region_shapley",)}, "Expected an attribution that can be held against regi"),
+        ({"methods": ("gradient_shap",)}, "Expected an attribution that can be held against regio"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            study(tmp_path, weights, **options).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_every_method_refuses_costs_no_coalition(tmp_path, weights):
+    methods = ("attention_rollout", "gradient_shap")
+    with pytest.raises(InputError, match="Expected an attribution of tiny .* but all refuse: Exp"):
+        study(tmp_path, weights, methods=methods).run()
+    assert not list(tmp_path.rglob("region_shapley*"))
+
+
+def test_the_answer_is_sorted_by_what_it_prints(run):
+    table = pd.read_csv(run / "tables" / "methods.csv")
+    real = table[~table["control"]]
+    best = real.loc[real["over chance"].idxmax()]
+    said = (run / "answer.txt").read_text()
+    assert f"of {len(real)} attributions {best['attribution']} gains most over" in said
+    assert f"{best['over chance']:+.2f} [{best['over chance low']:+.2f}" in said
+    assert "of the ceiling" not in table
+    fills = table.set_index("attribution")["fills"]
+    assert fills["region_ablation"] == "black, blur"
+    assert fills["gradcam"] == "black, mean, blur"
+
+
+def test_without_a_gain_the_answer_says_so(run):
+    from studies import agreement_tables as tables
+
+    table = pd.read_csv(run / "tables" / "methods.csv").assign(**{"over chance": np.nan})
+    assert tables.answer(table, {}, {}) == (
+        "tiny: no attribution can be held against exact Shapley values."
+    )
