@@ -16,6 +16,7 @@ from scipy.spatial.distance import squareform
 
 from metrics.statistics import Interval
 from studies import agreement_tables as tables
+from studies import store
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.style import CONTROL, INK, TRAINED, UNTRAINED, style
@@ -162,7 +163,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Faces": f"{len(faces)}, all with landmarks",
         "Fills": ", ".join(config["fills"]),
         "Seed": str(config["seed"]),
-        "Commit": str(manifest["commit"]),
+        "Commit": store.made_by(manifest),
     }
     for model, network in manifest["networks"].items():
         facts[f"{model} is right on"] = f"{100 * network['accuracy on these faces']:.0f} %"

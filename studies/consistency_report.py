@@ -141,7 +141,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Without landmarks": missing,
         "Registration": config["registration"],
         "Seed": str(config["seed"]),
-        "Commit": str(manifest["commit"]),
+        "Commit": store.made_by(manifest),
     }  # fmt: skip
 
 

@@ -403,7 +403,7 @@ def _write(
     write_page(
         folder, question=QUESTIONS[study.name], answer=answer,
         facts={"faces": f"built-in, {study.faces} of each kind", "network": study.model,
-               "commit": str(manifest["commit"])},
+               "commit": store.made_by(manifest)},
         tables=[Table(name="metrics", frame=table, caption=caption)],
         pictures=[Picture(name="metrics", figure=_figure(table), caption=caption)],
         method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],

@@ -292,7 +292,7 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
     )
     write_page(
         folder, question=QUESTIONS["planted_regions"], answer=answer,
-        facts={"Faces": "built-in, marked", "Commit": str(manifest["commit"])},
+        facts={"Faces": "built-in, marked", "Commit": store.made_by(manifest)},
         tables=[
             Table(name="found", frame=table, caption=caption, percent=tuple(PLANTS)),
             Table(
