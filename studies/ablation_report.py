@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table as TerminalTable
 
 from metrics.statistics import Interval, auc_to_d, holm, influence_interval, mean_interval
+from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.style import INK, TRAINED, style
 from studies.training_report import facts_of, method_of
 from studies.trainings import Training
 
-QUESTION = "What does each part of GiMeFive do for accuracy, and for consistent explanations?"
 REFERENCE = "gimefive"
 
 
@@ -86,9 +86,9 @@ def write_report(
     ]
     sentence = answer(variants, differences)
     write_page(
-        folder, question=QUESTION, answer=sentence, facts=facts_of(manifest, done), tables=made,
-        pictures=pictures, method=[*method_of(manifest, done), *method(manifest)], caveats=CAVEATS,
-        manifest=manifest,
+        folder, question=QUESTIONS["ablation"], answer=sentence, facts=facts_of(manifest, done),
+        tables=made, pictures=pictures, method=[*method_of(manifest, done), *method(manifest)],
+        caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
     summary(variants, sentence, folder)
 
@@ -310,7 +310,7 @@ CAVEATS = [
 def summary(variants: pd.DataFrame, sentence: str, folder: Path) -> None:
     """The table on the terminal."""
     console = Console()
-    shown = TerminalTable(title=QUESTION)
+    shown = TerminalTable(title=QUESTIONS["ablation"])
     for name in ("variant", "accuracy, %", "excess [95 % over seeds]", "seeds"):
         shown.add_column(name, justify="left" if name == "variant" else "right")
     for _, row in variants.iterrows():

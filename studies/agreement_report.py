@@ -16,12 +16,10 @@ from scipy.spatial.distance import squareform
 
 from metrics.statistics import Interval
 from studies import agreement_tables as tables
+from studies import store
+from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.style import CONTROL, INK, TRAINED, UNTRAINED, style
-
-QUESTION = (
-    "Which attributions agree with each other, with exact region Shapley, and with themselves?"
-)
 
 
 def write_report(
@@ -42,13 +40,14 @@ def write_report(
             frame=table,
             percent=(),
             caption="Shapley: Spearman, over the regions of a face, of what the map gives each "
-            f"region with its exact Shapley value, mean over fills ({fills}; but those "
-            "that a method starts from itself) and faces. Of the "
-            "ceiling: as a share of the agreement between fills. Over chance: difference from "
+            f"region with its exact Shapley value, mean over faces and fills ({fills}; but those "
+            "that a method starts from itself: compare methods of one column of fills, or by their "
+            "gain). Over chance: difference from "
             "the chance control that scores best, paired by face and fill, with Holm's p over all "
-            "methods. Other methods: mean "
+            "methods; d_z: its mean over its standard deviation. Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "
-            f"another seed. Unit: {unit}; intervals by infinitesimal jackknife, 95 %. Passes: "
+            f"another seed. Unit: {unit}; intervals by infinitesimal jackknife, 95 %. Undefined: "
+            "share of faces without a score. Passes: "
             "a face, of the network or of what lies behind a layer.",
         ),
         Table(
@@ -81,8 +80,9 @@ def write_report(
             ),
         ]
     write_page(
-        folder, question=QUESTION, answer=sentence, facts=_facts(manifest, faces), tables=made,
-        pictures=pictures, method=_method(manifest), caveats=CAVEATS, manifest=manifest,
+        folder, question=QUESTIONS["attribution_agreement"], answer=sentence,
+        facts=_facts(manifest, faces), tables=made, pictures=pictures, method=_method(manifest),
+        caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
     console = Console()
     console.print(sentence, style="bold")
@@ -93,7 +93,7 @@ def _ceilings(tops: dict[str, Interval]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"model": model, "between fills": top.estimate, "between fills low": top.low,
-             "between fills high": top.high, "n": top.n}
+             "between fills high": top.high, "units": top.n}
             for model, top in tops.items()
         ]
     )  # fmt: skip
@@ -163,7 +163,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Faces": f"{len(faces)}, all with landmarks",
         "Fills": ", ".join(config["fills"]),
         "Seed": str(config["seed"]),
-        "Commit": str(manifest["commit"]),
+        "Commit": store.made_by(manifest),
     }
     for model, network in manifest["networks"].items():
         facts[f"{model} is right on"] = f"{100 * network['accuracy on these faces']:.0f} %"

@@ -64,7 +64,9 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
     """One row a model and attribution: the primary endpoint, and what stands beside it."""
     shapley = by_face(rows[rows["comparison"] == "shapley"], "model", "attribution")
     pixels, seeds = (rows[rows["comparison"] == kind] for kind in ("pixels", "seeds"))
-    tops, floor = ceiling(rows, clusters), floors(rows)
+    fills = rows[(rows["comparison"] == "shapley") & rows["value"].notna()]
+    scored_by = fills.groupby(["model", "attribution"], observed=True)["with"].unique()
+    floor = floors(rows)
     out = []
     for model, own in shapley.groupby("model", observed=True):
         passes = described[str(model)]["methods"]
@@ -82,7 +84,7 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                     "Shapley": found.estimate,
                     "Shapley low": found.low,
                     "Shapley high": found.high,
-                    "of the ceiling": found.estimate / tops[str(model)].estimate,
+                    "fills": ", ".join(scored_by.get((model, name), [])),
                     "over chance": over.estimate if over else np.nan,
                     "over chance low": over.low if over else np.nan,
                     "over chance high": over.high if over else np.nan,
@@ -129,22 +131,27 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
     sentences = []
     for model, own in table.groupby("model", sort=False):
         real = own[~own["control"]]
-        best = real.iloc[0]
-        better = int(((real["over chance low"] > 0) & (real["p (Holm)"] < 0.05)).sum())
-        camera = real[real["attribution"] == "gradcam"]
+        judged = real.dropna(subset=["over chance"])
+        if not len(judged):
+            sentences.append(f"{model}: no attribution can be held against exact Shapley values.")
+            continue
+        best = judged.iloc[0]
+        better = int(((judged["over chance low"] > 0) & (judged["p (Holm)"] < 0.05)).sum())
+        camera = judged[judged["attribution"] == "gradcam"]
         chance = floor[str(model)]
         known = own.loc[own["attribution"] == chance, "Shapley"].iloc[0]
         top = tops[str(model)]
         text = (
-            f"{model}: of {len(real)} attributions {best['attribution']} orders facial regions "
-            f"most as their exact Shapley values do (Spearman {best['Shapley']:.2f} "
-            f"[{best['Shapley low']:.2f}, {best['Shapley high']:.2f}])"
+            f"{model}: of {len(judged)} attributions {best['attribution']} gains most over the "
+            f"best map that knows nothing of the model ({chance.replace('_', ' ')}, which agrees "
+            f"with exact Shapley values of facial regions by Spearman {known:.2f}): "
+            f"{best['over chance']:+.2f} [{best['over chance low']:+.2f}, "
+            f"{best['over chance high']:+.2f}]"
         )
         if len(camera):
-            text += f", Grad-CAM by {camera['Shapley'].iloc[0]:.2f}"
+            text += f", Grad-CAM {camera['over chance'].iloc[0]:+.2f}"
         text += (
-            f", the best map that knows nothing of the model ({chance.replace('_', ' ')}) by "
-            f"{known:.2f}; {better} beat that one after Holm's correction. Two fills of Shapley "
+            f"; {better} gain by more than nothing after Holm's correction. Two fills of Shapley "
             f"itself agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}], which is the "
             "ceiling."
         )

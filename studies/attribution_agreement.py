@@ -25,6 +25,7 @@ from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions
+from fer_xai.perturb import FILLS
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.agreement import pixel_agreement, region_agreement, region_sums
@@ -102,7 +103,8 @@ class AttributionAgreement:
         Raises
         ------
         InputError
-            For options that do not fit together or data that cannot be used.
+            For options that do not fit together, data that cannot be used, or a model that every
+            method refuses.
         """
         self._check()
         faces = self._faces()
@@ -120,10 +122,13 @@ class AttributionAgreement:
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         with progress_bar(shown=self.progress) as bar:
-            tables = [
-                _Job(self, network, faces, folder=folder, manifest=manifest, bar=bar).rows()
+            jobs = [
+                _Job(self, network, faces, folder=folder, manifest=manifest, bar=bar)
                 for network in chosen
             ]
+            for job in jobs:
+                job.explain()
+            tables = [job.rows() for job in jobs]
         rows = pd.concat(tables, ignore_index=True)
         store.write_table(folder / "scores.parquet", rows)
         store.write_table(
@@ -140,13 +145,29 @@ class AttributionAgreement:
 
     def _check(self) -> None:
         resolve_device(self.device)
-        for method in self.methods:
-            ATTRIBUTIONS[method]
-        if len(set(self.fills)) < 2:
+        for what, names in (("method", self.methods), ("fill", self.fills)):
+            for name in names:
+                (ATTRIBUTIONS if what == "method" else FILLS)[name]
+                if names.count(name) > 1:
+                    raise InputError(f"Expected each {what} once, got {name} twice.")
+        if len(self.fills) < 2:
             raise InputError(
                 f"Expected two fills or more, got {', '.join(self.fills) or 'none'}: their "
                 "agreement is the ceiling."
             )
+        if not self.judged():
+            raise InputError(
+                f"Expected an attribution that can be held against {SHAPLEY}, got "
+                f"{', '.join(self.methods)}: add another, or a fill that it does not start from."
+            )
+
+    def judged(self) -> list[str]:
+        """Attributions that Shapley values can judge, by a fill that they do not start from."""
+        return [
+            name
+            for name in self.methods or ATTRIBUTIONS
+            if name != SHAPLEY and not set(self.fills) <= set(ATTRIBUTIONS[name].fills)
+        ]
 
     def _faces(self) -> Faces:
         faces = load_dataset(
@@ -195,31 +216,46 @@ class _Job:
         right = (self.targets == faces.labels).float().mean()
         self.described["accuracy on these faces"] = round(float(right), 4)
 
-    def rows(self) -> pd.DataFrame:
-        """One row a face and comparison."""
-        asked = list(self.study.methods or ATTRIBUTIONS)
-        names = [m for m in dict.fromkeys([*asked, *CONTROLS]) if m != SHAPLEY]
-        task = self.bar.add_task(f"{self.network.name}: maps", total=len(names) + 1)
-        shapley = {fill: self._shapley(fill) for fill in self.study.fills}
-        self.bar.advance(task)
-        maps: dict[str, Tensor] = {}
-        again: dict[str, Tensor] = {}
-        for name in names:
+        self.maps: dict[str, Tensor] = {}
+        self.again: dict[str, Tensor] = {}
+        asked = [m for m in study.methods or ATTRIBUTIONS if m != SHAPLEY]
+        self.names = [*asked, *(c for c in CONTROLS if c not in asked)]
+        self.task = bar.add_task(f"{network.name}: maps", total=len(self.names) + 1)
+
+    def explain(self) -> None:
+        """Maps of methods and controls.
+
+        Raises
+        ------
+        InputError
+            If no method is left that could be judged.
+        """
+        for name in self.names:
+            if name in CONTROLS and not self.maps.keys() & set(self.study.judged()):
+                raise InputError(
+                    f"Expected an attribution of {self.network.name} that can be held against "
+                    f"{SHAPLEY}, but all refuse: {next(iter(self.described['refused'].values()))}"
+                )
             found = self._maps(name, self.study.seed)
             if found is not None:
-                maps[name] = found
+                self.maps[name] = found
                 random = name in ("random", "signed_random", "shuffled") or (
                     name in ATTRIBUTIONS and ATTRIBUTIONS[name].random
                 )
                 if random:
                     second = self._maps(name, self.study.seed + 1)
                     assert second is not None
-                    again[name] = second
-            self.bar.advance(task)
+                    self.again[name] = second
+            self.bar.advance(self.task)
+
+    def rows(self) -> pd.DataFrame:
+        """One row a face and comparison."""
+        shapley = {fill: self._shapley(fill) for fill in self.study.fills}
+        self.bar.advance(self.task)
         store.write_json(self.folder / "manifest.json", self.manifest)
         return pd.concat(
-            [self._with_shapley(maps, shapley), self._with_each_other(maps, shapley),
-             self._with_themselves(maps, again)], ignore_index=True,
+            [self._with_shapley(self.maps, shapley), self._with_each_other(self.maps, shapley),
+             self._with_themselves(self.maps, self.again)], ignore_index=True,
         )  # fmt: skip
 
     def _file(self, name: str) -> Path:

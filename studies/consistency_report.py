@@ -14,9 +14,8 @@ from studies import consistency_tables as tables
 from studies import store
 from studies.consistency_scores import PERMUTATIONS, SSIM_PAIRS
 from studies.endpoint import SIZE
+from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
-
-QUESTION = "Are Grad-CAM maps consistent across faces of one emotion?"
 
 
 def write_report(
@@ -114,8 +113,9 @@ def write_report(
     ]
     sentence = tables.answer(primary, models)
     write_page(
-        folder, question=QUESTION, answer=sentence, facts=_facts(manifest, faces), tables=made,
-        pictures=pictures, method=_method(manifest, unit), caveats=CAVEATS, manifest=manifest,
+        folder, question=QUESTIONS["gradcam_consistency"], answer=sentence,
+        facts=_facts(manifest, faces), tables=made, pictures=pictures,
+        method=_method(manifest, unit), caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
     _summary(primary, sentence, folder)
 
@@ -141,7 +141,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Without landmarks": missing,
         "Registration": config["registration"],
         "Seed": str(config["seed"]),
-        "Commit": str(manifest["commit"]),
+        "Commit": store.made_by(manifest),
     }  # fmt: skip
 
 
@@ -190,7 +190,9 @@ CAVEATS = [
 
 def _summary(primary: pd.DataFrame, sentence: str, folder: Path) -> None:
     console = Console()
-    shown = TerminalTable(title=QUESTION, caption="AUC at a fixed target; 0.5 is chance")
+    shown = TerminalTable(
+        title=QUESTIONS["gradcam_consistency"], caption="AUC at a fixed target; 0.5 is chance"
+    )
     for column in ("model", "faces", "trained", "untrained", "excess [95 %]", "p (Holm)"):
         shown.add_column(column, justify="left" if column in ("model", "faces") else "right")
     for _, row in primary.iterrows():

@@ -20,10 +20,10 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
-from fer_xai.attributions import explain
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, explain
+from fer_xai.attributions.explaining import INVERSE
 from fer_xai.checks import resolve_device
 from fer_xai.data import load_dataset
-from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions, skin_fill
@@ -37,6 +37,7 @@ from metrics.random_networks import randomised
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import Interval, mean_interval
 from studies import store
+from studies.planted_regions import people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Picture, Table, write_page
@@ -59,10 +60,10 @@ class MetaEvaluation:
 
     Three questions to each metric, after Hedström et al., "The meta-evaluation problem in
     explainable AI" (TMLR 2023). Truth: does it order maps of a planted network as their known
-    quality does (Kendall's tau over truth, half of it, noise, a distractor, and the inverse)?
-    Noise resilience: does it order a trained network's maps alike when the faces are changed by a
-    trifle (Spearman)? Adversary reactivity: does it order the same maps otherwise when the network
-    is made random (1 − Spearman)?
+    quality does (Somers' d over truth, half of it, noise, a distractor, and the inverse)? Noise
+    resilience: does it order a trained network's maps alike when the faces are changed by a trifle
+    (Spearman)? Adversary reactivity: does it order the same maps otherwise when the network is made
+    random (1 − Spearman), and by more than the trifle does?
     """
 
     name: ClassVar[str] = "meta_evaluation"
@@ -79,7 +80,7 @@ class MetaEvaluation:
         "random",
         "centre",
     )
-    """Maps of the trained network that are ordered."""
+    """Maps of the trained network that are ordered, three or more."""
     model: str = "gimefive"
     """The trained network, with weights for built-in faces."""
     faces: int = 24
@@ -99,19 +100,23 @@ class MetaEvaluation:
         Raises
         ------
         InputError
-            For an unknown metric or method, one that needs an explainer, or too few faces.
+            For an unknown metric or method, one that needs an explainer or refuses the network, or
+            too few faces or methods.
         """
+        self._check()
         specs = self._specs()
-        if self.faces < 2:
-            raise InputError(f"Expected two faces or more, got {self.faces}.")
-        resolve_device(self.device)
         config = {
             f.name: getattr(self, f.name)
             for f in dataclasses.fields(self)
-            if f.name not in ("out", "progress", "metrics")
-        } | {"metrics": list(specs)}
+            if f.name not in ("out", "progress")
+        } | {"metrics": list(specs), "device": resolve_device(self.device).type}
         model = load_model(self.model, weights="synthetic")
-        inputs = {"weights": store.state_digest(model)}
+        planted = _Planted(self.faces, self.seed, self.device)
+        trained = _Trained(self, model)
+        inputs = {
+            "weights": store.state_digest(model),
+            "faces": [part.faces.fingerprint(SIZE) for part in (planted, trained)],
+        }
         folder = self.out / self.name / f"synthetic-{store.digest([config, inputs])}"
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
@@ -126,14 +131,15 @@ class MetaEvaluation:
                     bar.advance(task)
                 return pd.concat(tables, ignore_index=True)
 
-            truth = scored("truth", _Planted(self.faces, self.seed, self.device).scores)
-            trained = _Trained(self, model)
+            truth = scored("truth", planted.scores)
             base, slight, random = (
                 scored(part, trained.scorer(part)) for part in ("as it is", "slight", "random")
             )
         rows = pd.concat(
-            [part.assign(part=name) for name, part in
-             (("truth", truth), ("as it is", base), ("slight", slight), ("random", random))],
+            [part.assign(part=name, cluster=part["id"].map(_persons(made.faces)))
+             for name, part, made in
+             (("truth", truth, planted), ("as it is", base, trained), ("slight", slight, trained),
+              ("random", random, trained))],
             ignore_index=True,
         )  # fmt: skip
         store.write_table(folder / "scores.parquet", rows)
@@ -143,6 +149,19 @@ class MetaEvaluation:
         manifest["status"] = "complete"
         store.write_json(folder / "manifest.json", manifest)
         return folder
+
+    def _check(self) -> None:
+        if self.faces < 2:
+            raise InputError(f"Expected two faces or more, got {self.faces}.")
+        for name in self.methods:
+            if name.removeprefix(INVERSE) not in CONTROLS:
+                ATTRIBUTIONS[name.removeprefix(INVERSE)]
+        if len(set(self.methods)) < max(3, len(self.methods)):
+            raise InputError(
+                "Expected three methods or more, each once, whose maps can be ordered, got "
+                f"{', '.join(self.methods) or 'none'}."
+            )
+        resolve_device(self.device)
 
     def _specs(self) -> dict[str, MetricSpec]:
         """Metrics that can be asked."""
@@ -161,7 +180,8 @@ class _Planted:
     """Marked faces of a planted network, and maps of known quality."""
 
     def __init__(self, n: int, seed: int, device: str) -> None:
-        faces = synthetic_faces(n, style="studio", size=SIZE, seed=seed)
+        self.faces = people(n, seed=seed)
+        faces = self.faces
         images = faces.pixels(SIZE).float() / 255
         regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
         pictures, truths, others = [], [], []
@@ -175,12 +195,12 @@ class _Planted:
             others.append((with_two != with_one).any(dim=1)[0])
             pictures.append(with_two[0])
         self.images, self.regions = torch.stack(pictures), regions
-        self.seed, self.ids = seed, list(faces.ids)
+        self.seed = seed
         self.probe = Probe(planted_model("one"), device=device, batch_size=16)
         self.targets = torch.full((n,), EMOTIONS.index("happiness"))
         truth, other = (_soft(torch.stack(masks)) for masks in (truths, others))
         noise = torch.stack(
-            [torch.rand(8, 8, generator=generator(seed, name, "noise")) for name in self.ids]
+            [torch.rand(8, 8, generator=generator(seed, name, "noise")) for name in faces.ids]
         )
         noise = tv.resize(noise, [SIZE, SIZE], antialias=True)
         # a trace of noise orders what would otherwise be tied at zero, for all maps alike
@@ -245,6 +265,11 @@ class _Trained:
         return scores
 
 
+def _persons(faces: Faces) -> dict[str, str]:
+    """The person of each face, by its place."""
+    return {str(place): str(who) for place, who in enumerate(faces.table["subject"])}
+
+
 def _soft(masks: Tensor) -> Tensor:
     """Masks ``(N, H, W)`` with soft rims, largest value 1."""
     soft = tv.gaussian_blur(masks.float(), [7, 7], [1.5, 1.5])
@@ -259,8 +284,12 @@ def _explanation(maps: Tensor, targets: Tensor, probe: Probe, name: str) -> Expl
 
 
 def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame:
-    """One row a metric: its three answers with intervals over faces, the truthful first."""
+    """One row a metric: its three answers with intervals over persons, the truthful first."""
     out = []
+    persons = {
+        part: some.drop_duplicates("id").set_index("id")["cluster"]
+        for part, some in rows.groupby("part", sort=False)
+    }
     for name, spec in specs.items():
         own = rows[rows["metric"] == name]
         wide = {
@@ -271,31 +300,44 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
         }  # fmt: skip
         graded = wide["truth"]
         known = [g for g in GRADES if not (spec.sign_blind and g in BLIND)]
-        truth = np.array([_tau(row, known) for _, row in graded[known].iterrows()])
+        truth = graded[known].apply(_somers_d, axis=1)
         row: dict[str, Any] = {"metric": name, "family": spec.family}
-        row |= _bounds("truth", mean_interval(truth))
+        row |= _bounds("truth", _interval(truth, persons["truth"]))
         row["truth over noise"] = _better(graded["truth"], graded["noise"])
         row["truth over inverse"] = (
             np.nan if spec.sign_blind else _better(graded["truth"], graded["inverted truth"])
         )
         same = _agreements(wide["as it is"], wide["slight"])
-        row |= _bounds("noise resilience", mean_interval(same))
         other = _agreements(wide["as it is"], wide["random"])
-        row |= _bounds("adversary reactivity", mean_interval(1 - other))
+        for told, values in (
+            ("noise resilience", same),
+            ("adversary reactivity", 1 - other),
+            ("reactivity over noise", same - other),
+        ):
+            row |= _bounds(told, _interval(values, persons["as it is"]))
         row["undefined"] = float(own["value"].isna().mean())
         out.append(row)
     table = pd.DataFrame(out)
     return table.sort_values(["truth", "noise resilience"], ascending=False).reset_index(drop=True)
 
 
-def _tau(row: pd.Series, names: list[str]) -> float:
-    """Kendall's tau-b of a face's scores with the maps' grades; NaN where scores are alike."""
-    values = row[names].to_numpy(dtype=float)
-    fine = np.isfinite(values)
-    if fine.sum() < 2:
-        return float("nan")
-    grades = np.array([GRADES[name] for name in names])[fine]
-    return float(stats.kendalltau(values[fine], grades).statistic)
+def _somers_d(scores: pd.Series) -> float:
+    """Somers' d of a face's scores given the maps' grades: (C − D) / pairs of unequal grade.
+
+    Pairs that the scores order rightly, less those that they order wrongly; scores that are alike
+    are neither (Somers, American Sociological Review 1962). NaN where no two grades are scored.
+    """
+    known = scores.dropna()
+    grades = np.array([GRADES[str(name)] for name in known.index])
+    values = known.to_numpy(dtype=float)
+    right = np.sign(np.subtract.outer(grades, grades) * np.subtract.outer(values, values))
+    told = np.not_equal.outer(grades, grades)
+    return float(right[told].mean()) if told.any() else float("nan")
+
+
+def _interval(values: pd.Series, persons: pd.Series) -> Interval:
+    """Mean over faces, clustered by person; both are indexed by face."""
+    return mean_interval(values, clusters=list(persons.loc[list(values.index)]))
 
 
 def _better(one: pd.Series, two: pd.Series) -> float:
@@ -304,19 +346,29 @@ def _better(one: pd.Series, two: pd.Series) -> float:
     return float(((gap > 0) + 0.5 * (gap == 0)).mean()) if len(gap) else float("nan")
 
 
-def _agreements(one: pd.DataFrame, two: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _agreements(one: pd.DataFrame, two: pd.DataFrame) -> pd.Series:
     """Spearman of each face's order of maps, under two conditions."""
-    found = []
+    found = {}
     for face in one.index:
         a, b = one.loc[face].to_numpy(dtype=float), two.loc[face].to_numpy(dtype=float)
         fine = np.isfinite(a) & np.isfinite(b)
         constant = fine.sum() < 3 or np.ptp(a[fine]) == 0 or np.ptp(b[fine]) == 0
-        found.append(np.nan if constant else stats.spearmanr(a[fine], b[fine]).statistic)
-    return np.array(found, dtype=np.float64)
+        found[face] = np.nan if constant else stats.spearmanr(a[fine], b[fine]).statistic
+    return pd.Series(found, dtype=float)
 
 
 def _bounds(name: str, found: Interval) -> dict[str, float]:
     return {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
+
+
+def believable(table: pd.DataFrame) -> pd.Series:
+    """Metrics that pass all three questions, by their rows of :func:`meta_table`."""
+    return (
+        (table["truth low"] > 0.5)
+        & (table["noise resilience low"] > 0.5)
+        & (table["adversary reactivity"] >= 0.5)
+        & (table["reactivity over noise low"] > 0)
+    )
 
 
 def _write(
@@ -325,28 +377,33 @@ def _write(
     """Table, figure, report; the answer on the terminal."""
     told = {m for m in table["metric"] if not set(METRICS[m].restates) & set(table["metric"])}
     faithful = table[(table["family"] == "faithfulness") & table["metric"].isin(told)]
-    sure = faithful[(faithful["truth low"] > 0.5) & (faithful["noise resilience low"] > 0.5)
-                    & (faithful["adversary reactivity low"] > 0)]  # fmt: skip
+    sure = faithful[believable(faithful)]
     answer = (
         f"Of {len(faithful)} faithfulness metrics (mere sums of others apart) {len(sure)} order "
-        "maps as planted truth does (Kendall's tau above one half), keep their order under a "
-        "trifle of noise and lose it when "
-        f"the network is made random: {', '.join(sure['metric']) or 'none'}."
+        "maps as planted truth does (Somers' d above one half), keep their order under a trifle of "
+        "noise (Spearman above one half) and lose it when the network is made random (1 − Spearman "
+        "of one half or more, and above what the trifle does): "
+        f"{', '.join(sure['metric']) or 'none'}."
     )
     caption = (
-        "Truth: Kendall's tau of a metric with the known quality of maps of a planted network "
+        "Truth: Somers' d of a metric given the known quality of maps of a planted network "
         f"({', '.join(f'{name} {grade}' for name, grade in GRADES.items())}; without the inverse "
-        "for metrics that do not see the sign). Truth over noise, over inverse: share of faces in "
+        "for metrics that do not see the sign): pairs of unequal quality in the right order less "
+        "those in the wrong one, as a share of all; 1 is perfect, and scores that are alike count "
+        "against. Truth over noise, over inverse: share of faces in "
         "which the true map scores better. Noise resilience: Spearman of the order of "
         f"{len(study.methods)} maps of a trained network on faces changed by uniform noise of "
         f"±{SLIGHT}, with their order on the faces as they are. Adversary reactivity: 1 − Spearman "
-        f"with the order after the network was made random. Unit: the built-in face ({study.faces} "
-        "of each kind); 95 % intervals by infinitesimal jackknife."
+        "with the order after the network was made random; over noise: less 1 − noise resilience, "
+        "paired by face. Believed is a metric whose truth and noise resilience lie above .5 and "
+        "whose reactivity over noise lies above 0, all by their intervals, with a reactivity of .5 "
+        f"or more. Unit: the person ({study.faces} built-in faces of each kind, planted ones each "
+        "of a person of its own); 95 % intervals by infinitesimal jackknife."
     )
     write_page(
         folder, question=QUESTIONS[study.name], answer=answer,
         facts={"faces": f"built-in, {study.faces} of each kind", "network": study.model,
-               "commit": str(manifest["commit"])},
+               "commit": store.made_by(manifest)},
         tables=[Table(name="metrics", frame=table, caption=caption)],
         pictures=[Picture(name="metrics", figure=_figure(table), caption=caption)],
         method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],
@@ -358,12 +415,12 @@ def _write(
 
 
 def _figure(table: pd.DataFrame) -> Figure:
-    """Three panels of dots, metrics over each other."""
+    """Panels of dots, metrics over each other."""
     style()
     shown = table.iloc[::-1].reset_index(drop=True)
-    names = ("truth", "noise resilience", "adversary reactivity")
+    names = ("truth", "noise resilience", "adversary reactivity", "reactivity over noise")
     fig, axes = plt.subplots(
-        1, 3, figsize=(10, 0.26 * len(shown) + 1.1), sharey=True, layout="constrained"
+        1, len(names), figsize=(12, 0.26 * len(shown) + 1.1), sharey=True, layout="constrained"
     )
     for axis, name in zip(axes, names, strict=True):
         for place, (_, row) in enumerate(shown.iterrows()):

@@ -14,11 +14,10 @@ from rich.table import Table as TerminalTable
 from fer_xai.emotions import SIX
 from studies import paper_plots as plots
 from studies import paper_tables as tables
+from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.training_report import facts_of, method_of
 from studies.trainings import Training
-
-QUESTION = "How accurate are GiMeFive and its baselines, counted honestly and as the paper counts?"
 
 
 def write_report(
@@ -105,8 +104,9 @@ def write_report(
     ]
     sentence = tables.answer(accuracy, gained)
     write_page(
-        folder, question=QUESTION, answer=sentence, facts=facts_of(manifest, done), tables=made,
-        pictures=pictures, method=method_of(manifest, done), caveats=CAVEATS, manifest=manifest,
+        folder, question=QUESTIONS["paper_table"], answer=sentence, facts=facts_of(manifest, done),
+        tables=made, pictures=pictures, method=method_of(manifest, done), caveats=CAVEATS,
+        manifest=manifest,
     )  # fmt: skip
     summary(accuracy, sentence, folder)
 

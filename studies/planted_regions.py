@@ -16,21 +16,24 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
+from scipy.stats import beta
 from torch import Tensor
 
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.registry import Question
 from fer_xai.attributions.shapley import coalition_scores
+from fer_xai.checks import check_number
 from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.synthetic.sampler import FACES_PER_SUBJECT
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
 from fer_xai.probe import Probe
+from fer_xai.types import Faces
 from metrics.agreement import region_sums
-from metrics.statistics import mean_interval
 from studies import store
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
@@ -46,6 +49,13 @@ PLANTS = {
     "XOR, one shown": "it reads two marks in XOR, and one region holds one of them",
     "XOR, both shown": "both are there and cancel: found if the pair is on top",
 }
+
+
+def people(n: int, *, seed: int) -> Faces:
+    """Built-in faces to be marked, ``n`` of as many persons, whose emotions take turns."""
+    step = FACES_PER_SUBJECT + 1
+    every = synthetic_faces(step * n, style=STYLE, size=SIZE, seed=seed)
+    return every.subset(range(0, step * n, step))
 
 
 @STUDIES.register("planted_regions")
@@ -80,9 +90,10 @@ class PlantedRegions:
         """
         if self.faces < 1:
             raise InputError(f"Expected a positive number of faces, got {self.faces}.")
+        check_number("--seed", self.seed, 0, ends=True)
         for method in self.methods:
             ATTRIBUTIONS[method]
-        faces = synthetic_faces(self.faces, style=STYLE, size=SIZE, seed=self.seed)
+        faces = people(self.faces, seed=self.seed)
         images = faces.pixels(SIZE).float() / 255
         regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
         config = {
@@ -204,6 +215,25 @@ class _Plant:
         )  # fmt: skip
 
 
+def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Bounds of a share over ``n`` faces by Clopper & Pearson (Biometrika 1934).
+
+    A share need not be of whole faces: the regions of a face are taken to be found or missed
+    together (effective sample size; Korn & Graubard, Survey Methodology 1998), which is the wider.
+
+    Examples
+    --------
+    >>> [round(bound, 3) for bound in share_interval(1.0, 6)]  # never surer than six faces allow
+    [0.541, 1.0]
+    """
+    if not n:
+        return np.nan, np.nan
+    hits, tail = share * n, (1 - level) / 2
+    low = beta.ppf(tail, hits, n - hits + 1) if share > 0 else 0.0
+    high = beta.ppf(1 - tail, hits + 1, n - hits) if share < 1 else 1.0
+    return float(low), float(high)
+
+
 def _table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row an attribution: how often each plant is found, with intervals over faces."""
     out = []
@@ -211,10 +241,10 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {"attribution": name, "control": name in CONTROLS}
         for plant in PLANTS:
             part = own[own["plant"] == plant]
-            found = mean_interval(part["found"], clusters=list(part["face"]))
-            low, high = np.clip([found.low, found.high], 0, 1)
-            row |= {plant: 100 * found.estimate, f"{plant} low": 100 * low,
-                    f"{plant} high": 100 * high}  # fmt: skip
+            known = part.dropna(subset="found")
+            share = known["found"].mean()
+            low, high = share_interval(share, known["face"].nunique())
+            row |= {plant: 100 * share, f"{plant} low": 100 * low, f"{plant} high": 100 * high}
         row["share given to the mark"] = own.loc[own["plant"] == "one mark", "share"].mean()
         out.append(row)
     table = pd.DataFrame(out)
@@ -224,27 +254,53 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _refused(manifest: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
+    """Why a method says nothing of a plant: it has no rules for the network, or no defined map."""
+    reasons = [(*key.split(", ", 1), reason) for key, reason in manifest["refused"].items()]
+    reasons += [
+        (name, plant, "Its maps are undefined for every face.")
+        for (name, plant), own in rows.groupby(["attribution", "plant"], sort=False)
+        if own["found"].isna().all()
+    ]
+    return pd.DataFrame(reasons, columns=["attribution", "plant", "reason"])
+
+
 def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
     table = _table(rows)
     real = table[~table["control"]]
     perfect = real[(real[list(PLANTS)] == 100).all(axis=1)]["attribution"]
     one = int((real["one mark"] == 100).sum())
+    asked = real.dropna(subset=["one mark"])
+    both = asked.dropna(subset=list(PLANTS))
+    blank = (
+        f" ({len(asked) - len(both)} without maps of that network: see the table of refusals)"
+        if len(both) < len(asked)
+        else ""
+    )
     answer = (
-        f"Of {len(real)} attributions {one} find the one region that a planted network reads in "
-        f"every face; where two marks cancel in XOR, {len(perfect)} find "
-        f"{'it' if len(perfect) == 1 else 'them'} too: {', '.join(perfect) or 'none'}."
+        f"Of {len(asked)} attributions {one} find the one region that a planted network reads in "
+        f"every face; of the {len(both)} that can be asked where two marks cancel in XOR{blank}, "
+        f"{len(perfect)} find the regions there too: {', '.join(perfect) or 'none'}."
     )
     caption = (
         "How often the planted region is found, in percent of marked faces; "
         + "; ".join(f"{plant}: {meaning}" for plant, meaning in PLANTS.items())
-        + f". Unit: the built-in face ({rows['face'].nunique()}), each marked in every "
-        "region; intervals by infinitesimal jackknife, 95 %. Share: of a map's absolute mass, in "
-        "the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
+        + f". Unit: the built-in face ({rows['face'].nunique()}), each of a person of its own and "
+        "marked in every region; 95 % intervals by Clopper and Pearson over faces, as if a face's "
+        "regions were found or missed together. Blank: refused. Share: of a map's absolute mass, "
+        "in the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
     )
     write_page(
         folder, question=QUESTIONS["planted_regions"], answer=answer,
-        facts={"Faces": "built-in, marked", "Commit": str(manifest["commit"])},
-        tables=[Table(name="found", frame=table, caption=caption, percent=tuple(PLANTS))],
+        facts={"Faces": "built-in, marked", "Commit": store.made_by(manifest)},
+        tables=[
+            Table(name="found", frame=table, caption=caption, percent=tuple(PLANTS)),
+            Table(
+                name="refused",
+                frame=_refused(manifest, rows),
+                caption="Blank cells: methods without maps of a planted network, and why.",
+            ),
+        ],
         pictures=[Picture(name="found", figure=_figure(table), caption=caption)],
         method=METHOD, caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip

@@ -20,7 +20,7 @@ QUESTIONS: dict[str, str] = {
     "ablation": "What does each part of GiMeFive do for accuracy, and for consistent explanations?",
 }
 
-_MODULES = {"audit": "auditing"}
+_MODULES = {"audit": "audit_command"}
 """Where a study's module is not named for it: ``studies.audit`` is the function."""
 STUDIES: Registry[Any] = Registry(
     "study", {name: f"studies.{_MODULES.get(name, name)}" for name in QUESTIONS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 from fer_xai.errors import FerXaiError
@@ -10,6 +11,9 @@ from studies.registry import QUESTIONS, STUDIES
 
 USAGE = """usage: python -m studies.run --list
        python -m studies.run STUDY [--help] [options]
+
+exit status: 0 done; 1 an audit's threshold was not reached; 2 options that cannot be used;
+             3 a crash; 130 stopped
 """
 
 
@@ -35,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("studies.run: stopped; the same command continues.\n")
         return 130
+    except Exception:  # noqa: BLE001 - a crash is no verdict, which 1 stands for
+        traceback.print_exc()
+        return 3
     return found if isinstance(found, int) else 0  # of a study that passes a verdict
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from fer_xai.errors import InputError
 from training.machine import commit, processor
@@ -122,11 +123,18 @@ def environment() -> dict[str, Any]:
     }
 
 
+def made_by(manifest: Mapping[str, Any]) -> str:
+    """The commits that a run was made at, and packages of which it saw several versions."""
+    several = [f"{name} {seen}" for name, seen in manifest["versions"].items() if ", " in seen]
+    return "; ".join([str(manifest["commit"]), *several])
+
+
 def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a run: a new one, or that of the run being continued.
 
     A folder without maps or shards is begun anew: it holds a reference run, whose own stay out of
-    git.
+    git. One that is continued at another commit or under other versions keeps its rows; that is
+    said on the terminal and recorded, commits and versions one after another.
 
     Parameters
     ----------
@@ -164,8 +172,20 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
             f"Expected {folder} to hold a run of fer-xai {ours}, got one of "
             f"{manifest['versions']['fer-xai']}: choose another --out, or delete that folder."
         )
-    if now["commit"] != manifest["commit"]:
-        manifest["continued at"] = [*manifest.get("continued at", []), now["commit"]]
+    mixed = []
+    for kept, name, new in [(manifest, "commit", now["commit"])] + [
+        (manifest["versions"], package, new) for package, new in now["versions"].items()
+    ]:
+        before = kept.get(name, "unknown")
+        if new not in before.split(", "):
+            kept[name] = f"{before}, {new}"
+            mixed.append(f"{name} {new} (before: {before})")
+    if mixed:
+        write_json(path, manifest)
+        Console(stderr=True).print(
+            f"{folder} goes on under {', '.join(mixed)}; rows that are there stay as they are.",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
     for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
         left.unlink()
     return manifest

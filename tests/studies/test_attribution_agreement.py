@@ -6,7 +6,6 @@ import pytest
 
 from fer_xai.errors import InputError
 from studies.attribution_agreement import AttributionAgreement
-from studies.planted_regions import PlantedRegions
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 
 METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_rollout")
@@ -47,7 +46,7 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert table.loc[table["attribution"] == "gradcam", "itself, other seed"].isna().all()
     assert (run / "figures" / "agreement_tiny.png").stat().st_size > 10_000
     page = (run / "report.html").read_text()
-    assert "agreement between fills" in page
+    assert "which is the ceiling" in page
     manifest = json.loads((run / "manifest.json").read_text())
     assert "Expected attention among all tokens" in manifest["networks"]["tiny"]["refused"][
         "attention_rollout"
@@ -118,32 +117,44 @@ def test_gains_are_paired_by_face_and_fill(run):
     assert found.to_dict() == pytest.approx(expected)
 
 
-def test_a_plant_that_refuses_a_method_does_not_speak_for_the_others(tmp_path):
-    options = {"methods": ("lrp", "gradcam"), "faces": 2, "out": tmp_path, "progress": False}
-    folder = PlantedRegions(**options).run()
-    before = pd.read_parquet(folder / "scores.parquet")
-    PlantedRegions(**options).run()
-    pd.testing.assert_frame_equal(before, pd.read_parquet(folder / "scores.parquet"))
-    assert set(before.query("attribution == 'lrp'")["plant"]) == {"one mark"}
-    other = before.query("attribution == 'other_face_other_emotion'")["found"]
-    assert other.isna().all()  # all pictures explain one emotion: undefined, not missed
-
-
 def test_bad_input_is_one_sentence(tmp_path, weights):
-    with pytest.raises(InputError, match="Expected two fills or more, got black"):
-        study(tmp_path, weights, fills=("black",)).run()
-    with pytest.raises(InputError, match="Expected a positive number of faces, got 0"):
-        PlantedRegions(faces=0, out=tmp_path).run()
+    for options, sentence in (
+        ({"fills": ("black",)}, "Expected two fills or more, got black"),
+        ({"fills": ("black", "blur", "blur")}, "Expected each fill once, got blur twice"),
+        ({"fills": ("black", "blurr")}, "Unknown fill 'blurr'"),
+        ({"methods": ("gradcam", "lrp", "gradcam")}, "Expected each method once, got gradcam twic"),
+        ({"methods": ("region_shapley",)}, "Expected an attribution that can be held against regi"),
+        ({"methods": ("gradient_shap",)}, "Expected an attribution that can be held against regio"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            study(tmp_path, weights, **options).run()
+    assert not list(tmp_path.iterdir())
 
 
-def test_plants_are_found_by_those_who_can(tmp_path):
-    methods = ("region_shapley", "integrated_gradients", "saliency", "deeplift", "gradcam")
-    folder = PlantedRegions(methods=methods, faces=2, out=tmp_path, progress=False).run()
-    table = pd.read_csv(folder / "tables" / "found.csv").set_index("attribution")
-    plants = ["one mark", "XOR, one shown", "XOR, both shown"]
-    assert (table.loc["region_shapley", plants] == 100).all()
-    assert (table.loc[list(methods)[:4], "one mark"] == 100).all()
-    assert table.loc["saliency", "XOR, both shown"] == 0  # saturated: no gradient
-    assert table.loc["uniform", "one mark"] < 30
-    assert np.isclose(table.loc["region_shapley", "share given to the mark"], 1)
-    assert "Of 5 attributions" in (folder / "answer.txt").read_text()
+def test_a_model_that_every_method_refuses_costs_no_coalition(tmp_path, weights):
+    methods = ("attention_rollout", "gradient_shap")
+    with pytest.raises(InputError, match="Expected an attribution of tiny .* but all refuse: Exp"):
+        study(tmp_path, weights, methods=methods).run()
+    assert not list(tmp_path.rglob("region_shapley*"))
+
+
+def test_the_answer_is_sorted_by_what_it_prints(run):
+    table = pd.read_csv(run / "tables" / "methods.csv")
+    real = table[~table["control"]]
+    best = real.loc[real["over chance"].idxmax()]
+    said = (run / "answer.txt").read_text()
+    assert f"of {len(real)} attributions {best['attribution']} gains most over" in said
+    assert f"{best['over chance']:+.2f} [{best['over chance low']:+.2f}" in said
+    assert "of the ceiling" not in table
+    fills = table.set_index("attribution")["fills"]
+    assert fills["region_ablation"] == "black, blur"
+    assert fills["gradcam"] == "black, mean, blur"
+
+
+def test_without_a_gain_the_answer_says_so(run):
+    from studies import agreement_tables as tables
+
+    table = pd.read_csv(run / "tables" / "methods.csv").assign(**{"over chance": np.nan})
+    assert tables.answer(table, {}, {}) == (
+        "tiny: no attribution can be held against exact Shapley values."
+    )

@@ -1,5 +1,6 @@
 """The audit of models that are not ours."""
 
+import json
 import subprocess
 import sys
 
@@ -13,8 +14,10 @@ from safetensors.torch import save_file
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import FERModel
+from metrics.spec import METRICS
 from studies import Audit, audit
 from studies.run import main
+from studies.thresholds import held
 from tests.conftest import tiny_model
 
 FACTORY = '''
@@ -27,6 +30,23 @@ def net():
 
 def number():
     return 3
+
+def broken():
+    raise RuntimeError("no\\nweights")
+
+def tiny():
+    from tests.conftest import tiny_model
+    return tiny_model().net
+
+def wrapped():
+    from tests.conftest import tiny_model
+    return tiny_model()
+
+class Crashes(torch.nn.Module):
+    def forward(self, x):
+        raise RuntimeError("on the way")
+
+here = tiny()
 '''  # fmt: skip
 
 
@@ -47,7 +67,9 @@ def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
         "id", "emotion", "target", "model", "method", "metric", "value",
     ]  # fmt: skip
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
-    assert set(report.tables) == {"methods", "disagreement", "refused", "fills_shared"}
+    assert set(report.tables) == {
+        "thresholds", "methods", "disagreement", "refused", "fills_shared",
+    }  # fmt: skip
     page = report.to_html(tmp_path / "deep" / "report.html").read_text()
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
@@ -63,7 +85,38 @@ def test_thresholds_fail_where_the_mean_is_worse(report):
     mean = report.frame.query("method == 'gradcam' and metric == 'deletion'")["value"].mean()
     assert failure.value == pytest.approx(mean)
     assert "gradcam: deletion" in str(failure)
+    assert str(failure).endswith(", expected at most 0")
     assert "1 of 3 thresholds were not reached" in report.answer
+    table = report.tables["thresholds"].set_index(["method", "metric"])
+    assert table["reached"].to_dict() == {
+        ("gradcam", "average_drop"): True, ("saliency", "average_drop"): True,
+        ("gradcam", "deletion"): False,
+    }  # fmt: skip
+    assert set(table["expected"]) == {"at most 1", "at most 0"}
+
+
+@pytest.mark.parametrize(
+    ("undefined", "sentence"),
+    [
+        (0.5, None),
+        (0.6, "gradcam: insertion is undefined for 60% of faces, expected a mean of at least 0.2"),
+    ],
+)
+def test_a_mean_over_a_minority_of_faces_reaches_nothing(undefined, sentence):
+    table = pd.DataFrame(
+        [{"method": "gradcam", "metric": "insertion", "mean": 0.9, "undefined": undefined}]
+    )
+    (found,) = held(table, {("gradcam", "insertion"): 0.2}, {"insertion": METRICS["insertion"]})
+    assert found.reached == (sentence is None)
+    assert sentence is None or str(found).startswith(sentence)
+
+
+def test_the_manifest_says_what_was_asked(report):
+    assert report.manifest["methods"] == ["gradcam", "saliency"]
+    assert report.manifest["metrics"] == ["average_drop", "deletion", "naopc"]
+    assert report.manifest["targets"] == "predicted"
+    assert "centre" in report.manifest["controls"]
+    assert report.manifest["thresholds"] == {"average_drop": 1.0, "gradcam:deletion": 0.0}
 
 
 def test_a_refused_method_fails_its_threshold(faces):
@@ -72,7 +125,9 @@ def test_a_refused_method_fails_its_threshold(faces):
         thresholds={"average_drop": 1.0},
     )  # fmt: skip
     assert [failure.method for failure in report.failures] == ["attention_rollout"]
-    assert np.isnan(report.failures[0].value)
+    assert str(report.failures[0]) == (
+        "attention_rollout: average_drop has no score, expected at most 1"
+    )
 
 
 def test_the_gate_stops_what_does_not_look_at_the_model(faces):
@@ -104,6 +159,8 @@ def test_bad_input_is_one_sentence(faces):
         audit(model, faces, metrics=[])
     with pytest.raises(InputError, match="Expected the primary metric among deletion"):
         audit(model, faces, metrics=["deletion"], primary="aopc")
+    with pytest.raises(InputError, match="Expected seed from 0, got -1"):
+        audit(model, faces, metrics=["deletion"], seed=-1)
     with pytest.raises(InputError, match="Expected faces to audit"):
         audit(model, faces.subset([]), metrics=["deletion"])
 
@@ -123,23 +180,74 @@ def module(tmp_path, monkeypatch):
 def words(folder, *more):
     return ["audit", "--model", "somebodys:net", "--emotions", "fer2013", "--limit", "4",
             "--methods", "gradcam", "saliency", "--metrics", "average_drop", "insertion",
-            "--out", str(folder / "audit"), "--no-progress", *more]  # fmt: skip
+            "--out", str(folder / "out"), "--no-progress", *more]  # fmt: skip
+
+
+def runs(folder):
+    """Folders of runs, the oldest first."""
+    return sorted((folder / "out" / "audit").iterdir(), key=lambda run: run.stat().st_ctime_ns)
 
 
 def test_a_network_of_somebody_elses_is_audited_and_its_threshold_sets_the_exit_status(
     module, capsys
 ):
     assert main(words(module, "--weights", str(module / "w.pt"))) == 0
-    frame = pd.read_parquet(module / "audit" / "scores.parquet")
+    (first,) = runs(module)
+    frame = pd.read_parquet(first / "scores.parquet")
     assert set(frame["model"]) == {"net"}
-    assert (module / "audit" / "report.html").stat().st_size > 10_000
+    assert (first / "report.html").stat().st_size > 10_000
     again = words(module, "--weights", str(module / "w.safetensors"))
     assert main([*again, "--fail-under", "average_drop=1", "gradcam:insertion=0.99"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("audit: gradcam: insertion")
-    assert "expected 0.99 or better" in said
-    same = pd.read_parquet(module / "audit" / "scores.parquet")
+    assert "expected at least 0.99" in said
+    (second,) = set(runs(module)) - {first}  # another run, which overwrites none
+    same = pd.read_parquet(second / "scores.parquet")
     assert np.allclose(frame["value"], same["value"], atol=1e-3, equal_nan=True)
+
+
+def tiny(folder, *more):
+    told = [w for w in words(folder, *more) if w not in ("--emotions", "fer2013")]
+    told[told.index("somebodys:net")] = "somebodys:tiny"
+    order = "happiness,surprise,sadness,anger,disgust,fear"
+    return [*told, *([] if "somebodys:wrapped" in more else ["--emotions", order])]
+
+
+def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch):
+    from studies import scoreboard
+
+    command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "20", "--gate")
+    main(command)
+    (run,) = runs(module)
+    before = pd.read_parquet(run / "scores.parquet")
+    shards = sorted((run / "shards").iterdir())
+    assert [shard.name for shard in shards[:2]] == ["000000.parquet", "000016.parquet"]
+    assert "gate-gradcam.npz" in [shard.name for shard in shards]
+    shards[1].unlink()
+    made = []
+    explain = scoreboard.explain
+    monkeypatch.setattr(
+        scoreboard, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
+    )
+    main(command)
+    assert runs(module) == [run]
+    assert made == ["gradcam"]  # of the last chunk alone; what refused is not asked again
+    pd.testing.assert_frame_equal(before, pd.read_parquet(run / "scores.parquet"))
+    refused = pd.read_csv(run / "tables" / "refused.csv")
+    assert list(refused["attribution"]) == ["attention_rollout"]
+
+
+def test_options_of_a_bare_network_are_used(module):
+    for more in (["--mean", "0", "0", "0", "--std", "1", "1", "1"], ["--size", "32"], []):
+        main(tiny(module, *more))
+    manifests = [json.loads((run / "manifest.json").read_text()) for run in runs(module)]
+    assert len({str(manifest["inputs"]["answers"]) for manifest in manifests}) == 3
+
+
+def test_a_crash_is_no_verdict(module, capsys):
+    told = words(module, "--model", "somebodys:Crashes")
+    assert main(told) == 3
+    assert "RuntimeError: on the way" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -150,6 +258,17 @@ def test_a_network_of_somebody_elses_is_audited_and_its_threshold_sets_the_exit_
         (["--model", "somebodys:number"], "to return a torch.nn.Module, got int"),
         (["--model", "gimefivee"], "Or name a factory of yours as"),
         (["--weights", "nowhere.pt"], "Expected a checkpoint file, found none at nowhere.pt"),
+        (["--model", "somebodys:here"], "Expected somebodys:here to be a function without arg"),
+        (["--model", "somebodys:broken"], "but it failed (RuntimeError: no weights)"),
+        (["--model", "somebodys:wrapped"], "Expected --emotions for a bare network alone, but"),
+        (["--model", "gimefive"], "Expected --emotions for a bare network alone, but gimefive"),
+        (["--size", "0"], "Expected --size as a whole number of 1 or more, got 0"),
+        (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
+        (["--seed", "-1"], "Expected seed from 0, got -1"),
+        (["--limit", "0"], "Expected a positive number of faces to keep, got 0"),
+        (["--batch-size", "0"], "Expected a positive batch size, got 0"),
+        (["--controls", "center"], "Unknown control 'center'"),
+        (["--primary", "aopc"], "Expected the primary metric among average_drop, insertion, got"),
         (["--fail-under", "insertion"], "Expected --fail-under [METHOD:]METRIC=VALUE"),
         (["--fail-under", "lrp:insertion=1"], "Expected thresholds of average_drop, insertion"),
     ],
@@ -159,7 +278,7 @@ def test_options_that_cannot_be_used_are_one_sentence(module, capsys, more, sent
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
-    assert not (module / "audit").exists()
+    assert not (module / "out").exists()
 
 
 def test_a_bare_network_needs_its_label_order(module, capsys):
@@ -189,4 +308,4 @@ def test_the_command_exits_with_its_verdict(module):
     found = subprocess.run(command, capture_output=True, text=True, check=False,
                            env={**__import__("os").environ, "PYTHONPATH": str(module)})  # fmt: skip
     assert found.returncode == 1
-    assert "expected 0.999 or better" in found.stderr
+    assert "expected at least 0.999" in found.stderr

@@ -1,0 +1,270 @@
+"""The command ``audit``: any model by name or factory, a run folder, an exit status for CI."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
+from rich.console import Console
+from torch import nn
+
+from fer_xai.checks import check_count, check_number, resolve_device
+from fer_xai.data import load_dataset
+from fer_xai.emotions import EMOTIONS
+from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.models import MODELS, FERModel, load_model
+from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.probe import Probe
+from fer_xai.types import Faces
+from studies import store
+from studies.auditing import METHODS, METRICS, audit, prepared
+from studies.progress import progress_bar
+from studies.registry import QUESTIONS, STUDIES
+from studies.scoreboard import CHANCE
+
+BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
+"""Options of the command that describe a bare network."""
+
+
+@STUDIES.register("audit")
+@dataclass(frozen=True, kw_only=True)
+class AuditStudy:
+    """Can the explanations of a model of yours be trusted?
+
+    The exit status is 0 where every threshold was reached, 1 where one was not, 2 for options that
+    cannot be used, 3 after a crash.
+    """
+
+    question: ClassVar[str] = QUESTIONS["audit"]
+
+    model: Annotated[str, tyro.conf.arg(metavar="NAME | PACKAGE.MODULE:FACTORY")] = "gimefive"
+    """A registered model, or a function without arguments that makes one: a FERModel, or a bare
+    network, whose emotions, size and so on are told by the options below."""
+    weights: str | None = None
+    """Checkpoint (tensors only), or a shipped name for a registered model."""
+    emotions: str | None = None
+    """Of a bare network: its label order, by name (fer2013, affectnet …) or listed with
+    commas."""
+    size: int | None = None
+    """Of a bare network: pixels a side; 64 if left out."""
+    greyscale: bool = False
+    """Of a bare network: whether it is fed greyscale."""
+    mean: tuple[float, float, float] | None = None
+    """Of a bare network: what is taken from red, green and blue; ImageNet's if left out."""
+    std: tuple[float, float, float] | None = None
+    """Of a bare network: what they are divided by then; ImageNet's if left out."""
+    cam_layer: str | None = None
+    """Of a bare network: the layer that CAM methods look at; found by itself if left out."""
+    data: str = "synthetic"
+    """Dataset, as NAME or NAME:ROOT."""
+    split: str = "test"
+    """train, valid or test."""
+    source: str | None = None
+    """Of a benchmark, only the faces of this source dataset."""
+    landmarks: Path | None = None
+    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+    limit: int = 64
+    """At most this many faces, with the emotions' shares kept."""
+    methods: tuple[str, ...] = METHODS
+    """Attributions."""
+    controls: tuple[str, ...] = CHANCE
+    """Chance controls that stand beside them."""
+    metrics: tuple[str, ...] = METRICS
+    """Names of metrics."""
+    primary: str | None = None
+    """Metric that the answer speaks of: insertion where it is among them, else the first."""
+    targets: Literal["predicted", "true"] = "predicted"
+    """Which emotion of a face is explained."""
+    fail_under: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[METHOD:]METRIC=VALUE …")] = ()
+    """Worst mean that is allowed (the largest, of a metric whose lower values are better)."""
+    gate: bool = False
+    """Run the randomisation gate too; a method that it stops fails the audit."""
+    seed: int = 0
+    """Of everything random."""
+    skip_bad: bool = False
+    """Leave damaged or missing images out, instead of stopping."""
+    batch_size: int | None = None
+    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward pass."""
+    out: Path = Path("results")
+    """Results go to OUT/audit/<run>."""
+    progress: bool = True
+    """Show a progress bar."""
+
+    def config(self) -> dict[str, Any]:
+        """The settings that results depend on; files are told apart by content."""
+        settings = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("out", "progress", "batch_size", "weights")
+        }
+        return settings | {
+            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
+            "landmarks": None if self.landmarks is None else self.landmarks.name,
+            "device": resolve_device(self.device).type,
+        }
+
+    def run(self) -> int:
+        """Audit, or go on, and write; returns the exit status, 1 where a threshold was not reached.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            For options that cannot be used.
+        """
+        thresholds = _parsed(self.fail_under)
+        self._check(thresholds)
+        model = self._model()
+        faces = load_dataset(
+            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size,
+            emotions=[name for name in EMOTIONS if name in model.emotions], limit=self.limit,
+            seed=self.seed, skip_bad=self.skip_bad,
+        )  # fmt: skip
+        config, inputs = self.config(), self._inputs(model, faces)
+        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
+        folder = self.out / "audit" / "-".join(part for part in parts if part)
+        manifest = store.open_run(folder, config, inputs)
+        known = manifest["networks"].get(model.name, {})
+        probe = Probe(
+            model, device=self.device, precision=self.precision,
+            batch_size=self.batch_size or known.get("batch_size"),
+        )  # fmt: skip
+        manifest["networks"][model.name] = probe.settings()
+        store.write_json(folder / "manifest.json", manifest)
+        started = time.perf_counter()
+        with progress_bar(shown=self.progress) as bar:
+            task = bar.add_task("faces", total=len(faces))
+            found = audit(
+                probe, faces, methods=self.methods, metrics=self.metrics, controls=self.controls,
+                targets=self.targets, primary=self.primary, thresholds=thresholds, gate=self.gate,
+                seed=self.seed, shards=folder / "shards",
+                progress=lambda n: bar.advance(task, n),
+            )  # fmt: skip
+        manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
+        manifest["status"] = "complete"
+        facts = {**found.facts, "commit": store.made_by(manifest)}
+        dataclasses.replace(found, facts=facts, manifest=manifest).write(folder)
+        store.write_json(folder / "manifest.json", manifest)
+        console = Console()
+        console.print(found.answer, style="bold")
+        console.print(f"Report: {folder / 'report.html'}")
+        for failure in found.failures:
+            sys.stderr.write(f"audit: {failure}\n")
+        return 0 if found.passed else 1
+
+    def _check(self, thresholds: dict[str, float]) -> None:
+        prepared(
+            methods=self.methods, metrics=self.metrics, controls=self.controls,
+            targets=self.targets, primary=self.primary, thresholds=thresholds, seed=self.seed,
+        )  # fmt: skip
+        for name in ("size", "landmarks_size"):
+            if getattr(self, name) is not None:
+                check_count(f"--{name.replace('_', '-')}", getattr(self, name))
+        for value in self.std or ():
+            check_number("--std", value, 0)
+
+    def _inputs(self, model: FERModel, faces: Faces) -> dict[str, Any]:
+        """Hashes of what is read; a network's code is told apart by its answers."""
+        probe = Probe(model, device=self.device, precision=self.precision,
+                      batch_size=self.batch_size)  # fmt: skip
+        answers = probe.logits(faces.pixels(model.size)).numpy().round(2)
+        return {
+            "faces": faces.fingerprint(model.size),
+            "landmarks": store.array_digest(faces.landmarks),
+            "weights": store.state_digest(model),
+            "answers": store.array_digest(answers + 0.0),  # no negative zeros
+        }
+
+    def _model(self) -> FERModel:
+        told = {name: getattr(self, name) for name in BARE}
+        told = {name: value for name, value in told.items() if value not in (None, False)}
+        named = ":" not in self.model
+        if named and self.model not in MODELS:
+            raise UnknownNameError(
+                f"{MODELS.unknown(self.model)} Or name a factory of yours as "
+                "package.module:factory."
+            )
+        made = None if named else _from_factory(self.model)
+        if told and (made is None or isinstance(made, FERModel)):
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in told)
+            raise InputError(
+                f"Expected {options} for a bare network alone, but {self.model} knows its own: "
+                "leave that out."
+            )
+        if made is None:
+            return load_model(self.model, weights=self.weights or "synthetic")
+        if isinstance(made, FERModel):
+            model = made
+        elif self.emotions is None:
+            raise InputError(
+                f"Expected --emotions for the bare network of {self.model}, in the order of its "
+                "outputs, such as fer2013 or anger,disgust,fear,happiness,sadness,surprise."
+            )
+        else:
+            if "," in self.emotions:
+                told["emotions"] = self.emotions.split(",")
+            model = FERModel(made, name=self.model.rpartition(":")[2], **told)
+        if self.weights is not None:
+            state, _ = read_state(self.weights)
+            load_state(model.net, state, what=self.model)
+        return model.eval()
+
+
+def _parsed(words: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for word in words:
+        name, _, value = word.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise InputError(
+                f"Expected --fail-under [METHOD:]METRIC=VALUE, such as insertion=0.5, got {word!r}."
+            )
+    return found
+
+
+def _from_factory(text: str) -> nn.Module:
+    """What ``package.module:factory`` makes, looked for beside the working directory too."""
+    name, _, attribute = text.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        factory = getattr(importlib.import_module(name), attribute)
+    except Exception as error:
+        raise InputError(
+            f"Expected --model package.module:factory, but {text} cannot be imported "
+            f"({_said(error)})."
+        ) from error
+    if isinstance(factory, nn.Module) or not callable(factory):
+        raise InputError(
+            f"Expected {text} to be a function without arguments that makes a network, got "
+            f"{type(factory).__name__}: name a function that returns it."
+        )
+    try:
+        made = factory()
+    except Exception as error:
+        raise InputError(
+            f"Expected {text} to make a network without arguments, but it failed ({_said(error)})."
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise InputError(f"Expected {text} to return a torch.nn.Module, got {type(made).__name__}.")
+    return made
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,133 @@
+"""What an audit asks of methods: the worst means that are allowed, and the gate's verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.errors import InputError
+from metrics.spec import MetricSpec
+from studies.report import Table
+
+GATE = "randomisation gate"
+MOST_UNDEFINED = 0.5
+"""Share of faces without a score beyond which a mean reaches no threshold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """What was asked of a method's scores, and what they are.
+
+    Attributes
+    ----------
+    method, metric
+        What was scored.
+    value, limit
+        Its mean, and the worst that is allowed.
+    higher
+        Whether higher is better.
+    undefined
+        Share of faces without a score; NaN where none was asked.
+    reached
+        Whether the mean is no worse than the limit, over half of the faces or more.
+    """
+
+    method: str
+    metric: str
+    value: float
+    limit: float
+    higher: bool
+    undefined: float
+    reached: bool
+
+    @property
+    def expected(self) -> str:
+        """The limit in words."""
+        return f"at {'least' if self.higher else 'most'} {self.limit:g}"
+
+    def __str__(self) -> str:
+        found = f"{self.method}: {self.metric}"
+        if np.isnan(self.value):
+            return f"{found} has no score, expected {self.expected}"
+        if self.undefined > MOST_UNDEFINED:
+            return (
+                f"{found} is undefined for {self.undefined:.0%} of faces, expected a mean of "
+                f"{self.expected} over half of them or more"
+            )
+        return f"{found} {self.value:.3f}, expected {self.expected}"
+
+
+def worst_allowed(
+    thresholds: Mapping[str, float], specs: Mapping[str, MetricSpec], methods: Sequence[str]
+) -> dict[tuple[str, str], float]:
+    """The worst that is allowed, by method and metric; what is said of a method alone wins.
+
+    Raises
+    ------
+    InputError
+        For something that is not scored, or that no direction is better of.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for name in sorted(thresholds, key=lambda name: ":" in name):
+        method, _, metric = name.rpartition(":")
+        if metric not in specs or (method and method not in methods):
+            raise InputError(
+                f"Expected thresholds of {', '.join(specs)}, each for all methods or as "
+                f"METHOD:METRIC, got {name!r}: score it, or leave its threshold out."
+            )
+        if specs[metric].higher_is_better is None:
+            raise InputError(
+                f"Expected a threshold of a metric with a better end, but {metric} describes maps "
+                "without judging them."
+            )
+        for one in [method] if method else methods:
+            found[one, metric] = float(thresholds[name])
+    return found
+
+
+def held(
+    table: pd.DataFrame,
+    limits: Mapping[tuple[str, str], float],
+    specs: Mapping[str, MetricSpec],
+) -> tuple[Threshold, ...]:
+    """Means beside their limits; none is reached that is undefined, or of a refused method."""
+    rows = table.set_index(["method", "metric"])[["mean", "undefined"]].to_dict("index")
+    out = []
+    for (method, metric), limit in limits.items():
+        row = rows.get((method, metric), {})
+        value, undefined = float(row.get("mean", np.nan)), float(row.get("undefined", np.nan))
+        higher = bool(specs[metric].higher_is_better)
+        reached = undefined <= MOST_UNDEFINED and (value >= limit if higher else value <= limit)
+        out.append(
+            Threshold(
+                method=method, metric=metric, value=value, limit=limit, higher=higher,
+                undefined=undefined, reached=reached,
+            )
+        )  # fmt: skip
+    return tuple(out)
+
+
+def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
+    """The gate's verdicts over methods."""
+    return tuple(
+        Threshold(
+            method=row["method"], metric=GATE, value=row["similarity"], limit=row["threshold"],
+            higher=False, undefined=np.nan, reached=row["gate"] == "passes",
+        )
+        for _, row in table[~table["control"]].iterrows()
+    )  # fmt: skip
+
+
+def threshold_table(asked: Sequence[Threshold]) -> Table:
+    """What was asked, with its caption."""
+    return Table(
+        name="thresholds",
+        frame=pd.DataFrame([vars(one) | {"expected": one.expected} for one in asked])[
+            ["method", "metric", "value", "expected", "undefined", "reached"]
+        ],
+        caption="What was asked of the means. Undefined: share of faces without a score; a mean "
+        "over less than half of the faces reaches no threshold.",
+    )

@@ -1,0 +1,59 @@
+"""Networks whose reasons are known, on two faces."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fer_xai.errors import InputError
+from studies.planted_regions import PlantedRegions, share_interval
+
+
+def test_plants_are_found_by_those_who_can(tmp_path):
+    methods = ("region_shapley", "integrated_gradients", "saliency", "deeplift", "gradcam")
+    folder = PlantedRegions(methods=methods, faces=2, out=tmp_path, progress=False).run()
+    table = pd.read_csv(folder / "tables" / "found.csv").set_index("attribution")
+    plants = ["one mark", "XOR, one shown", "XOR, both shown"]
+    assert (table.loc["region_shapley", plants] == 100).all()
+    assert (table.loc[list(methods)[:4], "one mark"] == 100).all()
+    assert table.loc["saliency", "XOR, both shown"] == 0  # saturated: no gradient
+    assert table.loc["uniform", "one mark"] < 30
+    assert np.isclose(table.loc["region_shapley", "share given to the mark"], 1)
+    assert (table.loc["region_shapley", [f"{plant} high" for plant in plants]] == 100).all()
+    lows = table.loc["region_shapley", [f"{plant} low" for plant in plants]]
+    assert np.allclose(lows, 100 * 0.025 ** (1 / 2))  # two of two faces
+    said = (folder / "answer.txt").read_text()
+    assert "Of 5 attributions" in said
+    assert "of the 4 that can be asked where two marks cancel in XOR (1 without maps of" in said
+    refused = pd.read_csv(folder / "tables" / "refused.csv").set_index(["attribution", "plant"])
+    assert "rules for" in refused.loc[("deeplift", "XOR, both shown"), "reason"]
+    assert "Blank cells" in (folder / "report.html").read_text()
+
+
+def test_a_plant_that_refuses_a_method_does_not_speak_for_the_others(tmp_path):
+    options = {"methods": ("lrp", "gradcam"), "faces": 2, "out": tmp_path, "progress": False}
+    folder = PlantedRegions(**options).run()
+    before = pd.read_parquet(folder / "scores.parquet")
+    PlantedRegions(**options).run()
+    pd.testing.assert_frame_equal(before, pd.read_parquet(folder / "scores.parquet"))
+    assert set(before.query("attribution == 'lrp'")["plant"]) == {"one mark"}
+    other = before.query("attribution == 'other_face_other_emotion'")["found"]
+    assert other.isna().all()  # all pictures explain one emotion: undefined, not missed
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 6), (1, 6), (5, 6), (6, 6), (3, 40)])
+def test_shares_of_whole_faces_have_the_exact_interval(hits, n):
+    peer = stats.binomtest(hits, n).proportion_ci(method="exact")
+    assert share_interval(hits / n, n) == pytest.approx((peer.low, peer.high))
+
+
+def test_a_share_of_no_face_has_no_interval():
+    assert np.isnan(share_interval(np.nan, 0)).all()
+
+
+def test_bad_input_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="Expected a positive number of faces, got 0"):
+        PlantedRegions(faces=0, out=tmp_path).run()
+    with pytest.raises(InputError, match="Expected --seed from 0, got -1"):
+        PlantedRegions(seed=-1, out=tmp_path).run()
+    assert not list(tmp_path.iterdir())
