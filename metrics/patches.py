@@ -86,7 +86,8 @@ def naopc_searched(
         )
     cell = cells_of(height, width, grid)  # (H, W)
     scorer = _Patches(ledger, cell.to(ledger.probe.device), targets, fill, output)
-    lower, upper = (scorer.searched(best=best) for best in (False, True))
+    found = torch.stack([scorer.searched(best=best) for best in (False, True)])
+    lower, upper = found.aminmax(dim=0)  # where a greedy step misleads both, they cross
     flat = torch.nn.functional.one_hot(cell.flatten(), grid * grid).double()
     means = (maps.flatten(1).cpu().double() @ flat) / flat.sum(dim=0)
     ranks = rank_pixels(means[:, None], seed=ledger.seed, ids=ledger.ids)[:, 0].long()  # (B, g²)

@@ -254,9 +254,10 @@ def sensitivity_n(
     for count in counts:
 
         def subsets(g: torch.Generator, count: int = count) -> Tensor:
-            order = torch.rand(samples, total, generator=g).argsort(dim=1)
+            drawn = torch.rand(samples, total, generator=g)
+            first = drawn.topk(count, dim=1, largest=False, sorted=False).indices
             gone = torch.zeros(samples, total, dtype=torch.bool)
-            return gone.scatter(1, order[:, :count], value=True).unflatten(1, size)
+            return gone.scatter(1, first, value=True).unflatten(1, size)
 
         draws = Draws(ledger, f"sensitivity {count}", subsets)
         logits = ledger.ask(

@@ -79,6 +79,37 @@ def test_lerf_is_the_other_end(model, three, maps):
     assert torch.allclose(one, other, atol=1e-6)
 
 
+def test_searches_that_mislead_leave_limits_in_order(model, three, maps, monkeypatch):
+    """What costs most at first leads to where nothing is lost, and what costs least to all."""
+    lost = {
+        "0": 0.1,
+        "1": 0.0,
+        "2": 0.05,
+        "3": 0.05,
+        "02": 0.2,
+        "13": 0.1,
+        "01": 0.15,
+        "03": 0.15,
+        "12": 0.15,
+        "23": 0.15,
+        "012": 0.0,
+        "023": 0.0,
+        "013": 1.0,
+        "123": 1.0,
+        "0123": 0.5,
+    }
+
+    def losses(self, gone, key):
+        rows = [["".join(str(p) for p in one.nonzero()[:, 0].tolist()) for one in face]
+                for face in gone]  # fmt: skip
+        return torch.tensor([[lost[name] for name in names] for names in rows]).double()
+
+    monkeypatch.setattr("metrics.patches._Patches.losses", losses)
+    found = naopc_searched(model, three, maps, TARGETS, grid=2)
+    assert (found.lower < found.upper).all()
+    assert found.value.isfinite().all()
+
+
 def test_bad_input_is_one_sentence(model, three, maps):
     with pytest.raises(InputError, match="Expected grid as a whole number of 2 or more, got 1"):
         naopc_searched(model, three, maps, TARGETS, grid=1)
