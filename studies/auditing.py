@@ -290,7 +290,7 @@ def _failures(
 
 def _stopped(table: pd.DataFrame) -> tuple[Failure, ...]:
     """Methods that the gate stops."""
-    rows = table[~table["control"] & (table["gate"] == "fails")]
+    rows = table[~table["control"] & (table["gate"] != "passes")]
     return tuple(
         Failure(method=row["method"], metric=GATE, value=row["similarity"], limit=row["threshold"])
         for _, row in rows.iterrows()
