@@ -42,7 +42,7 @@ class Audit:
     ----------
     frame
         A row a face, method and metric: ``id``, ``emotion``, ``target``, ``model``, ``method``,
-        ``metric``, ``value``.
+        ``metric``, ``value``, ``blank``.
     table
         A row a metric and method: mean with its interval, gain over the centre control.
     tables
@@ -182,7 +182,12 @@ def audit(
     rows = _scores(board, probe, faces, shards, progress).assign(model=probe.name)
     clusters = pd.Series(face_groups(faces), index=faces.ids)
     refused = {probe.name: board.refused}
-    made = content(rows, clusters, specs, methods=methods, primary=chosen, refused=refused)
+    found = gating.gate(probe, faces, board, shards=shards) if gate else None
+    verdicts = {} if found is None else dict(zip(found["method"], found["gate"], strict=True))
+    made = content(
+        rows, clusters, specs, methods=methods, primary=chosen, refused=refused,
+        gates={probe.name: verdicts} if verdicts else None,
+    )  # fmt: skip
     predicted = probe.model.canonical(probe.logits(faces.pixels(probe.model.size)).argmax(dim=1))
     right = (predicted == faces.labels).float().mean()
     manifest = {
@@ -211,8 +216,7 @@ def audit(
         "\nEvery threshold was reached." if not failed else
         f"\n{failed} of {len(limits)} thresholds were not reached."
     )  # fmt: skip
-    if gate:
-        found = gating.gate(probe, faces, board, shards=shards)
+    if found is not None:
         verdict += f"\n{gating.gate_sentence(probe.name, found)}"
         asked += gated(found)
         shown = gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS)
@@ -220,7 +224,7 @@ def audit(
     if asked:
         made = dataclasses.replace(made, tables=[threshold_table(asked), *made.tables])
     return Audit(
-        frame=rows[["id", "emotion", "target", "model", "method", "metric", "value"]],
+        frame=rows[["id", "emotion", "target", "model", "method", "metric", "value", "blank"]],
         table=made.methods,
         tables={table.name: table.frame for table in made.tables},
         answer=made.answer + verdict,

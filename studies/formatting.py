@@ -58,12 +58,15 @@ _BOUNDS = {
 def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
     """Text cells with bounds drawn into their estimate's cell, ``0.71 [0.69, 0.73]``.
 
-    The bounds of a column ``x`` are ``x low`` and ``x high``, unless they have names of their own.
+    The bounds of a column ``x`` are ``x low`` and ``x high``, unless a table has them under names
+    of their own.
     """
     shown = cells.copy()
     for estimate in cells.columns:
-        low, high = _BOUNDS.get(estimate, (f"{estimate} low", f"{estimate} high"))
-        if estimate in cells and low in cells and high in cells:
+        own = (f"{estimate} low", f"{estimate} high")
+        named = _BOUNDS.get(estimate, own)
+        low, high = named if set(named) <= set(cells) else own
+        if low in cells and high in cells:
             known = cells[low] != ""
             shown.loc[known, estimate] = (
                 cells[estimate] + " [" + cells[low] + ", " + cells[high] + "]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ def gate(
     Returns
     -------
     DataFrame
-        ``model``, ``method``, ``control``, ``gate`` (passes or fails), ``similarity``,
+        ``model``, ``method``, ``control``, ``gate`` (passes, fails or undefined), ``similarity``,
         ``threshold``, ``excess``, ``p``, ``faces above``, ``undefined``; the least alike first,
         controls last.
     """
@@ -110,17 +111,23 @@ def gate(
                 "model": probe.name,
                 "method": name,
                 "control": name in CONTROLS,
-                "gate": "passes" if found.passed else "fails",
+                "gate": _verdict(found),
                 "similarity": found.mean,
                 "threshold": found.threshold,
                 "excess": found.excess,
                 "p": found.p,
                 "faces above": found.share_above,
-                "undefined": found.blank,
+                "undefined": found.blank / max(len(faces), 1),
             }
         )
         progress()
     return pd.DataFrame(rows).sort_values(["control", "similarity"]).reset_index(drop=True)
+
+
+def _verdict(found: Gate) -> str:
+    if math.isnan(found.mean):
+        return "undefined"
+    return "passes" if found.passed else "fails"
 
 
 def gated(board: Scoreboard) -> list[str]:
@@ -138,18 +145,20 @@ def gate_table(frame: pd.DataFrame, *, faces: int, networks: int) -> Table:
         "moved and mirrored. Above it a method fails; that is a bar against gross likeness, and "
         "no test at 5 %. Excess: the mean less the null's mean. p: one-sided, of the mean among "
         "the means of the null's draws; a method may pass and still be more like random networks "
-        "than moved maps are. Faces above: share whose own mean lies above the "
-        f"threshold. Undefined: faces without a map, of {faces}. Edges, centre and uniform maps "
-        "do not look at the network: the first two must fail, the third has no similarity.",
+        "than moved maps are. Faces above: share whose own mean lies above the threshold. "
+        f"Undefined: share of the {faces} faces without a similarity. Controls do not look at the "
+        "network: all must fail but the uniform map, which has no similarity and so no verdict.",
     )
 
 
 def gate_sentence(model: str, table: pd.DataFrame) -> str:
     """How many methods pass, and which do not."""
     methods = table[~table["control"]]
-    failed = methods.loc[methods["gate"] == "fails", "method"]
-    stopped = f"; it stops {', '.join(failed)}" if len(failed) else ""
+    names = {verdict: list(own["method"]) for verdict, own in methods.groupby("gate")}
+    stopped = f"; it stops {', '.join(names['fails'])}" if "fails" in names else ""
+    if "undefined" in names:
+        stopped += f"; no verdict on {', '.join(names['undefined'])}"
     return (
-        f"{model}: {len(methods) - len(failed)} of {len(methods)} methods pass the randomisation "
-        f"gate{stopped}."
+        f"{model}: {len(names.get('passes', []))} of {len(methods)} methods pass the "
+        f"randomisation gate{stopped}."
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pandas as pd
+import torch
 import tyro
 from rich.progress import Progress
 
@@ -16,13 +17,18 @@ from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
+from metrics.gate import MIN_NETWORKS, moved_copies
 from metrics.randomisation import model_contrast
 from metrics.statistics import mean_interval
 from studies.gating import Asked, gate, gate_sentence, gate_table, gated
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Table
 from studies.scoreboard import Scoreboard
-from studies.scored import ScoredStudy
+from studies.scoreboard_report import unit_of
+from studies.scored import Beyond, ScoredStudy
+
+MOVES = 20
+"""Moved copies of a map, for chance."""
 
 
 @STUDIES.register("sanity_checks")
@@ -47,9 +53,11 @@ class SanityChecks(ScoredStudy):
         "more alike the mean is than means of moved maps, and how often these are as much.",
     )
     caveats: ClassVar[tuple[str, ...]] = (
-        "The gate is no score: noise passes it, and so does a method that depends on the weights "
-        "and on nothing else that matters. Nor is passing proof of independence: where p is small "
-        "a method's maps are more like random networks' than chance has it.",
+        "The gate is no score: noise that is drawn anew for each network passes it, and so does a "
+        "method that depends on the weights and on nothing else that matters. The random controls "
+        "are drawn by the face's name, are the same for every network, and fail. Nor is passing "
+        "proof of independence: where p is small a method's maps are more like random networks' "
+        "than chance has it.",
     )
 
     metrics: tuple[str, ...] = (
@@ -82,17 +90,31 @@ class SanityChecks(ScoredStudy):
         board: Scoreboard,
         folder: Path,
         bar: Progress,
-    ) -> tuple[str, list[Table]]:
+    ) -> Beyond:
         """The gate, a method at a time; controls whose verdict is known stand beside them."""
         task = bar.add_task(f"{model}: gate", total=len(gated(board)))
         frame = gate(
             probe, faces, board, networks=self.networks, shards=folder / "shards" / model,
             progress=lambda: bar.advance(task),
         ).assign(model=model)  # fmt: skip
-        return gate_sentence(model, frame), [
-            gate_table(frame, faces=len(faces), networks=self.networks),
-            *self._data_randomisation(probe, faces, model=model, board=board),
-        ]
+        return Beyond(
+            said=gate_sentence(model, frame),
+            tables=[
+                gate_table(frame, faces=len(faces), networks=self.networks),
+                *self._data_randomisation(probe, faces, model=model, board=board),
+            ],
+            gate=dict(zip(frame["method"], frame["gate"], strict=True)),
+        )
+
+    def _check(self) -> None:
+        super()._check()
+        if self.networks < MIN_NETWORKS:
+            raise InputError(
+                f"Expected --networks of at least {MIN_NETWORKS}, got {self.networks}: fewer say "
+                "little about chance."
+            )
+        for name, path in self._nonsense().items():
+            load_model(name, weights=path)
 
     def config(self) -> dict[str, Any]:
         """The settings that results depend on; weights are told apart by content."""
@@ -101,12 +123,18 @@ class SanityChecks(ScoredStudy):
 
     def _nonsense(self) -> dict[str, str]:
         """Weights of networks trained on permuted labels, by model."""
-        found = {}
+        found: dict[str, str] = {}
+        models = [model.partition("=")[0] for model in self.models]
         for text in self.random_labels:
             name, _, path = text.partition("=")
             if not Path(path).is_file():
                 raise InputError(
                     f"Expected --random-labels NAME=WEIGHTS, with a file of weights, got {text!r}."
+                )
+            if name not in models or name in found:
+                raise InputError(
+                    f"Expected --random-labels once of each of {', '.join(models)} at most, got "
+                    f"{text!r}: name a model of --models, trained on permuted labels."
                 )
             found[name] = path
         return found
@@ -119,22 +147,32 @@ class SanityChecks(ScoredStudy):
         if path is None:
             return []
         asked = Asked.of(probe, faces, rule=self.targets, seed=self.seed)
-        other = Probe(load_model(model, weights=path), device=str(probe.device))
+        other = Probe(
+            load_model(model, weights=path), device=str(probe.device), precision=probe.precision,
+            batch_size=probe.batch_size,
+        )  # fmt: skip
+        clusters = face_groups(faces).tolist()
+        names = [(self.seed, face, "moved") for face in faces.ids]
         rows = []
         for name in (m for m in self.methods if m not in board.refused):
             one, two = (asked.maps(network, name) for network in (probe, other))
-            clusters = face_groups(faces).tolist()
             found = mean_interval(model_contrast(one, two), clusters=clusters)
+            chance = torch.stack(
+                [model_contrast(one, moved) for moved in moved_copies(two, names, draws=MOVES)]
+            )
             rows.append(
                 {"model": model, "method": name, "similarity": found.estimate,
-                 "similarity low": found.low, "similarity high": found.high}
+                 "similarity low": found.low, "similarity high": found.high,
+                 "moved": float(chance.nanmean())}
             )  # fmt: skip
         return [
             Table(
                 name="data_randomisation",
                 frame=pd.DataFrame(rows).sort_values("similarity"),
                 caption="Mean Spearman of each face's map with that of a network of the same "
-                "architecture trained on permuted labels; lower is better. Unit: the face, "
-                "95 % intervals by infinitesimal jackknife.",
+                "architecture trained on permuted labels; lower is better. Moved: the mean with "
+                f"{MOVES} copies of that network's map, moved and mirrored: what the method's "
+                "smoothness has by chance. 95 % intervals by infinitesimal jackknife. Unit: "
+                f"{unit_of(clusters)}.",
             )
         ]

@@ -41,16 +41,24 @@ CHANCE = (
     "centre",
     "edges",
 )
-"""Controls that stand in every table; most imitate Grad-CAM's resolution."""
+"""Controls that stand beside the methods, all of Grad-CAM's resolution."""
 FLOOR = "centre"
 """The control that a claim is held against: it knows where faces are, and nothing else."""
 REMADE = ("random", "signed_random", "uniform", "centre", "edges")
-"""Controls whose map of one face needs no other face, so that metrics may make it again."""
+"""Controls that are made of no model's maps, so that metrics may make them again."""
 _INVERSE = "inverse:"
 
 
 def _attribution(method: str) -> Attribution:
     return ATTRIBUTIONS[method.removeprefix(_INVERSE)]
+
+
+def _check_once(what: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"Expected each {what} once, got {', '.join(twice)} several times: name it once."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +84,11 @@ class Scoreboard:
         from, which holds a map against itself.
     refused
         Filled in: why a method has no maps for the model, by name.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown name, one that is given twice, no methods or no metrics, other targets.
     """
 
     methods: Sequence[str]
@@ -92,10 +105,15 @@ class Scoreboard:
             _attribution(name)
         for name in self.controls:
             CONTROLS[name]
+        _check_once("method", self.methods)
+        _check_once("control", self.controls)
+        _check_once("metric", [spec.name for spec in self.specs])
         if self.targets not in ("predicted", "true"):
             raise InputError(f"Expected targets predicted or true, got {self.targets!r}.")
         if not self.methods:
             raise InputError("Expected at least one attribution to score, got none.")
+        if not self.metrics:
+            raise InputError("Expected at least one metric to score by, got none.")
 
     @property
     def specs(self) -> list[MetricSpec]:
@@ -129,6 +147,9 @@ class Scoreboard:
         progress: Callable[[int], None] | None = None,
     ) -> pd.DataFrame:
         """Rows of :func:`metrics.evaluate`, a face, method (controls too) and metric.
+
+        ``blank`` beside them tells where the map is zero everywhere, so that nothing but the seed
+        orders its pixels.
 
         Parameters
         ----------
@@ -230,7 +251,11 @@ class Scoreboard:
             for some, specs in ((made, whole), (remade, again))
             if specs
         ]  # fmt: skip
-        return pd.concat(parts, ignore_index=True)
+        found = pd.concat(parts, ignore_index=True)
+        blank = {name: dict(zip(faces.ids, one.blank.tolist(), strict=True))
+                 for name, one in made.items()}  # fmt: skip
+        pairs = zip(found["method"], found["id"], strict=True)
+        return found.assign(blank=[blank[method][face] for method, face in pairs])
 
     def explainers(
         self, probe: Probe, faces: Faces, regions: Tensor | None, made: Iterable[str]

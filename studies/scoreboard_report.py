@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -12,6 +12,7 @@ import scikit_posthocs
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from metrics.ranks import RankTest
 from metrics.spec import MetricSpec
 from studies import scoreboard_tables as tables
 from studies.report import Picture, Table
@@ -23,6 +24,8 @@ COMMON_CAVEATS = (
     "of every faithfulness metric. Look at several fills before believing one.",
     "Intervals speak of faces for these weights, not of other trainings.",
 )
+OVER = f"over {FLOOR}"
+"""Column of gains over the floor."""
 COLUMNS = 3
 """Panels beside each other."""
 CLEAR = 0.05
@@ -48,13 +51,14 @@ def content(
     primary: str,
     refused: Mapping[str, Mapping[str, str]],
     fills_shared: Sequence[tuple[str, str, str]] = (),
+    gates: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Content:
     """Make everything from rows.
 
     Parameters
     ----------
     rows
-        ``id``, ``model``, ``method``, ``metric``, ``value``.
+        ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` where it is known.
     clusters
         Of faces, indexed by id.
     specs
@@ -67,28 +71,37 @@ def content(
         By model, why methods have no maps.
     fills_shared
         Method, metric and the fill that both use, of which there are no rows.
+    gates
+        By model, the randomisation gate's verdict on each method: one that does not pass has no
+        rank, and takes no part in the agreement of metrics or the answer.
     """
     table = tables.method_table(rows, clusters, specs)
-    used = [m for m in methods if m in set(rows["method"])]
-    n, groups = rows["id"].nunique(), clusters.loc[list(rows["id"].unique())].nunique()
-    unit = f"the face ({n})" if n == groups else f"the person or group of copies ({groups} of {n})"
+    passing = rows
+    if gates:
+        verdicts = pd.Series({(m, name): v for m, own in gates.items() for name, v in own.items()})
+        at = pd.MultiIndex.from_frame(table[["model", "method"]])
+        table.insert(
+            list(table).index("control") + 1, "gate", verdicts.reindex(at, fill_value="").to_numpy()
+        )
+        stopped = verdicts.index[verdicts != "passes"]
+        passing = rows[~pd.MultiIndex.from_frame(rows[["model", "method"]]).isin(stopped)]
+    used = [m for m in methods if m in set(passing["method"])]
+    unit = unit_of(list(clusters.loc[list(rows["id"].unique())]))
+    ungated = " Without methods that the gate does not pass." if gates else ""
     made = [
         Table(
             name="methods",
             frame=table,
-            caption=f"Mean of each metric, and its gain over the {FLOOR} control, paired by face "
-            "and signed so that above zero is better. 95 % intervals by infinitesimal jackknife; "
-            "p: Wilcoxon's signed ranks, Holm over the methods of a model and metric; "
-            "rank-biserial: its effect size, of the same ranks. Undefined: share of faces without "
-            f"a score. Unit: {unit}.",
+            caption=" ".join(_explained(table)) + f" Unit: {unit}.",
         ),
         Table(
             name="disagreement",
-            frame=tables.disagreement_table(rows, clusters, specs, used),
+            frame=tables.disagreement_table(passing, clusters, specs, used),
             caption="Do metrics of one family order the methods alike? Krippendorff's α over "
             "metrics, of the methods that all of them score (ordinal; 1 alike, 0 as by chance); "
-            "Kendall's W over faces within each metric, the family's least and largest. There is "
-            "no mean rank over metrics: it would hide this.",
+            "Kendall's W within each metric, over the units that have a score of every method: the "
+            "family's least and largest, and the fewest such units. There is no mean rank over "
+            f"metrics: it would hide this.{ungated} Unit: {unit}.",
         ),
         Table(
             name="refused",
@@ -111,7 +124,7 @@ def content(
     ]
     pictures = []
     for model in dict.fromkeys(rows["model"]):
-        own = rows[rows["model"] == model]
+        own = passing[passing["model"] == model]
         means = tables.oriented_means(own, specs, used)
         pictures.append(
             Picture(
@@ -119,7 +132,8 @@ def content(
                 figure=dots(table[table["model"] == model], specs),
                 caption=f"{model}: mean of each metric with its 95 % interval, the better the "
                 f"further right (axes of metrics that fall are turned). Red: methods; grey: chance "
-                f"controls; the line is the {FLOOR} control. Unit: {unit}.",
+                f"controls; the line, where methods are held against it, is the {FLOOR} control. "
+                f"Unit: {unit}.",
             )
         )
         if len(means) > 2 and means.shape[1] > 2:
@@ -128,45 +142,100 @@ def content(
                     name=f"metrics_{model}",
                     figure=heatmap(tables.metric_agreement(means)),
                     caption=f"{model}: Spearman between the orders that two metrics give "
-                    f"{means.shape[1]} methods.",
+                    f"{means.shape[1]} methods.{ungated}",
                 )
             )
         ranked = [m for m in used if m in set(own.loc[own["metric"] == primary, "method"])]
         if len(ranked) > 2:
-            drawn = critical_difference(own, clusters, specs, primary, ranked)
-            if drawn is not None:
+            test = tables.rank_test(own, clusters, specs, primary, ranked)
+            if np.isfinite(test.p_value):
                 pictures.append(
                     Picture(
                         name=f"ranks_{model}",
-                        figure=drawn,
-                        caption=f"{model}: mean rank over faces by {primary}, 1 the best; methods "
-                        "under one bar are not told apart (Nemenyi after Friedman, 5 %). Unit: "
-                        f"{unit}.",
+                        figure=critical_difference(test, ranked),
+                        caption=f"{model}: mean rank by {primary} over the {test.n} units that "
+                        "have a score of every method, 1 the best; methods under one bar are not "
+                        f"told apart (Nemenyi after Friedman, 5 %).{ungated} Unit: {unit}.",
                     )
                 )
-    return Content(answer=answer(table, primary), tables=made, pictures=pictures, methods=table)
+    return Content(
+        answer=answer(table, specs[primary]), tables=made, pictures=pictures, methods=table
+    )
 
 
-def answer(table: pd.DataFrame, primary: str) -> str:
+def unit_of(clusters: Sequence[object]) -> str:
+    """What is independent of each other, and how many there are of it, for captions."""
+    n, groups = len(clusters), len(set(clusters))
+    return f"the face ({n})" if n == groups else f"the person or group of copies ({groups} of {n})"
+
+
+def _explained(table: pd.DataFrame) -> Iterator[str]:
+    """What the columns of methods say."""
+    yield (
+        "Mean of each metric, with its 95 % interval by infinitesimal jackknife. Better: which "
+        "values are; control: chance, no method; undefined: share of faces without a score."
+    )
+    if "gate" in table:
+        yield "Gate: whether it passes that of randomisation; what does not has no rank."
+    if "blank" in table:
+        yield (
+            "Blank: share of faces whose map is zero everywhere, so that the seed alone orders its "
+            "pixels."
+        )
+    if OVER in table:
+        yield (
+            f"Over {FLOOR}: gain over that control, in metrics of faithfulness alone (others ask "
+            "nothing that a map made without the network could fail at), paired by face and signed "
+            "so that above zero is better; units: those behind it; units better: share of them "
+            "whose gain is above zero; p: two-sided, Wilcoxon's signed ranks after Pratt over "
+            "units, Holm over the methods of a model and metric; rank-biserial: its effect size, "
+            "of the same ranks. A method beats the control, or does worse, where p is below "
+            f"{CLEAR:g} and gain and rank-biserial are of one sign."
+        )
+
+
+def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
     """A sentence a model: which methods beat the floor, and by how much."""
+    if not tables.held(primary):
+        return (
+            f"{primary.name} is not held against the {FLOOR} control, which looks at no network: "
+            "its means stand in the table of methods."
+        )
     sentences = []
-    column = f"over {FLOOR}"
-    for model, own in table[table["metric"] == primary].groupby("model", sort=False):
-        methods = own[~own["control"]]
-        if column not in own:
+    for model, own in table[table["metric"] == primary.name].groupby("model", sort=False):
+        if OVER not in own or own[OVER].isna().all():
             continue
-        better = methods[(methods["p (Holm)"] < CLEAR) & (methods[column] > 0)]
-        worse = methods[(methods["p (Holm)"] < CLEAR) & (methods[column] < 0)]
+        methods = own[~own["control"]]
+        family = max(int(methods["p (Holm)"].notna().sum()), 1)
+        units = int(methods["units"].max())
+        least = family * 2.0 ** (1 - units)  # all units of one sign
+        said = f"{model}: by {primary.name}, "
+        gated = ""
+        if "gate" in methods:
+            methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
+        if least > CLEAR:
+            sentences.append(
+                f"{said}{units} units are too few to tell {family} methods from the {FLOOR} "
+                f"control: no corrected p can be below {min(least, 1):.2g}."
+            )
+            continue
+        clear = methods[methods["p (Holm)"] < CLEAR]
+        way = np.sign(clear["rank-biserial"])
+        better = clear[(clear[OVER] > 0) & (way > 0)].sort_values(OVER, ascending=False)
+        worse = clear[(clear[OVER] < 0) & (way < 0)]
         named = ", ".join(
-            f"{row['method']} {row[column]:+.3f} [{row[f'{column} low']:+.3f}, "
-            f"{row[f'{column} high']:+.3f}]"
-            for _, row in better.sort_values(column, ascending=False).iterrows()
+            f"{row['method']} {row[OVER]:+.3f} [{row[f'{OVER} low']:+.3f}, "
+            f"{row[f'{OVER} high']:+.3f}]"
+            for _, row in better.iterrows()
         )
         sentences.append(
-            f"{model}: by {primary}, {len(better)} of {len(methods)} methods beat the {FLOOR} "
-            f"control{f' ({named})' if named else ''}, and {len(worse)} do worse than it."
+            f"{said}{len(better)} of {len(methods)} methods{gated} beat the {FLOOR} control"
+            f"{f' ({named})' if named else ''}, and {len(worse)} do worse than it."
         )
-    return "\n".join(sentences) or f"No score of {primary} can be held against the {FLOOR} control."
+    return (
+        "\n".join(sentences)
+        or f"No score of {primary.name} can be held against the {FLOOR} control."
+    )
 
 
 def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
@@ -190,7 +259,8 @@ def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
             colour = CONTROL if row["control"] else TRAINED
             axis.plot([row["mean low"], row["mean high"]], [place, place], color=colour, lw=2)
             axis.plot(row["mean"], place, "o", color=colour, ms=4)
-        if FLOOR in own.index and np.isfinite(own.loc[FLOOR, "mean"]):
+        beside = tables.held(specs[metric]) and FLOOR in own.index
+        if beside and np.isfinite(own.loc[FLOOR, "mean"]):
             axis.axvline(own.loc[FLOOR, "mean"], color=INK, lw=0.7, ls=":")
         axis.set_yticks(range(len(order)), [name.replace("_", " ") for name in order], fontsize=8)
         axis.set_title(metric.replace("_", " "), fontsize=10)
@@ -217,17 +287,8 @@ def heatmap(matrix: pd.DataFrame) -> Figure:
     return fig
 
 
-def critical_difference(
-    rows: pd.DataFrame,
-    clusters: pd.Series,
-    specs: Mapping[str, MetricSpec],
-    metric: str,
-    methods: Sequence[str],
-) -> Figure | None:
-    """Mean ranks, with bars over those that are not told apart; None where there is no test."""
-    test = tables.rank_test(rows, clusters, specs, metric, methods)
-    if not np.isfinite(test.p_value):
-        return None
+def critical_difference(test: RankTest, methods: Sequence[str]) -> Figure:
+    """Mean ranks of methods, with bars over those that are not told apart."""
     style()
     labels = [name.replace("_", " ") for name in methods]
     fig, axis = plt.subplots(figsize=(7.5, 0.22 * len(labels) + 1.2))

@@ -21,18 +21,28 @@ def sign(spec: MetricSpec) -> int:
     return -1 if spec.higher_is_better is False else 1
 
 
+def held(spec: MetricSpec) -> bool:
+    """Whether a method's gain over the floor says something.
+
+    The floor looks at no network: what asks how a map follows the network, or the face, is answered
+    by its making (``mprt`` 1, ``sensitivity_max`` 0), and so is what looks at the map alone.
+    """
+    return spec.family == "faithfulness"
+
+
 def method_table(
     rows: pd.DataFrame, clusters: pd.Series, specs: Specs, *, floor: str = FLOOR
 ) -> pd.DataFrame:
     """One row a model, metric and method: its mean, and its gain over a control.
 
-    Gains are paired by face and signed so that above zero is better; the unit is the cluster. Holm
-    corrects Wilcoxon's p over the methods of a model and metric.
+    Gains are of metrics that can be held against the control (:func:`held`), paired by face and
+    signed so that above zero is better; the unit is the cluster. Holm corrects Wilcoxon's two-sided
+    p over the methods of a model and metric.
 
     Parameters
     ----------
     rows
-        ``id``, ``model``, ``method``, ``metric``, ``value``.
+        ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` where it is known.
     clusters
         Cluster of each face, indexed by id.
     specs
@@ -46,7 +56,12 @@ def method_table(
                                 dropna=False)  # fmt: skip
         groups = clusters.loc[list(wide.index)]
         turn = sign(specs[str(metric)])
-        base = wide.get(floor)
+        base = wide.get(floor) if held(specs[str(metric)]) else None
+        blank = (
+            part["blank"].astype(float).groupby(part["method"], observed=True).mean()
+            if "blank" in part
+            else None
+        )
         here = []
         for method in wide.columns:
             mean = mean_interval(wide[method], clusters=list(groups))
@@ -60,6 +75,7 @@ def method_table(
                 "control": method in CONTROLS,
                 **_bounds("mean", mean),
                 "undefined": float(wide[method].isna().mean()),
+                **({} if blank is None else {"blank": float(blank[method])}),
             }
             if base is not None and method != floor:
                 gain = (turn * (wide[method] - base)).dropna()
@@ -67,8 +83,9 @@ def method_table(
                 units = gain.groupby(own.to_numpy()).mean()
                 row |= _bounds(f"over {floor}", mean_interval(gain, clusters=list(own)))
                 row |= {
+                    "units": float(len(units)),
+                    "units better": float((units > 0).mean()) if len(units) else np.nan,
                     "rank-biserial": rank_biserial(units),
-                    "faces better": float((units > 0).mean()) if len(units) else np.nan,
                     "p": np.nan if method in CONTROLS else wilcoxon_p(units),
                 }
             here.append(row)
@@ -106,8 +123,9 @@ def disagreement_table(
     """One row a model and family of metrics: do its metrics order the methods alike?
 
     Krippendorff's α over metrics of their order of the methods that all of them score, and within
-    each metric Kendall's W over faces, of which the family's least and largest are shown. A metric
-    that restates others of them is left out.
+    each metric Kendall's W over the units that have a score of every method, of which the family's
+    least and largest are shown (and the fewest units). A metric that restates others of them is
+    left out.
     """
     out = []
     for model, part in rows.groupby("model", sort=False, observed=True):
@@ -116,10 +134,8 @@ def disagreement_table(
         for family in dict.fromkeys(families):
             named = list(families[families == family].index)
             some = means.loc[[m for m in named if not set(specs[m].restates) & set(named)]]
-            concord = [
-                kendalls_w(_units(part, clusters, specs, str(metric), methods).T)
-                for metric in some.index
-            ]
+            scores = [_units(part, clusters, specs, str(m), methods) for m in some.index]
+            concord = [kendalls_w(units.T) for units in scores]
             out.append({
                 "model": model,
                 "family": family,
@@ -130,6 +146,7 @@ def disagreement_table(
                 "Kendall W, largest": (
                     np.nanmax(concord) if np.isfinite(concord).any() else np.nan
                 ),
+                "units": float(min(len(units.dropna()) for units in scores)),
             })  # fmt: skip
     return pd.DataFrame(out)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,7 +16,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from fer_xai.checks import resolve_device
+from fer_xai.checks import check_count, resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
@@ -25,8 +27,9 @@ from studies import store
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.report import Table, write_page
-from studies.scoreboard import CHANCE, FLOOR, Scoreboard
+from studies.scoreboard import CHANCE, FLOOR, REMADE, Scoreboard
 from studies.scoreboard_report import COMMON_CAVEATS, content
+from studies.scoreboard_tables import held
 
 CHUNK = 16
 """Faces whose rows are written together: what a run that is stopped loses at most."""
@@ -35,12 +38,30 @@ SIZE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beyond:
+    """What a study finds out about a model beyond scores a face.
+
+    Attributes
+    ----------
+    said
+        A sentence; it is the answer, in place of what the scores say.
+    tables
+        Of the page, before the others.
+    gate
+        The randomisation gate's verdict, by method.
+    """
+
+    said: str = ""
+    tables: Sequence[Table] = ()
+    gate: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Part:
     """Of one network."""
 
     rows: pd.DataFrame
-    said: str
-    tables: list[Table]
+    beyond: Beyond
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +145,7 @@ class ScoredStudy:
         InputError
             For options that do not fit together or data that cannot be used.
         """
+        self._check()
         board = Scoreboard(
             methods=self.methods, metrics=self.metrics, targets=self.targets, seed=self.seed,
             chunk=CHUNK,
@@ -155,15 +177,23 @@ class ScoredStudy:
         store.write_table(folder / "faces.parquet", people)
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
+        declared = self.primary in specs
+        primary = self.primary if declared else min(specs, key=lambda name: not held(specs[name]))
         made = content(
-            rows, people.set_index("id")["cluster"], specs, methods=self.methods,
-            primary=self.primary,
+            rows, people.set_index("id")["cluster"], specs, methods=self.methods, primary=primary,
             refused={name: facts["refused"] for name, facts in manifest["networks"].items()},
             fills_shared=board.fills_shared,
+            gates={n.name: p.beyond.gate for n, p in zip(chosen, parts_of, strict=True)
+                   if p.beyond.gate},
         )  # fmt: skip
-        answer = "\n".join([*(part.said for part in parts_of if part.said), made.answer])
+        said = [part.beyond.said for part in parts_of if part.beyond.said]
+        if not said:
+            said = [made.answer]
+            if not declared:
+                said += [f"{primary} is not the declared endpoint: {self.primary} was not scored."]
+        answer = "\n".join(said)
         more: dict[str, Table] = {}
-        for table in (table for part in parts_of for table in part.tables):
+        for table in (table for part in parts_of for table in part.beyond.tables):
             before = [more[table.name].frame] if table.name in more else []
             frame = pd.concat([*before, table.frame], ignore_index=True)
             more[table.name] = dataclasses.replace(table, frame=frame)
@@ -206,10 +236,8 @@ class ScoredStudy:
             store.write_json(folder / "manifest.json", manifest)  # with what was refused meanwhile
 
         rows = own.scores(probe, faces, shards=folder / "shards" / network.name, progress=advance)
-        said, tables = self.beyond(
-            probe, faces, model=network.name, board=own, folder=folder, bar=bar
-        )
-        return _Part(rows=rows.assign(model=network.name), said=said, tables=tables)
+        beyond = self.beyond(probe, faces, model=network.name, board=own, folder=folder, bar=bar)
+        return _Part(rows=rows.assign(model=network.name), beyond=beyond)
 
     def beyond(
         self,
@@ -220,10 +248,22 @@ class ScoredStudy:
         board: Scoreboard,
         folder: Path,
         bar: Progress,
-    ) -> tuple[str, list[Table]]:
-        """What a study finds out about a model beyond scores a face: a sentence, and tables."""
+    ) -> Beyond:
+        """What a study finds out about a model beyond scores a face."""
         del probe, faces, model, board, folder, bar
-        return "", []
+        return Beyond()
+
+    def _check(self) -> None:
+        """Options that can be judged before anything is read or computed."""
+        if self.batch_size is not None:
+            check_count("--batch-size", self.batch_size)
+        place = (self.out / self.name).absolute()
+        there = next(path for path in (place, *place.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise InputError(
+                f"Expected --out as a folder to write to, got {self.out}: {there} is "
+                f"{'write-protected' if there.is_dir() else 'a file'}, choose another place."
+            )
 
     def _faces(self) -> Faces:
         faces = load_dataset(
@@ -245,17 +285,28 @@ class ScoredStudy:
             + (f" ({self.source})" if self.source else "")
             + f", {self.split} split",
             "models": ", ".join(manifest["networks"]),
-            "explained": f"the {self.targets} emotion's logit",
+            "explained": f"the {self.targets} emotion's logit (deletion, ROAD and their like score "
+            "its probability)",
             "fer-xai": f"{manifest['versions']['fer-xai']}, commit {manifest['commit']}",
         }
 
     def _method(self, specs: dict[str, Any]) -> list[str]:
         return [
             *self.told,
-            f"Chance controls: {', '.join(name.replace('_', ' ') for name in CHANCE)}; they "
-            "imitate Grad-CAM's cells and know nothing of the model. A method says something only "
-            f"where it beats them; claims are gains over the {FLOOR} control, paired by face.",
+            f"Chance controls, all at Grad-CAM's resolution: {_spoken(REMADE)} know nothing of the "
+            f"model; {_spoken(name for name in CHANCE if name not in REMADE)} are made of its own "
+            "Grad-CAM maps (the face's cells in another order, the map of a face that another "
+            "emotion is explained of, the mean over faces), and so know the model but not where it "
+            "looks in this face. Metrics that must explain again (of randomisation and robustness) "
+            "have only the former, which can be made again.",
+            "By a metric of faithfulness a method says something only where it beats them; claims "
+            f"are gains over the {FLOOR} control, paired by face.",
             "Ties are broken by seed, curves run over exact counts of pixels and the fractions "
             "that were taken, each distinct image is scored once.",
             *(f"{name}: {spec.reference}." for name, spec in specs.items()),
         ]
+
+
+def _spoken(names: Iterable[str]) -> str:
+    *most, last = (name.replace("_", " ") for name in names)
+    return f"{', '.join(most)} and {last}"

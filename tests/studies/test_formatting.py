@@ -32,6 +32,13 @@ def test_bounds_stand_beside_their_estimate():
     assert "low" not in shown
 
 
+def test_bounds_stand_beside_an_estimate_that_may_have_others():
+    """``mean`` has ``low`` and ``high`` in some tables, and ``mean low`` in others."""
+    shown = with_intervals(rounded(TABLE.rename(columns={"low": "mean low", "high": "mean high"})))
+    assert shown["mean"].tolist() == ["0.123 [0.100, 0.200]", ""]
+    assert not {"mean low", "mean high"} & set(shown)
+
+
 def test_markdown_and_latex():
     assert markdown(TABLE).splitlines()[0].startswith("| model")
     assert "a\\_b" in latex(TABLE)

@@ -7,6 +7,8 @@ import pytest
 from safetensors.torch import save_file
 
 from fer_xai.errors import InputError
+from studies.faithfulness import Faithfulness
+from studies.gating import gate_sentence
 from studies.sanity_checks import SanityChecks
 from tests.conftest import tiny_model
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
@@ -39,14 +41,78 @@ def test_the_gate_stands_beside_controls_whose_verdict_is_known(run):
     }  # fmt: skip
     assert gate.loc["centre", "gate"] == "fails"
     assert gate.loc["edges", "gate"] == "fails"
+    assert gate.loc["random", "gate"] == "fails"  # drawn by the face's name
     assert gate.loc["centre", "similarity"] == pytest.approx(1, abs=1e-6)
     assert gate.loc["edges", "excess"] > 0.5
     assert gate.loc["edges", "p"] == pytest.approx(1 / 21)
     assert gate.loc["uniform", ["excess", "p"]].isna().all()
+    assert gate.loc["uniform", ["gate", "undefined"]].tolist() == ["undefined", 1]  # a share
     assert "pass the randomisation gate" in (run / "answer.txt").read_text()
     page = (run / "report.html").read_text()
     assert "moved and mirrored" in page
     assert "p: one-sided, of the mean among the means" in page
+
+
+def test_the_answer_is_the_gates_and_ranks_are_of_what_passes(run):
+    """The centre control ignores the network: nothing here is a gain over it."""
+    (said,) = (run / "answer.txt").read_text().splitlines()
+    assert "pass the randomisation gate" in said
+    methods = pd.read_csv(run / "tables" / "methods.csv")
+    assert not [name for name in methods if name.startswith(("over ", "p "))]
+    gate = pd.read_csv(run / "tables" / "gate.csv").set_index("method")["gate"]
+    shown = methods[methods["metric"] == "mprt_last"].set_index("method")["gate"]
+    assert shown.to_dict() == gate.to_dict()
+
+
+def test_a_method_without_similarities_does_not_pass():
+    table = pd.DataFrame({"method": ["saliency", "rise", "lrp", "uniform"],
+                          "gate": ["passes", "undefined", "fails", "undefined"],
+                          "control": [False, False, False, True]})  # fmt: skip
+    assert gate_sentence("net", table) == (
+        "net: 1 of 3 methods pass the randomisation gate; it stops lrp; no verdict on rise."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"networks": 3}, "Expected --networks of at least 10, got 3"),
+        ({"batch_size": 0}, "Expected --batch-size as a whole number of 1 or more, got 0"),
+        ({"metrics": ()}, "Expected at least one metric"),
+        ({"methods": ("gradcam", "gradcam")}, "Expected each method once, got gradcam"),
+        ({"models": ("tiny",)}, "got 'gimefive=.*': name a model of --models"),
+        ({"random_labels": ("gimefive={here}",)}, "Expected"),
+        ({"out": "{here}"}, "Expected --out as a folder to write to, got .* is a file"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told_before_anything_is_read(
+    tmp_path, monkeypatch, weights, options, sentence
+):
+    monkeypatch.setattr(SanityChecks, "_faces", lambda study: pytest.fail("faces were read"))
+    (tmp_path / "file").write_text("no weights")
+    told = {
+        name: tuple(text.format(here=tmp_path / "file") for text in value)
+        if name == "random_labels" else tmp_path / "file" if name == "out" else value
+        for name, value in options.items()
+    }  # fmt: skip
+    usual = {"random_labels": (f"gimefive={weights}",)} if "models" in options else {}
+    with pytest.raises(InputError, match=sentence):
+        SanityChecks(**{"out": tmp_path / "out"} | usual | told).run()
+    assert not (tmp_path / "out").exists()
+
+
+def test_faithfulness_without_its_endpoint_speaks_of_another_metric(tmp_path, weights):
+    run = Faithfulness(
+        models=(f"tiny={weights}",), methods=("gradcam", "saliency"), limit=4,
+        metrics=("gini", "average_drop"), device="cpu", progress=False, out=tmp_path, batch_size=8,
+    ).run()  # fmt: skip
+    first, second = (run / "answer.txt").read_text().splitlines()
+    assert first.startswith("tiny: by average_drop, 4 units are too few")
+    assert second == "average_drop is not the declared endpoint: road was not scored."
+    assert not pd.read_parquet(run / "scores.parquet")["blank"].any()
+    page = (run / "report.html").read_text()
+    assert "score its probability" in page
+    assert "are made of its own Grad-CAM maps" in page
 
 
 def test_scores_manifest_and_refusals_are_kept(run):
@@ -64,6 +130,8 @@ def test_maps_of_a_network_that_was_taught_nonsense_are_held_against_its(run):
     table = pd.read_csv(run / "tables" / "data_randomisation.csv")
     assert set(table["method"]) == {"gradcam", "saliency"}
     assert table["similarity"].to_numpy() == pytest.approx(1, abs=1e-5)
+    assert (table["moved"] < 0.6).all()  # what smoothness has by chance
+    assert "Unit: the face (4)" in (run / "report.html").read_text()
     with pytest.raises(InputError, match="Expected --random-labels NAME=WEIGHTS"):
         SanityChecks(random_labels=("tiny",)).config()
 

@@ -16,6 +16,7 @@ from fer_xai.probe import Probe
 from metrics.ranks import friedman_nemenyi, krippendorff_alpha
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import rank_biserial, wilcoxon_p
+from studies import scoreboard
 from studies import scoreboard_tables as tables
 from studies.report import png
 from studies.scoreboard import CHANCE, Scoreboard
@@ -112,8 +113,6 @@ def test_a_method_that_refuses_is_told_and_left_out(probe, faces):
 
 
 def test_bad_input_is_one_sentence(probe, faces):
-    import dataclasses
-
     bare = dataclasses.replace(faces, landmarks=None)
     with pytest.raises(InputError, match="Expected landmarks for synthetic.* naopc are made of"):
         board().scores(probe, bare)
@@ -125,6 +124,45 @@ def test_bad_input_is_one_sentence(probe, faces):
         board(methods=[])
     with pytest.raises(InputError, match="Expected targets predicted or true"):
         board(targets="best")
+    with pytest.raises(InputError, match="Expected at least one metric"):
+        board(metrics=[])
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("method", ["gradcam", "saliency", "gradcam"]),
+        ("metric", ["naopc", "deletion", METRICS["naopc"]]),
+        ("control", ["centre", "centre"]),
+    ],
+)
+def test_what_is_named_twice_is_refused(what, names):
+    with pytest.raises(InputError, match=f"Expected each {what} once, got .* several times"):
+        board(**{f"{what}s": names})
+
+
+def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
+    explained = scoreboard.explain
+
+    def sometimes(*arguments, ids, **options):
+        found = explained(*arguments, ids=ids, **options)
+        lost = torch.tensor([face in faces.ids[1:4] for face in ids])
+        return dataclasses.replace(found, maps=found.maps.masked_fill(lost[:, None, None], 0))
+
+    monkeypatch.setattr(scoreboard, "explain", sometimes)
+    rows = board(chunk=4).scores(probe, faces)
+    own = rows[(rows["method"] == "gradcam") & (rows["metric"] == "average_drop")]
+    assert own["blank"].tolist() == [False, True, True, True, False, False, False]
+    assert own["value"].notna().all()
+    made = content(
+        rows.assign(model="m"), pd.Series(faces.ids, index=faces.ids),
+        {name: METRICS[name] for name in ("average_drop", "naopc")}, methods=["gradcam"],
+        primary="naopc", refused={},
+    )  # fmt: skip
+    table = made.methods.set_index(["metric", "method"])
+    assert table.loc["average_drop", "gradcam"]["blank"] == 3 / 7
+    assert table.loc["average_drop", "centre"]["blank"] == 0
+    assert "Blank: share of faces" in made.tables[0].caption
 
 
 @pytest.fixture
@@ -157,7 +195,8 @@ def test_gains_are_paired_by_face_and_turned_so_that_more_is_better(rows):
         assert row["over centre"] == pytest.approx(gain.mean())
         assert row["over centre low"] > 0
         units = gain.groupby(CLUSTERS).mean()
-        assert row["faces better"] == (units > 0).mean()
+        assert row["units"] == 20
+        assert row["units better"] == (units > 0).mean()
         p = [
             stats.wilcoxon(turn * (wide[m] - wide["centre"]).groupby(CLUSTERS).mean()).pvalue
             for m in METHODS
@@ -180,6 +219,7 @@ def test_metrics_that_agree_have_alpha_one(rows):
     assert row["metrics"] == 2  # aopc is a sum of deletion's curve
     assert row["Krippendorff α"] == pytest.approx(1)
     assert row["Kendall W, least"] > 0.8
+    assert row["units"] == 20
 
 
 def test_alpha_is_krippendorffs_of_ranks():
@@ -231,7 +271,90 @@ def test_the_answer_names_what_beats_the_floor(rows):
     assert all(len(png(picture.figure)) > 5000 for picture in made.pictures)
     without = rows[rows["method"] != "centre"]
     table = tables.method_table(without, CLUSTERS, SPECS)
-    assert "can be held against" in answer(table, "insertion")
+    assert "can be held against" in answer(table, SPECS["insertion"])
+
+
+def test_what_the_gate_stops_has_no_rank_and_no_say(rows):
+    more = rows[rows["method"] == "gradcam"].assign(method="occlusion")
+    every = pd.concat([rows, more.assign(value=more["value"] + 0.05)])
+    methods = (*METHODS, "occlusion")
+    verdicts = dict.fromkeys(methods, "passes") | {"saliency": "fails", "centre": "fails"}
+    made = content(every, CLUSTERS, SPECS, methods=methods, primary="insertion", refused={},
+                   gates={"net": verdicts})  # fmt: skip
+    assert "saliency" not in made.answer
+    assert "of 3 methods that pass the gate beat" in made.answer
+    table = made.methods.set_index(["metric", "method"])["gate"]
+    assert table["insertion"].to_dict() == verdicts | {"random": ""}
+    (disagreement,) = (t for t in made.tables if t.name == "disagreement")
+    assert disagreement.frame["methods"].tolist() == [3]
+    captions = {p.name: p.caption for p in made.pictures}
+    assert "give 3 methods. Without methods that the gate does not pass" in captions["metrics_net"]
+    assert "Without methods that the gate does not pass" in captions["ranks_net"]
+    (ranks,) = (p.figure for p in made.pictures if p.name == "ranks_net")
+    drawn = " ".join(text.get_text() for text in ranks.axes[0].texts)
+    assert all(name in drawn for name in ("gradcam", "lrp", "occlusion"))
+    assert "saliency" not in drawn
+    none = content(rows, CLUSTERS, SPECS, methods=METHODS, primary="insertion", refused={},
+                   gates={"net": dict.fromkeys(METHODS, "fails")})  # fmt: skip
+    assert {p.name for p in none.pictures} == {"scores_net"}
+    assert "0 of 0 methods that pass the gate" in none.answer
+
+
+def test_only_faithfulness_is_held_against_a_control_that_ignores_the_network(rows):
+    """The centre's mprt is 1 and its sensitivity 0, whatever the network."""
+    some = rows[rows["metric"] != "aopc"].replace({"metric": {"deletion": "mprt_last"}})
+    specs = {name: METRICS[name] for name in ("insertion", "mprt_last")}
+    table = tables.method_table(some, CLUSTERS, specs).set_index(["metric", "method"])
+    gains = ["over centre", "units better", "rank-biserial", "p (Holm)"]
+    assert table.loc["mprt_last", gains].isna().all(axis=None)
+    assert table.loc["insertion", gains].loc["lrp"].notna().all()
+    made = content(some, CLUSTERS, specs, methods=METHODS, primary="mprt_last", refused={})
+    assert made.answer.startswith("mprt_last is not held against the centre control")
+    alone = tables.method_table(some[some["metric"] == "mprt_last"], CLUSTERS, specs)
+    assert not set(gains) & set(alone)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_claim_needs_mean_and_ranks_of_one_sign(turn):
+    """Most faces are slightly worse, a few much better: neither is the method."""
+    gain = turn * np.where(np.arange(128) < 16, 1.0, -0.01 - np.arange(128) / 1e5)
+    face = np.linspace(0.1, 0.2, 128)
+    split = pd.DataFrame(
+        {"id": f"f{i}", "model": "net", "method": method, "metric": "insertion", "value": value}
+        for method, values in (("gradcam", face + gain), ("centre", face))
+        for i, value in enumerate(values)
+    )
+    clusters = pd.Series(range(128), index=[f"f{i}" for i in range(128)])
+    table = tables.method_table(split, clusters, SPECS)
+    (row,) = (row for _, row in table.iterrows() if row["method"] == "gradcam")
+    assert row["p (Holm)"] < 1e-5
+    assert row["over centre"] * row["rank-biserial"] < 0
+    assert "0 of 1 methods beat the centre control, and 0 do worse" in answer(
+        table, SPECS["insertion"]
+    )
+
+
+def test_too_few_faces_are_told_instead_of_counted(rows):
+    few = rows[rows["id"].isin([f"f{i}" for i in range(12)])]  # six people
+    table = tables.method_table(few, CLUSTERS, SPECS)
+    assert answer(table, SPECS["insertion"]) == (
+        "net: by insertion, 6 units are too few to tell 3 methods from the centre control: no "
+        "corrected p can be below 0.094."
+    )
+    enough = rows[rows["id"].isin([f"f{i}" for i in range(14)])]
+    table = tables.method_table(enough, CLUSTERS, SPECS)
+    assert "1 of 3 methods beat" in answer(table, SPECS["insertion"])
+
+
+def test_captions_say_how_many_units_are_complete(rows):
+    gone = (rows["method"] == "lrp") & rows["id"].isin(["f3", "f4", "f5"])
+    rows.loc[gone, "value"] = np.nan  # f4 and f5 are one person
+    made = content(rows, CLUSTERS, SPECS, methods=METHODS, primary="insertion", refused={})
+    (ranks,) = (p.caption for p in made.pictures if p.name == "ranks_net")
+    assert "over the 19 units that have a score of every method" in ranks
+    assert ranks.endswith("Unit: the person or group of copies (20 of 40).")
+    (disagreement,) = (t.frame for t in made.tables if t.name == "disagreement")
+    assert disagreement["units"].tolist() == [19]
 
 
 def test_scores_do_not_depend_on_the_order_of_faces(probe, faces):
