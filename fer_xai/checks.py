@@ -1,9 +1,10 @@
 """Checks of what users hand in, raised early with expected, received and remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,11 +19,7 @@ def check_images(images: Tensor) -> Tensor:
     InputError
         One sentence saying what is wrong and how to mend it.
     """
-    if not isinstance(images, Tensor):
-        raise InputError(
-            f"Expected images as a torch tensor (B, 3, H, W), got {type(images).__name__}: convert "
-            "them with torch.as_tensor."
-        )
+    check_tensor("images", images, "(B, 3, H, W)")
     if images.ndim != 4 or images.shape[1] != 3:
         raise InputError(
             f"Expected images (B, 3, H, W), got shape {tuple(images.shape)}: "
@@ -44,16 +41,44 @@ def check_images(images: Tensor) -> Tensor:
     return images
 
 
+def check_tensor(name: str, value: object, shape: str) -> None:
+    """A torch tensor, and no array or list."""
+    if not isinstance(value, Tensor):
+        raise InputError(
+            f"Expected {name} as a torch tensor {shape}, got {type(value).__name__}: convert them "
+            "with torch.as_tensor."
+        )
+
+
+def check_targets(targets: object, n: int) -> Tensor:
+    """Canonical emotion indices ``(n,)``: whole numbers in a tensor, an array or a list.
+
+    Raises
+    ------
+    InputError
+        For anything else, or another number of them.
+    """
+    listed = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
+    if not isinstance(listed, Sequence) or not all(
+        isinstance(one, Integral) and not isinstance(one, bool) for one in listed
+    ):
+        raise InputError(
+            f"Expected targets (B,) as whole numbers, see fer_xai.emotions.EMOTIONS, got {targets}."
+        )
+    check_length("targets", len(listed), n)
+    return torch.as_tensor(listed if isinstance(targets, np.ndarray) else targets).long()
+
+
 def check_length(name: str, got: int, expected: int) -> None:
     """A sequence that must have one entry an image."""
     if got != expected:
         raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
 
 
-def check_count(name: str, value: object) -> None:
-    """An option that is a whole number of 1 or more."""
-    if not isinstance(value, Integral) or int(value) < 1:
-        raise InputError(f"Expected {name} as a whole number of 1 or more, got {value!r}.")
+def check_count(name: str, value: object, *, low: int = 1) -> None:
+    """An option that is a whole number, 1 or more if not said otherwise."""
+    if not isinstance(value, Integral) or int(value) < low:
+        raise InputError(f"Expected {name} as a whole number of {low} or more, got {value!r}.")
 
 
 def check_number(
@@ -65,6 +90,15 @@ def check_number(
         kind = "from" if ends else "above"
         above = "" if high == inf else f" {'to' if ends else 'and below'} {high:g}"
         raise InputError(f"Expected {name} {kind} {low:g}{above}, got {value!r}.")
+
+
+def check_shares(name: str, values: object) -> None:
+    """An option that is one share or more, each above 0 and below 1."""
+    listed = list(values) if isinstance(values, Iterable) else []
+    if not listed or not all(isinstance(one, Real) and 0 < float(one) < 1 for one in listed):
+        raise InputError(
+            f"Expected {name} as at least one share above 0 and below 1, got {values!r}."
+        )
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

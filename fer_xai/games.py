@@ -43,7 +43,7 @@ def shapley_values(worth: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(…, k)`` float64.
+        ``(…, k)`` float64, on the CPU as all here.
 
     Examples
     --------
@@ -94,8 +94,8 @@ def interaction_index(worth: Tensor) -> Tensor:
     >>> interaction_index(torch.tensor([0.0, 1.0, 2.0, 5.0]))[0, 1]
     tensor(2., dtype=torch.float64)
     """
+    worth = worth.cpu().double()
     players, members = _players(worth)
-    worth = worth.double()
     out = worth.new_zeros(*worth.shape[:-1], players, players)
     sizes = members.sum(dim=1)
     if players < 2:
@@ -124,6 +124,7 @@ def _players(worth: Tensor) -> tuple[int, Tensor]:
 
 
 def _gain(worth: Tensor, members: Tensor, player: int) -> Tensor:
-    """What a player adds to each coalition of the others, ``(…, 2^(k−1))``."""
+    """What a player adds to each coalition of the others, ``(…, 2^(k−1))`` float64 on the CPU."""
     without = (~members[:, player]).nonzero()[:, 0]
-    return worth.double()[..., without + 2**player] - worth.double()[..., without]
+    worth = worth.cpu().double()
+    return worth[..., without + 2**player] - worth[..., without]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
 from fer_xai.registry import Registry
@@ -33,8 +34,8 @@ def fill_images(
         ``(B, 3, H, W)`` in [0, 1].
     kind
         ``black``, ``grey`` (½) or ``white``; ``mean``, each image's mean colour; ``blur``, Gaussian
-        with σ a tenth of the side; ``blur_rise``, 11×11 Gaussian with σ = 5 pixels, as RISE's
-        insertion has it; ``noise``, uniform in [0, 1].
+        with σ a tenth of the side; ``blur_rise``, after RISE's insertion, by its 11×11 kernel, but
+        with the image mirrored at its border; ``noise``, uniform in [0, 1].
     generators
         Randomness of each image, for ``noise``; seeded by position by default.
 
@@ -74,9 +75,30 @@ def _blur(images: Tensor, _: Sequence[torch.Generator]) -> Tensor:
 
 @FILLS.register("blur_rise")
 def _blur_rise(images: Tensor, _: Sequence[torch.Generator]) -> Tensor:
-    reach = min(11, 2 * (min(images.shape[-2:]) - 1) + 1)
-    blurred: Tensor = tv.gaussian_blur(images, [reach, reach], [5.0, 5.0])
-    return blurred
+    """By RISE's kernel; where RISE pads with zeros of normalised images, which are their mean
+    colour, the image is mirrored.
+    """
+    line = _rise_kernel(min(11, 2 * min(images.shape[-2:]) - 1)).to(images)
+    size, batch = len(line), images.flatten(0, 1)[:, None]  # (B·3, 1, H, W)
+    padded = F.pad(batch, [size // 2] * 4, mode="reflect")
+    rows = F.conv2d(padded, line.reshape(1, 1, 1, size))
+    return F.conv2d(rows, line.reshape(1, 1, size, 1)).reshape(images.shape)
+
+
+def _rise_kernel(size: int, sigma: float = 5.0) -> Tensor:
+    """``(size,)`` float64, whose outer product with itself is RISE's kernel.
+
+    Petsiuk et al., BMVC 2018, blur a single one in a square of the kernel's size by scipy's
+    ``gaussian_filter``: the Gaussian ends at 4σ, and what reaches over the square's border is
+    folded back into it, so that the kernel is much flatter than a Gaussian that is cut there.
+    """
+    reach = int(4 * sigma + 0.5)
+    steps = torch.arange(-reach, reach + 1)
+    place = (steps + size // 2) % (2 * size)
+    place = torch.where(place < size, place, 2 * size - 1 - place)
+    line = torch.zeros(size, dtype=torch.float64)
+    line.index_add_(0, place, torch.exp(-((steps / sigma).double() ** 2) / 2))
+    return line / line.sum()
 
 
 @FILLS.register("noise")

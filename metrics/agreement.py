@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor
 
 from fer_xai.errors import InputError
 from metrics.consistency import normalised_rows
+from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
 
 Array = NDArray[np.float64]
@@ -92,23 +92,17 @@ def region_agreement(values: Tensor, reference: Tensor) -> Array:
             f"{tuple(reference.shape)}."
         )
     out = np.full(len(values), np.nan)
-    for face, (one, two) in enumerate(zip(values.double(), reference.double(), strict=True)):
+    pairs = zip(values.cpu().double(), reference.cpu().double(), strict=True)
+    for face, (one, two) in enumerate(pairs):
         known = torch.isfinite(one) & torch.isfinite(two)
         if int(known.sum()) < 3:
             continue
-        a, b = (_ranks(part[known].numpy()) for part in (one, two))
-        a, b = a - a.mean(), b - b.mean()
-        size = np.sqrt((a**2).sum() * (b**2).sum())
+        ranks = average_ranks(levels_of(torch.stack([one[known], two[known]])))
+        a, b = ranks - ranks.mean(dim=1, keepdim=True)
+        size = a.norm() * b.norm()
         if size > 0:
-            out[face] = float((a * b).sum() / size)
+            out[face] = float(a @ b / size)
     return out
-
-
-def _ranks(values: Array) -> Array:
-    """Average ranks after rounding to 2⁻¹⁶ of the largest magnitude: rounding noise ties."""
-    largest = np.abs(values).max()
-    found: Array = rankdata(np.round(values / largest * 2**16) if largest > 0 else values)
-    return found
 
 
 REGION_AGREEMENT = MetricSpec(

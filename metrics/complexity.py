@@ -2,6 +2,7 @@
 
 All are taken on magnitudes or differences, so that a map and its inverse score alike, and none
 changes with the map's scale. A map that is zero everywhere, or not finite, has no score (NaN).
+Scores are taken in double precision, and so on the CPU.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_count, check_number, check_tensor
 from fer_xai.errors import InputError
 from metrics.spec import METRICS, MetricSpec
 
@@ -39,7 +41,7 @@ def gini(maps: Tensor) -> Tensor:
     """
     rows = _shares(maps).sort(dim=1).values  # (B, P)
     pixels = rows.shape[1]
-    weights = 2 * torch.arange(1, pixels + 1, device=rows.device).double() - pixels - 1
+    weights = 2 * torch.arange(1, pixels + 1).double() - pixels - 1
     return (rows @ weights / pixels).clamp(0, 1).float()
 
 
@@ -91,8 +93,7 @@ def effective_complexity(maps: Tensor, *, threshold: float = 0.01) -> Tensor:
     InputError
         For a threshold out of range.
     """
-    if not 0 <= threshold < 1:
-        raise InputError(f"Expected a threshold from 0 to below 1, got {threshold}.")
+    check_number("threshold", threshold, 0, 1, ends=True)
     rows = _shares(maps)
     top = rows.amax(dim=1, keepdim=True)
     share = (rows > threshold * top).double().mean(dim=1)
@@ -143,22 +144,22 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
     InputError
         For fewer than two bins.
     """
-    if bins < 2:
-        raise InputError(f"Expected at least 2 bins, got {bins}.")
+    check_count("bins", bins, low=2)
     rows = _checked(maps).flatten(1)  # (B, P)
     low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
     fine = (high > low) & (high - low).isfinite()
     place = torch.where(fine, (rows - low) / (high - low) * bins, 0.0).long().clamp(max=bins - 1)
-    counts = torch.zeros(len(rows), bins, dtype=torch.float64, device=rows.device)
+    counts = torch.zeros(len(rows), bins, dtype=torch.float64)
     counts.scatter_add_(1, place, torch.ones_like(rows))
     shares = counts / rows.shape[1]
     return torch.where(fine[:, 0], -torch.xlogy(shares, shares).sum(dim=1), torch.nan).float()
 
 
 def _checked(maps: Tensor) -> Tensor:
+    check_tensor("maps", maps, "(B, H, W)")
     if maps.ndim != 3:
         raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
-    return maps.double()
+    return maps.cpu().double()
 
 
 def _shares(maps: Tensor) -> Tensor:

@@ -7,14 +7,16 @@ All functions compare maps on one common mask, in one frame (register them first
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_xai.checks import check_choice
 from fer_xai.errors import InputError
+from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
 from metrics.statistics import icc_a1, kendalls_w, permutations
 
@@ -43,24 +45,24 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     Returns
     -------
     Tensor
-        ``(N, P)`` float32. Rows are NaN where the similarity is undefined: maps that are constant
-        (zero, for cosine) on the mask, or not finite.
+        ``(N, P)`` float32 on the CPU. Rows are NaN where the similarity is undefined: maps that are
+        constant (zero, for cosine) on the mask, or not finite.
 
     Raises
     ------
     InputError
         For an unknown kind, maps that do not fit the mask, or a mask of fewer than two pixels.
     """
-    if kind not in ("pearson", "cosine", "spearman"):
-        raise InputError(f"Expected similarity pearson, cosine or spearman, got {kind!r}.")
+    check_choice("similarity", kind, get_args(Kind))
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
         raise InputError(f"Expected maps (N, {', '.join(map(str, mask.shape))}) to fit the mask, "
                          f"got {tuple(maps.shape)}.")  # fmt: skip
     if int(mask.sum()) < 2:
         raise InputError("Expected a mask of at least two pixels to compare maps on.")
-    rows = maps[:, mask].double()  # (N, P)
+    rows = maps.cpu()[:, mask.cpu()].double()  # (N, P)
     if kind == "spearman":
-        rows = _ranks(rows)
+        ranks = average_ranks(levels_of(rows))
+        rows = torch.where(torch.isfinite(rows), ranks, torch.nan)
     scale = rows.abs().amax(dim=1, keepdim=True)
     if kind != "cosine":
         rows = rows - rows.mean(dim=1, keepdim=True)
@@ -68,17 +70,6 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     # A constant map has rounding noise left after centring: it has no pattern to compare.
     empty = norm <= 1e-6 * scale * rows.shape[1] ** 0.5
     return torch.where(empty, torch.nan, rows / norm).float()
-
-
-def _ranks(rows: Tensor) -> Tensor:
-    """Average ranks of quantised rows, ``(N, P)``."""
-    largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
-    levels = (rows / largest * 2**16).round()
-    ordered = levels.sort(dim=1).values
-    first = torch.searchsorted(ordered, levels, side="left")
-    last = torch.searchsorted(ordered, levels, side="right")
-    ranks = (first + last - 1).double() / 2
-    return torch.where(torch.isfinite(rows), ranks, torch.nan)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,7 +121,7 @@ def similarity(rows: Tensor, labels: Tensor) -> Similarity:
     labels
         ``(N,)`` emotion of each face.
     """
-    x = rows.double()
+    x, labels = rows.cpu().double(), labels.cpu()
     defined = torch.isfinite(x).all(dim=1)
     x = torch.where(defined[:, None], x, 0.0)
     emotions, codes = torch.unique(labels, return_inverse=True)
@@ -205,6 +196,7 @@ def separability(rows: Tensor, labels: Tensor) -> Separability:
     labels
         ``(N,)`` emotion of each face.
     """
+    rows, labels = rows.cpu(), labels.cpu()
     defined = torch.isfinite(rows).all(dim=1)
     used = defined.nonzero()[:, 0]
     x, kept = rows[used], labels[used]
@@ -293,6 +285,7 @@ def permuted_excess(
     observed, permuted
         The macro excess, and ``(repeats,)`` values under permutation.
     """
+    rows, labels = rows.cpu(), labels.cpu()
     defined = torch.isfinite(rows).all(dim=1)
     x, kept = rows[defined].double(), labels[defined]
     gram = x @ x.T
@@ -337,6 +330,7 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
     Tensor
         ``(N, R)``; NaN for blank maps, faces without regions, and regions without a pixel.
     """
+    maps, regions = maps.cpu(), regions.cpu()
     masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
     positive = maps.clamp(min=0).flatten(1)  # (N, P)
     flat = masks.flatten(2)  # (N, R, P)
@@ -365,6 +359,7 @@ def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[flo
         Regions that more than half of the faces lack are left out, and then faces that lack one.
     """
     out: dict[int, tuple[float, float, int]] = {}
+    profiles, labels = profiles.cpu(), labels.cpu()
     for emotion in torch.unique(labels):
         table = profiles[labels == emotion].numpy()
         table = table[np.isfinite(table).any(axis=1)]

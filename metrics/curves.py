@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice, check_count, check_targets, check_tensor
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.ledger import Ledger, ledger_of
-from metrics.ranking import Order
+from metrics.ranking import ORDERS, Order
 from metrics.spec import METRICS, MetricSpec
 
 Output = Literal["probability", "logit", "log_probability"]
@@ -144,6 +145,7 @@ def insertion(
     a ledger has these images in common with deletion in the other order. Parameters, returns and
     errors are those of :func:`deletion`.
     """
+    check_choice("order", order, ORDERS)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
@@ -155,8 +157,9 @@ def insertion(
 
 def step_counts(pixels: int, steps: int) -> list[int]:
     """How many pixels are gone at each of S + 1 points, from none to all, as even as can be."""
-    if not 1 <= steps <= pixels:
-        raise InputError(f"Expected from 1 to {pixels} steps, got {steps}.")
+    check_count("steps", steps)
+    if steps > pixels:
+        raise InputError(f"Expected at most {pixels} steps, one a pixel, got {steps}.")
     return [round(index * pixels / steps) for index in range(steps + 1)]
 
 
@@ -174,6 +177,7 @@ def check_maps(ledger: Ledger, maps: Tensor) -> None:
     InputError
         Saying which shape was expected.
     """
+    check_tensor("maps", maps, "(B, H, W)")
     if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
         raise InputError(
             f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
@@ -183,16 +187,13 @@ def check_maps(ledger: Ledger, maps: Tensor) -> None:
 
 def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
     """Scores ``(B, S)`` of each face's target, of logits ``(B, S, C)``."""
-    if targets.shape != (len(ledger),):
-        raise InputError(f"Expected {len(ledger)} targets, one an image, got {len(targets)}.")
-    columns = ledger.probe.model.columns(targets)
+    columns = ledger.probe.model.columns(check_targets(targets, len(ledger)))
+    check_choice("output", output, get_args(Output))
     values = logits.float()
     if output == "probability":
         values = values.softmax(dim=-1)
     elif output == "log_probability":
         values = values.log_softmax(dim=-1)
-    elif output != "logit":
-        raise InputError(f"Expected output probability, logit or log_probability, got {output!r}.")
     return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
 
 
@@ -236,8 +237,9 @@ DELETION = _spec("deletion", deletion, better=False)
 INSERTION = _spec("insertion", insertion, better=True)
 DELETION_RISE = _spec("deletion_rise", deletion, better=False, fill="black")
 INSERTION_RISE = _spec("insertion_rise", insertion, better=True, fill="blur_rise")
-"""The paper's own fills: zeros for deletion, for insertion an 11×11 Gaussian blur of σ = 5 pixels
-(there at 224 pixels a side)."""
+"""After the paper's fills: black for deletion, where its zeros of normalised images are their mean
+colour; for insertion its 11×11 kernel (there at 224 pixels a side), where it pads with that colour
+and here the image is mirrored."""
 DELETION_SKIN = _spec("deletion_skin", deletion, better=False, fill="skin")
 INSERTION_SKIN = _spec("insertion_skin", insertion, better=True, fill="skin")
 """With the face's own skin, which callers hand in (:func:`fer_xai.landmarks.skin_fill`)."""

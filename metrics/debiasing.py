@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from fer_xai.checks import check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Curve, Output, curve_of, ranks_of
@@ -76,12 +77,10 @@ def road(
         For maps or targets that do not fit, fractions that do not rise from above 0 to below 1, or
         negative noise.
     """
-    rising = sorted(set(fractions)) == list(fractions)
-    if not (fractions and rising and fractions[0] > 0 and fractions[-1] < 1):
-        raise InputError(
-            f"Expected rising fractions above 0 and below 1, got {list(fractions)}: the face as it "
-            "is comes first in any case."
-        )
+    check_shares("fractions", fractions)
+    if sorted(set(fractions)) != list(fractions):
+        raise InputError(f"Expected fractions that rise, got {list(fractions)}: sort them.")
+    check_number("noise", noise, 0, ends=True)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = [0, *(round(fraction * ledger.pixels) for fraction in fractions)]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_images, check_length
+from fer_xai.checks import check_images, check_length, check_targets
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.perturb import FILLS
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
+from metrics.imputation import noise_of
 from metrics.ledger import Ledger
 from metrics.spec import METRICS, Explain, MetricSpec
 
@@ -85,7 +87,8 @@ def evaluate(
     Raises
     ------
     UnknownNameError, InputError
-        For an unknown metric, explanations of other faces, or a metric whose needs are not met.
+        For an unknown metric, explanations of other faces, targets that are none of the model's, or
+        a metric whose needs are not met.
 
     Examples
     --------
@@ -95,6 +98,8 @@ def evaluate(
     >>> frame[["method", "metric"]].drop_duplicates().to_numpy().tolist()
     [['gradcam', 'deletion'], ['gradcam', 'insertion']]
     """
+    if isinstance(metrics, str):
+        raise InputError(f"Expected a list of metrics, got one name: pass [{metrics!r}].")
     specs = [METRICS[entry] if isinstance(entry, str) else entry for entry in metrics]
     named = _named(explanations)
     ids, emotions, take, size = _faces(faces, named)
@@ -110,9 +115,13 @@ def evaluate(
     _needs_met(specs, named, regions, explain, fills or {})
     if regions is not None:
         check_length("sets of regions", len(regions), n)
+    for name, images in (fills or {}).items():
+        check_length(f"images of the fill {name!r}", len(images), n)
     if chunk < 1:
         raise InputError(f"Expected a positive chunk of faces, got {chunk}.")
     probe = model if isinstance(model, Probe) else Probe(model)
+    for explanation in named.values():
+        probe.model.columns(check_targets(explanation.targets, n))
     if calibration is None and any("calibration" in spec.needs for spec in specs):
         calibration = calibration_images(ids, take)
     parts = []
@@ -176,12 +185,13 @@ def _rows(
     targets = [EMOTIONS[target] for target in offered["targets"].tolist()]
     parts = []
     for spec in specs:
-        key = (spec.fn, repr(sorted(spec.options.items())))
+        options = sorted(spec.options.items())
+        key = (spec.fn, *((option, *_key(value)) for option, value in options))
         if key not in held:
             asked = {need: offered[need] for need in spec.needs}
             held[key] = spec.fn(**asked, **spec.options)
         found = getattr(held[key], spec.read) if spec.read else held[key]
-        values = torch.as_tensor(found).double().cpu()
+        values = torch.as_tensor(found).cpu().double()
         if values.shape != (len(ids),):
             raise InputError(
                 f"Expected one value a face of {spec.name}, {len(ids)}, got {tuple(values.shape)}."
@@ -200,12 +210,18 @@ def _rows(
     return pd.concat(parts, ignore_index=True)
 
 
+def _key(value: object) -> tuple[type, object]:
+    """A word or a number is itself; of anything else its repr may leave out what differs."""
+    return type(value), value if isinstance(value, str | Real) else id(value)
+
+
 def _named(
     explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
 ) -> dict[str, Explanation]:
     if isinstance(explanations, Mapping):
-        return dict(explanations)
-    listed = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+        return {name: _explanation(one) for name, one in explanations.items()}
+    several = [explanations] if isinstance(explanations, Explanation) else explanations
+    listed = [_explanation(one) for one in several]
     names = [explanation.method for explanation in listed]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -214,6 +230,15 @@ def _named(
             "in as a dict, by names of your own."
         )
     return dict(zip(names, listed, strict=True))
+
+
+def _explanation(given: object) -> Explanation:
+    if not isinstance(given, Explanation):
+        raise InputError(
+            f"Expected explanations, got {type(given).__name__}: make them with fer_xai.explain, "
+            "or of maps of your own with fer_xai.types.Explanation."
+        )
+    return given
 
 
 def _faces(
@@ -250,7 +275,8 @@ def _needs_met(
                 "of fer_xai.landmarks, or leave the metric out."
             )
         fill = spec.options.get("fill")
-        if fill is not None and fill not in FILLS and fill not in fills:
+        known = fill is None or fill in fills or fill in FILLS or noise_of(fill) is not None
+        if not known:
             raise InputError(
                 f"Expected images of the fill {fill!r} for {spec.name}: pass fills={{{fill!r}: …}} "
                 "(skin is made by fer_xai.landmarks.skin_fill), or leave the metric out."

@@ -8,20 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import check_targets
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
+from metrics.curves import check_maps
 from metrics.ledger import Change, Ledger
 from metrics.spec import Explain
 
 
 def checked_maps(ledger: Ledger, maps: Tensor) -> Tensor:
     """Maps ``(B, H, W)`` on the CPU, if they fit the ledger's images."""
-    if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
-        raise InputError(
-            f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
-            f"{tuple(maps.shape)}: bring them to the images' size."
-        )
+    check_maps(ledger, maps)
     return maps.detach().float().cpu()
 
 
@@ -76,7 +73,7 @@ def explained(
     InputError
         For targets that do not fit, or maps of another shape than the images.
     """
-    check_length("targets", len(targets), len(ledger))
+    chosen = check_targets(targets, len(ledger))
     total = len(ledger) * copies
     step = ledger.probe.batch_size_for(total)
     for start in range(0, total, step):
@@ -86,7 +83,7 @@ def explained(
         images = ledger.images[here] if change is None else change(here, numbers.to(here.device))
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             found = explain(
-                network, images.clone(), targets[faces], [ledger.ids[face] for face in faces]
+                network, images.clone(), chosen[faces], [ledger.ids[face] for face in faces]
             )
         if found.shape != (len(rows), *images.shape[-2:]):
             raise InputError(

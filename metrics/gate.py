@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_xai.errors import InputError
+from fer_xai.checks import check_count
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from metrics.explaining import checked_maps, explained
@@ -17,13 +18,21 @@ from metrics.ledger import Ledger, ledger_of
 from metrics.likeness import Likeness, comparable, compared
 from metrics.random_networks import Statistics, randomised
 from metrics.spec import Explain
+from metrics.statistics import permutation_p_value
 
 MIN_NETWORKS = 10
+"""Fewer say little about chance."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gate:
-    """Whether an explanation depends on what the model has learned.
+    """Whether an explanation depends on what the model has learned, at least grossly.
+
+    The verdict holds a *mean* over faces and networks against the 95th percentile of *single*
+    pairs of the null. Single pairs spread much wider than such a mean would under the null, so the
+    verdict is a bar and no test at 5 %: a method passes whose maps are more like those of random
+    networks than chance has it, as long as they are so by little. How much more they are is
+    ``excess``, and whether chance would do as much is ``p``; both stand beside the verdict.
 
     Attributes
     ----------
@@ -38,7 +47,7 @@ class Gate:
 
     @property
     def threshold(self) -> float:
-        """95th percentile of the pooled null; NaN if nothing is defined."""
+        """95th percentile of the null's single pairs, pooled; NaN if nothing is defined."""
         known = self.null[self.null.isfinite()].numpy()
         return float(np.quantile(known, 0.95)) if len(known) else float("nan")
 
@@ -56,6 +65,27 @@ class Gate:
     def passed(self) -> bool:
         """Whether the mean lies no higher than the threshold; False where nothing is defined."""
         return self.mean <= self.threshold
+
+    @property
+    def null_mean(self) -> float:
+        """What the mean is of moved maps, over all draws."""
+        return float(self.null.nanmean(dim=1).nanmean(dim=0).mean())
+
+    @property
+    def excess(self) -> float:
+        """How much more alike the maps are than moved ones, ``mean - null_mean``."""
+        return self.mean - self.null_mean
+
+    @property
+    def p(self) -> float:
+        """One-sided Monte-Carlo p of the mean among the D means of the null, (1 + #≥) / (1 + D).
+
+        It speaks of these faces and networks, and is at its least 1 / (1 + D). Maps that share no
+        more than a liking for the middle of the face have a small one.
+        """
+        every = torch.cat([self.similarity[..., None], self.null], dim=2)
+        mean, *null = every.nanmean(dim=1).nanmean(dim=0).tolist()  # 1 + D, summed alike
+        return permutation_p_value(mean, null) if math.isfinite(mean) else float("nan")
 
     @property
     def share_above(self) -> float:
@@ -97,7 +127,9 @@ def randomisation_gate(
     trained map against the same random networks' maps after they were moved (round the border, by
     at least a quarter of the side along at least one axis) and mirrored at random, which keeps
     their smoothness and their values and takes away where they point. The gate fails where the
-    mean similarity lies above the null's 95th percentile, over all faces.
+    mean similarity, over faces and networks, lies above the 95th percentile of single pairs of the
+    null. That is a bar against gross likeness, and not a test of whether there is any: ``excess``
+    and ``p`` of the result say that (:class:`Gate`).
 
     The null is *not* the likeness of random networks to each other: an edge detector, or a
     Gaussian on the centre, gives the same map for every network, trained or not, so its trained
@@ -120,18 +152,16 @@ def randomisation_gate(
     Returns
     -------
     Gate
-        Similarities, null, threshold and verdict; undefined pairs are left out and counted.
+        Similarities, null, threshold and verdict, with excess and p; undefined pairs are left out
+        and counted.
 
     Raises
     ------
     InputError
         As :func:`~metrics.randomisation.mprt`, or for fewer networks or no draws.
     """
-    if networks < MIN_NETWORKS or draws < 1:
-        raise InputError(
-            f"Expected at least {MIN_NETWORKS} random networks and one draw, got {networks} and "
-            f"{draws}: fewer networks say little about chance."
-        )
+    check_count("networks", networks, low=MIN_NETWORKS)
+    check_count("draws", draws)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     reference = comparable(checked_maps(ledger, maps), similarity, absolute=absolute)
     found = torch.full((len(ledger), networks), torch.nan)

@@ -8,17 +8,19 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_images, check_length
+from fer_xai.checks import check_choice, check_images, check_length, check_tensor
 from fer_xai.errors import InputError
-from fer_xai.perturb import fill_images
+from fer_xai.perturb import FILLS, fill_images
 from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from metrics.imputation import LINEAR, linear_imputation, noise_of
-from metrics.ranking import Order, rank_pixels
+from metrics.ranking import ORDERS, Order, rank_pixels
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
 CLEAN, EMPTY = "clean", "empty"
+FLAT = 1e-6
+"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 class Ledger:
@@ -44,6 +46,11 @@ class Ledger:
     fills
         Images ``(B, 3, H, W)`` to stand where something is taken away, by a name of your own.
 
+    Raises
+    ------
+    InputError
+        For images, ids or fills that do not fit, or a fill under a name that is taken.
+
     Attributes
     ----------
     passes
@@ -63,12 +70,17 @@ class Ledger:
         check_images(images)
         self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
         check_length("ids", len(self.ids), len(images))
-        self.images = images.to(self.probe.device).contiguous(memory_format=torch.channels_last)
+        self.images = images.to(self.probe.device, torch.float32).contiguous(
+            memory_format=torch.channels_last
+        )
         self.seed, self.passes = seed, 0
         self._fills: dict[str, Tensor] = {}
         for name, filled in (fills or {}).items():
-            if noise_of(name) is not None:
-                raise InputError(f"Expected another name than {LINEAR!r} for a fill of your own.")
+            if name in FILLS or noise_of(name) is not None:
+                raise InputError(
+                    f"Expected a name of your own for a fill, got {name!r}, which is built in."
+                )
+            check_tensor(f"the fill {name!r}", filled, "(B, 3, H, W)")
             if filled.shape != images.shape:
                 raise InputError(
                     f"Expected the fill {name!r} as images {tuple(images.shape)}, got "
@@ -194,13 +206,14 @@ class Ledger:
         Raises
         ------
         InputError
-            If ranks do not fit the images, or a count is out of range.
+            If ranks do not fit the images, for another order, or a count that is out of range.
         """
         if ranks.shape != (len(self), *self.images.shape[-2:]):
             raise InputError(
                 f"Expected ranks {(len(self), *self.images.shape[-2:])} to fit the images, got "
                 f"{tuple(ranks.shape)}: bring maps to the images' size."
             )
+        check_choice("order", order, ORDERS)
         total = self.pixels
         if any(not 0 <= count <= total for count in counts):
             raise InputError(f"Expected counts from 0 to {total} pixels, got {list(counts)}.")
@@ -240,14 +253,27 @@ def ledger_of(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Ledger:
-    """The ledger handed in, which has its own ids and seed, or a new one of these images.
+    """The ledger handed in, whose ids and seed hold, or a new one of these images.
 
     Raises
     ------
     InputError
-        If a ledger is of another number of images.
+        If a ledger is of other images, or has other ids, or another seed than one beside it that is
+        not the default 0.
     """
-    if isinstance(model, Ledger):
-        check_length("images, those of the ledger", len(images), len(model))
-        return model
-    return Ledger(model, images, ids=ids, seed=seed)
+    if not isinstance(model, Ledger):
+        return Ledger(model, images, ids=ids, seed=seed)
+    check_tensor("images", images, "(B, 3, H, W)")
+    if images is not model.images and not (
+        images.shape == model.images.shape and torch.equal(images.to(model.images), model.images)
+    ):
+        raise InputError(
+            f"Expected the ledger's own images {tuple(model.images.shape)}, got others "
+            f"{tuple(images.shape)}: make a ledger of these."
+        )
+    for name, given, own in (("ids", ids and list(ids), model.ids), ("seed", seed, model.seed)):
+        if given and given != own:
+            raise InputError(
+                f"Expected the ledger's own {name}, got others: hand them to the ledger alone."
+            )
+    return model

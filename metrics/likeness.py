@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice
 from fer_xai.errors import InputError
 from metrics.consistency import normalised_rows
-from metrics.ssim import ssim
+from metrics.ssim import ssim, unit_range
 
 Likeness = Literal["spearman", "pearson", "ssim"]
 
@@ -25,9 +26,7 @@ def map_similarity(
         ``(B, H, W)``.
     similarity
         ``spearman`` (ties averaged, after quantising), ``pearson``, or ``ssim`` in two dimensions.
-        For SSIM, maps over their largest magnitude are brought from [−1, 1] to [0, 1]: on signed
-        values, opposite means and opposite patterns would make up for each other, and a map be
-        like its inverse.
+        For SSIM, maps are brought to [0, 1] by :func:`~metrics.ssim.unit_range`.
     absolute
         Whether maps lose their sign first.
 
@@ -51,17 +50,14 @@ def map_similarity(
 
 
 def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) -> Tensor:
-    """Maps ``(B, H, W)`` as :func:`compared` takes them; NaN where they are undefined.
+    """Maps ``(B, H, W)`` as :func:`compared` takes them, on the CPU; NaN where undefined.
 
     Moving or mirroring one is moving or mirroring the map it came from.
     """
-    if similarity not in ("spearman", "pearson", "ssim"):
-        raise InputError(f"Expected similarity spearman, pearson or ssim, got {similarity!r}.")
+    check_choice("similarity", similarity, get_args(Likeness))
     values = maps.abs() if absolute else maps
     if similarity == "ssim":
-        peak = values.abs().flatten(1).amax(dim=1)[:, None, None]
-        scaled = values / peak if absolute else (values / peak + 1) / 2
-        return torch.where(peak > 0, scaled, torch.nan).float()
+        return unit_range(values, signed=not absolute)
     everywhere = torch.ones(maps.shape[1:], dtype=torch.bool)
     return normalised_rows(values, everywhere, kind=similarity).reshape(maps.shape)
 

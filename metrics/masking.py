@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_shares
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Output, check_maps, ranks_of, target_scores
 from metrics.ledger import Ledger, ledger_of
@@ -39,7 +40,7 @@ class Confidence:
     @property
     def increase(self) -> Tensor:
         """``(B,)``: 1 where the confidence rises, else 0."""
-        return (self.masked > self.clean).float()
+        return torch.where(self.masked.isnan(), torch.nan, (self.masked > self.clean).float())
 
     @property
     def gain(self) -> Tensor:
@@ -82,7 +83,7 @@ def masked_confidence(
     Returns
     -------
     Confidence
-        One pass a face and map.
+        One pass a face and map; ``masked`` is NaN for a map that is not finite.
 
     Raises
     ------
@@ -91,7 +92,8 @@ def masked_confidence(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    shown = maps.to(ledger.images).clamp(min=0)
+    defined = torch.isfinite(maps).all(dim=2).all(dim=1)
+    shown = torch.where(torch.isfinite(maps), maps, 0).to(ledger.images).clamp(min=0)
     shown = shown / shown.amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
     logits = ledger.ask(
         ("masked", ledger.key_of(maps)),
@@ -99,9 +101,8 @@ def masked_confidence(
         copies=1,
     )
     clean = target_scores(ledger, ledger.clean()[:, None], targets, "probability")[:, 0]
-    return Confidence(
-        clean=clean, masked=target_scores(ledger, logits, targets, "probability")[:, 0]
-    )
+    masked = target_scores(ledger, logits, targets, "probability")[:, 0]
+    return Confidence(clean=clean, masked=torch.where(defined.cpu(), masked, torch.nan))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,6 +147,7 @@ def erasure(
     :func:`metrics.curves.deletion`; ``bins`` are shares of the image, of which at least one pixel
     is taken and one left.
     """
+    check_shares("bins", bins)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     total = ledger.pixels

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice, check_count, check_targets
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Output, check_maps, target_scores
 from metrics.ledger import Ledger, ledger_of
-from metrics.ranking import Order, rank_pixels
+from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.regions import Normalised
 from metrics.spec import METRICS, MetricSpec
 from metrics.subsets import cells_of
@@ -38,9 +40,9 @@ def naopc_searched(
 
     As :func:`metrics.regions.naopc`, for faces without landmarks (Edin et al., "Normalized AOPC",
     2024, who search with a beam). The limits are no true ones but bounds from within: a greedy
-    search takes at each step the patch without which the score falls furthest, or least, and the
-    map's own order counts too, so that values lie in [0, 1]. The search takes g⁴ − 1 passes a
-    face, which all maps share.
+    search takes at each step the patch without which the score falls furthest, or least. They are
+    the same for all maps, which share the search's g⁴ − 1 passes a face; so a map that beats the
+    search has more than 1, and one worse than the worst found has less than 0.
 
     Parameters
     ----------
@@ -76,19 +78,22 @@ def naopc_searched(
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
     height, width = ledger.images.shape[-2:]
-    if not 2 <= grid <= min(height, width):
-        raise InputError(f"Expected a grid of 2 to {min(height, width)} patches, got {grid}.")
-    if order not in ("morf", "lerf"):
-        raise InputError(f"Expected order morf or lerf, got {order!r}.")
+    check_choice("order", order, ORDERS)
+    check_count("grid", grid, low=2)
+    if grid > min(height, width):
+        raise InputError(
+            f"Expected a grid of at most {min(height, width)} patches a side, got {grid}."
+        )
     cell = cells_of(height, width, grid)  # (H, W)
     scorer = _Patches(ledger, cell.to(ledger.probe.device), targets, fill, output)
-    lower, upper = (scorer.searched(best=best) for best in (False, True))
+    found = torch.stack([scorer.searched(best=best) for best in (False, True)])
+    lower, upper = found.aminmax(dim=0)  # where a greedy step misleads both, they cross
     flat = torch.nn.functional.one_hot(cell.flatten(), grid * grid).double()
-    means = (maps.flatten(1).double().cpu() @ flat) / flat.sum(dim=0)
+    means = (maps.flatten(1).cpu().double() @ flat) / flat.sum(dim=0)
     ranks = rank_pixels(means[:, None], seed=ledger.seed, ids=ledger.ids)[:, 0].long()  # (B, g²)
     first = ranks if order == "morf" else grid * grid - 1 - ranks
     own = scorer.along(first, key=("path", ledger.key_of(maps), order))
-    return Normalised(aopc=own, lower=torch.minimum(lower, own), upper=torch.maximum(upper, own))
+    return Normalised(aopc=own, lower=lower, upper=upper)
 
 
 class _Patches:
@@ -97,11 +102,13 @@ class _Patches:
     def __init__(
         self, ledger: Ledger, cell: Tensor, targets: Tensor, fill: str, output: Output
     ) -> None:
-        self.ledger, self.cell, self.targets = ledger, cell, targets
+        self.ledger, self.cell = ledger, cell
+        self.targets = check_targets(targets, len(ledger))
         self.fill, self.output = fill, output
         self.patches = int(cell.max()) + 1
-        clean = target_scores(ledger, ledger.clean()[:, None], targets, output)
-        self.clean = clean[:, 0].double()
+        ends = torch.stack([ledger.clean(), ledger.empty(fill)], dim=1)
+        self.clean, empty = target_scores(ledger, ends, targets, output).double().unbind(dim=1)
+        self.most = self.clean - empty
 
     def losses(self, gone: Tensor, key: tuple[Any, ...]) -> Tensor:
         """What is lost, ``(B, n)``, without bool ``(B, n, patches)``."""
@@ -118,20 +125,19 @@ class _Patches:
 
     def along(self, first: Tensor, key: tuple[Any, ...]) -> Tensor:
         """Mean loss ``(B,)`` as patches go in the order of their ranks ``(B, patches)``."""
-        counts = torch.arange(1, self.patches + 1)
-        gone = first[:, None] < counts[None, :, None]  # (B, patches, patches)
-        return self.losses(gone, key).sum(dim=1) / (self.patches + 1)
+        counts = torch.arange(1, self.patches)
+        gone = first[:, None] < counts[None, :, None]  # (B, patches − 1, patches)
+        return (self.losses(gone, key).sum(dim=1) + self.most) / (self.patches + 1)
 
     def searched(self, *, best: bool) -> Tensor:
         """The mean loss ``(B,)`` of a greedy order, the steepest or the flattest."""
-        n, total = len(self.clean), torch.zeros_like(self.clean)
+        n, total = len(self.clean), self.most.clone()
         gone = torch.zeros(n, self.patches, dtype=torch.bool)
         asked = (tuple(self.targets.tolist()), self.output)
-        for step in range(self.patches):
+        for step in range(self.patches - 1):
             left = (~gone).nonzero()[:, 1].reshape(n, self.patches - step)  # (B, m)
             tried = gone[:, None] | torch.nn.functional.one_hot(left, self.patches).bool()
-            # the first step is the same for both, and the last has nothing to choose from
-            way = ("any",) if step in (0, self.patches - 1) else (best, *asked)
+            way = ("any",) if step == 0 else (best, *asked)  # the first is the same for both
             found = self.losses(tried, ("search", step, *way))
             value, place = found.max(dim=1) if best else found.min(dim=1)
             total += value
@@ -145,7 +151,7 @@ NAOPC_SEARCHED = METRICS.register("naopc_searched")(
         fn=naopc_searched,
         family="faithfulness",
         higher_is_better=True,
-        bounds=(0.0, 1.0),
+        bounds=(-math.inf, math.inf),
         needs=("model", "images", "maps", "targets"),
         read="value",
         reference="Edin et al. 2024, over patches, limits by greedy search",

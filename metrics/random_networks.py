@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from fer_xai.checks import check_images
+from fer_xai.checks import check_choice, check_images
 from fer_xai.errors import InputError
 from fer_xai.norms import batchnorms, recalibrate
 from fer_xai.seeding import generator
@@ -18,6 +20,10 @@ from fer_xai.seeding import generator
 Statistics = Literal["recalibrate", "keep", "reset"]
 M = TypeVar("M", bound=nn.Module)
 _CALIBRATED_TOGETHER = 64
+_KEPT = 64
+_RECALIBRATED: WeakKeyDictionary[nn.Module, dict[str, list[Tensor]]] = WeakKeyDictionary()
+"""Of each trained model, BatchNorm's buffers by what they were taken of: the networks that every
+method and chunk of faces is held against are the same, drawn quickly and recalibrated slowly."""
 
 
 def randomised(
@@ -66,8 +72,7 @@ def randomised(
     InputError
         For an unknown layer or policy, or fewer than two images where BatchNorm needs them.
     """
-    if batchnorm not in ("recalibrate", "keep", "reset"):
-        raise InputError(f"Expected batchnorm recalibrate, keep or reset, got {batchnorm!r}.")
+    check_choice("batchnorm", batchnorm, get_args(Statistics))
     modules = dict(model.named_modules())
     chosen = list(modules) if layers is None else list(layers)
     unknown = [name for name in chosen if name not in modules]
@@ -84,11 +89,18 @@ def randomised(
             own, other = (dict(part.named_parameters(recurse=False))
                           for part in (fresh.get_submodule(name), drawn[name]))  # fmt: skip
             for key, trained in modules[name].named_parameters(recurse=False):
-                noise = torch.randn(trained.shape, generator=generator(seed, "drawn", name, key))
-                mean, deviation = _moments(trained)
-                missing = ~torch.isfinite(other[key])
-                own[key].copy_(torch.where(missing, mean + deviation * noise, other[key]))
-    _settle(fresh, chosen, everything=layers is None, policy=batchnorm, images=images)
+                made: Tensor = other[key]
+                missing = ~torch.isfinite(made)
+                if bool(missing.any()):
+                    own_draw = generator(seed, "drawn", name, key)
+                    mean, deviation = _moments(trained)
+                    noise = mean + deviation * torch.randn(trained.shape, generator=own_draw)
+                    made = torch.where(missing, noise, made)
+                own[key].copy_(made)
+        held = _RECALIBRATED.setdefault(model, {})
+        _settle(
+            fresh, chosen, everything=layers is None, policy=batchnorm, images=images, held=held
+        )
     return fresh
 
 
@@ -109,7 +121,7 @@ def _reinitialised(model: nn.Module, seed: int) -> dict[str, nn.Module]:
 
 
 def _moments(trained: Tensor) -> tuple[float, float]:
-    values = trained.double()
+    values = trained.cpu().double()
     mean = float(values.mean())
     deviation = float(values.std(correction=0))
     return mean, deviation if deviation > 1e-6 * abs(mean) else abs(mean)
@@ -122,8 +134,9 @@ def _settle(
     everything: bool,
     policy: Statistics,
     images: Tensor | None,
+    held: dict[str, list[Tensor]],
 ) -> None:
-    """BatchNorm's running statistics after layers were drawn anew."""
+    """BatchNorm's running statistics after layers were drawn anew; ``held`` are those known."""
     norms = batchnorms(model)
     if policy == "reset":
         for name in set(drawn) & set(norms):
@@ -144,7 +157,26 @@ def _settle(
         order = _reached(model, batches[0][:2])
         behind = order[min(order.index(name) for name in drawn) :]
         norms = {name: norm for name, norm in norms.items() if name in behind}
+    buffers = [buffer for norm in norms.values() for buffer in norm.buffers(recurse=False)]
+    key = _digest([*model.state_dict().values(), images], also=",".join(norms))
+    if key in held:
+        for buffer, known in zip(buffers, held[key], strict=True):
+            buffer.copy_(known)
+        return
     recalibrate(model, batches, norms=list(norms.values()))
+    if len(held) == _KEPT:
+        del held[next(iter(held))]  # the oldest
+    held[key] = [buffer.clone() for buffer in buffers]
+
+
+def _digest(tensors: Iterable[Tensor], *, also: str) -> str:
+    """Of what tensors hold."""
+    made = hashlib.sha256(also.encode())
+    for tensor in tensors:
+        made.update(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.device}".encode())
+        raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        made.update(raw.numpy().tobytes())
+    return made.hexdigest()
 
 
 def layers_of(model: nn.Module, images: Tensor) -> list[str]:

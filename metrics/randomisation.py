@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from fer_xai.errors import InputError
+from fer_xai.checks import check_choice, check_count, check_number, check_targets
 from fer_xai.probe import Classifier, Probe
 from metrics.complexity import histogram_entropy
 from metrics.explaining import checked_maps, explained, seeded_images
@@ -128,13 +128,10 @@ def mprt(
         For another order, maps or targets that do not fit, a number that makes no sense, or one
         face alone where BatchNorm needs at least two.
     """
-    if order not in ("cascading", "independent", "bottom_up"):
-        raise InputError(f"Expected order cascading, independent or bottom_up, got {order!r}.")
-    if layers < 1 or smooth < 0 or noise < 0:
-        raise InputError(
-            "Expected at least one layer, and no negative smooth or noise, got "
-            f"layers={layers}, smooth={smooth}, noise={noise}."
-        )
+    check_choice("order", order, get_args(Order))
+    check_count("layers", layers)
+    check_count("smooth", smooth, low=0)
+    check_number("noise", noise, 0, ends=True)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     trained = ledger.probe.model
     ask = partial(_smoothed, ledger, explain, targets=targets, copies=smooth, noise=noise)
@@ -280,7 +277,9 @@ def random_logit(
         return out
     away = [int(torch.randint(1, classes, (), generator=own))
             for own in ledger.generators("random logit")]  # fmt: skip
-    columns = ledger.probe.model.columns(targets) + torch.tensor(away, dtype=torch.int64)
+    columns = ledger.probe.model.columns(check_targets(targets, len(ledger))) + torch.tensor(
+        away, dtype=torch.int64
+    )
     others = ledger.probe.model.canonical(columns % classes)
     for faces, _, found in explained(ledger, explain, ledger.probe.model, others):
         other = comparable(found, similarity, absolute=absolute)

@@ -18,8 +18,9 @@ Array = NDArray[np.float64]
 def krippendorff_alpha(ratings: ArrayLike) -> float:
     """Agreement of raters beyond chance on an ordinal scale: 1 all alike, 0 as by chance.
 
-    Krippendorff, "Content analysis", 2004, chapter 11, over each rater's ranks; NaN ratings are
-    left out. Here the raters are metrics and the units explanations.
+    Krippendorff, "Content analysis", 2004, chapter 11, over each rater's ranks. Here the raters are
+    metrics and the units explanations. Ranks among other units are other ranks: a unit that some
+    rater lacks (NaN) is left out for all, once raters without any rating are.
 
     Parameters
     ----------
@@ -29,17 +30,22 @@ def krippendorff_alpha(ratings: ArrayLike) -> float:
     Returns
     -------
     float
-        NaN with fewer than two raters or units, or where none tells any units apart.
+        NaN with fewer than two raters or units left, or where none tells any units apart.
+
+    Raises
+    ------
+    InputError
+        If ratings are not ``(raters, units)``.
     """
     table = np.asarray(ratings, dtype=np.float64)
     if table.ndim != 2:
         raise InputError(f"Expected ratings (raters, units), got {table.shape}.")
-    ranks = stats.rankdata(table, axis=1, nan_policy="omit")
-    shared = np.isfinite(ranks).sum(axis=0) > 1
-    known = ranks[:, shared]
-    if known.shape[0] < 2 or len(np.unique(known[np.isfinite(known)])) < 2:
+    table = table[np.isfinite(table).any(axis=1)]
+    table = table[:, np.isfinite(table).all(axis=0)]
+    ranks = stats.rankdata(table, axis=1)
+    if len(ranks) < 2 or len(np.unique(ranks)) < 2:
         return float("nan")
-    return float(krippendorff.alpha(reliability_data=known, level_of_measurement="ordinal"))
+    return float(krippendorff.alpha(reliability_data=ranks, level_of_measurement="ordinal"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,17 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_choice, check_tensor
 from fer_xai.errors import InputError
 from fer_xai.games import coalitions, shapley_values
 from fer_xai.probe import Classifier, Probe
 from metrics.agreement import region_agreement, region_sums
 from metrics.curves import Output, check_maps, target_scores
-from metrics.ledger import Ledger, ledger_of
-from metrics.ranking import Order
+from metrics.ledger import FLAT, Ledger, ledger_of
+from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.spec import METRICS, MetricSpec
-
-_FLAT = 1e-6
-"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 def coalition_worth(
@@ -33,8 +31,12 @@ def coalition_worth(
     Raises
     ------
     InputError
-        For more than twelve regions, or regions that do not fit the images or overlap.
+        For more than twelve regions, or regions that are not bool, overlap, or do not fit the
+        images.
     """
+    check_tensor("regions", regions, "(B, R, H, W)")
+    if regions.dtype != torch.bool:
+        raise InputError(f"Expected bool regions, got {regions.dtype}: compare them, regions > 0.")
     shape = (len(ledger), regions.shape[1] if regions.ndim == 4 else 0, *ledger.images.shape[-2:])
     if regions.shape != shape:
         raise InputError(
@@ -143,19 +145,20 @@ def shapley_agreement(
 def _agreement(maps: Tensor, values: Tensor, regions: Tensor) -> Tensor:
     """Spearman ``(B,)`` of what maps and values give the regions that have pixels."""
     empty = ~regions.flatten(2).any(dim=2).cpu()
-    values = torch.where(empty | (values.std(dim=1) <= _FLAT)[:, None], torch.nan, values)
+    values = torch.where(empty | (values.std(dim=1) <= FLAT)[:, None], torch.nan, values)
     sums = region_sums(maps.cpu(), regions.cpu())
     return torch.from_numpy(region_agreement(sums, values)).float()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Normalised:
-    """Area over a perturbation curve, beside the least and largest that any order could reach.
+    """Area over a perturbation curve, beside the least and largest that orders reach.
 
     Attributes
     ----------
     aopc, lower, upper
-        ``(B,)``: mean loss along the map's order, and along the worst and the best order.
+        ``(B,)``: mean loss along the map's order, and along the worst and the best order, of all
+        or of those that a search has found.
     """
 
     aopc: Tensor
@@ -166,7 +169,7 @@ class Normalised:
     def value(self) -> Tensor:
         """``(B,)``: 0 for the worst order, 1 for the best; NaN where all orders are alike."""
         room = self.upper - self.lower
-        return torch.where(room > _FLAT, (self.aopc - self.lower) / room, torch.nan).float()
+        return torch.where(room > FLAT, (self.aopc - self.lower) / room, torch.nan).float()
 
 
 def naopc(
@@ -185,8 +188,9 @@ def naopc(
     """Area over the perturbation curve of regions, between each face's own limits.
 
     AOPC compares maps of one model only: models differ in how far their scores can fall at all
-    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels;
-    ties by number. Both limits are exact: the best chain of subsets is found over all 2^k.
+    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels,
+    ties by (seed, face); those without pixels count as the least relevant. Both limits are exact:
+    the best chain of subsets is found over all 2^k.
     Parameters and errors are those of :func:`single_deletion`.
 
     Returns
@@ -196,15 +200,15 @@ def naopc(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    if order not in ("morf", "lerf"):
-        raise InputError(f"Expected order morf or lerf, got {order!r}.")
+    check_choice("order", order, ORDERS)
     worth = coalition_worth(ledger, targets, regions, fill=fill, output=output)
     k = regions.shape[1]
     area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()
-    sums = torch.nan_to_num(region_sums(maps.cpu(), regions.cpu()), nan=-math.inf)
-    given = sums.double() / area
-    ranks = given.argsort(dim=1, descending=order == "morf", stable=True)  # (B, k)
-    gone = (1 << ranks).cumsum(dim=1)  # the numbers of what was taken
+    given = region_sums(maps.cpu(), regions.cpu()).double() / area
+    known = torch.isfinite(given)
+    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=ledger.seed, ids=ledger.ids)
+    ranks = ranks[:, 0] + k * ~known  # (B, k)
+    gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
     path = worth.gather(1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1)
                         .neg().add(2**k - 1))  # fmt: skip
     total = (path[:, :1] - path).sum(dim=1)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.explaining import checked_maps, explained, seeded_images
@@ -111,10 +112,8 @@ def stability(
     InputError
         For maps or targets that do not fit, no samples, or a radius that is not positive.
     """
-    if samples < 1 or not radius > 0:
-        raise InputError(
-            f"Expected at least one sample and a positive radius, got {samples} and {radius}."
-        )
+    check_count("samples", samples)
+    check_number("radius", radius, 0)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     own = checked_maps(ledger, maps).double()
     offsets = torch.zeros(len(ledger), samples, dtype=torch.float64)
@@ -124,7 +123,7 @@ def stability(
         draws = seeded_images(ledger, faces, numbers, salt="stability", draw=torch.rand)
         clean = ledger.images[faces]
         moved = (clean + radius * (2 * draws - 1)).clamp(0, 1)
-        offsets[faces.cpu(), numbers.cpu()] = (moved - clean).double().flatten(1).norm(dim=1).cpu()
+        offsets[faces.cpu(), numbers.cpu()] = (moved - clean).cpu().double().flatten(1).norm(dim=1)
         return moved
 
     for faces, numbers, found in explained(

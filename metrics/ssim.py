@@ -13,6 +13,30 @@ WINDOW = 7
 """Side of the local windows in pixels (scikit-image's default)."""
 
 
+def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
+    """Maps as :func:`ssim` takes them: over their largest magnitude, in [0, 1].
+
+    Signed ones are brought there from [−1, 1]: on signed values opposite means and opposite
+    patterns would make up for each other, and a map be like its inverse.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+    signed
+        Whether they may have negative values; what is compared has to be treated alike.
+
+    Returns
+    -------
+    Tensor
+        ``(B, H, W)`` float32 on the CPU; NaN for maps of zeros.
+    """
+    maps = maps.cpu()
+    peak = maps.abs().flatten(1).amax(dim=1)[:, None, None]
+    scaled = (maps / peak + 1) / 2 if signed else maps / peak
+    return torch.where(peak > 0, scaled, torch.nan).float()
+
+
 def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     """Mean structural similarity of pairs of maps over the pixels of a mask. Higher is more alike.
 
@@ -32,7 +56,7 @@ def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(N,)`` in [-1, 1].
+        ``(N,)`` float64 in [-1, 1], on the CPU.
 
     Raises
     ------
@@ -46,7 +70,7 @@ def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
         )
     if min(mask.shape) < WINDOW:
         raise InputError(f"Expected maps of at least {WINDOW} pixels a side, got {mask.shape}.")
-    a, b = first.double(), second.double()
+    a, b, mask = first.cpu().double(), second.cpu().double(), mask.cpu()
     unbiased = WINDOW**2 / (WINDOW**2 - 1)
     mean_a, mean_b = _local_mean(a), _local_mean(b)
     var_a = unbiased * (_local_mean(a * a) - mean_a**2)
@@ -78,8 +102,8 @@ def ssim_within_between(
     """Mean SSIM of pairs of maps within each emotion, and between it and the others.
 
     A seeded sample of ``pairs`` pairs of distinct faces for each emotion and kind; strangers come
-    from all other emotions equally. Maps are scaled to a maximum of 1; all-zero and unregistered
-    ones take no part.
+    from all other emotions equally. Maps are brought to [0, 1] by :func:`unit_range`, as signed
+    ones where any has a negative value; all-zero and unregistered ones take no part.
 
     Parameters
     ----------
@@ -97,9 +121,9 @@ def ssim_within_between(
     dict
         Emotion to (within, between); emotions with fewer than two maps are left out.
     """
-    peak = maps.abs().flatten(1).amax(dim=1)
-    fine = torch.isfinite(peak) & (peak > 0)
-    scaled, kept = maps[fine] / peak[fine, None, None], labels[fine].numpy()  # (M, H, W)
+    scaled = unit_range(maps, signed=bool((maps < 0).any()))
+    fine = torch.isfinite(scaled).flatten(1).all(dim=1)
+    scaled, kept = scaled[fine], labels.cpu()[fine].numpy()  # (M, H, W)
     rng = np.random.default_rng(seed)
     members = {int(emotion): np.flatnonzero(kept == emotion) for emotion in np.unique(kept)}
     found: dict[int, tuple[float, float]] = {}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from fer_xai.checks import check_count
 from fer_xai.errors import InputError
 
 Array = NDArray[np.float64]
@@ -148,7 +149,13 @@ def bootstrap_interval(
         N labels: whole clusters are drawn.
     level
         Coverage.
+
+    Raises
+    ------
+    InputError
+        For no faces, fewer than two resamples, or labels that do not fit.
     """
+    check_count("the number of faces", n)
     if repeats < 2:
         raise InputError(f"Expected at least 2 bootstrap repeats, got {repeats}.")
     groups = _codes(clusters, n)
@@ -252,14 +259,17 @@ def wilcoxon_p(differences: ArrayLike) -> float:
 
 def rank_biserial(differences: ArrayLike) -> float:
     """Effect size of the signed-rank test, in [−1, 1] (Kerby 2014): share of the rank sum above
-    zero less the share below it.
+    zero less the share below it, (W⁺ − W⁻) / (W⁺ + W⁻).
+
+    Of the ranks that :func:`wilcoxon_p` tests, zeros ranked and dropped (Pratt 1959), so that the
+    two never point to different sides; NaN where all are zero.
     """
     values = np.asarray(differences, dtype=np.float64)
-    values = values[np.isfinite(values) & (values != 0)]
-    if not len(values):
+    values = values[np.isfinite(values)]
+    if not values.any():
         return float("nan")
-    ranks = stats.rankdata(np.abs(values))
-    return float((ranks * np.sign(values)).sum() / ranks.sum())
+    ranks = stats.rankdata(np.abs(values)) * np.sign(values)
+    return float(ranks.sum() / np.abs(ranks).sum())
 
 
 def cohens_d(differences: ArrayLike) -> float:

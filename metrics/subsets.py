@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
 from metrics.curves import Curve, Output, check_maps, target_scores
-from metrics.ledger import Ledger, ledger_of
+from metrics.ledger import FLAT, Ledger, ledger_of
+from metrics.ranking import average_ranks
 from metrics.spec import METRICS, MetricSpec
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
+SMALL = 0.01
+"""Changes, of pixels in [0, 1], of the scaled infidelity that is registered. Of changes as large as
+0.2 what a trained network's score does is next to nothing first-order, and its own gradient
+foretells no more of it than noise."""
 Scaling = Literal["none", "free", "share"]
 Correlation = Literal["pearson", "spearman"]
-_FLAT = 1e-6
-"""Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
 class Draws:
@@ -93,8 +96,10 @@ def infidelity(
     scaling
         ``free``: of the best multiple of the map, as Captum's ``normalize=True`` has it, which
         makes maps of all methods comparable, and turns a blind eye to their sign; ``share``: the
-        same as a share of E[Δ²], which makes faces and models comparable too. A map that is zero
-        everywhere foretells nothing, and has E[Δ²], or all of it.
+        same as a share of E[Δ²], which makes faces and models comparable too, over 1 − 1/M for
+        the multiple that was fitted to the same M changes (as adjusted R² has it), so that a map
+        that foretells nothing has 1 on average, and M/(M − 1) at worst. One that is zero
+        everywhere has E[Δ²], or 1.
     output
         Logit, probability or log-probability: that which was explained.
     ids, seed
@@ -112,9 +117,9 @@ def infidelity(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
-    if scaling not in ("none", "free", "share"):
-        raise InputError(f"Expected scaling none, free or share, got {scaling!r}.")
+    check_count("samples", samples, low=2)
+    check_number("sigma", sigma, 0)
+    check_choice("scaling", scaling, get_args(Scaling))
     size = ledger.images.shape[-2:]
     draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
     logits = ledger.ask(
@@ -124,7 +129,7 @@ def infidelity(
     )
     drops = _drops(ledger, logits, targets, output)
     foretold = torch.stack([
-        draws[face].flatten(1).double() @ one.flatten().double().cpu()
+        draws[face].flatten(1).double() @ one.flatten().cpu().double()
         for face, one in enumerate(maps)
     ]) if len(ledger) else drops  # fmt: skip
     if scaling != "none":
@@ -134,7 +139,8 @@ def infidelity(
     left = ((foretold - drops) ** 2).mean(dim=1)
     if scaling == "share":
         all_of_it = (drops**2).mean(dim=1)
-        left = torch.where(all_of_it > _FLAT**2, left / all_of_it, torch.nan)
+        left = left / torch.where(size_of > 0, 1 - 1 / samples, 1.0)
+        left = torch.where(all_of_it > FLAT**2, left / all_of_it, torch.nan)
     return left.float()
 
 
@@ -177,10 +183,13 @@ def mu_fidelity(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
+    check_count("samples", samples, low=2)
+    check_choice("correlation", correlation, get_args(Correlation))
+    check_count("grid", grid)
+    check_number("share", share, 0, 1)
     height, width = ledger.images.shape[-2:]
     taken = round(share * grid * grid)
-    if not 1 <= grid <= min(height, width) or not 1 <= taken < grid * grid:
+    if grid > min(height, width) or not 1 <= taken < grid * grid:
         raise InputError(
             f"Expected a grid of 1 to {min(height, width)} cells a side of which a share is taken, "
             f"got grid {grid} and share {share}."
@@ -201,7 +210,7 @@ def mu_fidelity(
     )
     drops = _drops(ledger, logits, targets, output)
     flat = torch.nn.functional.one_hot(cell.flatten().cpu(), grid * grid).double()  # (P, cells)
-    sums = maps.flatten(1).double().cpu() @ flat
+    sums = maps.flatten(1).cpu().double() @ flat
     given = torch.stack([draws[face].double() @ one for face, one in enumerate(sums)]) \
         if len(ledger) else drops  # fmt: skip
     return _correlated(given, drops, correlation)
@@ -214,7 +223,7 @@ def sensitivity_n(
     targets: Tensor,
     *,
     shares: Sequence[float] = SHARES,
-    samples: int = 32,
+    samples: int = 100,
     fill: str = "blur",
     correlation: Correlation = "pearson",
     output: Output = "logit",
@@ -224,7 +233,8 @@ def sensitivity_n(
     """Do sums of the map over n random pixels go with what is lost without them, for every n?
 
     Ancona et al., "Towards better understanding of gradient-based attribution methods", ICLR 2018,
-    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`.
+    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`; of 100 samples a share a
+    face's mean over six shares is off by about .04, of 32 by .07, as much as methods differ.
 
     Returns
     -------
@@ -233,18 +243,21 @@ def sensitivity_n(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    _enough(samples)
+    check_count("samples", samples, low=2)
+    check_choice("correlation", correlation, get_args(Correlation))
+    check_shares("shares", shares)
     size, total = ledger.images.shape[-2:], ledger.pixels
     counts = [round(share * total) for share in shares]
-    if not counts or any(not 1 <= count < total for count in counts):
-        raise InputError(f"Expected shares between none and all of the pixels, got {shares}.")
+    if any(not 1 <= count < total for count in counts):
+        raise InputError(f"Expected shares between none and all of {total} pixels, got {shares}.")
     scores = []
     for count in counts:
 
         def subsets(g: torch.Generator, count: int = count) -> Tensor:
-            order = torch.rand(samples, total, generator=g).argsort(dim=1)
+            drawn = torch.rand(samples, total, generator=g)
+            first = drawn.topk(count, dim=1, largest=False, sorted=False).indices
             gone = torch.zeros(samples, total, dtype=torch.bool)
-            return gone.scatter(1, order[:, :count], value=True).unflatten(1, size)
+            return gone.scatter(1, first, value=True).unflatten(1, size)
 
         draws = Draws(ledger, f"sensitivity {count}", subsets)
         logits = ledger.ask(
@@ -256,16 +269,11 @@ def sensitivity_n(
         )
         drops = _drops(ledger, logits, targets, output)
         given = torch.stack([
-            draws[face].flatten(1).double() @ one.flatten().double().cpu()
+            draws[face].flatten(1).double() @ one.flatten().cpu().double()
             for face, one in enumerate(maps)
         ]) if len(ledger) else drops  # fmt: skip
         scores.append(_correlated(given, drops, correlation))
     return Curve(fractions=torch.tensor(counts) / total, scores=torch.stack(scores, dim=1))
-
-
-def _enough(samples: int) -> None:
-    if samples < 2:
-        raise InputError(f"Expected at least 2 samples, got {samples}.")
 
 
 def cells_of(height: int, width: int, grid: int) -> Tensor:
@@ -281,26 +289,18 @@ def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> T
 
 
 def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:
-    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary."""
-    if kind not in ("pearson", "spearman"):
-        raise InputError(f"Expected correlation pearson or spearman, got {kind!r}.")
+    """``(B,)`` over samples ``(B, M)``; NaN where either does not vary, or is not finite."""
     check_length("rows of sums", len(given), len(drops))
-    flat = (drops.std(dim=1) <= _FLAT) | (
-        given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300)
+    undefined = (
+        ~given.isfinite().all(dim=1)
+        | (drops.std(dim=1) <= FLAT)
+        | (given.std(dim=1) <= 1e-9 * given.abs().amax(dim=1).clamp(min=1e-300))
     )
     if kind == "spearman":
-        given, drops = _ranks(given), _ranks(drops)
+        given, drops = average_ranks(given), average_ranks(drops)
     a, b = (rows - rows.mean(dim=1, keepdim=True) for rows in (given, drops))
     found = (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-300)
-    return torch.where(flat, torch.nan, found.clamp(-1, 1)).float()
-
-
-def _ranks(rows: Tensor) -> Tensor:
-    """Average ranks ``(B, M)``."""
-    ordered = rows.sort(dim=1).values
-    first = torch.searchsorted(ordered, rows.contiguous(), side="left")
-    last = torch.searchsorted(ordered, rows.contiguous(), side="right")
-    return (first + last - 1).double() / 2
+    return torch.where(undefined, torch.nan, found.clamp(-1, 1)).float()
 
 
 def _spec(
@@ -336,10 +336,12 @@ INFIDELITY_SCALED = _spec(
     "infidelity_scaled",
     infidelity,
     better=False,
-    bounds=(0.0, 1.0),
+    bounds=(0.0, 64 / 63),
     sign_blind=True,
     scaling="share",
-    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' changes",
+    samples=64,
+    sigma=SMALL,
+    reference=f"{_YEH}, of the map's best multiple, as a share of the scores' small changes",
 )
 MU_FIDELITY = _spec("mu_fidelity", mu_fidelity, reference="Bhatt et al., IJCAI 2020, definition 3")
 SENSITIVITY_N = _spec(

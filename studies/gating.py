@@ -85,7 +85,8 @@ def gate(
     -------
     DataFrame
         ``model``, ``method``, ``control``, ``gate`` (passes or fails), ``similarity``,
-        ``threshold``, ``faces above``, ``undefined``; the least alike first, controls last.
+        ``threshold``, ``excess``, ``p``, ``faces above``, ``undefined``; the least alike first,
+        controls last.
     """
     asked = Asked.of(probe, faces, rule=board.targets, seed=board.seed)
     calibration = calibration_images(faces.ids, lambda chosen: asked.images[chosen])
@@ -112,6 +113,8 @@ def gate(
                 "gate": "passes" if found.passed else "fails",
                 "similarity": found.mean,
                 "threshold": found.threshold,
+                "excess": found.excess,
+                "p": found.p,
                 "faces above": found.share_above,
                 "undefined": found.blank,
             }
@@ -131,8 +134,11 @@ def gate_table(frame: pd.DataFrame, *, faces: int, networks: int) -> Table:
         name="gate",
         frame=frame,
         caption=f"Mean Spearman of each face's map with those of {networks} wholly random "
-        "networks, and the 95th percentile of the null: the random networks' maps moved and "
-        "mirrored. Above it a method fails. Faces above: share whose own mean lies above the "
+        "networks, and the 95th percentile of single pairs of the null: the random networks' maps "
+        "moved and mirrored. Above it a method fails; that is a bar against gross likeness, and "
+        "no test at 5 %. Excess: the mean less the null's mean. p: one-sided, of the mean among "
+        "the means of the null's draws; a method may pass and still be more like random networks "
+        "than moved maps are. Faces above: share whose own mean lies above the "
         f"threshold. Undefined: faces without a map, of {faces}. Edges, centre and uniform maps "
         "do not look at the network: the first two must fail, the third has no similarity.",
     )

@@ -30,9 +30,9 @@ from studies.scored import ScoredStudy
 class SanityChecks(ScoredStudy):
     """Do attributions depend on what the model has learned, and are they stable?
 
-    Declared before looking: the randomisation gate. A method fails where its maps are more like
-    those of wholly random networks than moved and mirrored copies of these are (the 95th percentile
-    of that null); a method that fails gets no rank.
+    Declared before looking: the randomisation gate. A method fails where its maps are, in the mean,
+    more like those of wholly random networks than 95 % of single moved and mirrored copies of these
+    are; a method that fails gets no rank.
     """
 
     name: ClassVar[str] = "sanity_checks"
@@ -41,12 +41,15 @@ class SanityChecks(ScoredStudy):
     told: ClassVar[tuple[str, ...]] = (
         "The gate, declared before looking: mean Spearman of each face's map with those of wholly "
         "random networks (every parameter drawn anew, BatchNorm statistics taken from the faces), "
-        "against the 95th percentile of the same after the random networks' maps were moved by a "
-        "quarter of the side or more and mirrored.",
+        "against the 95th percentile, over single pairs, of the same after the random networks' "
+        "maps were moved by a quarter of the side or more and mirrored. Single pairs spread wider "
+        "than the mean: the gate stops what is grossly alike. Excess and p beside it say how much "
+        "more alike the mean is than means of moved maps, and how often these are as much.",
     )
     caveats: ClassVar[tuple[str, ...]] = (
         "The gate is no score: noise passes it, and so does a method that depends on the weights "
-        "and on nothing else that matters.",
+        "and on nothing else that matters. Nor is passing proof of independence: where p is small "
+        "a method's maps are more like random networks' than chance has it.",
     )
 
     metrics: tuple[str, ...] = (

@@ -79,16 +79,16 @@ def content(
             caption=f"Mean of each metric, and its gain over the {FLOOR} control, paired by face "
             "and signed so that above zero is better. 95 % intervals by infinitesimal jackknife; "
             "p: Wilcoxon's signed ranks, Holm over the methods of a model and metric; "
-            "rank-biserial: its effect size. Undefined: share of faces without a score. Unit: "
-            f"{unit}.",
+            "rank-biserial: its effect size, of the same ranks. Undefined: share of faces without "
+            f"a score. Unit: {unit}.",
         ),
         Table(
             name="disagreement",
             frame=tables.disagreement_table(rows, clusters, specs, used),
             caption="Do metrics of one family order the methods alike? Krippendorff's α over "
-            "metrics (ordinal; 1 alike, 0 as by chance); Kendall's W over faces within each "
-            "metric, the family's least and largest. There is no mean rank over metrics: it would "
-            "hide this.",
+            "metrics, of the methods that all of them score (ordinal; 1 alike, 0 as by chance); "
+            "Kendall's W over faces within each metric, the family's least and largest. There is "
+            "no mean rank over metrics: it would hide this.",
         ),
         Table(
             name="refused",

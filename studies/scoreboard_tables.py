@@ -105,9 +105,9 @@ def disagreement_table(
 ) -> pd.DataFrame:
     """One row a model and family of metrics: do its metrics order the methods alike?
 
-    Krippendorff's α over metrics of their order of methods, and within each metric Kendall's W over
-    faces, of which the family's least and largest are shown. A metric that restates others of them
-    is left out.
+    Krippendorff's α over metrics of their order of the methods that all of them score, and within
+    each metric Kendall's W over faces, of which the family's least and largest are shown. A metric
+    that restates others of them is left out.
     """
     out = []
     for model, part in rows.groupby("model", sort=False, observed=True):

@@ -161,14 +161,14 @@ class EigenCam(Cam):
         del gradients
         height, width = activations.shape[-2:]
         cells = activations[:, :1].flatten(-2).transpose(-1, -2)  # (B, 1, h·w, C)
-        cells = cells - cells.mean(dim=-2, keepdim=True)
+        cells = (cells - cells.mean(dim=-2, keepdim=True)).cpu().double()
         # the h·w × h·w Gram matrix has the same component and is small
-        component = torch.linalg.eigh(cells.double() @ cells.double().transpose(-1, -2))
+        component = torch.linalg.eigh(cells @ cells.transpose(-1, -2))
         size = component.eigenvalues[..., -1:].clamp(min=0).sqrt()
         projection = component.eigenvectors[..., -1] * size  # (B, 1, h·w)
-        follows = (projection * cells.double().mean(dim=-1)).sum(dim=-1, keepdim=True)
+        follows = (projection * cells.mean(dim=-1)).sum(dim=-1, keepdim=True)
         projection = torch.where(follows < 0, -projection, projection)
-        return projection.float().unflatten(-1, (height, width))
+        return projection.unflatten(-1, (height, width)).float().to(activations.device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ class Surrogate(Attribution):
             ends = torch.stack(
                 [question.scores(probe.run(filled)), question.scores(probe.run(question.images))]
             )
-            values = _efficient(drawn.cpu(), found, there.cpu(), ends.double().cpu())
+            values = _efficient(drawn.cpu(), found, there.cpu(), ends.cpu().double())
         return painted(values.transpose(1, 2).to(probe.device), regions)
 
     def _coalitions(self, question: Question, there: Tensor) -> Tensor:

@@ -57,12 +57,12 @@ def _plane(images: Tensor, where: Tensor) -> Tensor:
     y, x = (torch.linspace(-1, 1, side, dtype=torch.float64) for side in (height, width))
     ones = torch.ones(height, width, dtype=torch.float64)
     basis = torch.stack([ones, x.expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
-    basis = basis.reshape(-1, 3).to(images.device)  # (P, 3)
-    weight = where.flatten(1).double()  # (B, P)
+    basis = basis.reshape(-1, 3)  # (P, 3), on the CPU as all that is of double precision
+    weight = where.flatten(1).cpu().double()  # (B, P)
     gram = torch.einsum("bp,pi,pj->bij", weight, basis, basis)
     # a trace of ridge keeps a thin region's plane level
-    ridge = torch.diag(torch.tensor([1e-9, 1e-3, 1e-3], dtype=torch.float64)).to(images.device)
+    ridge = torch.diag(torch.tensor([1e-9, 1e-3, 1e-3], dtype=torch.float64))
     count = weight.sum(dim=1).clamp(min=1)[:, None, None]
-    moment = torch.einsum("bp,pi,bcp->bic", weight, basis, images.flatten(2).double())
+    moment = torch.einsum("bp,pi,bcp->bic", weight, basis, images.flatten(2).cpu().double())
     plane = torch.linalg.solve(gram / count + ridge, moment / count)  # (B, 3, C)
     return torch.einsum("pi,bic->bcp", basis, plane).reshape(images.shape).to(images)

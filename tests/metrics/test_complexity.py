@@ -105,7 +105,7 @@ def test_specs_say_what_is_better():
 def test_bad_input_is_one_sentence():
     with pytest.raises(InputError, match=r"Expected maps \(B, H, W\), got \(3, 3\)"):
         gini(torch.ones(3, 3))
-    with pytest.raises(InputError, match="Expected a threshold from 0 to below 1, got 1"):
-        effective_complexity(torch.ones(1, 3, 3), threshold=1)
-    with pytest.raises(InputError, match="Expected at least 2 bins, got 1"):
+    with pytest.raises(InputError, match="Expected threshold from 0 to 1, got 2"):
+        effective_complexity(torch.ones(1, 3, 3), threshold=2)
+    with pytest.raises(InputError, match="Expected bins as a whole number of 2 or more, got 1"):
         histogram_entropy(torch.ones(1, 3, 3), bins=1)

@@ -223,9 +223,7 @@ def test_self_consistency_of_a_following_and_of_a_still_map():
 
 
 def test_bad_input():
-    with pytest.raises(
-        InputError, match="Expected similarity pearson, cosine or spearman, got 'l2'"
-    ):
+    with pytest.raises(InputError, match="Expected similarity pearson, cosine, spearman, got 'l2'"):
         normalised_rows(torch.ones(2, 6, 6), MASK, kind="l2")
     with pytest.raises(
         InputError, match=r"Expected maps \(N, 6, 6\) to fit the mask, got \(2, 5, 5\)"

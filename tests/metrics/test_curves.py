@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from fer_xai.errors import InputError
 from fer_xai.perturb import FILLS
@@ -103,6 +104,19 @@ def test_rounding_moves_no_rank(maps):
     assert (rank_pixels(plateau) != rank_pixels(noisy)).float().mean() < 0.05
 
 
+def test_what_an_outlier_dwarfs_is_in_random_order(maps):
+    """Documented: an order below a 2⁻¹⁷th of the largest value cannot be told from noise."""
+    plain = maps.abs() / maps.abs().amax(dim=(1, 2), keepdim=True)
+    for outlier, low, high in ((2.0, 0.999, 1.0), (1e6, -0.1, 0.1)):
+        peaked = plain.clone()
+        peaked[:, 5, 7] = outlier
+        ranks = rank_pixels(peaked)
+        assert (ranks[:, 5, 7] == 0).all()
+        for one, order in zip(ranks, peaked, strict=True):
+            found = spearmanr(-one.flatten().numpy(), order.flatten().numpy()).statistic
+            assert low <= found <= high
+
+
 def test_scale_does_not_matter_and_sign_does(model, three, maps):
     ledger = Ledger(Probe(model, device="cpu"), three)
     one, two, three_ = (
@@ -141,15 +155,17 @@ def test_curves_end_where_they_must(model, three, maps, fill):
 
 
 def test_bad_input_is_one_sentence(model, three, maps):
-    with pytest.raises(InputError, match="Expected from 1 to 4096 steps, got 0"):
+    with pytest.raises(InputError, match="Expected steps as a whole number of 1 or more, got 0"):
         deletion(model, three, maps, TARGETS, steps=0)
+    with pytest.raises(InputError, match="Expected at most 4096 steps, one a pixel, got 4097"):
+        deletion(model, three, maps, TARGETS, steps=4097)
     with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
         deletion(model, three, maps[:, ::2], TARGETS)
     with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
         deletion(model, three, maps, TARGETS[:2])
     with pytest.raises(InputError, match="Expected finite maps"):
         insertion(model, three, maps * torch.nan, TARGETS)
-    with pytest.raises(InputError, match="Expected output probability, logit or"):
+    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
         insertion(model, three, maps, TARGETS, output="loss")
     with pytest.raises(InputError, match="Expected 3 ids, one an image, got 1"):
         insertion(model, three, maps, TARGETS, ids=["a"])

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +78,34 @@ def test_results_are_computed_once_for_the_metrics_that_read_them(model, few):
     assert frame["metric"].unique().tolist() == ["one", "two"]
 
 
+def test_results_of_other_options_are_not_shared(model, few):
+    weights = [torch.zeros(2000), torch.zeros(2000)]
+    weights[1][1000] = 1
+    assert repr(weights[0]) == repr(weights[1])
+
+    def fn(maps, *, weight):
+        return weight.sum().expand(len(maps))
+
+    specs = [
+        MetricSpec(name=str(k), fn=fn, family="complexity", higher_is_better=None, bounds=(0, 1),
+                   needs=("maps",), options={"weight": weight}, reference="none")
+        for k, weight in enumerate(weights)
+    ]  # fmt: skip
+    frame = evaluate(model, few, explain(model, few), specs)
+    assert frame["value"].tolist() == [0] * 5 + [1] * 5
+
+
+def test_targets_are_checked_whatever_the_metrics(model, few):
+    made = explain(model, few)
+    for target, match in (
+        (-1, "Expected canonical emotion indices"),
+        (7, "Expected targets among"),
+    ):
+        targets = torch.full((5,), target)
+        with pytest.raises(InputError, match=match):
+            evaluate(model, few, dataclasses.replace(made, targets=targets), ["gini"])
+
+
 def test_a_tensor_of_images_will_do(model, images):
     frame = evaluate(model, images, {"mine": explain(model, images)}, ["deletion"])
     assert frame["id"].tolist() == list("01234")
@@ -107,8 +137,20 @@ def test_own_fills_are_used(model, few):
     assert np.allclose(black["value"], same, atol=1e-5)
     with pytest.raises(InputError, match="Expected the fill 'mine' as images"):
         evaluate(model, few, made, [spec], fills={"mine": torch.zeros(5, 3, 8, 8)})
+    with pytest.raises(
+        InputError, match="Expected 5 images of the fill 'mine', one an image, got 7"
+    ):
+        evaluate(model, few, made, [spec], fills={"mine": torch.zeros(7, 3, 64, 64)})
     with pytest.raises(InputError, match="Expected images of the fill 'mine' for own: pass"):
         evaluate(model, few, made, [spec])
+
+
+@pytest.mark.parametrize("fill", ["linear", "linear:0.02"])
+def test_linear_imputation_is_a_fill(model, few, fill):
+    spec = dataclasses.replace(METRICS["deletion"], options={"fill": fill, "steps": 2})
+    made = explain(model, few)
+    same = deletion(model, few.images, made.maps, made.targets, ids=few.ids, **spec.options).auc
+    assert np.allclose(evaluate(model, few, made, [spec])["value"], same, atol=1e-5)
 
 
 def test_bad_input_is_one_sentence(model, few):
@@ -117,6 +159,11 @@ def test_bad_input_is_one_sentence(model, few):
         evaluate(model, few, made, ["deltion"])
     with pytest.raises(InputError, match="Expected at least one metric"):
         evaluate(model, few, made, [])
+    with pytest.raises(InputError, match=r"list of metrics, got one name: pass \['deletion'\]"):
+        evaluate(model, few, made, "deletion")
+    for maps in (made.maps, [made.maps], {"a": made.maps}):
+        with pytest.raises(InputError, match="Expected explanations, got Tensor: make them with"):
+            evaluate(model, few, maps, ["deletion"])
     with pytest.raises(InputError, match="Expected regions for naopc: pass regions="):
         evaluate(model, few, made, ["naopc"])
     with pytest.raises(InputError, match="Expected 3 maps of 'gradcam', one an image, got 5"):

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -47,16 +48,20 @@ def maps():
     return nn.functional.interpolate(cells, (64, 64), mode="bilinear")[:, 0]
 
 
-def values(name, model, faces, maps, *, seed=3, chunk=64, batch_size=8, sign=1) -> np.ndarray:
-    side = maps.shape[-1]
+def scores(name, model, faces, made, *, seed=3, chunk=64, batch_size=8, sign=1) -> pd.DataFrame:
+    side = next(iter(made.values())).shape[-1]
     regions = face_regions(faces.landmarks_at(side), size=side)
-    frame = evaluate(
+    return evaluate(
         Probe(model, device="cpu", batch_size=batch_size), faces,
-        {"maps": explanation(sign * maps, faces.labels, model.emotions)}, [name],
-        calibration=CALIBRATION,
-        regions=regions, explain={"maps": lambda *asked: sign * saliency(*asked)}, seed=seed, chunk=chunk,
+        {key: explanation(sign * maps, faces.labels, model.emotions) for key, maps in made.items()},
+        [name], calibration=CALIBRATION, regions=regions,
+        explain=dict.fromkeys(made, lambda *asked: sign * saliency(*asked)), seed=seed, chunk=chunk,
         fills={"skin": skin_fill(faces.pixels(side).float() / 255, regions)},
     )  # fmt: skip
+
+
+def values(name, model, faces, maps, **options) -> np.ndarray:
+    frame = scores(name, model, faces, {"maps": maps}, **options)
     assert frame["id"].tolist() == faces.ids
     return frame["value"].to_numpy()
 
@@ -77,11 +82,13 @@ def test_values_keep_their_bounds(name, faces, maps):
     assert spec.name == name
     assert spec.reference
     low, high = spec.bounds
-    for one in (maps, maps.abs(), -maps, (maps > 0).float(), torch.zeros_like(maps), maps * 0 + 1):
-        found = values(name, tiny_model(), faces, one)
-        known = found[np.isfinite(found)]
-        assert ((known >= low - 1e-5) & (known <= high + 1e-5)).all()
-        assert not np.isinf(found).any()
+    kinds = (maps, maps.abs(), -maps, (maps > 0).float(), torch.zeros_like(maps), maps * 0 + 1)
+    frame = scores(name, tiny_model(), faces, {str(k): one for k, one in enumerate(kinds)})
+    found = frame["value"].to_numpy()
+    known = found[np.isfinite(found)]
+    assert len(found) == len(kinds) * len(faces)
+    assert ((known >= low - 1e-5) & (known <= high + 1e-5)).all()
+    assert not np.isinf(found).any()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,6 +38,14 @@ def test_a_uniform_map_loses_nothing_and_a_blank_one_leaves_a_black_image(model,
     assert torch.isfinite(blank.drop).all()
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_map_that_is_not_finite_has_no_confidence(model, three, maps, bad):
+    maps[1, 3, 4] = bad
+    found = masked_confidence(model, three, maps, TARGETS)
+    for name in ("masked", "drop", "increase", "gain"):
+        assert getattr(found, name).isnan().tolist() == [False, True, False]
+
+
 def test_erasure_is_the_papers_pixel_by_pixel(model, three, maps):
     ledger = Ledger(Probe(model, device="cpu"), three)
     found = erasure(ledger, three, maps, TARGETS, fill="black")
@@ -65,5 +73,5 @@ def test_bad_input_is_one_sentence(model, three, maps):
         masked_confidence(model, three, maps[:, :32], TARGETS)
     with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
         erasure(model, three, maps[:2], TARGETS)
-    with pytest.raises(InputError, match="Expected 3 images, those of the ledger"):
+    with pytest.raises(InputError, match="Expected the ledger's own images"):
         erasure(Ledger(model, three), three[:2], maps[:2], TARGETS[:2])

@@ -1,4 +1,5 @@
 import functools
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
-from fer_xai.norms import batchnorms
+from fer_xai.norms import batchnorms, recalibrate
 from fer_xai.probe import Probe
+from metrics import random_networks
 from metrics.complexity import histogram_entropy
-from metrics.gate import moved_copies, randomisation_gate
+from metrics.gate import Gate, moved_copies, randomisation_gate
 from metrics.likeness import map_similarity
 from metrics.random_networks import layers_of, randomised
 from metrics.randomisation import emprt, model_contrast, mprt, random_logit
@@ -205,6 +207,37 @@ def test_running_statistics_follow_the_policy(model, images):
     above = statistics(randomised(model, seed=0, images=images, layers=["net.conv2"]))
     assert torch.equal(above["net.bn1"], before["net.bn1"])  # nothing before it has changed
     assert not torch.equal(above["net.bn2"], before["net.bn2"])
+
+
+def test_statistics_are_taken_once_of_the_same_network_and_images(model, images, monkeypatch):
+    taken = []
+
+    def counted(*given, **options):
+        taken.append(1)
+        recalibrate(*given, **options)
+
+    def drawn(**options):
+        made = randomised(model, images=images, **{"seed": 0} | options)
+        return len(taken), {key: value.clone() for key, value in made.state_dict().items()}
+
+    monkeypatch.setattr(random_networks, "recalibrate", counted)
+    first, again = drawn()[1], drawn()[1]
+    assert len(taken) == 1
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    monkeypatch.setattr(random_networks, "_RECALIBRATED", WeakKeyDictionary())
+    anew = drawn()[1]
+    assert len(taken) == 2
+    assert all(torch.equal(first[key], anew[key]) for key in first)
+    assert drawn(seed=1)[0] == 3
+    assert drawn(layers=["net.fc", "net.conv2"])[0] == 4
+    with torch.no_grad():
+        model.net.conv1.weight.data[0] += 1  # no step of PyTorch's version counters
+    assert drawn(layers=["net.fc", "net.conv2"])[0] == 5
+    images[0, 0, 0, 0] += 0.01
+    assert drawn()[0] == 6
+    monkeypatch.setattr(random_networks, "_KEPT", len(random_networks._RECALIBRATED[model]))
+    assert drawn(seed=2)[0] == 7
+    assert len(random_networks._RECALIBRATED[model]) == random_networks._KEPT
 
 
 def test_layers_come_in_the_order_of_a_pass():
@@ -432,6 +465,25 @@ def test_the_gate_lets_pass_what_depends_on_the_model_and_noise(case):
     assert noise.passed
 
 
+def test_beside_the_verdict_stands_whether_the_mean_exceeds_means_of_the_null():
+    """What lies above chance by little passes, since single pairs spread wider than their mean."""
+    null = torch.randn(8, 10, 20, generator=torch.Generator().manual_seed(0))
+    found = Gate(similarity=torch.full((8, 10), 0.8), null=null)
+    means = null.mean(dim=(0, 1))
+    assert found.passed
+    assert found.null_mean == pytest.approx(null.mean().item())
+    assert found.excess == pytest.approx(0.8 - null.mean().item())
+    assert found.p == 1 / 21
+    chance = Gate(similarity=null[:, :, 0], null=null)
+    assert chance.p == (1 + (means >= means[0]).sum().item()) / 21
+    gaps = null.clone()
+    gaps[0], gaps[1, :5] = torch.nan, torch.nan
+    some = Gate(similarity=gaps[:, :, 0], null=gaps)
+    by_face = gaps[1:].nanmean(dim=1).mean(dim=0)
+    assert some.p == (1 + (by_face >= by_face[0]).sum().item()) / 21
+    assert some.excess == pytest.approx((by_face[0] - by_face.mean()).item(), abs=1e-6)
+
+
 def test_noise_that_is_the_same_for_every_network_does_not_pass(trained):
     probe, images, targets = trained
 
@@ -450,8 +502,7 @@ def test_uniform_maps_say_nothing_and_do_not_pass(trained):
     )
     assert not gate.passed
     assert gate.blank == 6
-    assert np.isnan(gate.threshold)
-    assert np.isnan(gate.share_above)
+    assert np.isnan([gate.threshold, gate.share_above, gate.excess, gate.p]).all()
 
 
 def test_the_null_is_of_moved_and_mirrored_maps():
@@ -477,7 +528,9 @@ def test_no_faces_have_no_scores(trained):
         random_logit(probe, images, maps, none, gradient),
     ):
         assert found.shape == (0,)
-    assert not randomisation_gate(probe, images, maps, none, gradient).passed
+    gate = randomisation_gate(probe, images, maps, none, gradient)
+    assert not gate.passed
+    assert np.isnan(gate.p)
 
 
 def test_explain_of_the_package_is_adapted_in_two_lines(trained):
@@ -518,13 +571,11 @@ def test_specs_are_called_by_what_they_need(case):
 
 def test_bad_input_is_one_sentence(case):
     probe, images, maps, targets = case
-    with pytest.raises(InputError, match="Expected order cascading, independent or bottom_up"):
+    with pytest.raises(InputError, match="Expected order cascading, independent, bottom_up"):
         mprt(probe, images, maps, targets, gradient, order="down")
-    with pytest.raises(
-        InputError, match="Expected similarity spearman, pearson or ssim, got 'mse'"
-    ):
+    with pytest.raises(InputError, match="Expected similarity spearman, pearson, ssim, got 'mse'"):
         mprt(probe, images, maps, targets, gradient, similarity="mse")
-    with pytest.raises(InputError, match="Expected at least one layer.*layers=0"):
+    with pytest.raises(InputError, match="Expected layers as a whole number of 1 or more, got 0"):
         mprt(probe, images, maps, targets, gradient, layers=0)
     with pytest.raises(InputError, match=r"Expected maps \(6, 64, 64\) to fit the images"):
         mprt(probe, images, maps[:, :32], targets, gradient)
@@ -532,15 +583,13 @@ def test_bad_input_is_one_sentence(case):
         emprt(probe, images, maps, targets[:2], gradient)
     with pytest.raises(InputError, match="Expected at least two images to recalibrate .* got 1"):
         mprt(probe, images[:1], maps[:1], targets[:1], gradient)
-    with pytest.raises(
-        InputError, match="Expected at least 10 random networks and one draw, got 9"
-    ):
+    with pytest.raises(InputError, match="Expected networks as a whole number of 10 or more"):
         randomisation_gate(probe, images, maps, targets, gradient, networks=9)
     with pytest.raises(
         InputError, match="Expected names of the model's modules as layers, got top"
     ):
         randomised(probe.model, seed=0, layers=["top"])
-    with pytest.raises(InputError, match="Expected batchnorm recalibrate, keep or reset"):
+    with pytest.raises(InputError, match="Expected batchnorm recalibrate, keep, reset"):
         randomised(probe.model, seed=0, batchnorm="fold")
     with pytest.raises(InputError, match="Expected two stacks of maps"):
         map_similarity(maps, maps[:2])

@@ -54,6 +54,18 @@ def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regio
         assert found.value[face].item() == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.parametrize("order", ["morf", "lerf"])
+def test_naopc_of_ties_is_that_of_a_random_order(model, three, regions, order):
+    ledgers = [Ledger(Probe(model, device="cpu"), three, ids=list("abc"), seed=s) for s in range(8)]
+    flat = torch.ones(3, 64, 64)
+    found = torch.stack([
+        naopc(one, three, flat, TARGETS, regions, order=order).value for one in ledgers
+    ])  # fmt: skip
+    assert (found.std(dim=0) > 0).all()
+    part = naopc(model, three[1:2], flat[:1], TARGETS[1:2], regions[1:2], order=order, ids=["b"])
+    assert part.value.item() == pytest.approx(found[0, 1].item(), abs=1e-3)
+
+
 def test_limits_are_found_by_a_map_that_knows_the_order():
     """Every order of a random game of six, by hand."""
     from itertools import permutations
@@ -122,7 +134,10 @@ def test_bad_input_is_one_sentence(model, three, maps, regions):
         naopc(model, three, maps, TARGETS, regions[0])
     with pytest.raises(InputError, match="Expected 1 to 12 regions, got 15"):
         naopc(model, three, maps, TARGETS, torch.zeros(3, 15, 64, 64, dtype=torch.bool))
-    with pytest.raises(InputError, match="Expected order morf or lerf"):
+    for other in (regions.to(torch.uint8), regions.float()):
+        with pytest.raises(InputError, match="Expected bool regions, got torch"):
+            shapley_agreement(model, three, maps, TARGETS, other)
+    with pytest.raises(InputError, match="Expected order morf, lerf"):
         naopc(model, three, maps, TARGETS, regions, order="first")
 
 

@@ -4,6 +4,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from fer_xai.errors import InputError
+from metrics.likeness import map_similarity
 from metrics.ssim import ssim, ssim_within_between
 
 
@@ -40,6 +41,17 @@ def test_pairs_within_and_between_are_pairs_of_distinct_faces():
     assert within == pytest.approx(1)
     scaled = maps / maps.amax(dim=(1, 2), keepdim=True)
     assert between == pytest.approx(float(ssim(scaled[:1], scaled[1:2], mask)), abs=1e-9)
+
+
+def test_a_signed_map_is_not_like_its_inverse_whoever_compares():
+    maps = _maps(1) - 0.5
+    maps = torch.nn.functional.interpolate(maps[:, None, ::4, ::4], scale_factor=4)[:, 0]
+    maps = torch.cat([maps, -maps, -maps])
+    mask = torch.ones(20, 20, dtype=torch.bool)
+    found = ssim_within_between(maps, torch.tensor([0, 1, 1]), mask, pairs=3, seed=0)
+    between = map_similarity(maps[:1], maps[1:2], similarity="ssim").item()
+    assert found[1] == pytest.approx((1, between), abs=1e-6)
+    assert between < 0
 
 
 def test_blank_and_unregistered_maps_take_no_part():

@@ -17,6 +17,8 @@ from metrics.statistics import (
     mean_spearman,
     permutation_p_value,
     permutations,
+    rank_biserial,
+    wilcoxon_p,
 )
 
 
@@ -161,6 +163,23 @@ def test_labels_are_shuffled_among_exchangeable_faces():
     free = permutations(labels, repeats=50, seed=0)
     assert not (free[:, 4] == free[:, 5]).any()
     assert len({tuple(row) for row in free}) == 50
+
+
+@pytest.mark.parametrize("zeros", [0, 60])
+def test_effect_and_test_of_signed_ranks_are_of_the_same_ranks(zeros):
+    """Ranked without its zeros, this effect would be negative where the test says positive."""
+    gains = [*np.zeros(zeros), *range(1, 10), *range(-23, -19), np.nan]
+    above = stats.wilcoxon(gains[:-1], zero_method="pratt", alternative="greater")
+    below = stats.wilcoxon(-np.array(gains[:-1]), zero_method="pratt", alternative="greater")
+    up, down = above.statistic, below.statistic
+    assert rank_biserial(gains) == pytest.approx((up - down) / (up + down))
+    assert (rank_biserial(gains) > 0) == (above.pvalue < 0.5)
+    assert wilcoxon_p(gains) == stats.wilcoxon(gains[:-1], zero_method="pratt").pvalue
+
+
+def test_a_bootstrap_needs_faces():
+    with pytest.raises(InputError, match="Expected the number of faces as a whole number of 1 or"):
+        bootstrap_interval(lambda w: float(w.mean()), 0)
 
 
 def test_units_needed_without_a_standard_error_are_unknown():

@@ -2,10 +2,11 @@ import pytest
 import torch
 from captum.metrics import infidelity as captum_infidelity
 
+import fer_xai
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from metrics.ledger import Ledger
-from metrics.subsets import infidelity, mu_fidelity, sensitivity_n
+from metrics.subsets import INFIDELITY_SCALED, infidelity, mu_fidelity, sensitivity_n
 from tests.reference.subsets_slow import infidelity_slow, subset_correlation_slow
 
 TARGETS = torch.tensor([0, 5, 2])
@@ -80,10 +81,36 @@ def test_the_share_is_of_what_there_is_to_foretell(model, three, maps):
         infidelity(model, three, maps, TARGETS, samples=6, scaling=s) for s in ("free", "share")
     )
     nothing = infidelity(model, three, 0 * maps, TARGETS, samples=6)
-    assert torch.allclose(share, free / nothing, rtol=1e-4)
+    assert torch.allclose(share, free / nothing / (1 - 1 / 6), rtol=1e-4)
     assert torch.equal(
         infidelity(model, three, 0 * maps, TARGETS, samples=6, scaling="share"), torch.ones(3)
     )
+
+
+def test_a_trained_networks_gradient_foretells_more_than_noise():
+    trained = fer_xai.load_model("gimefive", weights="synthetic")
+    faces = fer_xai.load_dataset("synthetic", limit=3)
+    explanation = fer_xai.explain(trained, faces, method="saliency")
+    noise = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    ledger = Ledger(Probe(trained, device="cpu"), faces.images)
+    gradient, chance = (
+        infidelity(ledger, faces.images, one, explanation.targets, **INFIDELITY_SCALED.options)
+        for one in (explanation.maps, noise)
+    )
+    assert (gradient < 0.95).all()
+    assert gradient.mean() < 0.8
+    assert chance.numpy() == pytest.approx(1, abs=0.06)
+
+
+def test_a_map_that_foretells_nothing_has_one_on_average(model, three):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    source = torch.Generator().manual_seed(1)
+    found = torch.stack([
+        infidelity(ledger, three, torch.randn(3, 64, 64, generator=source), TARGETS, samples=5,
+                   scaling="share")
+        for _ in range(200)
+    ])  # fmt: skip
+    assert found.mean().item() == pytest.approx(1, abs=0.03)
 
 
 def test_a_blank_map_foretells_nothing(model, three):
@@ -96,6 +123,14 @@ def test_a_blank_map_foretells_nothing(model, three):
     assert mu_fidelity(model, three, zero, TARGETS, samples=5).isnan().all()
     assert sensitivity_n(model, three, zero, TARGETS, samples=5).scores.isnan().all()
     assert sensitivity_n(model, three, zero + 1, TARGETS, samples=5).scores.isnan().all()
+
+
+@pytest.mark.parametrize("kind", ["pearson", "spearman"])
+def test_a_map_that_is_not_finite_foretells_nothing_known(model, three, maps, kind):
+    maps[1, 3, 4] = torch.nan
+    found = mu_fidelity(model, three, maps, TARGETS, samples=9, correlation=kind)
+    assert found.isnan().tolist() == [False, True, False]
+    assert infidelity(model, three, maps, TARGETS, samples=5, scaling="share").isnan()[1]
 
 
 @pytest.mark.parametrize("kind", ["pearson", "spearman"])
@@ -141,15 +176,15 @@ def test_maps_of_all_methods_share_the_passes(model, three, maps):
 
 
 def test_bad_input_is_one_sentence(model, three, maps):
-    with pytest.raises(InputError, match="Expected at least 2 samples, got 1"):
+    with pytest.raises(InputError, match="Expected samples as a whole number of 2 or more, got 1"):
         infidelity(model, three, maps, TARGETS, samples=1)
-    with pytest.raises(InputError, match="Expected scaling none, free or share, got 'best'"):
+    with pytest.raises(InputError, match="Expected scaling none, free, share, got 'best'"):
         infidelity(model, three, maps, TARGETS, scaling="best")
     with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
         mu_fidelity(model, three, maps, TARGETS, grid=65)
     with pytest.raises(InputError, match="Expected a grid of 1 to 64 cells a side"):
-        mu_fidelity(model, three, maps, TARGETS, share=0)
-    with pytest.raises(InputError, match="Expected correlation pearson or spearman"):
+        mu_fidelity(model, three, maps, TARGETS, share=1e-3)
+    with pytest.raises(InputError, match="Expected correlation pearson, spearman"):
         mu_fidelity(model, three, maps, TARGETS, samples=2, correlation="kendall")
     with pytest.raises(InputError, match="Expected shares between none and all"):
-        sensitivity_n(model, three, maps, TARGETS, shares=(1.0,))
+        sensitivity_n(model, three, maps, TARGETS, shares=(1e-5,))

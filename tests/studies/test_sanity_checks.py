@@ -40,9 +40,13 @@ def test_the_gate_stands_beside_controls_whose_verdict_is_known(run):
     assert gate.loc["centre", "gate"] == "fails"
     assert gate.loc["edges", "gate"] == "fails"
     assert gate.loc["centre", "similarity"] == pytest.approx(1, abs=1e-6)
+    assert gate.loc["edges", "excess"] > 0.5
+    assert gate.loc["edges", "p"] == pytest.approx(1 / 21)
+    assert gate.loc["uniform", ["excess", "p"]].isna().all()
     assert "pass the randomisation gate" in (run / "answer.txt").read_text()
     page = (run / "report.html").read_text()
     assert "moved and mirrored" in page
+    assert "p: one-sided, of the mean among the means" in page
 
 
 def test_scores_manifest_and_refusals_are_kept(run):

@@ -1,0 +1,56 @@
+import pytest
+import torch
+
+import metrics
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+from metrics.ledger import Ledger
+
+TARGETS = torch.tensor([0, 5, 2])
+
+
+@pytest.fixture
+def three(images):
+    return images[:3]
+
+
+@pytest.fixture
+def maps():
+    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+
+
+def test_double_precision_images_are_scored_as_single(model, three, maps):
+    once, twice = (
+        metrics.deletion(model, one, maps, TARGETS, steps=4).auc for one in (three, three.double())
+    )
+    assert torch.equal(once, twice)
+    ledger = Ledger(Probe(model, device="cpu"), three, fills={"mine": three.double()})
+    assert ledger.filled("mine").dtype == ledger.images.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["blur", "black", "linear", "linear:0.02"])
+def test_a_built_in_fill_keeps_its_name(model, three, name):
+    with pytest.raises(InputError, match=f"a name of your own for a fill, got '{name}', which is"):
+        Ledger(model, three, fills={name: three})
+
+
+def test_a_ledger_is_of_its_own_images(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three)
+    own = metrics.deletion(ledger, three.clone(), maps, TARGETS, steps=4).auc
+    assert torch.equal(metrics.deletion(ledger, ledger.images, maps, TARGETS, steps=4).auc, own)
+    for other in (three.flip(0), three[:2], three[..., :32]):
+        with pytest.raises(
+            InputError, match="Expected the ledger's own images .3, 3, 64, 64., got"
+        ):
+            metrics.deletion(ledger, other, maps, TARGETS, steps=4)
+
+
+def test_a_ledger_keeps_its_own_ids_and_seed(model, three, maps):
+    ledger = Ledger(Probe(model, device="cpu"), three, ids=list("abc"), seed=3)
+    asked = (ledger, three, maps, TARGETS)
+    own = metrics.infidelity(*asked, samples=3)
+    assert torch.equal(metrics.infidelity(*asked, samples=3, ids=("a", "b", "c"), seed=3), own)
+    with pytest.raises(InputError, match="Expected the ledger's own ids, got others"):
+        metrics.infidelity(*asked, samples=3, ids=list("abd"))
+    with pytest.raises(InputError, match="Expected the ledger's own seed, got others"):
+        metrics.infidelity(*asked, samples=3, seed=4)
