@@ -10,7 +10,6 @@ from torch import Tensor
 from fer_xai.errors import InputError
 from metrics.consistency import normalised_rows
 from metrics.ranking import average_ranks, levels_of
-from metrics.spec import MetricSpec
 
 Array = NDArray[np.float64]
 
@@ -103,14 +102,3 @@ def region_agreement(values: Tensor, reference: Tensor) -> Array:
         if size > 0:
             out[face] = float(a @ b / size)
     return out
-
-
-REGION_AGREEMENT = MetricSpec(
-    name="region_agreement",
-    fn=region_agreement,
-    family="agreement",
-    higher_is_better=True,
-    bounds=(-1.0, 1.0),
-    needs=("regions",),
-    reference="Spearman 1904, over facial regions",
-)

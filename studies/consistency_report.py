@@ -39,7 +39,9 @@ def write_report(
             "infinitesimal jackknife, 95 %; that of the excess also carries the variance between "
             "untrained networks, whose own AUC has its range over networks in brackets. Holm over "
             "the primary rows; the other rows are checks. Effect size d: difference of "
-            "√2·Φ⁻¹(AUC), trained less untrained.",
+            "√2·Φ⁻¹(AUC), trained less untrained. Units: behind the interval; faces: compared at "
+            "the target that has most of them; undefined maps: share of faces without a map to "
+            "compare, mean over targets (and untrained networks).",
         ),
         Table(
             name="methods",
@@ -50,7 +52,9 @@ def write_report(
             "emotions permuted among faces (within a person, copies together), one-sided, "
             f"B = {PERMUTATIONS}. SSIM: mean of {SSIM_PAIRS} seeded pairs an emotion and kind. "
             "Controls are matched to the network's Grad-CAM in resolution; untrained networks of "
-            "an architecture are averaged.",
+            "an architecture are averaged. Blank maps: share of faces whose map of their own "
+            "emotion is zero everywhere; undefined maps: share of faces without a map to compare "
+            "(blank, constant or unregistered), mean over fixed targets.",
         ),
         Table(
             name="emotions",
@@ -65,15 +69,15 @@ def write_report(
             name="regions",
             frame=regions,
             caption="Log-gain of regions over their area, own target; 0 is a uniform map's. Unit: "
-            f"{unit}; intervals by infinitesimal jackknife, 95 %.",
+            f"{unit}; intervals by infinitesimal jackknife, 95 %, over so many units.",
         ),
         Table(
             name="self_consistency",
             frame=tables.self_consistency(rows, clusters),
             caption="Does the map follow the face? Pearson of the moved face's map with the moved "
             "map, against a map that stays where it was. A change of brightness moves nothing: "
-            f"there, read the first column. Unit: {unit}; a seeded sample of faces; d_z is the "
-            "mean gain over its standard deviation.",
+            f"there, read the first column. Unit: {unit}; a seeded sample of faces, from which "
+            "so many units come; d_z is the mean gain over its standard deviation.",
         ),
     ]
     floor = [f"{model}@untrained0" for model in models]

@@ -99,8 +99,12 @@ def _undefined(sets: pd.DataFrame, architecture: str, subset: str, *, trained: b
     """Share of faces that have no map to compare, mean over targets and networks."""
     here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
     here = here[(here["method"] == "gradcam") & (here["trained"] == trained)]
-    lost = here.loc[here["metric"] == "undefined maps", ["value", "n"]]
-    return float((lost["value"] / (lost["value"] + lost["n"]).clip(lower=1)).mean())
+    return float(_lost_share(here[here["metric"] == "undefined maps"]).mean())
+
+
+def _lost_share(lost: pd.DataFrame) -> pd.Series:
+    """Share of faces without a map, from rows that count those without (value) and with one (n)."""
+    return lost["value"] / (lost["value"] + lost["n"]).clip(lower=1)
 
 
 def _architectures(sets: pd.DataFrame) -> list[str]:
@@ -149,6 +153,8 @@ def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
     fixed = keep["target"].str.startswith("fixed")
     keep["column"] = np.where(fixed, "fixed: ", keep["target"] + ": ") + keep["metric"]
     keep["network"] = _caption(keep)
+    lost = keep["metric"] == "undefined maps"
+    keep.loc[lost, "value"] = _lost_share(keep[lost])
     table = keep.pivot_table(
         index=["network", "method"], columns="column", values="value", sort=False, dropna=False
     )
@@ -167,7 +173,7 @@ def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
         "own: between ssim": "between SSIM*",
         "own: excess p": "permutation p*",
         "own: blank share": "blank maps",
-        "fixed: undefined maps": "undefined maps a target",
+        "fixed: undefined maps": "undefined maps",
     }
     table = table.reindex(columns=list(order)).rename(columns=order)
     table = table.dropna(how="all").reset_index()
@@ -306,7 +312,7 @@ def self_consistency(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     wide = table.pivot_table(index=["network", "move"], columns="part", values="mean", sort=False)
     gains = table[table["part"] == "gain"].set_index(["network", "move"])
     parts = wide[["equivariant", "unmoved", "gain"]]
-    return parts.join(gains[["low", "high", "d_z", "n"]]).reset_index()
+    return parts.join(gains[["low", "high", "d_z", "units"]]).reset_index()
 
 
 def _columns(interval: Interval) -> dict[str, float]:
@@ -314,7 +320,7 @@ def _columns(interval: Interval) -> dict[str, float]:
         "mean": interval.estimate,
         "low": interval.low,
         "high": interval.high,
-        "n": interval.n,
+        "units": interval.n,
     }
 
 

@@ -37,14 +37,13 @@ from metrics.random_networks import randomised
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import Interval, mean_interval
 from studies import store
-from studies.planted_regions import people
+from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Picture, Table, write_page
 from studies.scoreboard_tables import sign
 from studies.style import INK, TRAINED, style
 
-SIZE = 64
 GRADES = {"truth": 4, "half the truth": 3, "noise": 2, "distractor": 2, "inverted truth": 1}
 """Maps of a planted network and how good they are; a distractor is a mark that it does not read."""
 BLIND = ("inverted truth",)

@@ -24,24 +24,20 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.registry import Question
 from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.checks import check_number
-from fer_xai.data.synthetic.dataset import synthetic_faces
-from fer_xai.data.synthetic.sampler import FACES_PER_SUBJECT
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
 from fer_xai.probe import Probe
-from fer_xai.types import Faces
 from metrics.agreement import region_sums
 from studies import store
+from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Picture, Table, write_page
 from studies.style import style
 
-SIZE = 64
-STYLE = "studio"
 """Of the built-in faces: none of them has a pixel near the marks' colours."""
 SHAPLEY = "region_shapley"
 PLANTS = {
@@ -49,13 +45,6 @@ PLANTS = {
     "XOR, one shown": "it reads two marks in XOR, and one region holds one of them",
     "XOR, both shown": "both are there and cancel: found if the pair is on top",
 }
-
-
-def people(n: int, *, seed: int) -> Faces:
-    """Built-in faces to be marked, ``n`` of as many persons, whose emotions take turns."""
-    step = FACES_PER_SUBJECT + 1
-    every = synthetic_faces(step * n, style=STYLE, size=SIZE, seed=seed)
-    return every.subset(range(0, step * n, step))
 
 
 @STUDIES.register("planted_regions")

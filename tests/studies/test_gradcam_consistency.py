@@ -72,6 +72,15 @@ def test_the_primary_endpoint_is_the_trained_auc_less_the_untrained_ones(folder)
     assert row["low"] < row["low, faces only"] < row["excess"] < row["high, faces only"]
 
 
+def test_undefined_maps_are_a_share_in_every_table(folder):
+    primary = pd.read_csv(folder / "tables" / "primary.csv").query("primary").iloc[0]
+    methods = pd.read_csv(folder / "tables" / "methods.csv").set_index(["network", "method"])
+    assert methods["undefined maps"].dropna().between(0, 1).all()
+    share = methods["undefined maps"]
+    assert share["tiny", "gradcam"] == pytest.approx(primary["undefined maps"])
+    assert share["tiny untrained", "gradcam"] == pytest.approx(primary["undefined maps, untrained"])
+
+
 def test_the_report_stands_alone_and_answers(folder):
     page = (folder / "report.html").read_text()
     assert (folder / "answer.txt").read_text().strip() in html.unescape(page)

@@ -12,7 +12,7 @@ from fer_xai.checks import resolve_device
 from fer_xai.errors import InputError, UnknownNameError
 from metrics.spec import METRICS
 from studies.meta_evaluation import GRADES, MetaEvaluation, _somers_d, believable, meta_table
-from studies.planted_regions import people
+from studies.people import people
 from tests.conftest import tiny_model
 
 FEW = ("insertion", "comprehensiveness", "infidelity_scaled", "gini", "single_deletion")
