@@ -7,6 +7,7 @@ from fer_xai.data.synthetic.sampler import FACES_PER_SUBJECT
 from fer_xai.types import Faces
 
 STYLE = "studio"
+"""None of its faces has a pixel near the colours of marks."""
 SIZE = 64
 
 

@@ -38,7 +38,6 @@ from studies.registry import QUESTIONS, STUDIES
 from studies.report import Picture, Table, write_page
 from studies.style import style
 
-"""Of the built-in faces: none of them has a pixel near the marks' colours."""
 SHAPLEY = "region_shapley"
 PLANTS = {
     "one mark": "the network reads one mark, and one region holds it",

@@ -64,7 +64,7 @@ def report(faces) -> Audit:
 
 def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
     assert list(report.frame.columns) == [
-        "id", "emotion", "target", "model", "method", "metric", "value",
+        "id", "emotion", "target", "model", "method", "metric", "value", "blank",
     ]  # fmt: skip
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
     assert set(report.tables) == {
