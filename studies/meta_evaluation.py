@@ -41,7 +41,7 @@ from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.report import Picture, Table, write_page
-from studies.scoreboard_tables import sign
+from studies.scoreboard_tables import bounds, sign
 from studies.style import INK, TRAINED, style
 
 GRADES = {"truth": 4, "half the truth": 3, "noise": 2, "distractor": 2, "inverted truth": 1}
@@ -301,7 +301,7 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
         known = [g for g in GRADES if not (spec.sign_blind and g in BLIND)]
         truth = graded[known].apply(_somers_d, axis=1)
         row: dict[str, Any] = {"metric": name, "family": spec.family}
-        row |= _bounds("truth", _interval(truth, persons["truth"]))
+        row |= bounds("truth", _interval(truth, persons["truth"]))
         row["truth over noise"] = _better(graded["truth"], graded["noise"])
         row["truth over inverse"] = (
             np.nan if spec.sign_blind else _better(graded["truth"], graded["inverted truth"])
@@ -313,7 +313,7 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
             ("adversary reactivity", 1 - other),
             ("reactivity over noise", same - other),
         ):
-            row |= _bounds(told, _interval(values, persons["as it is"]))
+            row |= bounds(told, _interval(values, persons["as it is"]))
         row["undefined"] = float(own["value"].isna().mean())
         out.append(row)
     table = pd.DataFrame(out)
@@ -354,10 +354,6 @@ def _agreements(one: pd.DataFrame, two: pd.DataFrame) -> pd.Series:
         constant = fine.sum() < 3 or np.ptp(a[fine]) == 0 or np.ptp(b[fine]) == 0
         found[face] = np.nan if constant else stats.spearmanr(a[fine], b[fine]).statistic
     return pd.Series(found, dtype=float)
-
-
-def _bounds(name: str, found: Interval) -> dict[str, float]:
-    return {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
 
 
 def believable(table: pd.DataFrame) -> pd.Series:

@@ -73,7 +73,7 @@ def method_table(
                 ],
                 "method": method,
                 "control": method in CONTROLS,
-                **_bounds("mean", mean),
+                **bounds("mean", mean),
                 "undefined": float(wide[method].isna().mean()),
                 **({} if blank is None else {"blank": float(blank[method])}),
             }
@@ -81,7 +81,7 @@ def method_table(
                 gain = (turn * (wide[method] - base)).dropna()
                 own = groups.loc[list(gain.index)]
                 units = gain.groupby(own.to_numpy()).mean()
-                row |= _bounds(f"over {floor}", mean_interval(gain, clusters=list(own)))
+                row |= bounds(f"over {floor}", mean_interval(gain, clusters=list(own)))
                 row |= {
                     "units": float(len(units)),
                     "units better": float((units > 0).mean()) if len(units) else np.nan,
@@ -99,7 +99,8 @@ def method_table(
     return found.drop(columns=["order", "p"], errors="ignore")
 
 
-def _bounds(name: str, found: Interval) -> dict[str, float]:
+def bounds(name: str, found: Interval) -> dict[str, float]:
+    """An interval as columns: its estimate by name, and ``low`` and ``high`` after it."""
     return {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
 
 

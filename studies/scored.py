@@ -287,7 +287,7 @@ class ScoredStudy:
             "models": ", ".join(manifest["networks"]),
             "explained": f"the {self.targets} emotion's logit (deletion, ROAD and their like score "
             "its probability)",
-            "fer-xai": f"{manifest['versions']['fer-xai']}, commit {manifest['commit']}",
+            "fer-xai": f"{manifest['versions']['fer-xai']}, commit {store.made_by(manifest)}",
         }
 
     def _method(self, specs: dict[str, Any]) -> list[str]:
