@@ -96,7 +96,7 @@ def test_the_output_that_is_explained_can_be_chosen(linear, small):
             linear, small, method="region_shapley", targets="fear", output=output,
             regions=_halves(small),
         )  # fmt: skip
-        empty = linear(fill_images(small, "blur")).detach()
+        empty = linear(fill_images(small, "mean")).detach()
         below = {"logit": empty, "log_probability": empty.log_softmax(1),
                  "probability": empty.softmax(1)}[output]  # fmt: skip
         difference = (expected - below).gather(1, column)[:, 0]

@@ -263,7 +263,7 @@ def test_kernel_shap_comes_to_the_exact_values_and_is_efficient(faces):
     given = {"regions": regions, "ids": ["0"]}
     column = torch.zeros(1, 1).long()
     used = probe("gimefive")
-    method = Surrogate(kernel="shap", samples=1200, fill="blur")
+    method = Surrogate(kernel="shap", samples=2400, fill="mean")
     found = attribute(used, chosen.images, column, method=method, **given).values[0, 0]
     exact = attribute(used, chosen.images, column, method="region_shapley", **given).values[0, 0]
     assert torch.allclose(found, exact, atol=0.05 * exact.abs().max())
