@@ -203,7 +203,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         )
     sentences = []
     for model, own in table[table["metric"] == primary.name].groupby("model", sort=False):
-        if OVER not in own or own[OVER].isna().all():
+        if OVER not in own or own.loc[~own["control"], OVER].isna().all():
             continue
         methods = own[~own["control"]]
         family = max(int(methods["p (Holm)"].notna().sum()), 1)
