@@ -59,7 +59,7 @@ class PlantedRegions:
 
     methods: tuple[str, ...] = ()
     """Attributions; by default all that the planted networks can be explained by."""
-    faces: int = 6
+    faces: int = 24
     """Built-in faces, each marked in every region in turn."""
     seed: int = 0
     """Of faces and random methods."""
