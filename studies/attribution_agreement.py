@@ -19,7 +19,7 @@ from torch import Tensor
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.shapley import RegionShapley
-from fer_xai.checks import resolve_device
+from fer_xai.checks import check_number, resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
@@ -144,6 +144,7 @@ class AttributionAgreement:
         return folder
 
     def _check(self) -> None:
+        check_number("--seed", self.seed, 0, ends=True)
         resolve_device(self.device)
         for what, names in (("method", self.methods), ("fill", self.fills)):
             for name in names:

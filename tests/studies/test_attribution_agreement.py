@@ -119,6 +119,7 @@ def test_gains_are_paired_by_face_and_fill(run):
 
 def test_bad_input_is_one_sentence(tmp_path, weights):
     for options, sentence in (
+        ({"seed": -1}, "Expected --seed from 0, got -1"),
         ({"fills": ("black",)}, "Expected two fills or more, got black"),
         ({"fills": ("black", "blur", "blur")}, "Expected each fill once, got blur twice"),
         ({"fills": ("black", "blurr")}, "Unknown fill 'blurr'"),

@@ -122,6 +122,8 @@ def test_bad_input_is_one_sentence(tmp_path):
         MetaEvaluation(metrics=("inserton",), out=tmp_path).run()
     with pytest.raises(InputError, match="but mprt make maps of their own"):
         MetaEvaluation(metrics=("mprt", "insertion"), out=tmp_path).run()
+    with pytest.raises(InputError, match="Expected --seed from 0, got -1"):
+        MetaEvaluation(seed=-1, out=tmp_path).run()
     with pytest.raises(InputError, match="Expected two faces or more"):
         MetaEvaluation(faces=1, metrics=("insertion",), out=tmp_path).run()
     for methods, sentence in (
