@@ -14,6 +14,7 @@ from benchmarks import report
 NAMES = (
     "gradcam",
     "attributions",
+    "deletion",
     "faithfulness",
     "road",
     "robustness",
@@ -46,12 +47,15 @@ def main() -> None:
             print(f"measuring {name} …", file=sys.stderr, flush=True)
             module = importlib.import_module(f"benchmarks.{name}")
             sections[name] = module.measure(rounds=args.rounds)
-    page = report.markdown(list(sections.values()), about=about, date=date, rounds=args.rounds)
-    raw = report.as_json(sections, about=about, rounds=args.rounds)
+            # after each, so that an hour is not lost to what comes last
+            page = report.markdown(
+                list(sections.values()), about=about, date=date, rounds=args.rounds
+            )
+            raw = json.dumps(report.as_json(sections, about=about, rounds=args.rounds), indent=1)
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(page, encoding="utf-8")
+            args.out.with_suffix(".json").write_text(f"{raw}\n", encoding="utf-8")
     print(page)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(page, encoding="utf-8")
-    args.out.with_suffix(".json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import Tensor
 
+from benchmarks.deletion import pictures
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, ratio
-from fer_xai import FERModel, Probe, explain, load_model
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai import FERModel, Probe, load_model
 from metrics.debiasing import FRACTIONS, road_combined
 from metrics.imputation import linear_imputation
 from metrics.ledger import Ledger
@@ -33,26 +33,22 @@ def measure(*, rounds: int) -> Section:
     section = Section(rows=[], seconds={}, notes=[
         f"ROAD: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} faces, their own "
         f"emotion, nine fractions in both orders with noise: {PASSES} passes a face of ours, of "
-        "pytorch-grad-cam's 36, which it makes with all faces in one batch. Maps are Grad-CAM's "
-        "with a thousandth of noise, since the peer's thresholds would take all pixels of a "
-        "plateau at once. Scores differ by the noise of the imputation, which each draws itself.",
+        "pytorch-grad-cam's 36, which it makes with all faces in one batch. Maps are the order of "
+        "Grad-CAM's pixels, since the peer's thresholds would take all pixels of a plateau at "
+        "once. Scores differ by the noise of the imputation, which each draws itself.",
         "Bare passes: as many images in memory through Probe's copy at the same batch size and "
         "precision. The imputation alone is of the same images, all at once, without noise.",
     ])  # fmt: skip
-    faces = synthetic_faces(N_FACES, size=SIZE)
-    images = (faces.pixels(SIZE).float() / 255).contiguous()
+    images, maps, targets = pictures(N_FACES)
     plain = load_model("gimefive", weights="synthetic")
-    maps = explain(plain, images, method="gradcam", targets=faces.labels).maps
-    noise = torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
-    maps = maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12) + 1e-3 * noise
     probes = {name: Probe(plain, device="cpu", precision=name) for name in ("fp32", "bf16")}
     contenders: dict[str, Callable[[], Tensor]] = {
         "pytorch-grad-cam": partial(
-            _peer, copy.deepcopy(plain), images, maps, plain.columns(faces.labels)
+            _peer, copy.deepcopy(plain), images, maps, plain.columns(targets)
         )
     }
     for name, probe in probes.items():
-        contenders[f"ours, {name}"] = partial(_ours, probe, images, maps, faces.labels)
+        contenders[f"ours, {name}"] = partial(_ours, probe, images, maps, targets)
         contenders[f"passes, {name}"] = partial(_passes, probe, images)
     scores = {name: run() for name, run in contenders.items() if not name.startswith("passes")}
     seconds = alternate(contenders, rounds=rounds)

@@ -17,6 +17,7 @@ from metrics.ranking import ORDERS, Order
 from metrics.spec import METRICS, MetricSpec
 
 Output = Literal["probability", "logit", "log_probability"]
+OUTPUTS = get_args(Output)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,6 +120,7 @@ def deletion(
     InputError
         For maps or targets that do not fit, or steps that are not from 1 to the number of pixels.
     """
+    check_choice("output", output, OUTPUTS)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
@@ -146,6 +148,7 @@ def insertion(
     errors are those of :func:`deletion`.
     """
     check_choice("order", order, ORDERS)
+    check_choice("output", output, OUTPUTS)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
@@ -188,7 +191,7 @@ def check_maps(ledger: Ledger, maps: Tensor) -> None:
 def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
     """Scores ``(B, S)`` of each face's target, of logits ``(B, S, C)``."""
     columns = ledger.probe.model.columns(check_targets(targets, len(ledger)))
-    check_choice("output", output, get_args(Output))
+    check_choice("output", output, OUTPUTS)
     values = logits.float()
     if output == "probability":
         values = values.softmax(dim=-1)

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from fer_xai.checks import check_number, check_shares
+from fer_xai.checks import check_choice, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
-from metrics.curves import Curve, Output, curve_of, ranks_of
+from metrics.curves import OUTPUTS, Curve, Output, curve_of, ranks_of
 from metrics.imputation import NOISE, linear_fill
 from metrics.ledger import Ledger, ledger_of
 from metrics.ranking import Order
@@ -81,6 +81,7 @@ def road(
     if sorted(set(fractions)) != list(fractions):
         raise InputError(f"Expected fractions that rise, got {list(fractions)}: sort them.")
     check_number("noise", noise, 0, ends=True)
+    check_choice("output", output, OUTPUTS)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     counts = [0, *(round(fraction * ledger.pixels) for fraction in fractions)]

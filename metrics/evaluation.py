@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_images, check_length, check_targets
+from fer_xai.checks import check_count, check_images, check_length, check_targets
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.perturb import FILLS
@@ -100,7 +100,7 @@ def evaluate(
     """
     if isinstance(metrics, str):
         raise InputError(f"Expected a list of metrics, got one name: pass [{metrics!r}].")
-    specs = [METRICS[entry] if isinstance(entry, str) else entry for entry in metrics]
+    specs = [_spec(entry) for entry in metrics]
     named = _named(explanations)
     ids, emotions, take, size = _faces(faces, named)
     n = len(ids)
@@ -117,8 +117,7 @@ def evaluate(
         check_length("sets of regions", len(regions), n)
     for name, images in (fills or {}).items():
         check_length(f"images of the fill {name!r}", len(images), n)
-    if chunk < 1:
-        raise InputError(f"Expected a positive chunk of faces, got {chunk}.")
+    check_count("chunk", chunk)
     probe = model if isinstance(model, Probe) else Probe(model)
     for explanation in named.values():
         probe.model.columns(check_targets(explanation.targets, n))
@@ -159,6 +158,17 @@ def evaluate(
             progress(rows.stop - rows.start)
     columns = ["id", "emotion", "target", "method", "metric", "value"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _spec(entry: object) -> MetricSpec:
+    if isinstance(entry, str):
+        return METRICS[entry]
+    if not isinstance(entry, MetricSpec):
+        raise InputError(
+            f"Expected metrics as names or as metrics.MetricSpec, got {type(entry).__name__}: wrap "
+            "a function of yours in a MetricSpec, which says what it needs."
+        )
+    return entry
 
 
 def calibration_images(ids: Sequence[str], take: Callable[[Any], Tensor]) -> Tensor:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_shares
+from fer_xai.checks import check_choice, check_shares
 from fer_xai.probe import Classifier, Probe
-from metrics.curves import Output, check_maps, ranks_of, target_scores
+from metrics.curves import OUTPUTS, Output, check_maps, ranks_of, target_scores
 from metrics.ledger import Ledger, ledger_of
 from metrics.spec import METRICS, MetricSpec
 
@@ -148,6 +148,7 @@ def erasure(
     is taken and one left.
     """
     check_shares("bins", bins)
+    check_choice("output", output, OUTPUTS)
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(ledger, maps)
     total = ledger.pixels

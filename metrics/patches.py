@@ -12,7 +12,7 @@ from torch import Tensor
 from fer_xai.checks import check_choice, check_count, check_targets
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
-from metrics.curves import Output, check_maps, target_scores
+from metrics.curves import OUTPUTS, Output, check_maps, target_scores
 from metrics.ledger import Ledger, ledger_of
 from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.regions import Normalised
@@ -79,6 +79,7 @@ def naopc_searched(
     check_maps(ledger, maps)
     height, width = ledger.images.shape[-2:]
     check_choice("order", order, ORDERS)
+    check_choice("output", output, OUTPUTS)
     check_count("grid", grid, low=2)
     if grid > min(height, width):
         raise InputError(

@@ -15,7 +15,7 @@ from fer_xai.errors import InputError
 from fer_xai.games import coalitions, shapley_values
 from fer_xai.probe import Classifier, Probe
 from metrics.agreement import region_agreement, region_sums
-from metrics.curves import Output, check_maps, target_scores
+from metrics.curves import OUTPUTS, Output, check_maps, target_scores
 from metrics.ledger import FLAT, Ledger, ledger_of
 from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.spec import METRICS, MetricSpec
@@ -34,6 +34,7 @@ def coalition_worth(
         For more than twelve regions, or regions that are not bool, overlap, or do not fit the
         images.
     """
+    check_choice("output", output, OUTPUTS)
     check_tensor("regions", regions, "(B, R, H, W)")
     if regions.dtype != torch.bool:
         raise InputError(f"Expected bool regions, got {regions.dtype}: compare them, regions > 0.")

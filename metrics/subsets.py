@@ -12,7 +12,7 @@ from torch import Tensor
 from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.probe import Classifier, Probe
-from metrics.curves import Curve, Output, check_maps, target_scores
+from metrics.curves import OUTPUTS, Curve, Output, check_maps, target_scores
 from metrics.ledger import FLAT, Ledger, ledger_of
 from metrics.ranking import average_ranks
 from metrics.spec import METRICS, MetricSpec
@@ -120,6 +120,7 @@ def infidelity(
     check_count("samples", samples, low=2)
     check_number("sigma", sigma, 0)
     check_choice("scaling", scaling, get_args(Scaling))
+    check_choice("output", output, OUTPUTS)
     size = ledger.images.shape[-2:]
     draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
     logits = ledger.ask(
@@ -185,6 +186,7 @@ def mu_fidelity(
     check_maps(ledger, maps)
     check_count("samples", samples, low=2)
     check_choice("correlation", correlation, get_args(Correlation))
+    check_choice("output", output, OUTPUTS)
     check_count("grid", grid)
     check_number("share", share, 0, 1)
     height, width = ledger.images.shape[-2:]
@@ -245,6 +247,7 @@ def sensitivity_n(
     check_maps(ledger, maps)
     check_count("samples", samples, low=2)
     check_choice("correlation", correlation, get_args(Correlation))
+    check_choice("output", output, OUTPUTS)
     check_shares("shares", shares)
     size, total = ledger.images.shape[-2:], ledger.pixels
     counts = [round(share * total) for share in shares]

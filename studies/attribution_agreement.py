@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from itertools import combinations
@@ -34,6 +33,7 @@ from studies.agreement_report import write_report
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.registry import STUDIES
+from studies.settings import settings
 
 SHAPLEY = "region_shapley"
 SIZE = 64
@@ -85,17 +85,7 @@ class AttributionAgreement:
 
     def config(self) -> dict[str, Any]:
         """The settings that results depend on; files are told apart by content."""
-        settings = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("out", "progress")
-        }
-        return settings | {
-            "models": [model.partition("=")[0] for model in self.models],
-            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
-            "landmarks": None if self.landmarks is None else self.landmarks.name,
-            "device": resolve_device(self.device).type,
-        }
+        return settings(self)
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -121,7 +111,7 @@ class AttributionAgreement:
         folder = self.out / "attribution_agreement" / name
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
-        with progress_bar(shown=self.progress) as bar:
+        with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
             jobs = [
                 _Job(self, network, faces, folder=folder, manifest=manifest, bar=bar)
                 for network in chosen

@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 from torch import nn
 
-from fer_xai.checks import check_count, check_number, resolve_device
+from fer_xai.checks import check_count, check_number
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError, UnknownNameError
@@ -28,6 +28,7 @@ from studies.auditing import METHODS, METRICS, audit, prepared
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.scoreboard import CHANCE
+from studies.settings import settings
 
 BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 """Options of the command that describe a bare network."""
@@ -105,16 +106,7 @@ class AuditStudy:
 
     def config(self) -> dict[str, Any]:
         """The settings that results depend on; files are told apart by content."""
-        settings = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("out", "progress", "batch_size", "weights")
-        }
-        return settings | {
-            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
-            "landmarks": None if self.landmarks is None else self.landmarks.name,
-            "device": resolve_device(self.device).type,
-        }
+        return settings(self, leave_out=("weights",))
 
     def run(self) -> int:
         """Audit, or go on, and write; returns the exit status, 1 where a threshold was not reached.
@@ -145,7 +137,7 @@ class AuditStudy:
         manifest["networks"][model.name] = probe.settings()
         store.write_json(folder / "manifest.json", manifest)
         started = time.perf_counter()
-        with progress_bar(shown=self.progress) as bar:
+        with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
             task = bar.add_task("faces", total=len(faces))
             found = audit(
                 probe, faces, methods=self.methods, metrics=self.metrics, controls=self.controls,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from studies.endpoint import SIZE
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.registry import STUDIES
+from studies.settings import settings
 
 CALIBRATION = 512
 """Faces that the untrained networks' BatchNorm statistics come from."""
@@ -88,22 +88,8 @@ class GradcamConsistency:
     """Show progress bars."""
 
     def config(self) -> dict[str, Any]:
-        """The settings that results depend on.
-
-        Files are told apart by their content, not by where they lie: see the manifest's inputs.
-        """
-        ignored = {"out", "dry_run", "progress", "batch_size"}
-        settings = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ignored
-        }
-        return settings | {
-            "models": [model.partition("=")[0] for model in self.models],
-            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
-            "landmarks": None if self.landmarks is None else self.landmarks.name,
-            "device": resolve_device(self.device).type,
-        }
+        """The settings that results depend on; files are told apart by content."""
+        return settings(self)
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.

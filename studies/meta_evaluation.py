@@ -9,14 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
-from matplotlib.figure import Figure
-from rich.console import Console
-from scipy import stats
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
@@ -35,21 +29,12 @@ from fer_xai.types import Explanation, Faces
 from metrics.evaluation import evaluate
 from metrics.random_networks import randomised
 from metrics.spec import METRICS, MetricSpec
-from metrics.statistics import Interval, mean_interval
 from studies import store
+from studies.meta_report import SLIGHT, write_report
+from studies.meta_tables import meta_table
 from studies.people import SIZE, people
 from studies.progress import progress_bar
-from studies.registry import QUESTIONS, STUDIES
-from studies.report import Picture, Table, write_page
-from studies.scoreboard_tables import bounds, sign
-from studies.style import INK, TRAINED, style
-
-GRADES = {"truth": 4, "half the truth": 3, "noise": 2, "distractor": 2, "inverted truth": 1}
-"""Maps of a planted network and how good they are; a distractor is a mark that it does not read."""
-BLIND = ("inverted truth",)
-"""Maps that a metric which does not see the sign cannot place."""
-SLIGHT = 0.01
-"""Uniform noise of a change that should change no metric, in [0, 1] pixel values."""
+from studies.registry import STUDIES
 
 
 @STUDIES.register("meta_evaluation")
@@ -142,8 +127,10 @@ class MetaEvaluation:
             ignore_index=True,
         )  # fmt: skip
         store.write_table(folder / "scores.parquet", rows)
-        table = meta_table(rows, specs)
-        _write(folder, manifest, table, self)
+        write_report(
+            folder, manifest, meta_table(rows, specs), model=self.model, faces=self.faces,
+            methods=len(self.methods),
+        )  # fmt: skip
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
         store.write_json(folder / "manifest.json", manifest)
@@ -281,161 +268,3 @@ def _explanation(maps: Tensor, targets: Tensor, probe: Probe, name: str) -> Expl
     return Explanation(
         maps=maps, targets=targets, logits=logits, emotions=probe.emotions, method=name, params={}
     )
-
-
-def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame:
-    """One row a metric: its three answers with intervals over persons, the truthful first."""
-    out = []
-    persons = {
-        part: some.drop_duplicates("id").set_index("id")["cluster"]
-        for part, some in rows.groupby("part", sort=False)
-    }
-    for name, spec in specs.items():
-        own = rows[rows["metric"] == name]
-        wide = {
-            str(part): sign(spec) * some.pivot_table(
-                index="id", columns="method", values="value", sort=False, dropna=False
-            )
-            for part, some in own.groupby("part", sort=False)
-        }  # fmt: skip
-        graded = wide["truth"]
-        known = [g for g in GRADES if not (spec.sign_blind and g in BLIND)]
-        truth = graded[known].apply(_somers_d, axis=1)
-        row: dict[str, Any] = {"metric": name, "family": spec.family}
-        row |= bounds("truth", _interval(truth, persons["truth"]))
-        row["truth over noise"] = _better(graded["truth"], graded["noise"])
-        row["truth over inverse"] = (
-            np.nan if spec.sign_blind else _better(graded["truth"], graded["inverted truth"])
-        )
-        same = _agreements(wide["as it is"], wide["slight"])
-        other = _agreements(wide["as it is"], wide["random"])
-        for told, values in (
-            ("noise resilience", same),
-            ("adversary reactivity", 1 - other),
-            ("reactivity over noise", same - other),
-        ):
-            row |= bounds(told, _interval(values, persons["as it is"]))
-        row["undefined"] = float(own["value"].isna().mean())
-        out.append(row)
-    table = pd.DataFrame(out)
-    return table.sort_values(["truth", "noise resilience"], ascending=False).reset_index(drop=True)
-
-
-def _somers_d(scores: pd.Series) -> float:
-    """Somers' d of a face's scores given the maps' grades: (C − D) / pairs of unequal grade.
-
-    Pairs that the scores order rightly, less those that they order wrongly; scores that are alike
-    are neither (Somers, American Sociological Review 1962). NaN where no two grades are scored.
-    """
-    known = scores.dropna()
-    grades = np.array([GRADES[str(name)] for name in known.index])
-    values = known.to_numpy(dtype=float)
-    right = np.sign(np.subtract.outer(grades, grades) * np.subtract.outer(values, values))
-    told = np.not_equal.outer(grades, grades)
-    return float(right[told].mean()) if told.any() else float("nan")
-
-
-def _interval(values: pd.Series, persons: pd.Series) -> Interval:
-    """Mean over faces, clustered by person; both are indexed by face."""
-    return mean_interval(values, clusters=list(persons.loc[list(values.index)]))
-
-
-def _better(one: pd.Series, two: pd.Series) -> float:
-    """Share of faces in which one scores above two; ties count half."""
-    gap = (one - two).dropna()
-    return float(((gap > 0) + 0.5 * (gap == 0)).mean()) if len(gap) else float("nan")
-
-
-def _agreements(one: pd.DataFrame, two: pd.DataFrame) -> pd.Series:
-    """Spearman of each face's order of maps, under two conditions."""
-    found = {}
-    for face in one.index:
-        a, b = one.loc[face].to_numpy(dtype=float), two.loc[face].to_numpy(dtype=float)
-        fine = np.isfinite(a) & np.isfinite(b)
-        constant = fine.sum() < 3 or np.ptp(a[fine]) == 0 or np.ptp(b[fine]) == 0
-        found[face] = np.nan if constant else stats.spearmanr(a[fine], b[fine]).statistic
-    return pd.Series(found, dtype=float)
-
-
-def believable(table: pd.DataFrame) -> pd.Series:
-    """Metrics that pass all three questions, by their rows of :func:`meta_table`."""
-    return (
-        (table["truth low"] > 0.5)
-        & (table["noise resilience low"] > 0.5)
-        & (table["adversary reactivity"] >= 0.5)
-        & (table["reactivity over noise low"] > 0)
-    )
-
-
-def _write(
-    folder: Path, manifest: dict[str, Any], table: pd.DataFrame, study: MetaEvaluation
-) -> None:
-    """Table, figure, report; the answer on the terminal."""
-    told = {m for m in table["metric"] if not set(METRICS[m].restates) & set(table["metric"])}
-    faithful = table[(table["family"] == "faithfulness") & table["metric"].isin(told)]
-    sure = faithful[believable(faithful)]
-    answer = (
-        f"Of {len(faithful)} faithfulness metrics (mere sums of others apart) {len(sure)} order "
-        "maps as planted truth does (Somers' d above one half), keep their order under a trifle of "
-        "noise (Spearman above one half) and lose it when the network is made random (1 − Spearman "
-        "of one half or more, and above what the trifle does): "
-        f"{', '.join(sure['metric']) or 'none'}."
-    )
-    caption = (
-        "Truth: Somers' d of a metric given the known quality of maps of a planted network "
-        f"({', '.join(f'{name} {grade}' for name, grade in GRADES.items())}; without the inverse "
-        "for metrics that do not see the sign): pairs of unequal quality in the right order less "
-        "those in the wrong one, as a share of all; 1 is perfect, and scores that are alike count "
-        "against. Truth over noise, over inverse: share of faces in "
-        "which the true map scores better. Noise resilience: Spearman of the order of "
-        f"{len(study.methods)} maps of a trained network on faces changed by uniform noise of "
-        f"±{SLIGHT}, with their order on the faces as they are. Adversary reactivity: 1 − Spearman "
-        "with the order after the network was made random; over noise: less 1 − noise resilience, "
-        "paired by face. Believed is a metric whose truth and noise resilience lie above .5 and "
-        "whose reactivity over noise lies above 0, all by their intervals, with a reactivity of .5 "
-        f"or more. Unit: the person ({study.faces} built-in faces of each kind, planted ones each "
-        "of a person of its own); 95 % intervals by infinitesimal jackknife."
-    )
-    write_page(
-        folder, question=QUESTIONS[study.name], answer=answer,
-        facts={"faces": f"built-in, {study.faces} of each kind", "network": study.model,
-               "commit": store.made_by(manifest)},
-        tables=[Table(name="metrics", frame=table, caption=caption)],
-        pictures=[Picture(name="metrics", figure=_figure(table), caption=caption)],
-        method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],
-        caveats=CAVEATS, manifest=manifest,
-    )  # fmt: skip
-    console = Console()
-    console.print(answer, style="bold")
-    console.print(f"Report: {folder / 'report.html'}")
-
-
-def _figure(table: pd.DataFrame) -> Figure:
-    """Panels of dots, metrics over each other."""
-    style()
-    shown = table.iloc[::-1].reset_index(drop=True)
-    names = ("truth", "noise resilience", "adversary reactivity", "reactivity over noise")
-    fig, axes = plt.subplots(
-        1, len(names), figsize=(12, 0.26 * len(shown) + 1.1), sharey=True, layout="constrained"
-    )
-    for axis, name in zip(axes, names, strict=True):
-        for place, (_, row) in enumerate(shown.iterrows()):
-            axis.plot(
-                [row[f"{name} low"], row[f"{name} high"]], [place, place], color=TRAINED, lw=2
-            )
-            axis.plot(row[name], place, "o", color=TRAINED, ms=4)
-        axis.axvline(0, color=INK, lw=0.6)
-        axis.set_title(name, fontsize=10)
-        axis.set_yticks(
-            range(len(shown)), [str(m).replace("_", " ") for m in shown["metric"]], fontsize=8
-        )
-    sns.despine(fig)
-    return fig
-
-
-CAVEATS = [
-    "A planted mark is a small patch of one colour that the network reads alone: a metric that "
-    "orders maps of it rightly need not do so on faces, but one that does not cannot be trusted.",
-    "Metrics of complexity do not look at the network: they cannot react to its becoming random, "
-    "and whether they order true maps first is a matter of what true maps look like.",
-]

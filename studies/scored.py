@@ -16,7 +16,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from fer_xai.checks import check_count, resolve_device
+from fer_xai.checks import check_count
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
@@ -30,6 +30,7 @@ from studies.report import Table, write_page
 from studies.scoreboard import CHANCE, FLOOR, REMADE, Scoreboard
 from studies.scoreboard_report import COMMON_CAVEATS, content
 from studies.scoreboard_tables import held
+from studies.settings import settings
 
 CHUNK = 16
 """Faces whose rows are written together: what a run that is stopped loses at most."""
@@ -125,17 +126,7 @@ class ScoredStudy:
 
     def config(self) -> dict[str, Any]:
         """The settings that results depend on; files are told apart by content."""
-        settings = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in ("out", "progress", "models", "batch_size")
-        }
-        return settings | {
-            "models": [model.partition("=")[0] for model in self.models],
-            "data": self.data if self.data.startswith("synthetic") else self.data.split(":")[0],
-            "landmarks": None if self.landmarks is None else self.landmarks.name,
-            "device": resolve_device(self.device).type,
-        }
+        return settings(self)
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -164,7 +155,7 @@ class ScoredStudy:
         folder = self.out / self.name / "-".join(part for part in parts if part)
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
-        with progress_bar(shown=self.progress) as bar:
+        with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
             bar.add_task("faces", total=len(faces) * len(chosen))
             parts_of = [
                 self._scored(network, faces, board, folder=folder, manifest=manifest, bar=bar)

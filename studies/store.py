@@ -14,7 +14,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,15 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
     for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
         left.unlink()
     return manifest
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """What turns out not to be possible, before anything was made, leaves no folder behind."""
+    try:
+        yield
+    except InputError:
+        if [entry.name for entry in folder.iterdir()] == ["manifest.json"]:
+            (folder / "manifest.json").unlink()
+            folder.rmdir()
+        raise

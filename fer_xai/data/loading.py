@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fer_xai.data.landmark_csv import read_landmarks
 from fer_xai.data.registry import DATASETS, Problems
-from fer_xai.emotions import parse_order
+from fer_xai.emotions import NATIVE_ORDERS, parse_order
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 
@@ -48,7 +48,7 @@ def load_dataset(
     landmarks_size
         Side of the square images the landmarks were measured on, if it is not that of the faces.
     emotions
-        Keep only these, as names or as a native label order.
+        Keep only these, as names (or one) or as a native label order.
     skip_bad
         Leave out faces whose label is unknown or whose image is missing or damaged, and list them
         in ``Faces.skipped`` (every image is decoded once for that); otherwise an unknown label
@@ -80,6 +80,8 @@ def load_dataset(
     if source is not None:
         faces = _of_source(faces, source)
     if emotions is not None:
+        if isinstance(emotions, str) and emotions not in NATIVE_ORDERS:
+            emotions = [emotions]
         wanted = parse_order(emotions)
         faces = faces.subset([i for i, name in enumerate(faces.table["emotion"]) if name in wanted])
     if not len(faces):

@@ -55,6 +55,7 @@ def test_emotions_and_limit_select(root):
     faces = load_dataset(f"rafdb:{root}", split="train", emotions="gimefive")
     assert "neutral" not in faces.emotions
     assert len(faces) == 6
+    assert load_dataset(f"rafdb:{root}", split="train", emotions="afraid").emotions == ("fear",)
     limited = load_dataset(f"rafdb:{root}", split="train", limit=3, seed=1)
     assert len(limited) == 3
     assert limited.ids == load_dataset(f"rafdb:{root}", split="train", limit=3, seed=1).ids

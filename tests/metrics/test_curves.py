@@ -167,6 +167,10 @@ def test_bad_input_is_one_sentence(model, three, maps):
         insertion(model, three, maps * torch.nan, TARGETS)
     with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
         insertion(model, three, maps, TARGETS, output="loss")
+    unread = Ledger(Probe(model, device="cpu"), three)
+    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
+        deletion(unread, three, maps, TARGETS, output="loss")
+    assert not unread.passes
     with pytest.raises(InputError, match="Expected 3 ids, one an image, got 1"):
         insertion(model, three, maps, TARGETS, ids=["a"])
     ledger = Ledger(Probe(model, device="cpu"), three)

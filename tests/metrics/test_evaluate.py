@@ -172,8 +172,11 @@ def test_bad_input_is_one_sentence(model, few):
         evaluate(model, few, [made, made], ["deletion"])
     with pytest.raises(InputError, match="Expected at least one explanation"):
         evaluate(model, few, [], ["deletion"])
-    with pytest.raises(InputError, match="Expected a positive chunk"):
-        evaluate(model, few, made, ["deletion"], chunk=0)
+    for chunk in (0, "a"):
+        with pytest.raises(InputError, match="Expected chunk as a whole number of 1 or more"):
+            evaluate(model, few, made, ["deletion"], chunk=chunk)
+    with pytest.raises(InputError, match="Expected metrics as names or as metrics.MetricSpec, got"):
+        evaluate(model, few, made, [len])
     needy = MetricSpec(name="needy", fn=len, family="robustness", higher_is_better=None,
                        bounds=(0, 1), needs=("explain",), reference="none")  # fmt: skip
     with pytest.raises(InputError, match="Expected what makes the maps of gradcam for needy"):

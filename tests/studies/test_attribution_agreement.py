@@ -137,6 +137,9 @@ def test_a_model_that_every_method_refuses_costs_no_coalition(tmp_path, weights)
     with pytest.raises(InputError, match="Expected an attribution of tiny .* but all refuse: Exp"):
         study(tmp_path, weights, methods=methods).run()
     assert not list(tmp_path.rglob("region_shapley*"))
+    with pytest.raises(InputError, match="but all refuse"):
+        study(tmp_path / "other", weights, methods=("attention_rollout", "gradient_rollout")).run()
+    assert not list((tmp_path / "other").rglob("attribution_agreement/*"))
 
 
 def test_the_answer_is_sorted_by_what_it_prints(run):

@@ -11,7 +11,8 @@ import studies.meta_evaluation as module
 from fer_xai.checks import resolve_device
 from fer_xai.errors import InputError, UnknownNameError
 from metrics.spec import METRICS
-from studies.meta_evaluation import GRADES, MetaEvaluation, _somers_d, believable, meta_table
+from studies.meta_evaluation import MetaEvaluation
+from studies.meta_tables import GRADES, _somers_d, believable, meta_table
 from studies.people import people
 from tests.conftest import tiny_model
 

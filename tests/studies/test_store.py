@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fer_xai.errors import InputError
 from studies import store
 
 CONFIG, INPUTS = {"seed": 0}, {"faces": "00"}
@@ -36,3 +37,16 @@ def test_a_run_that_goes_on_under_other_code_says_so_and_lists_it(opened, tmp_pa
     assert json.loads((tmp_path / "manifest.json").read_text()) == manifest  # also if killed now
     assert store.made_by(opened("a", "2.5")) == "a, b; torch 2.4, 2.5"
     assert not capsys.readouterr().err
+
+
+def test_what_is_refused_before_anything_is_made_leaves_nothing(tmp_path):
+    folder = tmp_path / "run"
+    store.write_json(folder / "manifest.json", {})
+    with pytest.raises(InputError), store.nothing_left(folder):
+        raise InputError("Expected something else.")
+    assert not folder.exists()
+    store.write_json(folder / "manifest.json", {})
+    store.write_json(folder / "shards" / "part.json", {})
+    with pytest.raises(InputError), store.nothing_left(folder):
+        raise InputError("Expected something else.")
+    assert (folder / "manifest.json").exists()

@@ -1,0 +1,191 @@
+"""Deletion and insertion against torch-cam and the bare passes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchcam.metrics import DeletionInsertionMetric
+
+from benchmarks.report import Row, Section, Target
+from benchmarks.timing import Seconds, Spread, alternate, best_batch_size, ratio
+from fer_xai import FERModel, Probe, explain, load_model
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from metrics.curves import Curve, deletion, insertion
+from metrics.ledger import Ledger
+from metrics.ranking import rank_pixels
+
+SIZE, STEPS, N_FACES = 64, 64, 32
+PASSES = 2 * (STEPS - 1) + 2
+FEWER = 4
+"""Bare passes are a rate: this part of them is timed."""
+ALL = ("fp32", "bf16")
+
+
+def measure(*, rounds: int) -> Section:
+    """Rows of GiMeFive with the shipped weights."""
+    section = Section(rows=[], seconds={}, notes=[
+        f"Deletion and insertion: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} "
+        f"faces, {STEPS} steps, black; the same maps (the order of Grad-CAM's pixels, so that no "
+        f"ties are left to be broken), the same counts. {PASSES} passes a face of either. "
+        "torch-cam is handed the maps by an extractor that makes none. bf16: Probe's autocast. "
+        "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
+        "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
+    ])  # fmt: skip
+    images, maps, targets = pictures(N_FACES)
+    plain = load_model("gimefive", weights="synthetic")
+    _measure_curves(section, plain, images, maps, targets, rounds=rounds)
+    return section
+
+
+def pictures(n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Built-in faces, the order of pixels in Grad-CAM's maps of them, and what they show.
+
+    Maps are evenly spaced from 1 down to 0, so that no ties are left to be broken.
+    """
+    faces = synthetic_faces(n, size=SIZE)
+    images = (faces.pixels(SIZE).float() / 255).contiguous()
+    plain = load_model("gimefive", weights="synthetic")
+    maps = explain(plain, images, method="gradcam", targets=faces.labels).maps
+    ranks = rank_pixels(maps).float()
+    return images, 1 - ranks / (SIZE**2 - 1), faces.labels
+
+
+def _probes(model: FERModel) -> dict[str, Probe]:
+    """One a mode; those that cannot be compiled here are left out."""
+    probes = {name: Probe(model, device="cpu", precision=name, batch_size=16) for name in ALL}
+    for name in ALL:
+        probe = Probe(model, device="cpu", precision=name, batch_size=16, compile=True)
+        if probe.compiled is not None:
+            probes[f"{name}, compiled"] = probe
+    return probes
+
+
+def _measure_curves(
+    section: Section,
+    model: FERModel,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    *,
+    rounds: int,
+) -> None:
+    peer = copy.deepcopy(model)
+    theirs = partial(_torchcam, peer, images, maps, model.columns(targets).tolist())
+    best = best_batch_size(
+        lambda size: _torchcam(
+            peer, images[:4], maps[:4], model.columns(targets[:4]).tolist(), batch_size=size
+        )
+    )
+    contenders: dict[str, Callable[[], Any]] = {
+        "torch-cam": partial(theirs, batch_size=32),
+        "torch-cam at its best": partial(theirs, batch_size=best),
+    }
+    probes = _probes(model)
+    for name, probe in probes.items():
+        contenders[name] = partial(_ours, probe, images, maps, targets)
+        contenders[f"passes, {name}"] = partial(passes, probe, images, PASSES // FEWER)
+    peer_curves = _torchcam(peer, images, maps, model.columns(targets).tolist())
+    found = {name: contenders[name]() for name in probes}
+    seconds = alternate(contenders, rounds=rounds)
+    for name in probes:
+        seconds[f"passes, {name}"] = [FEWER * spent for spent in seconds[f"passes, {name}"]]
+    bounds = {"fp32": (1.7, 1.4), "bf16": (3.4, 3.0)}
+    for name in probes:
+        curves = [
+            float((one.scores - other).abs().max())
+            for one, other in zip(found[name], peer_curves, strict=True)
+        ]
+        areas = [
+            float((one.auc - torch.trapezoid(other, one.fractions, dim=1)).abs().max())
+            for one, other in zip(found[name], peer_curves, strict=True)
+        ]
+        wanted = bounds.get(name.partition(",")[0])
+        for label, peer_name, place in (
+            ("torch-cam", "torch-cam", 0),
+            (f"torch-cam at its best batch size ({best})", "torch-cam at its best", 1),
+        ):
+            section.rows.append(
+                Row(
+                    name=f"Deletion + insertion, {name}: {label} / ours",
+                    ours=cell(seconds, name),
+                    peer=cell(seconds, peer_name),
+                    ratio=ratio(seconds, peer_name, name),
+                    target=Target(bound=wanted[place], at_least=True) if wanted else None,
+                    agreement=f"curves {max(curves):.0e}, areas {max(areas):.0e}",
+                )
+            )
+        section.rows.append(
+            Row(
+                name=f"Deletion + insertion, {name}: {PASSES} bare passes / ours",
+                ours=cell(seconds, name),
+                peer=cell(seconds, f"passes, {name}"),
+                ratio=ratio(seconds, f"passes, {name}", name),
+                target=Target(bound=0.9, at_least=True),
+            )
+        )
+    section.seconds["deletion and insertion"] = seconds
+    section.settings["deletion and insertion"] = {"torch-cam's best batch size": best}
+
+
+class _Maps:
+    """What torch-cam takes for an extractor: maps that are there."""
+
+    def __init__(self, model: FERModel, maps: Tensor) -> None:
+        self.model, self.maps = model, maps
+
+    def __call__(self, *args: Any, **options: Any) -> list[Tensor]:
+        return [self.maps]
+
+    def fuse_cams(self, cams: list[Tensor]) -> Tensor:
+        return cams[0]
+
+    @contextmanager
+    def _hooks_off(self) -> Iterator[None]:
+        yield
+
+
+class _Recorded(DeletionInsertionMetric):
+    """torch-cam's metric, which keeps its curves."""
+
+    def _compute_curves(self, *args: Any, **options: Any) -> Any:
+        found = super()._compute_curves(*args, **options)
+        self.curves = found[1:]
+        return found
+
+
+def _torchcam(
+    model: FERModel, images: Tensor, maps: Tensor, columns: list[int], *, batch_size: int = 32
+) -> tuple[Tensor, Tensor]:
+    metric = _Recorded(
+        _Maps(model, maps), partial(torch.softmax, dim=-1), steps=STEPS, batch_size=batch_size
+    )
+    with torch.no_grad():
+        metric.update(images, columns)
+    return metric.curves
+
+
+def _ours(probe: Probe, images: Tensor, maps: Tensor, targets: Tensor) -> tuple[Curve, Curve]:
+    ledger = Ledger(probe, images)
+    return (
+        deletion(ledger, images, maps, targets, steps=STEPS, fill="black"),
+        insertion(ledger, images, maps, targets, steps=STEPS, fill="black"),
+    )
+
+
+def passes(probe: Probe, images: Tensor, each: int) -> int:
+    """Bare passes of images that are there."""
+    batch = probe.to_device(images[:16] if len(images) >= 16 else images.repeat(16, 1, 1, 1)[:16])
+    total = len(images) * each
+    for _ in range(-(-total // 16)):
+        probe.run(batch)
+    return total
+
+
+def cell(seconds: Seconds, name: str, faces: int = N_FACES) -> str:
+    return f"{Spread.of(seconds[name]).median / faces:.3f} s/face"

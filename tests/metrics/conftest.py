@@ -1,0 +1,30 @@
+import pytest
+import torch
+from torch import nn
+
+from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.probe import Probe
+from tests.conftest import tiny_model
+from tests.metrics.explainers import gradient
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """A tiny network after a few steps on built-in faces, six of them, and their targets."""
+    faces = synthetic_faces(36, style="wild", split="test")
+    model, images = tiny_model(), faces.images
+    columns = model.columns(faces.labels)
+    model.train()
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(12):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(model(images), columns).backward()
+        optimiser.step()
+    probe = Probe(model.eval(), device="cpu", batch_size=4)
+    return probe, images[:6], faces.labels[:6]
+
+
+@pytest.fixture
+def case(trained):
+    probe, images, targets = trained
+    return probe, images, gradient(probe.model, images, targets, None), targets
