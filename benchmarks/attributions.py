@@ -21,6 +21,7 @@ from benchmarks.timing import BATCH_SIZES, Spread, alternate, best_batch_size, r
 from fer_xai import FERModel, Probe, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
+from fer_xai.attributions.gradients import GradientShap, SmoothGrad
 from fer_xai.attributions.perturbation import Occlusion
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.data.synthetic.dataset import synthetic_faces
@@ -52,6 +53,14 @@ def measure(*, rounds: int) -> Section:
         "does behind its layer is less than a pass, hence ratios below one.",
         "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight "
         "facial regions, as Captum gets them.",
+        "Where maps differ: torch-cam's Grad-CAM++ divides a copy and not its weights; "
+        "pytorch-grad-cam's damps small gradients by a constant in its denominator, and its "
+        "Eigen-CAM has the sign that the solver happens to give; all three enlarge Score-CAM's "
+        "masks in other ways; Captum draws noise, paths and samples from the global generator, "
+        "starts GradientShap from black alone (ours from three fills), and fits LIME and "
+        "KernelSHAP without our weights of coalitions. Captum refuses DeepLift, DeepLiftShap and "
+        "LRP of GiMeFive, which uses one max-pool five times; nobody else here has "
+        "extremal perturbation, RISE, exact Shapley values, or a fused LayerCAM.",
     ])  # fmt: skip
     faces = synthetic_faces(MANY, size=SIZE)
     images = (faces.pixels(SIZE).float() / 255).contiguous()
@@ -178,6 +187,21 @@ def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
             inner=True,
         )
     }  # fmt: skip
+    found["guided_backprop"] = {"Captum": _captum(plain, captum.GuidedBackprop)}
+    found["deconvolution"] = {"Captum": _captum(plain, captum.Deconvolution)}
+    found["guided_gradcam"] = {
+        "Captum": _captum(plain, lambda model: captum.GuidedGradCam(model, model.layer("relu5")))
+    }
+    for name in ("smoothgrad", "vargrad"):
+        found[name] = {
+            "Captum": _captum(
+                plain, lambda model: captum.NoiseTunnel(captum.Saliency(model)), nt_type=name,
+                nt_samples=SmoothGrad().samples, stdevs=0.15, abs=False,
+            )
+        }  # fmt: skip
+    found["gradient_shap"] = {
+        "Captum": _captum(plain, captum.GradientShap, n_samples=GradientShap().samples)
+    }
     found["region_ablation"] = {"Captum": _captum_ablation(plain, regions)}
     for name, kind in (("lime", captum.Lime), ("kernel_shap", captum.KernelShap)):
         found[name] = {"Captum": _captum_surrogate(plain, kind, regions)}
@@ -225,6 +249,12 @@ def _captum(model: FERModel, kind: Any, *, inner: bool = False, **options: Any) 
         elif inner:
             step = min(size, len(images))
             own["perturbations_per_eval"] = size // step
+        if isinstance(method, captum.NoiseTunnel):
+            step = min(size, len(images))
+            own["nt_samples_batch_size"] = size // step
+        elif isinstance(method, captum.GradientShap):
+            step = max(1, size // own["n_samples"])
+            own["baselines"] = torch.zeros_like(images[:1])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parts = [

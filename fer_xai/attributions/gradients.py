@@ -289,21 +289,26 @@ def mean_gradient(
 
     ``sample`` gives images ``(B, 3, H, W)`` and what their gradient is multiplied by, or None.
     """
-    shape = (len(question), question.targets, *question.images.shape[1:])
-    mean = torch.zeros(shape, device=question.images.device)
+    faces, size = len(question), question.images.shape[1:]
+    mean = torch.zeros(faces, question.targets, *size, device=question.images.device)
     spread = torch.zeros_like(mean)
-    for index in range(samples):
-        images, factor = sample(index)
+    # a pass holds several samples of few faces
+    together = max(1, probe.batch_size_for(faces * samples) // max(1, faces))
+    for start in range(0, samples, together):
+        drawn = [sample(index) for index in range(start, min(start + together, samples))]
         with differentiating(probe):
-            leaf = images.detach().clone(memory_format=torch.channels_last).requires_grad_()
-            each = question.scores(probe.fastest(leaf)).sum(dim=0)  # (K,)
+            leaf = torch.stack([images.detach() for images, _ in drawn], dim=1).flatten(0, 1)
+            leaf = leaf.contiguous(memory_format=torch.channels_last).requires_grad_()
+            each = question.scores(probe.fastest(leaf), each=len(drawn)).sum(dim=0)  # (K,)
             for target, score in enumerate(each.unbind()):
                 more = target + 1 < len(each)
-                gradient = torch.autograd.grad(score, leaf, retain_graph=more)[0].float()
-                value = gradient if factor is None else gradient * factor
-                away = value - mean[:, target]
-                mean[:, target] += away / (index + 1)
-                spread[:, target] += away * (value - mean[:, target])
+                found = torch.autograd.grad(score, leaf, retain_graph=more)[0].float()
+                gradients = found.unflatten(0, (faces, len(drawn))).unbind(dim=1)
+                for place, (gradient, (_, factor)) in enumerate(zip(gradients, drawn, strict=True)):
+                    value = gradient if factor is None else gradient * factor
+                    away = value - mean[:, target]
+                    mean[:, target] += away / (start + place + 1)
+                    spread[:, target] += away * (value - mean[:, target])
     return mean, spread / samples
 
 
