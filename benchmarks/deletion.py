@@ -36,6 +36,9 @@ def measure(*, rounds: int) -> Section:
         "torch-cam is handed the maps by an extractor that makes none. bf16: Probe's autocast. "
         "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
         "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
+        "Tried and not timed: Quantus (0.6) flips the channels of a pixel one after another and "
+        "leaves the face as it is out of its curve, which is another one, therefore; Captum (0.9) "
+        "has neither curve.",
     ])  # fmt: skip
     images, maps, targets = pictures(N_FACES)
     plain = load_model("gimefive", weights="synthetic")

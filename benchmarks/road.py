@@ -36,6 +36,8 @@ def measure(*, rounds: int) -> Section:
         "pytorch-grad-cam's 36, which it makes with all faces in one batch. Maps are the order of "
         "Grad-CAM's pixels, since the peer's thresholds would take all pixels of a plateau at "
         "once. Scores differ by the noise of the imputation, which each draws itself.",
+        "Tried and not timed: Quantus's ROAD (0.6) scores the first batch only, so that a face's "
+        "value depends on the batch size; the authors' code is a script of its experiments.",
         "Bare passes: as many images in memory through Probe's copy at the same batch size and "
         "precision. The imputation alone is of the same images, all at once, without noise.",
     ])  # fmt: skip
