@@ -42,7 +42,8 @@ def write_report(
             caption="Shapley: Spearman, over the regions of a face, of what the map gives each "
             f"region with its exact Shapley value, mean over faces and fills ({fills}; but those "
             "that a method starts from itself: compare methods of one column of fills, or by their "
-            "gain). Over chance: difference from "
+            "gain). Ceiling: what exact Shapley values of another fill (of the one that the method "
+            "starts from, if any) reach by the same fills. Over chance: difference from "
             "the chance control that scores best, paired by face and fill, with Holm's p over all "
             "methods; d_z: its mean over its standard deviation. Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "
@@ -70,7 +71,8 @@ def write_report(
                 figure=_dots(table[table["model"] == model], tops[str(model)]),
                 caption=f"{model}: agreement with exact region Shapley. Red: methods; grey: chance "
                 "controls; the band is the agreement between two fills of Shapley itself, with "
-                f"its 95 % interval. Unit: {unit}.",
+                "its 95 % interval, a tick what it is for the fills that a row is scored by. "
+                f"Unit: {unit}.",
             ),
             Picture(
                 name=f"agreement_{model}",
@@ -122,6 +124,7 @@ def _dots(table: pd.DataFrame, top: Interval) -> Figure:
         colour = CONTROL if row["control"] else TRAINED
         axis.plot([row["Shapley low"], row["Shapley high"]], [place, place], color=colour, lw=2)
         axis.plot(row["Shapley"], place, "o", color=colour, ms=5)
+        axis.plot(row["ceiling"], place, "|", color=UNTRAINED, ms=9, mew=1.5)
     axis.set_yticks(
         range(len(shown)), [str(name).replace("_", " ") for name in shown["attribution"]]
     )

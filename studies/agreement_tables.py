@@ -38,6 +38,30 @@ def ceiling(rows: pd.DataFrame, clusters: pd.Series) -> dict[str, Interval]:
     }
 
 
+def own_ceiling(
+    rows: pd.DataFrame, model: str, scored_by: Sequence[str], starts_from: Sequence[str]
+) -> float:
+    """What exact Shapley values reach where a method is scored: by the same fills, from another.
+
+    A method that starts from a fill is scored by the others, and so are the Shapley values of that
+    fill; one that starts from none is held against pairs of different fills.
+    """
+    part = rows[(rows["comparison"] == "fills") & (rows["model"] == model)]
+    mean = part.groupby(["attribution", "with"], observed=True, as_index=False)["value"].mean()
+    pairs = {
+        frozenset((str(one), str(two))): float(value)
+        for one, two, value in mean[["attribution", "with", "value"]].itertuples(index=False)
+    }
+    own = [fill for fill in starts_from if any(fill in pair for pair in pairs)]
+    found = [
+        value
+        for pair, value in pairs.items()
+        for by in pair & set(scored_by)
+        if not own or pair - {by} <= set(own)
+    ]
+    return float(np.mean(found)) if found else np.nan
+
+
 def floors(rows: pd.DataFrame) -> dict[str, str]:
     """The chance control that agrees most with exact Shapley, by model."""
     part = rows[(rows["comparison"] == "shapley") & rows["attribution"].isin(CHANCE)]
@@ -75,7 +99,9 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
             found = interval(values, clusters)
             gain = gains(rows, str(model), str(name), floor[str(model)])
             over = interval(gain, clusters) if len(gain) else None
-            needed = passes.get(str(name), {}).get("passes", (np.nan, np.nan))
+            told = passes.get(str(name), {})
+            needed = told.get("passes", (np.nan, np.nan))
+            by = list(scored_by.get((model, name), []))
             out.append(
                 {
                     "model": model,
@@ -84,7 +110,8 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                     "Shapley": found.estimate,
                     "Shapley low": found.low,
                     "Shapley high": found.high,
-                    "fills": ", ".join(scored_by.get((model, name), [])),
+                    "fills": ", ".join(by),
+                    "ceiling": own_ceiling(rows, str(model), by, told.get("starts from", ())),
                     "over chance": over.estimate if over else np.nan,
                     "over chance low": over.low if over else np.nan,
                     "over chance high": over.high if over else np.nan,
@@ -151,9 +178,10 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
         if len(camera):
             text += f", Grad-CAM {camera['over chance'].iloc[0]:+.2f}"
         text += (
-            f"; {better} gain by more than nothing after Holm's correction. Two fills of Shapley "
-            f"itself agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}], which is the "
-            "ceiling."
+            f"; {better} gain by more than nothing after Holm's correction. By the same fills "
+            f"{best['attribution']} agrees by {best['Shapley']:.2f}, and exact Shapley values of "
+            f"another fill by {best['ceiling']:.2f}, which is its ceiling; over all pairs of fills "
+            f"these agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}]."
         )
         sentences.append(text)
     return " ".join(sentences)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from fer_xai.errors import InputError
+from studies.agreement_tables import own_ceiling
 from studies.attribution_agreement import AttributionAgreement
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 
@@ -46,12 +47,26 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert table.loc[table["attribution"] == "gradcam", "itself, other seed"].isna().all()
     assert (run / "figures" / "agreement_tiny.png").stat().st_size > 10_000
     page = (run / "report.html").read_text()
-    assert "which is the ceiling" in page
+    assert "which is its ceiling" in page
     manifest = json.loads((run / "manifest.json").read_text())
     assert "Expected attention among all tokens" in manifest["networks"]["tiny"]["refused"][
         "attention_rollout"
     ]  # fmt: skip
     assert manifest["status"] == "complete"
+
+
+def test_the_ceiling_is_of_the_fills_that_a_method_is_scored_by():
+    pairs = {("black", "mean"): 0.9, ("black", "blur"): 0.1, ("mean", "blur"): 0.5}
+    rows = pd.DataFrame(
+        [{"comparison": "fills", "model": "m", "attribution": one, "with": two, "value": value}
+         for (one, two), value in pairs.items()]
+    )  # fmt: skip
+    every = ["black", "mean", "blur"]
+    assert own_ceiling(rows, "m", every, ()) == pytest.approx(np.mean(list(pairs.values())))
+    assert own_ceiling(rows, "m", ["black", "blur"], ["mean"]) == pytest.approx(0.7)
+    assert own_ceiling(rows, "m", ["blur"], ["black", "mean"]) == pytest.approx(0.3)
+    assert own_ceiling(rows, "m", every, ["noise"]) == pytest.approx(0.5)
+    assert np.isnan(own_ceiling(rows, "m", [], every))
 
 
 def test_region_ablation_agrees_with_shapley_more_than_noise_does(run):
