@@ -68,7 +68,10 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
         found = explain(
             probe, images, method=name, targets=faces.labels, regions=regions, ids=faces.ids
         )
-        signed = name in ATTRIBUTIONS and not ATTRIBUTIONS[name].nonnegative
+        signed = (
+            not ATTRIBUTIONS[name].nonnegative if name in ATTRIBUTIONS
+            else bool((found.maps < 0).any())
+        )  # fmt: skip
         for axis, picture, one in zip(axes[row], grey, found.maps, strict=True):
             _draw(axis, picture, one, signed=signed)
         axes[row, 0].set_ylabel(
