@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,11 @@ from studies.meta_tables import meta_table
 from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import STUDIES
+
+CHUNK = 8
+"""Faces that are scored together."""
+Scorer = Callable[[Sequence[MetricSpec], Callable[[int], None]], pd.DataFrame]
+"""From metrics, and what to call with the number of faces done, to rows."""
 
 
 @STUDIES.register("meta_evaluation")
@@ -105,15 +111,12 @@ class MetaEvaluation:
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         with progress_bar(shown=self.progress) as bar:
-            task = bar.add_task("metrics", total=len(specs) * 4)
+            task = bar.add_task("faces", total=self.faces * 4)
 
-            def scored(part: str, made: Any) -> pd.DataFrame:
-                tables = []
-                for name, spec in specs.items():
-                    path = folder / "shards" / part / f"{name}.parquet"
-                    tables.append(store.once_table(path, partial(made, spec)))
-                    bar.advance(task)
-                return pd.concat(tables, ignore_index=True)
+            def scored(part: str, made: Scorer) -> pd.DataFrame:
+                path = folder / "shards" / f"{part}.parquet"
+                advance = partial(bar.advance, task)
+                return store.once_table(path, lambda: made(list(specs.values()), advance))
 
             truth = scored("truth", planted.scores)
             base, slight, random = (
@@ -199,13 +202,13 @@ class _Planted:
             "inverted truth": -truth - 0.05 * noise,
         }
 
-    def scores(self, spec: MetricSpec) -> pd.DataFrame:
-        """Rows of one metric."""
+    def scores(self, specs: Sequence[MetricSpec], progress: Callable[[int], None]) -> pd.DataFrame:
+        """Rows of metrics, which share what they have in common."""
         made = {name: _explanation(maps, self.targets, self.probe, name)
                 for name, maps in self.maps.items()}  # fmt: skip
         frame = evaluate(
-            self.probe, self.images, made, [spec], regions=self.regions, seed=self.seed,
-            fills={"skin": skin_fill(self.images, self.regions)},
+            self.probe, self.images, made, specs, regions=self.regions, seed=self.seed,
+            fills={"skin": skin_fill(self.images, self.regions)}, chunk=CHUNK, progress=progress,
         )  # fmt: skip
         return frame.drop(columns=["emotion", "target"])
 
@@ -237,15 +240,15 @@ class _Trained:
         random = randomised(self.probe.model, seed=study.seed, images=self.images)
         self.random = Probe(random, device=study.device, batch_size=16)
 
-    def scorer(self, part: str) -> Any:
-        """What scores one metric under a change."""
+    def scorer(self, part: str) -> Scorer:
+        """What scores metrics under a change."""
         probe = self.random if part == "random" else self.probe
         images = self.slight if part == "slight" else self.images
 
-        def scores(spec: MetricSpec) -> pd.DataFrame:
+        def scores(specs: Sequence[MetricSpec], progress: Callable[[int], None]) -> pd.DataFrame:
             frame = evaluate(
-                probe, images, self.made, [spec], regions=self.regions, seed=self.seed,
-                fills={"skin": skin_fill(images, self.regions)},
+                probe, images, self.made, specs, regions=self.regions, seed=self.seed,
+                fills={"skin": skin_fill(images, self.regions)}, chunk=CHUNK, progress=progress,
             )  # fmt: skip
             return frame.drop(columns=["emotion", "target"])
 
