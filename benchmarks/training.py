@@ -37,7 +37,7 @@ def measure(*, rounds: int) -> Section:
         with tempfile.TemporaryDirectory() as folder:
             loop.fit(
                 run.fresh_model(), run.settings(), Path(folder), train=synthetic_faces(N_FACES),
-                checked={}, seed=0, device="cpu", precision="bf16", workers=None, progress=False,
+                checked={}, seed=0, device="cpu", precision="bf16", progress=False,
                 callbacks=[turns],
             )  # fmt: skip
         seconds = {key: values[1:] for key, values in turns.seconds.items()}  # the first warms up

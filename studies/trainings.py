@@ -79,9 +79,6 @@ class TrainingOptions:
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Autocast precision of training."""
-    workers: int | None = None
-    """Processes that prepare batches: by default none on a CPU, whose cores the steps need, and 4
-    beside a GPU."""
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     train: bool = True
@@ -109,7 +106,7 @@ class TrainingOptions:
             pretrained=variant.pretrained, data=column.data, source=column.source,
             recipe=self.recipe, overrides=self.overrides, valid_fraction=self.held_out(),
             test="every-epoch", limit=self.limit, skip_bad=self.skip_bad, seed=seed,
-            device=self.device, precision=self.precision, workers=self.workers, progress=False,
+            device=self.device, precision=self.precision, progress=False,
         )  # fmt: skip
         return dataclasses.replace(run, out=self.runs / run.name())
 

@@ -25,12 +25,11 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from fer_xai.checks import resolve_device
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from training.recipes import Recipe
-from training.samples import EpochSampler, Samples, augmentation
+from training.samples import EpochSampler, Samples
 from training.trainee import Trainee
 
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
@@ -40,7 +39,6 @@ RANK = int(os.environ.get("RANK", "0"))
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises on every run
 SCORED_TOGETHER = 128
 """Faces a batch of those that are only scored."""
-WORKERS_BESIDE_A_GPU = 4
 LAST, BEST = "last.ckpt", "best.ckpt"
 """What a run is resumed from, and the epoch that is kept."""
 
@@ -55,7 +53,6 @@ def fit(
     seed: int,
     device: str,
     precision: Literal["bf16", "fp32"],
-    workers: int | None,
     progress: bool,
     callbacks: Sequence[Callback] = (),
 ) -> Path:
@@ -65,7 +62,7 @@ def fit(
     ----------
     model
         Initialised; trained in place.
-    recipe, seed, device, precision, workers, progress
+    recipe, seed, device, precision, progress
         As in :class:`training.run.TrainingRun`.
     folder
         Gets ``best.ckpt``, ``last.ckpt`` and a log a session under ``sessions/``.
@@ -118,7 +115,7 @@ def fit(
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
         trainer.fit(
             Trainee(model, recipe, seed=seed, priors=counts / counts.sum(), checked=tuple(checked)),
-            _loader(model, train, recipe, seed=seed, workers=_workers(device, workers)),
+            _loader(model, train, recipe, seed=seed),
             [_loader(model, faces, None, seed=seed) for faces in checked.values()],
             ckpt_path=str(last) if last.exists() else None,
             weights_only=True,
@@ -145,29 +142,25 @@ def _chores(recipe: Recipe, folder: Path, *, validated: bool, progress: bool) ->
     return chores
 
 
-def _loader(
-    model: FERModel, faces: Faces, recipe: Recipe | None, *, seed: int, workers: int = 0
-) -> DataLoader[Any]:
-    """Batches to learn from by a recipe, or to be scored on."""
+def _loader(model: FERModel, faces: Faces, recipe: Recipe | None, *, seed: int) -> DataLoader[Any]:
+    """Batches to learn from by a recipe, or to be scored on.
+
+    They are slices of what is in memory: processes that prepare them would only cost time.
+    """
     training = recipe is not None
     return DataLoader(
-        Samples(
-            faces, model, transform=augmentation(recipe.augmentation) if recipe else None, seed=seed
-        ),
+        Samples(faces, model, seed=seed),
         batch_size=recipe.batch_size // PROCESSES if recipe else SCORED_TOGETHER,
         sampler=EpochSampler(
             len(faces), training=training, seed=seed, rank=RANK, processes=PROCESSES
         ),
-        num_workers=workers,
+        collate_fn=_as_it_is,
         drop_last=training,
     )
 
 
-def _workers(device: str, given: int | None) -> int:
-    """Processes that prepare batches; on two cores one took a tenth of the steps' time."""
-    if given is not None:
-        return given
-    return 0 if resolve_device(device).type == "cpu" else WORKERS_BESIDE_A_GPU
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 class Checkpoint(ModelCheckpoint):  # type: ignore[misc]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from pathlib import Path
 
 
 def commit() -> str:
-    """The commit of this code, ``-dirty`` where files differ from it; "unknown" without git."""
+    """The commit of this code, ``-dirty`` where files differ from it.
+
+    Where the code was copied without its history, what the environment variable FER_XAI_COMMIT
+    says, else "unknown".
+    """
     found = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
     )  # fmt: skip
-    return found.stdout.strip() or "unknown"
+    return found.stdout.strip() or os.environ.get("FER_XAI_COMMIT", "unknown")
 
 
 def processor() -> str:

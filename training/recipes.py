@@ -6,10 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from training.augmenting import Kind as Augmentation
+
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["onecycle", "cosine", "constant"]
 Initialisation = Literal["he", "torch"]
-Augmentation = Literal["standard", "flip"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,9 +72,6 @@ class TrainingRun:
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Autocast precision of the forward pass."""
-    workers: int | None = None
-    """Processes that prepare batches: by default none on a CPU, whose cores the steps need, and 4
-    beside a GPU."""
     progress: bool = True
     """Show a progress bar; otherwise a line an epoch, with the time left."""
     out: Path | None = None
@@ -225,7 +222,6 @@ def train(run: TrainingRun) -> Path:
         seed=run.seed,
         device=run.device,
         precision=run.precision,
-        workers=run.workers,
         progress=run.progress,
     )
     if loop.RANK == 0:

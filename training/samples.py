@@ -1,69 +1,49 @@
-"""Training samples: faces kept in memory, augmented by seed, whatever the worker or the batch."""
+"""Training samples: faces kept in memory, and the random numbers that augment them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
-from torchvision.transforms import v2
 
 from fer_xai.models import FERModel
+from fer_xai.seeding import generator
 from fer_xai.types import Faces
+from training.augmenting import draws
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Pixels ``(B, 3, H, W)`` uint8, output columns ``(B,)``, and a row of random numbers a face."""
 
 
-def augmentation(kind: Literal["standard", "flip"]) -> v2.Transform:
-    """The random transform of a training face, uint8 ``(3, H, W)`` in and out."""
-    flip = v2.RandomHorizontalFlip()
-    if kind == "flip":
-        return flip
-    return v2.Compose(
-        [
-            flip,
-            v2.RandomAffine(
-                degrees=12,
-                translate=(0.08, 0.08),
-                scale=(0.88, 1.12),
-                interpolation=v2.InterpolationMode.BILINEAR,
-            ),
-            v2.ColorJitter(brightness=0.3, contrast=0.3),
-            v2.RandomErasing(p=0.25, scale=(0.02, 0.2)),
-        ]
-    )
-
-
-class Samples(Dataset[tuple[Tensor, Tensor]]):
+class Samples(Dataset[Batch]):
     """Faces at the model's size with the output column of their emotion.
 
-    Items are asked for by ``(epoch, index)``: the augmentation of a face depends on seed, epoch
-    and index alone, so a resumed run, another number of workers or of processes sees the same.
+    Asked for by ``(epoch, index)``, a batch at a time. Each face comes with the random numbers of
+    its epoch (:func:`training.augmenting.draws`); the step augments with them on its device.
     """
 
-    def __init__(
-        self, faces: Faces, model: FERModel, *, transform: v2.Transform | None, seed: int
-    ) -> None:
+    def __init__(self, faces: Faces, model: FERModel, *, seed: int) -> None:
         self.pixels = faces.pixels(model.size)
         self.columns = model.columns(faces.labels)
-        self.transform, self.seed = transform, seed
+        self.seed = seed
+        self.epoch = -1
+        self.numbers = torch.empty(0)
 
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        return self.__getitems__([key])[0]
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        return self.__getitems__([key])
 
-    def __getitems__(self, keys: list[tuple[int, int]]) -> list[tuple[Tensor, Tensor]]:
-        """A batch at a time, as data loaders ask: the generator's state is put back only once."""
-        if self.transform is None:
-            return [(self.pixels[index], self.columns[index]) for _, index in keys]
-        found = []
-        with torch.random.fork_rng(devices=[]):
-            for epoch, index in keys:
-                torch.manual_seed((self.seed * 10_007 + epoch) * 1_000_003 + index)
-                found.append((self.transform(self.pixels[index]), self.columns[index]))
-        return found
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
+        """A batch of one epoch, as data loaders ask for it."""
+        epoch = keys[0][0]
+        if epoch != self.epoch:
+            self.epoch, self.numbers = epoch, draws(len(self), seed=self.seed, epoch=epoch)
+        index = torch.tensor([index for _, index in keys])
+        return self.pixels[index], self.columns[index], self.numbers[index]
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -90,8 +70,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         if self.training:
-            generator = torch.Generator().manual_seed(self.seed * 10_007 + self.epoch)
-            order = torch.randperm(self.n, generator=generator).tolist()
+            order = torch.randperm(self.n, generator=generator(self.seed, self.epoch)).tolist()
         else:
             order = list(range(self.n))
         return iter(

@@ -16,7 +16,10 @@ from torchvision.ops import StochasticDepth
 
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
+from fer_xai.seeding import generator
+from training.augmenting import augment
 from training.recipes import Recipe
+from training.samples import Batch
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises."""
@@ -107,14 +110,14 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed what is random in the step that follows."""
         del batch, batch_idx
-        torch.manual_seed(
-            (self.seed * 10_007 + self.global_step) * 1_009 + self.trainer.global_rank
-        )
+        step = generator(self.seed, self.global_step, self.trainer.global_rank)
+        torch.manual_seed(step.initial_seed())
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Cross-entropy of one batch; a loss that is no number stops the run."""
-        pixels, columns = batch
-        images = _images(pixels)
+    def training_step(self, batch: Batch) -> Tensor:
+        """Cross-entropy of one augmented batch; a loss that is no number stops the run."""
+        pixels, columns, numbers = batch
+        images = augment(pixels.float() / 255, numbers, kind=self.recipe.augmentation)
+        images = images.contiguous(memory_format=torch.channels_last)
         if self.recipe.mixup:
             share = torch.distributions.Beta(self.recipe.mixup, self.recipe.mixup).sample()
             partner = torch.randperm(len(images)).to(images.device)
@@ -141,17 +144,16 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
             logits + self.shift, columns, label_smoothing=self.recipe.label_smoothing
         )
 
-    def validation_step(
-        self, batch: tuple[Tensor, Tensor], batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Loss and accuracy on faces that are never trained on.
 
         A loader named ``test`` holds the test faces, for the paper's way of counting: its accuracy
         is logged as ``test_accuracy`` and nothing is chosen by it.
         """
         del batch_idx
-        pixels, columns = batch
-        logits = self(_images(pixels))
+        pixels, columns, _ = batch
+        images = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+        logits = self(images)
         name = self.checked[dataloader_idx]
         accuracy: Any = self.accuracy[name]
         accuracy.update(logits, columns)
@@ -215,7 +217,3 @@ def cosine(step: int, *, steps: int) -> float:
     if step < rise:
         return (step + 1) / rise
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
-def _images(pixels: Tensor) -> Tensor:
-    return pixels.float().div_(255).contiguous(memory_format=torch.channels_last)

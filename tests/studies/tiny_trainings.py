@@ -11,7 +11,7 @@ from tests.conftest import TinyNet
 from training.recipes import Overrides
 
 OPTIONS = TrainingOptions(
-    seeds=(0, 1), overrides=Overrides(epochs=2, dropout_from=0), limit=160, workers=0,
+    seeds=(0, 1), overrides=Overrides(epochs=2, dropout_from=0), limit=160,
     precision="fp32", device="cpu",
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ if "tiny" not in MODELS:
 
 def training_run(out: Path, **options: Any) -> module.TrainingRun:
     """A run of the tiny net; options are the run's, or override its recipe."""
-    settings = {"limit": 160, "workers": 0, "precision": "fp32"} | options
+    settings = {"limit": 160, "precision": "fp32"} | options
     names = {field.name for field in dataclasses.fields(Overrides)}
     overrides = {"epochs": 4, "dropout_from": 0} | {
         name: settings.pop(name) for name in names & set(settings)

@@ -20,12 +20,14 @@ from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from tests.conftest import tiny_model
 from tests.training.run_training import training_run
+from training.augmenting import NUMBERS
 from training.card import LICENCES, model_card
 from training.evaluate import Evaluation
 from training.recipes import ACCURATE, PAPER, RECIPES, Overrides, Recipe
 from training.run import TrainingRun, train
 from training.trainee import Trainee, cosine
 
+UNFLIPPED = torch.ones(8, len(NUMBERS))
 BLENDED = {"mixup": 0.4, "ema": 0.9, "logit_adjustment": 0.5, "schedule": "cosine"}
 
 
@@ -66,13 +68,13 @@ def test_mixup_and_average_resume_as_an_unbroken_run(blended, tmp_path):
 
 
 def test_a_mixed_loss_is_the_blend_of_two(monkeypatch):
-    recipe = dataclasses.replace(ACCURATE, mixup=0.4, label_smoothing=0)
+    recipe = dataclasses.replace(ACCURATE, mixup=0.4, label_smoothing=0, augmentation="flip")
     trainee = Trainee(tiny_model(), recipe, seed=0)
     monkeypatch.setattr(Trainee, "log", lambda *_, **__: None)
     pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
     columns = torch.arange(8) % 6
     torch.manual_seed(5)
-    loss = trainee.training_step((pixels, columns))
+    loss = trainee.training_step((pixels, columns, UNFLIPPED[:8]))
     torch.manual_seed(5)
     share = torch.distributions.Beta(0.4, 0.4).sample()
     partner = torch.randperm(8)
@@ -84,13 +86,15 @@ def test_a_mixed_loss_is_the_blend_of_two(monkeypatch):
 
 
 def test_logits_are_shifted_by_the_log_priors_in_training_alone(monkeypatch):
-    recipe = dataclasses.replace(ACCURATE, logit_adjustment=2.0, label_smoothing=0)
+    recipe = dataclasses.replace(
+        ACCURATE, logit_adjustment=2.0, label_smoothing=0, augmentation="flip"
+    )
     priors = torch.tensor([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
     trainee = Trainee(tiny_model().eval(), recipe, seed=0, priors=priors)
     monkeypatch.setattr(Trainee, "log", lambda *_, **__: None)
     pixels = torch.randint(0, 256, (6, 3, 64, 64), dtype=torch.uint8)
     trainee.model.eval()
-    loss = trainee.training_step((pixels, torch.arange(6)))
+    loss = trainee.training_step((pixels, torch.arange(6), UNFLIPPED[:6]))
     logits = trainee.model(pixels / 255)
     expected = F.cross_entropy(logits + 2 * priors.log(), torch.arange(6))
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)

@@ -21,7 +21,7 @@ from training.card import model_card
 from training.evaluate import Evaluation
 from training.recipes import ACCURATE, PAPER
 from training.run import TrainingRun, permuted_labels, train
-from training.samples import EpochSampler, Samples, augmentation
+from training.samples import EpochSampler, Samples
 from training.scoring import logits_of, scores
 from training.trainee import Trainee, initialise
 
@@ -115,17 +115,16 @@ def test_permuted_labels_keep_the_faces_and_the_emotions_shares():
     assert usual.identity() != permuted.identity()
 
 
-def test_a_face_is_augmented_by_seed_epoch_and_index_alone():
+def test_a_face_and_its_random_numbers_depend_on_seed_epoch_and_index_alone():
     faces, model = synthetic_faces(6), tiny_model()
-    samples = Samples(faces, model, transform=augmentation("standard"), seed=3)
-    first = samples[(2, 4)][0]
-    torch.manual_seed(99)
+    samples = Samples(faces, model, seed=3)
+    pixels, columns, numbers = samples[(2, 4)]
+    assert torch.equal(pixels[0], faces.pixels(64)[4])
+    assert columns == model.columns(faces.labels)[4]
     _ = samples[(0, 1)]
-    assert torch.equal(samples[(2, 4)][0], first)
-    assert not torch.equal(samples[(3, 4)][0], first)
-    plain = Samples(faces, model, transform=None, seed=3)
-    assert torch.equal(plain[(0, 4)][0], faces.pixels(64)[4])
-    assert plain[(0, 4)][1] == model.columns(faces.labels)[4]
+    assert torch.equal(samples.__getitems__([(2, 1), (2, 4)])[2][1:], numbers)
+    assert not torch.equal(samples[(3, 4)][2], numbers)
+    assert not torch.equal(Samples(faces, model, seed=4)[(2, 4)][2], numbers)
 
 
 def test_processes_share_the_faces_of_an_epoch():
