@@ -11,14 +11,16 @@ from pathlib import Path
 def commit() -> str:
     """The commit of this code, ``-dirty`` where files differ from it.
 
-    Where the code was copied without its history, what the environment variable FER_XAI_COMMIT
-    says, else "unknown".
+    The environment variable FER_XAI_COMMIT goes first, for code that was copied to a machine
+    without its history; with neither it is "unknown".
     """
+    if told := os.environ.get("FER_XAI_COMMIT"):
+        return told
     found = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
     )  # fmt: skip
-    return found.stdout.strip() or os.environ.get("FER_XAI_COMMIT", "unknown")
+    return found.stdout.strip() or "unknown"
 
 
 def processor() -> str:
