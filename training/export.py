@@ -93,7 +93,7 @@ def export(
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),
-        "machine": {"device": str(probe.device), "processor": processor()},
+        "machine": {"device": str(probe.device), "processor": processor(str(probe.device))},
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
     log = training_log(folder)

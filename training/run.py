@@ -24,6 +24,7 @@ from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
+from training.machine import emulates_bf16
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
 from training.trainee import initialise
 
@@ -71,7 +72,7 @@ class TrainingRun:
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
-    """Autocast precision of the forward pass."""
+    """Autocast precision of the forward pass; a CPU without AVX-512 wants fp32."""
     progress: bool = True
     """Show a progress bar; otherwise a line an epoch, with the time left."""
     out: Path | None = None
@@ -187,7 +188,12 @@ def train(run: TrainingRun) -> Path:
         that is no number.
     """
     recipe, folder = run.settings(), run.folder()
-    resolve_device(run.device)
+    device = resolve_device(run.device)
+    if run.precision == "bf16" and emulates_bf16(device) and loop.RANK == 0:
+        sys.stderr.write(
+            "training.run: this CPU has no instructions for bf16, which takes many times as long "
+            "on it as fp32: stop and add --precision fp32, or train on a GPU.\n"
+        )
     everyone = run.faces("train")
     if run.permute_labels:
         everyone = permuted_labels(everyone, seed=run.seed)

@@ -358,3 +358,12 @@ def test_two_processes_learn_what_one_does(tmp_path):
     assert abs(one - two) < 3 * (0.25 / cards[0]["valid_faces"] * 2) ** 0.5
     logs = [pd.read_csv(folder / "log.csv")["train_loss"] for folder in folders]
     assert np.allclose(logs[0], logs[1], atol=0.15)
+
+
+def test_a_cpu_that_emulates_bf16_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr("training.loop.fit", lambda *_, **__: pytest.fail("enough"))
+    for precision, told in (("bf16", True), ("fp32", False)):
+        with pytest.raises(pytest.fail.Exception):
+            train(training_run(tmp_path / precision, precision=precision))
+        assert ("--precision fp32" in capsys.readouterr().err) is told
