@@ -182,28 +182,27 @@ def optimism(curves: Sequence[Curve]) -> pd.DataFrame:
 
 
 def answer(table: pd.DataFrame, gained: pd.DataFrame) -> str:
-    """One paragraph: accuracies on the first dataset that has any, GiMeFive first."""
+    """A paragraph: accuracies on each dataset that has any, GiMeFive first."""
     trained = table[table["seeds"] != NOT_RUN]
-    data = trained["data"].iloc[0]
-    here = trained[trained["data"] == data]
-    first = here["model"] == TITLES[REFERENCE]
-    parts = []
-    for _, row in pd.concat([here[first], here[~first]]).iterrows():
-        interval = (
-            f" [{row['ours low']:.1f}, {row['ours high']:.1f}]"
-            if np.isfinite(row["ours low"])
-            else ""
-        )
-        printed = row["paper (best epoch on test)"]
-        theirs = f", the paper prints {printed:.1f}" if np.isfinite(printed) else ""
-        seeds = "one training" if row["seeds"] == "1" else f"{row['seeds']} trainings"
-        parts.append(f"{row['model']} {row['ours']:.1f} %{interval} ({seeds}{theirs})")
-    sentence = f"Accuracy on the test faces of {data}: {'; '.join(parts)}."
+    sentences = []
+    for data, here in trained.groupby("data", sort=False):
+        first = here["model"] == TITLES[REFERENCE]
+        rows = pd.concat([here[first], here[~first]])
+        figures = "; ".join(_accuracy(row) for _, row in rows.iterrows())
+        sentences.append(f"Accuracy on the test faces of {data}: {figures}.")
     if len(gained):
-        gain = gained.loc[gained["data"] == data, "optimism"]
-        if len(gain):
-            sentence += (
-                " Choosing the epoch on the test set, as the paper does, would add "
-                f"{gain.mean():.1f} points on average."
-            )
-    return sentence
+        sentences.append(
+            "Choosing the epoch on the test set, as the paper does, would add "
+            f"{gained['optimism'].mean():.1f} points on average."
+        )
+    return " ".join(sentences)
+
+
+def _accuracy(row: pd.Series) -> str:
+    interval = (
+        f" [{row['ours low']:.1f}, {row['ours high']:.1f}]" if np.isfinite(row["ours low"]) else ""
+    )
+    printed = row["paper (best epoch on test)"]
+    theirs = f", the paper prints {printed:.1f}" if np.isfinite(printed) else ""
+    seeds = "one training" if row["seeds"] == "1" else f"{row['seeds']} trainings"
+    return f"{row['model']} {row['ours']:.1f} %{interval} ({seeds}{theirs})"
