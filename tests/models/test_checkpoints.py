@@ -1,11 +1,18 @@
+import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
+import fer_xai
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
-from fer_xai.models.checkpoints import read_state, save_weights
+from fer_xai.models.checkpoints import file_digest, read_state, save_weights
+
+SHIPPED = sorted((Path(fer_xai.__file__).parent / "weights").glob("*.safetensors"))
+RECORDS = Path(__file__).parents[2] / "results" / "trainings"
 
 
 @pytest.fixture
@@ -87,3 +94,22 @@ def test_a_file_without_weights_names_its_keys(tmp_path):
     torch.save({"epoch": 3, "loss": 0.1}, tmp_path / "w.pth")
     with pytest.raises(InputError, match="got the keys epoch, loss"):
         read_state(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_shipped_weights_load_by_name_fit_into_git_and_have_a_card(file):
+    name, _, source = file.stem.partition("-")
+    model = load_model(name, weights=source)
+    assert (model.emotions, model.size, model.greyscale) == (SIX, 64, True)
+    assert torch.isfinite(model(torch.rand(2, 3, 64, 64))).all()
+    assert file.stat().st_size < 25e6
+    card = file.with_suffix(".md").read_text()
+    assert card.startswith(f"# {name} on {source}")
+    if source == "synthetic":
+        return
+    assert "**Licence.**" in card
+    assert "## Known failures" in card
+    (record,) = RECORDS.glob(f"{name}-{source}-*-seed0/card.json")
+    facts = json.loads(record.read_text())
+    assert facts["weights_sha256"] == file_digest(file)
+    assert f"## Test: {facts['test']['accuracy']:.1%} of {facts['test']['faces']:,} faces" in card
