@@ -122,45 +122,67 @@ def content(
             "fill its maps start from, which would hold the maps against themselves.",
         ),
     ]
-    pictures = []
-    for model in dict.fromkeys(rows["model"]):
-        own = passing[passing["model"] == model]
-        means = tables.oriented_means(own, specs, used)
-        pictures.append(
-            Picture(
-                name=f"scores_{model}",
-                figure=dots(table[table["model"] == model], specs),
-                caption=f"{model}: mean of each metric with its 95 % interval, the better the "
-                f"further right (axes of metrics that fall are turned). Red: methods; grey: chance "
-                f"controls; the line, where methods are held against it, is the {FLOOR} control. "
-                f"Unit: {unit}.",
-            )
+    pictures = [
+        picture
+        for model in dict.fromkeys(rows["model"])
+        for picture in _pictures(
+            model,
+            passing[passing["model"] == model],
+            table[table["model"] == model],
+            clusters,
+            specs,
+            methods=used,
+            primary=primary,
+            notes=(ungated, f" Unit: {unit}."),
         )
-        if len(means) > 2 and means.shape[1] > 2:
-            pictures.append(
-                Picture(
-                    name=f"metrics_{model}",
-                    figure=heatmap(tables.metric_agreement(means)),
-                    caption=f"{model}: Spearman between the orders that two metrics give "
-                    f"{means.shape[1]} methods.{ungated}",
-                )
-            )
-        ranked = [m for m in used if m in set(own.loc[own["metric"] == primary, "method"])]
-        if len(ranked) > 2:
-            test = tables.rank_test(own, clusters, specs, primary, ranked)
-            if np.isfinite(test.p_value):
-                pictures.append(
-                    Picture(
-                        name=f"ranks_{model}",
-                        figure=critical_difference(test, ranked),
-                        caption=f"{model}: mean rank by {primary} over the {test.n} units that "
-                        "have a score of every method, 1 the best; methods under one bar are not "
-                        f"told apart (Nemenyi after Friedman, 5 %).{ungated} Unit: {unit}.",
-                    )
-                )
+    ]
     return Content(
         answer=answer(table, specs[primary]), tables=made, pictures=pictures, methods=table
     )
+
+
+def _pictures(
+    model: str,
+    rows: pd.DataFrame,
+    table: pd.DataFrame,
+    clusters: pd.Series,
+    specs: Mapping[str, MetricSpec],
+    *,
+    methods: list[str],
+    primary: str,
+    notes: tuple[str, str],
+) -> Iterator[Picture]:
+    """A model's means, how its metrics agree, and the ranks by the primary one.
+
+    ``notes``: which methods take no part, and the unit.
+    """
+    ungated, unit = notes
+    yield Picture(
+        name=f"scores_{model}",
+        figure=dots(table, specs),
+        caption=f"{model}: mean of each metric with its 95 % interval, the better the further "
+        "right (axes of metrics that fall are turned). Red: methods; grey: chance controls; the "
+        f"line, where methods are held against it, is the {FLOOR} control.{unit}",
+    )
+    means = tables.oriented_means(rows, specs, methods)
+    if len(means) > 2 and means.shape[1] > 2:
+        yield Picture(
+            name=f"metrics_{model}",
+            figure=heatmap(tables.metric_agreement(means)),
+            caption=f"{model}: Spearman between the orders that two metrics give "
+            f"{means.shape[1]} methods.{ungated}",
+        )
+    ranked = [m for m in methods if m in set(rows.loc[rows["metric"] == primary, "method"])]
+    if len(ranked) > 2:
+        test = tables.rank_test(rows, clusters, specs, primary, ranked)
+        if np.isfinite(test.p_value):
+            yield Picture(
+                name=f"ranks_{model}",
+                figure=critical_difference(test, ranked),
+                caption=f"{model}: mean rank by {primary} over the {test.n} units that have a "
+                "score of every method, 1 the best; methods under one bar are not told apart "
+                f"(Nemenyi after Friedman, 5 %).{ungated}{unit}",
+            )
 
 
 def unit_of(clusters: Sequence[object]) -> str:
