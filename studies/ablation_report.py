@@ -19,7 +19,7 @@ from metrics.statistics import Interval, auc_to_d, holm, influence_interval, mea
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.style import INK, TRAINED, style
-from studies.training_report import facts_of, method_of
+from studies.training_report import caveats_of, facts_of, method_of
 from studies.trainings import Training
 
 REFERENCE = "gimefive"
@@ -88,7 +88,7 @@ def write_report(
     write_page(
         folder, question=QUESTIONS["ablation"], answer=sentence, facts=facts_of(manifest, done),
         tables=made, pictures=pictures, method=[*method_of(manifest, done), *method(manifest)],
-        caveats=CAVEATS, manifest=manifest,
+        caveats=[*CAVEATS, *caveats_of(done)], manifest=manifest,
     )  # fmt: skip
     summary(variants, sentence, folder)
 

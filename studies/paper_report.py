@@ -16,7 +16,7 @@ from studies import paper_plots as plots
 from studies import paper_tables as tables
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
-from studies.training_report import facts_of, method_of
+from studies.training_report import caveats_of, facts_of, method_of
 from studies.trainings import Training
 
 
@@ -105,8 +105,8 @@ def write_report(
     sentence = tables.answer(accuracy, gained)
     write_page(
         folder, question=QUESTIONS["paper_table"], answer=sentence, facts=facts_of(manifest, done),
-        tables=made, pictures=pictures, method=method_of(manifest, done), caveats=CAVEATS,
-        manifest=manifest,
+        tables=made, pictures=pictures, method=method_of(manifest, done),
+        caveats=[*CAVEATS, *caveats_of(done)], manifest=manifest,
     )  # fmt: skip
     summary(accuracy, sentence, folder)
 
@@ -142,7 +142,7 @@ def run_table(done: Sequence[Training]) -> pd.DataFrame:
 def curve_of(cell: Training) -> tables.Curve:
     """Test accuracy by epoch; none unless every epoch has it."""
     log = cell.log()
-    known = "test_accuracy" in log and log["test_accuracy"].notna().all()
+    known = cell.curve_known
     return tables.Curve(
         model=cell.variant.name,
         data=cell.column.name,

@@ -93,6 +93,7 @@ class PaperTable:
         everything = trainings(self.options, variants.values(), named.values())
         done = done_of(everything, asked)
         config: dict[str, Any] = {
+            "data": sorted(named),
             "seeds": list(self.options.seeds),
             **self.options.settings(),
             "pretrained": begun_with,

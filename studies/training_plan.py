@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fer_xai.checks import resolve_device
 from fer_xai.emotions import SIX
 from studies.trainings import Training
+from training.run import say_if_emulated
 from training.trainee import Trainee
 
 STEPS = 3
@@ -21,6 +22,8 @@ STEPS = 3
 def say_plan(cells: Sequence[Training]) -> None:
     """Print each training that is missing with its minutes, and their sum."""
     console = Console()
+    if cells:
+        say_if_emulated(cells[0].run)
     faces: dict[str, int] = {}
     seconds: dict[tuple[str, str], float] = {}
     total = 0.0
@@ -29,7 +32,8 @@ def say_plan(cells: Sequence[Training]) -> None:
             console.print(f"  {cell.folder.name}: done")
             continue
         if cell.column.name not in faces:
-            faces[cell.column.name] = len(cell.run.faces("train"))
+            everyone = len(cell.run.faces("train"))
+            faces[cell.column.name] = round(everyone * (1 - cell.run.valid_fraction))
         key = (cell.variant.name, cell.column.name)
         if key not in seconds:
             seconds[key] = seconds_a_step(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,11 +41,38 @@ def method_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> list[str
     machines = sorted(
         {f"{c.card['machine']['processor']} ({c.card['machine']['device']})" for c in done}
     )
+    every = all(cell.curve_known for cell in done)
+    scored = (
+        "The test faces were scored after every epoch, and chose none."
+        if every
+        else "The test faces chose no epoch; where the log was kept, they were scored after each."
+    )
     return [
-        f"{kept}{chosen} The test faces were scored after every epoch, and chose none.",
+        f"{kept}{chosen} {scored}",
         "Recipe: " + ", ".join(f"{name} {value}" for name, value in recipe.items()) + ".",
         f"Trained in {config['precision']} on {'; '.join(machines)}. Exported weights are half "
         "precision; scores are theirs, computed in single precision.",
         "One seed governs split, initialisation, order, augmentation, mixup and dropout of a "
         "training.",
+    ]
+
+
+def caveats_of(done: Sequence[Training]) -> list[str]:
+    """What is to be said where trainings of one row were not made alike."""
+    rows: dict[str, Counter[str]] = {}
+    for cell in done:
+        card = cell.card
+        where = f"commit {card['commit']}, torch {card['versions']['torch']}"
+        name = f"{cell.variant.name} on {cell.column.name}"
+        rows.setdefault(name, Counter())[f"{where}, {card['machine']['processor']}"] += 1
+    mixed = {name: made for name, made in rows.items() if len(made) > 1}
+    if not mixed:
+        return []
+    several = "; ".join(
+        f"{name}: " + ", ".join(f"{n} at {where}" for where, n in made.items())
+        for name, made in mixed.items()
+    )
+    return [
+        f"Not all trainings of a row were made alike ({several}). Order and augmentation may come "
+        "from other random numbers there, so that trainings of one seed share less than they would."
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ class Column:
     def parse(cls, text: str) -> Column:
         """Read one; the part after the last @ is a source unless it belongs to the path."""
         data, _, source = text.rpartition("@")
-        if not data or "/" in source:
+        if not data or "/" in source or Path(text.partition(":")[2]).exists():
             data, source = text, ""
         return cls(name=source or data_name(data), data=data, source=source or None)
 
@@ -148,6 +147,8 @@ class Training:
     def done(self) -> bool:
         """Whether it has ended, with the settings asked for and with test faces scored.
 
+        A record of another training, such as of the same faces in another layout, does not count.
+
         Raises
         ------
         InputError
@@ -160,6 +161,8 @@ class Training:
         differ = [key for key, value in asked.items() if theirs.get(key) != value]
         if "test" not in self.card:
             differ.append("test")
+        if differ and self.folder == self.record:
+            return False  # a training of that name, but not this one
         if differ:
             raise InputError(
                 f"Expected {self.folder} to hold a run of this table, but its card differs in "
@@ -174,6 +177,16 @@ class Training:
     def log(self) -> pd.DataFrame:
         """One row an epoch."""
         return pd.read_csv(self.folder / LOG)
+
+    @cached_property
+    def curve_known(self) -> bool:
+        """Whether the log has the test accuracy of every epoch."""
+        log = self.log()
+        return (
+            "test_accuracy" in log
+            and len(log) == self.card["epochs"]
+            and bool(log["test_accuracy"].notna().all())
+        )
 
     def weights(self) -> Path:
         """The trained weights.
@@ -192,12 +205,24 @@ class Training:
         return file
 
     def keep_record(self) -> None:
-        """Copy what tables are made of; what was measured on other weights of that name goes."""
+        """Copy what tables are made of.
+
+        Raises
+        ------
+        InputError
+            If there is a record of other weights under that name.
+        """
         if self.folder == self.record:
             return
         card = self.record / CARD
-        if card.exists() and json.loads(card.read_text()) != self.card:
-            shutil.rmtree(self.record)
+        if card.exists():
+            theirs = json.loads(card.read_text()).get("weights_sha256")
+            if theirs != self.card["weights_sha256"]:
+                raise InputError(
+                    f"Expected {self.record} to be the record of the weights in {self.folder}, but "
+                    "it is of another training of that name: choose other --records, or delete the "
+                    "run to have the record tabulated."
+                )
         for name in (TEST_LOGITS, LOG, CARD):  # the card last: it says that all are there
             store.write_bytes(self.record / name, (self.folder / name).read_bytes())
 
@@ -215,6 +240,7 @@ class Training:
                     "epochs",
                     "minutes",
                     "machine",
+                    "versions",
                 )
             },
             "test_faces": self.card["test"]["faces"],
@@ -241,6 +267,8 @@ def trainings(
         )
     if not options.seeds or len(set(options.seeds)) < len(options.seeds):
         raise InputError(f"Expected seeds, each once, got {options.seeds}.")
+    for seed in options.seeds:
+        TrainingRun(seed=seed, valid_fraction=options.held_out()).check()
     return [
         Training(
             variant=variant, column=column, seed=seed, run=run, record=options.records / run.name()
@@ -296,12 +324,21 @@ def predictions(cells: Sequence[Training]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If trainings of one column were tested on different faces.
+        If trainings of one column learned from different faces, or were tested on different ones.
     """
     parts = []
     tested: dict[str, Any] = {}
+    trained: dict[tuple[str, int | None], str] = {}
     for cell in cells:
         found = cell.logits()
+        learned = str(cell.card["train_faces_sha256"])
+        # the seed also splits off the validation faces, if there are any
+        of_one = (cell.column.name, cell.seed if cell.card["valid_faces"] else None)
+        if trained.setdefault(of_one, learned) != learned:
+            raise InputError(
+                f"Expected all trainings on {cell.column.name} to learn from the same faces, but "
+                f"{cell.folder} learned from others: delete that folder."
+            )
         first = tested.setdefault(cell.column.name, found)
         if not np.array_equal(first["ids"], found["ids"]):
             raise InputError(

@@ -24,8 +24,9 @@ def model_card(card: Mapping[str, Any]) -> str:
     run = card["run"]
     source = run["source"] or run["data"]
     lines = [f"# {card['model']} on {source}", "", _protocol(card), ""]
-    if source in LICENCES:
-        lines += [f"**Licence.** {LICENCES[source]}", ""]
+    licence = LICENCES.get(source) or LICENCES.get(run["data"])
+    if licence:
+        lines += [f"**Licence.** {licence}", ""]
     for part, title in (("validation", "Validation"), ("test", "Test")):
         if part in card:
             lines += [*_scores(title, card[part]), ""]

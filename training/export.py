@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -97,6 +98,7 @@ def export(
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
     log = training_log(folder)
+    card["test_seen"] = _test_seen(log, scored=test is not None)
     card["weights_sha256"] = file_digest(folder / WEIGHTS)
     card["epochs"], card["minutes"] = len(log), round(float(log["seconds"].sum()) / 60, 1)
     log.to_csv(folder / LOG, index=False)
@@ -149,6 +151,13 @@ def _scores(probe: Probe, faces: Faces) -> tuple[dict[str, Any], dict[str, Any],
     plain = scores_of_logits(logits, columns, emotions=probe.emotions)
     flipped = scores_of_logits(averaged, columns, emotions=probe.emotions)
     return plain | {"flip_averaged": False}, flipped | {"flip_averaged": True}, arrays
+
+
+def _test_seen(log: pd.DataFrame, *, scored: bool) -> str:
+    """When the test faces were seen, whatever the last session was told."""
+    if "test_accuracy" in log and log["test_accuracy"].notna().any():
+        return "every-epoch"
+    return "once" if scored else "never"
 
 
 def copies(test: Faces, train: Faces) -> NDArray[np.bool_]:

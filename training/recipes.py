@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from fer_xai.errors import InputError
 from training.augmenting import Kind as Augmentation
 
 Optimizer = Literal["adamw", "sgd"]
@@ -75,6 +77,33 @@ class Recipe:
     dropout_until: float = 1.0
     initialisation: Initialisation = "torch"
     augmentation: Augmentation = "standard"
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                upper = f" to {high:g}" if high < math.inf else " or more"
+                raise InputError(
+                    f"Expected {name.replace('_', ' ')} from {low:g}{upper}, got {value:g}."
+                )
+
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "learning_rate": (1e-12, math.inf),
+    "weight_decay": (0, math.inf),
+    "momentum": (0, 1),
+    "batch_size": (1, math.inf),
+    "epochs": (1, math.inf),
+    "patience": (0, math.inf),
+    "label_smoothing": (0, 1),
+    "mixup": (0, math.inf),
+    "logit_adjustment": (0, math.inf),
+    "ema": (0, 1),
+    "clip": (0, math.inf),
+    "dropout_from": (0, 1),
+    "dropout_until": (0, 1),
+}
+"""Least and largest value of each number of a recipe; NaN is within none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,23 @@ class TrainingRun:
         """The recipe with this run's overrides."""
         return self.overrides.applied_to(RECIPES[self.recipe])
 
+    def check(self) -> None:
+        """Refuse numbers that no run can be made with; the recipe checks its own.
+
+        Raises
+        ------
+        InputError
+            Naming the first.
+        """
+        self.settings()
+        if self.seed < 0:
+            raise InputError(f"Expected a seed of 0 or more, got {self.seed}.")
+        if not 0 <= self.valid_fraction < 1:
+            raise InputError(
+                f"Expected a share from 0 to below 1 for --valid-fraction, got "
+                f"{self.valid_fraction}."
+            )
+
     def folder(self) -> Path:
         """Where checkpoints, log and weights go."""
         return self.out or Path("runs") / self.name()
@@ -188,12 +205,8 @@ def train(run: TrainingRun) -> Path:
         that is no number.
     """
     recipe, folder = run.settings(), run.folder()
-    device = resolve_device(run.device)
-    if run.precision == "bf16" and emulates_bf16(device) and loop.RANK == 0:
-        sys.stderr.write(
-            "training.run: this CPU has no instructions for bf16, which takes many times as long "
-            "on it as fp32: stop and add --precision fp32, or train on a GPU.\n"
-        )
+    run.check()
+    say_if_emulated(run)
     everyone = run.faces("train")
     if run.permute_labels:
         everyone = permuted_labels(everyone, seed=run.seed)
@@ -233,7 +246,6 @@ def train(run: TrainingRun) -> Path:
     if loop.RANK == 0:
         facts = {
             "run": run.identity(),
-            "test_seen": run.test,
             "train_faces": len(train_faces),
             "valid_faces": len(valid_faces) if valid_faces is not None else 0,
             "train_faces_sha256": train_faces.fingerprint(64),
@@ -244,6 +256,15 @@ def train(run: TrainingRun) -> Path:
             device=run.device,
         )  # fmt: skip
     return folder / WEIGHTS
+
+
+def say_if_emulated(run: TrainingRun) -> None:
+    """A sentence on standard error where bf16 costs time instead of saving it."""
+    if run.precision == "bf16" and emulates_bf16(resolve_device(run.device)) and loop.RANK == 0:
+        sys.stderr.write(
+            "training: this CPU has no instructions for bf16, which takes many times as long on it "
+            "as fp32: stop and add --precision fp32, or train on a GPU.\n"
+        )
 
 
 def permuted_labels(faces: Faces, *, seed: int) -> Faces:

@@ -133,8 +133,9 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
             self.log("train_accuracy", right, on_step=False, on_epoch=True, sync_dist=True)
         if not bool(torch.isfinite(loss)):
             raise InputError(
-                f"Expected a finite loss, got {loss.item()} at step {self.global_step}: the last "
-                "epoch's checkpoint is kept; lower the learning rate and start again from it."
+                f"Expected a finite loss, got {loss.item()} at step {self.global_step}: the "
+                "checkpoint of the last whole epoch, if there is one, is kept; start another run "
+                "with a lower --learning-rate."
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss

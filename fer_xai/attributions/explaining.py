@@ -116,6 +116,11 @@ def explain(
             "same: hand in Faces, whose labels say which emotion each shows."
         )
     opposed = None if against is None else canonical_targets(against, len(images), what="against")
+    if opposed is not None and len(chosen) and bool((opposed == chosen).all()):
+        raise InputError(
+            "Expected emotions other than the targets to hold these against, got the same for "
+            "every image: such a contrast is zero."
+        )
     made = attribute(
         probe,
         images,

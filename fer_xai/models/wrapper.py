@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -89,6 +90,9 @@ class FERModel(nn.Module):
         for values, what in ((mean, "mean"), (std, "std")):
             if len(values) != 3:
                 raise InputError(f"Expected three values in {what}, one a channel, got {values}.")
+            if not all(map(math.isfinite, values)) or (what == "std" and min(values) <= 0):
+                above = " above 0" if what == "std" else ""
+                raise InputError(f"Expected finite values{above} in {what}, got {values}.")
         for layer in (cam_layer, paper_layer):
             if layer is not None:
                 self.layer(layer)

@@ -274,6 +274,7 @@ def test_bad_input_is_one_sentence(model, images, faces):
     raises("Expected output logit, log_probability, probability, got 'loss'", output="loss")
     raises("got 'boredom'", UnknownNameError, against="boredom")
     raises("Expected 5 against, one an image, got 2", targets="fear", against=["anger", "fear"])
+    raises("Expected emotions other than the targets", targets="fear", against="fear")
     raises("Expected output='logit' for deeplift", method="deeplift", output="probability")
     raises("Expected output='logit' for lrp", method="lrp", output="log_probability")
     raises("Unknown fill 'pink'", UnknownNameError, method=Occlusion(fill="pink"))

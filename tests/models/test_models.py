@@ -191,3 +191,13 @@ def test_a_network_that_returns_a_tuple_is_refused(images):
 
     with pytest.raises(InputError, match="Expected 2 logits an image from model, got .*tuple"):
         FERModel(Pair(), emotions=["happy", "sad"])(images)
+
+
+@pytest.mark.parametrize(("name", "values", "expected"), [
+    ("std", (0.5, 0.0, 0.5), "Expected finite values above 0 in std"),
+    ("std", (float("nan"),) * 3, "Expected finite values above 0 in std"),
+    ("mean", (float("inf"), 0.0, 0.0), "Expected finite values in mean"),
+])  # fmt: skip
+def test_a_normalisation_that_gives_no_numbers_is_refused(name, values, expected):
+    with pytest.raises(InputError, match=expected):
+        FERModel(torch.nn.Identity(), emotions="rafdb", **{name: values})

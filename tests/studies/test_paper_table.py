@@ -112,7 +112,7 @@ def test_a_finished_table_trains_nothing_again(finished, monkeypatch):
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == before
 
 
-def test_a_record_outlives_its_run_and_gives_way_to_another(finished, tmp_path):
+def test_a_record_outlives_its_run_and_never_gives_way_to_other_weights(finished, tmp_path):
     folder, run = finished
     shutil.copytree(folder / "records", tmp_path / "records")
     again = table(tmp_path).run()
@@ -121,12 +121,68 @@ def test_a_record_outlives_its_run_and_gives_way_to_another(finished, tmp_path):
     assert not (tmp_path / "runs").exists()
     shutil.copytree(folder / "runs", tmp_path / "runs")
     record = next((tmp_path / "records").glob("gimefive-*-seed1"))
-    (record / "endpoint-of-others.npz").touch()
-    (record / "card.json").write_text("{}")
+    (record / "endpoint-of-its-own.npz").touch()
+    card = json.loads((record / "card.json").read_text())
+    (record / "card.json").write_text(json.dumps(card | {"date": "scored again"}))
     table(tmp_path).run()
-    assert sorted(path.name for path in record.iterdir()) == [
-        "card.json", "log.csv", "test_logits.npz",
-    ]  # fmt: skip
+    assert (record / "endpoint-of-its-own.npz").exists()
+    (record / "card.json").write_text(json.dumps(card | {"weights_sha256": "of others"}))
+    with pytest.raises(InputError, match="to be the record of the weights in .*--records"):
+        table(tmp_path).run()
+    assert (record / "endpoint-of-its-own.npz").exists()
+
+
+def test_a_record_of_the_same_name_from_another_layout_is_not_taken(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    for file in (tmp_path / "records").glob("gimefive-*/card.json"):
+        card = json.loads(file.read_text())
+        card["run"]["data"] = "rafdb"
+        file.write_text(json.dumps(card))
+    options = dataclasses.replace(
+        OPTIONS, runs=tmp_path / "runs", records=tmp_path / "records", train=False
+    )
+    run = table(tmp_path, options=options).run()
+    found = pd.read_csv(run / "tables" / "accuracy.csv").set_index("model")
+    assert found.loc["GiMeFive (+DO +BN)", "seeds"] == tables.NOT_RUN
+    assert found.loc["ResNet18", "seeds"] == "2"
+
+
+def test_trainings_that_were_not_made_alike_are_told_of(finished, tmp_path):
+    folder, run = finished
+    assert "not made alike" not in (run / "report.html").read_text()
+    shutil.copytree(folder / "records", tmp_path / "records")
+    file = next((tmp_path / "records").glob("gimefive-*-seed1/card.json"))
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps(card | {"commit": "another1"}))
+    log = file.with_name("log.csv")
+    log.write_text("epoch\n")
+    mixed = table(tmp_path).run()
+    page = (mixed / "report.html").read_text()
+    assert "Not all trainings of a row were made alike (gimefive on synthetic: 1 at" in page
+    assert "where the log was kept" in page
+    found = pd.read_csv(mixed / "tables" / "accuracy.csv").set_index("model")
+    assert np.isnan(found.loc["GiMeFive (+DO +BN)", "ours, best epoch on test"])
+    assert found.loc["ResNet18", "ours, best epoch on test"] > 0
+    assert "(3 trainings)" in (mixed / "answer.txt").read_text()
+
+
+def test_trainings_on_other_faces_are_not_averaged(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    file = next((tmp_path / "records").glob("gimefive-*-seed1/card.json"))
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps(card | {"train_faces_sha256": "of others"}))
+    with pytest.raises(InputError, match="to learn from the same faces"):
+        table(tmp_path).run()
+
+
+def test_tables_of_other_data_have_folders_of_their_own(finished, tmp_path):
+    folder, run = finished
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    shutil.copytree(folder / "records", tmp_path / "records")
+    both = table(tmp_path, models=("gimefive",), data=("synthetic", "synthetic:lab")).run()
+    assert both.name != run.name
 
 
 def test_rows_trained_by_other_commands_are_shown(finished):
@@ -221,10 +277,12 @@ def test_options_come_from_the_command_line(tmp_path, monkeypatch):
     assert study.options.settings()["recipe"]["epochs"] == 7
 
 
-def test_columns_are_read_with_and_without_a_source():
+def test_columns_are_read_with_and_without_a_source(tmp_path):
     assert Column.parse("synthetic") == Column(name="synthetic", data="synthetic", source=None)
     at = Column.parse("folder:/data/me@home/x")
     assert (at.name, at.data, at.source) == ("folder:x", "folder:/data/me@home/x", None)
+    (tmp_path / "me@home").mkdir()
+    assert Column.parse(f"folder:{tmp_path}/me@home").source is None
 
 
 def test_wrong_options_are_refused(tmp_path):
@@ -232,6 +290,8 @@ def test_wrong_options_are_refused(tmp_path):
         table(tmp_path, data=("folder:/one/faces", "folder:/two/faces")).run()
     with pytest.raises(InputError, match="Expected seeds, each once"):
         table(tmp_path, options=dataclasses.replace(OPTIONS, seeds=(1, 1))).run()
+    with pytest.raises(InputError, match="Expected a seed of 0 or more, got -1"):
+        table(tmp_path, options=dataclasses.replace(OPTIONS, seeds=(0, -1)), dry_run=True).run()
 
 
 def test_published_rows_are_models_of_the_table():

@@ -172,6 +172,7 @@ def test_the_test_faces_can_be_left_alone_and_scored_later(tmp_path):
     train(training_run(tmp_path, test="once", epochs=1))
     again = json.loads((tmp_path / "card.json").read_text())
     assert again["test"]["faces"] == 160
+    assert (card["test_seen"], again["test_seen"]) == ("never", "once")
     assert again["validation"] == card["validation"]
     assert (tmp_path / "weights.safetensors").read_bytes() == weights
 
@@ -367,3 +368,28 @@ def test_a_cpu_that_emulates_bf16_is_told_of(tmp_path, monkeypatch, capsys):
         with pytest.raises(pytest.fail.Exception):
             train(training_run(tmp_path / precision, precision=precision))
         assert ("--precision fp32" in capsys.readouterr().err) is told
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), [
+    ("epochs", 0, "epochs from 1 or more, got 0"), ("batch_size", -4, "batch size from 1 or more"),
+    ("learning_rate", float("nan"), "learning rate from .* got nan"),
+    ("learning_rate", -1.0, "learning rate"), ("weight_decay", -1.0, "weight decay"),
+    ("momentum", 2.0, "momentum from 0 to 1, got 2"), ("patience", -1, "patience"),
+    ("label_smoothing", 2.0, "label smoothing"), ("mixup", -1.0, "mixup"),
+    ("logit_adjustment", -1.0, "logit adjustment"), ("ema", 1.5, "ema"), ("clip", -1.0, "clip"),
+    ("dropout_from", 2.0, "dropout from"), ("dropout_until", -1.0, "dropout until"),
+    ("seed", -1, "Expected a seed of 0 or more, got -1"),
+    ("valid_fraction", 2.0, "Expected a share from 0 to below 1 for --valid-fraction, got 2"),
+])  # fmt: skip
+def test_numbers_that_no_run_can_be_made_with_are_refused(tmp_path, name, value, expected):
+    with pytest.raises(InputError, match=expected):
+        train(training_run(tmp_path / "run", **{name: value}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_card_tells_of_a_test_curve_that_an_earlier_session_logged(tmp_path):
+    train(training_run(tmp_path, test="every-epoch", epochs=1))
+    (tmp_path / "card.json").unlink()
+    train(training_run(tmp_path, test="once", epochs=1))
+    assert json.loads((tmp_path / "card.json").read_text())["test_seen"] == "every-epoch"
+    assert "scored after every epoch" in (tmp_path / "card.md").read_text()
