@@ -46,8 +46,7 @@ def augment(images: Tensor, numbers: Tensor, *, kind: Kind) -> Tensor:
 
     The transforms are those of torchvision's ``RandomHorizontalFlip``, ``RandomAffine`` (bilinear,
     black outside), ``ColorJitter`` (brightness and contrast, in random order) and
-    ``RandomErasing``, for all faces at once: one by one they took three times as long on a CPU,
-    and a GPU would wait for them.
+    ``RandomErasing``, for all faces at once, so that a GPU does not wait for them.
 
     Parameters
     ----------
