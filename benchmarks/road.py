@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.deletion import pictures
 from benchmarks.report import Row, Section, Target
-from benchmarks.timing import Seconds, Spread, alternate, ratio
+from benchmarks.timing import Seconds, Spread, alternate, ratio, timed_precisions
 from fer_xai import FERModel, Probe, load_model
 from metrics.debiasing import FRACTIONS, road_combined
 from metrics.imputation import linear_imputation
@@ -43,7 +43,7 @@ def measure(*, rounds: int) -> Section:
     ])  # fmt: skip
     images, maps, targets = pictures(N_FACES)
     plain = load_model("gimefive", weights="synthetic")
-    probes = {name: Probe(plain, device="cpu", precision=name) for name in ("fp32", "bf16")}
+    probes = {name: Probe(plain, device="cpu", precision=name) for name in timed_precisions()}
     contenders: dict[str, Callable[[], Tensor]] = {
         "pytorch-grad-cam": partial(
             _peer, copy.deepcopy(plain), images, maps, plain.columns(targets)

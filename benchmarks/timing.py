@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
+import torch
+
+from fer_xai.checks import emulates_bf16
+from fer_xai.probe import Precision
+
 Seconds = dict[str, list[float]]
 """Each contender's seconds, a value a round."""
 
@@ -58,6 +63,11 @@ def best_batch_size(run: Callable[[int], object]) -> int:
     seconds = alternate({str(size): partial(run, size) for size in BATCH_SIZES},
                         rounds=SEARCH_ROUNDS)  # fmt: skip
     return min(BATCH_SIZES, key=lambda size: median(seconds[str(size)]))
+
+
+def timed_precisions() -> tuple[Precision, ...]:
+    """Those that can be timed here: bf16 is not, on a CPU that emulates it."""
+    return ("fp32",) if emulates_bf16(torch.device("cpu")) else ("fp32", "bf16")
 
 
 @contextmanager

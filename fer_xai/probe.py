@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
-from fer_xai.checks import check_images, resolve_device
+from fer_xai.checks import check_images, emulates_bf16, resolve_device
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 
@@ -64,7 +64,8 @@ class Probe:
     device
         ``auto``, ``cpu``, ``cuda``, ``mps``.
     precision
-        ``fp32``, or ``bf16`` autocast (which changes scores: a manifest records it).
+        ``fp32``, or ``bf16`` autocast (which changes scores: a manifest records it; a CPU that has
+        no instructions for it is warned of).
     batch_size
         Images a pass. ``None`` finds the fastest by a short measurement when it is first needed;
         results move by about 1e-6 with it, so a manifest records it and a resumed run reuses it.
@@ -97,6 +98,12 @@ class Probe:
             raise InputError(f"Expected a positive batch size, got {batch_size}.")
         self.device = resolve_device(device)
         self.precision: Precision = precision
+        if precision == "bf16" and emulates_bf16(self.device):
+            warnings.warn(
+                "This CPU has no instructions for bf16, which takes many times as long on it as "
+                "fp32: use fp32, or a GPU.",
+                stacklevel=2,
+            )
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients for good
             self.model: Any = _private_copy(model, self.device)
             self.folded: Any = _folded_copy(self.model, self.device) if fold else None

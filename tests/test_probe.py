@@ -90,6 +90,13 @@ def test_bf16_stays_close(model, images):
     assert torch.allclose(exact, half, atol=0.05)
 
 
+def test_a_cpu_that_emulates_bf16_is_told_of(model, monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
+    with pytest.warns(UserWarning, match="no instructions for bf16"):
+        Probe(model, device="cpu", precision="bf16")
+    Probe(model, device="cpu")
+
+
 def test_bad_options(model, images):
     with pytest.raises(InputError, match="Expected precision fp32 or bf16, got 'fp8'"):
         Probe(model, device="cpu", precision="fp8")

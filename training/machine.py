@@ -35,8 +35,3 @@ def processor(device: str = "cpu") -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or "unknown"
-
-
-def emulates_bf16(device: torch.device) -> bool:
-    """Whether bf16 costs time there: a CPU without AVX-512 took 15 times as long as in fp32."""
-    return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")

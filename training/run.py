@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 
-from fer_xai.checks import resolve_device
+from fer_xai.checks import emulates_bf16, resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
@@ -24,7 +24,6 @@ from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
-from training.machine import emulates_bf16
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
 from training.trainee import initialise
 
