@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
 
 from fer_xai.checks import check_images, emulates_bf16, resolve_device
+from fer_xai.copies import FOLD_TOLERANCE, no_tf32, private_copies
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 
@@ -23,7 +21,6 @@ _CANDIDATES = {"cpu": (8, 16, 32, 64), "gpu": (64, 128, 256, 512, 1024)}
 _DEFAULT = {"cpu": 16, "gpu": 256}
 _WORTH_MEASURING = 512
 """Images from which on the fastest batch size is measured rather than assumed."""
-_FOLD_TOLERANCE = 1e-5
 _BF16_TOLERANCE = 2e-2
 """Of compiled bf16 passes, which keep what eager ones round between two layers."""
 
@@ -55,7 +52,8 @@ class Probe:
     The copy is in evaluation mode, needs no gradients, has BatchNorm folded into convolutions and
     channels last in memory. Folding is checked on noise images against the plain copy (largest
     difference within 1e-5, or 1e-5 of the largest logit where that is above 1) and given up where
-    it does not hold or the network cannot be traced. The model handed in is never touched.
+    it does not hold or the network cannot be traced. The model handed in is never touched; hooks
+    stay with it, so that what they change about its answers is not seen here.
 
     Parameters
     ----------
@@ -105,8 +103,7 @@ class Probe:
                 stacklevel=2,
             )
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients for good
-            self.model: Any = _private_copy(model, self.device)
-            self.folded: Any = _folded_copy(self.model, self.device) if fold else None
+            self.model, self.folded = private_copies(model, self.device, fold=fold)
         self.layers: dict[str, Any] = {}  # what attributions found out about layers, by name
         self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
         self._batch_size = batch_size
@@ -222,7 +219,7 @@ class Probe:
         enabled = self.precision == "bf16"
         with (
             torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled),
-            _no_tf32(),
+            no_tf32(),
         ):
             yield
 
@@ -288,7 +285,7 @@ class _Compiled:
             return None
         with torch.no_grad(), probe.autocast():
             plain: Tensor = probe.fastest(batch).float()
-        room = _FOLD_TOLERANCE if probe.precision == "fp32" else _BF16_TOLERANCE
+        room = FOLD_TOLERANCE if probe.precision == "fp32" else _BF16_TOLERANCE
         agrees = (found - plain).abs().max() <= room * plain.abs().max().clamp(min=1)
         return made if bool(agrees) else None
 
@@ -316,65 +313,3 @@ class _Compiled:
     def _versions(self) -> list[tuple[int, int]]:
         state = [*self.net.parameters(), *self.net.buffers()]
         return [(tensor.data_ptr(), tensor._version) for tensor in state]
-
-
-def _no_tf32() -> AbstractContextManager[None]:
-    """Convolutions in full single precision on a GPU, where PyTorch shortens them by default."""
-    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=torch.backends.cudnn.enabled,
-        benchmark=torch.backends.cudnn.benchmark,
-        deterministic=torch.backends.cudnn.deterministic,
-        allow_tf32=False,
-    )
-    return flags
-
-
-def _private_copy(model: Classifier, device: torch.device) -> Any:
-    assert isinstance(model, nn.Module)
-    private: Any = copy.deepcopy(model).eval().requires_grad_(False)
-    for module in private.modules():  # hooks of the user's are not ours to run
-        module._forward_hooks.clear()
-        module._forward_pre_hooks.clear()
-        module._backward_hooks.clear()
-        module._backward_pre_hooks.clear()
-    return private.to(device=device, memory_format=torch.channels_last)
-
-
-def _folded_copy(model: Any, device: torch.device) -> Any:
-    """The model with its network traced and BatchNorm folded, or None where that is not exact."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
-        return None
-    folded = copy.copy(model)
-    folded._modules = dict(model._modules)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            traced = fuse(model.net)
-    except Exception:  # noqa: BLE001 - tracing runs the user's code, which may raise anything
-        return None
-    _activate_in_place(traced)
-    folded.net = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    generator = torch.Generator().manual_seed(0)
-    noise = torch.rand(4, 3, model.size, model.size, generator=generator).to(device)
-    with torch.inference_mode(), _no_tf32():
-        plain, merged = model(noise), folded(noise)
-    agrees = bool((plain - merged).abs().max() <= _FOLD_TOLERANCE * plain.abs().max().clamp(min=1))
-    return folded if agrees else None
-
-
-def _activate_in_place(traced: Any) -> None:
-    """Let a ReLU overwrite a convolution's output that it alone reads, which saves memory traffic.
-
-    Only behind convolutions: a CAM layer's output is kept and differentiated, and a convolution of
-    the folded copy is never one (see :meth:`Probe.runs_alone`).
-    """
-    modules = dict(traced.named_modules())
-    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
-    uses = Counter(node.target for node in calls)
-    for node in calls:
-        activation, source = modules[node.target], node.args[0]
-        if not isinstance(activation, nn.ReLU) or uses[node.target] > 1 or source not in calls:
-            continue
-        if isinstance(modules[source.target], nn.Conv2d) and len(source.users) == 1:
-            activation.inplace = True

@@ -266,6 +266,8 @@ class Explanation:
         that promise to.
     values
         ``(B, R)``: a number a region, for methods over regions; NaN beyond a face's superpixels.
+    ids
+        Names of the faces, where they are known: scores of other faces are refused then.
     """
 
     maps: Tensor
@@ -278,6 +280,7 @@ class Explanation:
     channels: Tensor | None = None
     gap: Tensor | None = None
     values: Tensor | None = None
+    ids: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.maps)

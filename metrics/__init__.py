@@ -74,6 +74,8 @@ _PUBLIC = {
     for name in names
 }  # fmt: skip
 
+__all__ = list(_PUBLIC)
+
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.checks import check_choice
+from fer_xai.checks import check_choice, check_length, check_tensor
 from fer_xai.errors import InputError
 from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
@@ -120,8 +120,14 @@ def similarity(rows: Tensor, labels: Tensor) -> Similarity:
         ``(N, P)`` unit vectors from :func:`normalised_rows`.
     labels
         ``(N,)`` emotion of each face.
+
+    Raises
+    ------
+    InputError
+        For anything but tensors, or labels of another number.
     """
-    x, labels = rows.cpu().double(), labels.cpu()
+    rows, labels = _labelled(rows, labels)
+    x = rows.double()
     defined = torch.isfinite(x).all(dim=1)
     x = torch.where(defined[:, None], x, 0.0)
     emotions, codes = torch.unique(labels, return_inverse=True)
@@ -173,6 +179,14 @@ class Separability:
     n_undefined: int
 
 
+def _labelled(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Both on the CPU."""
+    check_tensor("rows", rows, "(N, P), from normalised_rows")
+    check_tensor("labels", labels, "(N,)")
+    check_length("labels", len(labels), len(rows))
+    return rows.cpu(), labels.cpu()
+
+
 def _mean(values: Array) -> float:
     """Mean of what is defined; NaN if nothing is."""
     known = values[np.isfinite(values)]
@@ -195,8 +209,13 @@ def separability(rows: Tensor, labels: Tensor) -> Separability:
         ``(N, P)`` unit vectors from :func:`normalised_rows`.
     labels
         ``(N,)`` emotion of each face.
+
+    Raises
+    ------
+    InputError
+        For anything but tensors, or labels of another number.
     """
-    rows, labels = rows.cpu(), labels.cpu()
+    rows, labels = _labelled(rows, labels)
     defined = torch.isfinite(rows).all(dim=1)
     used = defined.nonzero()[:, 0]
     x, kept = rows[used], labels[used]
@@ -329,7 +348,19 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
     -------
     Tensor
         ``(N, R)``; NaN for blank maps, faces without regions, and regions without a pixel.
+
+    Raises
+    ------
+    InputError
+        For regions that do not fit the maps.
     """
+    if regions.ndim not in (3, 4) or regions.shape[-2:] != maps.shape[1:]:
+        raise InputError(
+            f"Expected regions (R, H, W) or (N, R, H, W) of the size of the maps "
+            f"{tuple(maps.shape)}, got {tuple(regions.shape)}."
+        )
+    if regions.ndim == 4:
+        check_length("sets of regions", len(regions), len(maps))
     maps, regions = maps.cpu(), regions.cpu()
     masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
     positive = maps.clamp(min=0).flatten(1)  # (N, P)
@@ -404,6 +435,8 @@ def self_consistency(
     mask
         ``(H, W)`` bool: pixels that come from inside the image.
     """
+    for name, other in (("maps of moved faces", maps_of_moved), ("moved maps", maps_moved)):
+        check_length(name, len(other), len(maps))
     still, made, moved = (normalised_rows(m, mask) for m in (maps, maps_of_moved, maps_moved))
     equivariant = (made * moved).sum(dim=1).double().numpy()
     unmoved = (still * moved).sum(dim=1).double().numpy()

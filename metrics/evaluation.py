@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -55,9 +56,10 @@ def evaluate(
     faces
         Those explained, or their images ``(N, 3, H, W)`` in [0, 1].
     explanations
-        One, several, or several by name; of these faces in this order, at the images' size.
+        One, several, or several by name; of these faces in this order (checked where both have
+        names), at the images' size.
     metrics
-        Names of :data:`metrics.METRICS`, or specs of your own.
+        Names of :data:`metrics.METRICS`, or specs of your own, each once.
     regions
         Bool ``(N, R, H, W)`` that do not overlap, for metrics over facial regions
         (:func:`fer_xai.landmarks.face_regions`).
@@ -101,11 +103,19 @@ def evaluate(
     if isinstance(metrics, str):
         raise InputError(f"Expected a list of metrics, got one name: pass [{metrics!r}].")
     specs = [_spec(entry) for entry in metrics]
+    counts = Counter(spec.name for spec in specs)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
+        raise InputError(f"Expected each metric once, got {', '.join(twice)} several times.")
     named = _named(explanations)
     ids, emotions, take, size = _faces(faces, named)
     n = len(ids)
     for name, explanation in named.items():
         check_length(f"maps of {name!r}", len(explanation.maps), n)
+        if isinstance(faces, Faces) and explanation.ids not in (None, tuple(ids)):
+            raise InputError(
+                f"Expected explanations of these faces in this order, got those of others for "
+                f"{name!r}: explain the same faces."
+            )
         if tuple(explanation.maps.shape[1:]) != size:
             raise InputError(
                 f"Expected maps of {name!r} at the images' size {size}, got "
@@ -260,6 +270,11 @@ def _faces(
         names = [str(index) for index in range(len(images))]
         height, width = images.shape[-2:]
         return names, [""] * len(images), lambda rows: images[rows], (height, width)
+    if not isinstance(faces, Faces):
+        raise InputError(
+            f"Expected faces, or their images as a torch tensor (N, 3, H, W) in [0, 1], got "
+            f"{type(faces).__name__}."
+        )
     if not named:
         raise InputError("Expected at least one explanation, got none.")
     side = next(iter(named.values())).maps.shape[-1]

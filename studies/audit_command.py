@@ -24,10 +24,10 @@ from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
-from studies.auditing import METHODS, METRICS, audit, prepared
+from studies.auditing import METHODS, METRICS, audit, check_faces, prepared
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
-from studies.scoreboard import CHANCE
+from studies.scoreboard import CHANCE, Scoreboard
 from studies.settings import settings
 
 BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
@@ -56,7 +56,7 @@ class AuditStudy:
     size: int | None = None
     """Of a bare network: pixels a side; 64 if left out."""
     greyscale: bool = False
-    """Of a bare network: whether it is fed greyscale."""
+    """Of a bare network: whether it is fed greyscale, as three channels that are alike."""
     mean: tuple[float, float, float] | None = None
     """Of a bare network: what is taken from red, green and blue; ImageNet's if left out."""
     std: tuple[float, float, float] | None = None
@@ -82,7 +82,8 @@ class AuditStudy:
     metrics: tuple[str, ...] = METRICS
     """Names of metrics."""
     primary: str | None = None
-    """Metric that the answer speaks of: insertion where it is among them, else the first."""
+    """Metric that the answer speaks of: insertion where it is among them, else the first that is
+    held against the centre control."""
     targets: Literal["predicted", "true"] = "predicted"
     """Which emotion of a face is explained."""
     fail_under: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[METHOD:]METRIC=VALUE …")] = ()
@@ -117,7 +118,7 @@ class AuditStudy:
             For options that cannot be used.
         """
         thresholds = _parsed(self.fail_under)
-        self._check(thresholds)
+        board = self._check(thresholds)
         model = self._model()
         faces = load_dataset(
             self.data, split=self.split, source=self.source, landmarks=self.landmarks,
@@ -125,6 +126,7 @@ class AuditStudy:
             emotions=[name for name in EMOTIONS if name in model.emotions], limit=self.limit,
             seed=self.seed, skip_bad=self.skip_bad,
         )  # fmt: skip
+        check_faces(model, faces, board, gate=self.gate)
         config, inputs = self.config(), self._inputs(model, faces)
         parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
         folder = self.out / "audit" / "-".join(part for part in parts if part)
@@ -157,21 +159,23 @@ class AuditStudy:
             sys.stderr.write(f"audit: {failure}\n")
         return 0 if found.passed else 1
 
-    def _check(self, thresholds: dict[str, float]) -> None:
-        prepared(
+    def _check(self, thresholds: dict[str, float]) -> Scoreboard:
+        """What is scored, if the options can be used."""
+        board, _, _ = prepared(
             methods=self.methods, metrics=self.metrics, controls=self.controls,
             targets=self.targets, primary=self.primary, thresholds=thresholds, seed=self.seed,
         )  # fmt: skip
-        for name in ("size", "landmarks_size"):
+        store.check_place(self.out / "audit")
+        for name in ("size", "landmarks_size", "batch_size"):
             if getattr(self, name) is not None:
                 check_count(f"--{name.replace('_', '-')}", getattr(self, name))
         for value in self.std or ():
             check_number("--std", value, 0)
+        return board
 
     def _inputs(self, model: FERModel, faces: Faces) -> dict[str, Any]:
         """Hashes of what is read; a network's code is told apart by its answers."""
-        probe = Probe(model, device=self.device, precision=self.precision,
-                      batch_size=self.batch_size)  # fmt: skip
+        probe = Probe(model, device=self.device, precision=self.precision, batch_size=16)
         answers = probe.logits(faces.pixels(model.size)).numpy().round(2)
         return {
             "faces": faces.fingerprint(model.size),
@@ -216,17 +220,20 @@ class AuditStudy:
 
 
 def _parsed(words: Sequence[str]) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for word in words:
         name, _, value = word.rpartition("=")
         try:
-            found[name] = float(value)
+            float(value)
         except ValueError:
             name = ""
         if not name:
             raise InputError(
                 f"Expected --fail-under [METHOD:]METRIC=VALUE, such as insertion=0.5, got {word!r}."
             )
+        if name in found:
+            raise InputError(f"Expected each threshold once, got {name} several times.")
+        found[name] = float(value)
     return found
 
 

@@ -15,6 +15,7 @@ from fer_xai.checks import check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
+from fer_xai.norms import batchnorms
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.gate import MIN_NETWORKS
@@ -24,6 +25,7 @@ from studies.registry import QUESTIONS
 from studies.report import html, png, write_page
 from studies.scoreboard import CHANCE, Scoreboard, TargetRule
 from studies.scoreboard_report import COMMON_CAVEATS, Content, content
+from studies.scoreboard_tables import held as compared
 from studies.scored import CHUNK
 from studies.thresholds import Threshold, gated, held, threshold_table, worst_allowed
 
@@ -135,7 +137,8 @@ def audit(
     targets
         Whether the predicted emotion is explained, or the true one.
     primary
-        Metric that the answer speaks of: insertion where it is among them, else the first.
+        Metric that the answer speaks of: insertion where it is among them, else the first that is
+        held against the centre control.
     thresholds
         Worst mean that is allowed, by metric, or by ``method:metric`` for one method alone. One
         over less than half of the faces reaches none.
@@ -176,9 +179,9 @@ def audit(
         thresholds=thresholds or {}, seed=seed,
     )  # fmt: skip
     specs = {spec.name: spec for spec in board.specs}
-    if not len(faces):
-        raise InputError("Expected faces to audit the model on, got none.")
-    probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
+    check_faces(model, faces, board, gate=gate)
+    device = str(getattr(model, "device", "auto"))
+    probe = model if isinstance(model, Probe) else Probe(model, device=device)
     rows = _scores(board, probe, faces, shards, progress).assign(model=probe.name)
     clusters = pd.Series(face_groups(faces), index=faces.ids)
     refused = {probe.name: board.refused}
@@ -259,6 +262,9 @@ def prepared(
         For options that cannot be used.
     """
     check_number("seed", seed, 0, ends=True)
+    for what, names in (("methods", methods), ("metrics", metrics), ("controls", controls)):
+        if isinstance(names, str):
+            raise InputError(f"Expected a list of {what}, got one name: pass [{names!r}].")
     board = Scoreboard(
         methods=methods, controls=controls, metrics=metrics, targets=targets, seed=seed,
         chunk=CHUNK, own_fills=True,
@@ -267,10 +273,37 @@ def prepared(
     limits = worst_allowed(thresholds, specs, methods)
     if not specs:
         raise InputError("Expected at least one metric, got none.")
-    chosen = primary or (PRIMARY if PRIMARY in specs else next(iter(specs)))
+    ours = PRIMARY if PRIMARY in specs else min(specs, key=lambda name: not compared(specs[name]))
+    chosen = primary or ours
     if chosen not in specs:
         raise InputError(f"Expected the primary metric among {', '.join(specs)}, got {chosen!r}.")
     return board, limits, chosen
+
+
+def check_faces(
+    model: FERModel | Probe, faces: Faces, board: Scoreboard, *, gate: bool = False
+) -> None:
+    """Faces that an audit can be made on.
+
+    Raises
+    ------
+    InputError
+        For anything else, none, or a single one to recalibrate BatchNorm on.
+    """
+    if not isinstance(faces, Faces):
+        raise InputError(
+            f"Expected Faces, which are labelled, got {type(faces).__name__}: load them with "
+            "fer_xai.load_dataset."
+        )
+    if not len(faces):
+        raise InputError("Expected faces to audit the model on, got none.")
+    net = model.model if isinstance(model, Probe) else model
+    drawn = gate or any("calibration" in spec.needs for spec in board.specs)
+    if drawn and len(faces) < 2 and batchnorms(net):
+        raise InputError(
+            "Expected two faces or more, on which the BatchNorms of random networks are "
+            "recalibrated, got one: take more, or leave the gate and metrics of randomisation out."
+        )
 
 
 def _scores(

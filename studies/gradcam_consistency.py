@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, native_maps
-from fer_xai.checks import resolve_device
+from fer_xai.checks import check_number, resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
@@ -139,6 +139,8 @@ class GradcamConsistency:
         return folder
 
     def _check(self) -> None:
+        check_number("--seed", self.seed, 0, ends=True)
+        store.check_place(self.out)
         resolve_device(self.device)
         for method in self.methods:
             ATTRIBUTIONS[method]

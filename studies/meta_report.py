@@ -24,6 +24,8 @@ SLIGHT = 0.01
 CAVEATS = [
     "A planted mark is a small patch of one colour that the network reads alone: a metric that "
     "orders maps of it rightly need not do so on faces, but one that does not cannot be trusted.",
+    "One network is made random, by the seed: intervals are over persons and do not hold what "
+    "another draw would have given.",
     "Metrics of complexity do not look at the network: they cannot react to its becoming random, "
     "and whether they order true maps first is a matter of what true maps look like.",
 ]
@@ -62,7 +64,8 @@ def write_report(
         "paired by face. Believed is a metric whose truth and noise resilience lie above .5 and "
         "whose reactivity over noise lies above 0, all by their intervals, with a reactivity of .5 "
         f"or more. Unit: the person ({faces} built-in faces of each kind, planted ones each "
-        "of a person of its own); 95 % intervals by infinitesimal jackknife."
+        "of a person of its own); 95 % intervals by infinitesimal jackknife. Faces: those whose "
+        "maps the metric does not score all alike, before and after, so that there is an order."
     )
     write_page(
         folder, question=QUESTIONS["meta_evaluation"], answer=answer,

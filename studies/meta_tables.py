@@ -38,6 +38,7 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
         truth = graded[known].apply(_somers_d, axis=1)
         row: dict[str, Any] = {"metric": name, "family": spec.family}
         row |= bounds("truth", _interval(truth, persons["truth"]))
+        row["truth faces"] = int(truth.notna().sum())
         row["truth over noise"] = _better(graded["truth"], graded["noise"])
         row["truth over inverse"] = (
             np.nan if spec.sign_blind else _better(graded["truth"], graded["inverted truth"])
@@ -50,6 +51,7 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
             ("reactivity over noise", same - other),
         ):
             row |= bounds(told, _interval(values, persons["as it is"]))
+            row[f"{told} faces"] = int(values.notna().sum())
         row["undefined"] = float(own["value"].isna().mean())
         out.append(row)
     table = pd.DataFrame(out)

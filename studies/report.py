@@ -30,6 +30,9 @@ class Picture:
     caption: str
     figure: Figure
 
+    def __post_init__(self) -> None:
+        plt.close(self.figure)  # pyplot keeps what it made, and warns of more than twenty
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:

@@ -228,7 +228,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         if OVER not in own or own.loc[~own["control"], OVER].isna().all():
             continue
         methods = own[~own["control"]]
-        family = max(int(methods["p (Holm)"].notna().sum()), 1)
+        family = max(int(methods[OVER].notna().sum()), 1)
         units = int(methods["units"].max())
         least = family * 2.0 ** (1 - units)  # all units of one sign
         said = f"{model}: by {primary.name}, "
@@ -237,7 +237,8 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
             methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
         if least > CLEAR:
             sentences.append(
-                f"{said}{units} units are too few to tell {family} methods from the {FLOOR} "
+                f"{said}{units} unit{' is' if units == 1 else 's are'} too few to tell {family} "
+                f"method{'' if family == 1 else 's'} from the {FLOOR} "
                 f"control: no corrected p can be below {min(least, 1):.2g}."
             )
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from fer_xai.checks import check_count
+from fer_xai.checks import check_count, check_number
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
@@ -248,13 +247,8 @@ class ScoredStudy:
         """Options that can be judged before anything is read or computed."""
         if self.batch_size is not None:
             check_count("--batch-size", self.batch_size)
-        place = (self.out / self.name).absolute()
-        there = next(path for path in (place, *place.parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            raise InputError(
-                f"Expected --out as a folder to write to, got {self.out}: {there} is "
-                f"{'write-protected' if there.is_dir() else 'a file'}, choose another place."
-            )
+        check_number("--seed", self.seed, 0, ends=True)
+        store.check_place(self.out / self.name)
 
     def _faces(self) -> Faces:
         faces = load_dataset(

@@ -152,6 +152,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
         If the folder holds a run of other settings, of other inputs, or of another version of this
         package.
     """
+    check_place(folder)
     path = folder / "manifest.json"
     now = environment()
     asked = json.loads(json.dumps({"config": config, "inputs": inputs}, default=str))
@@ -190,6 +191,23 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
     for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
         left.unlink()
     return manifest
+
+
+def check_place(folder: Path) -> None:
+    """A folder that can be written to, or made.
+
+    Raises
+    ------
+    InputError
+        If it, or the folder above it that is there, is a file or write-protected.
+    """
+    place = folder.absolute()
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(
+            f"Expected --out as a folder to write to, got {folder}: {there} is "
+            f"{'write-protected' if there.is_dir() else 'a file'}, choose another place."
+        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def worst_allowed(
     Raises
     ------
     InputError
-        For something that is not scored, or that no direction is better of.
+        For something that is not scored, or that no direction is better of, or no number.
     """
     found: dict[tuple[str, str], float] = {}
     for name in sorted(thresholds, key=lambda name: ":" in name):
@@ -83,8 +84,11 @@ def worst_allowed(
                 f"Expected a threshold of a metric with a better end, but {metric} describes maps "
                 "without judging them."
             )
+        limit: object = thresholds[name]
+        if not isinstance(limit, Real) or not np.isfinite(float(limit)):
+            raise InputError(f"Expected a number as threshold of {name}, got {limit!r}.")
         for one in [method] if method else methods:
-            found[one, metric] = float(thresholds[name])
+            found[one, metric] = float(limit)
     return found
 
 

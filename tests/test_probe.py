@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel, load_model
 from fer_xai.probe import Probe
+from metrics.random_networks import randomised
 
 
 @pytest.mark.parametrize("name", ["gimefive", "gimefive-se", "vgg", "resnet18", "baseline4"])
@@ -88,6 +90,51 @@ def test_bf16_stays_close(model, images):
     half = Probe(model, device="cpu", batch_size=5, precision="bf16").logits(images)
     assert half.dtype == torch.float32
     assert torch.allclose(exact, half, atol=0.05)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.spectral_norm, nn.utils.weight_norm, "prune"])
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_weights_that_a_hook_makes_are_refused(model, norm):
+    """No copy has them before a pass, and no draw of parameters would reach them."""
+    if norm == "prune":
+        nn.utils.prune.l1_unstructured(model.net.fc, "weight", amount=0.5)
+    else:
+        norm(model.net.fc)
+    with pytest.raises(InputError, match=r"but net.fc has its made by a hook .*prune.remove"):
+        Probe(model, device="cpu")
+
+
+def test_weights_that_are_made_by_parametrizations_are_drawn_anew(images):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(6))
+    model = FERModel(net, emotions=SIX, size=64)
+    model(images)
+    nn.utils.parametrizations.spectral_norm(net[0])
+    before = Probe(model, device="cpu")
+    assert torch.allclose(before.logits(images), model.eval()(images), atol=1e-5)
+    fresh = randomised(before.model, seed=0)
+    assert not torch.allclose(fresh.net[0].weight, before.model.net[0].weight, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (nn.Softmax(dim=1), r"Expected logits from it, got probabilities \(each image's sum to 1"),
+        (nn.Linear(6, 6), "Expected finite logits from it, got NaN or infinity"),
+        (nn.Linear(7, 6), r"Expected it to take images \(B, 3, 8, 8\), but it failed on them"),
+    ],
+)
+def test_networks_that_cannot_be_scored_are_refused(layer, said):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 6), layer)
+    if isinstance(layer, nn.Linear):
+        nn.init.constant_(layer.weight, torch.nan)
+    with pytest.raises(InputError, match=said):
+        Probe(FERModel(net, emotions=SIX, size=8, name="it"), device="cpu")
+
+
+@pytest.mark.parametrize("given", ["gimefive", nn.Linear(3, 6)])
+def test_what_is_not_wrapped_is_refused(given):
+    with pytest.raises(InputError, match=f"Expected a FERModel, got {type(given).__name__}: load"):
+        Probe(given, device="cpu")
 
 
 def test_a_cpu_that_emulates_bf16_is_told_of(model, monkeypatch):

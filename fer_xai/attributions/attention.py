@@ -112,10 +112,10 @@ def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     shapes = {weights.shape[2:] for weights in kept if weights.ndim == 4}
     fits = len(shapes) == 1 and all(len(w) == len(images) and w.ndim == 4 for w in kept)
     if not fits or len(set(next(iter(shapes)))) != 1:
-        reason = "its attention is within windows or of several sizes" if kept else "it has none"
+        reason = "attends within windows or over several sizes" if kept else "has no attention"
         raise InputError(
-            f"Expected attention among all tokens for an attention rollout, but for {model.name} "
-            f"{reason}: take gradcam, which reshapes its tokens."
+            f"Expected attention among all tokens for an attention rollout, but {model.name} "
+            f"{reason}: take gradcam."
         )
     return logits, kept
 

@@ -159,6 +159,7 @@ def explain(
         channels=None if control or made.channels is None else sign * made.channels[:, 0],
         gap=None if control or made.gap is None else sign * made.gap[:, 0],
         values=None if control or made.values is None else sign * made.values[:, 0],
+        ids=None if ids is None else tuple(_names(ids, len(images))),
     )
 
 

@@ -229,5 +229,16 @@ def test_bad_input():
         InputError, match=r"Expected maps \(N, 6, 6\) to fit the mask, got \(2, 5, 5\)"
     ):
         normalised_rows(torch.ones(2, 5, 5), MASK)
+    rows, labels = torch.rand(4, 9), torch.tensor([0, 0, 1, 1])
+    for fn in (similarity, separability):
+        with pytest.raises(InputError, match="Expected 4 labels, one an image, got 3"):
+            fn(rows, labels[:3])
+        with pytest.raises(InputError, match="Expected labels as a torch tensor"):
+            fn(rows, labels.tolist())
+    maps = torch.rand(4, 3, 3)
+    with pytest.raises(InputError, match=r"Expected regions \(R, H, W\) or .* got \(3, 3\)"):
+        region_profiles(maps, maps[0] > 0)
+    with pytest.raises(InputError, match="Expected 4 moved maps, one an image, got 2"):
+        self_consistency(maps, maps, maps[:2], maps[0] >= 0)
     with pytest.raises(InputError, match="Expected a mask of at least two pixels"):
         normalised_rows(torch.ones(2, 6, 6), MASK & False)

@@ -159,6 +159,12 @@ def test_bad_input_is_one_sentence(model, few):
         evaluate(model, few, made, ["deltion"])
     with pytest.raises(InputError, match="Expected at least one metric"):
         evaluate(model, few, made, [])
+    with pytest.raises(InputError, match="Expected each metric once, got gini several times"):
+        evaluate(model, few, made, ["gini", "deletion", "gini"])
+    with pytest.raises(InputError, match="or their images as a torch tensor .* got ndarray"):
+        evaluate(model, few.images.numpy(), made, ["gini"])
+    with pytest.raises(InputError, match="got those of others for 'gradcam'"):
+        evaluate(model, few.subset([4, 3, 2, 1, 0]), made, ["gini"])
     with pytest.raises(InputError, match=r"list of metrics, got one name: pass \['deletion'\]"):
         evaluate(model, few, made, "deletion")
     for maps in (made.maps, [made.maps], {"a": made.maps}):

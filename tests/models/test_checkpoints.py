@@ -85,9 +85,10 @@ def test_pickles_that_run_code_are_refused(tmp_path):
 def test_damaged_and_missing_files(tmp_path, name):
     with pytest.raises(InputError, match="Expected a checkpoint file, found none"):
         read_state(tmp_path / name)
-    (tmp_path / name).write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match="Expected .* cannot be read"):
-        read_state(tmp_path / name)
+    for junk in (b"not a checkpoint", b"hello\n", b""):
+        (tmp_path / name).write_bytes(junk)
+        with pytest.raises(InputError, match="Expected .* cannot be read"):
+            read_state(tmp_path / name)
 
 
 def test_a_file_without_weights_names_its_keys(tmp_path):

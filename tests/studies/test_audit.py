@@ -43,11 +43,30 @@ def wrapped():
     return tiny_model()
 
 class Crashes(torch.nn.Module):
+    """Once it has seen a few images."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = tiny()
+        self.seen = 0
+
     def forward(self, x):
-        raise RuntimeError("on the way")
+        self.seen += 1
+        if self.seen > 4:
+            raise RuntimeError("on the way")
+        return self.net(x)
+
+def probabilities():
+    return torch.nn.Sequential(tiny(), torch.nn.Softmax(dim=1))
+
+def one_channel():
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 6, 64), torch.nn.Flatten())
 
 here = tiny()
 '''  # fmt: skip
+
+
+SIX_OF_ITS = ["--emotions", "happiness,surprise,sadness,anger,disgust,fear"]
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +264,7 @@ def test_options_of_a_bare_network_are_used(module):
 
 
 def test_a_crash_is_no_verdict(module, capsys):
-    told = words(module, "--model", "somebodys:Crashes")
+    told = words(module, "--model", "somebodys:Crashes", *SIX_OF_ITS)
     assert main(told) == 3
     assert "RuntimeError: on the way" in capsys.readouterr().err
 
@@ -266,10 +285,15 @@ def test_a_crash_is_no_verdict(module, capsys):
         (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
         (["--seed", "-1"], "Expected seed from 0, got -1"),
         (["--limit", "0"], "Expected a positive number of faces to keep, got 0"),
-        (["--batch-size", "0"], "Expected a positive batch size, got 0"),
+        (["--batch-size", "0"], "Expected --batch-size as a whole number of 1 or more"),
         (["--controls", "center"], "Unknown control 'center'"),
         (["--primary", "aopc"], "Expected the primary metric among average_drop, insertion, got"),
         (["--fail-under", "insertion"], "Expected --fail-under [METHOD:]METRIC=VALUE"),
+        (["--fail-under", "insertion=nan"], "Expected a number as threshold of insertion, got nan"),
+        (["--fail-under", "insertion=1", "insertion=0"], "Expected each threshold once, got inse"),
+        (["--model", "somebodys:one_channel", *SIX_OF_ITS], "to take images (B, 3, 64, 64), but"),
+        (["--model", "somebodys:probabilities", *SIX_OF_ITS], "Expected logits from probabilities"),
+        (["--limit", "1", "--gate"], "Expected two faces or more, on which the BatchNorms"),
         (["--fail-under", "lrp:insertion=1"], "Expected thresholds of average_drop, insertion"),
     ],
 )
@@ -300,6 +324,28 @@ def test_a_network_with_an_order_of_its_own_is_read_by_name(faces):
         for model in (one, other)
     ]
     assert np.allclose(*scores, atol=1e-5, equal_nan=True)
+
+
+def test_slips_in_python_are_one_sentence(faces):
+    with pytest.raises(InputError, match="Expected a FERModel, got Linear: load one"):
+        audit(torch.nn.Linear(3, 6), faces)
+    with pytest.raises(InputError, match="Expected Faces, which are labelled, got Tensor"):
+        audit(tiny_model(), faces.images)
+    with pytest.raises(InputError, match=r"Expected a list of methods, .* pass \['gradcam'\]"):
+        audit(tiny_model(), faces, methods="gradcam")
+    with pytest.raises(InputError, match="Expected a number as threshold of gini, got 'a'"):
+        audit(tiny_model(), faces, metrics=["gini"], thresholds={"gini": "a"})
+
+
+def test_the_answer_speaks_of_a_metric_that_is_held_against_the_centre(faces):
+    found = audit(tiny_model(), faces, methods=["gradcam"], metrics=["gini", "average_drop"])
+    assert found.manifest["primary"] == "average_drop"
+
+
+def test_a_place_that_is_a_file_is_refused(module, capsys):
+    (module / "file").write_text("")
+    assert main(words(module, "--out", str(module / "file"))) == 2
+    assert "Expected --out as a folder to write to" in capsys.readouterr().err
 
 
 def test_the_command_exits_with_its_verdict(module):
