@@ -72,7 +72,10 @@ def write_report(
         facts={"faces": f"built-in, {faces} of each kind", "network": model,
                "commit": store.made_by(manifest)},
         tables=[Table(name="metrics", frame=table, caption=caption)],
-        pictures=[Picture(name="metrics", figure=_figure(table), caption=caption)],
+        pictures=[
+            Picture(name="metrics", figure=_figure(table), caption="Means with 95 % intervals, "
+                    "the truthful metrics first; the table below says what they are of.")
+        ],
         method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],
         caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip

@@ -51,7 +51,8 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
             ("reactivity over noise", same - other),
         ):
             row |= bounds(told, _interval(values, persons["as it is"]))
-            row[f"{told} faces"] = int(values.notna().sum())
+            if told != "reactivity over noise":  # of the same faces as reactivity
+                row[f"{told} faces"] = int(values.notna().sum())
         row["undefined"] = float(own["value"].isna().mean())
         out.append(row)
     table = pd.DataFrame(out)
