@@ -45,7 +45,7 @@ def measure(*, rounds: int) -> Section:
         "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
         "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
         "Tried and not timed: Quantus (0.6) flips the channels of a pixel one after another and "
-        "leaves the face as it is out of its curve, which is another one, therefore; Captum (0.9) "
+        "leaves the face as it is out of its curve, so that its curve is another one; Captum (0.9) "
         "has neither curve.",
     ])  # fmt: skip
     images, maps, targets = pictures(N_FACES)

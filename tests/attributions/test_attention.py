@@ -29,7 +29,8 @@ class Tokens(nn.Module):
     def forward(self, x):
         x = self.patch(x).flatten(2).transpose(1, 2) + self.position
         x = x if self.batch_first else x.transpose(0, 1)
-        x = self.blocks(x, **self.given)
+        given = {name: value(x) if callable(value) else value for name, value in self.given.items()}
+        x = self.blocks(x, **given)
         return self.head(x.mean(dim=1 if self.batch_first else 0))
 
 
@@ -100,8 +101,9 @@ def test_masks_are_passed_on(kind, small):
     assert not weights[..., 8:].any()
     assert torch.allclose(weights[..., :8].sum(dim=-1), torch.ones(3, 2, 16))
     each = built(
-        lambda: Attend(batch_first=True), attn_mask=torch.stack([hidden(kind)] * 4)
-    )  # 2 faces × 2 heads
+        lambda: Attend(batch_first=True),
+        attn_mask=lambda x: torch.stack([hidden(kind)] * 2 * len(x)),  # one a face and head
+    )
     assert torch.allclose(kept(each, small[:2])[0], weights[:2], atol=1e-6)
 
 
@@ -133,7 +135,11 @@ def test_attention_that_cannot_be_opened_is_refused(small):
             x = x[:, None]
             return F.scaled_dot_product_attention(x, x, x, is_causal=True)[:, 0]
 
-    two, padded = small[:2], torch.zeros(2, 16, dtype=torch.bool)
+    two = small[:2]
+
+    def padded(x):
+        return torch.zeros(len(x), 16, dtype=torch.bool)
+
     for model, sentence in (
         (built(Causal), "Expected the copy of tokens .* to give the same logits"),
         (built(lambda: Attend(batch_first=True, add_zero_attn=True)), "with padding, extra keys"),
