@@ -41,7 +41,8 @@ def measure(*, rounds: int) -> Section:
         f"Deletion and insertion: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} "
         f"faces, {STEPS} steps, black; the same maps (the order of Grad-CAM's pixels, so that no "
         f"ties are left to be broken), the same counts. {PASSES} passes a face of either. "
-        "torch-cam is handed the maps by an extractor that makes none. bf16: Probe's autocast. "
+        "torch-cam is handed the maps by an extractor that makes none. Ours takes the batch size "
+        "that Probe measures to be best. bf16: Probe's autocast. "
         "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
         "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
         "Tried and not timed: Quantus (0.6) flips the channels of a pixel one after another and "
@@ -70,9 +71,9 @@ def pictures(n: int) -> tuple[Tensor, Tensor, Tensor]:
 def _probes(model: FERModel) -> dict[str, Probe]:
     """One a mode; those that cannot be timed or compiled here are left out."""
     timed = timed_precisions()
-    probes = {name: Probe(model, device="cpu", precision=name, batch_size=16) for name in timed}
+    probes = {name: Probe(model, device="cpu", precision=name) for name in timed}
     for name in timed:
-        probe = Probe(model, device="cpu", precision=name, batch_size=16, compile=True)
+        probe = Probe(model, device="cpu", precision=name, compile=True)
         if probe.compiled is not None:
             probes[f"{name}, compiled"] = probe
     return probes
@@ -143,7 +144,10 @@ def _measure_curves(
             )
         )
     section.seconds["deletion and insertion"] = seconds
-    section.settings["deletion and insertion"] = {"torch-cam's best batch size": best}
+    section.settings["deletion and insertion"] = {
+        "torch-cam's best batch size": best,
+        "batch sizes": {name: probe.batch_size for name, probe in probes.items()},
+    }
 
 
 def _agreement(ours: Sequence[Curve], theirs: Sequence[Tensor]) -> str:
@@ -203,9 +207,10 @@ def _ours(probe: Probe, images: Tensor, maps: Tensor, targets: Tensor) -> tuple[
 
 def passes(probe: Probe, images: Tensor, each: int) -> int:
     """Bare passes of images that are there."""
-    batch = probe.to_device(images[:16] if len(images) >= 16 else images.repeat(16, 1, 1, 1)[:16])
+    size = probe.batch_size
+    batch = probe.to_device(images.repeat(-(-size // len(images)), 1, 1, 1)[:size])
     total = len(images) * each
-    for _ in range(-(-total // 16)):
+    for _ in range(-(-total // size)):
         probe.run(batch)
     return total
 
