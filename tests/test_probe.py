@@ -1,4 +1,5 @@
 import copy
+import warnings
 
 import pytest
 import torch
@@ -141,7 +142,10 @@ def test_a_cpu_that_emulates_bf16_is_told_of(model, monkeypatch):
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
     with pytest.warns(UserWarning, match="no instructions for bf16"):
         Probe(model, device="cpu", precision="bf16")
-    Probe(model, device="cpu")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        Probe(model, device="cpu")
+    assert not told
 
 
 def test_bad_options(model, images):
