@@ -54,7 +54,8 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         try:
             raw = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # noqa: BLE001 - a file of anything makes it raise anything
-            reason = str(error).split("\n", maxsplit=1)[0]
+            # torch's first sentence: the next one advises to run the file's code
+            reason = str(error).split("\n", maxsplit=1)[0].split(". ", maxsplit=1)[0]
             raise InputError(
                 f"Expected tensors only in {path}, but it cannot be read safely ({reason}): save "
                 "`model.state_dict()` from the code that made it and load that file."
