@@ -21,6 +21,9 @@ from fer_xai.errors import InputError
 
 T = TypeVar("T")
 
+LARGEST_GAP = 0.1
+"""Share of what should be explained by whose lack a map is undefined."""
+
 COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
 """Columns of every dataset's table. ``subject`` and ``group`` (of copies) are "" where unknown."""
 
@@ -261,9 +264,9 @@ class Explanation:
         ``(B,)`` emotions that the targets are held against, for a contrast.
     channels
         ``(B, 3, h, w)``: the maps before colour channels were added up, for methods that have them.
-    gap
-        ``(B,)``: sum of the map less the difference of scores that it should add up to, for methods
-        that promise to.
+    completeness_gap
+        ``(B,)``: by how much the sum of the map misses what it should add up to, as a share of
+        that and with its sign, for methods with a law of completeness (docs/attributions.md).
     values
         ``(B, R)``: a number a region, for methods over regions; NaN beyond a face's superpixels.
     ids
@@ -278,7 +281,7 @@ class Explanation:
     params: Mapping[str, Any]
     against: Tensor | None = None
     channels: Tensor | None = None
-    gap: Tensor | None = None
+    completeness_gap: Tensor | None = None
     values: Tensor | None = None
     ids: tuple[str, ...] | None = None
 
@@ -289,3 +292,14 @@ class Explanation:
     def blank(self) -> Tensor:
         """``(B,)`` bool: which maps are zero everywhere, and so explain nothing."""
         return (self.maps == 0).flatten(1).all(dim=1)
+
+    @property
+    def undefined(self) -> Tensor:
+        """``(B,)`` bool: which maps are NaN or infinite anywhere, or miss more than
+        :data:`LARGEST_GAP` of what they should add up to. No metric scores them.
+        """
+        undefined = ~torch.isfinite(self.maps).flatten(1).all(dim=1)
+        if self.completeness_gap is not None:
+            # not ≤, so that a gap of NaN counts too
+            undefined |= ~(self.completeness_gap.abs() <= LARGEST_GAP)
+        return undefined

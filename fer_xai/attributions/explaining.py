@@ -132,7 +132,7 @@ def explain(
         ids=ids,
         seed=seed,
     )
-    cells = made.cells
+    cells, gap = made.cells, made.completeness_gap
     if control:
         setting = Setting(
             maps=cells,
@@ -157,7 +157,7 @@ def explain(
         params=params | {"output": output},
         against=opposed,
         channels=None if control or made.channels is None else sign * made.channels[:, 0],
-        gap=None if control or made.gap is None else sign * made.gap[:, 0],
+        completeness_gap=None if control or gap is None else sign * gap[:, 0],
         values=None if control or made.values is None else sign * made.values[:, 0],
         ids=None if ids is None else tuple(_names(ids, len(images))),
     )
@@ -290,6 +290,7 @@ def attribute(
         cells=torch.cat([part.cells.cpu() for part in parts]),
         channels=joined("channels"),
         gap=joined("gap"),
+        whole=joined("whole"),
         values=joined("values"),
     )
 

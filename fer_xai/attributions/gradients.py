@@ -50,22 +50,23 @@ def extra(question: Question) -> tuple[Any, ...]:
 
 
 def per_target(
-    question: Question, make: Callable[[Question], tuple[Tensor, Tensor | None]]
+    question: Question,
+    make: Callable[[Question], Tensor],
+    *,
+    whole: Tensor | None = None,
 ) -> Maps:
     """Maps of methods that explain one target at a time.
 
-    ``make`` returns channels ``(B, 3, H, W)`` and the additivity gap ``(B,)``, or None.
+    ``make`` returns channels ``(B, 3, H, W)`` for a question with one target; ``whole`` ``(B, K)``
+    is what they should add up to, for methods with a law of completeness.
     """
     images = question.images.detach().requires_grad_()  # Captum warns where it has to do so
     asked = dataclasses.replace(question, images=images)
     made = [make(asked.one(target)) for target in range(question.targets)]
-    channels = torch.stack([part.detach().float() for part, _ in made], dim=1)
-    gaps = [gap.detach().float() for _, gap in made if gap is not None]
-    return Maps(
-        cells=channels.sum(dim=2),
-        channels=channels,
-        gap=torch.stack(gaps, dim=1) if gaps else None,
-    )
+    channels = torch.stack([part.detach().float() for part in made], dim=1)
+    cells = channels.sum(dim=2)
+    gap = None if whole is None else cells.sum(dim=(-2, -1)) - whole
+    return Maps(cells=cells, channels=channels, gap=gap, whole=whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +84,7 @@ class Gradient(Attribution):
             method = Saliency(Scorer(probe.fastest, question.output))
             return per_target(
                 question,
-                lambda q: (
-                    method.attribute(q.images, abs=False, additional_forward_args=extra(q)),
-                    None,
-                ),
+                lambda q: method.attribute(q.images, abs=False, additional_forward_args=extra(q)),
             )
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
@@ -108,7 +106,7 @@ class InputTimesGradient(Attribution):
             method = InputXGradient(Scorer(probe.fastest, question.output))
             return per_target(
                 question,
-                lambda q: (method.attribute(q.images, additional_forward_args=extra(q)), None),
+                lambda q: method.attribute(q.images, additional_forward_args=extra(q)),
             )
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
@@ -131,6 +129,8 @@ class IntegratedGradientsTo(Attribution):
 
     baseline: str = "black"
     steps: int = 32
+    law: ClassVar[str | None] = "score of the face − score of the baseline"
+    tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Sundararajan et al., ICML 2017, eq. 1"
 
     def __post_init__(self) -> None:
@@ -141,21 +141,23 @@ class IntegratedGradientsTo(Attribution):
         baselines = fill_images(question.images, self.baseline, generators(question, "baseline"))
         step = max(probe.batch_size_for(len(question) * self.steps), len(question))
 
-        def make(q: Question) -> tuple[Tensor, Tensor]:
-            found: tuple[Tensor, Tensor] = method.attribute(
+        whole = question.scores(probe.run(question.images)) - question.scores(probe.run(baselines))
+
+        def make(q: Question) -> Tensor:
+            found: Tensor = method.attribute(
                 q.images, baselines, additional_forward_args=extra(q), n_steps=self.steps,
-                internal_batch_size=step, return_convergence_delta=True,
+                internal_batch_size=step,
             )  # fmt: skip
             return found
 
         with differentiating(probe):
             method = IntegratedGradients(Scorer(probe.fastest, question.output))
-            return per_target(question, make)
+            return per_target(question, make, whole=whole)
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards and backwards a step, and two for the gap."""
         del probe, regions
-        return float(targets * (self.steps + 2)), float(targets * self.steps)
+        return float(targets * self.steps + 2), float(targets * self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +270,8 @@ class GradientShap(Attribution):
         empty = torch.stack([question.scores(probe.run(start)) for start in starts])  # (S, B, K)
         below = (empty * (shares / self.samples).to(images)[:, None, None]).sum(dim=0)
         cells = channels.sum(dim=2)
-        return Maps(cells=cells, channels=channels, gap=cells.sum(dim=(2, 3)) - (full - below))
+        whole = full - below
+        return Maps(cells=cells, channels=channels, gap=cells.sum(dim=(2, 3)) - whole, whole=whole)
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards a point, one backwards a point and target; the gap needs a few more."""

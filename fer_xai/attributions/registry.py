@@ -136,9 +136,9 @@ class Maps:
         ``(B, K, h, w)`` float32 at the method's own resolution.
     channels
         ``(B, K, 3, h, w)``: before the colour channels were added up, where there are any.
-    gap
-        ``(B, K)``: what additivity lacks, Σ map − (score − score of the baseline), for methods that
-        promise it.
+    gap, whole
+        ``(B, K)``: Σ map less what it should add up to, and what that is (a difference of scores,
+        or a score), for methods with a law of completeness.
     values
         ``(B, K, R)``: a number a region, for methods over regions.
     """
@@ -146,7 +146,22 @@ class Maps:
     cells: Tensor
     channels: Tensor | None = None
     gap: Tensor | None = None
+    whole: Tensor | None = None
     values: Tensor | None = None
+
+    @property
+    def completeness_gap(self) -> Tensor | None:
+        """``(B, K)``: the gap as a share of what should be explained, with the gap's sign.
+
+        Where positive and negative parts all but cancel, so that what should be explained is less
+        than a hundredth of Σ |map|, the share is of that hundredth: below it float32's rounding
+        would be reported as a broken law.
+        """
+        if self.gap is None or self.whole is None:
+            return None
+        size = self.cells.abs().sum(dim=(-2, -1)) / 100  # (B, K)
+        share = self.gap / torch.maximum(self.whole.abs(), size)
+        return torch.where(self.gap == 0, torch.zeros_like(share), share)
 
 
 class Attribution(ABC):
@@ -164,6 +179,10 @@ class Attribution(ABC):
         Whether masks must be handed in.
     implied_fill
         What its maps start from where no option names it.
+    law
+        What a map of the method adds up to, in words; None where nothing is promised.
+    tolerance
+        Share of that by which the sum may be off before a warning is given: 1 % for exact methods.
     reference
         The paper.
     """
@@ -173,6 +192,8 @@ class Attribution(ABC):
     class_blind: ClassVar[bool] = False
     needs_regions: ClassVar[bool] = False
     implied_fill: ClassVar[str | None] = None
+    law: ClassVar[str | None] = None
+    tolerance: ClassVar[float] = 0.01
     reference: ClassVar[str]
 
     @abstractmethod

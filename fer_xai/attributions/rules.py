@@ -66,7 +66,7 @@ class Guided(Attribution):
             method = kind(Scorer(model, question.output))
             return per_target(
                 question,
-                lambda q: (method.attribute(q.images, additional_forward_args=extra(q)), None),
+                lambda q: method.attribute(q.images, additional_forward_args=extra(q)),
             )
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
@@ -130,19 +130,20 @@ class DeepLiftFrom(Attribution):
         sources = generators(question, "baseline")
         starts = [fill_images(question.images, kind, sources) for kind in self.baselines]
 
-        def make(q: Question) -> tuple[Tensor, Tensor]:
+        full = question.scores(probe.run(question.images))
+        empty = [question.scores(probe.run(start)) for start in starts]
+        whole = full - torch.stack(empty).mean(dim=0)
+
+        def make(q: Question) -> Tensor:
             found = [
-                method.attribute(
-                    q.images, start, additional_forward_args=extra(q), return_convergence_delta=True
-                )
+                method.attribute(q.images, start, additional_forward_args=extra(q))
                 for start in starts
             ]
-            channels = torch.stack([part for part, _ in found]).mean(dim=0)
-            return channels, torch.stack([gap for _, gap in found]).mean(dim=0)
+            return torch.stack(found).mean(dim=0)
 
         with differentiating(probe), _quiet():
             method = DeepLift(Scorer(model, question.output))
-            return per_target(question, make)
+            return per_target(question, make, whole=whole)
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """Image and baseline through the network, once for the rule and once for the gap."""

@@ -6,6 +6,7 @@ between fills is the ceiling that a cheaper method can be judged against.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -56,6 +57,7 @@ class RegionShapley(Attribution):
 
     fill: str = "mean"
     needs_regions: ClassVar[bool] = True
+    law: ClassVar[str | None] = "score of the face − score of the filled face"
     reference: ClassVar[str] = "Shapley 1953; Lundberg & Lee, NeurIPS 2017"
 
     def maps(self, probe: Probe, question: Question) -> Maps:
@@ -64,8 +66,10 @@ class RegionShapley(Attribution):
         values = shapley_values(worth)  # (B, K, R)
         assert question.regions is not None
         made = painted(values.to(probe.device), question.regions)
-        gap = values.sum(dim=-1) - (worth[..., -1] - worth[..., 0])
-        return Maps(cells=made.cells, values=made.values, gap=gap.float())
+        whole = worth[..., -1] - worth[..., 0]
+        return dataclasses.replace(
+            made, gap=(values.sum(dim=-1) - whole).float(), whole=whole.float()
+        )
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One a coalition."""

@@ -63,7 +63,10 @@ def test_a_linear_model_has_closed_forms(linear, small):
         assert torch.allclose(found.maps, channels.sum(dim=1), atol=1e-4), method
         assert bool(found.blank.all()) == (method == "vargrad"), method
     for method in ("integrated_gradients", "deeplift", "deeplift_shap"):
-        assert explain(linear, small, method=method, targets="fear").gap.abs().max() < 1e-4
+        assert (
+            explain(linear, small, method=method, targets="fear").completeness_gap.abs().max()
+            < 1e-4
+        )
 
 
 def test_a_contrast_is_the_difference_of_two_maps_of_a_linear_method(linear, small):
@@ -169,8 +172,8 @@ def test_everything_of_an_inverse_is_turned(linear, small):
         one, other = (
             explain(linear, small, method=name, **given) for name in (method, f"inverse:{method}")
         )
-        assert method == "region_shapley" or one.gap.any()
-        for field in ("maps", "channels", "gap", "values"):
+        assert method == "region_shapley" or one.completeness_gap.any()
+        for field in ("maps", "channels", "completeness_gap", "values"):
             found, turned = getattr(one, field), getattr(other, field)
             assert (found is None) == (turned is None)
             assert found is None or torch.equal(turned, -found), (method, field)

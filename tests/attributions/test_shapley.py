@@ -84,7 +84,7 @@ def test_region_values_are_those_of_a_brute_force_over_orders(five):
             table = {key: float(value[column]) for key, value in worth.items()}
             expected = shapley_by_permutation(table, 5)
             assert np.allclose(found.values[face, position], expected, atol=1e-5)
-    assert found.gap.abs().max() < 1e-5
+    assert found.completeness_gap.abs().max() < 1e-5
     full = attribute(used, images, torch.tensor([[5], [0]]), method="region_shapley",
                      regions=regions)  # fmt: skip
     assert torch.allclose(full.cells.sum(dim=(2, 3)), full.values.sum(dim=2), atol=1e-4)
@@ -175,7 +175,7 @@ def test_regions_may_be_the_renderers_parts():
         regions=torch.from_numpy(drawn.parts),
     )  # fmt: skip
     assert found.values.shape == (2, 8)
-    assert found.gap.abs().max() < 1e-5
+    assert found.completeness_gap.abs().max() < 1e-5
 
 
 def test_a_face_without_landmarks_has_no_map(five):

@@ -73,7 +73,8 @@ def test_gradient_shap_is_the_mean_of_gradients_on_the_ways_times_the_ways(model
         expected = torch.stack(parts).mean(dim=0)
         assert close(found.channels[face], expected)
         lack = expected.sum() - np.mean([float(full - empty) for full, empty in ends])
-        assert torch.isclose(found.gap[face], lack, atol=1e-4)
+        share = lack / np.mean([float(full - empty) for full, empty in ends])
+        assert torch.isclose(found.completeness_gap[face], share.float(), atol=1e-3)
 
 
 def test_deeplift_shap_is_the_mean_of_rescaled_differences_from_its_baselines():
