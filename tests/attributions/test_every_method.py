@@ -28,7 +28,7 @@ QUICK = {
 }
 FIRST_LAYER = {"gimefive": "relu1", "vgg": "relu1", "resnet18": "relu1"}  # few channels
 NO_RELU = "Expected no activations but ReLUs for .*, but .* has .*GELU"
-NO_RULE = "Expected parts that .* has rules for, but .* has .*GELU"
+NO_RULE = "Expected parts that .* has rules for, but .* has .*LayerNorm"
 NO_ATTENTION = "Expected attention among all tokens"
 NO_PAPER = "Expected a layer to take Grad-CAM from, but .* names none"
 REFUSED = {

@@ -73,8 +73,19 @@ def test_rules_for_what_cannot_be_negative_wait_for_a_relu():
     assert names == {"0", "1", "4"}
 
 
-def test_products_with_a_constant_have_no_rule():
-    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), Pool(lambda x: 2 * x.mean(dim=(2, 3))))
-    model = FERModel(net, emotions=SIX, size=8, name="net").eval()
+def test_products_with_a_constant_are_linear_and_with_another_activation_have_no_rule():
+    def model(last):
+        net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), Pool(last))
+        return FERModel(net, emotions=SIX, size=8, name="net").eval()
+
+    images = torch.rand(1, 3, 8, 8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        scaled = model(lambda x: 2 * x.mean(dim=(2, 3)))
+    found = explain(scaled, images, method="lrp", targets="fear")
+    inputs = scaled.preprocess(images).requires_grad_()
+    gradient = torch.autograd.grad(scaled.net(inputs)[0, SIX.index("fear")], inputs)[0]
+    assert torch.allclose(found.channels, gradient * inputs, atol=1e-5)
+    squared = model(lambda x: (x * x).mean(dim=(2, 3)))
     with pytest.raises(InputError, match="Expected parts that lrp has rules for, but net has mul"):
-        explain(model, torch.rand(1, 3, 8, 8), method="lrp")
+        explain(squared, images, method="lrp")
