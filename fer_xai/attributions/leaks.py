@@ -62,6 +62,7 @@ class _Run(fx.Interpreter):
 
     def __init__(self, net: Any, start: Tensor | None) -> None:
         super().__init__(net, garbage_collect_values=False)
+        self.net: Any = net
         self.at_start: dict[fx.Node, Any] = {}
         self.kept: dict[fx.Node, tuple[dict[fx.Node, Any], Any]] = {}
         if start is not None:
@@ -74,7 +75,10 @@ class _Run(fx.Interpreter):
         """A node on inputs that nothing else differentiates."""
         if n.op not in ("call_module", "call_function", "call_method"):
             return super().run_node(n)
-        own = {source: _leaves(self.env[source]) for source in n.all_input_nodes}
+        own = {
+            source: self.env[source] if source.op == "get_attr" else _leaves(self.env[source])
+            for source in n.all_input_nodes
+        }
         args, kwargs = fx.node.map_arg((n.args, n.kwargs), lambda source: own[source])
         with torch.enable_grad():
             output = getattr(self, n.op)(n.target, args, kwargs)
@@ -89,25 +93,28 @@ class _Run(fx.Interpreter):
 
     def _backwards(self, inputs: Tensor, logits: Tensor) -> tuple[Tensor, str]:
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
-        output = next(node for node in self.module.graph.nodes if node.op == "output")
+        output = next(node for node in self.net.graph.nodes if node.op == "output")
         sent: dict[fx.Node, list[Tensor]] = {output.args[0]: [weights.expand_as(logits)]}
         losses: dict[str, float] = {}
-        for node in reversed(self.module.graph.nodes):
+        for node in reversed(self.net.graph.nodes):
             if node in self.kept and node in sent:
                 name, loss = self._hand_back(node, sent)
                 losses[name] = max(losses.get(name, 0.0), float(loss.abs().max()))
-        image = next(node for node in self.module.graph.nodes if node.op == "placeholder")
+        image = next(node for node in self.net.graph.nodes if node.op == "placeholder")
         score, before = (logits * weights).sum(dim=1), self.at_start.get(output)
         whole = score if before is None else score - (before * weights).sum(dim=1)
         arrived = (sent[image][0] * self._away(image, inputs)).flatten(1)
-        gap = arrived.sum(dim=1) + _drawn(self.module, whole) - whole
-        size = torch.maximum(whole.abs(), arrived.abs().sum(dim=1) / 100)
+        gap = arrived.sum(dim=1) + _drawn(self.net, whole) - whole
+        # of a difference that is smaller, float32's scores know less than a hundredth
+        size = torch.maximum(whole.abs(), 1e-4 * score.abs())
+        size = torch.maximum(size, arrived.abs().sum(dim=1) / 100)
         return gap / size, max(losses, key=lambda name: losses[name]) if losses else "the network"
 
     def _hand_back(self, node: fx.Node, sent: dict[fx.Node, list[Tensor]]) -> tuple[str, Tensor]:
         own, output = self.kept[node]
         outs, gradients = _tensors(output), sent[node]
-        leaves = [(source, leaf) for source, value in own.items() for leaf in _tensors(value)]
+        read = {source: value for source, value in own.items() if source.op != "get_attr"}
+        leaves = [(source, leaf) for source, value in read.items() for leaf in _tensors(value)]
         pairs = [(out, g) for out, g in zip(outs, gradients, strict=True) if out.requires_grad]
         found = torch.autograd.grad(
             [out for out, _ in pairs], [leaf for _, leaf in leaves], [g for _, g in pairs],
@@ -115,7 +122,7 @@ class _Run(fx.Interpreter):
         ) if pairs and leaves else [None] * len(leaves)  # fmt: skip
         first = gradients[0]
         loss = _dot(gradients, self._away(node, output))
-        for source, value in own.items():
+        for source, value in read.items():
             back = [
                 torch.zeros_like(leaf) if g is None else g
                 for (who, leaf), g in zip(leaves, found, strict=True)
@@ -128,11 +135,11 @@ class _Run(fx.Interpreter):
                     back if known is None else [a + b for a, b in zip(known, back, strict=True)]
                 )
         for user in node.users:  # what a constant is behind is not lost
-            part = self.module.get_submodule(str(user.target)) if user.op == "call_module" else None
+            part = self.net.get_submodule(str(user.target)) if user.op == "call_module" else None
             if isinstance(part, Constant):
                 loss = loss - (first * part.value).flatten(1).sum(dim=1)
         if node.op == "call_module":
-            part = self.module.get_submodule(str(node.target))
+            part = self.net.get_submodule(str(node.target))
             name = type(getattr(part, "function", getattr(part, "conv", part))).__name__
             if isinstance(part, Shared):
                 loss = loss - sum(part.drawn[-2:], torch.zeros_like(loss))

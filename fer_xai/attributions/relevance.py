@@ -57,7 +57,7 @@ class Secant(nn.Module):
             return y
         if not torch.is_grad_enabled():
             return self.function(x)
-        found: Tensor = _Secant.apply(x, self)  # type: ignore[no-untyped-call]
+        found: Tensor = _Secant.apply(x, self)
         return found
 
     def slope(self, x: Tensor, y: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class _Secant(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, y = ctx.saved_tensors
         with torch.no_grad():
             return gradient * ctx.part.slope(x, y), None
@@ -136,7 +136,7 @@ class Product(nn.Module):
             self.start = (a, b)
         if self.records or not torch.is_grad_enabled():
             return a * b
-        found: Tensor = _Product.apply(a, b, self)  # type: ignore[no-untyped-call]
+        found: Tensor = _Product.apply(a, b, self)
         return found
 
 
@@ -148,7 +148,7 @@ class _Product(torch.autograd.Function):
         return a * b
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         a, b = ctx.saved_tensors
         a0, b0 = ctx.part.start
         to_a = (gradient * (b + b0) / 2).sum_to_size(a.shape)
@@ -268,8 +268,8 @@ class Shared(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The convolution's output."""
         if not torch.is_grad_enabled():
-            return self.conv(x)  # type: ignore[no-any-return]
-        found: Tensor = _Shared.apply(x, self)  # type: ignore[no-untyped-call]
+            return self.conv(x)
+        found: Tensor = _Shared.apply(x, self)
         return found
 
     def favoured(self, value: Tensor, sign: int) -> Tensor:
@@ -299,7 +299,7 @@ class _Shared(torch.autograd.Function):
         return z
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, z = ctx.saved_tensors
         part = ctx.part
         total = torch.zeros_like(x)
@@ -329,7 +329,7 @@ class Guided(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The ReLU."""
-        found: Tensor = _Guided.apply(x, self.forward_too)  # type: ignore[no-untyped-call]
+        found: Tensor = _Guided.apply(x, self.forward_too)
         return found
 
 
@@ -342,7 +342,7 @@ class _Guided(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
         passed = gradient.clamp(min=0)
         return torch.where(y > 0, passed, 0) if ctx.forward_too else passed, None

@@ -64,6 +64,31 @@ def _pre_activation(n: Any, x: Tensor) -> Tensor:
     return n.h(n.r(y + x))
 
 
+def _conv_beside(n: Any, x: Tensor) -> Tensor:
+    x = n.r(n.c[0](x))
+    return n.h(torch.cat([x, n.c[1](x)], dim=1))
+
+
+def _activation_beside(n: Any, x: Tensor) -> Tensor:
+    x = n.c[0](x)
+    return n.h(n.c[1](n.r(x + 0)) + x)
+
+
+def _dropped(n: Any, x: Tensor) -> Tensor:
+    x = n.r(n.c[0](x))
+    return n.h(n.drop(n.skip(n.c[1](x)) + x))
+
+
+def _norm_of_a_sum(n: Any, x: Tensor) -> Tensor:
+    x = n.c[0](x)
+    return n.h(n.c[2](n.r(n.a(n.c[1](x) + x))))
+
+
+def _three_beside(n: Any, x: Tensor) -> Tensor:
+    x = n.r(n.c[0](x))
+    return n.h(n.r(n.c[1](x) + n.point(x) + n.a(x)))
+
+
 def _dense(n: Any, x: Tensor) -> Tensor:
     x = n.r(n.c[0](x))
     y = n.r(n.grow(x))
@@ -163,15 +188,8 @@ def _rows(*, bias: bool = True) -> dict[str, dict[str, Any]]:
         "chain": {"forward": lambda n, x: n.h(n.r(n.c[1](n.r(n.c[0](x)))))},
         "pre-activation": {"forward": _pre_activation},
         "two activations in a row": {"forward": lambda n, x: n.h(n.r(n.r(n.c[0](x))))},
-        "conv beside its input": {
-            "forward": lambda n, x: (lambda y: n.h(torch.cat([y, n.c[1](y)], dim=1)))(
-                n.r(n.c[0](x))
-            ),
-            "head": 16,
-        },
-        "activation beside its input": {
-            "forward": lambda n, x: (lambda y: n.h(n.c[1](n.r(y + 0)) + y))(n.c[0](x))
-        },
+        "conv beside its input": {"forward": _conv_beside, "head": 16},
+        "activation beside its input": {"forward": _activation_beside},
         "dense": {"forward": _dense, "head": 16, "grow": conv(8, 4), "grow2": conv(12, 4)},
         "ghost": {"forward": _ghost, "head": 12, "depth": conv(8, 8, groups=8)},
         "inception": {"forward": _inception, "head": 24, "over": nn.MaxPool2d(3, 1, 1)},
@@ -212,22 +230,17 @@ def _rows(*, bias: bool = True) -> dict[str, dict[str, Any]]:
             "wide": nn.Linear(8 * 36, 6, bias=bias),
         },
         "dropout and stochastic depth": {
-            "forward": lambda n, x: (lambda y: n.h(n.drop(n.skip(n.c[1](y)) + y)))(n.r(n.c[0](x))),
-            "drop": nn.Dropout2d(0.5), "skip": StochasticDepth(0.5, "row"),
+            "forward": _dropped, "drop": nn.Dropout2d(0.5), "skip": StochasticDepth(0.5, "row"),
         },
         "batch norms": {
             "forward": lambda n, x: n.h(n.r(n.b(n.c[1](n.r(n.a(n.c[0](x))))))),
             "a": nn.BatchNorm2d(8), "b": nn.BatchNorm2d(8),
         },
         "batch norm of a sum": {
-            "forward": lambda n, x: (lambda y: n.h(n.c[2](n.r(n.a(n.c[1](y) + y)))))(n.c[0](x)),
-            "a": nn.BatchNorm2d(8),
+            "forward": _norm_of_a_sum, "a": nn.BatchNorm2d(8),
         },
         "re-parametrised": {
-            "forward": lambda n, x: (lambda y: n.h(n.r(n.c[1](y) + n.point(y) + n.a(y))))(
-                n.r(n.c[0](x))
-            ),
-            "point": conv(8, 8, 1), "a": nn.BatchNorm2d(8),
+            "forward": _three_beside, "point": conv(8, 8, 1), "a": nn.BatchNorm2d(8),
         },
         "hourglass": {"forward": _hourglass, "down": nn.MaxPool2d(2)},
         "transposed convolution": {

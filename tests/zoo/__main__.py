@@ -1,0 +1,100 @@
+"""Table of methods × networks with the largest gap: ``python -m tests.zoo docs/laws.md``.
+
+Every network of the zoo is explained by every method with a law that takes no landmarks, and the
+largest share of what should be explained that a map misses is written down.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from fer_xai import FERModel, explain
+from fer_xai.attributions.gradients import IntegratedGradientsTo
+from fer_xai.attributions.rules import LayerwiseRelevance
+from fer_xai.errors import InputError
+from fer_xai.probe import Probe
+from tests.zoo.networks import ACTIVATIONS, FAMILIES, RELU_NETS, member, small
+
+METHODS = {
+    "DeepLift": "deeplift",
+    "DeepLiftShap": "deeplift_shap",
+    "LRP-0": "lrp",
+    "LRP-γ": LayerwiseRelevance(rule="gamma"),
+    "LRP-α1β0": LayerwiseRelevance(rule="alpha1_beta0"),
+    "integrated gradients": IntegratedGradientsTo(),
+    "KernelSHAP": "kernel_shap",
+}
+HEAD = """# Laws on a zoo of networks
+
+Largest share of what a map should add up to that it misses, over three images of noise; untrained
+networks, BatchNorm's statistics recalibrated on noise. `python -m tests.zoo docs/laws.md` makes this
+page. Where a method has no rule for a part, it refuses the network, and the part is named.
+[Attributions](attributions.md) states each law and its tolerance; integrated gradients, a quadrature of
+{steps} points, is the one whose gap is not rounding.
+
+| network | {methods} |
+|---|{rule}|
+"""
+
+
+def _networks(families: bool) -> Iterator[tuple[str, FERModel]]:
+    for name in (*RELU_NETS, *ACTIVATIONS):
+        yield name, small(name)
+    for family, names in FAMILIES.items() if families else ():
+        for name in names:
+            try:
+                yield f"{family} {name}", member(family, name)
+            except RuntimeError as error:  # an architecture that this version does not know
+                sys.stderr.write(f"left out: {family} {name}: {error}\n")
+
+
+def _gap(probe: Probe, images: torch.Tensor, method: object) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = explain(probe, images, method=method, targets="fear")  # type: ignore[arg-type]
+    except InputError as refusal:
+        sentence = str(refusal)
+        for before, after in ((" has rules for, but ", ": take"), ("can trace", " (")):
+            if before in sentence:
+                part = sentence.partition(before)[2].partition(after)[0]
+                return f"refused: {part.partition(' has ')[2]}" if part else "refused: not traced"
+        return f"refused: {sentence.partition(':')[0].removeprefix('Expected ')}"
+    assert found.completeness_gap is not None
+    return f"{float(found.completeness_gap.abs().max()):.0e}"
+
+
+def main() -> None:
+    """Print the table, or write it to the file that is named."""
+    torch.set_num_threads(1)
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    lines = []
+    for name, model in _networks("--small" not in sys.argv):
+        probe = Probe(model, device="cpu", batch_size=4)
+        images = torch.rand(
+            3, 3, model.size, model.size, generator=torch.Generator().manual_seed(1)
+        )
+        cells = [_gap(probe, images, method) for method in METHODS.values()]
+        if cells[2:5] == cells[2:3] * 3 and cells[2].startswith("refused"):
+            cells[3:5] = ["as LRP-0"] * 2
+        if cells[1] == cells[0] and cells[0].startswith("refused"):
+            cells[1] = "as DeepLift"
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+        sys.stderr.write(f"{lines[-1]}\n")
+    page = HEAD.format(
+        steps=IntegratedGradientsTo().steps, methods=" | ".join(METHODS), rule="---|" * len(METHODS)
+    )
+    text = page.replace("||\n", "|\n") + "\n".join(lines) + "\n"
+    if words:
+        Path(words[0]).write_text(text, encoding="utf-8")
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
