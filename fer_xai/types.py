@@ -23,8 +23,8 @@ from fer_xai.errors import InputError
 T = TypeVar("T")
 
 COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
-"""Columns of every dataset's table. ``subject`` (a person) and ``group`` (of copies, or of frames of
-one moment) are "" where unknown: such a face stands for itself."""
+"""Columns of every dataset's table. ``subject`` (a person) and ``group`` (copies of an image, or
+frames of a moment) are "" where unknown: such a face stands for itself."""
 
 _TEXTS = ("path", "split", "subject", "source", "group")
 
