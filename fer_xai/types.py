@@ -291,7 +291,7 @@ def _as_pixels(image: object, *, face: str) -> NDArray[np.uint8]:
             f"{_described(image)}: convert the image to RGB, channels last."
         )
     if array.dtype == np.uint8:
-        return array
+        return array if array.flags.writeable else array.copy()  # torch warns of read-only ones
     kind, low, high = array.dtype.kind, 0.0, 0.0
     if kind in "iuf":
         low, high = float(array.min()), float(array.max())

@@ -353,7 +353,7 @@ def _codes(clusters: Sequence[object] | None, n: int) -> NDArray[np.int64]:
     if len(clusters) != n:
         raise InputError(f"Expected {n} cluster labels, one a face, got {len(clusters)}.")
     names = [name_or_unknown(cluster) for cluster in clusters]
-    own = [name or f"\x00{index}" for index, name in enumerate(names)]  # unknown: its own cluster
+    own = [name or f"\x00{index:012d}" for index, name in enumerate(names)]  # unknown: its own
     return np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
 
 

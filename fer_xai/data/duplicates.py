@@ -1,14 +1,17 @@
-"""Near-copies of a face: the same photograph in another size, crop, compression or colour.
+"""Near-copies of a face: the same photograph in another size, compression, brightness or colour.
 
 Two faces are near-copies when, both at 64×64 in grey, their pixels correlate by .95 or more and
 their detail (32×32 less its 8×8 means) by .8 or more, as they are or with one of them mirrored.
 Correlation forgives brightness, contrast and colour; the detail keeps apart faces of different
-people that were aligned and lit alike. All pairs are compared on 16×16 thumbnails first, by one
-matrix product a block, so 28,709 faces take seconds.
+people that were aligned and lit alike. A crop of more than a pixel or two is another image to this
+test. All pairs are compared as 16×16 thumbnails first, by one matrix product a block, so 28,709
+faces take seconds on one core.
 
-Measured on real faces (pairs beside identical ones; 87 and 120 of them were looked at): RAF-DB,
-12,135 faces, 87 pairs, FER2013, 29,687 faces, 1,541 pairs, all of one photograph or of one burst.
-Between .90 and .93 different people begin to appear in RAF-DB.
+Measured on real faces, identical pairs aside: 87 pairs among RAF-DB's 12,135 faces of six emotions
+and 1,541 among FER2013's 29,687. All of the 87 and 120 of the others (those that correlate least)
+were looked at: each was of one photograph, or of one burst. Between .90 and .93 different people
+begin to appear. Among 1,200 built-in faces of each style, which are all different, no pair is taken
+for copies in the styles wild and web48, 2 of 719,400 in lab and 8 in studio.
 """
 
 from __future__ import annotations
