@@ -8,9 +8,9 @@ test. All pairs are compared as 16×16 thumbnails first, by one matrix product a
 faces take seconds on one core.
 
 Measured on real faces, identical pairs aside: 87 pairs among RAF-DB's 12,135 faces of six emotions
-and 1,541 among FER2013's 29,687. All of the 87 and 120 of the others (those that correlate least)
-were looked at: each was of one photograph, or of one burst. Between .90 and .93 different people
-begin to appear. Among 1,200 built-in faces of each style, which are all different, no pair is taken
+and 1,541 among FER2013's 29,687. All of the 87 and 120 of the others, drawn where they correlate
+least, were looked at: each was of one photograph, or of one burst. Below .93 different people begin
+to appear. Among 1,200 built-in faces of each style, which are all different, no pair is taken
 for copies in the styles wild and web48, 2 of 719,400 in lab and 8 in studio.
 """
 

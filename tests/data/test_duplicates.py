@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw, ImageEnhance
+from PIL import Image, ImageEnhance
 
 from fer_xai.data import load_dataset
 from fer_xai.data.duplicates import copies_of, near_copies
@@ -32,12 +32,6 @@ def _jpeg(image, tmp_path, quality):
     return Image.open(tmp_path / "a.jpg").copy()
 
 
-def _marked(image):
-    marked = image.copy()
-    ImageDraw.Draw(marked).text((22, 50), "(c)")
-    return marked
-
-
 EDITS = {
     "identical": lambda image, _: image.copy(),
     "JPEG": lambda image, folder: _jpeg(image, folder, 60),
@@ -45,7 +39,6 @@ EDITS = {
     "grey": lambda image, _: image.convert("L").convert("RGB"),
     "brighter": lambda image, _: ImageEnhance.Brightness(image).enhance(1.2),
     "flatter": lambda image, _: ImageEnhance.Contrast(image).enhance(0.6),
-    "marked": lambda image, _: _marked(image),
     "mirrored": lambda image, _: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
 }
 
