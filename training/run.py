@@ -334,8 +334,11 @@ def _copies_of_test_faces(
     """
     if test is None and run.test == "never":
         try:
-            test = _test_faces(run, everyone)
+            test = run.faces("test")
         except InputError:  # no test split at hand, which such a run does not need
+            return None
+        shared = set(test.table["path"]) & set(everyone.table["path"]) - {""}
+        if len(shared) == len(test):  # a folder without split folders is all one
             return None
     return None if test is None else copies_of(everyone, test)
 

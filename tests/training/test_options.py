@@ -422,3 +422,15 @@ def test_a_card_tells_of_a_test_curve_that_an_earlier_session_logged(tmp_path):
     train(training_run(tmp_path, test="once", epochs=1))
     assert json.loads((tmp_path / "card.json").read_text())["test_seen"] == "every-epoch"
     assert "scored after every epoch" in (tmp_path / "card.md").read_text()
+
+
+def test_a_card_says_what_validation_kept_clear_of():
+    card = {"model": "tiny", "size": 64, "greyscale": False, "train_faces": 90, "valid_faces": 10,
+            "kept_epoch": 2, "epochs": 4, "minutes": 1.0, "date": "2026-01-01", "commit": "x",
+            "test_seen": "never", "versions": {"torch": "2"},
+            "machine": {"processor": "cpu", "device": "cpu"},
+            "run": {"source": None, "data": "x", "seed": 0, "pretrained": None, "recipe": {}}}  # fmt: skip
+    texts = [model_card(card | {"copies_of_test_faces": copies}) for copies in (None, 0, 1021)]
+    assert "No test faces were at hand to keep copies of them out of validation." in texts[0]
+    assert "copies" not in texts[1] + model_card(card)
+    assert "1,021 training faces that are copies or near-copies of test faces were kept" in texts[2]
