@@ -50,13 +50,19 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
     Raises
     ------
     InputError
-        If a folder is named for no emotion, a file name or an inner folder speaks of another
-        emotion than its folder, an image is of a format that is not read, or split folders exist
-        but not this one, or twice.
+        If a folder is named for no emotion, an image lies in none, a file name or an inner folder
+        speaks of another emotion than its folder, an image is of a format that is not read, or
+        split folders exist but not this one, or twice.
     """
     if not root.is_dir():
         raise InputError(f"Expected a folder of emotion folders, got the file {root}.")
     base = _split_folder(root, split, problems)
+    stray = [path for path in sorted(base.iterdir()) if _is_image(path)]
+    if stray:
+        problems.add(
+            f"Expected images in folders named for emotions under {base}, got "
+            f"{quoted(stray[0].name)} and {len(stray) - 1} more beside them: move them."
+        )
     images: list[tuple[str, Path, str]] = []  # id, file, emotion
     for place in _visible_folders(base):
         try:
@@ -156,13 +162,17 @@ def _images(place: Path, emotion: str, problems: Problems) -> list[Path]:
                 f"Expected folders of one emotion under {place}, got {quoted('/'.join(inner))} "
                 f"with {quoted(image.name)}: move it."
             )
-        elif image.suffix.lower() in SUFFIXES:
+        elif _is_image(image):
             found.append(image)
         elif image.suffix.lower() in _UNREAD:
             problems.add(
                 f"Expected images as {', '.join(SUFFIXES)}, got {image}: convert it to PNG."
             )
     return found
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
 
 
 def _visible_folders(base: Path) -> list[Path]:

@@ -183,6 +183,13 @@ class TestWhatIsPassedOver:
         faces = load_dataset(f"folder:{tmp_path}", skip_bad=True)
         assert (faces.ids, len(faces.skipped)) == (["fear/b.png"], 1)
 
+    def test_images_in_no_emotions_folder_are_said(self, tmp_path, draw):
+        for name in ("fear/a.png", "b.png", "c.PNG", ".d.png"):
+            draw(tmp_path / name)
+        with pytest.raises(InputError, match="under .*, got 'b.png' and 1 more beside them: move"):
+            load_dataset(f"folder:{tmp_path}")
+        assert load_dataset(f"folder:{tmp_path}", skip_bad=True).ids == ["fear/a.png"]
+
 
 class TestSplitFolders:
     def test_capitals_do_not_matter(self, tmp_path, draw):
