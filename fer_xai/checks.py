@@ -10,6 +10,44 @@ from torch import Tensor
 
 from fer_xai.errors import InputError
 
+QUOTED = 80
+"""Characters of a cell or a name that a message shows at most."""
+
+_UNKNOWN = {"", "nan", "None", "<NA>", "NaT"}
+
+
+def quoted(value: object) -> str:
+    """A value as messages show it: in quotes, and cut after :data:`QUOTED` characters.
+
+    Examples
+    --------
+    >>> quoted("a.png")
+    "'a.png'"
+    >>> len(quoted("7 " * 2304))
+    82
+    """
+    shown = repr(str(value))
+    return shown if len(shown) <= QUOTED + 2 else f"{shown[:QUOTED]}…{shown[0]}"
+
+
+def name_or_unknown(value: object) -> str:
+    """Name of a person, a group or a cluster as text, "" where it is unknown.
+
+    Unknown are None, NaN, white space, and what pandas writes for them; whole numbers are spelled
+    without a point, since a column of integers becomes one of floats where a cell is empty.
+
+    Examples
+    --------
+    >>> [name_or_unknown(value) for value in ("S010 ", 7.0, " ", None, float("nan"))]
+    ['S010', '7', '', '', '']
+    """
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        number = float(value)
+        if number.is_integer():
+            return str(int(number))
+    text = str(value).strip()
+    return "" if text in _UNKNOWN else text
+
 
 def check_images(images: Tensor) -> Tensor:
     """Images ``(B, 3, H, W)``, floating point, finite, in [0, 1].

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from fer_xai.checks import name_or_unknown, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 
@@ -25,7 +26,10 @@ LARGEST_GAP = 0.1
 """Share of what should be explained by whose lack a map is undefined."""
 
 COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
-"""Columns of every dataset's table. ``subject`` and ``group`` (of copies) are "" where unknown."""
+"""Columns of every dataset's table. ``subject`` (a person) and ``group`` (copies of an image, or
+frames of a moment) are "" where unknown: such a face stands for itself."""
+
+_TEXTS = ("path", "split", "subject", "source", "group")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +65,12 @@ class Faces:
     ----------
     table
         One row a face, with the columns of :data:`COLUMNS`; ``emotion`` holds canonical names.
+        None, NaN and white space in the other columns mean "unknown" and become "".
     reader
-        Called with a row number of the *original* table; returns uint8 ``(H, W, 3)``. Where many
-        faces at once are cheaper it has a method ``many(rows)`` that yields them in order.
+        Called with a row number of the *original* table; returns the pixels ``(H, W, 3)``, or grey
+        ones ``(H, W)`` or ``(H, W, 1)``: uint8, other whole numbers from 0 to 255, or floats in
+        [0, 1], which are rounded to 8 bits. Where many faces at once are cheaper it has a method
+        ``many(rows)`` that yields them in order.
     landmarks
         ``(N, 68, 2)`` in the pixels of each face's own image, NaN where unknown; None if no face
         has any.
@@ -76,7 +83,7 @@ class Faces:
     """
 
     table: pd.DataFrame
-    reader: Callable[[int], NDArray[np.uint8]]
+    reader: Callable[[int], NDArray[Any]]
     name: str
     landmarks: NDArray[np.float32] | None = None
     rows: NDArray[np.int64] | None = None
@@ -90,24 +97,40 @@ class Faces:
             raise InputError(
                 f"Expected a table with columns {', '.join(COLUMNS)}; {', '.join(missing)} missing."
             )
-        unknown = sorted(set(self.table["emotion"]) - set(EMOTIONS))
-        if unknown:
-            raise InputError(
-                f"Expected canonical emotion names in the table, got {', '.join(unknown)}: map "
-                "them with fer_xai.emotions.parse_emotion."
-            )
-        twice = self.table["id"][self.table["id"].duplicated()]
-        if len(twice):
-            raise InputError(
-                f"Expected each face once in {self.name}, got the id {twice.iloc[0]!r} twice: "
-                "results are told apart by it."
-            )
+        object.__setattr__(self, "table", _cleaned(self.table))
+        self._check_names()
         if self.landmarks is not None and self.landmarks.shape != (len(self.table), 68, 2):
             raise InputError(
                 f"Expected landmarks ({len(self.table)}, 68, 2), got {self.landmarks.shape}."
             )
         if self.rows is None:
             object.__setattr__(self, "rows", np.arange(len(self.table)))
+
+    def _check_names(self) -> None:
+        unknown = sorted({str(name) for name in set(self.table["emotion"]) - set(EMOTIONS)})
+        if unknown:
+            some = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+            raise InputError(
+                "Expected canonical emotion names in the table, got "
+                f"{', '.join(quoted(name)[1:-1] for name in unknown[:5])}{some}: map them with "
+                "fer_xai.emotions.parse_emotion."
+            )
+        ids = self.ids
+        nameless = [row for row, name in enumerate(ids) if not name_or_unknown(name)]
+        if nameless:
+            raise InputError(
+                f"Expected an id for each face of {self.name}, but row {nameless[0]} of the table "
+                "has none: results are told apart by it."
+            )
+        if len(set(ids)) < len(ids):
+            first: dict[str, int] = {}
+            for row, name in enumerate(ids):
+                if first.setdefault(name, row) != row:
+                    raise InputError(
+                        f"Expected each face once in {self.name}, got the id {quoted(name)} twice, "
+                        f"in rows {first[name]} and {row} of the table: results are told apart by "
+                        "it."
+                    )
 
     def __len__(self) -> int:
         return len(self.table)
@@ -141,9 +164,19 @@ class Faces:
         return self.pixels(int(sizes[0, 0])).float() / 255
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Pixels of one face, uint8 ``(H, W, 3)``."""
+        """Pixels of one face, uint8 ``(H, W, 3)``.
+
+        Raises
+        ------
+        InputError
+            If the reader returns anything but pixels of a colour or a grey image.
+        """
         assert self.rows is not None
-        return self.reader(int(self.rows[index]))
+        return self._checked(self.reader(int(self.rows[index])), index)
+
+    def _checked(self, image: object, index: int) -> NDArray[np.uint8]:
+        """What the reader returned for a face as uint8 ``(H, W, 3)``."""
+        return _as_pixels(image, face=str(self.table["id"].iloc[index]))
 
     def pixels(self, size: int) -> Tensor:
         """Every face at one size: uint8 ``(N, 3, size, size)``, kept in memory once made."""
@@ -231,9 +264,54 @@ class Faces:
         assert self.rows is not None
         many = getattr(self.reader, "many", None)
         if many is not None:
-            return [take(image) for image in many(self.rows)]
+            images = zip(range(len(self)), many(self.rows), strict=True)
+            return [take(self._checked(image, index)) for index, image in images]
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             return list(pool.map(lambda index: take(self.read(index)), range(len(self))))
+
+
+def _cleaned(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with "" wherever a text is unknown; the one handed in is left as it is."""
+    changed = {}
+    for column in _TEXTS:
+        values = list(table[column])
+        texts = [name_or_unknown(value) for value in values]
+        if any(type(value) is not str for value in values) or texts != values:
+            changed[column] = pd.Series(texts, index=table.index, dtype=object)
+    return table.assign(**changed) if changed else table
+
+
+def _as_pixels(image: object, *, face: str) -> NDArray[np.uint8]:
+    """Pixels that a reader returned as uint8 ``(H, W, 3)``."""
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    if array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise InputError(
+            f"Expected pixels (H, W, 3) or grey (H, W) from the reader of {quoted(face)}, got "
+            f"{_described(image)}: convert the image to RGB, channels last."
+        )
+    if array.dtype == np.uint8:
+        return array if array.flags.writeable else array.copy()  # torch warns of read-only ones
+    kind, low, high = array.dtype.kind, 0.0, 0.0
+    if kind in "iuf":
+        low, high = float(array.min()), float(array.max())
+    if kind in "iu" and low >= 0 and high <= 255:
+        return array.astype(np.uint8)
+    if kind == "f" and low >= 0 and high <= 1:  # never true with NaN
+        return np.rint(array.astype(np.float64) * 255).astype(np.uint8)
+    values = f" from {low:.4g} to {high:.4g}" if kind in "iuf" else ""
+    raise InputError(
+        f"Expected pixels as uint8, or as floats in [0, 1], from the reader of {quoted(face)}, got "
+        f"{array.dtype}{values}: return image.astype(np.uint8) of values from 0 to 255."
+    )
+
+
+def _described(image: object) -> str:
+    shape = getattr(image, "shape", None)
+    return type(image).__name__ if shape is None else f"shape {tuple(shape)}"
 
 
 def _resized(image: NDArray[np.uint8], size: int) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from fer_xai.checks import check_count
+from fer_xai.checks import check_count, name_or_unknown
 from fer_xai.errors import InputError
 
 Array = NDArray[np.float64]
@@ -81,7 +81,7 @@ def influence_interval(
     influence
         ``(N,)``; NaN for faces that do not take part.
     clusters
-        N labels; each face is its own by default.
+        N labels; each face is its own by default, and where its label is empty, None or NaN.
     level
         Coverage; t quantile with n − 1 degrees of freedom.
     extra_variance, extra_n
@@ -146,7 +146,7 @@ def bootstrap_interval(
     repeats, seed
         Resamples B, and their seed.
     clusters
-        N labels: whole clusters are drawn.
+        N labels: whole clusters are drawn; a face with an empty label is its own.
     level
         Coverage.
 
@@ -200,7 +200,7 @@ def permutations(
     repeats, seed
         How many orders, and their seed.
     clusters
-        ``(N,)``; each face is its own by default.
+        ``(N,)``; each face is its own by default, and where its label is empty, None or NaN.
 
     Returns
     -------
@@ -352,7 +352,9 @@ def _codes(clusters: Sequence[object] | None, n: int) -> NDArray[np.int64]:
         return np.arange(n)
     if len(clusters) != n:
         raise InputError(f"Expected {n} cluster labels, one a face, got {len(clusters)}.")
-    return np.unique(np.array([str(c) for c in clusters]), return_inverse=True)[1].astype(np.int64)
+    names = [name_or_unknown(cluster) for cluster in clusters]
+    own = [name or f"\x00{index:012d}" for index, name in enumerate(names)]  # unknown: its own
+    return np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
 
 
 def _cluster_sums(values: Array, clusters: Sequence[object] | None) -> Array:

@@ -30,7 +30,8 @@ def method_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> list[str
     recipe = config["recipe"]
     kept = (
         f"The epoch with the best accuracy on {config['valid_fraction']:.0%} of the training "
-        "faces, held out (stratified, copies and persons on one side), is kept."
+        "faces, held out (stratified, copies and persons on one side, no copies of test faces), is "
+        "kept."
         if config["valid_fraction"]
         else "All training faces are trained on, and the last epoch of the fixed schedule is kept."
     )

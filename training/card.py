@@ -78,6 +78,15 @@ def _protocol(card: Mapping[str, Any]) -> str:
         if card["valid_faces"]
         else f"All training faces were trained on and the last of {card['epochs']} epochs was kept."
     )
+    if card["valid_faces"] and "copies_of_test_faces" in card:
+        copies = card["copies_of_test_faces"]
+        if copies is None:
+            kept += " No test faces were at hand to keep copies of them out of validation."
+        elif copies:
+            kept += (
+                f" {copies:,} training faces that are copies or near-copies of test faces were "
+                "kept out of validation."
+            )
     machine = card["machine"]
     return (
         f"Trained on {card['train_faces']:,} faces of {card['size']}×{card['size']} pixels in "

@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from fer_xai.checks import emulates_bf16, resolve_device
 from fer_xai.data import load_dataset
+from fer_xai.data.duplicates import copies_of
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
 from fer_xai.errors import FerXaiError, InputError
@@ -209,9 +211,13 @@ def train(run: TrainingRun) -> Path:
     everyone = run.faces("train")
     if run.permute_labels:
         everyone = permuted_labels(everyone, seed=run.seed)
-    train_faces, valid_faces = everyone, None
+    test_faces = None if run.test == "never" else _test_faces(run, everyone)
+    train_faces, valid_faces, copied = everyone, None, None
     if run.valid_fraction:
-        train_faces, valid_faces = stratified_split(everyone, run.valid_fraction, seed=run.seed)
+        copied = _copies_of_test_faces(run, everyone, test_faces)
+        train_faces, valid_faces = stratified_split(
+            everyone, run.valid_fraction, seed=run.seed, keep=copied
+        )
     elif recipe.patience:
         raise InputError(
             f"Expected validation faces to stop early by (patience {recipe.patience}), got none: "
@@ -223,7 +229,6 @@ def train(run: TrainingRun) -> Path:
             f"Expected at least {recipe.batch_size} training faces, one batch, got "
             f"{len(train_faces)}{f' beside {len(valid_faces)} held out' if valid_faces else ''}."
         )
-    test_faces = None if run.test == "never" else _test_faces(run, everyone)
     model = run.fresh_model()
     _same_run(run, folder, train_faces)
     if (folder / CARD).exists():
@@ -248,6 +253,7 @@ def train(run: TrainingRun) -> Path:
             "train_faces": len(train_faces),
             "valid_faces": len(valid_faces) if valid_faces is not None else 0,
             "train_faces_sha256": train_faces.fingerprint(64),
+            "copies_of_test_faces": None if copied is None else int(copied.sum()),
             "processes": loop.PROCESSES,
         }
         export(
@@ -316,6 +322,25 @@ def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
             f"{faces.name} are in both: mend the lists, or train with --test never."
         )
     return None if shared else faces
+
+
+def _copies_of_test_faces(
+    run: TrainingRun, everyone: Faces, test: Faces | None
+) -> NDArray[np.bool_] | None:
+    """Which training faces are copies or near-copies of test faces, so that none is validated on.
+
+    None where there are no test faces. They are looked for, too, if the run never scores them:
+    what is chosen by its validation faces will be tested one day.
+    """
+    if test is None and run.test == "never":
+        try:
+            test = run.faces("test")
+        except InputError:  # no test split at hand, which such a run does not need
+            return None
+        shared = set(test.table["path"]) & set(everyone.table["path"]) - {""}
+        if len(shared) == len(test):  # a folder without split folders is all one
+            return None
+    return None if test is None else copies_of(everyone, test)
 
 
 def main() -> None:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
+from collections import defaultdict
 from pathlib import Path
 
+from fer_xai.checks import quoted
+from fer_xai.data.file_names import Taken, spoken_emotion, taken_from_names
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import parse_emotion
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.types import Faces
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-_SPLITS = {"train": ("train", "training"), "test": ("test", "testing"),
-           "valid": ("valid", "val", "validation")}  # fmt: skip
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"),
+    *(".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""Suffixes of images that are read."""
+
+_UNREAD = (
+    *(".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd"),
+    *(".svg", ".tga", ".dng", ".npy", ".npz", ".mat"),
+)
+_SPLITS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "valid": ("valid", "val", "validation"),
+}
+_SPLIT_WORDS = {word for words in _SPLITS.values() for word in words}
 
 
 @DATASETS.register("folder")
@@ -22,37 +40,148 @@ def folder(root: Path, *, split: str, problems: Problems) -> Faces:
 
 
 def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Faces:
-    """Index ``root/<emotion>/<image>`` or ``root/<split>/<emotion>/<image>``.
+    """Index ``root/<emotion>/…/<image>`` or ``root/<split>/<emotion>/…/<image>``.
 
-    Folder names may be common synonyms (``angry``, ``happy``); hidden folders are passed over.
-    Without split folders every image belongs to the split that is asked for.
+    Folder names may be common synonyms (``angry``, ``happy``), in capitals or not; hidden files and
+    folders are passed over. Without split folders every image belongs to the split that is asked
+    for. Where all file names are of a well-known pattern (CK+, JAFFE, KDEF) they fill ``subject``
+    and ``group``.
 
     Raises
     ------
     InputError
-        If a folder is named for no emotion, or split folders exist but not this one.
+        If a folder is named for no emotion, an image lies in none, a file name or an inner folder
+        speaks of another emotion than its folder, an image is of a format that is not read, or
+        split folders exist but not this one, or twice.
     """
     if not root.is_dir():
         raise InputError(f"Expected a folder of emotion folders, got the file {root}.")
-    base = root
-    if any((root / word).is_dir() for words in _SPLITS.values() for word in words):
-        found = [root / w for w in _SPLITS.get(split, (split,)) if (root / w).is_dir()]
-        if not found:
-            raise InputError(f"Expected a folder for split {split} under {root}, found none.")
-        base = found[0]
-    rows = []
-    places = [path for path in base.iterdir() if path.is_dir() and path.name[0] not in "._"]
-    for place in sorted(places):
+    base = _split_folder(root, split, problems)
+    stray = [path for path in sorted(base.iterdir()) if _is_image(path)]
+    if stray:
+        problems.add(
+            f"Expected images in folders named for emotions under {base}, got "
+            f"{quoted(stray[0].name)} and {len(stray) - 1} more beside them: move them."
+        )
+    images: list[tuple[str, Path, str]] = []  # id, file, emotion
+    for place in _visible_folders(base):
         try:
             emotion = parse_emotion(place.name)
         except UnknownNameError:
             problems.add(
-                f"Expected folders named for emotions under {base}, got {place.name!r}: rename or "
-                "move it."
+                f"Expected folders named for emotions under {base}, got {quoted(place.name)}: "
+                "rename or move it."
             )
             continue
-        for image in sorted(place.iterdir()):
-            if image.suffix.lower() in SUFFIXES:
-                identity = f"{place.name}/{image.name}"
-                rows.append((identity, str(image), emotion, split, "", name, ""))
+        images += [
+            (f"{place.name}/{image.relative_to(place).as_posix()}", image, emotion)
+            for image in _images(place, emotion, problems)
+        ]
+    taken = taken_from_names([image.name for _, image, _ in images])
+    rows = []
+    for index, (identity, image, emotion) in enumerate(images):
+        known = taken[index] if taken else Taken(subject="", group="", emotion=None)
+        spoken = known.emotion or spoken_emotion(image.name)
+        if spoken in (None, emotion):
+            rows.append((identity, str(image), emotion, split, known.subject, name, known.group))
+        else:
+            problems.add(
+                f"Expected file names that agree with their folder under {base}, but "
+                f"{quoted(identity)} speaks of {spoken}: move or rename it."
+            )
     return faces_from_files(rows, name=name)
+
+
+def warn_of_two_emotions(faces: Faces) -> None:
+    """Warn where files of the same bytes stand for different emotions.
+
+    Warns
+    -----
+    UserWarning
+        How many such images there are, with an example; the faces stay.
+    """
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for index, path in enumerate(faces.table["path"]):
+        if Path(path).is_file():
+            by_size[Path(path).stat().st_size].append(index)
+    emotions, groups = list(faces.table["emotion"]), defaultdict(list)
+    for members in by_size.values():
+        if len({emotions[index] for index in members}) > 1:
+            for index in members:
+                digest = hashlib.sha256(Path(faces.table["path"][index]).read_bytes()).digest()
+                groups[digest].append(index)
+    two = [same for same in groups.values() if len({emotions[index] for index in same}) > 1]
+    if two:
+        example = " and ".join(quoted(faces.ids[index]) for index in two[0][:2])
+        warnings.warn(
+            f"{len(two)} {'images of' if len(two) > 1 else 'image of'} {faces.name} stand for two "
+            f"emotions or more, for instance {example}: their labels cannot all be right; delete "
+            "those that are wrong.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _split_folder(root: Path, split: str, problems: Problems) -> Path:
+    """The folder of the split, or the root where there are no split folders."""
+    folders = _visible_folders(root)
+    splits = [folder for folder in folders if folder.name.lower() in _SPLIT_WORDS]
+    if not splits:
+        return root
+    words = _SPLITS.get(split, (split.lower(),))
+    found = [folder for folder in splits if folder.name.lower() in words]
+    if not found:
+        raise InputError(f"Expected a folder for split {split} under {root}, found none.")
+    if len(found) > 1:
+        raise InputError(
+            f"Expected one folder for split {split} under {root}, found "
+            f"{', '.join(folder.name for folder in found)}: leave one of them."
+        )
+    for folder in folders:
+        if folder not in splits and _is_emotion(folder.name):
+            problems.add(
+                f"Expected the emotion folders under {root} inside the split folders, got "
+                f"{quoted(folder.name)} beside them: move it."
+            )
+    return found[0]
+
+
+def _images(place: Path, emotion: str, problems: Problems) -> list[Path]:
+    """Images in and under an emotion's folder, sorted."""
+    found = []
+    for image in sorted(place.rglob("*")):
+        inner = image.relative_to(place).parent.parts
+        if image.name[0] == "." or any(part[0] in "._" for part in inner) or not image.is_file():
+            continue
+        if any(part.lower() in _SPLIT_WORDS for part in inner):
+            raise InputError(
+                f"Expected split folders above the emotion folders, got {image.parent}: move it."
+            )
+        if any(spoken_emotion(part) not in (None, emotion) for part in inner):
+            problems.add(
+                f"Expected folders of one emotion under {place}, got {quoted('/'.join(inner))} "
+                f"with {quoted(image.name)}: move it."
+            )
+        elif _is_image(image):
+            found.append(image)
+        elif image.suffix.lower() in _UNREAD:
+            problems.add(
+                f"Expected images as {', '.join(SUFFIXES)}, got {image}: convert it to PNG."
+            )
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
+
+
+def _visible_folders(base: Path) -> list[Path]:
+    return sorted(path for path in base.iterdir() if path.is_dir() and path.name[0] not in "._")
+
+
+def _is_emotion(name: str) -> bool:
+    try:
+        parse_emotion(name)
+    except UnknownNameError:
+        return False
+    return True

@@ -9,12 +9,14 @@ valid 600 of unstated origin.
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
+from fer_xai.checks import quoted
 from fer_xai.data.images import faces_from_files
+from fer_xai.data.label_list import CodeRange, LabelRow, checked_rows
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.text import cells, text_lines, whole_number
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -37,7 +39,8 @@ def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
     Raises
     ------
     InputError
-        If no layout is found or a label is unknown, naming file and row.
+        If no layout is found, a label is unknown or speaks against the file's name, a name comes
+        twice or leaves its folder (naming file and row), or the codes are of another order.
     """
     if split not in ("train", "test", "valid"):
         raise InputError(f"Expected split train, test or valid for gimefive, got {split!r}.")
@@ -47,20 +50,35 @@ def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
             f"Expected {split}_labels.csv beside the folder {split}/, or RAF-DB/ and FER2013/ with "
             f"{split}_RAF_labels.csv and {split}_FER_labels.csv, under {root}: found neither."
         )
-    rows = []
+    found, folders = [], {}
     for labels, folder in lists:
-        with labels.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.reader(file), start=1):
-                if not row:
-                    continue
-                if len(row) == 2 and row[1].strip().isdigit() and int(row[1]) < len(_ORDER):
-                    rows.append(_face(row[0].strip(), _ORDER[int(row[1])], folder, split))
-                else:
-                    problems.add(
-                        f"Expected `name,label` with a label 0–{len(_ORDER) - 1} in {labels}, row "
-                        f"{number}, got {','.join(row)!r}."
-                    )
+        found += _rows(labels, problems)
+        folders[labels] = folder
+    rows = [
+        _face(one.name, one.emotion, folders[one.file], split)
+        for one in checked_rows(found, problems)
+    ]
     return faces_from_files(rows, name="gimefive")
+
+
+def _rows(labels: Path, problems: Problems) -> list[LabelRow]:
+    """Rows of one list whose labels can be read."""
+    codes = CodeRange(order=_ORDER, first=0)
+    rows = []
+    for number, line in text_lines(labels, what="a list of names and labels"):
+        row = cells(line) or []
+        label = whole_number(row[1]) if len(row) == 2 else None
+        if label is None:
+            problems.add(
+                f"Expected `name,label` with a label {codes.words} in {labels}, row {number}, got "
+                f"{quoted(line)}."
+            )
+            continue
+        emotion = codes.emotion(label, row=number)
+        if emotion is not None:
+            rows.append(LabelRow(name=row[0], emotion=emotion, file=labels, row=number))
+    codes.check(labels)
+    return rows
 
 
 def _lists(root: Path, split: str) -> list[tuple[Path, Path]]:

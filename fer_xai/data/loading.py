@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from fer_xai.checks import quoted
+from fer_xai.data.folder import warn_of_two_emotions
 from fer_xai.data.landmark_csv import read_landmarks
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
@@ -52,7 +54,7 @@ def load_dataset(
     skip_bad
         Leave out faces whose label is unknown or whose image is missing or damaged, and list them
         in ``Faces.skipped`` (every image is decoded once for that); otherwise an unknown label
-        raises here, and a bad image when it is read.
+        raises here, and a bad image when it is read. Codes of another order raise in any case.
     limit, seed
         Keep at most this many faces, with the emotions' shares kept.
 
@@ -60,6 +62,11 @@ def load_dataset(
     ------
     UnknownNameError, InputError
         For an unknown dataset, a wrong folder, an unknown label or source, an empty selection.
+
+    Warns
+    -----
+    UserWarning
+        If an image lies in the folders of two emotions.
 
     Examples
     --------
@@ -91,6 +98,8 @@ def load_dataset(
         )
     if limit is not None:
         faces = faces.limit(limit, seed=seed)
+    if name in ("folder", "fer2013"):
+        warn_of_two_emotions(faces)
     if skip_bad:
         faces = _readable(faces, problems)
     if landmarks is not None:
@@ -108,7 +117,7 @@ def _of_source(faces: Faces, source: str) -> Faces:
     if not kept and known:
         close = difflib.get_close_matches(plain(source), known, n=2)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}."
-        raise InputError(f"Unknown source {source!r} in {faces.name}: {hint}")
+        raise InputError(f"Unknown source {quoted(source)} in {faces.name}: {hint}")
     return faces.subset(kept)
 
 

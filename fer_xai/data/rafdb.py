@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fer_xai.checks import quoted
 from fer_xai.data.images import faces_from_files
+from fer_xai.data.label_list import CodeRange, LabelRow, checked_rows
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.text import text_lines, whole_number
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -25,7 +28,8 @@ def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
     Raises
     ------
     InputError
-        If the list is missing, a row cannot be read, or the split is not train or test.
+        If the list is missing or not text, a row cannot be read, an image is listed twice, a code
+        lies outside 1–7 (which means another order), or the split is not train or test.
     """
     if split not in ("train", "test"):
         raise InputError(
@@ -35,20 +39,25 @@ def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
     base = next((b for b in (root, root / "basic") if (b / LIST).is_file()), None)
     if base is None:
         raise InputError(f"Expected {LIST} under {root}, found none: pass RAF-DB's `basic` folder.")
-    order = NATIVE_ORDERS["rafdb"]
-    rows = []
-    for number, line in enumerate((base / LIST).read_text().splitlines(), start=1):
-        if not line.strip():
-            continue
-        name, _, code = line.strip().partition(" ")
-        if not code.strip().isdigit() or not 1 <= int(code) <= len(order):
+    codes = CodeRange(order=NATIVE_ORDERS["rafdb"], first=1)
+    found = []
+    for number, line in text_lines(base / LIST, what="a list of names and codes"):
+        name, _, text = line.partition(" ") if " " in line else line.partition("\t")
+        code = whole_number(text.strip())
+        if code is None or not name.startswith(("train_", "test_")):
             problems.add(
-                f"Expected `name code` with a code 1–{len(order)} in {base / LIST}, row {number}, "
-                f"got {line.strip()!r}."
+                f"Expected `name code` with a name train_… or test_… and a code {codes.words} in "
+                f"{base / LIST}, row {number}, got {quoted(line)}."
             )
             continue
-        if name.startswith(f"{split}_"):
-            stem = name.removesuffix(".jpg")
+        emotion = codes.emotion(code, row=number)
+        if emotion is not None:
+            found.append(LabelRow(name=name, emotion=emotion, file=base / LIST, row=number))
+    codes.check(base / LIST)
+    rows = []
+    for one in checked_rows(found, problems):
+        if one.name.startswith(f"{split}_"):
+            stem = one.name.removesuffix(".jpg")
             path = base / "Image" / "aligned" / f"{stem}_aligned.jpg"
-            rows.append((path.name, str(path), order[int(code) - 1], split, "", "rafdb", ""))
+            rows.append((path.name, str(path), one.emotion, split, "", "rafdb", ""))
     return faces_from_files(rows, name="rafdb")

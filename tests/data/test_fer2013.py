@@ -62,7 +62,10 @@ def test_pixels_stay_with_their_rows_after_a_selection(path):
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        (f"7,{_words(0)},Training", "Expected an emotion 0–6 in .*, row 3, got '7'"),
+        (
+            f"7,{_words(0)},Training",
+            "Expected codes 0–6 .*codes 3 to 7 were found .7 first in row 3",
+        ),
         (f"happy,{_words(0)},Training", "Expected an emotion 0–6 in .*, row 3, got 'happy'"),
         ("3,1 2 3,Training", r"Expected 2304 pixels 0–255 in .*, row 3, got 3 values\."),
         (f"3,{_words(0)} 0,Training", r"Expected 2304 pixels 0–255 in .*, row 3, got 2305 values"),

@@ -140,3 +140,121 @@ def test_an_absurd_size_is_damage(tmp_path):
     (tmp_path / "face.bmp").write_bytes(data)
     with pytest.raises(InputError, match=r"face.bmp is damaged \(Image size"):
         read_image(tmp_path / "face.bmp")
+
+
+class TestWhatIsPassedOver:
+    def test_hidden_files_and_folders(self, tmp_path, draw):
+        draw(tmp_path / "fear" / "a.png")
+        draw(tmp_path / "fear" / "_MG_1.png")  # cameras name files so
+        for name in ("._a.png", ".hidden.png"):
+            (tmp_path / "fear" / name).write_bytes(b"no image")
+        (tmp_path / "fear" / ".cache").mkdir()
+        (tmp_path / "fear" / ".cache" / "a.png").write_bytes(b"no image")
+        (tmp_path / "__MACOSX").mkdir()
+        faces = load_dataset(f"folder:{tmp_path}")
+        assert faces.ids == ["fear/_MG_1.png", "fear/a.png"]
+        assert len(faces.pixels(8)) == 2
+
+    def test_nested_folders_are_read(self, tmp_path, draw):
+        draw(tmp_path / "fear" / "S010" / "004" / "a.png", 40)
+        draw(tmp_path / "fear" / "a.png", 80)
+        faces = load_dataset(f"folder:{tmp_path}")
+        assert faces.ids == ["fear/S010/004/a.png", "fear/a.png"]
+        assert [int(faces.read(i)[0, 0, 0]) for i in range(2)] == [40, 80]
+
+    @pytest.mark.parametrize(
+        "name", ["a.gif", "a.jfif", "a.ppm", "a.PGM", "a.jpe", "a.JPG", "a.tiff", "a.webp"]
+    )
+    def test_formats_that_are_read(self, tmp_path, draw, name):
+        kind = {"jfif": "JPEG", "jpe": "JPEG"}.get(name[2:])
+        draw(tmp_path / "fear" / name, 90, kind=kind)
+        faces = load_dataset(f"folder:{tmp_path}")
+        assert faces.ids == [f"fear/{name}"]
+        assert int(faces.read(0).mean()) == pytest.approx(90, abs=3)
+
+    @pytest.mark.parametrize("name", ["a.heic", "a.AVIF", "a.npy", "a.svg"])
+    def test_formats_that_are_not_are_said(self, tmp_path, draw, name):
+        draw(tmp_path / "fear" / "b.png")
+        (tmp_path / "fear" / name).write_bytes(b"x")
+        with pytest.raises(
+            InputError, match=f"Expected images as .jpg, .*{name}: convert it to PN"
+        ):
+            load_dataset(f"folder:{tmp_path}")
+        faces = load_dataset(f"folder:{tmp_path}", skip_bad=True)
+        assert (faces.ids, len(faces.skipped)) == (["fear/b.png"], 1)
+
+    def test_images_in_no_emotions_folder_are_said(self, tmp_path, draw):
+        for name in ("fear/a.png", "b.png", "c.PNG", ".d.png"):
+            draw(tmp_path / name)
+        with pytest.raises(InputError, match="under .*, got 'b.png' and 1 more beside them: move"):
+            load_dataset(f"folder:{tmp_path}")
+        assert load_dataset(f"folder:{tmp_path}", skip_bad=True).ids == ["fear/a.png"]
+
+
+class TestSplitFolders:
+    def test_capitals_do_not_matter(self, tmp_path, draw):
+        for split, count in (("Train", 3), ("TEST", 2), ("Validation", 1)):
+            for index in range(count):
+                draw(tmp_path / split / "Happy" / f"{index}.png", 10 * index)
+        counts = {
+            split: len(load_dataset(f"folder:{tmp_path}", split=split))
+            for split in ("train", "test", "valid")
+        }
+        assert counts == {"train": 3, "test": 2, "valid": 1}
+
+    def test_one_split_in_two_folders_is_refused(self, tmp_path, draw):
+        for split in ("val", "valid", "Train"):
+            draw(tmp_path / split / "fear" / "a.png")
+        with pytest.raises(
+            InputError, match="Expected one folder for split valid .*val, valid: le"
+        ):
+            load_dataset(f"folder:{tmp_path}", split="valid")
+        assert len(load_dataset(f"folder:{tmp_path}", split="train")) == 1
+
+    def test_emotions_beside_splits_are_said(self, tmp_path, draw):
+        for folder in ("test/fear", "train/fear", "anger"):
+            draw(tmp_path / folder / "a.png")
+        with pytest.raises(InputError, match="inside the split folders, got 'anger' beside them"):
+            load_dataset(f"folder:{tmp_path}")
+        assert load_dataset(f"folder:{tmp_path}", skip_bad=True).ids == ["fear/a.png"]
+
+    def test_splits_below_emotions_are_refused(self, tmp_path, draw):
+        for folder in ("fear/test", "fear/train"):
+            draw(tmp_path / folder / "a.png")
+        with pytest.raises(InputError, match="Expected split folders above the emotion folders"):
+            load_dataset(f"folder:{tmp_path}", skip_bad=True)
+
+
+class TestContradictions:
+    @pytest.mark.parametrize("name", ["a_sad.png", "Sadness_12.png", "sad12.PNG"])
+    def test_a_name_against_its_folder_is_named(self, tmp_path, draw, name):
+        draw(tmp_path / "fear" / name)
+        draw(tmp_path / "fear" / "a_Fearful.png", 10)
+        with pytest.raises(InputError, match=(
+            f"Expected file names that agree with their folder under .*, but 'fear/{name}' speaks "
+            "of sadness: move or rename it"
+        )):  # fmt: skip
+            load_dataset(f"folder:{tmp_path}")
+        faces = load_dataset(f"folder:{tmp_path}", skip_bad=True)
+        assert (faces.ids, len(faces.skipped)) == (["fear/a_Fearful.png"], 1)
+
+    def test_an_emotion_inside_another_is_named(self, tmp_path, draw):
+        draw(tmp_path / "fear" / "happy" / "a.png")
+        draw(tmp_path / "fear" / "fear" / "b.png")
+        with pytest.raises(
+            InputError, match="Expected folders of one emotion .*'happy' with 'a.png"
+        ):
+            load_dataset(f"folder:{tmp_path}")
+        assert load_dataset(f"folder:{tmp_path}", skip_bad=True).ids == ["fear/fear/b.png"]
+
+    def test_one_image_in_two_emotions_is_reported(self, tmp_path, draw):
+        for place in ("fear/a.png", "happy/b.png", "happy/c.png"):
+            draw(tmp_path / place, 77)
+        draw(tmp_path / "anger" / "d.png", 78)
+        with pytest.warns(UserWarning, match=(
+            "1 image of .* stand for two emotions or more, for instance 'fear/a.png' and "
+            "'happy/b.png': their labels cannot all be right"
+        )):  # fmt: skip
+            faces = load_dataset(f"folder:{tmp_path}")
+        assert len(faces) == 4
+        assert len(load_dataset(f"folder:{tmp_path}", emotions=["happy", "anger"])) == 3

@@ -173,3 +173,75 @@ def test_unreadable_files_are_named(faces, table, tmp_path):
             InputError, match=f"Expected a CSV of landmarks, but .*{name} cannot be"
         ):
             read_landmarks(tmp_path / name, faces)
+
+
+class TestDamagedRows:
+    @pytest.fixture
+    def lines(self, table):
+        return table.to_csv(index=False).splitlines()
+
+    def _read(self, lines, faces, tmp_path):
+        (tmp_path / "landmarks.csv").write_text("\n".join(lines))
+        return read_landmarks(tmp_path / "landmarks.csv", faces)
+
+    @pytest.mark.parametrize("word", ["inf", "-inf", "Infinity", "1e39", "1e400", "-123456.5", "1_0",
+                                      "0x10", "١", "12px"])  # fmt: skip
+    def test_what_is_no_coordinate_is_named(self, lines, faces, tmp_path, word):
+        cells = lines[3].split(",")
+        cells[8] = word
+        lines[3] = ",".join(cells)
+        with pytest.raises(
+            InputError, match=f"got '{word}' for y3 in row 4: coordinates are pixels"
+        ):
+            self._read(lines, faces, tmp_path)
+
+    @pytest.mark.parametrize("word", ["", " ", "nan", "NaN", "NA", "N/A", "null", "None"])
+    def test_what_says_nothing_is_unknown(self, lines, faces, tmp_path, word):
+        cells = lines[3].split(",")
+        cells[8] = word
+        lines[3] = ",".join(cells)
+        assert np.isnan(self._read(lines, faces, tmp_path)).sum() == 1
+
+    def test_rows_of_another_length_are_named(self, lines, faces, tmp_path):
+        for line, got in (
+            ("a.png,1,2", 3),
+            (lines[3] + ",7", 138),
+            (lines[3].rpartition(",")[0], 136),
+        ):
+            damaged = [*lines[:3], line, *lines[4:]]
+            with pytest.raises(InputError, match=(
+                f"Expected 137 cells in each row of .*landmarks.csv, got {got} in row 4, '"
+            )) as raised:  # fmt: skip
+                self._read(damaged, faces, tmp_path)
+            assert len(str(raised.value)) < 300
+
+    def test_quotes_that_do_not_close_are_named(self, lines, faces, tmp_path):
+        lines[3] = '"' + lines[3]
+        with pytest.raises(InputError, match="got quotes that do not close in row 4"):
+            self._read(lines, faces, tmp_path)
+
+    def test_copies_are_named_with_both_rows(self, lines, faces, tmp_path):
+        with pytest.raises(InputError, match="got '4.png' again in row 9, after row 4: delete one"):
+            self._read([*lines, lines[3]], faces, tmp_path)
+
+    def test_columns_come_in_any_order_but_once(self, table, faces, tmp_path, write):
+        mixed = table[["x7", "image", *[c for c in table.columns if c not in ("x7", "image")]]]
+        points = read_landmarks(write(mixed.assign(score=0.5)), faces)
+        assert np.array_equal(points, _expected(faces))
+        lines = table.to_csv(index=False).replace("x8", "x7").splitlines()
+        with pytest.raises(InputError, match="but x8 is missing"):
+            self._read(lines, faces, tmp_path)
+        lines = [f"{line},{'x7' if n == 0 else 1}" for n, line in enumerate(
+            table.to_csv(index=False).splitlines())]  # fmt: skip
+        with pytest.raises(InputError, match="Expected one column x7 in .*, got more: delete one"):
+            self._read(lines, faces, tmp_path)
+
+    def test_a_row_without_a_name_is_named(self, lines, faces, tmp_path):
+        lines[3] = "," + lines[3].partition(",")[2]
+        with pytest.raises(InputError, match="Expected the name of an image in .*row 4, got none"):
+            self._read(lines, faces, tmp_path)
+
+    @pytest.mark.parametrize("size", [0, -64, 64.5])
+    def test_a_size_that_is_none_is_refused(self, table, faces, write, size):
+        with pytest.raises(InputError, match="Expected points_size as a whole number of 1 or more"):
+            read_landmarks(write(table), faces, points_size=size)

@@ -61,12 +61,14 @@ def test_emotions_and_limit_select(root):
     assert limited.ids == load_dataset(f"rafdb:{root}", split="train", limit=3, seed=1).ids
 
 
-@pytest.mark.parametrize("row", ["train_00008.jpg 8", "train_00008.jpg 0", "train_00008.jpg",
-                                 "train_00008.jpg happy"])  # fmt: skip
+@pytest.mark.parametrize(
+    "row", ["train_00008.jpg", "train_00008.jpg happy", "train_00008.jpg 5 6", "rain_00008.jpg 5"]
+)
 def test_a_bad_row_is_named(root, row):
     (root / "EmoLabel" / "list_patition_label.txt").write_text(LIST + row + "\n")
     with pytest.raises(InputError, match=(
-        rf"Expected `name code` with a code 1–7 in .*list_patition_label.txt, row 10, got '{row}'"
+        "Expected `name code` with a name train_… or test_… and a code 1–7 in "
+        rf".*list_patition_label.txt, row 10, got '{row}'"
     )):  # fmt: skip
         load_dataset(f"rafdb:{root}", split="train")
 

@@ -8,12 +8,12 @@ from fer_xai.errors import InputError
 
 @pytest.fixture
 def rafdb(tmp_path, draw):
-    rows = ["test_0001.jpg 4", "test_0002.jpg 9", "test_0003.jpg 6"]
+    rows = ["test_0001.jpg 4", "test_0002.jpg x", "test_0003.jpg 6"]
     (tmp_path / "EmoLabel").mkdir()
     (tmp_path / "EmoLabel" / "list_patition_label.txt").write_text("\n".join(rows))
     for number in (1, 2):
         draw(tmp_path / "Image" / "aligned" / f"test_000{number}_aligned.jpg")
-    return f"rafdb:{tmp_path}", ["row 2, got 'test_0002.jpg 9'", "test_0003_aligned.jpg"]
+    return f"rafdb:{tmp_path}", ["row 2, got 'test_0002.jpg x'", "test_0003_aligned.jpg"]
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def gimefive(tmp_path, draw):
 @pytest.fixture
 def fer2013(tmp_path):
     grey = " ".join(["7"] * 48 * 48)
-    lines = ["emotion,pixels,Usage", f"3,{grey},PrivateTest", f"8,{grey},PrivateTest",
+    lines = ["emotion,pixels,Usage", f"3,{grey},PrivateTest", f"x,{grey},PrivateTest",
              "3,1 2 3,PrivateTest", f"3,{grey},Holiday"]  # fmt: skip
     (tmp_path / "fer2013.csv").write_text("\n".join(lines))
-    return f"fer2013:{tmp_path}", ["row 3, got '8'", "row 4, got 3 values", "got 'Holiday'"]
+    return f"fer2013:{tmp_path}", ["row 3, got 'x'", "row 4, got 3 values", "got 'Holiday'"]
 
 
 @pytest.fixture

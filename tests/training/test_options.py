@@ -14,12 +14,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from tests.conftest import tiny_model
 from tests.training.run_training import training_run
+from training import run as module
 from training.augmenting import NUMBERS
 from training.card import LICENCES, model_card
 from training.evaluate import Evaluation
@@ -245,6 +247,33 @@ def test_test_faces_with_the_pixels_of_training_faces_are_counted(tmp_path, monk
     assert card["copies_of_training_faces"]["test_faces"] == 40
     text = (tmp_path / "card.md").read_text()
     assert "40 test faces have the very pixels of a training face" in text
+    assert card["copies_of_test_faces"] == 40
+    assert "40 training faces that are copies or near-copies of test faces were kept out" in text
+
+
+@pytest.mark.parametrize("test", ["once", "never"])
+def test_no_test_face_is_validated_on(tmp_path, monkeypatch, test):
+    """Half of the training faces are test faces; a network whose run never scores them, too."""
+    all_faces, asked = TrainingRun.faces, {}
+
+    def leaking(run, split):
+        faces = all_faces(run, "train")
+        copied = faces.subset(np.arange(0, len(faces), 2))
+        elsewhere = dataclasses.replace(copied, table=copied.table.assign(path="elsewhere"))
+        return faces if split == "train" else elsewhere
+
+    def split(faces, fraction, **options):
+        asked["kept"], asked["held_out"] = stratified_split(faces, fraction, **options)
+        raise InputError("enough")
+
+    monkeypatch.setattr(TrainingRun, "faces", leaking)
+    monkeypatch.setattr(module, "stratified_split", split)
+    with pytest.raises(InputError, match="enough"):
+        train(training_run(tmp_path, test=test, limit=60))
+    tested = set(all_faces(training_run(tmp_path, limit=60), "train").ids[::2])
+    assert len(asked["held_out"]) == 6
+    assert not tested & set(asked["held_out"].ids)
+    assert tested <= set(asked["kept"].ids)
 
 
 def test_a_transformers_own_dropouts_set_in_late_too():
@@ -393,3 +422,15 @@ def test_a_card_tells_of_a_test_curve_that_an_earlier_session_logged(tmp_path):
     train(training_run(tmp_path, test="once", epochs=1))
     assert json.loads((tmp_path / "card.json").read_text())["test_seen"] == "every-epoch"
     assert "scored after every epoch" in (tmp_path / "card.md").read_text()
+
+
+def test_a_card_says_what_validation_kept_clear_of():
+    card = {"model": "tiny", "size": 64, "greyscale": False, "train_faces": 90, "valid_faces": 10,
+            "kept_epoch": 2, "epochs": 4, "minutes": 1.0, "date": "2026-01-01", "commit": "x",
+            "test_seen": "never", "versions": {"torch": "2"},
+            "machine": {"processor": "cpu", "device": "cpu"},
+            "run": {"source": None, "data": "x", "seed": 0, "pretrained": None, "recipe": {}}}  # fmt: skip
+    texts = [model_card(card | {"copies_of_test_faces": copies}) for copies in (None, 0, 1021)]
+    assert "No test faces were at hand to keep copies of them out of validation." in texts[0]
+    assert "copies" not in texts[1] + model_card(card)
+    assert "1,021 training faces that are copies or near-copies of test faces were kept" in texts[2]

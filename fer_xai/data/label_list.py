@@ -1,0 +1,135 @@
+"""Label lists as a whole: rows ``name, code`` whose codes, names and copies must agree."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fer_xai.checks import quoted
+from fer_xai.data.file_names import name_fault, spoken_emotion
+from fer_xai.data.registry import Problems
+from fer_xai.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelRow:
+    """One row of a list, its code read and its name checked."""
+
+    name: str
+    emotion: str
+    file: Path
+    row: int
+
+    @property
+    def place(self) -> str:
+        """Where the row stands, for messages."""
+        return f"{self.file}, row {self.row}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeRange:
+    """Codes of an order of emotions, checked over all rows of a file.
+
+    Attributes
+    ----------
+    order
+        The emotions; the first has the code ``first``.
+    first
+        0 or 1.
+    """
+
+    order: Sequence[str]
+    first: int
+    _codes: dict[int, int] = field(default_factory=dict)  # code -> first row
+
+    def emotion(self, code: int, *, row: int) -> str | None:
+        """Emotion of a code; None where it is out of range, and :meth:`check` will refuse."""
+        self._codes.setdefault(code, row)
+        place = code - self.first
+        return self.order[place] if 0 <= place < len(self.order) else None
+
+    @property
+    def words(self) -> str:
+        """The range in words."""
+        return f"{self.first}–{self.first + len(self.order) - 1}"
+
+    def check(self, file: Path) -> None:
+        """Refuse a file with codes of another order; no row of it can be trusted.
+
+        Raises
+        ------
+        InputError
+            If a code lies outside the range, whether bad rows are skipped or not.
+        """
+        last = self.first + len(self.order) - 1
+        outside = {code: row for code, row in self._codes.items() if not self.first <= code <= last}
+        if outside:
+            code, row = min(outside.items(), key=lambda item: item[1])
+            raise InputError(
+                f"Expected codes {self.words} ({', '.join(self.order)}) in {file}, but codes "
+                f"{min(self._codes)} to {max(self._codes)} were found ({code} first in row {row}): "
+                "is it another order? Every label may mean another emotion; write these codes."
+            )
+
+
+def checked_rows(rows: Sequence[LabelRow], problems: Problems) -> list[LabelRow]:
+    """The rows whose names are files under their folder, agree with the label and come once.
+
+    Of rows of one name the first is kept if all agree about the emotion, and none if they do not.
+
+    Raises
+    ------
+    InputError
+        For the first row that cannot be used (unless such rows are skipped), and in any case if the
+        file names speak against the labels as a rule.
+    """
+    _check_spoken(rows)
+    named: dict[str, list[LabelRow]] = defaultdict(list)
+    for one in rows:
+        fault, spoken = name_fault(one.name), spoken_emotion(one.name)
+        if fault is not None:
+            problems.add(
+                f"Expected the name of a file under its folder in {one.place}, got {fault}: "
+                f"{quoted(one.name)}."
+            )
+        elif spoken not in (None, one.emotion):
+            problems.add(
+                f"Expected a label that agrees with its file name in {one.place}, got "
+                f"{one.emotion} for {quoted(one.name)}: mend the label, or rename the file."
+            )
+        else:
+            named[str(Path(one.name))].append(one)
+    kept = []
+    for first, *others in named.values():
+        emotions = sorted({one.emotion for one in (first, *others)})
+        for one in others:
+            again = f"{first.place.removeprefix(f'{one.file}, ')} and again in {one.place}"
+            problems.add(
+                f"Expected each image once, got {quoted(one.name)} in {again}"
+                + (f", as {' and '.join(emotions)}." if len(emotions) > 1 else ": delete one.")
+            )
+        if len(emotions) == 1:
+            kept.append(first)
+    return kept
+
+
+def _check_spoken(rows: Sequence[LabelRow]) -> None:
+    """Refuse lists of which one label's names speak of another emotion more often than of it."""
+    heard: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in rows:
+        spoken = spoken_emotion(one.name)
+        if spoken is not None:
+            heard[one.emotion][spoken] += 1
+    for emotion, counts in heard.items():
+        other, often = counts.most_common(1)[0]
+        if other != emotion and often > max(1, counts[emotion]):
+            example = next(
+                one for one in rows if one.emotion == emotion and spoken_emotion(one.name) == other
+            )
+            raise InputError(
+                f"Expected labels that agree with the file names in {example.file}, but {often} "
+                f"names of the label {emotion} speak of {other} ({quoted(example.name)} in row "
+                f"{example.row}): is it another order of codes?"
+            )
