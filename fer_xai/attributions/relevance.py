@@ -344,8 +344,9 @@ class _Guided(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (y,) = ctx.saved_tensors
-        passed = gradient.clamp(min=0)
-        return torch.where(y > 0, passed, 0) if ctx.forward_too else passed, None
+        if not ctx.forward_too:
+            return gradient.clamp(min=0), None
+        return torch.ops.aten.threshold_backward(gradient, y, 0).clamp_(min=0), None  # a ReLU's own
 
 
 class Constant(nn.Module):
