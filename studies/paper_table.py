@@ -125,6 +125,11 @@ class PaperTable:
 
     def _faces(self, columns: Sequence[Column]) -> dict[str, ColumnFaces]:
         """The faces of each column that trainings are held against."""
+        if self.records_only and self.dry_run:
+            raise InputError(
+                "Expected --dry-run, which says what would be trained, or --records-only, which "
+                "trains nothing, got both: leave one out."
+            )
         if not self.records_only:
             return {column.name: ColumnFaces(self.options, column) for column in columns}
         rooted = [

@@ -62,7 +62,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         If it cannot be read, such as one that was cut off.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise
