@@ -48,7 +48,8 @@ class Column:
     def parse(cls, text: str) -> Column:
         """Read one; the part after the last @ is a source unless it belongs to the path."""
         data, _, source = text.rpartition("@")
-        if not data or "/" in source or Path(text.partition(":")[2]).exists():
+        place = text.partition(":")[2]
+        if not data or "/" in source or (place and Path(place).exists()):
             data, source = text, ""
         return cls(name=source or data_name(data), data=data, source=source or None)
 

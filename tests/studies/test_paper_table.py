@@ -423,6 +423,7 @@ def test_options_come_from_the_command_line(tmp_path, monkeypatch):
 
 def test_columns_are_read_with_and_without_a_source(tmp_path):
     assert Column.parse("synthetic") == Column(name="synthetic", data="synthetic", source=None)
+    assert Column.parse("gimefive@rafdb") == Column(name="rafdb", data="gimefive", source="rafdb")
     at = Column.parse("folder:/data/me@home/x")
     assert (at.name, at.data, at.source) == ("folder:x", "folder:/data/me@home/x", None)
     (tmp_path / "me@home").mkdir()
