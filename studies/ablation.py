@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,20 +16,24 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import register
 from fer_xai.models import FERModel, calibrate_batchnorm, load_model
+from fer_xai.models.zoo import architecture
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.types import Faces
 from studies import store
 from studies.ablation_report import write_report
+from studies.digests import described, model_digest
 from studies.endpoint import SIZE, endpoint
 from studies.progress import progress_bar
 from studies.registry import STUDIES
 from studies.training_plan import say_plan
 from studies.trainings import (
     Column,
+    ColumnFaces,
     Training,
     TrainingOptions,
     Variant,
+    check_table,
     done_of,
     train_missing,
     trainings,
@@ -57,6 +62,25 @@ for _variant in (
     Variant(name="ResNet18", model="resnet18"),
 ):
     VARIANTS.register(_variant.name)(_variant)
+
+
+def endpoint_inputs(
+    cell: Training, faces: Faces, inputs: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """What the endpoint of a trained network depends on; its weights' file says how it is fed."""
+    spec = architecture(cell.variant.model)
+    found = {
+        **inputs,
+        "weights": cell.card["weights_sha256"],
+        "cam_layer": spec.cam_layer,
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+    }
+    if spec.reshape is not None:
+        found["reshape"] = described(spec.reshape)
+    if cell.card["size"] != SIZE:
+        found["faces as fed"] = faces.fingerprint(cell.card["size"])
+    return found
 
 
 @STUDIES.register("ablation")
@@ -100,19 +124,24 @@ class Ablation:
         Raises
         ------
         InputError
-            For an unknown variant, faces without landmarks, or when nothing has been trained.
+            For an unknown variant, a root that is not there or holds other faces than those of a
+            training, faces without landmarks, or when nothing has been trained.
         """
         if self.untrained < 2:
             raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
         column = Column.parse(self.data)
-        asked = trainings(self.options, [VARIANTS[name] for name in self.variants], [column])
+        variants = [VARIANTS[name] for name in self.variants]
+        at_hand = {column.name: ColumnFaces(self.options, column)}
+        asked = trainings(self.options, variants, [column], faces=at_hand)
+        at_hand[column.name].check()
         if self.dry_run:
             say_plan(asked)
             return Path()
         faces = self._faces(column)
         if self.options.train:
             train_missing(asked)
-        everything = trainings(self.options, [VARIANTS[name] for name in VARIANTS], [column])
+        known = [VARIANTS[name] for name in VARIANTS]
+        everything = trainings(self.options, known, [column], faces=at_hand)
         done = done_of(everything, asked)
         config: dict[str, Any] = {
             "data": column.name,
@@ -126,13 +155,14 @@ class Ablation:
         }
         run_id = f"{column.name}-{self.options.recipe}-{store.digest([config, inputs])}"
         folder = self.out / "ablation" / run_id
-        found = self._endpoints(done, faces, column, folder, store.digest(inputs))
         manifest = {
             "config": config,
             "inputs": inputs,
             **store.environment(),
             "trainings": {cell.folder.name: cell.facts() for cell in done},
         }
+        check_table(folder, manifest)
+        found = self._endpoints(done, faces, column, folder, inputs)
         write_report(folder, manifest, done, found, clusters=face_groups(faces).tolist())
         store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
         return folder
@@ -148,12 +178,17 @@ class Ablation:
         return faces
 
     def _endpoints(
-        self, done: list[Training], faces: Faces, column: Column, folder: Path, inputs: str
+        self,
+        done: list[Training],
+        faces: Faces,
+        column: Column,
+        folder: Path,
+        inputs: dict[str, str | None],
     ) -> dict[str, dict[str, Any]]:
         """The endpoint of every trained network, and of each variant's untrained ones, by name.
 
         Each is kept as a file, so a stopped run goes on where it was: those of trained networks
-        in the record of the training, named for the faces, and so they outlive its weights.
+        in the record of the training, named for faces and weights, and so they outlive the latter.
         """
         registration = register(faces.landmarks_at(SIZE), size=SIZE, kind="similarity")
         calibration = load_dataset(
@@ -172,8 +207,9 @@ class Ablation:
                 return of_network(load_model(cell.variant.model, weights=cell.weights()))
 
             for cell in done:
+                of = endpoint_inputs(cell, faces, inputs)
                 found[f"{cell.variant.name}@seed{cell.seed}"] = store.once(
-                    cell.record / f"endpoint-{inputs}.npz", partial(of_training, cell)
+                    cell.record / f"endpoint-{store.digest(of)}.npz", partial(of_training, cell)
                 )
                 bar.advance(task)
             for variant in variants:
@@ -182,7 +218,8 @@ class Ablation:
                     model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
                     calibrate_batchnorm(model, calibration)
                     name = f"{variant.name}@untrained{k}"
-                    path = folder / "shards" / f"{name}-{store.state_digest(model)[:8]}.npz"
+                    untaught = [model_digest(model), faces.fingerprint(model.size)]
+                    path = folder / "shards" / f"{name}-{store.digest(untaught)}.npz"
                     found[name] = store.once(path, partial(of_network, model))
                     bar.advance(task)
         return found

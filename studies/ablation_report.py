@@ -33,7 +33,7 @@ def write_report(
     *,
     clusters: Sequence[object],
 ) -> None:
-    """Everything is made from the trainings' cards and the endpoints of their networks.
+    """Everything is made from the trainings' test logits and the endpoints of their networks.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def run_table(
             {
                 "variant": name,
                 "seed": cell.seed,
-                "accuracy": 100 * cell.card["test"]["accuracy"],
-                "macro recall": 100 * cell.card["test"]["macro_recall"],
+                "accuracy": 100 * cell.scores["plain"]["accuracy"],
+                "macro recall": 100 * cell.scores["plain"]["macro_recall"],
                 "AUC": auc,
                 "AUC untrained": float(floor.mean()),
                 "excess": auc - float(floor.mean()),

@@ -30,6 +30,7 @@ from fer_xai.types import Faces
 from metrics.agreement import pixel_agreement, region_agreement, region_sums
 from studies import store
 from studies.agreement_report import write_report
+from studies.digests import code_digest, faces_digests, model_digest
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.registry import STUDIES
@@ -101,10 +102,11 @@ class AttributionAgreement:
         default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
         chosen = networks(self.models, default_weights=default, untrained=0, seed=self.seed)
         config = self.config()
+        models = {network.name: network.load(faces) for network in chosen}
         inputs = {
-            "faces": faces.fingerprint(SIZE),
-            "landmarks": store.array_digest(faces.landmarks),
-            "weights": {n.name: store.state_digest(n.load(faces)) for n in chosen},
+            **faces_digests(faces, [model.size for model in models.values()]),
+            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods or ATTRIBUTIONS),
+            "models": {name: model_digest(model) for name, model in models.items()},
         }
         parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
         name = "-".join(part for part in parts if part)

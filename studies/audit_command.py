@@ -25,6 +25,7 @@ from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
 from studies.auditing import METHODS, METRICS, audit, check_faces, prepared
+from studies.digests import faces_digests, model_digest
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
 from studies.scoreboard import CHANCE, Scoreboard
@@ -174,13 +175,13 @@ class AuditStudy:
         return board
 
     def _inputs(self, model: FERModel, faces: Faces) -> dict[str, Any]:
-        """Hashes of what is read; a network's code is told apart by its answers."""
+        """Digests of what is read; code of a network that no digest sees shows in its answers."""
+        digest = model_digest(model)  # before a pass, which may count itself
         probe = Probe(model, device=self.device, precision=self.precision, batch_size=16)
         answers = probe.logits(faces.pixels(model.size)).numpy().round(2)
         return {
-            "faces": faces.fingerprint(model.size),
-            "landmarks": store.array_digest(faces.landmarks),
-            "weights": store.state_digest(model),
+            **faces_digests(faces, [model.size]),
+            "model": digest,
             "answers": store.array_digest(answers + 0.0),  # no negative zeros
         }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 from fer_xai.checks import check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
+from fer_xai.files import read_json
 from fer_xai.models import FERModel
 from fer_xai.norms import batchnorms
 from fer_xai.probe import Probe
@@ -21,6 +21,7 @@ from fer_xai.types import Faces
 from metrics.gate import MIN_NETWORKS
 from metrics.spec import MetricSpec
 from studies import gating, store
+from studies.digests import faces_digests, model_digest
 from studies.registry import QUESTIONS
 from studies.report import html, png, write_page
 from studies.scoreboard import CHANCE, Scoreboard, TargetRule
@@ -149,7 +150,8 @@ def audit(
     seed
         Of everything random.
     shards
-        Folder of this audit alone, in which what is done is kept, so that a stopped one goes on.
+        Folder of this audit alone, in which what is done is kept, so that a stopped one goes on;
+        one of another model, other faces or other options is refused.
     progress
         Called with the number of faces done after each chunk.
 
@@ -202,8 +204,8 @@ def audit(
         "thresholds": dict(thresholds or {}),
         "gate": gate,
         "seed": seed,
-        "weights": store.state_digest(probe.model),
-        "faces": faces.fingerprint(probe.model.size),
+        "model": model_digest(probe.model),
+        **faces_digests(faces, [probe.model.size]),
         **probe.settings(),
         **store.environment(),
     }
@@ -316,7 +318,7 @@ def _scores(
     """Rows of the board; what it refuses is kept beside them."""
     kept = None if shards is None else shards / "refused.json"
     if kept is not None and kept.exists():
-        board.refused.update(json.loads(kept.read_text()))
+        board.refused.update(read_json(kept, remedy=f"delete {shards}"))
 
     def done(n: int) -> None:
         if kept is not None:

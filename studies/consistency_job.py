@@ -25,6 +25,7 @@ from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
 from studies.consistency_scores import MATCHED_TO, Scorer
+from studies.digests import model_digest
 from studies.endpoint import SIZE
 from studies.moves import moves
 from studies.networks import Network
@@ -126,7 +127,7 @@ class Job:
             "architecture": network.architecture,
             "weights": network.weights and Path(network.weights).name,
             "seed": None if network.trained else network.seed,
-            "sha256": store.state_digest(model),
+            "sha256": model_digest(model),
             "probe": probe.settings(),
             "methods": {
                 method: dict(ATTRIBUTIONS[method].params(probe))
@@ -201,8 +202,8 @@ class Job:
                 store.write_arrays(mean_file, made[2])
                 store.write_table(files[0], made[0])
                 store.write_table(files[1], made[1])
-            rows.append(pd.read_parquet(files[0]))
-            sets.append(pd.read_parquet(files[1]))
+            rows.append(store.read_table(files[0]))
+            sets.append(store.read_table(files[1]))
             means[f"{network.name}/{method}"] = store.read_arrays(mean_file)["mean"]
             self.bar.advance(task)
         all_rows = pd.concat(rows, ignore_index=True)

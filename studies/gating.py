@@ -78,7 +78,8 @@ def gate(
     networks
         Wholly random ones.
     shards
-        Folder in which what was found of each method is kept.
+        Folder in which what was found of each method is kept, for this model, these faces and
+        options alone.
     progress
         Called after each method.
 
@@ -91,6 +92,9 @@ def gate(
     """
     asked = Asked.of(probe, faces, rule=board.targets, seed=board.seed)
     calibration = calibration_images(faces.ids, lambda chosen: asked.images[chosen])
+    made_of = {} if shards is None else {**board.made_of(probe, faces), "networks": networks}
+    if shards is not None:
+        store.claim(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
     names = gated(board)
     explainers = board.explainers(probe, faces, asked.regions, names)
     rows = []
@@ -102,6 +106,8 @@ def gate(
                 asked.maps(probe, name), asked.targets, explainers[name], networks=networks,
                 calibration=calibration,
             )  # fmt: skip
+            if shards is not None:
+                store.claim(shards, made_of, name="gate-", shards="gate-*.npz")
             return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}
 
         kept = make() if shards is None else store.once(shards / f"gate-{name}.npz", make)

@@ -17,6 +17,7 @@ from fer_xai.checks import check_number, resolve_device
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.models import load_model
 from fer_xai.models.zoo import architecture
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
@@ -24,6 +25,7 @@ from studies import store
 from studies.consistency_job import Job, Run, move_names
 from studies.consistency_report import write_report
 from studies.consistency_scores import MATCHED_TO
+from studies.digests import code_digest, faces_digests, model_digest
 from studies.endpoint import SIZE
 from studies.networks import Network, networks
 from studies.progress import progress_bar
@@ -110,11 +112,18 @@ class GradcamConsistency:
             self._say_plan(faces, floor, chosen)
             return Path()
         config = self.config()
+        # untrained networks but for the calibration, of which the first of each kind stands for all
+        models = {
+            n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
+            for n in chosen
+            if n.trained or n.first
+        }
+        sizes = {model.size for model in models.values()}
         inputs = {
-            "faces": faces.fingerprint(SIZE),
-            "landmarks": store.array_digest(faces.landmarks),
-            "calibration faces": floor.fingerprint(SIZE),
-            "weights": {n.name: store.state_digest(n.load(floor)) for n in chosen if n.trained},
+            **faces_digests(faces, sizes),
+            "calibration faces": list(faces_digests(floor, sizes).values()),
+            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods),
+            "models": {name: model_digest(model) for name, model in models.items()},
         }
         folder = self.out / "gradcam_consistency" / self._run_id(faces, config, inputs)
         manifest = store.open_run(folder, config, inputs)

@@ -31,6 +31,7 @@ from metrics.evaluation import evaluate
 from metrics.random_networks import randomised
 from metrics.spec import METRICS, MetricSpec
 from studies import store
+from studies.digests import code_digest, faces_digests, model_digest
 from studies.meta_report import SLIGHT, write_report
 from studies.meta_tables import meta_table
 from studies.people import SIZE, people
@@ -104,8 +105,9 @@ class MetaEvaluation:
         planted = _Planted(self.faces, self.seed, self.device)
         trained = _Trained(self, model)
         inputs = {
-            "weights": store.state_digest(model),
-            "faces": [part.faces.fingerprint(SIZE) for part in (planted, trained)],
+            "metrics": code_digest(specs.values()),
+            "models": [model_digest(part.probe.model) for part in (planted, trained)],
+            "faces": [faces_digests(part.faces, [model.size]) for part in (planted, trained)],
         }
         folder = self.out / self.name / f"synthetic-{store.digest([config, inputs])}"
         manifest = store.open_run(folder, config, inputs)

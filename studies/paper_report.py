@@ -29,7 +29,7 @@ def write_report(
     names: Sequence[str],
     rows: Sequence[str],
 ) -> None:
-    """Everything is made from the trainings' test logits, cards and logs.
+    """Everything is made from the trainings' test logits and logs, and the facts on their cards.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def run_table(done: Sequence[Training]) -> pd.DataFrame:
     """One row a training: scores of the exported weights, and what it took."""
     found = []
     for cell in done:
-        plain, flipped = cell.card["test"], cell.card["test_flip_averaged"]
+        plain, flipped = cell.scores["plain"], cell.scores["flip_averaged"]
         found.append(
             {
                 "data": cell.column.name,
@@ -123,9 +123,7 @@ def run_table(done: Sequence[Training]) -> pd.DataFrame:
                 "seed": cell.seed,
                 "accuracy": plain["accuracy"],
                 "accuracy, flip averaged": flipped["accuracy"],
-                "accuracy, without copies": cell.card["copies_of_training_faces"][
-                    "accuracy_without"
-                ],
+                "accuracy, without copies": plain["without_copies"],
                 "macro recall": plain["macro_recall"],
                 "macro recall, flip averaged": flipped["macro_recall"],
                 "macro F1": plain["macro_f1"],

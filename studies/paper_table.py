@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +17,10 @@ from studies.registry import STUDIES
 from studies.training_plan import say_plan
 from studies.trainings import (
     Column,
+    ColumnFaces,
     TrainingOptions,
     Variant,
+    check_table,
     done_of,
     known_models,
     predictions,
@@ -63,6 +66,10 @@ class PaperTable:
     """How cells are trained."""
     out: Path = Path("results")
     """Results go to OUT/paper_table/<run>."""
+    records_only: bool = False
+    """Tabulate what has ended without looking at any faces, and say so in the report; --data names
+    columns without a root then, such as gimefive@rafdb. Otherwise every root has to be there, and
+    the digests of its faces are compared with those of each training."""
     dry_run: bool = False
     """Only say what would be trained, and for how long."""
 
@@ -72,7 +79,8 @@ class PaperTable:
         Raises
         ------
         InputError
-            For an unknown model or dataset, or when nothing has been trained.
+            For an unknown model or dataset, a root that is not there or holds other faces than
+            those of a training, or when nothing has been trained.
         """
         known_models(self.models)
         begun_with = self._pretrained()
@@ -81,16 +89,20 @@ class PaperTable:
         variants = {
             name: Variant(name=name, model=name, pretrained=begun_with.get(name)) for name in rows
         }
-        asked = trainings(self.options, [variants[name] for name in self.models], columns)
+        faces = self._faces(columns)
+        models = [variants[name] for name in self.models]
+        asked = trainings(self.options, models, columns, faces=faces)
+        for at_hand in faces.values():
+            at_hand.check()
         if self.dry_run:
             say_plan(asked)
             return Path()
-        if self.options.train:
+        if self.options.train and not self.records_only:
             train_missing(asked)
         named = {column.name: column for column in columns}
         if any(column.name in named for column in PAPER_COLUMNS):
             named |= {c.name: c for c in PAPER_COLUMNS if c.name not in named}
-        everything = trainings(self.options, variants.values(), named.values())
+        everything = trainings(self.options, variants.values(), named.values(), faces=faces)
         done = done_of(everything, asked)
         config: dict[str, Any] = {
             "data": sorted(named),
@@ -104,11 +116,32 @@ class PaperTable:
             **store.environment(),
             "trainings": {cell.folder.name: cell.facts() for cell in done},
         }
-        faces = predictions(done)
-        store.write_table(folder / "predictions.parquet", faces)
-        write_report(folder, manifest, done, faces, names=list(named), rows=list(rows))
+        check_table(folder, manifest)
+        said = predictions(done)
+        store.write_table(folder / "predictions.parquet", said)
+        write_report(folder, manifest, done, said, names=list(named), rows=list(rows))
         store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
         return folder
+
+    def _faces(self, columns: Sequence[Column]) -> dict[str, ColumnFaces]:
+        """The faces of each column that trainings are held against."""
+        if self.records_only and self.dry_run:
+            raise InputError(
+                "Expected --dry-run, which says what would be trained, or --records-only, which "
+                "trains nothing, got both: leave one out."
+            )
+        if not self.records_only:
+            return {column.name: ColumnFaces(self.options, column) for column in columns}
+        rooted = [
+            column.data for column in columns
+            if ":" in column.data and not column.data.startswith(("synthetic:", "folder:"))
+        ]  # fmt: skip
+        if rooted:
+            raise InputError(
+                f"Expected --data without a root beside --records-only, which looks at no faces, "
+                f"got {', '.join(rooted)}: leave the root, or --records-only, out."
+            )
+        return {}
 
     def _pretrained(self) -> dict[str, str]:
         """Weights to begin with, by model."""

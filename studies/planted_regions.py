@@ -28,10 +28,11 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
-from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
+from fer_xai.models.plants import CYAN, MAGENTA, Rule, marked, planted_model
 from fer_xai.probe import Probe
 from metrics.agreement import region_sums
 from studies import store
+from studies.digests import code_digest, faces_digests, model_digest
 from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
@@ -39,6 +40,8 @@ from studies.report import Picture, Table, write_page
 from studies.style import style
 
 SHAPLEY = "region_shapley"
+RULES: tuple[Rule, ...] = ("one", "xor")
+"""Of the planted networks."""
 PLANTS = {
     "one mark": "the network reads one mark, and one region holds it",
     "XOR, one shown": "it reads two marks in XOR, and one region holds one of them",
@@ -89,7 +92,11 @@ class PlantedRegions:
             for f in dataclasses.fields(self)
             if f.name not in ("out", "progress")
         }
-        inputs = {"faces": faces.fingerprint(SIZE)}
+        inputs = {
+            **faces_digests(faces),
+            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods or ATTRIBUTIONS),
+            "models": {rule: model_digest(planted_model(rule)) for rule in RULES},
+        }
         folder = self.out / "planted_regions" / f"synthetic-{store.digest([config, inputs])}"
         manifest = store.open_run(folder, config, inputs)
         manifest.setdefault("refused", {})

@@ -29,6 +29,7 @@ from fer_xai.types import Explanation, Faces
 from metrics.evaluation import CHUNK, calibration_images, evaluate
 from metrics.spec import METRICS, Explain, MetricSpec
 from studies import store
+from studies.digests import described, faces_digests, model_digest
 
 TargetRule = Literal["predicted", "true"]
 CHANCE = (
@@ -165,7 +166,8 @@ class Scoreboard:
         Raises
         ------
         InputError
-            If regions are needed and the faces have no landmarks, or every method refuses.
+            If regions are needed and the faces have no landmarks, every method refuses, or the
+            shards are of another model, other faces or other options.
         """
         size = probe.model.size
         if self.needs_regions() and faces.landmarks is None:
@@ -174,13 +176,19 @@ class Scoreboard:
                 f"{', '.join(self.needs_regions())} are made of: pass a file of landmarks, or "
                 "leave these out."
             )
+        made_of = {} if shards is None else self.made_of(probe, faces)
+        if shards is not None:
+            store.claim(shards, made_of, write=False, shards="*.parquet")
         setting = self._setting(probe, faces, size)
         parts = []
         for start in range(0, len(faces), self.chunk):
             rows = slice(start, min(start + self.chunk, len(faces)))
 
             def make(rows: slice = rows) -> pd.DataFrame:
-                return self._chunk(probe, faces.subset(range(rows.start, rows.stop)), setting, rows)
+                made = self._chunk(probe, faces.subset(range(rows.start, rows.stop)), setting, rows)
+                if shards is not None:
+                    store.claim(shards, made_of, shards="*.parquet")
+                return made
 
             path = None if shards is None else shards / f"{start:06d}.parquet"
             parts.append(make() if path is None else store.once_table(path, make))
@@ -192,6 +200,21 @@ class Scoreboard:
         unfair = pd.MultiIndex.from_tuples([pair[:2] for pair in self.fills_shared])
         pairs = pd.MultiIndex.from_frame(found[["method", "metric"]])
         return found[~pairs.isin(unfair)].reset_index(drop=True)
+
+    def made_of(self, probe: Probe, faces: Faces) -> dict[str, Any]:
+        """All that the rows depend on, for a folder of shards: see :func:`studies.store.claim`."""
+        return {
+            "model": model_digest(probe.model),
+            **faces_digests(faces, [probe.model.size]),
+            "methods": {name: described(_attribution(name)) for name in self.methods},
+            "controls": list(self.controls),
+            "metrics": [described(spec) for spec in self.specs],
+            "targets": self.targets,
+            "seed": self.seed,
+            "chunk": self.chunk,
+            "precision": probe.precision,
+            "device": probe.device.type,
+        }
 
     def _setting(self, probe: Probe, faces: Faces, size: int) -> Setting:
         """What controls look at: Grad-CAM's cells of all faces, and what each explains."""

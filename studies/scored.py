@@ -23,6 +23,7 @@ from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
+from studies.digests import faces_digests, model_digest
 from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.report import Table, write_page
@@ -144,10 +145,10 @@ class ScoredStudy:
         faces = self._faces()
         default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
         chosen = networks(self.models, default_weights=default, untrained=0, seed=self.seed)
+        models = {network.name: network.load(faces) for network in chosen}
         inputs = {
-            "faces": faces.fingerprint(SIZE),
-            "landmarks": store.array_digest(faces.landmarks),
-            "weights": {n.name: store.state_digest(n.load(faces)) for n in chosen},
+            **faces_digests(faces, [model.size for model in models.values()]),
+            "models": {name: model_digest(model) for name, model in models.items()},
         }
         config = self.config()
         parts = [faces.name, self.source, self.split, store.digest([config, inputs])]

@@ -14,30 +14,31 @@ import json
 import os
 import platform
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pyarrow import ArrowException
 from rich.console import Console
 
+from fer_xai import files
 from fer_xai.errors import InputError
+from fer_xai.files import DamagedFileError, damaged, read_json
 from training.machine import commit, processor
 
+T = TypeVar("T")
+write_bytes = files.write_bytes
+REMADE = "delete it, and the same command makes it anew"
+"""What to do about a damaged file of a run."""
 PACKAGES = ("torch", "torchvision", "captum", "numpy", "scipy", "pandas", "fer-xai")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """A file appears under its name complete, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -53,9 +54,36 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Arrays of an ``.npz``, no pickles."""
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    """Arrays of an ``.npz``, no pickles.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be read, such as one that was cut off.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as bad:
+        raise damaged(path, bad, remedy=REMADE) from None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Rows of a Parquet file.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be read, such as one that was cut off.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, ArrowException) as bad:
+        raise damaged(path, bad, remedy=REMADE) from None
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -66,20 +94,69 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def once(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """Arrays from a file, made and written first if it is not there.
+    """Arrays from a file, made and written first if it is not there or damaged.
 
     What is returned was read back either way, so a resumed run sees what an unbroken one saw.
     """
-    if not path.exists():
-        write_arrays(path, make())
-    return read_arrays(path)
+    return _once(path, read_arrays, lambda: write_arrays(path, make()))
 
 
 def once_table(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Rows from a file, made and written first if it is not there; read back either way."""
-    if not path.exists():
-        write_table(path, make())
-    return pd.read_parquet(path)
+    """Rows from a file, made and written first if it is not there or damaged; read back always."""
+    return _once(path, read_table, lambda: write_table(path, make()))
+
+
+def _once(path: Path, read: Callable[[Path], T], write: Callable[[], None]) -> T:
+    if path.exists():
+        try:
+            return read(path)
+        except DamagedFileError:
+            sys.stderr.write(f"{path} is damaged and is made anew.\n")
+    write()
+    return read(path)
+
+
+def claim(
+    folder: Path, made_of: Mapping[str, Any], *, write: bool = True, name: str = "", shards: str
+) -> None:
+    """Make sure that the shards of a folder were made of what is at hand now.
+
+    Parameters
+    ----------
+    folder
+        Of the shards.
+    made_of
+        Digests of the model and the faces, and all options that the shards depend on.
+    write
+        Whether it is written down where the folder holds no shards yet; otherwise only checked.
+    name
+        Of the kind of shards, where a folder holds several.
+    shards
+        Pattern of the shards' file names.
+
+    Raises
+    ------
+    InputError
+        If the shards that are there were made of something else, or do not say of what.
+    """
+    path = folder / f"{name}made_of.json"
+    asked = json.loads(json.dumps(made_of, default=str))
+    remedy = "choose another folder, or delete that one"
+    if path.exists():
+        theirs = read_json(path, remedy=f"delete {folder}")
+        differ = [key for key in asked if theirs.get(key) != asked[key]]
+        if differ:
+            raise InputError(
+                f"Expected {folder} to hold shards of the same model, faces and options, but they "
+                f"differ in {', '.join(differ)}: {remedy}."
+            )
+    elif any(folder.glob(shards)):
+        raise InputError(
+            f"Expected {folder} to say what its shards were made of, but it holds no {path.name}, "
+            f"as those of older versions: {remedy}."
+        )
+    elif write:
+        write_json(path, asked)
 
 
 def digest(content: Any) -> str:
@@ -92,15 +169,6 @@ def array_digest(values: NDArray[Any] | None) -> str | None:
     if values is None:
         return None
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-
-
-def state_digest(model: torch.nn.Module) -> str:
-    """SHA-256 of a model's parameters and buffers."""
-    total = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        total.update(name.encode())
-        total.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()
 
 
 def environment() -> dict[str, Any]:
@@ -144,7 +212,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
     config
         The settings that results depend on.
     inputs
-        Hashes of everything read: faces, landmarks, calibration faces, weights.
+        Digests of everything read: faces, landmarks, calibration faces, models.
 
     Raises
     ------
@@ -161,8 +229,12 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
         manifest: dict[str, Any] = {**asked, **now, "networks": {}, "status": "running"}
         write_json(path, manifest)
         return manifest
-    manifest = json.loads(path.read_text())
-    for key, what in (("config", "settings"), ("inputs", "faces, landmarks and weights")):
+    anew = f"delete {folder}, and the same command begins anew"
+    manifest = read_json(path, remedy=anew)
+    if not isinstance(manifest.get("versions"), dict) or "fer-xai" not in manifest["versions"]:
+        raise damaged(path, ValueError("no versions"), remedy=anew)
+    manifest.setdefault("networks", {})
+    for key, what in (("config", "settings"), ("inputs", "faces, landmarks and models")):
         if manifest.get(key) != asked[key]:
             raise InputError(
                 f"Expected {folder} to hold a run of the same {what}, but its manifest differs: "

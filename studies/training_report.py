@@ -18,10 +18,19 @@ def facts_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> dict[str,
     hours = sum(cell.card["minutes"] for cell in done) / 60
     return {
         "Data": "; ".join(f"{name}: {text}" for name, text in counts.items()),
+        "Faces": compared_of(done),
         "Trainings": f"{len(done)}, {hours:.1f} hours",
         "Seeds": ", ".join(map(str, manifest["config"]["seeds"])),
         "Commit": str(manifest["commit"]),
     }
+
+
+def compared_of(done: Sequence[Training]) -> str:
+    """How the faces of the trainings of each column were compared with those at hand."""
+    rows: dict[str, list[str]] = {}
+    for cell in done:
+        rows.setdefault(cell.column.name, []).append(cell.compared)
+    return "; ".join(f"{name}: {', or '.join(dict.fromkeys(told))}" for name, told in rows.items())
 
 
 def method_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> list[str]:

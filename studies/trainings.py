@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 import tyro
 from numpy.typing import NDArray
 
+from fer_xai.data import DATASETS
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
+from fer_xai.files import damaged, read_json
 from fer_xai.models.zoo import architecture
+from fer_xai.types import Faces
 from studies import store
 from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
-from training.loop import PROCESSES
+from training.loop import PROCESSES, check_launch
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
-from training.run import TrainingRun, data_name, train
+from training.run import SIZE, TrainingRun, data_name, train
+from training.scoring import exact_scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,8 @@ class Column:
     def parse(cls, text: str) -> Column:
         """Read one; the part after the last @ is a source unless it belongs to the path."""
         data, _, source = text.rpartition("@")
-        if not data or "/" in source or Path(text.partition(":")[2]).exists():
+        place = text.partition(":")[2]
+        if not data or "/" in source or (place and Path(place).exists()):
             data, source = text, ""
         return cls(name=source or data_name(data), data=data, source=source or None)
 
@@ -130,6 +136,8 @@ class Training:
     run: TrainingRun
     record: Path
     """What is kept of it once it has ended."""
+    faces: ColumnFaces | None = None
+    """What lies under the column's root; None where only records are tabulated."""
 
     @property
     def folder(self) -> Path:
@@ -141,7 +149,7 @@ class Training:
     def card(self) -> dict[str, Any]:
         """What the run says of itself; empty if it has not ended."""
         file = self.folder / CARD
-        return json.loads(file.read_text()) if file.exists() else {}
+        return read_json(file, remedy=f"delete {self.folder}") if file.exists() else {}
 
     @property
     def done(self) -> bool:
@@ -152,7 +160,8 @@ class Training:
         Raises
         ------
         InputError
-            If its folder holds a run of other settings.
+            If its folder holds a run of other settings, or it learned from or was tested on other
+            faces than those that lie under the root.
         """
         if not self.card:
             return False
@@ -168,15 +177,75 @@ class Training:
                 f"Expected {self.folder} to hold a run of this table, but its card differs in "
                 f"{', '.join(differ)}: choose other --runs, or delete that folder."
             )
+        self._check_faces()
         return True
 
+    def _check_faces(self) -> None:
+        """Hold the faces that it was made of against those under the column's root."""
+        if self.faces is None:
+            return
+        differ = self.faces.differences(self.card, self.logits)
+        if differ:
+            raise InputError(
+                f"Expected {self.folder} to be of the faces under {self.column.data}, but "
+                f"{' and '.join(differ)}: name the root of its faces, or choose other --runs and "
+                "--records."
+            )
+
+    @property
+    def compared(self) -> str:
+        """How its faces were compared with those at hand, for a report."""
+        if self.faces is None:
+            return "records alone, no faces were looked at"
+        if self.card.get("test_faces_sha256"):
+            return "the digests of its faces are those of the faces at hand"
+        return (
+            "the digest of its training faces, and names and labels of its test faces, are those "
+            "of the faces at hand (its record keeps no digest of the test faces)"
+        )
+
     def logits(self) -> dict[str, Any]:
-        """``ids``, ``labels`` (canonical), ``logits`` and ``flip_averaged`` of the test faces."""
+        """``ids``, ``labels`` (canonical), ``logits`` and ``flip_averaged`` of the test faces.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file cannot be read.
+        """
         return store.read_arrays(self.folder / TEST_LOGITS)
 
+    @cached_property
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Scores of the test faces, ``plain`` and ``flip_averaged``, from the logits themselves.
+
+        A card's are rounded, and so would be what is computed from them. ``without_copies`` is the
+        plain accuracy without test faces that have the very pixels of a training face, NaN where
+        there are no others.
+        """
+        arrays = self.logits()
+        truth = torch.from_numpy(positions(arrays["labels"]))
+        found = {
+            name: exact_scores(torch.from_numpy(arrays[key]), truth, emotions=SIX)
+            for name, key in (("plain", "logits"), ("flip_averaged", "flip_averaged"))
+        }
+        right = arrays["logits"].argmax(axis=1) == truth.numpy()
+        rest = right[~arrays["copy"]]
+        found["plain"]["without_copies"] = float(rest.mean()) if rest.size else float("nan")
+        return found
+
     def log(self) -> pd.DataFrame:
-        """One row an epoch."""
-        return pd.read_csv(self.folder / LOG)
+        """One row an epoch.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file cannot be read.
+        """
+        file = self.folder / LOG
+        try:
+            return pd.read_csv(file)
+        except (OSError, ValueError) as error:
+            raise damaged(file, error, remedy=f"delete {self.folder}") from None
 
     @cached_property
     def curve_known(self) -> bool:
@@ -216,7 +285,7 @@ class Training:
             return
         card = self.record / CARD
         if card.exists():
-            theirs = json.loads(card.read_text()).get("weights_sha256")
+            theirs = read_json(card, remedy=f"delete {self.record}").get("weights_sha256")
             if theirs != self.card["weights_sha256"]:
                 raise InputError(
                     f"Expected {self.record} to be the record of the weights in {self.folder}, but "
@@ -244,14 +313,117 @@ class Training:
                 )
             },
             "test_faces": self.card["test"]["faces"],
+            "test_faces_sha256": self.card.get("test_faces_sha256"),
+            "faces compared": self.compared,
         }
 
 
+class ColumnFaces:
+    """The faces under a column's root, read once, to hold trainings and records against.
+
+    Parameters
+    ----------
+    options, column
+        Of the table.
+    """
+
+    def __init__(self, options: TrainingOptions, column: Column) -> None:
+        self.options, self.column = options, column
+
+    @cached_property
+    def run(self) -> TrainingRun:
+        """One that reads these faces.
+
+        Raises
+        ------
+        InputError
+            If there is no root to read from.
+        """
+        column = self.column
+        name, _, place = column.data.partition(":")
+        if not place and name in DATASETS and name != "synthetic":
+            raise InputError(
+                f"Expected the root of {column.name}, as {name}:ROOT"
+                f"{f'@{column.source}' if column.source else ''}, whose faces trainings and records"
+                " are compared with; paper_table --records-only tabulates records without them."
+            )
+        return self.options.run(Variant(name="", model="gimefive"), column, 0)
+
+    @cached_property
+    def train(self) -> Faces:
+        """The whole training split, faces to be held out too."""
+        return self.run.faces("train")
+
+    @cached_property
+    def test(self) -> Faces:
+        """The test faces."""
+        return self.run.faces("test")
+
+    def check(self) -> None:
+        """Find the faces, whatever has been trained.
+
+        Raises
+        ------
+        InputError
+            If the root is missing, or holds no such faces.
+        """
+        _ = self.train, self.test
+
+    @cached_property
+    def train_sha256(self) -> str:
+        """Of the whole training split."""
+        return self.train.fingerprint(SIZE)
+
+    @cached_property
+    def test_sha256(self) -> str:
+        """Of the test faces."""
+        return self.test.fingerprint(SIZE)
+
+    def differences(
+        self, card: Mapping[str, Any], logits: Callable[[], Mapping[str, Any]]
+    ) -> list[str]:
+        """In what the faces of a training differ from these, by all that its card keeps of them.
+
+        Older cards keep a digest of the faces that were learned from alone; of the test faces their
+        logits know names and labels.
+        """
+        found = []
+        whole = card.get("training_split_sha256")
+        if whole is None and not card.get("valid_faces"):
+            whole = card.get("train_faces_sha256")
+        if whole is None:
+            found.append("it keeps no digest of the training faces")
+        elif whole != self.train_sha256:
+            found.append("it learned from other training faces")
+        test = card.get("test_faces_sha256")
+        if test is not None:
+            same = test == self.test_sha256
+        else:
+            arrays = logits()
+            same = list(map(str, arrays["ids"])) == self.test.ids and np.array_equal(
+                arrays["labels"], self.test.labels.numpy()
+            )
+        return found if same else [*found, "it was tested on other test faces"]
+
+
 def trainings(
-    options: TrainingOptions, variants: Iterable[Variant], columns: Iterable[Column]
+    options: TrainingOptions,
+    variants: Iterable[Variant],
+    columns: Iterable[Column],
+    *,
+    faces: Mapping[str, ColumnFaces] = MappingProxyType({}),
 ) -> list[Training]:
-    """Every training of a table, seed by seed, so that each row soon has its first."""
+    """Every training of a table, seed by seed, so that each row soon has its first.
+
+    Parameters
+    ----------
+    options, variants, columns
+        Of the table.
+    faces
+        Those at hand, by the column's name; of other columns there are records alone.
+    """
     variants, columns = list(variants), list(columns)
+    check_launch()
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         raise InputError(f"Expected datasets of different names, got {', '.join(names)}.")
@@ -271,7 +443,12 @@ def trainings(
         TrainingRun(seed=seed, valid_fraction=options.held_out()).check()
     return [
         Training(
-            variant=variant, column=column, seed=seed, run=run, record=options.records / run.name()
+            variant=variant,
+            column=column,
+            seed=seed,
+            run=run,
+            record=options.records / run.name(),
+            faces=faces.get(column.name),
         )
         for column in columns
         for seed in options.seeds
@@ -310,12 +487,47 @@ def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Traini
 
 
 def train_missing(cells: Sequence[Training]) -> None:
-    """Train what has not ended yet, one after another; each resumes where it was stopped."""
+    """Train what has not ended yet, one after another; each resumes where it was stopped.
+
+    Raises
+    ------
+    InputError
+        Before anything is trained, if the record of another training has the name of one.
+    """
     missing = [cell for cell in cells if not cell.done]
+    for cell in missing:
+        if (cell.record / CARD).exists():
+            raise InputError(
+                f"Expected {cell.record} to be free for the record of a training with these "
+                "settings, but it is of another one of that name: choose other --records."
+            )
     for index, cell in enumerate(missing, start=1):
         sys.stderr.write(f"training {index} of {len(missing)}: {cell.folder.name}\n")
         train(cell.run)
-        cell.__dict__.pop("card", None)
+        for known in ("card", "scores", "curve_known"):
+            cell.__dict__.pop(known, None)
+
+
+def check_table(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse to write a table over one of the same name that other faces made.
+
+    Raises
+    ------
+    InputError
+        If the folder's manifest has a training of the same name on other faces.
+    """
+    file = folder / "manifest.json"
+    if not file.exists():
+        return
+    before = read_json(file, remedy=f"delete {folder}").get("trainings", {})
+    for name, facts in manifest["trainings"].items():
+        for key in ("train_faces_sha256", "test_faces_sha256"):
+            theirs = before.get(name, {}).get(key)
+            if theirs is not None and facts[key] is not None and theirs != facts[key]:
+                raise InputError(
+                    f"Expected {folder} to hold a table of the same faces, but its {name} was of "
+                    "others: choose another --out, or delete that folder."
+                )
 
 
 def predictions(cells: Sequence[Training]) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.recipes import Recipe
+
 LICENCES = {
     "rafdb": "RAF-DB may be used for non-commercial research only (Li & Deng, CVPR 2017), and so "
     "may these weights, which were made of it.",
@@ -56,8 +58,17 @@ def model_card(card: Mapping[str, Any]) -> str:
     figures = card.get("test") or card.get("validation")
     if figures:
         lines += ["## Known failures", "", *_failures(figures), ""]
-    lines += ["## Recipe", "", *[f"- {key}: {value}" for key, value in run["recipe"].items()], ""]
+    lines += ["## Recipe", "", *recipe_lines(run["recipe"]), ""]
     return "\n".join(lines)
+
+
+def recipe_lines(recipe: Mapping[str, Any]) -> list[str]:
+    """The settings of a recipe, a line each; a momentum that the schedule cycles is told so."""
+    momentum = "β₁ of AdamW" if recipe["optimizer"] == "adamw" else "momentum of SGD"
+    low, high = Recipe(**recipe).cycled_momentum()
+    cycled = f", cycled by the schedule between {low:g} and {high:g}" if low < high else ""
+    notes = {"momentum": f" ({momentum}{cycled})"}
+    return [f"- {key}: {value}{notes.get(key, '')}" for key, value in recipe.items()]
 
 
 SEEN = {
@@ -92,8 +103,17 @@ def _protocol(card: Mapping[str, Any]) -> str:
         f"Trained on {card['train_faces']:,} faces of {card['size']}×{card['size']} pixels in "
         f"{colour}{begun}, seed {run['seed']}, {card['date']}, commit {card['commit']}, torch "
         f"{card['versions']['torch']}, {card['minutes']:.0f} minutes on {machine['processor']} "
-        f"({machine['device']}). {kept} {SEEN[card['test_seen']]} Weights are half precision."
+        f"({machine['device']}). {kept} {SEEN[card['test_seen']]} Weights are half "
+        f"precision{_beside(card.get('kept_in_single_precision', []))}."
     )
+
+
+def _beside(names: Sequence[str]) -> str:
+    """Which tensors are not halved."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f", but for what it cannot hold ({', '.join(names[:3])}{more})"
 
 
 def _scores(title: str, figures: Mapping[str, Any]) -> list[str]:

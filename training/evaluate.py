@@ -14,6 +14,7 @@ from rich.table import Table
 
 from fer_xai.data import load_dataset
 from fer_xai.errors import FerXaiError
+from fer_xai.files import write_bytes
 from fer_xai.models import load_model
 from fer_xai.probe import Probe
 from training.scoring import scores
@@ -70,8 +71,7 @@ class Evaluation:
             found["bayes_accuracy"], bayes = bayes_accuracy()
         self._print(found, bayes)
         if self.json is not None:
-            self.json.parent.mkdir(parents=True, exist_ok=True)
-            self.json.write_text(json.dumps(found, indent=2) + "\n")
+            write_bytes(self.json, (json.dumps(found, indent=2) + "\n").encode())
         return found
 
     def _print(self, found: dict[str, Any], bayes: dict[str, float]) -> None:

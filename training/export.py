@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +17,16 @@ from numpy.typing import NDArray
 
 import fer_xai
 from fer_xai.data.splits import face_groups
+from fer_xai.files import write_bytes
 from fer_xai.models import FERModel, load_model
-from fer_xai.models.checkpoints import file_digest, save_weights
+from fer_xai.models.checkpoints import TRAINEE, file_digest, save_weights
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from training.card import model_card
-from training.loop import training_log
+from training.loop import readable, training_log
 from training.machine import commit, processor
 from training.scoring import logits_of, scores_of_logits
+from training.trainee import weight_settings
 
 WEIGHTS = "weights.safetensors"
 CARD = "card.json"
@@ -43,6 +46,8 @@ def export(
     device: str,
 ) -> None:
     """Halve the checkpoint's weights, score them, and write everything; the card comes last.
+
+    Weights that are NaN or infinite are refused, and nothing of them is left.
 
     Parameters
     ----------
@@ -66,16 +71,7 @@ def export(
         Of the scoring.
     """
     epoch = _load_trainee(model, checkpoint)
-    save_weights(
-        model.net,
-        folder / WEIGHTS,
-        settings={
-            "model": model.name,
-            "emotions": model.emotions,
-            "size": model.size,
-            "greyscale": model.greyscale,
-        },
-    )
+    kept = save_weights(model.net, folder / WEIGHTS, settings=weight_settings(model))
     exported = load_model(model.name, weights=folder / WEIGHTS)
     card: dict[str, Any] = {
         "model": model.name,
@@ -83,6 +79,7 @@ def export(
         "greyscale": model.greyscale,
         **facts,
         "kept_epoch": epoch,
+        "kept_in_single_precision": kept,
     }
     probe = Probe(exported, device=device)
     if valid is not None:
@@ -90,7 +87,9 @@ def export(
     if test is not None:
         part, arrays = _test_part(model, probe, test, train)
         card |= part
-        np.savez_compressed(folder / TEST_LOGITS, **arrays)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_bytes(folder / TEST_LOGITS, buffer.getvalue())
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),
@@ -101,11 +100,9 @@ def export(
     card["test_seen"] = _test_seen(log, scored=test is not None)
     card["weights_sha256"] = file_digest(folder / WEIGHTS)
     card["epochs"], card["minutes"] = len(log), round(float(log["seconds"].sum()) / 60, 1)
-    log.to_csv(folder / LOG, index=False)
-    (folder / "card.md").write_text(model_card(card))
-    temporary = folder / f"{CARD}.tmp"
-    temporary.write_text(json.dumps(card, indent=2) + "\n")
-    temporary.replace(folder / CARD)
+    write_bytes(folder / LOG, log.to_csv(index=False).encode())
+    write_bytes(folder / "card.md", model_card(card).encode())
+    write_bytes(folder / CARD, (json.dumps(card, indent=2) + "\n").encode())
 
 
 def _test_part(
@@ -175,9 +172,10 @@ def copies(test: Faces, train: Faces) -> NDArray[np.bool_]:
 
 def _load_trainee(model: FERModel, checkpoint: Path) -> int:
     """Fill the model; returns the epoch, counted from 1, that the checkpoint closed."""
-    read = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    state, prefix = read["state_dict"], "model.net."
+    read = readable(checkpoint)
+    state = read["state_dict"]
     model.net.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    )
+        {key.removeprefix(TRAINEE): value for key, value in state.items()
+         if key.startswith(TRAINEE)}
+    )  # fmt: skip
     return int(read["epoch"]) + 1

@@ -7,7 +7,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,21 +27,58 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from fer_xai.errors import InputError
+from fer_xai.files import damaged, unwritable
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from training.recipes import Recipe
 from training.samples import EpochSampler, Samples
 from training.trainee import Trainee
 
-PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
+
+def _number(variable: str, default: int) -> int:
+    """Of an environment variable; :func:`check_launch` tells of one that is no number."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() else default
+
+
+PROCESSES = _number("WORLD_SIZE", 1)
 """How many processes torchrun started."""
-RANK = int(os.environ.get("RANK", "0"))
+RANK = _number("RANK", 0)
 """Which of them this one is; files are written by the first."""
+ALONE = {"WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1, "RANK": 0, "LOCAL_RANK": 0}
+"""A launcher's variables, as they are for a process of its own."""
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # it advertises on every run
 SCORED_TOGETHER = 128
 """Faces a batch of those that are only scored."""
 LAST, BEST = "last.ckpt", "best.ckpt"
 """What a run is resumed from, and the epoch that is kept."""
+
+
+def check_launch(environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse a launcher's variables that no launcher set.
+
+    ``WORLD_SIZE=2`` that was left in a shell would make each process that is started by hand the
+    first of two, and train it on half of the faces.
+
+    Raises
+    ------
+    InputError
+        If the variables name other processes, and neither torchrun nor SLURM says that it started
+        them; or if they are no numbers.
+    """
+    said = {name: environment[name] for name in ALONE if name in environment}
+    odd = {name: text for name, text in said.items() if not text.isdecimal()}
+    others = any(int(text) != ALONE[name] for name, text in said.items() if name not in odd)
+    slurm = environment.get("SLURM_NTASKS"), environment.get("SLURM_PROCID")
+    by_slurm = None not in slurm and slurm == (said.get("WORLD_SIZE"), said.get("RANK"))
+    launched = "TORCHELASTIC_RUN_ID" in environment or by_slurm
+    if odd or (others and not launched):
+        told = ", ".join(f"{name}={text[:80]}" for name, text in said.items())
+        raise InputError(
+            f"Expected a launcher's variables from a launcher, but {told} is in the environment "
+            f"and neither torchrun nor SLURM set it: unset {' '.join(said)}, or start the "
+            "processes with torchrun --nproc-per-node."
+        )
 
 
 def fit(
@@ -108,10 +146,11 @@ def fit(
     )
 
     kept = folder / (BEST if validated else LAST)
-    if _stopped_early(last, recipe.patience):
+    resumed = readable(last) if last.exists() else {}
+    if _stopped_early(resumed, recipe.patience):
         return kept
     counts = torch.bincount(model.columns(train.labels), minlength=len(model.emotions))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _room_for(folder):
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
         trainer.fit(
             Trainee(model, recipe, seed=seed, priors=counts / counts.sum(), checked=tuple(checked)),
@@ -180,14 +219,38 @@ class Checkpoint(ModelCheckpoint):  # type: ignore[misc]
         super().load_state_dict(moved)
 
 
-def _stopped_early(last: Path, patience: int) -> bool:
+def readable(checkpoint: Path) -> dict[str, Any]:
+    """The content of a checkpoint of this loop.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be read, such as one that was cut off: it says what to delete.
+    """
+    remedy = f"delete {checkpoint}, and the same command trains anew"
+    try:
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - a damaged file makes it raise anything
+        raise damaged(checkpoint, error, remedy=remedy) from None
+    if not isinstance(found, dict) or not {"state_dict", "epoch", "callbacks"} <= found.keys():
+        raise damaged(checkpoint, ValueError("no checkpoint of a training"), remedy=remedy)
+    return found
+
+
+@contextmanager
+def _room_for(folder: Path) -> Iterator[None]:
+    """A full disk is told in a sentence; what Lightning was writing then is no checkpoint yet."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _stopped_early(resumed: Mapping[str, Any], patience: int) -> bool:
     """Whether the run that left a checkpoint had lost patience, which Lightning forgets."""
-    if not patience or not last.exists():
-        return False
-    callbacks = torch.load(last, map_location="cpu", weights_only=True)["callbacks"]
-    return any(
+    return patience > 0 and any(
         name.startswith("EarlyStopping") and state["wait_count"] >= patience
-        for name, state in callbacks.items()
+        for name, state in resumed.get("callbacks", {}).items()
     )
 
 

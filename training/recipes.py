@@ -25,8 +25,10 @@ class Recipe:
         ``adamw`` or ``sgd``; ``onecycle`` (Smith & Topin 2019), ``cosine`` after a linear warm-up
         of 5 % of the steps (Loshchilov & Hutter, ICLR 2017), or ``constant``.
     learning_rate, weight_decay, momentum
-        Peak rate of the schedule; decoupled decay for AdamW, L2 for SGD; SGD's momentum. Strong
-        decay keeps the weights before a BatchNorm from growing, and so the steps from shrinking.
+        Peak rate of the schedule; decoupled decay for AdamW, L2 for SGD; SGD's momentum, or AdamW's
+        β₁. Under ``onecycle`` the momentum is the middle of what the schedule cycles, from 0.05
+        above it to 0.05 below it and back (:meth:`Recipe.cycled_momentum`). Strong decay keeps the
+        weights before a BatchNorm from growing, and so the steps from shrinking.
     batch_size, epochs
         Images a step, over all processes; passes over the training faces.
     patience
@@ -50,8 +52,9 @@ class Recipe:
     dropout_from, dropout_until
         Shares of the epochs between which there is dropout: late, or early, as Liu et al.
         ("Dropout reduces underfitting", ICML 2023) advise for networks that fit too well or too
-        little. GiMeFive's five dropouts kept it at chance on balanced faces with faint cues; on
-        RAF-DB's held-out training faces late ones were better than none or early ones.
+        little; none where both are equal. GiMeFive's five dropouts kept it at chance on balanced
+        faces with faint cues; on RAF-DB's held-out training faces late ones were better than none
+        or early ones.
     initialisation
         ``torch``, PyTorch's default, which the paper used (without BatchNorm it shrinks the signal
         layer by layer), or ``he`` (He et al. 2015, fan-in, for ReLUs; networks with LayerNorm are
@@ -81,15 +84,57 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
-            if not low <= value <= high:
-                upper = f" to {high:g}" if high < math.inf else " or more"
+            below = value < high or (value == high and name in REACHED)
+            if not (low <= value and below and math.isfinite(value)):
+                upper = f" {'to' if name in REACHED else 'to below'} {high:g}"
                 raise InputError(
-                    f"Expected {name.replace('_', ' ')} from {low:g}{upper}, got {value:g}."
+                    f"Expected {name.replace('_', ' ')} from {low:g}"
+                    f"{upper if high < math.inf else ' or more'}, got {value:g}."
                 )
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse numbers that are fine alone, but by which together nothing is learned."""
+        if self.dropout_from > self.dropout_until:
+            raise InputError(
+                f"Expected dropout to set in before it ends, got dropout from {self.dropout_from:g}"
+                f" and dropout until {self.dropout_until:g}: give both the same share to have none."
+            )
+        if self.learning_rate * self.weight_decay >= 1:
+            raise InputError(
+                f"Expected learning rate times weight decay, the share of a weight that a step "
+                f"takes away, below 1, got {self.learning_rate * self.weight_decay:g}: nothing "
+                "would be kept of what is learned, lower either."
+            )
+        if 0 < self.clip < SMALLEST_CLIP:
+            raise InputError(
+                f"Expected clip 0, which never clips, or {SMALLEST_CLIP:g} or more, got "
+                f"{self.clip:g}: hardly anything would be learned."
+            )
+        if self.schedule == "onecycle" and not CYCLE <= self.momentum < 1 - CYCLE:
+            raise InputError(
+                f"Expected momentum from {CYCLE:g} to below {1 - CYCLE:g} under the schedule "
+                f"onecycle, which cycles it by {CYCLE:g} either way, got {self.momentum:g}: take "
+                "another --schedule for that momentum."
+            )
+
+    def cycled_momentum(self) -> tuple[float, float]:
+        """Least and largest momentum (AdamW's β₁) of the schedule.
+
+        >>> ACCURATE.cycled_momentum(), PAPER.cycled_momentum()
+        ((0.85, 0.95), (0.9, 0.9))
+        """
+        if self.schedule != "onecycle":
+            return self.momentum, self.momentum
+        return round(self.momentum - CYCLE, 12), round(self.momentum + CYCLE, 12)
 
 
+CYCLE = 0.05
+"""By which the schedule ``onecycle`` moves the momentum either way."""
+SMALLEST_CLIP = 1e-6
+"""Norms of gradients below it are as good as none."""
 BOUNDS: dict[str, tuple[float, float]] = {
-    "learning_rate": (1e-12, math.inf),
+    "learning_rate": (1e-9, math.inf),
     "weight_decay": (0, math.inf),
     "momentum": (0, 1),
     "batch_size": (1, math.inf),
@@ -103,7 +148,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "dropout_from": (0, 1),
     "dropout_until": (0, 1),
 }
-"""Least and largest value of each number of a recipe; NaN is within none."""
+"""Least and largest value of each number of a recipe; NaN and infinity are within none."""
+REACHED = ("dropout_from", "dropout_until")
+"""Numbers that may be as large as their bound; of the others nothing would be learned there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +166,7 @@ class Overrides:
     weight_decay: float | None = None
     """Weight decay."""
     momentum: float | None = None
-    """Momentum of SGD."""
+    """Momentum of SGD, or AdamW's beta 1; the schedule onecycle cycles it by 0.05 either way."""
     batch_size: int | None = None
     """Images a step, over all processes."""
     epochs: int | None = None
@@ -146,9 +193,21 @@ class Overrides:
     """standard or flip."""
 
     def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe with these changes."""
+        """The recipe with these changes.
+
+        Raises
+        ------
+        InputError
+            For values that cannot be trained with, or that would change nothing.
+        """
         given = {name: value for name, value in vars(self).items() if value is not None}
-        return dataclasses.replace(recipe, **given)
+        made = dataclasses.replace(recipe, **given)
+        if "patience" in given and made.patience >= made.epochs:
+            raise InputError(
+                f"Expected a patience below the {made.epochs} epochs, got {made.patience}: the run "
+                "would never stop early, set --patience 0 for that."
+            )
+        return made
 
 
 NOTHING = Overrides()

@@ -6,11 +6,13 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 import tyro
 from numpy.typing import NDArray
 
@@ -20,14 +22,19 @@ from fer_xai.data.duplicates import copies_of
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
 from fer_xai.errors import FerXaiError, InputError
+from fer_xai.files import read_json, write_bytes
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
+from fer_xai.models.zoo import architecture
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
-from training.trainee import initialise
+from training.trainee import built_in_scale, initialise
+
+SIZE = 64
+"""Side at which the digest of a run's faces is taken, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +99,26 @@ class TrainingRun:
         InputError
             Naming the first.
         """
-        self.settings()
+        recipe = self.settings()
+        resolve_device(self.device)
+        loop.check_launch()
+        if recipe.initialisation == "he" and self.overrides.initialisation is not None:
+            self._check_initialisation()
         if self.seed < 0:
             raise InputError(f"Expected a seed of 0 or more, got {self.seed}.")
         if not 0 <= self.valid_fraction < 1:
             raise InputError(
                 f"Expected a share from 0 to below 1 for --valid-fraction, got "
                 f"{self.valid_fraction}."
+            )
+
+    def _check_initialisation(self) -> None:
+        with torch.device("meta"):
+            kept = built_in_scale(architecture(self.model).build(len(SIX)))
+        if kept:
+            raise InputError(
+                f"Expected --initialisation torch for {self.model}, whose LayerNorms it is built "
+                "with a scale of its own for, got he: it would change nothing, leave it out."
             )
 
     def folder(self) -> Path:
@@ -229,10 +249,14 @@ def train(run: TrainingRun) -> Path:
             f"Expected at least {recipe.batch_size} training faces, one batch, got "
             f"{len(train_faces)}{f' beside {len(valid_faces)} held out' if valid_faces else ''}."
         )
+    _check_average(recipe, len(train_faces))
     model = run.fresh_model()
-    _same_run(run, folder, train_faces)
+    digests = face_digests(
+        {"train": train_faces, "valid": valid_faces, "test": test_faces}, size=model.size
+    )
+    _same_run(run, folder, digests)
     if (folder / CARD).exists():
-        card = json.loads((folder / CARD).read_text())
+        card = read_json(folder / CARD, remedy="delete it, and the same command writes it anew")
         if "test" in card or test_faces is None:
             return folder / WEIGHTS
     checked = {"valid": valid_faces, "test": test_faces if run.test == "every-epoch" else None}
@@ -252,7 +276,8 @@ def train(run: TrainingRun) -> Path:
             "run": run.identity(),
             "train_faces": len(train_faces),
             "valid_faces": len(valid_faces) if valid_faces is not None else 0,
-            "train_faces_sha256": train_faces.fingerprint(64),
+            **digests,
+            "training_split_sha256": everyone.fingerprint(SIZE),
             "copies_of_test_faces": None if copied is None else int(copied.sum()),
             "processes": loop.PROCESSES,
         }
@@ -288,28 +313,68 @@ def _check_emotions(faces: Faces) -> None:
         )
 
 
-def _same_run(run: TrainingRun, folder: Path, faces: Faces) -> None:
-    """A checkpoint is only gone on from with the settings and the faces that made it."""
-    settings: dict[str, Any] = {
-        **run.identity(),
-        "processes": loop.PROCESSES,
-        "train_faces_sha256": faces.fingerprint(64),
-    }
+def _check_average(recipe: Recipe, faces: int) -> None:
+    """An average that still is half the first step's weights at the end has learned too little."""
+    steps = recipe.epochs * (faces // recipe.batch_size)
+    if recipe.ema and recipe.ema**steps > 0.5:
+        raise InputError(
+            f"Expected an --ema that forgets the first of {steps} steps, got {recipe.ema:g}, which "
+            f"keeps {recipe.ema**steps:.0%} of it to the end: choose a smaller decay, or more "
+            "epochs."
+        )
+
+
+def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, str | None]:
+    """SHA-256 of the faces of each part of a run, None where it has none.
+
+    Parameters
+    ----------
+    parts
+        ``train``, ``valid`` and ``test``.
+    size
+        Pixels a side that the network is fed; digests are taken at 64 pixels, and there too.
+    """
+    found: dict[str, str | None] = {}
+    for side in dict.fromkeys((SIZE, size)):
+        where = "" if side == SIZE else f"_at_{side}px"
+        for part, faces in parts.items():
+            key = f"{part}_faces_sha256{where}"
+            found[key] = None if faces is None else faces.fingerprint(side)
+    return found
+
+
+def _same_run(run: TrainingRun, folder: Path, digests: Mapping[str, str | None]) -> None:
+    """A checkpoint is only gone on from with the settings and the faces that made it.
+
+    Test faces that were never scored may be scored later, and left alone later.
+    """
+    settings: dict[str, Any] = {**run.identity(), "processes": loop.PROCESSES, **digests}
     file = folder / "settings.json"
     if file.exists():
-        theirs = json.loads(file.read_text())
-        differ = [key for key in settings if theirs.get(key) != settings[key]]
+        theirs = read_json(file, remedy=f"delete {folder}, and the same command begins anew")
+        unknown = [key for key in digests if key not in theirs]
+        if unknown:
+            raise InputError(
+                f"Expected {folder} to say what faces its run was made of, but it holds no "
+                f"{', '.join(unknown)}, as those of older versions: choose another --out, or "
+                "delete that folder."
+            )
+        unseen = [key for key in digests if key.startswith("test") and theirs[key] is None]
+        left_out = [key for key in digests if key.startswith("test") and digests[key] is None]
+        differ = [
+            key for key in settings
+            if theirs.get(key) != settings[key] and key not in (*unseen, *left_out)
+        ]  # fmt: skip
         if differ:
             raise InputError(
                 f"Expected {folder} to hold a run of the same settings and faces, but it differs "
                 f"in {', '.join(differ)}: choose another --out, or delete that folder."
             )
-        return
+        settings = theirs | {key: digests[key] for key in unseen}
+        if settings == theirs:
+            return
     if loop.RANK == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
-        temporary.replace(file)
+        write_bytes(file, (json.dumps(settings, indent=2) + "\n").encode())
 
 
 def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:

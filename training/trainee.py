@@ -23,8 +23,15 @@ from training.samples import Batch
 
 WARM_UP = 0.05
 """Share of the steps in which the cosine schedule rises."""
+SECOND_MOMENT = 0.999
+"""AdamW's β₂; its β₁ is the recipe's momentum."""
 DROPOUTS = {nn.Dropout: "p", nn.MultiheadAttention: "dropout", StochasticDepth: "p"}
 """Modules that drop out, each with its attribute for the rate."""
+
+
+def built_in_scale(net: nn.Module) -> bool:
+    """Whether a network keeps the scale that it was built with: those with LayerNorm do."""
+    return any(isinstance(module, nn.LayerNorm) for module in net.modules())
 
 
 def initialise(net: nn.Module, *, seed: int) -> None:
@@ -32,7 +39,7 @@ def initialise(net: nn.Module, *, seed: int) -> None:
 
     Its scale is that of ReLU networks: one with LayerNorm (transformers, ConvNeXt) stays as built.
     """
-    if any(isinstance(module, nn.LayerNorm) for module in net.modules()):
+    if built_in_scale(net):
         return
     generator = torch.Generator().manual_seed(seed)
     for module in net.modules():
@@ -40,6 +47,16 @@ def initialise(net: nn.Module, *, seed: int) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def weight_settings(model: FERModel) -> dict[str, Any]:
+    """What a file of weights says of its network: architecture, emotions, size and colour."""
+    return {
+        "model": model.name,
+        "emotions": list(model.emotions),
+        "size": model.size,
+        "greyscale": model.greyscale,
+    }
 
 
 class Trainee(lightning.LightningModule):  # type: ignore[misc]
@@ -94,6 +111,10 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B, C)`` of images ``(B, 3, H, W)`` in [0, 1]."""
         return self.model(images).float()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Beside the weights stands how the network is fed, so that a checkpoint can be loaded."""
+        checkpoint["fer_xai"] = weight_settings(self.model)
 
     def on_train_epoch_start(self) -> None:
         """Dropout sets in, and ends, when the recipe says."""
@@ -169,6 +190,7 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         """The recipe's optimiser; vectors (biases, norms) are not decayed by AdamW."""
         recipe = self.recipe
         optimizer: torch.optim.Optimizer
+        cycled = recipe.cycled_momentum()
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(
                 self.model.parameters(),
@@ -186,6 +208,7 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
             optimizer = torch.optim.AdamW(
                 groups,
                 lr=recipe.learning_rate,
+                betas=(recipe.momentum, SECOND_MOMENT),
                 weight_decay=recipe.weight_decay,
                 # a fifth of the time on a CPU; Lightning cannot clip with it
                 fused=not recipe.clip and self.device.type in ("cpu", "cuda"),
@@ -196,8 +219,9 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         schedule: torch.optim.lr_scheduler.LRScheduler
         if recipe.schedule == "onecycle":
             schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, max_lr=recipe.learning_rate, total_steps=steps
-            )
+                optimizer, max_lr=recipe.learning_rate, total_steps=steps,
+                base_momentum=cycled[0], max_momentum=cycled[1],
+            )  # fmt: skip
         else:
             schedule = torch.optim.lr_scheduler.LambdaLR(
                 optimizer, lambda step: cosine(step, steps=steps)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_xai.errors import InputError
-from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.checkpoints import load_state, read_state, without_prefix
 from fer_xai.models.zoo import architecture
 
 IMAGENET = "imagenet"
@@ -35,6 +35,7 @@ def load_backbone(net: nn.Module, source: str | Path, *, name: str) -> None:
     path = imagenet_file(name) if str(source) == IMAGENET else Path(source)
     state, _ = read_state(path)
     own: dict[str, Tensor] = net.state_dict()
+    state = without_prefix(state, own)
     linear = [key for key, module in net.named_modules() if isinstance(module, nn.Linear)]
     head = linear[-1] if linear else ""
     for key in (f"{head}.weight", f"{head}.bias"):

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_xai.checks import check_count
 from fer_xai.emotions import SIX, parse_order
 from fer_xai.errors import InputError
 from fer_xai.models.architecture import Architecture, tokens_to_map
 from fer_xai.models.baselines import ResNet, SmallVGG
-from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.checkpoints import LARGEST_SIDE, load_state, read_state
 from fer_xai.models.gimefive import GiMeFive, GiMeFiveRes
 from fer_xai.models.libraries import LIBRARIES
 from fer_xai.models.transformers import CompactTransformer
@@ -193,21 +194,22 @@ def load_model(
             state, settings = read_state(path)
     if settings.get("model", name) != name:
         raise InputError(
-            f"Expected weights of {name}, but {weights} holds a {settings['model']}: load it as "
-            f"load_model({settings['model']!r}, weights=…)."
+            f"Expected weights of {name}, but {weights} holds a {settings['model'][:80]}: load it "
+            f"as load_model({settings['model'][:80]!r}, weights=…)."
         )
     order = parse_order(emotions or settings.get("emotions") or SIX)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = spec.build(len(order))
-    if size is not None:
-        _check_size(spec, size, name)
+    told = settings.get("size", spec.size) if size is None else size
+    if told != spec.size:
+        _check_size(spec, told, name)
     if state is not None:
         load_state(net, state, what=name)
     model = FERModel(
         net,
         emotions=order,
-        size=size or settings.get("size", spec.size),
+        size=told,
         greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
         mean=spec.mean,
         std=spec.std,
@@ -221,6 +223,9 @@ def load_model(
 
 def _check_size(spec: Architecture, size: int, name: str) -> None:
     """A network that cannot be fed images of a size says so before anything is trained."""
+    check_count("size", size)
+    if size > LARGEST_SIDE:
+        raise InputError(f"Expected a size of at most {LARGEST_SIDE} pixels, got {size}.")
     try:
         with torch.device("meta"):
             spec.build(2).eval()(torch.zeros(1, 3, size, size))

@@ -146,7 +146,7 @@ def test_a_folder_of_other_settings_inputs_or_version_is_refused(folder, monkeyp
     assert store.open_run(folder, config, inputs)["status"] == "complete"
     with pytest.raises(InputError, match="to hold a run of the same settings"):
         store.open_run(folder, config | {"seed": 7}, inputs)
-    with pytest.raises(InputError, match="of the same faces, landmarks and weights"):
+    with pytest.raises(InputError, match="of the same faces, landmarks and models"):
         store.open_run(folder, config, inputs | {"faces": "0" * 64})
     now = store.environment()
     monkeypatch.setattr(

@@ -19,6 +19,7 @@ from studies.run import main
 from studies.trainings import Column, TrainingOptions, Variant, trainings
 from tests.studies.tiny_trainings import OPTIONS, tiny_nets
 from training.recipes import Overrides
+from training.run import TrainingRun
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,6 +149,149 @@ def test_a_record_of_the_same_name_from_another_layout_is_not_taken(finished, tm
     assert found.loc["ResNet18", "seeds"] == "2"
 
 
+def repainted(split):
+    """Faces of a split with the same names and labels, but other pixels."""
+    faces = TrainingRun.faces
+
+    def found(run, asked):
+        kept = faces(run, asked)
+        if asked != split:
+            return kept
+
+        def reader(index):
+            return 255 - kept.reader(index)
+
+        return dataclasses.replace(kept, reader=reader, _pixels={}, _sizes={})
+
+    return found
+
+
+@pytest.mark.parametrize("place", ["runs", "records"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_kept_trainings_answer_for_their_own_faces_alone(
+    finished, tmp_path, monkeypatch, split, place
+):
+    folder, _ = finished
+    shutil.copytree(folder / place, tmp_path / place)
+    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr(TrainingRun, "faces", repainted(split))
+    what = {"train": "learned from other training", "test": "was tested on other test"}[split]
+    with pytest.raises(InputError, match=f"of the faces under synthetic, but it {what} faces: "):
+        table(tmp_path).run()
+    assert not (tmp_path / "results").exists()
+
+
+def older(records):
+    """Records as they were before cards had digests of the test faces."""
+    for file in records.glob("*/card.json"):
+        card = json.loads(file.read_text())
+        for key in ("test_faces_sha256", "valid_faces_sha256", "training_split_sha256"):
+            card.pop(key)
+        file.write_text(json.dumps(card))
+
+
+def test_an_older_record_is_compared_by_what_it_has_and_says_so(finished, tmp_path, monkeypatch):
+    folder, run = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    older(tmp_path / "records")
+    again = table(tmp_path).run()
+    assert "its record keeps no digest of the test faces" in (again / "report.html").read_text()
+    for path in (run / "tables").glob("*.csv"):
+        assert (again / "tables" / path.name).read_bytes() == path.read_bytes()
+    faces = TrainingRun.faces
+    for split, change in (
+        ("train", repainted("train")),
+        ("test", lambda r, s: faces(r, s).subset(np.arange(80)) if s == "test" else faces(r, s)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingRun, "faces", change)
+            with pytest.raises(InputError, match=f"other {split}"):
+                table(tmp_path).run()
+
+
+def test_a_root_that_is_not_there_is_refused_whatever_is_kept(finished, tmp_path):
+    folder, _ = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    for data in ("gimefive:/nowhere/at/all@rafdb", "folder:/nowhere"):
+        with pytest.raises(InputError, match="nowhere.* does not exist"):
+            table(tmp_path, data=(data,)).run()
+    with pytest.raises(InputError, match="the root of rafdb, as gimefive:ROOT@rafdb, .*-only"):
+        table(tmp_path, data=("gimefive@rafdb",)).run()
+
+
+def test_records_alone_are_tabulated_where_that_is_asked_for_and_the_report_says_so(
+    finished, tmp_path, monkeypatch
+):
+    folder, run = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr(TrainingRun, "faces", lambda *_: pytest.fail("looked at faces"))
+    again = table(tmp_path, records_only=True).run()
+    for path in (run / "tables").glob("*.csv"):
+        assert (again / "tables" / path.name).read_bytes() == path.read_bytes()
+    assert "records alone, no faces were looked at" in (again / "report.html").read_text()
+    manifest = json.loads((again / "manifest.json").read_text())
+    assert {"records alone, no faces were looked at"} == {
+        facts["faces compared"] for facts in manifest["trainings"].values()
+    }
+    with pytest.raises(InputError, match="--data without a root beside --records-only.*gimefive:/"):
+        table(tmp_path, records_only=True, data=("gimefive:/x@rafdb",)).run()
+    with pytest.raises(InputError, match="or --records-only, which trains nothing, got both"):
+        table(tmp_path, records_only=True, dry_run=True).run()
+
+
+def test_nothing_is_trained_where_the_record_of_another_training_has_its_name(
+    finished, tmp_path, monkeypatch
+):
+    folder, _ = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    file = next((tmp_path / "records").glob("gimefive-*-seed1/card.json"))
+    file.write_text(file.read_text().replace('"data": "synthetic"', '"data": "rafdb"'))
+    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained"))
+    with pytest.raises(InputError, match="to be free for the record of a training with these"):
+        table(tmp_path).run()
+
+
+def test_a_table_of_other_faces_is_not_written_over(finished, tmp_path):
+    folder, run = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    shutil.copytree(run, tmp_path / "results" / "paper_table" / run.name)
+    table(tmp_path).run()
+    file = tmp_path / "results" / "paper_table" / run.name / "manifest.json"
+    manifest = json.loads(file.read_text())
+    next(iter(manifest["trainings"].values()))["test_faces_sha256"] = "of others"
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="to hold a table of the same faces, but its .*--out"):
+        table(tmp_path).run()
+
+
+def test_figures_are_computed_from_logits_and_not_from_rounded_cards(finished, tmp_path):
+    folder, run = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    for file in (tmp_path / "records").glob("*/card.json"):
+        card = json.loads(file.read_text())
+        for part in ("test", "test_flip_averaged"):
+            card[part] |= {"accuracy": 0.1234, "macro_recall": 0.1, "macro_f1": 0.1}
+        file.write_text(json.dumps(card))
+    again = table(tmp_path).run()
+    for path in (run / "tables").glob("*.csv"):
+        assert (again / "tables" / path.name).read_bytes() == path.read_bytes()
+    rows = pd.read_parquet(run / "predictions.parquet")
+    right = (rows["true"] == rows["predicted"]).groupby([rows["model"], rows["seed"]]).mean()
+    found = pd.read_csv(run / "tables" / "trainings.csv").set_index(["model", "seed"])["accuracy"]
+    for key, value in found.items():
+        assert value == pytest.approx(right[key], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["card.json", "test_logits.npz", "log.csv"])
+def test_a_damaged_record_names_the_file_and_the_remedy(finished, tmp_path, name):
+    folder, _ = finished
+    shutil.copytree(folder / "records", tmp_path / "records")
+    next((tmp_path / "records").glob(f"gimefive-*-seed1/{name}")).write_bytes(b"")
+    with pytest.raises(InputError, match=f"{name} to be whole, but it cannot be read .*: delete "):
+        table(tmp_path, records_only=True).run()
+
+
 def test_trainings_that_were_not_made_alike_are_told_of(finished, tmp_path):
     folder, run = finished
     assert "were made alike" not in (run / "report.html").read_text()
@@ -174,7 +318,7 @@ def test_trainings_on_other_faces_are_not_averaged(finished, tmp_path):
     card = json.loads(file.read_text())
     file.write_text(json.dumps(card | {"train_faces_sha256": "of others"}))
     with pytest.raises(InputError, match="to learn from the same faces"):
-        table(tmp_path).run()
+        table(tmp_path, records_only=True).run()
 
 
 def test_tables_of_other_data_have_folders_of_their_own(finished, tmp_path):
@@ -279,6 +423,7 @@ def test_options_come_from_the_command_line(tmp_path, monkeypatch):
 
 def test_columns_are_read_with_and_without_a_source(tmp_path):
     assert Column.parse("synthetic") == Column(name="synthetic", data="synthetic", source=None)
+    assert Column.parse("gimefive@rafdb") == Column(name="rafdb", data="gimefive", source="rafdb")
     at = Column.parse("folder:/data/me@home/x")
     assert (at.name, at.data, at.source) == ("folder:x", "folder:/data/me@home/x", None)
     (tmp_path / "me@home").mkdir()

@@ -8,6 +8,7 @@ import pytest
 from fer_xai.models.zoo import MODELS, Architecture
 from studies.trainings import TrainingOptions
 from tests.conftest import TinyNet
+from tests.training.run_training import faces_read_once
 from training.recipes import Overrides
 
 OPTIONS = TrainingOptions(
@@ -18,9 +19,9 @@ OPTIONS = TrainingOptions(
 
 @contextmanager
 def tiny_nets(greyscale: Mapping[str, bool]) -> Iterator[None]:
-    """The models named are tiny nets for a while, fed greyscale or colour."""
+    """The models named are tiny nets for a while, fed greyscale or colour; faces are drawn once."""
     assert MODELS["gimefive"].parameters  # the real ones are registered first
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, faces_read_once():
         for name, grey in greyscale.items():
             tiny = Architecture(build=TinyNet, cam_layer="relu2", greyscale=grey)
             patch.setitem(MODELS._entries, name, tiny)

@@ -7,12 +7,16 @@ import dataclasses
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from fer_xai.models.zoo import MODELS, Architecture
+from fer_xai.types import Faces
 from tests.conftest import TinyNet
 from training import run as module
 from training.recipes import Overrides
@@ -34,6 +38,22 @@ def training_run(out: Path, **options: Any) -> module.TrainingRun:
         out=out,
         overrides=Overrides(**overrides), **settings,
     )  # fmt: skip
+
+
+@contextmanager
+def faces_read_once() -> Iterator[None]:
+    """Built-in faces are drawn once for all runs of the same data, split and limit."""
+    original, kept = module.TrainingRun.faces, {}
+
+    def faces(run: module.TrainingRun, split: str) -> Faces:
+        key = (run.data, run.source, split, run.limit)
+        if key not in kept and run.data.startswith("synthetic"):
+            kept[key] = original(run, split)
+        return kept[key] if key in kept else original(run, split)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.TrainingRun, "faces", faces)
+        yield
 
 
 def _die_at(step: int) -> None:

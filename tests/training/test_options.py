@@ -403,7 +403,7 @@ def test_a_cpu_that_emulates_bf16_is_told_of(tmp_path, monkeypatch, capsys):
     ("epochs", 0, "epochs from 1 or more, got 0"), ("batch_size", -4, "batch size from 1 or more"),
     ("learning_rate", float("nan"), "learning rate from .* got nan"),
     ("learning_rate", -1.0, "learning rate"), ("weight_decay", -1.0, "weight decay"),
-    ("momentum", 2.0, "momentum from 0 to 1, got 2"), ("patience", -1, "patience"),
+    ("momentum", 2.0, "momentum from 0 to below 1, got 2"), ("patience", -1, "patience"),
     ("label_smoothing", 2.0, "label smoothing"), ("mixup", -1.0, "mixup"),
     ("logit_adjustment", -1.0, "logit adjustment"), ("ema", 1.5, "ema"), ("clip", -1.0, "clip"),
     ("dropout_from", 2.0, "dropout from"), ("dropout_until", -1.0, "dropout until"),

@@ -1,0 +1,102 @@
+"""Files that are written whole or not at all, and read with a sentence where they are damaged."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fer_xai.errors import InputError
+
+
+class DamagedFileError(InputError):
+    """A file of this package's own that cannot be read, such as one that was cut off."""
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """A file appears under its name complete, or not at all; a failed write leaves nothing behind.
+
+    Parameters
+    ----------
+    path
+        Of the file; its folder is made.
+    write
+        Called with the path of a temporary file beside it.
+
+    Raises
+    ------
+    InputError
+        If there is no room on the disk, or the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> write_whole(place, lambda temporary: temporary.write_text("done"))
+    >>> place.read_text()
+    'done'
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The sentence for a file that cannot be written."""
+    remedy = (
+        "free some room, then start the same command again"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else "choose a place that can be written to"
+    )
+    return InputError(
+        f"Expected to write {path}, but it cannot be written "
+        f"({error.strerror or type(error).__name__}): {remedy}."
+    )
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Bytes as a file that appears complete, or not at all."""
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
+
+
+def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
+    """The object that a JSON file of this package's own holds.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    remedy
+        What to do where it is damaged, to end the sentence with.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is empty, cut off, or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise damaged(path, error, remedy=remedy) from None
+    if not isinstance(found, dict):
+        raise damaged(path, ValueError("no object"), remedy=remedy)
+    return found
+
+
+def damaged(path: Path, error: Exception, *, remedy: str) -> DamagedFileError:
+    """The sentence for a file that cannot be read."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:80]
+    return DamagedFileError(
+        f"Expected {path} to be whole, but it cannot be read ({reason}): {remedy}."
+    )
