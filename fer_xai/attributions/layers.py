@@ -18,14 +18,21 @@ from fer_xai.probe import Probe
 Reshape = Callable[[Tensor], Tensor]
 
 
+Grids = frozenset[tuple[int, int]]
+
+
 def feature_maps(
-    output: Any, reshape: Reshape | None = None, tokens: Tokens | None = None
+    output: Any,
+    reshape: Reshape | None = None,
+    tokens: Tokens | None = None,
+    grids: Grids = frozenset(),
 ) -> Tensor | None:
     """A layer's output as feature maps ``(B, C, h, w)``, or None if it cannot be spatial.
 
-    Square maps with channels first stay as they are, channels last (Swin in timm) are moved, and of
-    tokens ``(B, T, C)`` those of the patches are taken, if ``tokens`` says which these are (see
-    :func:`token_grid`). ``reshape`` does it for a model that needs another way.
+    Maps with channels first stay as they are, channels last (Swin in timm) are moved
+    (:func:`channel_axis`), and of tokens ``(B, T, C)`` those of the patches are taken, if
+    ``tokens`` says which these are (:func:`token_grid`). ``reshape`` does it for a model that needs
+    another way.
 
     Examples
     --------
@@ -44,7 +51,7 @@ def feature_maps(
         return maps if maps.ndim == 4 else None
     if output.ndim == 3 and tokens is not None and output.shape[1] == tokens.length:
         return tokens.maps(output)
-    return output.movedim(channel_axis(output), 1) if output.ndim == 4 else None
+    return output.movedim(channel_axis(output, grids=grids), 1) if output.ndim == 4 else None
 
 
 def token_grid(probe: Probe, length: int) -> Tokens | None:
@@ -61,19 +68,48 @@ def token_grid(probe: Probe, length: int) -> Tokens | None:
     return found
 
 
-def channel_axis(output: Tensor, reshape: Reshape | None = None) -> int:
+def convolved_grids(probe: Probe) -> Grids:
+    """``(h, w)`` of what convolutions give, and what is left of these after halving them.
+
+    They tell ``(B, C, h, w)`` from ``(B, h, w, C)`` where patches or strides are not square.
+    """
+    if "convolved grids" not in probe.layers:
+        found: set[tuple[int, int]] = set()
+
+        def note(_: nn.Module, __: Any, output: Tensor) -> None:
+            height, width = output.shape[-2:]
+            while height * width > 1:
+                found.update({(height, width), (-(-height // 2), -(-width // 2))})
+                height, width = height // 2, width // 2
+
+        with ExitStack() as stack, torch.inference_mode():
+            for module in probe.model.net.modules():
+                if isinstance(module, nn.Conv2d):
+                    stack.callback(module.register_forward_hook(note).remove)
+            probe.model(noise(probe)[:1])
+        probe.layers["convolved grids"] = frozenset(found)
+    grids: Grids = probe.layers["convolved grids"]
+    return grids
+
+
+def channel_axis(output: Tensor, reshape: Reshape | None = None, grids: Grids = frozenset()) -> int:
     """Where an output has its channels: ``(B, C, h, w)``, ``(B, h, w, C)``, ``(B, T, C)``, or what
     the model's own ``reshape`` makes feature maps of.
+
+    If one of the two pairs of axes is among the ``grids`` that convolutions gave, it is the grid;
+    else the pair that is square, and where this does not tell, channels come first.
 
     Raises
     ------
     InputError
-        If it makes channels of no axis.
+        If ``reshape`` makes channels of no axis.
 
     Examples
     --------
     >>> channel_axis(torch.zeros(2, 6, 16), lambda output: output.unflatten(2, (4, 4)))
     1
+    >>> channel_axis(torch.zeros(2, 4, 8, 12), grids=frozenset({(4, 8)}))
+    3
     """
     if reshape is not None:
         for axis in range(1, output.ndim):
@@ -87,10 +123,13 @@ def channel_axis(output: Tensor, reshape: Reshape | None = None) -> int:
             f"Expected a reshape that makes channels of one axis of {tuple(output.shape)}, got one "
             "that mixes them: take gradcam, which needs no channel alone."
         )
-    last = output.ndim == 3 or (
-        output.shape[2] != output.shape[3] and output.shape[1] == output.shape[2]
-    )
-    return output.ndim - 1 if last else 1
+    if output.ndim == 3:
+        return 2
+    one, two, three = output.shape[1:]
+    first, last = (two, three) in grids, (one, two) in grids
+    if first == last:
+        first, last = two == three, one == two
+    return 3 if last and not first else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +151,8 @@ class Layer:
         The model's own way from its output to feature maps, if it has one.
     tokens
         Which of its tokens are the patches, if its output is a sequence.
+    grids
+        Grids that convolutions of the network gave.
     """
 
     name: str
@@ -120,6 +161,7 @@ class Layer:
     cut: bool
     reshape: Reshape | None
     tokens: Tokens | None = None
+    grids: Grids = frozenset()
 
 
 def layer_of(probe: Probe, name: str | None, *, paper: bool = False) -> Layer:
@@ -219,15 +261,19 @@ def _outputs(probe: Probe) -> list[tuple[str, tuple[int, int], Tensor]]:
         logits = probe.model(images)
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         (logits.float() * weights).sum().backward()
-    found = []
+    found, grids = [], convolved_grids(probe)
     for name, gradients in ran.values():
         if calls.count(name) != 1 or not gradients:
             continue
         raw = gradients[-1].detach()
         tokens = token_grid(probe, raw.shape[1]) if raw.ndim == 3 else None
-        maps = feature_maps(raw, tokens=tokens)
-        if maps is not None and (tokens is not None or maps.shape[2] == maps.shape[3]):
-            found.append((name, (maps.shape[2], maps.shape[3]), maps))
+        maps = feature_maps(raw, tokens=tokens, grids=grids)
+        if maps is None:
+            continue
+        side = (maps.shape[2], maps.shape[3])
+        # a head's (T, C) is no grid, unless a convolution gave one like it
+        if tokens is not None or side[0] == side[1] or side in grids:
+            found.append((name, side, maps))
     return found
 
 
@@ -260,7 +306,8 @@ def _looked_at(probe: Probe, name: str) -> Layer:
                 "a patch embedding and what is beside them: hand in FERModel(net, cam_layer="
                 "'…', reshape=…), which makes (B, C, h, w) of them."
             )
-    maps = feature_maps(output, reshape, tokens)
+    grids = convolved_grids(probe)
+    maps = feature_maps(output, reshape, tokens, grids)
     if maps is None or min(maps.shape[2:]) < 1 or len(maps) != len(images):
         shape = tuple(kept[-1].shape) if isinstance(kept[-1], Tensor) else type(kept[-1]).__name__
         raise InputError(
@@ -274,6 +321,7 @@ def _looked_at(probe: Probe, name: str) -> Layer:
         cut=len(kept) == 1 and _is_cut(probe, name),
         reshape=reshape,
         tokens=tokens,
+        grids=grids,
     )
     dead, cut = _gradient_at(probe, layer)
     if not torch.allclose(cut, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
@@ -414,6 +462,6 @@ def _own_target(question: Question, logits: Tensor) -> Tensor:
 
 
 def _maps(value: Tensor, layer: Layer) -> Tensor:
-    maps = feature_maps(value.detach(), layer.reshape, layer.tokens)
+    maps = feature_maps(value.detach(), layer.reshape, layer.tokens, layer.grids)
     assert maps is not None
     return maps
