@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from fer_xai.attributions.layers import token_grid
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model
 from fer_xai.models.zoo import architecture
