@@ -202,11 +202,13 @@ def _warn_of_gaps(made: Maps, name: str, attribution: Attribution, model: str) -
         int((~(off <= room)).sum()) for room in (attribution.tolerance, LARGEST_GAP)
     )
     if beyond:
+        # of a difference that is all but zero a gap can be any share
+        worst = f"{float(off.max()):.1%}" if float(off.max()) <= 1 else "more than 100%"
         rest = f" {undefined} are undefined in metrics, being off by more than {LARGEST_GAP:.0%}."
         warnings.warn(
             f"{name} of {model}: {beyond} of {len(made.cells)} maps miss what they should add up "
             f"to ({attribution.law or 'its law'}) by more than the method's tolerance of "
-            f"{attribution.tolerance:.0%}, the worst by {float(off.max()):.1%}."
+            f"{attribution.tolerance:.0%}, the worst by {worst}."
             f"{rest if undefined else ''}",
             stacklevel=3,
         )
