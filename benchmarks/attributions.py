@@ -21,7 +21,7 @@ from benchmarks.timing import BATCH_SIZES, Spread, alternate, best_batch_size, r
 from fer_xai import FERModel, Probe, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
-from fer_xai.attributions.gradients import GradientShap, SmoothGrad
+from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
 from fer_xai.attributions.perturbation import Occlusion
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.data.synthetic.dataset import synthetic_faces
@@ -90,6 +90,10 @@ def _chosen(name: str) -> Attribution | None:
         "occlusion": Occlusion(fill="black"),
         "lime": Surrogate(samples=200),
         "kernel_shap": Surrogate(samples=200, kernel="shap"),
+        # as many points as peers take, whatever the gap
+        "integrated_gradients": IntegratedGradientsTo(most=1),
+        "integrated_gradients_blur": IntegratedGradientsTo(baseline="blur", most=1),
+        "gradient_shap": GradientShap(most=1),
     }
     return special.get(name, ATTRIBUTIONS[name])
 

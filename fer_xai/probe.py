@@ -153,7 +153,6 @@ class Probe:
             "compiled": self.compiled is not None,
         }
 
-    @torch.inference_mode()
     def logits(
         self,
         images: Tensor | Faces,
@@ -175,15 +174,24 @@ class Probe:
             ``(N, C)`` float32 on the CPU, in the model's output order.
         """
         parts = []
-        for batch in self.batches(images):
-            parts.append(self.run(batch).cpu())
-            if progress is not None:
-                progress(len(batch))
+        with torch.inference_mode():
+            for batch in self.batches(images):
+                parts.append(self._run(batch).cpu())
+                if progress is not None:
+                    progress(len(batch))
+        # joined outside: what is made in inference mode can be part of no graph of the caller's
         return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
 
-    @torch.inference_mode()
     def run(self, batch: Tensor) -> Tensor:
-        """Logits ``(B, C)`` float32, on the device, of one batch that is there and in [0, 1]."""
+        """Logits ``(B, C)`` float32, on the device, of one batch that is there and in [0, 1].
+
+        They are an ordinary tensor, which can be part of a graph, but carry no gradient.
+        """
+        with torch.inference_mode():
+            logits = self._run(batch)
+        return logits.clone()
+
+    def _run(self, batch: Tensor) -> Tensor:
         compiled = self.compiled
         if compiled is not None and compiled.takes(batch):
             return compiled(batch)

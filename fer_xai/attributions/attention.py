@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isqrt
 from typing import Any, ClassVar
 
 import torch
@@ -14,9 +13,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from fer_xai.attributions.gradients import differentiating
-from fer_xai.attributions.layers import noise
+from fer_xai.attributions.layers import noise, token_grid
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.safe import check_copy
+from fer_xai.attributions.tokens import Tokens
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
@@ -122,7 +122,7 @@ def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 def _opened(probe: Probe) -> Any:
     """A copy whose attentions can be listened to; ``read`` ``(T,)`` are the tokens that its logits
-    depend on after the last of them.
+    depend on after the last of them, ``tokens`` says which of them are the patches.
     """
     opened = copy.deepcopy(probe.model)
     for module in opened.net.modules():
@@ -137,17 +137,42 @@ def _opened(probe: Probe) -> Any:
         last = torch.autograd.grad((logits.float() * weights).sum(), kept[-1])[0]
     read = (last != 0).any(dim=3).flatten(0, 1).any(dim=0)
     opened.read = read if bool(read.any()) else ~read  # a head of zeros reads none
+    opened.tokens = token_grid(probe, len(read)) or _reshaped(opened.reshape, len(read))
+    if opened.tokens is None:
+        raise InputError(
+            f"Expected {len(read)} tokens whose patches can be traced for an attention rollout, "
+            f"but those of {probe.name} stand for the cells of no patch embedding: hand in "
+            "FERModel(net, reshape=…), which makes (B, C, h, w) of tokens (B, T, C)."
+        )
     return opened
 
 
-def _pooled(rollout: Tensor, read: Tensor) -> Tensor:
+def _reshaped(reshape: Callable[[Tensor], Tensor] | None, length: int) -> Tokens | None:
+    """The patches among the tokens as the model's own ``reshape`` takes them, if it does."""
+    if reshape is None:
+        return None
+    numbers = torch.arange(length, dtype=torch.float64).view(1, length, 1)
+    try:
+        places = reshape(numbers)
+    except (RuntimeError, IndexError):  # it is made for another number of tokens or channels
+        return None
+    if (
+        places.ndim != 4
+        or places.shape[:2] != (1, 1)
+        or not bool(torch.isin(places, numbers).all())
+    ):
+        return None
+    side = (places.shape[2], places.shape[3])
+    return Tokens(side=side, places=places.flatten().long(), length=length)
+
+
+def _pooled(rollout: Tensor, opened: Any) -> Tensor:
     """What the tokens that are read (a class token, or all patches where they are averaged) draw
     from the patches: ``(…, T, T)`` to ``(…, h, w)``.
     """
-    tokens = rollout.shape[-1]
-    side = isqrt(tokens)
-    row = rollout[..., read, tokens - side**2 :].mean(dim=-2)
-    return row.unflatten(-1, (side, side))
+    tokens: Tokens = opened.tokens
+    row = rollout[..., opened.read, :].mean(dim=-2)  # (…, T)
+    return row[..., tokens.places.to(row.device)].unflatten(-1, tokens.side)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +195,7 @@ class AttentionRollout(Attribution):
             mixed = 0.5 * mean + 0.5 * torch.eye(mean.shape[-1], device=mean.device)
             total = mixed if total is None else mixed @ total
         assert total is not None
-        cells = _pooled(total, probe.rewritten["attention"].read)[:, None].expand(
+        cells = _pooled(total, probe.rewritten["attention"])[:, None].expand(
             -1, question.targets, -1, -1
         )
         return Maps(cells=cells)
@@ -200,12 +225,12 @@ class GradientRollout(Attribution):
         made = []
         with differentiating(probe):
             logits, kept = attentions(probe, question)
-            read = probe.rewritten["attention"].read
+            opened = probe.rewritten["attention"]
             each = question.scores(logits).sum(dim=0)  # (K,)
             for target, score in enumerate(each.unbind()):
                 more = target + 1 < len(each)
                 gradients = torch.autograd.grad(score, kept, retain_graph=more)
-                made.append(_pooled(_relevance(kept, gradients), read))
+                made.append(_pooled(_relevance(kept, gradients), opened))
         return Maps(cells=torch.stack(made, dim=1))
 
     def params(self, probe: Probe) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fer_xai.attributions.layers import (
     activations_and_gradients,
@@ -137,8 +138,12 @@ class EigenCam(Cam):
     """The first principal component of the activations (Muhammad & Yeasin, IJCNN 2020).
 
     It asks for no target and no gradient: every emotion of a face has the same map. A component's
-    sign is arbitrary (peers leave it to the solver); ours is the one that follows the mean
-    activation.
+    sign is arbitrary (peers leave it to the solver). Ours is the one that follows the mean
+    activation. Behind a LayerNorm whose weights are still 1 and 0 that mean is zero in every cell,
+    and rounding would decide: where it decides by less than a thousandth, the sign is the one in
+    which the cells farthest from the mean cell are positive, so that the map shows what stands out.
+    Where neither decides, or two components are equally strong, the map is undefined (NaN). Where
+    all cells are alike it is blank.
     """
 
     class_blind: ClassVar[bool] = True
@@ -160,15 +165,45 @@ class EigenCam(Cam):
         """Cells, centred a channel, projected on their first right singular vector."""
         del gradients
         height, width = activations.shape[-2:]
-        cells = activations[:, :1].flatten(-2).transpose(-1, -2)  # (B, 1, h·w, C)
-        cells = (cells - cells.mean(dim=-2, keepdim=True)).cpu().double()
-        # the h·w × h·w Gram matrix has the same component and is small
-        component = torch.linalg.eigh(cells @ cells.transpose(-1, -2))
-        size = component.eigenvalues[..., -1:].clamp(min=0).sqrt()
-        projection = component.eigenvectors[..., -1] * size  # (B, 1, h·w)
-        follows = (projection * cells.mean(dim=-1)).sum(dim=-1, keepdim=True)
-        projection = torch.where(follows < 0, -projection, projection)
+        cells = activations[:, :1].flatten(-2).transpose(-1, -2).cpu().double()  # (B, 1, h·w, C)
+        length = cells.norm(dim=(-2, -1))  # (B, 1)
+        cells = cells - cells.mean(dim=-2, keepdim=True)
+        size, projection, follows = _first_component(cells)
+        # how far each cell is from the mean cell, of which the map shows the farther ones
+        far = cells.square().sum(dim=-1)  # (B, 1, h·w)
+        stands = F.cosine_similarity(projection, far, dim=-1)
+        sign = torch.where(follows.abs() > _FOLLOWS, follows, stands).sign()
+        undecided = (follows.abs() <= _FOLLOWS) & (stands.abs() <= _ROUNDING)
+        sign = torch.where(undecided | (size[..., 0] - size[..., 1] <= _ROUNDING * size[..., 0]),
+                           torch.nan, sign)  # fmt: skip
+        sign = torch.where(size[..., 0] <= _ROUNDING * length, 0.0, sign)
+        projection = projection * sign[..., None]
         return projection.unflatten(-1, (height, width)).float().to(activations.device)
+
+
+_FOLLOWS = 1e-3
+"""Cosine to the mean over channels up to which it does not decide a component's sign."""
+_ROUNDING = 1e-5
+"""Share of a number that float32 activations leave uncertain, with a margin of 100."""
+
+
+def _first_component(cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of centred cells ``(…, n, C)`` the two largest singular values ``(…, 2)``, the projection on
+    the first component ``(…, n)``, and that component's cosine ``(…)`` to the mean over channels.
+
+    The smaller of the two Gram matrices, cells by cells or channels by channels, has them.
+    """
+    n, channels = cells.shape[-2:]
+    wide = channels > n
+    gram = cells @ cells.mT if wide else cells.mT @ cells
+    found = torch.linalg.eigh(gram)
+    size = F.pad(found.eigenvalues.clamp(min=0).sqrt(), (1, 0))  # one cell alone
+    size = size[..., -2:].flip(-1)
+    first = found.eigenvectors[..., -1:]  # (…, n or C, 1)
+    projection = (first * size[..., :1, None] if wide else cells @ first)[..., 0]
+    summed = (projection * cells.sum(dim=-1)).sum(dim=-1)  # σ² Σ v
+    scale = size[..., 0].square() * channels**0.5
+    return size, projection, summed / scale.clamp(min=torch.finfo(scale.dtype).tiny)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,7 +132,7 @@ def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
         if next(calls) < layer.calls:
             return output
         changed = output.expand(len(gone), *output.shape[1:]).clone()
-        changed.movedim(channel_axis(output, layer.reshape), 1)[rows, gone] = 0
+        changed.movedim(channel_axis(output, layer.reshape, layer.grids), 1)[rows, gone] = 0
         return changed
 
     handle = model.net.get_submodule(layer.name).register_forward_hook(hook)

@@ -168,7 +168,8 @@ def _other_face(setting: Setting, *, same: bool) -> Tensor:
 
 
 def _average(setting: Setting) -> Tensor:
-    return setting.maps.mean(dim=0, keepdim=True).expand_as(setting.maps).clone()
+    # an undefined map is no part of the mean
+    return setting.maps.nanmean(dim=0, keepdim=True).expand_as(setting.maps).clone()
 
 
 def _uniform(setting: Setting) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from operator import index
 from typing import Any, SupportsIndex, cast
@@ -21,7 +22,7 @@ from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
-from fer_xai.types import Explanation, Faces
+from fer_xai.types import LARGEST_GAP, Explanation, Faces
 
 Targets = Tensor | NDArray[Any] | Sequence[int] | Sequence[str] | str
 MATCHED_TO = "gradcam"
@@ -61,7 +62,9 @@ def explain(
         name of one emotion for all, or None for each image's predicted emotion.
     against
         Emotions that the targets are held against, given likewise: the contrast of the two numbers
-        is explained, as for ``targets="happiness", against="surprise"``.
+        is explained, as for ``targets="happiness", against="surprise"``. Where both are the same
+        for a face (it is predicted as what it is held against) its map is undefined, NaN, and a
+        warning counts such faces.
     output
         The number of an emotion that is explained: ``logit``, ``log_probability`` or
         ``probability``.
@@ -78,6 +81,12 @@ def explain(
     -------
     Explanation
         Maps at image resolution.
+
+    Warns
+    -----
+    UserWarning
+        Where maps do not add up to what the method promises, beyond its tolerance, and where they
+        are undefined.
 
     Raises
     ------
@@ -103,7 +112,8 @@ def explain(
     if isinstance(images, Faces):
         ids, labels = images.ids if ids is None else ids, images.labels
         images = images.images
-    check_images(images)
+    images = check_images(images).detach()
+    attribution.check((images.shape[-2], images.shape[-1]))
     probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
     logits = probe.logits(images)
     if targets is None:
@@ -133,6 +143,10 @@ def explain(
         seed=seed,
     )
     cells, gap = made.cells, made.completeness_gap
+    if opposed is not None:
+        _warn_of_contrasts(chosen, opposed, given=targets is not None)
+    if not control:
+        _warn_of_gaps(made, name, attribution, probe.name)
     if control:
         setting = Setting(
             maps=cells,
@@ -161,6 +175,43 @@ def explain(
         values=None if control or made.values is None else sign * made.values[:, 0],
         ids=None if ids is None else tuple(_names(ids, len(images))),
     )
+
+
+def _warn_of_contrasts(chosen: Tensor, opposed: Tensor, *, given: bool) -> None:
+    """Faces whose target is held against itself have no contrast."""
+    same = int((chosen == opposed).sum())
+    if same:
+        how = "have the target that they are held against" if given else (
+            "are predicted as the emotion that they are held against"
+        )  # fmt: skip
+        warnings.warn(
+            f"{same} of {len(chosen)} faces {how}: such a contrast is zero whatever the face, and "
+            "their maps are undefined (NaN).",
+            stacklevel=3,
+        )
+
+
+def _warn_of_gaps(made: Maps, name: str, attribution: Attribution, model: str) -> None:
+    """Maps that do not add up to what the method promises are counted, those that are undefined
+    for another reason aside.
+    """
+    if made.completeness_gap is None:
+        return
+    off = made.completeness_gap[:, 0].abs()[torch.isfinite(made.cells[:, 0]).all(dim=2).all(dim=1)]
+    beyond, undefined = (
+        int((~(off <= room)).sum()) for room in (attribution.tolerance, LARGEST_GAP)
+    )
+    if beyond:
+        # of a difference that is all but zero a gap can be any share
+        worst = f"{float(off.max()):.1%}" if float(off.max()) <= 1 else "more than 100%"
+        rest = f" {undefined} are undefined in metrics, being off by more than {LARGEST_GAP:.0%}."
+        warnings.warn(
+            f"{name} of {model}: {beyond} of {len(made.cells)} maps miss what they should add up "
+            f"to ({attribution.law or 'its law'}) by more than the method's tolerance of "
+            f"{attribution.tolerance:.0%}, the worst by {worst}."
+            f"{rest if undefined else ''}",
+            stacklevel=3,
+        )
 
 
 def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
@@ -241,7 +292,7 @@ def attribute(
     method
         A name of :data:`ATTRIBUTIONS`, or an attribution.
     output, regions, ids, seed
-        As in :func:`explain`.
+        As in :func:`explain`; nothing is warned of here.
 
     Raises
     ------
@@ -252,6 +303,7 @@ def attribute(
     attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
     if not isinstance(attribution, Attribution):
         raise _no_method(method)
+    attribution.check((images.shape[-2], images.shape[-1]))
     n = len(images)
     if output not in OUTPUTS:
         raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
@@ -265,7 +317,7 @@ def attribute(
         rows = slice(start, start + step)
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             question = Question(
-                images=probe.to_device(images[rows].clone()),
+                images=probe.to_device(images[rows].detach().clone()),
                 columns=columns[rows].clone().to(probe.device),
                 against=None if against is None else against[rows].clone().to(probe.device),
                 output=output,
@@ -277,17 +329,25 @@ def attribute(
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1))
 
+    alike = torch.zeros_like(columns, dtype=torch.bool)
+    if against is not None:
+        alike = (columns == against).cpu()  # held against itself: undefined
+
     def joined(field: str) -> Tensor | None:
         found = [getattr(part, field) for part in parts]
         if found[0] is None:
             return None
         most = max(part.shape[-1] for part in found)  # superpixels: not as many in every batch
-        return torch.cat(
+        whole = torch.cat(
             [F.pad(part.cpu(), (0, most - part.shape[-1]), value=torch.nan) for part in found]
         )
+        whole[alike] = torch.nan
+        return whole
 
+    cells = joined("cells")
+    assert cells is not None
     return Maps(
-        cells=torch.cat([part.cells.cpu() for part in parts]),
+        cells=cells,
         channels=joined("channels"),
         gap=joined("gap"),
         whole=joined("whole"),

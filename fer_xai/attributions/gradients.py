@@ -119,35 +119,59 @@ class InputTimesGradient(Attribution):
 class IntegratedGradientsTo(Attribution):
     """Gradients integrated on the straight way from a baseline (Sundararajan et al., ICML 2017).
 
+    A face whose map misses more than ``tolerance`` of the score's difference is integrated again
+    with twice the points, and again, up to ``most``; whatever its neighbours in the batch.
+
     Attributes
     ----------
     baseline
         A fill (see :data:`fer_xai.perturb.FILLS`).
     steps
         Points of the Gauss-Legendre rule.
+    most
+        Points up to which they are doubled; no more than ``steps`` for a fixed number.
     """
 
     baseline: str = "black"
     steps: int = 32
+    most: int = 256
     law: ClassVar[str | None] = "score of the face − score of the baseline"
     tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Sundararajan et al., ICML 2017, eq. 1"
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
+        check_count("most", self.most)
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the score's difference."""
         baselines = fill_images(question.images, self.baseline, generators(question, "baseline"))
-        step = max(probe.batch_size_for(len(question) * self.steps), len(question))
+        ends = probe.run(question.images), probe.run(baselines)
+        whole = question.scores(ends[0]) - question.scores(ends[1])
 
-        whole = question.scores(probe.run(question.images)) - question.scores(probe.run(baselines))
+        def integrated(q: Question, start: Tensor, steps: int) -> Tensor:
+            batch = max(probe.batch_size_for(len(q) * steps), len(q))
+            found: Tensor = method.attribute(
+                q.images,
+                start,
+                additional_forward_args=extra(q),
+                n_steps=steps,
+                internal_batch_size=batch,
+            )
+            return found.detach()
 
         def make(q: Question) -> Tensor:
-            found: Tensor = method.attribute(
-                q.images, baselines, additional_forward_args=extra(q), n_steps=self.steps,
-                internal_batch_size=step,
-            )  # fmt: skip
+            due = q.scores(ends[0]) - q.scores(ends[1])  # (B, 1)
+            found, steps = integrated(q, baselines, self.steps), 2 * self.steps
+            while steps <= self.most:
+                cells = found.float().sum(dim=1, keepdim=True)  # (B, 1, H, W)
+                share = Maps(cells=cells, gap=cells.sum(dim=(2, 3)) - due, whole=due)
+                assert share.completeness_gap is not None
+                lacking = (share.completeness_gap[:, 0].abs() > self.tolerance).nonzero()[:, 0]
+                if not len(lacking):
+                    break
+                found[lacking] = integrated(q.rows(lacking), baselines[lacking], steps)
+                steps *= 2
             return found
 
         with differentiating(probe):
@@ -155,7 +179,7 @@ class IntegratedGradientsTo(Attribution):
             return per_target(question, make, whole=whole)
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """One forwards and backwards a step, and two for the gap."""
+        """One forwards and backwards a step, and two for the gap; more where steps are doubled."""
         del probe, regions
         return float(targets * self.steps + 2), float(targets * self.steps)
 
@@ -228,23 +252,33 @@ class GradientShap(Attribution):
     """Gradients at random points on the ways from several baselines, times the way (Lundberg & Lee,
     NeurIPS 2017, "expected gradients").
 
-    Captum's draws from the global generators; here each face has draws of its own.
+    Captum's draws from the global generators; here each face has draws of its own. The points of a
+    baseline are stratified: each is drawn from an equal part of the way, which leaves the mean
+    what it is and a fraction of the variance. Every baseline weighs alike, however many points
+    it has. Where a map still misses more than ``tolerance`` of what it should add up to, it is made
+    anew from twice the points, and again, up to ``most``.
 
     Attributes
     ----------
     baselines
-        Fills to start from, each taken equally often.
+        Fills to start from.
     samples
-        Points a face.
+        Points a face, shared among the baselines; at least one each.
+    most
+        Points up to which they are doubled; no more than ``samples`` for a fixed number.
     """
 
     baselines: tuple[str, ...] = ("black", "mean", "blur")
     samples: int = 24
+    most: int = 384
     random: ClassVar[bool] = True
+    tolerance: ClassVar[float] = 0.1
+    law: ClassVar[str | None] = "score of the face − mean score of the baselines"
     reference: ClassVar[str] = "Lundberg & Lee, NeurIPS 2017; Erion et al., Nat. Mach. Intell. 2021"
 
     def __post_init__(self) -> None:
         check_count("samples", self.samples)
+        check_count("most", self.most)
         given: object = self.baselines
         if isinstance(given, str):
             raise InputError(
@@ -252,29 +286,66 @@ class GradientShap(Attribution):
                 f"({self.baselines!r},)."
             )
         check_count("the number of baselines", len(self.baselines))
+        if self.samples < len(self.baselines):
+            raise InputError(
+                f"Expected at least one sample for each of {len(self.baselines)} baselines, got "
+                f"{self.samples}: take more samples or fewer baselines."
+            )
 
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the mean difference of scores."""
         images = question.images
         sources = generators(question, "path")
-        starts = [fill_images(images, kind, sources) for kind in self.baselines]
-
-        def point(sample: int) -> tuple[Tensor, Tensor]:
-            start = starts[sample % len(starts)]
-            drawn = torch.stack([torch.rand(1, generator=g) for g in sources]).to(images)
-            return torch.lerp(start, images, drawn[:, :, None, None]), images - start
-
-        channels, _ = mean_gradient(probe, question, point, samples=self.samples)
+        starts = torch.stack([fill_images(images, kind, sources) for kind in self.baselines])
         full = question.scores(probe.run(images))
-        shares = torch.bincount(torch.arange(self.samples) % len(starts), minlength=len(starts))
         empty = torch.stack([question.scores(probe.run(start)) for start in starts])  # (S, B, K)
-        below = (empty * (shares / self.samples).to(images)[:, None, None]).sum(dim=0)
+        whole = full - empty.mean(dim=0)
+        channels = self._expected(probe, question, starts, sources, self.samples)
+        samples = 2 * self.samples
+        while samples <= self.most:
+            cells = channels.sum(dim=2)  # (B, K, H, W)
+            share = Maps(cells=cells, gap=cells.sum(dim=(2, 3)) - whole, whole=whole)
+            assert share.completeness_gap is not None
+            lacking = share.completeness_gap.abs() > self.tolerance  # (B, K)
+            if not bool(lacking.any()):
+                break
+            for target in range(question.targets):
+                faces = lacking[:, target].nonzero()[:, 0]
+                if len(faces):
+                    again = question.one(target).rows(faces)
+                    fresh = generators(again, f"path of {samples}")
+                    channels[faces, target] = self._expected(
+                        probe, again, starts[:, faces], fresh, samples
+                    )[:, 0]
+            samples *= 2
         cells = channels.sum(dim=2)
-        whole = full - below
         return Maps(cells=cells, channels=channels, gap=cells.sum(dim=(2, 3)) - whole, whole=whole)
 
+    @staticmethod
+    def _expected(
+        probe: Probe,
+        question: Question,
+        starts: Tensor,
+        sources: list[torch.Generator],
+        samples: int,
+    ) -> Tensor:
+        """Mean of gradients times ways ``(B, K, 3, H, W)`` from starts ``(S, B, 3, H, W)``."""
+        images, count = question.images, len(starts)
+
+        def point(sample: int) -> tuple[Tensor, Tensor]:
+            stratum, number = divmod(sample, count)
+            start, points = starts[number], len(range(number, samples, count))
+            drawn = torch.stack([torch.rand(1, generator=g) for g in sources]).to(images)
+            there = ((stratum + drawn) / points)[:, :, None, None]
+            weight = samples / (points * count)  # each baseline alike
+            return torch.lerp(start, images, there), (images - start) * weight
+
+        return mean_gradient(probe, question, point, samples=samples)[0]
+
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """One forwards a point, one backwards a point and target; the gap needs a few more."""
+        """One forwards a point, one backwards a point and target; the gap needs a few more, and so
+        do faces whose points are doubled.
+        """
         del probe, regions
         forward = 1.0 + self.samples + len(self.baselines)
         return forward, float(targets * self.samples)

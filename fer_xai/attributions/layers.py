@@ -11,27 +11,37 @@ import torch
 from torch import Tensor, nn
 
 from fer_xai.attributions.registry import Question
+from fer_xai.attributions.tokens import Tokens, trace_tokens
 from fer_xai.errors import InputError
-from fer_xai.models.architecture import tokens_to_map
 from fer_xai.probe import Probe
 
 Reshape = Callable[[Tensor], Tensor]
 
 
-def feature_maps(output: Any, reshape: Reshape | None = None) -> Tensor | None:
+Grids = frozenset[tuple[int, int]]
+
+
+def feature_maps(
+    output: Any,
+    reshape: Reshape | None = None,
+    tokens: Tokens | None = None,
+    grids: Grids = frozenset(),
+) -> Tensor | None:
     """A layer's output as feature maps ``(B, C, h, w)``, or None if it cannot be spatial.
 
-    Square maps with channels first stay as they are, channels last (Swin in timm) are moved, and
-    tokens ``(B, T, C)`` lose what stands before the largest square number of them (class token,
-    distillation token, registers). ``reshape`` does it for a model that needs another way.
+    Maps with channels first stay as they are, channels last (Swin in timm) are moved
+    (:func:`channel_axis`), and of tokens ``(B, T, C)`` those of the patches are taken, if
+    ``tokens`` says which these are (:func:`token_grid`). ``reshape`` does it for a model that needs
+    another way.
 
     Examples
     --------
-    >>> feature_maps(torch.zeros(2, 197, 768)).shape  # a ViT's tokens
-    torch.Size([2, 768, 14, 14])
     >>> feature_maps(torch.zeros(2, 7, 7, 96)).shape
     torch.Size([2, 96, 7, 7])
-    >>> feature_maps(torch.zeros(2, 10)) is None
+    >>> patches = Tokens(side=(2, 3), places=torch.arange(1, 7), length=7)  # behind a class token
+    >>> feature_maps(torch.zeros(2, 7, 12), tokens=patches).shape
+    torch.Size([2, 12, 2, 3])
+    >>> feature_maps(torch.zeros(2, 7, 12)) is None
     True
     """
     if not isinstance(output, Tensor):
@@ -39,24 +49,67 @@ def feature_maps(output: Any, reshape: Reshape | None = None) -> Tensor | None:
     if reshape is not None:
         maps = reshape(output)
         return maps if maps.ndim == 4 else None
-    if output.ndim == 3 and output.shape[1] >= 4:
-        return tokens_to_map(output)
-    return output.movedim(channel_axis(output), 1) if output.ndim == 4 else None
+    if output.ndim == 3 and tokens is not None and output.shape[1] == tokens.length:
+        return tokens.maps(output)
+    return output.movedim(channel_axis(output, grids=grids), 1) if output.ndim == 4 else None
 
 
-def channel_axis(output: Tensor, reshape: Reshape | None = None) -> int:
+def token_grid(probe: Probe, length: int) -> Tokens | None:
+    """Which of ``length`` tokens are the patches, and their grid; None where it cannot be known.
+
+    It is traced once a model and length, on noise (:func:`~fer_xai.attributions.tokens.
+    trace_tokens`).
+    """
+    key = f"{length} tokens"  # no module has a space in its name
+    if key not in probe.layers:
+        with torch.inference_mode(mode=False):
+            probe.layers[key] = trace_tokens(probe.model, noise(probe), length)
+    found: Tokens | None = probe.layers[key]
+    return found
+
+
+def convolved_grids(probe: Probe) -> Grids:
+    """``(h, w)`` of what convolutions give, and what is left of these after halving them.
+
+    They tell ``(B, C, h, w)`` from ``(B, h, w, C)`` where patches or strides are not square.
+    """
+    if "convolved grids" not in probe.layers:
+        found: set[tuple[int, int]] = set()
+
+        def note(_: nn.Module, __: Any, output: Tensor) -> None:
+            height, width = output.shape[-2:]
+            while height * width > 1:
+                found.update({(height, width), (-(-height // 2), -(-width // 2))})
+                height, width = height // 2, width // 2
+
+        with ExitStack() as stack, torch.inference_mode():
+            for module in probe.model.net.modules():
+                if isinstance(module, nn.Conv2d):
+                    stack.callback(module.register_forward_hook(note).remove)
+            probe.model(noise(probe)[:1])
+        probe.layers["convolved grids"] = frozenset(found)
+    grids: Grids = probe.layers["convolved grids"]
+    return grids
+
+
+def channel_axis(output: Tensor, reshape: Reshape | None = None, grids: Grids = frozenset()) -> int:
     """Where an output has its channels: ``(B, C, h, w)``, ``(B, h, w, C)``, ``(B, T, C)``, or what
     the model's own ``reshape`` makes feature maps of.
+
+    If one of the two pairs of axes is among the ``grids`` that convolutions gave, it is the grid;
+    else the pair that is square, and where this does not tell, channels come first.
 
     Raises
     ------
     InputError
-        If it makes channels of no axis.
+        If ``reshape`` makes channels of no axis.
 
     Examples
     --------
     >>> channel_axis(torch.zeros(2, 6, 16), lambda output: output.unflatten(2, (4, 4)))
     1
+    >>> channel_axis(torch.zeros(2, 4, 8, 12), grids=frozenset({(4, 8)}))
+    3
     """
     if reshape is not None:
         for axis in range(1, output.ndim):
@@ -70,10 +123,13 @@ def channel_axis(output: Tensor, reshape: Reshape | None = None) -> int:
             f"Expected a reshape that makes channels of one axis of {tuple(output.shape)}, got one "
             "that mixes them: take gradcam, which needs no channel alone."
         )
-    last = output.ndim == 3 or (
-        output.shape[2] != output.shape[3] and output.shape[1] == output.shape[2]
-    )
-    return output.ndim - 1 if last else 1
+    if output.ndim == 3:
+        return 2
+    one, two, three = output.shape[1:]
+    first, last = (two, three) in grids, (one, two) in grids
+    if first == last:
+        first, last = two == three, one == two
+    return 3 if last and not first else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +149,10 @@ class Layer:
         target. Inside a residual block they do not: a shortcut would meet it unrepeated.
     reshape
         The model's own way from its output to feature maps, if it has one.
+    tokens
+        Which of its tokens are the patches, if its output is a sequence.
+    grids
+        Grids that convolutions of the network gave.
     """
 
     name: str
@@ -100,6 +160,8 @@ class Layer:
     calls: int
     cut: bool
     reshape: Reshape | None
+    tokens: Tokens | None = None
+    grids: Grids = frozenset()
 
 
 def layer_of(probe: Probe, name: str | None, *, paper: bool = False) -> Layer:
@@ -142,9 +204,8 @@ def found_layers(probe: Probe) -> list[str]:
     """
     if "" not in probe.layers:
         found: dict[tuple[int, int], str] = {}
-        for name, maps, gradient in _outputs(probe):
-            if min(maps.shape[2:]) >= 2 and bool((gradient.flatten(2).abs().sum(1) > 0).all()):
-                side = (maps.shape[2], maps.shape[3])
+        for name, side, gradient in _outputs(probe):
+            if min(side) >= 2 and bool((gradient.flatten(2).abs().sum(1) > 0).all()):
                 found.pop(side, None)  # so that it moves to the end
                 found[side] = name
         probe.layers[""] = list(found.values())
@@ -164,10 +225,14 @@ def noise(probe: Probe) -> Tensor:
     return probe.to_device(torch.rand(2, 3, side, side, generator=generator))
 
 
-def _outputs(probe: Probe) -> list[tuple[str, Tensor, Tensor]]:
-    """Name, feature maps and gradient of every module that could be a CAM layer, as they ran."""
+def _outputs(probe: Probe) -> list[tuple[str, tuple[int, int], Tensor]]:
+    """Name, grid and gradient ``(B, C, h, w)`` of every module that could be a CAM layer, in the
+    order in which they ran.
+    """
     net = probe.model.net
-    ran: list[tuple[str, Tensor]] = []
+    calls: list[str] = []
+    ran: dict[tuple[int, int], tuple[str, list[Tensor]]] = {}
+    kept: list[Tensor] = []
 
     def listen(name: str, module: nn.Module) -> Callable[..., None]:
         token_like = isinstance(module, nn.LayerNorm) or "Norm" in type(module).__name__
@@ -176,9 +241,14 @@ def _outputs(probe: Probe) -> list[tuple[str, Tensor, Tensor]]:
             if not isinstance(output, Tensor) or len(output) != 2:
                 return
             if output.ndim == 4 or (output.ndim == 3 and token_like):
-                if output.requires_grad:
-                    output.retain_grad()
-                ran.append((name, output))
+                calls.append(name)
+                gradients: list[Tensor] = []
+                if output.requires_grad:  # of the output as it is now, whatever overwrites it
+                    output.register_hook(gradients.append)
+                kept.append(output)  # so that no other output gets its number
+                # a container fires after its parts, and stands for the last of them
+                ran.pop((id(output), output._version), None)
+                ran[id(output), output._version] = (name, gradients)
 
         return hook
 
@@ -191,16 +261,19 @@ def _outputs(probe: Probe) -> list[tuple[str, Tensor, Tensor]]:
         logits = probe.model(images)
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         (logits.float() * weights).sum().backward()
-    calls = [name for name, _ in ran]
-    kept: dict[int, tuple[str, Tensor]] = {}
-    for name, output in ran:
-        if calls.count(name) == 1 and output.grad is not None:
-            kept[id(output)] = (name, output)  # a container fires after its parts
-    found = []
-    for name, output in kept.values():
-        maps, gradient = feature_maps(output.detach()), feature_maps(output.grad)
-        if maps is not None and gradient is not None and maps.shape[2] == maps.shape[3]:
-            found.append((name, maps, gradient))
+    found, grids = [], convolved_grids(probe)
+    for name, gradients in ran.values():
+        if calls.count(name) != 1 or not gradients:
+            continue
+        raw = gradients[-1].detach()
+        tokens = token_grid(probe, raw.shape[1]) if raw.ndim == 3 else None
+        maps = feature_maps(raw, tokens=tokens, grids=grids)
+        if maps is None:
+            continue
+        side = (maps.shape[2], maps.shape[3])
+        # a head's (T, C) is no grid, unless a convolution gave one like it
+        if tokens is not None or side[0] == side[1] or side in grids:
+            found.append((name, side, maps))
     return found
 
 
@@ -208,14 +281,14 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     """What is known of a layer after two noise images."""
     model = probe.model
     reshape = model.reshape if name == model.cam_layer else None
-    kept: list[Any] = []
+    kept: list[Any] = []  # of which shapes alone are read: later parts may overwrite the values
     handle = model.net.get_submodule(name).register_forward_hook(
         lambda _, __, output: kept.append(output)
     )
     images = noise(probe)
     try:
         with torch.inference_mode():
-            model(images)
+            logits = model(images).float()
     finally:
         handle.remove()
     if not kept:
@@ -223,7 +296,18 @@ def _looked_at(probe: Probe, name: str) -> Layer:
             f"Expected a layer that the forward pass of {model.name} runs, but {name} is only "
             f"a container: choose one of the modules in it{_instead(probe)}."
         )
-    maps = feature_maps(kept[-1], reshape)
+    output, tokens = kept[-1], None
+    if reshape is None and isinstance(output, Tensor) and output.ndim == 3:
+        tokens = token_grid(probe, output.shape[1])
+        if tokens is None:
+            raise InputError(
+                f"Expected tokens whose patches can be traced from layer {name} of {model.name}, "
+                f"got {tuple(output.shape)}, of which no {output.shape[1]} stand for the cells of "
+                "a patch embedding and what is beside them: hand in FERModel(net, cam_layer="
+                "'…', reshape=…), which makes (B, C, h, w) of them."
+            )
+    grids = convolved_grids(probe)
+    maps = feature_maps(output, reshape, tokens, grids)
     if maps is None or min(maps.shape[2:]) < 1 or len(maps) != len(images):
         shape = tuple(kept[-1].shape) if isinstance(kept[-1], Tensor) else type(kept[-1]).__name__
         raise InputError(
@@ -236,8 +320,17 @@ def _looked_at(probe: Probe, name: str) -> Layer:
         calls=len(kept),
         cut=len(kept) == 1 and _is_cut(probe, name),
         reshape=reshape,
+        tokens=tokens,
+        grids=grids,
     )
-    if _is_dead(probe, layer):
+    dead, cut = _gradient_at(probe, layer)
+    if not torch.allclose(cut, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
+        raise InputError(
+            f"Expected a layer of {model.name} that can be read without changing the logits, but "
+            f"{name} hands on its input, which a later part overwrites under another name: choose "
+            f"the module before it{_instead(probe)}."
+        )
+    if dead:
         raise InputError(
             f"Expected a gradient at layer {name} of {model.name}, but it is zero everywhere, as "
             "behind the last attention of a ViT (only the class token goes on) or before a head "
@@ -246,8 +339,8 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     return layer
 
 
-def _is_dead(probe: Probe, layer: Layer) -> bool:
-    """Whether no score can depend on the layer's places.
+def _gradient_at(probe: Probe, layer: Layer) -> tuple[bool, Tensor]:
+    """Whether no score can depend on the layer's places, and the logits with the graph cut there.
 
     No gradient at them, though there is one elsewhere in its output (at a class token), or none at
     all since the head's weights are zero. A network that is merely saturated on noise is not dead.
@@ -256,15 +349,16 @@ def _is_dead(probe: Probe, layer: Layer) -> bool:
     with torch.inference_mode(mode=False), torch.enable_grad(), _repeated(module, 1) as kept:
         logits = probe.model(noise(probe))
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
-        raw: Tensor | None = torch.autograd.grad(
-            (logits * weights).sum(), kept[-1], allow_unused=True
-        )[0]
+        raw: Tensor | None = None
+        if logits.requires_grad:  # else nothing that follows reads the layer
+            raw = torch.autograd.grad((logits * weights).sum(), kept[-1], allow_unused=True)[0]
+    found = logits.detach().float()
     if raw is None:
-        return True
+        return True, found
     if bool((_maps(raw, layer) != 0).any()):
-        return False
+        return False, found
     heads = [part for part in probe.model.net.modules() if isinstance(part, nn.Linear)]
-    return bool((raw != 0).any()) or bool(heads and not heads[-1].weight.any())
+    return bool((raw != 0).any()) or bool(heads and not heads[-1].weight.any()), found
 
 
 def _instead(probe: Probe) -> str:
@@ -290,9 +384,11 @@ def _repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
     kept: list[Tensor] = []
 
     def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        # copies, here and below: what follows, or reads the same tensor, may work in place
         rows = output.detach().repeat_interleave(times, dim=0) if times > 1 else output.detach()
+        rows = rows if times > 1 else rows.clone()
         kept.append(rows.requires_grad_(torch.is_grad_enabled()))
-        return kept[-1].clone()  # what follows may work in place
+        return kept[-1].clone()
 
     handle = module.register_forward_hook(hook)
     try:
@@ -311,7 +407,7 @@ def layer_activations(probe: Probe, images: Tensor, layer: Layer) -> Tensor:
     model = runnable(probe, [layer.name])
     kept: list[Tensor] = []
     handle = model.net.get_submodule(layer.name).register_forward_hook(
-        lambda _, __, output: kept.append(output)
+        lambda _, __, output: kept.append(output.clone())  # a later part may overwrite it
     )
     try:
         with torch.inference_mode(), probe.autocast():
@@ -366,6 +462,6 @@ def _own_target(question: Question, logits: Tensor) -> Tensor:
 
 
 def _maps(value: Tensor, layer: Layer) -> Tensor:
-    maps = feature_maps(value.detach(), layer.reshape)
+    maps = feature_maps(value.detach(), layer.reshape, layer.tokens, layer.grids)
     assert maps is not None
     return maps

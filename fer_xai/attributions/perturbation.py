@@ -8,6 +8,7 @@ tests hold the two equal.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -17,6 +18,7 @@ from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.passes import masked_scores
 from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.checks import check_count, check_number
+from fer_xai.errors import InputError
 from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 
@@ -26,7 +28,8 @@ class Occlusion(Attribution):
     """The score that is lost under a sliding square (Zeiler & Fergus, ECCV 2014).
 
     A pixel gets the mean loss over the squares that cover it. The squares also begin and end on the
-    image's border, so every pixel is covered.
+    image's border. A step that is larger than the square would leave pixels uncovered, and is
+    refused.
 
     Attributes
     ----------
@@ -59,14 +62,26 @@ class Occlusion(Attribution):
         total = torch.einsum("bpk,px->bkx", lost, inside) / inside.sum(dim=0)
         return Maps(cells=total.unflatten(2, masks.shape[1:]))
 
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuse steps that leave pixels between the squares."""
+        side, step = self._pixels(*size)
+        bare = [extent for extent in size if _gap(_starts(extent, side, step), side)]
+        if bare:
+            raise InputError(
+                f"Expected squares that cover every pixel of images of {size[0]}×{size[1]}, but "
+                f"squares of {side} at steps of {step} leave some out: take a stride of at most "
+                f"the window, {self.window:g}, got {self.stride:g}."
+            )
+
+    def _pixels(self, height: int, width: int) -> tuple[int, int]:
+        """Side and step in pixels."""
+        extent = min(height, width)
+        return max(1, round(self.window * extent)), max(1, round(self.stride * extent))
+
     def squares(self, height: int, width: int) -> Tensor:
         """Bool ``(P, H, W)``: each place of the square."""
-        side = max(1, round(self.window * min(height, width)))
-        step = max(1, round(self.stride * min(height, width)))
-        tops, lefts = (
-            sorted({*range(0, extent - side + 1, step), extent - side})
-            for extent in (height, width)
-        )
+        side, step = self._pixels(height, width)
+        tops, lefts = (_starts(extent, side, step) for extent in (height, width))
         masks = torch.zeros(len(tops) * len(lefts), height, width, dtype=torch.bool)
         for index, mask in enumerate(masks):
             top, left = tops[index // len(lefts)], lefts[index % len(lefts)]
@@ -77,6 +92,16 @@ class Occlusion(Attribution):
         """One a square, and the whole face."""
         del targets, regions
         return 1.0 + len(self.squares(probe.model.size, probe.model.size)), 0.0
+
+
+def _starts(extent: int, side: int, step: int) -> list[int]:
+    """Where squares begin along an axis."""
+    return sorted({*range(0, extent - side + 1, step), extent - side})
+
+
+def _gap(starts: list[int], side: int) -> bool:
+    """Whether there are pixels between two squares."""
+    return any(two - one > side for one, two in pairwise(starts))
 
 
 _BLENDED = 2 / 3
@@ -95,7 +120,7 @@ class Rise(Attribution):
     Attributes
     ----------
     masks
-        Random masks a face.
+        Random masks a face, two or more: weights are differences to their mean.
     cells
         Grid cells across the image, which are drawn and smoothly enlarged.
     keep
@@ -112,7 +137,7 @@ class Rise(Attribution):
     reference: ClassVar[str] = "Petsiuk et al., BMVC 2018, eq. 6"
 
     def __post_init__(self) -> None:
-        check_count("masks", self.masks)
+        check_count("masks", self.masks, low=2)
         check_count("cells", self.cells)
         check_number("keep", self.keep, 0, 1)
 

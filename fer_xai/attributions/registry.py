@@ -121,6 +121,17 @@ class Question:
             regions=None if self.regions is None else self.regions[rows],
         )
 
+    def rows(self, faces: Tensor) -> Question:
+        """The question for the faces at these positions ``(M,)``."""
+        return dataclasses.replace(
+            self,
+            images=self.images[faces],
+            columns=self.columns[faces],
+            against=None if self.against is None else self.against[faces],
+            keys=tuple(self.keys[face] for face in faces.tolist()) if self.keys else (),
+            regions=None if self.regions is None else self.regions[faces],
+        )
+
     def generator(self, face: int, salt: str = "") -> torch.Generator:
         """Randomness of one face, by (seed, its key, salt), on the CPU."""
         return generator(self.seed, self.keys[face], salt)
@@ -199,6 +210,10 @@ class Attribution(ABC):
     @abstractmethod
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps of a batch for K targets a face, from as few passes as possible."""
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuse options that do not fit images of ``(H, W)`` pixels, before any pass."""
+        del size
 
     def params(self, probe: Probe) -> Mapping[str, Any]:
         """Its options and what it found out about the model, for manifests."""

@@ -6,6 +6,7 @@ batched across faces, and the fit is exact.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -91,6 +92,11 @@ class Surrogate(Attribution):
         check_number("sigma", self.sigma, 0)
         check_number("ridge", self.ridge, 0)
 
+    @property
+    def law(self) -> str | None:  # type: ignore[override]
+        """Efficiency, which the fit of ``shap`` is held to."""
+        return "score of the face − score of the filled face" if self.kernel == "shap" else None
+
     def maps(self, probe: Probe, question: Question) -> Maps:
         """Maps at image resolution, and a coefficient a part."""
         regions = question.regions
@@ -113,7 +119,12 @@ class Surrogate(Attribution):
                 [question.scores(probe.run(filled)), question.scores(probe.run(question.images))]
             )
             values = _efficient(drawn.cpu(), found, there.cpu(), ends.cpu().double())
-        return painted(values.transpose(1, 2).to(probe.device), regions)
+        made = painted(values.transpose(1, 2).to(probe.device), regions)
+        if self.kernel == "lime":
+            return made
+        whole = ends[1].float().cpu() - ends[0].float().cpu()  # (B, K)
+        gap = values.sum(dim=1).float() - whole
+        return dataclasses.replace(made, gap=gap, whole=whole)
 
     def _coalitions(self, question: Question, there: Tensor) -> Tensor:
         """Bool ``(B, P, R)``: parts that are left in."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isqrt
 
 from torch import Tensor, nn
 
@@ -28,10 +27,3 @@ class Architecture:
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
     reference: str = "arXiv 2402.15662"
-
-
-def tokens_to_map(tokens: Tensor) -> Tensor:
-    """Tokens ``(B, h·w, C)``, or ``(B, 1 + h·w, C)`` with a class token, as ``(B, C, h, w)``."""
-    batch, length, channels = tokens.shape
-    side = isqrt(length)
-    return tokens[:, length - side**2 :].transpose(1, 2).reshape(batch, channels, side, side)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.models.architecture import Architecture, tokens_to_map
+from fer_xai.models.architecture import Architecture
 from fer_xai.models.wrapper import IMAGENET_MEAN, IMAGENET_STD
 from fer_xai.registry import Registry
 
@@ -66,7 +66,6 @@ def torchvision_architecture(plain: str) -> Architecture:
         cam_layer=layer,
         size=224 if family in _NEED_224 else 64,
         greyscale=False,
-        reshape=tokens_to_map if family == "vit" else None,
         reference="torchvision",
     )
 

@@ -113,7 +113,18 @@ class FERModel(nn.Module):
         return logits
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """What the network sees: resized, greyscale if it is, normalised."""
+        """What the network sees: resized, greyscale if it is, normalised.
+
+        Raises
+        ------
+        InputError
+            For whole numbers: pixels of 0 to 255 would be taken for values in [0, 1].
+        """
+        if not images.is_floating_point():
+            raise InputError(
+                f"Expected float images in [0, 1] for {self.name}, got {images.dtype}: divide "
+                "uint8 pixels by 255."
+            )
         if images.shape[-2:] != (self.size, self.size):
             images = F.interpolate(
                 images,
@@ -126,12 +137,13 @@ class FERModel(nn.Module):
             images = (images * self.luma).sum(dim=1, keepdim=True)  # (B, 1, H, W)
         return (images - self.mean) / self.std  # (B, 3, H, W)
 
-    @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
         """Canonical index of the likeliest emotion, ``(B,)``, in evaluation mode."""
         modes = {module: module.training for module in self.modules()}
         try:
-            return self.canonical(self.eval()(check_images(images)).argmax(dim=1))
+            with torch.inference_mode():
+                columns = self.eval()(check_images(images)).argmax(dim=1)
+            return self.canonical(columns)
         finally:
             for module, mode in modes.items():
                 module.training = mode

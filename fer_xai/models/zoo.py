@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_xai.checks import check_count
 from fer_xai.emotions import SIX, parse_order
 from fer_xai.errors import InputError
-from fer_xai.models.architecture import Architecture, tokens_to_map
+from fer_xai.models.architecture import Architecture
 from fer_xai.models.baselines import ResNet, SmallVGG
 from fer_xai.models.checkpoints import LARGEST_SIDE, load_state, read_state
 from fer_xai.models.gimefive import GiMeFive, GiMeFiveRes
@@ -125,7 +125,6 @@ for _name, _architecture in {
         build=lambda classes: CompactTransformer(classes=classes),
         cam_layer="blocks.6.ln_1",
         parameters=3_906_759,
-        reshape=tokens_to_map,
         reference="arXiv 2104.05704",
     ),
 }.items():

@@ -139,3 +139,14 @@ def test_lengths_must_match():
     with pytest.raises(InputError, match="Expected one label, id and image for each of 4 maps"):
         control_maps("random", Setting(maps=setting.maps, labels=setting.labels[:2], ids=setting.ids,
                                        pixels=setting.pixels, seed=0))  # fmt: skip
+
+
+def test_an_undefined_map_is_no_part_of_the_average():
+    maps = torch.rand(4, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    maps[1] = torch.nan
+    setting = Setting(
+        maps=maps, labels=torch.zeros(4).long(), ids=list("abcd"), seed=0,
+        pixels=torch.zeros(4, 3, 8, 8, dtype=torch.uint8),
+    )  # fmt: skip
+    expected = maps[[0, 2, 3]].mean(dim=0)
+    assert torch.allclose(control_maps("average", setting), expected.expand(4, -1, -1, -1))

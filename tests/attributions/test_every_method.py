@@ -14,12 +14,13 @@ from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 QUICK = {
-    "integrated_gradients": {"steps": 4},
-    "integrated_gradients_blur": {"steps": 4},
+    "integrated_gradients": {"steps": 4, "most": 4},
+    "integrated_gradients_blur": {"steps": 4, "most": 4},
     "smoothgrad": {"samples": 3},
     "vargrad": {"samples": 3},
-    "gradient_shap": {"samples": 3},
+    "gradient_shap": {"samples": 3, "most": 3},
     "rise": {"masks": 8},
     "occlusion": {"window": 1 / 2, "stride": 1 / 4},
     "lime": {"samples": 12, "parts": 6},

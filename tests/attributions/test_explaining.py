@@ -22,6 +22,7 @@ from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb import FILLS, fill_images
 from fer_xai.probe import Probe
+from fer_xai.types import LARGEST_GAP
 
 
 @pytest.fixture
@@ -129,15 +130,16 @@ def test_the_gap_shrinks_with_steps():
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     gaps = [
         attribute(probe("resnet18"), images, torch.tensor([[0], [1]]),
-                  method=IntegratedGradientsTo(steps=steps)).gap.abs().max()
+                  method=IntegratedGradientsTo(steps=steps, most=1)).gap.abs().max()
         for steps in (2, 64)
     ]  # fmt: skip
     assert gaps[1] < gaps[0] / 2
 
 
+@pytest.mark.filterwarnings("ignore:GradientShap of gimefive")  # of three points
 @pytest.mark.parametrize(
     "method",
-    [SmoothGrad(samples=2), Rise(masks=4), GradientShap(samples=3)],
+    [SmoothGrad(samples=2), Rise(masks=4), GradientShap(samples=3, most=3)],
     ids=lambda m: type(m).__name__,
 )
 def test_seeds_and_faces_decide_what_is_random(method, faces):
@@ -206,8 +208,9 @@ def test_controls_say_what_they_are_matched_to(model, images):
 
 def test_options_are_given_with_the_method_and_recorded(model, images):
     found = explain(model, images, method=IntegratedGradientsTo(baseline="blur", steps=3))
+    assert found.completeness_gap.abs().max() < 0.05
     assert found.method == "IntegratedGradientsTo"
-    assert found.params == {"baseline": "blur", "steps": 3, "output": "logit"}
+    assert found.params == {"baseline": "blur", "steps": 3, "most": 256, "output": "logit"}
     assert explain(model, images, method=SmoothGrad(samples=2), seed=7).params["seed"] == 7
 
 
@@ -341,7 +344,7 @@ def test_a_method_is_a_name_or_an_attribution(method, model, images):
         (lambda: Surrogate(ridge=0.0), "Expected ridge above 0, got 0.0"),
         (lambda: LayerwiseRelevance(rule="z+"), r"Expected rule epsilon, .*, got 'z\+'"),
         (lambda: Rise(keep=1.0), "Expected keep above 0 and below 1, got 1.0"),
-        (lambda: Rise(masks=2.5), "Expected masks as a whole number of 1 or more, got 2.5"),
+        (lambda: Rise(masks=2.5), "Expected masks as a whole number of 2 or more, got 2.5"),
         (lambda: Occlusion(window=2.0), "Expected window from 0 to 1, got 2.0"),
         (lambda: GradientShap(baselines=()), "Expected the number of baselines .*, got 0"),
         (lambda: DeepLiftFrom(baselines=()), "Expected the number of baselines .*, got 0"),
@@ -439,3 +442,136 @@ def test_superpixels_need_not_be_as_many_in_every_face(faces):
         assert torch.isfinite(found.maps).all()
         sums = found.values.nansum(dim=1)
         assert torch.allclose(found.maps.sum(dim=(1, 2)), sums, atol=1e-4)
+
+
+def test_faces_predicted_as_what_they_are_held_against_have_undefined_maps_and_are_counted(model):
+    images = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    model.net.fc.weight.data *= 20
+    model.net.fc.bias.data -= model(images).mean(dim=0)
+    predicted = model.predict(images)
+    assert len(predicted.unique()) > 1
+    other = EMOTIONS[int(predicted[0])]
+    same = predicted == predicted[0]
+    sentence = f"{int(same.sum())} of 6 faces are predicted as the emotion that they are held again"
+    for method in ("gradcam", "lime", "eigencam"):
+        with pytest.warns(UserWarning, match=sentence):
+            found = explain(model, images, method=method, against=other)
+        assert torch.equal(found.undefined, same), method
+        assert found.maps[same].isnan().all()
+        assert not found.blank[same].any()
+    with pytest.warns(UserWarning, match=r"1 of 6 faces have the target that they are held agai"):
+        given = explain(model, images, targets=[0, 1, 2, 3, 4, 5], against="happiness")
+    assert given.undefined.tolist() == [True, *[False] * 5]
+
+
+def test_images_in_a_graph_are_explained_as_without_one_and_answers_are_ordinary_tensors(model):
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+    used = Probe(model, device="cpu")
+    for method in ("lime", "kernel_shap", "gradient_shap", "gradcam", "eigencam", "scorecam",
+                   "occlusion", "deeplift", "extremal_perturbation"):  # fmt: skip
+        options = {"lime": {"samples": 20}, "kernel_shap": {"samples": 20}}.get(method, {})
+        if method == "extremal_perturbation":
+            options = {"steps": 2}
+        asked = dataclasses.replace(ATTRIBUTIONS[method], **options)
+        found = explain(used, images.clone().requires_grad_(), method=asked, targets="fear")
+        plain = explain(used, images, method=asked, targets="fear")
+        assert torch.equal(found.maps, plain.maps), method
+        for value in vars(found).values():
+            if isinstance(value, torch.Tensor):
+                assert not value.is_inference(), method
+                assert not value.requires_grad, method
+    weight = torch.ones(1, requires_grad=True)
+    (found.logits * weight).sum().backward()  # an inference tensor raises here
+    assert not used.logits(images).is_inference()
+    assert not used.run(images).is_inference()
+    assert not model.predict(images).is_inference()
+
+
+def test_whole_numbers_are_no_images_in_0_to_1(model, images):
+    pixels = (images * 255).to(torch.uint8)
+    for call in (model, model.preprocess, model.predict):
+        with pytest.raises(InputError, match="float images.*got torch.uint8: divide uint8 pixels"):
+            call(pixels)
+    used = Probe(model, device="cpu")  # converts them
+    assert torch.allclose(used.logits(pixels), used.logits(pixels.float() / 255))
+
+
+def test_squares_that_leave_pixels_out_are_refused_before_any_pass(model, images, monkeypatch):
+    method = Occlusion(window=1 / 8, stride=1 / 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Probe, "run", lambda *_: pytest.fail("a pass was made"))
+        patch.setattr(Probe, "logits", lambda *_: pytest.fail("a pass was made"))
+        for call in (
+            lambda: explain(model, images, method=method),
+            lambda: attribute(
+                Probe(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method
+            ),
+        ):
+            with pytest.raises(
+                InputError, match="squares of 8 at steps of 16 leave some out: take"
+            ):
+                call()
+    fits = Occlusion(window=1 / 8, stride=1 / 8)
+    assert torch.isfinite(explain(model, images, method=fits, targets="fear").maps).all()
+    wide = Occlusion(window=1.0, stride=0.5)  # one place alone
+    assert torch.isfinite(explain(model, images, method=wide, targets="fear").maps).all()
+    for side in range(1, 40):  # every size: either refused or whole
+        for window, stride in ((1 / 8, 1 / 16), (1 / 8, 1 / 4), (0.3, 0.32), (0.1, 0.1)):
+            chosen = Occlusion(window=window, stride=stride)
+            covered = bool(chosen.squares(side, side).any(dim=0).all())
+            try:
+                chosen.check((side, side))
+            except InputError:
+                assert not covered
+            else:
+                assert covered
+
+
+def test_a_map_that_breaks_its_law_is_warned_of_with_method_network_and_gap(model, images):
+    few = IntegratedGradientsTo(steps=1, most=1)
+    with pytest.warns(UserWarning, match="IntegratedGradientsTo of tiny: ") as caught:
+        found = explain(model, images, method=few, targets="fear")
+    gaps = found.completeness_gap.abs()
+    assert (gaps > 0.05).any()
+    said = str(caught[0].message)
+    assert f"{int((gaps > 0.05).sum())} of 5 maps miss what they should add up to (score of" in said
+    worst = f"{float(gaps.max()):.1%}" if gaps.max() <= 1 else "more than 100%"
+    assert f"tolerance of 5%, the worst by {worst}." in said
+    undefined = int((gaps > LARGEST_GAP).sum())
+    assert (f" {undefined} are undefined in metrics" in said) == (undefined > 0)
+
+
+def test_integrated_gradients_double_their_steps_for_the_faces_that_need_it(model, images):
+    used, columns = Probe(model, device="cpu"), torch.tensor([[5, 0]] * 5)
+    fixed = IntegratedGradientsTo(steps=2, most=2)
+    before = attribute(used, images, columns, method=fixed).completeness_gap.abs()
+    method = IntegratedGradientsTo(steps=2)
+    found = attribute(used, images, columns, method=method)
+    after = found.completeness_gap.abs()
+    assert (before > 0.05).any()
+    assert (before <= 0.05).any()
+    assert (after <= 0.05).all()
+    kept = before <= 0.05
+    assert torch.equal(after[kept], before[kept])
+    alone = attribute(used, images[3:4], columns[3:4], method=method)
+    assert torch.allclose(alone.cells[0], found.cells[3], atol=1e-6)
+
+
+def test_kernel_shap_is_efficient_and_lime_promises_nothing(model, images):
+    assert ATTRIBUTIONS["lime"].law is None
+    assert "filled" in ATTRIBUTIONS["kernel_shap"].law
+    found = explain(model, images[:2], method=Surrogate(kernel="shap", samples=30, parts=9))
+    assert found.completeness_gap.abs().max() < 1e-4
+    assert explain(model, images[:2], method=Surrogate(samples=30)).completeness_gap is None
+
+
+def test_every_baseline_of_gradient_shap_weighs_alike(linear, small):
+    """On a linear model the map is w × (x − mean of the baselines), whatever is drawn."""
+    blurred = fill_images(small, "blur")
+    mean = (torch.zeros_like(small) + fill_images(small, "mean") + blurred) / 3
+    for samples in (3, 4, 5, 7, 24):
+        found = explain(linear, small, method=GradientShap(samples=samples), targets="fear")
+        assert torch.allclose(found.channels, weight(linear, "fear") * (small - mean), atol=1e-5)
+        assert found.completeness_gap.abs().max() < 1e-4
+    with pytest.raises(InputError, match="at least one sample for each of 3 baselines, got 2"):
+        GradientShap(samples=2)

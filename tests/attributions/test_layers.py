@@ -157,3 +157,31 @@ def test_layers_that_cannot_be_used_name_one_that_can(images):
     flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 6))
     with pytest.raises(InputError, match="Expected model to have a layer with a spatial output"):
         found_layers(Probe(FERModel(flat, emotions=SIX), device="cpu"))
+
+
+class Oblong(torch.nn.Module):
+    """Cells twice as wide as high, with channels first or last, as many as rows if need be."""
+
+    def __init__(self, channels, *, last):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, channels, (8, 4), stride=(8, 4))
+        self.norm, self.last = torch.nn.LayerNorm(channels), last
+        self.relu, self.head = torch.nn.ReLU(), torch.nn.Linear(channels, 6)
+
+    def forward(self, x):
+        x = self.conv(x)
+        x = self.relu(self.norm(x.movedim(1, 3)) if self.last else x)
+        return self.head(x.tanh().mean(dim=(1, 2) if self.last else (2, 3)))
+
+
+@pytest.mark.parametrize("channels", [4, 5, 8])
+@pytest.mark.parametrize("last", [True, False])
+def test_grids_that_are_not_square_are_told_from_channels(channels, last):
+    model = FERModel(Oblong(channels, last=last), emotions=SIX, size=32).eval()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    used = Probe(model, device="cpu")
+    layer = layer_of(used, None)
+    assert (layer.name, layer.side) == ("relu", (4, 8))
+    for method in ("gradcam", "eigencam", "scorecam", "ablationcam"):
+        cells = attribute(used, images, torch.zeros(2, 1).long(), method=method).cells
+        assert cells.shape == (2, 1, 4, 8), method

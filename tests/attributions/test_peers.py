@@ -163,7 +163,7 @@ def _captum(method, model, images, baseline):
 def test_captum(method, images):
     """On the paper's ResNet18, whose ReLUs are modules that run once: Captum is right there."""
     model = build("resnet18")
-    chosen = IntegratedGradientsTo(steps=8) if method == "integrated_gradients" else method
+    chosen = IntegratedGradientsTo(steps=8, most=8) if method == "integrated_gradients" else method
     found = attribute(probe("resnet18"), images, COLUMNS, method=chosen).channels[:, 0]
     expected = _captum(method, model, images.clone(), torch.zeros_like(images))
     assert (found - expected.detach()).norm() < 0.02 * expected.norm()  # kinks, see same()

@@ -1,9 +1,11 @@
 import pytest
 import torch
 
+from fer_xai.attributions.layers import token_grid
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model
 from fer_xai.models.zoo import architecture
+from fer_xai.probe import Probe
 
 PAPER = {  # reference/gimefive: recomputed from the published files
     "gimefive": 10_478_086,
@@ -35,7 +37,9 @@ def test_variants_of_ours_give_logits_and_a_map(name):
     model.layer(model.cam_layer).register_forward_hook(lambda *_: maps.append(_[-1]))
     logits = model(torch.rand(2, 3, 64, 64))
     assert logits.shape == (2, 6)
-    shown = model.reshape(maps[0]) if model.reshape else maps[0]
+    shown = maps[0]
+    if name == "cct":
+        shown = token_grid(Probe(model, device="cpu"), shown.shape[1]).maps(shown)
     assert shown.ndim == 4
     assert shown.shape[-1] == shown.shape[-2]
 
