@@ -9,12 +9,14 @@ from typing import Annotated, Any
 
 import tyro
 
+from fer_xai.command import check_folder
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import register
 from fer_xai.models import FERModel, calibrate_batchnorm, load_model
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.types import Faces
@@ -102,6 +104,8 @@ class Ablation:
         InputError
             For an unknown variant, faces without landmarks, or when nothing has been trained.
         """
+        check_folder(self.out / "ablation")
+        self.options.check_folders()
         if self.untrained < 2:
             raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
         column = Column.parse(self.data)
@@ -124,7 +128,7 @@ class Ablation:
             "faces": faces.fingerprint(SIZE),
             "landmarks": store.array_digest(faces.landmarks),
         }
-        run_id = f"{column.name}-{self.options.recipe}-{store.digest([config, inputs])}"
+        run_id = store.run_id(column.name, self.options.recipe, store.digest([config, inputs]))
         folder = self.out / "ablation" / run_id
         found = self._endpoints(done, faces, column, folder, store.digest(inputs))
         manifest = {
@@ -182,7 +186,8 @@ class Ablation:
                     model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
                     calibrate_batchnorm(model, calibration)
                     name = f"{variant.name}@untrained{k}"
-                    path = folder / "shards" / f"{name}-{store.state_digest(model)[:8]}.npz"
+                    shard = f"{slug(name)}-{store.state_digest(model)[:8]}.npz"
+                    path = folder / "shards" / shard
                     found[name] = store.once(path, partial(of_network, model))
                     bar.advance(task)
         return found

@@ -12,9 +12,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.command import terminal
 from metrics.statistics import Interval, auc_to_d, holm, influence_interval, mean_interval
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
@@ -309,7 +309,7 @@ CAVEATS = [
 
 def summary(variants: pd.DataFrame, sentence: str, folder: Path) -> None:
     """The table on the terminal."""
-    console = Console()
+    console = terminal()
     shown = TerminalTable(title=QUESTIONS["ablation"])
     for name in ("variant", "accuracy, %", "excess [95 % over seeds]", "seeds"):
         shown.add_column(name, justify="left" if name == "variant" else "right")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
-from rich.console import Console
 from torch import nn
 
 from fer_xai.checks import check_count, check_number
+from fer_xai.command import check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError, UnknownNameError
@@ -128,8 +128,8 @@ class AuditStudy:
         )  # fmt: skip
         check_faces(model, faces, board, gate=self.gate)
         config, inputs = self.config(), self._inputs(model, faces)
-        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
-        folder = self.out / "audit" / "-".join(part for part in parts if part)
+        run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+        folder = self.out / "audit" / run_id
         manifest = store.open_run(folder, config, inputs)
         known = manifest["networks"].get(model.name, {})
         probe = Probe(
@@ -152,7 +152,7 @@ class AuditStudy:
         facts = {**found.facts, "commit": store.made_by(manifest)}
         dataclasses.replace(found, facts=facts, manifest=manifest).write(folder)
         store.write_json(folder / "manifest.json", manifest)
-        console = Console()
+        console = terminal()
         console.print(found.answer, style="bold")
         console.print(f"Report: {folder / 'report.html'}")
         for failure in found.failures:
@@ -165,7 +165,7 @@ class AuditStudy:
             methods=self.methods, metrics=self.metrics, controls=self.controls,
             targets=self.targets, primary=self.primary, thresholds=thresholds, seed=self.seed,
         )  # fmt: skip
-        store.check_place(self.out / "audit")
+        check_folder(self.out / "audit")
         for name in ("size", "landmarks_size", "batch_size"):
             if getattr(self, name) is not None:
                 check_count(f"--{name.replace('_', '-')}", getattr(self, name))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.command import terminal
 from studies import consistency_plots as plots
 from studies import consistency_tables as tables
 from studies import store
@@ -193,7 +193,7 @@ CAVEATS = [
 
 
 def _summary(primary: pd.DataFrame, sentence: str, folder: Path) -> None:
-    console = Console()
+    console = terminal()
     shown = TerminalTable(
         title=QUESTIONS["gradcam_consistency"], caption="AUC at a fixed target; 0.5 is chance"
     )

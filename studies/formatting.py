@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from fer_xai.names import csv_text, markdown_text
+
 DIGITS = 3
 
 
 def markdown(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
-    """A table as Markdown; NaN is an empty cell."""
-    return rounded(table, percent=percent).to_markdown(index=False, disable_numparse=True)
+    """A table as Markdown; NaN is an empty cell, and a text is shown as it is."""
+    cells = rounded(_each_text(table, markdown_text), percent=percent)
+    cells.columns = pd.Index([markdown_text(str(name)) for name in cells.columns])
+    return cells.to_markdown(index=False, disable_numparse=True)
+
+
+def csv(table: pd.DataFrame) -> str:
+    """A table as comma-separated values; no text is a formula to a spreadsheet."""
+    cells = _each_text(table, csv_text)
+    cells.columns = pd.Index([csv_text(str(name)) for name in cells.columns])
+    return cells.to_csv(index=False)
+
+
+def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text changed, and every number as it is."""
+
+    def cell(value: object) -> object:
+        return change(value) if isinstance(value, str) else value
+
+    changed = table.copy()
+    for column, kind in table.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(kind):
+            changed[column] = table[column].astype(object).map(cell)
+    return changed
 
 
 def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:

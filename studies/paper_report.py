@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.command import terminal
 from fer_xai.emotions import SIX
 from studies import paper_plots as plots
 from studies import paper_tables as tables
@@ -163,7 +163,7 @@ CAVEATS = [
 
 def summary(accuracy: pd.DataFrame, sentence: str, folder: Path) -> None:
     """The table on the terminal."""
-    console = Console()
+    console = terminal()
     for data, part in accuracy.groupby("data", sort=False):
         shown = TerminalTable(title=f"Test accuracy on {data}, %")
         for name in ("model", "paper", "ours, best epoch", "ours", "flip averaged", "seeds"):

@@ -15,7 +15,6 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.stats import beta
 from torch import Tensor
 
@@ -24,11 +23,13 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.registry import Question
 from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.checks import check_number
+from fer_xai.command import check_folder, terminal
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.plants import CYAN, MAGENTA, marked, planted_model
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from metrics.agreement import region_sums
 from studies import store
@@ -79,6 +80,7 @@ class PlantedRegions:
         if self.faces < 1:
             raise InputError(f"Expected a positive number of faces, got {self.faces}.")
         check_number("--seed", self.seed, 0, ends=True)
+        check_folder(self.out / "planted_regions")
         for method in self.methods:
             ATTRIBUTIONS[method]
         faces = people(self.faces, seed=self.seed)
@@ -101,7 +103,7 @@ class PlantedRegions:
             for plant in PLANTS:
                 made = _Plant(plant, images, regions)
                 for name in names:
-                    file = folder / "maps" / f"{plant}-{name}.npz".replace(" ", "_")
+                    file = folder / "maps" / f"{slug(f'{plant}-{name}')}.npz"
                     found = self._scores(made, name, file, manifest)
                     if found is not None:
                         parts.append(made.rows(name, found))
@@ -292,7 +294,7 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         pictures=[Picture(name="found", figure=_figure(table), caption=caption)],
         method=METHOD, caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
-    console = Console()
+    console = terminal()
     console.print(answer, style="bold")
     console.print(f"Report: {folder / 'report.html'}")
 

@@ -12,14 +12,15 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import tyro
-from rich.console import Console
 from rich.progress import Progress
 
 from fer_xai.checks import check_count, check_number
+from fer_xai.command import check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
@@ -150,8 +151,8 @@ class ScoredStudy:
             "weights": {n.name: store.state_digest(n.load(faces)) for n in chosen},
         }
         config = self.config()
-        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
-        folder = self.out / self.name / "-".join(part for part in parts if part)
+        run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+        folder = self.out / self.name / run_id
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
@@ -193,7 +194,7 @@ class ScoredStudy:
             method=self._method(specs), caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
         )  # fmt: skip
         store.write_json(folder / "manifest.json", manifest)
-        console = Console()
+        console = terminal()
         console.print(answer, style="bold")
         console.print(f"Report: {folder / 'report.html'}")
         return folder
@@ -225,7 +226,9 @@ class ScoredStudy:
             bar.advance(bar.task_ids[0], n)
             store.write_json(folder / "manifest.json", manifest)  # with what was refused meanwhile
 
-        rows = own.scores(probe, faces, shards=folder / "shards" / network.name, progress=advance)
+        rows = own.scores(
+            probe, faces, shards=folder / "shards" / slug(network.name), progress=advance
+        )
         beyond = self.beyond(probe, faces, model=network.name, board=own, folder=folder, bar=bar)
         return _Part(rows=rows.assign(model=network.name), beyond=beyond)
 
@@ -248,7 +251,7 @@ class ScoredStudy:
         if self.batch_size is not None:
             check_count("--batch-size", self.batch_size)
         check_number("--seed", self.seed, 0, ends=True)
-        store.check_place(self.out / self.name)
+        check_folder(self.out / self.name)
 
     def _faces(self) -> Faces:
         faces = load_dataset(

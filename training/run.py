@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +15,15 @@ import numpy as np
 import tyro
 
 from fer_xai.checks import emulates_bf16, resolve_device
+from fer_xai.command import check_folder, parsed, run_command
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
-from fer_xai.errors import FerXaiError, InputError
+from fer_xai.errors import InputError
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
+from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
@@ -125,7 +128,7 @@ class TrainingRun:
             "" if self.valid_fraction else "refit",
             f"seed{self.seed}",
         )
-        return "-".join(part for part in parts if part)
+        return slug("-".join(part for part in parts if part))
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, the faces themselves apart; their folder may move."""
@@ -205,6 +208,7 @@ def train(run: TrainingRun) -> Path:
     """
     recipe, folder = run.settings(), run.folder()
     run.check()
+    check_folder(folder)
     say_if_emulated(run)
     everyone = run.faces("train")
     if run.permute_labels:
@@ -318,16 +322,19 @@ def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
     return None if shared else faces
 
 
-def main() -> None:
-    """Command line."""
-    run = tyro.cli(TrainingRun, prog="python -m training.run")
-    try:
-        weights = train(run)
-    except FerXaiError as error:
-        sys.exit(f"training.run: {error}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train by a command line; returns the exit status."""
+    return run_command(
+        "training.run", lambda: _run(arguments), stopped="stopped; the same command continues."
+    )
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    run: TrainingRun = parsed(TrainingRun, arguments, prog="python -m training.run")
+    weights = train(run)
     if loop.RANK == 0:
         sys.stdout.write((run.folder() / "card.md").read_text() + f"\nWeights: {weights}\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
