@@ -39,13 +39,15 @@ class Picture:
 class Table:
     """A table with its caption; a long one is folded away on the page.
 
-    Columns named in ``percent`` are shown with one digit.
+    Columns named in ``percent`` are shown with one digit. A ``leading`` table stands right under
+    the answer, before the figures.
     """
 
     name: str
     caption: str
     frame: pd.DataFrame
     percent: tuple[str, ...] = ()
+    leading: bool = False
 
     @property
     def folded(self) -> bool:
@@ -113,7 +115,8 @@ def html(
         answer=answer,
         facts=facts,
         tables=[
-            {"caption": t.caption, "name": t.name, "folded": t.folded, **_cells(t)}
+            {"caption": t.caption, "name": t.name, "folded": t.folded, "leading": t.leading,
+             **_cells(t)}
             for t in tables
             if len(t.frame)
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -18,12 +18,13 @@ from studies import scoreboard_tables as tables
 from studies.report import Picture, Table
 from studies.scoreboard import FLOOR
 from studies.style import CONTROL, INK, TRAINED, style
+from studies.thresholds import MOST_UNDEFINED
 
-COMMON_CAVEATS = (
+FILLS = (
     "A perturbed face is no face that the network has seen: what a fill does to the score is part "
-    "of every faithfulness metric. Look at several fills before believing one.",
-    "Intervals speak of faces for these weights, not of other trainings.",
+    "of every faithfulness metric. Look at several fills before believing one."
 )
+WEIGHTS = "Intervals speak of faces for these weights, not of other trainings."
 OVER = f"over {FLOOR}"
 """Column of gains over the floor."""
 COLUMNS = 3
@@ -40,6 +41,12 @@ class Content:
     tables: list[Table]
     pictures: list[Picture]
     methods: pd.DataFrame
+
+
+def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
+    """What is to be said of every study of these metrics."""
+    perturbed = any(tables.held(spec) for spec in specs)
+    return [*([FILLS] if perturbed else []), WEIGHTS]
 
 
 def content(
@@ -235,6 +242,12 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         gated = ""
         if "gate" in methods:
             methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
+        few = methods.loc[methods["undefined"] > MOST_UNDEFINED, "method"]
+        methods = methods[~(methods["undefined"] > MOST_UNDEFINED)]
+        apart = f" {', '.join(few)} took no part: most faces have no score." if len(few) else ""
+        if not len(methods):
+            sentences.append(f"{said}no method{gated} has a score of half of the faces or more.")
+            continue
         if least > CLEAR:
             sentences.append(
                 f"{said}{units} unit{' is' if units == 1 else 's are'} too few to tell {family} "
@@ -253,7 +266,8 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         )
         sentences.append(
             f"{said}{len(better)} of {len(methods)} methods{gated} beat the {FLOOR} control"
-            f"{f' ({named})' if named else ''}, and {len(worse)} do worse than it."
+            f"{f' ({named})' if named else ''}, and {len(worse)} "
+            f"{'does' if len(worse) == 1 else 'do'} worse than it.{apart}"
         )
     return (
         "\n".join(sentences)

@@ -28,7 +28,7 @@ from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.report import Table, write_page
 from studies.scoreboard import CHANCE, FLOOR, REMADE, Scoreboard
-from studies.scoreboard_report import COMMON_CAVEATS, content
+from studies.scoreboard_report import common_caveats, content
 from studies.scoreboard_tables import held
 from studies.settings import settings
 
@@ -191,7 +191,8 @@ class ScoredStudy:
         write_page(
             folder, question=self.question, answer=answer, facts=self._facts(faces, manifest),
             tables=[*more.values(), *made.tables], pictures=made.pictures,
-            method=self._method(specs), caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
+            method=self._method(specs), caveats=[*self.caveats, *common_caveats(specs.values())],
+            manifest=manifest,
         )  # fmt: skip
         store.write_json(folder / "manifest.json", manifest)
         console = terminal()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fer_xai.names import markdown_text
+
 LICENCES = {
     "rafdb": "RAF-DB may be used for non-commercial research only (Li & Deng, CVPR 2017), and so "
     "may these weights, which were made of it.",
@@ -23,7 +25,8 @@ def model_card(card: Mapping[str, Any]) -> str:
     """Markdown card: data, licence, protocol, scores by emotion, known failures, recipe."""
     run = card["run"]
     source = run["source"] or run["data"]
-    lines = [f"# {card['model']} on {source}", "", _protocol(card), ""]
+    title = markdown_text(f"{card['model']} on {source}")
+    lines = [f"# {title}", "", _protocol(card), ""]
     licence = LICENCES.get(source) or LICENCES.get(run["data"])
     if licence:
         lines += [f"**Licence.** {licence}", ""]
