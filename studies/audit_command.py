@@ -159,7 +159,7 @@ class AuditStudy:
         dataclasses.replace(found, answer=answer, facts=facts, manifest=manifest).write(folder)
         store.write_json(folder / "manifest.json", manifest)
         console = terminal()
-        console.print(answer, style="bold")
+        console.print(answer, style="bold", soft_wrap=True)
         console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
         if not found.judged:
             sys.stderr.write("audit: not judged: the model recognises no more than the prior\n")
@@ -213,7 +213,7 @@ class AuditStudy:
             known = ", ".join(name.removeprefix(f"{self.model}-") for name in names)
             others = f", or one of {known}" if known else ""
             raise InputError(
-                f"Expected --weights of {self.model} for {data}, for which none are shipped: name "
+                f"Expected --weights of {self.model}, of which none are shipped for {data}: name "
                 f"a checkpoint{others}."
             )
         return data

@@ -118,10 +118,10 @@ class Recognition:
     def sentence(self) -> str:
         """The share with its interval, beside the prior."""
         return (
-            f"{self.model} recognises {self.right} of {self.faces} faces: {self.share:.1%} "
-            f"[{self.low:.1%}, {self.high:.1%}]. {self.prior:.1%} show {self.frequent}, the most "
-            f"frequent emotion among them, and a guess among its emotions is right in "
-            f"{self.chance:.1%}."
+            f"{self.model} recognises {self.share:.1%} of {self.faces} faces (95 % interval "
+            f"{self.low:.1%} to {self.high:.1%}, {self.scheme}). Naming {self.frequent}, the most "
+            f"frequent emotion among them, every time would be right for {self.prior:.1%}, and "
+            f"guessing for {self.chance:.1%}."
         )
 
     @property

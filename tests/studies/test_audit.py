@@ -78,16 +78,17 @@ def faces():
 def report(faces) -> Audit:
     return audit(tiny_model(), faces, methods=["gradcam", "saliency"],
                  metrics=["average_drop", "deletion", "naopc"],
-                 thresholds={"average_drop": 1.0, "gradcam:deletion": 0.0})  # fmt: skip
+                 thresholds={"average_drop": 1.0, "gradcam:deletion": 0.0},
+                 anyway=True)  # fmt: skip
 
 
 def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
     assert list(report.frame.columns) == [
-        "id", "emotion", "target", "model", "method", "metric", "value", "blank",
+        "id", "emotion", "target", "model", "method", "metric", "value", "blank", "undefined",
     ]  # fmt: skip
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
     assert set(report.tables) == {
-        "thresholds", "methods", "disagreement", "refused", "fills_shared",
+        "thresholds", "recall", "maps", "methods", "disagreement", "refused", "fills_shared",
     }  # fmt: skip
     page = report.to_html(tmp_path / "deep" / "report.html").read_text()
     assert "<script" not in page
@@ -141,7 +142,7 @@ def test_the_manifest_says_what_was_asked(report):
 def test_a_refused_method_fails_its_threshold(faces):
     report = audit(
         tiny_model(), faces, methods=["gradcam", "attention_rollout"], metrics=["average_drop"],
-        thresholds={"average_drop": 1.0},
+        thresholds={"average_drop": 1.0}, anyway=True,
     )  # fmt: skip
     assert [failure.method for failure in report.failures] == ["attention_rollout"]
     assert str(report.failures[0]) == (
@@ -150,7 +151,8 @@ def test_a_refused_method_fails_its_threshold(faces):
 
 
 def test_the_gate_stops_what_does_not_look_at_the_model(faces):
-    report = audit(tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True)
+    report = audit(tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True,
+                   anyway=True)  # fmt: skip
     assert "pass the randomisation gate" in report.answer
     gate = report.tables["gate"].set_index("method")
     assert gate.loc["edges", "gate"] == "fails"
@@ -199,7 +201,7 @@ def module(tmp_path, monkeypatch):
 def words(folder, *more):
     return ["audit", "--model", "somebodys:net", "--emotions", "fer2013", "--limit", "4",
             "--methods", "gradcam", "saliency", "--metrics", "average_drop", "insertion",
-            "--out", str(folder / "out"), "--no-progress", *more]  # fmt: skip
+            "--anyway", "--out", str(folder / "out"), "--no-progress", *more]  # fmt: skip
 
 
 def runs(folder):
