@@ -51,6 +51,35 @@ def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
     )
 
 
+def signed(value: float, *, digits: int = DIGITS) -> str:
+    """A number with its sign; "undefined" for NaN and infinity.
+
+    >>> signed(0.5), signed(-0.25, digits=1), signed(float("nan"))
+    ('+0.500', '-0.2', 'undefined')
+    """
+    return f"{value:+.{digits}f}" if np.isfinite(value) else "undefined"
+
+
+def signed_bounds(low: float, high: float, *, digits: int = DIGITS) -> str:
+    """An interval in brackets after a space; nothing where it has none.
+
+    >>> signed_bounds(-0.1, 0.5), signed_bounds(float("nan"), float("nan"))
+    (' [-0.100, +0.500]', '')
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ""
+    return f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one.
+
+    >>> counted(1, "training"), counted(3, "training")
+    ('1 training', '3 trainings')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def rounded(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> pd.DataFrame:
     """Cells as text: three digits, one for percent, small p-values as such, NaN empty.
 

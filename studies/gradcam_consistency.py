@@ -162,6 +162,12 @@ class GradcamConsistency:
             raise InputError(
                 f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
             )
+        if (faces.table["emotion"].value_counts() >= 2).sum() < 2:
+            raise InputError(
+                "Expected two faces or more of two emotions or more, whose maps are compared, got "
+                f"{len(faces)} of {len(faces.emotions)} emotions: take more faces"
+                f"{' (--limit)' if self.limit is not None else ''}."
+            )
         if faces.landmarks is None and self.registration != "none":
             raise InputError(
                 f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv, or compare "

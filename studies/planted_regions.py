@@ -33,6 +33,7 @@ from fer_xai.names import slug
 from fer_xai.probe import Probe
 from metrics.agreement import region_sums
 from studies import store
+from studies.formatting import counted
 from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
@@ -268,9 +269,11 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         else ""
     )
     answer = (
-        f"Of {len(asked)} attributions {one} find the one region that a planted network reads in "
-        f"every face; of the {len(both)} that can be asked where two marks cancel in XOR{blank}, "
-        f"{len(perfect)} find the regions there too: {', '.join(perfect) or 'none'}."
+        f"Of {counted(len(asked), 'attribution')} {one} {'finds' if one == 1 else 'find'} the one "
+        f"region that a planted network reads in every face; of the {len(both)} that can be asked "
+        f"where two marks cancel in XOR{blank}, {len(perfect)} "
+        f"{'finds' if len(perfect) == 1 else 'find'} the regions there too: "
+        f"{', '.join(perfect) or 'none'}."
     )
     caption = (
         "How often the planted region is found, in percent of marked faces; "

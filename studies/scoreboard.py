@@ -273,6 +273,7 @@ class Scoreboard:
             if specs
         ]  # fmt: skip
         found = pd.concat(parts, ignore_index=True)
+        found = found.drop(columns="undefined", errors="ignore")  # of evaluate, where it tells
         return found.merge(_map_facts(made, faces.ids), on=["method", "id"], how="left")
 
     def explainers(

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from metrics.ranks import RankTest
 from metrics.spec import MetricSpec
 from studies import scoreboard_tables as tables
+from studies.formatting import signed, signed_bounds
 from studies.report import Picture, Table
 from studies.scoreboard import FLOOR
 from studies.style import CONTROL, INK, TRAINED, style
@@ -260,8 +261,8 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         better = clear[(clear[OVER] > 0) & (way > 0)].sort_values(OVER, ascending=False)
         worse = clear[(clear[OVER] < 0) & (way < 0)]
         named = ", ".join(
-            f"{row['method']} {row[OVER]:+.3f} [{row[f'{OVER} low']:+.3f}, "
-            f"{row[f'{OVER} high']:+.3f}]"
+            f"{row['method']} {signed(row[OVER])}"
+            f"{signed_bounds(row[f'{OVER} low'], row[f'{OVER} high'])}"
             for _, row in better.iterrows()
         )
         sentences.append(

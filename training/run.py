@@ -23,6 +23,7 @@ from fer_xai.errors import InputError
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
+from fer_xai.models.zoo import architecture
 from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop
@@ -209,6 +210,7 @@ def train(run: TrainingRun) -> Path:
     recipe, folder = run.settings(), run.folder()
     run.check()
     check_folder(folder)
+    architecture(run.model)  # an unknown one is told before faces are read
     say_if_emulated(run)
     everyone = run.faces("train")
     if run.permute_labels:
