@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from html import escape
 
 LONGEST = 80
 """Characters of a slug at most: file systems allow 255 bytes, and names get endings."""
 _UNSAFE = re.compile(r"[^a-z0-9._+@=-]+")
-_MARKDOWN = re.compile(r"([\\`|<>\[\]])")
+_MARKDOWN = re.compile(r"([\\`|\[\]])")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters by which a spreadsheet takes a cell for a formula."""
 
@@ -42,9 +43,9 @@ def markdown_text(text: str) -> str:
     Examples
     --------
     >>> print(markdown_text("a|b <script>"))
-    a\|b \<script\>
+    a\|b &lt;script&gt;
     """
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.splitlines()))
+    return _MARKDOWN.sub(r"\\\1", escape(" ".join(text.splitlines()), quote=False))
 
 
 def csv_text(text: str) -> str:

@@ -168,6 +168,27 @@ def test_names_are_escaped(faces, tmp_path):
     assert "<b>net</b>" not in page.read_text()
 
 
+@pytest.mark.parametrize("name", ["../../../x", "n" * 300, "m[/b]|<script>", "=1+1"])
+def test_a_model_may_be_called_anything(name, faces, tmp_path, monkeypatch):
+    """Its name is no path, no markup, no formula and no tag."""
+    model = tiny_model()
+    model.name = name
+    found = audit(model, faces, methods=["gradcam", "saliency", "layercam"],
+                  metrics=["average_drop", "average_gain", "gini"], controls=["centre"],
+                  shards=tmp_path / "a" / "b" / "c" / "shards")  # fmt: skip
+    found.write(tmp_path / "a" / "b" / "c")
+    everything = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert all((tmp_path / "a" / "b" / "c") in file.parents for file in everything)
+    pictures = [file.name for file in everything if file.suffix == ".png"]
+    assert len(pictures) >= 2
+    assert all(set(picture) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-+=@") for picture in
+               pictures)  # fmt: skip
+    page, rows = (next(f.read_text() for f in everything if f.name == n)
+                  for n in ("report.html", "methods.md"))  # fmt: skip
+    assert "<script" not in page + rows
+    assert len({line.replace("\\|", "").count("|") for line in rows.splitlines()}) == 1
+
+
 def test_bad_input_is_one_sentence(faces):
     model = tiny_model()
     with pytest.raises(InputError, match="Expected thresholds of deletion, each for all methods"):

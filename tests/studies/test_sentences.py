@@ -11,10 +11,10 @@ from metrics.spec import METRICS
 from metrics.statistics import permutation_p_value
 from studies import ablation_report, consistency_tables, paper_report, paper_tables
 from studies.formatting import counted, signed, signed_bounds
+from studies.gradcam_consistency import GradcamConsistency
 from studies.run import main
 from studies.scoreboard_report import answer, common_caveats
 from tests.conftest import TinyNet
-from tests.studies.run_study import study
 
 
 class BlankNet(TinyNet):
@@ -39,9 +39,9 @@ def blank_weights(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_a_network_whose_maps_are_all_blank_is_one_sentence(blank_weights, tmp_path, capsys):
-    folder = study(
-        tmp_path / "out", blank_weights, limit=14, moved=2, methods=("gradcam",),
-        models=(f"blank={blank_weights}",),
+    folder = GradcamConsistency(
+        models=(f"blank={blank_weights}",), methods=("gradcam",), limit=14, untrained=2, moved=2,
+        batch_size=8, device="cpu", progress=False, out=tmp_path / "out",
     ).run()  # fmt: skip
     said = (folder / "answer.txt").read_text()
     assert said == ("For blank this could not be measured: too few faces have a map to compare.\n")
