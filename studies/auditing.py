@@ -232,8 +232,11 @@ def audit(
     facts = {
         "model": f"{probe.name}, {', '.join(probe.emotions)}",
         "faces": f"{len(faces)} of {faces.name}",
-        "recognised": f"{recognised.share:.1%} [{recognised.low:.1%}, {recognised.high:.1%}]",
-        "prior": f"{recognised.prior:.1%} ({recognised.frequent})",
+        "recognised": (
+            f"{100 * recognised.share:.1f} % "
+            f"[{100 * recognised.low:.1f}, {100 * recognised.high:.1f}]"
+        ),
+        "prior": f"{100 * recognised.prior:.1f} % ({recognised.frequent})",
         "explained": f"the {targets} emotion's logit",
         "commit": store.made_by(manifest),
     }
@@ -284,7 +287,7 @@ def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
     if recognised.above_prior:
         return []
     bar = max(recognised.prior, recognised.chance)
-    why = f"the interval of the share recognised does not lie above {bar:.1%}"
+    why = f"the interval of the share recognised does not lie above {100 * bar:.1f} %"
     if anyway:
         return [f"Judged anyway: {why}."]
     return [

@@ -134,7 +134,7 @@ _COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "units n
 
 def _cell(value: object, column: str, digits: int) -> str:
     if isinstance(value, bool | np.bool_):
-        return "yes" if value else ""
+        return "yes" if value else "no" if column == "reached" else ""
     if isinstance(value, float | np.floating):
         value = float(value)
         if not np.isfinite(value):

@@ -118,10 +118,10 @@ class Recognition:
     def sentence(self) -> str:
         """The share with its interval, beside the prior."""
         return (
-            f"{self.model} recognises {self.share:.1%} of {self.faces} faces (95 % interval "
-            f"{self.low:.1%} to {self.high:.1%}, {self.scheme}). Naming {self.frequent}, the most "
-            f"frequent emotion among them, every time would be right for {self.prior:.1%}, and "
-            f"guessing for {self.chance:.1%}."
+            f"{self.model} recognises {100 * self.share:.1f} % of {self.faces} faces (95 % "
+            f"interval {100 * self.low:.1f} to {100 * self.high:.1f} %, {self.scheme}). Naming "
+            f"{self.frequent}, the most frequent emotion among them, every time would be right for "
+            f"{100 * self.prior:.1f} %, and guessing for {100 * self.chance:.1f} %."
         )
 
     @property

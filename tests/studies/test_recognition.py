@@ -101,9 +101,9 @@ def test_recall_and_prior_are_counted():
 def test_a_model_that_recognises_is_judged(faces):
     report = short(knowing(faces), faces, thresholds={"average_drop": 1.0})
     first = report.answer.splitlines()[0]
-    assert first.startswith("knowing recognises 100.0% of 24 faces (95 % interval ")
+    assert first.startswith("knowing recognises 100.0 % of 24 faces (95 % interval ")
     assert "every time would be right for" in first
-    assert "guessing for 16.7%" in first
+    assert "guessing for 16.7 %" in first
     assert report.judged
     assert report.passed
     assert "Every threshold was reached." in report.answer
