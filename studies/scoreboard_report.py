@@ -246,8 +246,8 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         few = methods.loc[methods["undefined"] > MOST_UNDEFINED, "method"]
         methods = methods[~(methods["undefined"] > MOST_UNDEFINED)]
         apart = f" {', '.join(few)} took no part: most faces have no score." if len(few) else ""
-        if not len(methods):
-            sentences.append(f"{said}no method{gated} has a score of half of the faces or more.")
+        if len(few) and not len(methods):
+            sentences.append(f"{said}no method can be judged.{apart}")
             continue
         if least > CLEAR:
             sentences.append(
