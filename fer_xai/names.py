@@ -26,7 +26,7 @@ def slug(name: str) -> str:
     >>> slug("gimefive@untrained0"), slug("gradcam++")
     ('gimefive@untrained0', 'gradcam++')
     >>> slug("../../../x")
-    'x-cf89e35e'
+    'x-0274b718'
     >>> slug("My net") == slug("my net"), len(slug("n" * 300))
     (False, 80)
     """

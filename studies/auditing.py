@@ -186,11 +186,11 @@ def audit(
     --------
     >>> import fer_xai
     >>> from studies import audit
-    >>> model, faces = fer_xai.load_model("gimefive"), fer_xai.load_dataset("synthetic", limit=3)
+    >>> model, faces = fer_xai.load_model("gimefive"), fer_xai.load_dataset("synthetic", limit=6)
     >>> report = audit(model, faces, methods=["gradcam"], metrics=["average_drop"],
     ...                controls=["centre"], thresholds={"average_drop": 1.0})
     >>> report.passed, len(report.frame)
-    (True, 6)
+    (True, 12)
     """
     board, limits, chosen = prepared(
         methods=methods, metrics=metrics, controls=controls, targets=targets, primary=primary,
