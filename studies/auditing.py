@@ -186,7 +186,8 @@ def audit(
     --------
     >>> import fer_xai
     >>> from studies import audit
-    >>> model, faces = fer_xai.load_model("gimefive"), fer_xai.load_dataset("synthetic", limit=6)
+    >>> model = fer_xai.load_model("gimefive", weights="synthetic")
+    >>> faces = fer_xai.load_dataset("synthetic", limit=6)
     >>> report = audit(model, faces, methods=["gradcam"], metrics=["average_drop"],
     ...                controls=["centre"], thresholds={"average_drop": 1.0})
     >>> report.passed, len(report.frame)
