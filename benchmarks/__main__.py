@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import report
+from fer_xai.command import check_folder
+from fer_xai.errors import InputError
 
 NAMES = (
     "gradcam",
@@ -40,6 +42,10 @@ def main() -> None:
         parser.error(f"Expected at least {MIN_ROUNDS} rounds for a median, got {args.rounds}.")
     if args.out.suffix != ".md":
         parser.error(f"Expected a path ending in .md, got {args.out}.")
+    try:
+        check_folder(args.out.parent, option="the folder of --out")
+    except InputError as error:
+        parser.error(str(error))
     about = report.machine()
     sections: dict[str, report.Section] = {}
     for name in NAMES:

@@ -3,7 +3,9 @@
 The names below are imported when first used, so that ``import fer_xai`` stays instant.
 """
 
+import os
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,3 +49,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+def _forget_missing_backend() -> None:
+    """Drop an MPLBACKEND whose module is not installed, with which matplotlib cannot be imported.
+
+    A notebook hands its own to every script that it starts, in other environments too.
+    """
+    name = os.environ.get("MPLBACKEND", "")
+    module = "matplotlib_inline" if name == "inline" else name.partition("module://")[2]
+    if module and find_spec(module.partition(".")[0]) is None:
+        del os.environ["MPLBACKEND"]
+
+
+_forget_missing_backend()

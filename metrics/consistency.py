@@ -302,7 +302,8 @@ def permuted_excess(
     Returns
     -------
     observed, permuted
-        The macro excess, and ``(repeats,)`` values under permutation.
+        The macro excess, and ``(repeats,)`` values under permutation; NaN where fewer than two
+        emotions have a map to compare.
     """
     rows, labels = rows.cpu(), labels.cpu()
     defined = torch.isfinite(rows).all(dim=1)
@@ -310,6 +311,8 @@ def permuted_excess(
     gram = x @ x.T
     emotions, codes = torch.unique(kept, return_inverse=True)
     classes = len(emotions)
+    if classes < 2:  # no pair of two emotions: all maps are blank, say
+        return float("nan"), np.full(repeats, np.nan)
     counts = torch.bincount(codes, minlength=classes).double()
     pairs = counts[:, None] * counts - torch.diag(counts)
     off = ~torch.eye(classes, dtype=torch.bool)

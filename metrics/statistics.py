@@ -227,8 +227,13 @@ def permutations(
 
 
 def permutation_p_value(observed: float, permuted: ArrayLike) -> float:
-    """One-sided p of a statistic among its values under permuted labels, (1 + #≥) / (1 + B)."""
+    """One-sided p of a statistic among its values under permuted labels, (1 + #≥) / (1 + B).
+
+    NaN where the statistic, or one of its values, is undefined.
+    """
     values = np.asarray(permuted, dtype=np.float64)
+    if np.isnan(observed) or np.isnan(values).any():
+        return float("nan")
     return float((1 + (values >= observed).sum()) / (1 + len(values)))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from fer_xai.command import check_folder
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
@@ -17,6 +18,7 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import register
 from fer_xai.models import FERModel, calibrate_batchnorm, load_model
 from fer_xai.models.zoo import architecture
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.types import Faces
@@ -127,6 +129,8 @@ class Ablation:
             For an unknown variant, a root that is not there or holds other faces than those of a
             training, faces without landmarks, or when nothing has been trained.
         """
+        check_folder(self.out / "ablation")
+        self.options.check_folders()
         if self.untrained < 2:
             raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
         column = Column.parse(self.data)
@@ -153,7 +157,7 @@ class Ablation:
             "faces": faces.fingerprint(SIZE),
             "landmarks": store.array_digest(faces.landmarks),
         }
-        run_id = f"{column.name}-{self.options.recipe}-{store.digest([config, inputs])}"
+        run_id = store.run_id(column.name, self.options.recipe, store.digest([config, inputs]))
         folder = self.out / "ablation" / run_id
         manifest = {
             "config": config,
@@ -219,7 +223,8 @@ class Ablation:
                     calibrate_batchnorm(model, calibration)
                     name = f"{variant.name}@untrained{k}"
                     untaught = [model_digest(model), faces.fingerprint(model.size)]
-                    path = folder / "shards" / f"{name}-{store.digest(untaught)}.npz"
+                    shard = f"{slug(name)}-{store.digest(untaught)}.npz"
+                    path = folder / "shards" / shard
                     found[name] = store.once(path, partial(of_network, model))
                     bar.advance(task)
         return found

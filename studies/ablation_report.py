@@ -12,10 +12,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.command import terminal
 from metrics.statistics import Interval, auc_to_d, holm, influence_interval, mean_interval
+from studies.formatting import signed, signed_bounds
+from studies.paper_tables import over_seeds
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.style import INK, TRAINED, style
@@ -152,7 +154,7 @@ def variant_table(
     found = []
     for variant, here in rows.groupby("variant", sort=False):
         floor = floor_of(str(variant), endpoints)
-        accuracy = mean_interval(here["accuracy"].to_numpy())
+        accuracy = over_seeds(here["accuracy"])
         excess = excess_interval(here["excess"].to_numpy(), floor)
         faces = influence_interval(
             excess.estimate,
@@ -269,7 +271,7 @@ def scatter(rows: pd.DataFrame) -> Figure:
 def answer(variants: pd.DataFrame, differences: pd.DataFrame) -> str:
     """One paragraph."""
     parts = [
-        f"{row['variant']} {row['accuracy']:.1f} % and {row['excess']:+.3f}".replace("-0", "−0")
+        f"{row['variant']} {row['accuracy']:.1f} % and {signed(row['excess']).replace('-', '−')}"
         for _, row in variants.iterrows()
     ]
     told = ""
@@ -309,15 +311,13 @@ CAVEATS = [
 
 def summary(variants: pd.DataFrame, sentence: str, folder: Path) -> None:
     """The table on the terminal."""
-    console = Console()
+    console = terminal()
     shown = TerminalTable(title=QUESTIONS["ablation"])
     for name in ("variant", "accuracy, %", "excess [95 % over seeds]", "seeds"):
         shown.add_column(name, justify="left" if name == "variant" else "right")
     for _, row in variants.iterrows():
-        bounds = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if np.isfinite(row["low"]) else ""
-        shown.add_row(
-            row["variant"], f"{row['accuracy']:.1f}", f"{row['excess']:+.3f}{bounds}", row["seeds"]
-        )
+        excess = f"{signed(row['excess'])}{signed_bounds(row['low'], row['high'])}"
+        shown.add_row(row["variant"], f"{row['accuracy']:.1f}", excess, row["seeds"])
     console.print(shown)
     console.print(sentence, style="bold")
     console.print(f"Report: {folder / 'report.html'}")

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from rich.console import Console
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from fer_xai.command import terminal
 from metrics.statistics import Interval
 from studies import agreement_tables as tables
 from studies import store
@@ -86,7 +86,7 @@ def write_report(
         facts=_facts(manifest, faces), tables=made, pictures=pictures, method=_method(manifest),
         caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
-    console = Console()
+    console = terminal()
     console.print(sentence, style="bold")
     console.print(f"Report: {folder / 'report.html'}")
 

@@ -19,11 +19,13 @@ from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.shapley import RegionShapley
 from fer_xai.checks import check_number, resolve_device
+from fer_xai.command import check_folder
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions
+from fer_xai.names import slug
 from fer_xai.perturb import FILLS
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
@@ -108,9 +110,8 @@ class AttributionAgreement:
             "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods or ATTRIBUTIONS),
             "models": {name: model_digest(model) for name, model in models.items()},
         }
-        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
-        name = "-".join(part for part in parts if part)
-        folder = self.out / "attribution_agreement" / name
+        run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+        folder = self.out / "attribution_agreement" / run_id
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
@@ -137,6 +138,7 @@ class AttributionAgreement:
 
     def _check(self) -> None:
         check_number("--seed", self.seed, 0, ends=True)
+        check_folder(self.out / "attribution_agreement")
         resolve_device(self.device)
         for what, names in (("method", self.methods), ("fill", self.fills)):
             for name in names:
@@ -252,8 +254,7 @@ class _Job:
         )  # fmt: skip
 
     def _file(self, name: str) -> Path:
-        safe = name.replace("+", "p")
-        return self.folder / "maps" / self.network.name / f"{safe}.npz"
+        return self.folder / "maps" / slug(self.network.name) / f"{slug(name)}.npz"
 
     def _shapley(self, fill: str) -> dict[str, NDArray[Any]]:
         """Exact values ``(N, R)`` and their map, ``(N, SIZE, SIZE)``."""

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
-from rich.console import Console
 from torch import nn
 
 from fer_xai.checks import check_count, check_number
+from fer_xai.command import DONE, REFUSED, check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.models import MODELS, FERModel, load_model
+from fer_xai.models import MODELS, FERModel, load_model, shipped_weights
 from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
@@ -40,8 +40,8 @@ BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 class AuditStudy:
     """Can the explanations of a model of yours be trusted?
 
-    The exit status is 0 where every threshold was reached, 1 where one was not, 2 for options that
-    cannot be used, 3 after a crash.
+    First of all the model has to recognise emotions: where the share of faces that it recognises
+    is not shown to lie above the prior, no threshold is judged, and the audit is not passed.
     """
 
     question: ClassVar[str] = QUESTIONS["audit"]
@@ -50,7 +50,8 @@ class AuditStudy:
     """A registered model, or a function without arguments that makes one: a FERModel, or a bare
     network, whose emotions, size and so on are told by the options below."""
     weights: str | None = None
-    """Checkpoint (tensors only), or a shipped name for a registered model."""
+    """Checkpoint (tensors only), or a shipped name for a registered model; by default those that
+    are shipped for the data."""
     emotions: str | None = None
     """Of a bare network: its label order, by name (fer2013, affectnet …) or listed with
     commas."""
@@ -91,6 +92,8 @@ class AuditStudy:
     """Worst mean that is allowed (the largest, of a metric whose lower values are better)."""
     gate: bool = False
     """Run the randomisation gate too; a method that it stops fails the audit."""
+    anyway: bool = False
+    """Judge thresholds even where the model recognises no more than the prior."""
     seed: int = 0
     """Of everything random."""
     skip_bad: bool = False
@@ -111,7 +114,7 @@ class AuditStudy:
         return settings(self, leave_out=("weights",))
 
     def run(self) -> int:
-        """Audit, or go on, and write; returns the exit status, 1 where a threshold was not reached.
+        """Audit, or go on, and write; returns the exit status, 1 where it is not passed.
 
         Raises
         ------
@@ -129,8 +132,8 @@ class AuditStudy:
         )  # fmt: skip
         check_faces(model, faces, board, gate=self.gate)
         config, inputs = self.config(), self._inputs(model, faces)
-        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
-        folder = self.out / "audit" / "-".join(part for part in parts if part)
+        run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+        folder = self.out / "audit" / run_id
         manifest = store.open_run(folder, config, inputs)
         known = manifest["networks"].get(model.name, {})
         probe = Probe(
@@ -145,20 +148,25 @@ class AuditStudy:
             found = audit(
                 probe, faces, methods=self.methods, metrics=self.metrics, controls=self.controls,
                 targets=self.targets, primary=self.primary, thresholds=thresholds, gate=self.gate,
-                seed=self.seed, shards=folder / "shards",
+                anyway=self.anyway, seed=self.seed, shards=folder / "shards",
                 progress=lambda n: bar.advance(task, n),
             )  # fmt: skip
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
-        facts = {**found.facts, "commit": store.made_by(manifest)}
-        dataclasses.replace(found, facts=facts, manifest=manifest).write(folder)
+        weights = self._weights_in_words()
+        facts = {**found.facts, "weights": weights, "commit": store.made_by(manifest)}
+        first, *rest = found.answer.splitlines()
+        answer = "\n".join([first, f"Weights: {weights}.", *rest])
+        dataclasses.replace(found, answer=answer, facts=facts, manifest=manifest).write(folder)
         store.write_json(folder / "manifest.json", manifest)
-        console = Console()
-        console.print(found.answer, style="bold")
-        console.print(f"Report: {folder / 'report.html'}")
+        console = terminal()
+        console.print(answer, style="bold", soft_wrap=True)
+        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+        if not found.judged:
+            sys.stderr.write("audit: not judged: the model recognises no more than the prior\n")
         for failure in found.failures:
             sys.stderr.write(f"audit: {failure}\n")
-        return 0 if found.passed else 1
+        return DONE if found.passed else REFUSED
 
     def _check(self, thresholds: dict[str, float]) -> Scoreboard:
         """What is scored, if the options can be used."""
@@ -166,7 +174,7 @@ class AuditStudy:
             methods=self.methods, metrics=self.metrics, controls=self.controls,
             targets=self.targets, primary=self.primary, thresholds=thresholds, seed=self.seed,
         )  # fmt: skip
-        store.check_place(self.out / "audit")
+        check_folder(self.out / "audit")
         for name in ("size", "landmarks_size", "batch_size"):
             if getattr(self, name) is not None:
                 check_count(f"--{name.replace('_', '-')}", getattr(self, name))
@@ -185,6 +193,43 @@ class AuditStudy:
             "answers": store.array_digest(answers + 0.0),  # no negative zeros
         }
 
+    def _data_name(self) -> str:
+        """What weights that are shipped for the data are called."""
+        if self.data.startswith("synthetic"):
+            return "synthetic"
+        name = self.source or self.data.partition(":")[0]
+        return "".join(letter for letter in name.lower() if letter.isalnum())
+
+    def _shipped(self) -> str:
+        """The shipped weights for the data, of a registered model.
+
+        Raises
+        ------
+        InputError
+            If there are none: others were trained on other data, and have to be asked for.
+        """
+        data = self._data_name()
+        names = [name for name in shipped_weights() if name.startswith(f"{self.model}-")]
+        if f"{self.model}-{data}" not in names:
+            known = ", ".join(name.removeprefix(f"{self.model}-") for name in names)
+            others = f", or one of {known}" if known else ""
+            raise InputError(
+                f"Expected --weights of {self.model}, of which none are shipped for {data}: name "
+                f"a checkpoint{others}."
+            )
+        return data
+
+    def _weights_in_words(self) -> str:
+        """Which weights were audited, and whether they were trained on other data."""
+        named = self.weights or ("" if ":" in self.model else self._shipped())
+        if not named:
+            return f"as {self.model} makes them"
+        if f"{self.model}-{named}" not in shipped_weights():
+            return named
+        trained = "built-in faces" if named == "synthetic" else named
+        other = "" if named == self._data_name() else ", other data than these faces"
+        return f"{named}, shipped, trained on {trained}{other}"
+
     def _model(self) -> FERModel:
         told = {name: getattr(self, name) for name in BARE}
         told = {name: value for name, value in told.items() if value not in (None, False)}
@@ -202,7 +247,7 @@ class AuditStudy:
                 "leave that out."
             )
         if made is None:
-            return load_model(self.model, weights=self.weights or "synthetic")
+            return load_model(self.model, weights=self.weights or self._shipped())
         if isinstance(made, FERModel):
             model = made
         elif self.emotions is None:

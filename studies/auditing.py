@@ -22,10 +22,12 @@ from metrics.gate import MIN_NETWORKS
 from metrics.spec import MetricSpec
 from studies import gating, store
 from studies.digests import faces_digests, model_digest
+from studies.maps import map_sentences, map_table
+from studies.recognition import Recognition, recognition
 from studies.registry import QUESTIONS
 from studies.report import html, png, write_page
 from studies.scoreboard import CHANCE, Scoreboard, TargetRule
-from studies.scoreboard_report import COMMON_CAVEATS, Content, content
+from studies.scoreboard_report import Content, common_caveats, content
 from studies.scoreboard_tables import held as compared
 from studies.scored import CHUNK
 from studies.thresholds import Threshold, gated, held, threshold_table, worst_allowed
@@ -45,13 +47,19 @@ class Audit:
     ----------
     frame
         A row a face, method and metric: ``id``, ``emotion``, ``target``, ``model``, ``method``,
-        ``metric``, ``value``, ``blank``.
+        ``metric``, ``value``, and ``blank`` and ``undefined`` of its map.
     table
         A row a metric and method: mean with its interval, gain over the centre control.
     tables
         All tables of the report, by name.
     answer
-        In a sentence.
+        In sentences: what the model recognises beside the prior, blank and undefined maps, which
+        methods beat the centre control, and the verdicts.
+    recognised
+        The share of faces that the model recognises, with its interval, the prior and recalls.
+    judged
+        Whether thresholds were judged: those of a model that recognises no more than the prior are
+        not, unless that was asked for.
     thresholds
         What was asked of methods, the gate's verdicts included.
     facts
@@ -64,6 +72,8 @@ class Audit:
     table: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     answer: str
+    recognised: Recognition
+    judged: bool
     thresholds: tuple[Threshold, ...]
     facts: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)
@@ -73,13 +83,13 @@ class Audit:
 
     @property
     def failures(self) -> tuple[Threshold, ...]:
-        """Thresholds that were not reached; an audit without any has passed."""
+        """Thresholds that were not reached, or not judged."""
         return tuple(asked for asked in self.thresholds if not asked.reached)
 
     @property
     def passed(self) -> bool:
-        """Whether every threshold was reached."""
-        return not self.failures
+        """Whether thresholds can be judged and every one was reached; there may be none."""
+        return self.judged and not self.failures
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one file without any outside part; returns its path."""
@@ -100,7 +110,7 @@ class Audit:
             "facts": self.facts,
             "tables": self._content.tables,
             "method": [f"{name}: {spec.reference}." for name, spec in self._specs.items()],
-            "caveats": [*self._caveats, *COMMON_CAVEATS],
+            "caveats": [*self._caveats],
             "manifest": self.manifest,
         }
 
@@ -116,6 +126,7 @@ def audit(
     primary: str | None = None,
     thresholds: Mapping[str, float] | None = None,
     gate: bool = False,
+    anyway: bool = False,
     seed: int = 0,
     shards: Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -141,12 +152,19 @@ def audit(
         Metric that the answer speaks of: insertion where it is among them, else the first that is
         held against the centre control.
     thresholds
-        Worst mean that is allowed, by metric, or by ``method:metric`` for one method alone. One
-        over less than half of the faces reaches none.
+        Worst mean that is allowed, by metric, or by ``method:metric`` for one method alone. Faces
+        whose map is blank or undefined have no score, and a mean over less than half of the faces
+        reaches none.
     gate
         Whether the randomisation gate is run too (:func:`metrics.randomisation_gate`, ten random
         networks: it takes as long as ten explanations of each face and method); a method that does
         not pass is a failure.
+    anyway
+        Whether thresholds are judged even where the model recognises no more than the prior: where
+        the 95 % interval of the share of faces that it recognises does not lie above the share of
+        the most frequent emotion and above one over the number of its emotions. Its explanations
+        say little then: it may be fed in another way than it was trained, or read in another order
+        of emotions.
     seed
         Of everything random.
     shards
@@ -170,11 +188,12 @@ def audit(
     --------
     >>> import fer_xai
     >>> from studies import audit
-    >>> model, faces = fer_xai.load_model("gimefive"), fer_xai.load_dataset("synthetic", limit=3)
+    >>> model = fer_xai.load_model("gimefive", weights="synthetic")
+    >>> faces = fer_xai.load_dataset("synthetic", limit=6)
     >>> report = audit(model, faces, methods=["gradcam"], metrics=["average_drop"],
     ...                controls=["centre"], thresholds={"average_drop": 1.0})
     >>> report.passed, len(report.frame)
-    (True, 6)
+    (True, 12)
     """
     board, limits, chosen = prepared(
         methods=methods, metrics=metrics, controls=controls, targets=targets, primary=primary,
@@ -186,15 +205,18 @@ def audit(
     probe = model if isinstance(model, Probe) else Probe(model, device=device)
     rows = _scores(board, probe, faces, shards, progress).assign(model=probe.name)
     clusters = pd.Series(face_groups(faces), index=faces.ids)
+    predicted = probe.model.canonical(probe.logits(faces.pixels(probe.model.size)).argmax(dim=1))
+    recognised = recognition(
+        probe.name, faces.labels.numpy(), predicted.numpy(), list(clusters), emotions=probe.emotions
+    )
+    judged = anyway or recognised.above_prior
     refused = {probe.name: board.refused}
     found = gating.gate(probe, faces, board, shards=shards) if gate else None
     verdicts = {} if found is None else dict(zip(found["method"], found["gate"], strict=True))
     made = content(
-        rows, clusters, specs, methods=methods, primary=chosen, refused=refused,
+        _of_maps(rows), clusters, specs, methods=methods, primary=chosen, refused=refused,
         gates={probe.name: verdicts} if verdicts else None,
     )  # fmt: skip
-    predicted = probe.model.canonical(probe.logits(faces.pixels(probe.model.size)).argmax(dim=1))
-    right = (predicted == faces.labels).float().mean()
     manifest = {
         "methods": list(methods),
         "metrics": list(specs),
@@ -203,6 +225,7 @@ def audit(
         "primary": chosen,
         "thresholds": dict(thresholds or {}),
         "gate": gate,
+        "anyway": anyway,
         "seed": seed,
         "model": model_digest(probe.model),
         **faces_digests(faces, [probe.model.size]),
@@ -211,28 +234,38 @@ def audit(
     }
     facts = {
         "model": f"{probe.name}, {', '.join(probe.emotions)}",
-        "faces": f"{len(faces)} of {faces.name}, of which {float(right):.1%} are recognised",
+        "faces": f"{len(faces)} of {faces.name}",
+        "recognised": (
+            f"{100 * recognised.share:.1f} % "
+            f"[{100 * recognised.low:.1f}, {100 * recognised.high:.1f}]"
+        ),
+        "prior": f"{100 * recognised.prior:.1f} % ({recognised.frequent})",
         "explained": f"the {targets} emotion's logit",
         "commit": store.made_by(manifest),
     }
     asked = held(made.methods, limits, specs)
-    failed = sum(not one.reached for one in asked)
-    verdict = "" if not limits else (
-        "\nEvery threshold was reached." if not failed else
-        f"\n{failed} of {len(limits)} thresholds were not reached."
-    )  # fmt: skip
+    maps = map_table(rows, [name for name in methods if name not in board.refused])
+    tables = [recognised.table, maps]
+    lines = [recognised.sentence, *_verdict_on(recognised, anyway=anyway), *map_sentences(maps)]
+    lines += [made.answer, *(_verdict(asked) if judged else [])]
     if found is not None:
-        verdict += f"\n{gating.gate_sentence(probe.name, found)}"
+        lines.append(gating.gate_sentence(probe.name, found))
         asked += gated(found)
-        shown = gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS)
-        made = dataclasses.replace(made, tables=[shown, *made.tables])
+        tables.append(gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS))
+    if not judged:
+        asked = tuple(dataclasses.replace(one, reached=False, judged=False) for one in asked)
     if asked:
-        made = dataclasses.replace(made, tables=[threshold_table(asked), *made.tables])
+        tables.insert(0, threshold_table(asked))
+    made = dataclasses.replace(made, tables=[*tables, *made.tables])
     return Audit(
-        frame=rows[["id", "emotion", "target", "model", "method", "metric", "value", "blank"]],
+        frame=rows[
+            ["id", "emotion", "target", "model", "method", "metric", "value", "blank", "undefined"]
+        ],
         table=made.methods,
         tables={table.name: table.frame for table in made.tables},
-        answer=made.answer + verdict,
+        answer="\n".join(lines),
+        recognised=recognised,
+        judged=judged,
         thresholds=asked,
         facts=facts,
         _content=made,
@@ -240,10 +273,45 @@ def audit(
             f"{metric} fills with {fill}, from which the maps of {method} start: that score holds "
             "them against themselves."
             for method, metric, fill in board.fills_shared
-        ],
+        ]
+        + common_caveats(specs.values()),
         manifest=manifest,
         _specs=specs,
     )
+
+
+def _of_maps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which a face whose map is blank or undefined has no score: it explains nothing."""
+    return rows.assign(value=rows["value"].mask(rows["blank"] | rows["undefined"]))
+
+
+def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
+    """What follows for the verdict from what a model recognises; nothing where it recognises."""
+    if recognised.above_prior:
+        return []
+    bar = max(recognised.prior, recognised.chance)
+    why = f"the interval of the share recognised does not lie above {100 * bar:.1f} %"
+    if anyway:
+        return [f"Judged anyway: {why}."]
+    return [
+        f"Not judged: {why}, so that the model is not shown to recognise emotions here, and what "
+        "explains it is worth little. Check its size, the range of pixel values, the "
+        "normalisation, the order of colour channels and of emotions, and that faces stand "
+        "upright; take more faces; or judge it all the same (--anyway, anyway=True)."
+    ]
+
+
+def _verdict(asked: Sequence[Threshold]) -> list[str]:
+    """How many thresholds were reached; nothing where none was asked."""
+    failed = sum(not one.reached for one in asked)
+    if not asked:
+        return []
+    if not failed:
+        return ["Every threshold was reached."]
+    were = "was" if len(asked) == 1 else "were"
+    return [
+        f"{failed} of {len(asked)} threshold{'' if len(asked) == 1 else 's'} {were} not reached."
+    ]
 
 
 def prepared(

@@ -21,6 +21,7 @@ from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.landmarks import face_regions, register
 from fer_xai.models import FERModel
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
@@ -120,7 +121,9 @@ class Job:
         """Where a shard of maps lies: by first face, or by the name of a move."""
         name = part if part.isdigit() else "moved-" + "".join(c for c in part if c.isalnum())
         sign = "-minus" if "-" in part else ""
-        return self.folder / "maps" / network.name / f"{method}-{name.zfill(6)}{sign}.npz"
+        return (
+            self.folder / "maps" / slug(network.name) / f"{slug(method)}-{name.zfill(6)}{sign}.npz"
+        )
 
     def _record(self, network: Network, model: FERModel, probe: Probe) -> None:
         self.manifest["networks"][network.name] = {
@@ -194,9 +197,10 @@ class Job:
         task = self.bar.add_task("scores", total=len(jobs))
         rows, sets, means = [], [], {}
         for network, method in jobs:
-            stem = self.folder / "shards" / f"{network.name}-{method}"
-            files = [stem.with_name(f"{stem.name}-{kind}.parquet") for kind in ("faces", "sets")]
-            mean_file = stem.with_name(f"{stem.name}-mean.npz")
+            stem = f"{slug(network.name)}-{slug(method)}"
+            shards = self.folder / "shards"
+            files = [shards / f"{stem}-{kind}.parquet" for kind in ("faces", "sets")]
+            mean_file = shards / f"{stem}-mean.npz"
             if not all(file.exists() for file in (*files, mean_file)):
                 made = self._score_one(network, method)
                 store.write_arrays(mean_file, made[2])

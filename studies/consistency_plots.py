@@ -117,21 +117,29 @@ def similarity_matrices(sets: pd.DataFrame) -> Figure:
             part = here[(here["architecture"] == model) & (here["trained"] == trained)]
             table = part.pivot_table(index="emotion", columns="against", values="value")
             order = [name for name in SIX if name in table.index]
-            table = table.loc[order, order]
+            table = table.reindex(index=order, columns=order)
             axis = axes[row, column]
+            title = f"{model}, {'trained' if trained else 'untrained'}"
+            if not table.notna().to_numpy().any():
+                _nothing(axis, title)
+                continue
             spread = float(np.nanmax(np.abs(table.to_numpy() - np.nanmean(table))))
             centre = float(np.nanmean(table))
             sns.heatmap(
                 table, annot=True, fmt=".2f", cmap="vlag", square=True, cbar=False, ax=axis,
                 vmin=centre - spread, vmax=centre + spread, annot_kws={"fontsize": 8},
             )  # fmt: skip
-            axis.set(
-                xlabel="", ylabel="", title=f"{model}, {'trained' if trained else 'untrained'}"
-            )
+            axis.set(xlabel="", ylabel="", title=title)
             axis.tick_params(axis="x", rotation=40)
             axis.tick_params(axis="y", rotation=0)
     fig.tight_layout()
     return fig
+
+
+def _nothing(axis: Axes, title: str) -> None:
+    """A panel of a network none of whose faces has a map to compare."""
+    axis.set(title=title, xticks=[], yticks=[])
+    axis.text(0.5, 0.5, "no map to compare", ha="center", va="center", transform=axis.transAxes)
 
 
 def distributions(rows: pd.DataFrame, networks: Sequence[str]) -> Figure:
@@ -157,7 +165,8 @@ def distributions(rows: pd.DataFrame, networks: Sequence[str]) -> Figure:
                 axis.axvline(values.mean(), color=colour, linewidth=1.2)
         axis.set(title=network, xlabel="mean Pearson similarity of a face", ylabel="", yticks=[])
         sns.despine(ax=axis, left=True)
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    if axes[0, 0].get_legend_handles_labels()[0]:
+        axes[0, 0].legend(frameon=False, fontsize=8)
     fig.tight_layout()
     return fig
 
@@ -169,12 +178,15 @@ def profiles(regions: pd.DataFrame, networks: Sequence[str]) -> Figure:
         1, len(networks), figsize=(5.0 * len(networks), 3.3), squeeze=False, sharey=True
     )
     shown = regions[(regions["method"] == "gradcam") & regions["network"].isin(networks)]
-    reach = float(np.nanmax(np.abs(shown["mean"]))) if len(shown) else 1.0
+    reach = float(np.nanmax(np.abs(shown["mean"]))) if shown["mean"].notna().any() else 1.0
     for axis, network in zip(axes[0], networks, strict=True):
         part = shown[shown["network"] == network]
         table = part.pivot_table(index="emotion", columns="region", values="mean", sort=False,
                                  observed=True)  # fmt: skip
         table = table.loc[[name for name in SIX if name in table.index]]
+        if not table.notna().to_numpy().any():
+            _nothing(axis, network)
+            continue
         sns.heatmap(
             table, annot=True, fmt="+.2f", cmap="vlag", center=0, vmin=-reach, vmax=reach,
             cbar=False, ax=axis, annot_kws={"fontsize": 8},

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.command import terminal
 from studies import consistency_plots as plots
 from studies import consistency_tables as tables
 from studies import store
 from studies.consistency_scores import PERMUTATIONS, SSIM_PAIRS
 from studies.endpoint import SIZE
+from studies.formatting import signed, signed_bounds
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 
@@ -119,7 +120,7 @@ def write_report(
     write_page(
         folder, question=QUESTIONS["gradcam_consistency"], answer=sentence,
         facts=_facts(manifest, faces), tables=made, pictures=pictures,
-        method=_method(manifest, unit), caveats=CAVEATS, manifest=manifest,
+        method=_method(manifest, unit), caveats=_caveats(manifest, faces), manifest=manifest,
     )  # fmt: skip
     _summary(primary, sentence, folder)
 
@@ -180,20 +181,34 @@ def _layers(network: dict[str, Any]) -> str:
     return ", ".join(f"{method} at {p['layer']}" for method, p in network["methods"].items())
 
 
-CAVEATS = [
-    "One training run a model: the interval speaks of faces, not of other trainings of the same "
-    "architecture.",
-    "Consistency is not faithfulness: maps can be alike and wrong.",
-    "A coarse map (4×4 for GiMeFive) cannot tell brows from eyes, which limits every region's "
-    "gain.",
-    "Landmarks are not missing at random; the rows on unregistered faces show whether it matters.",
-    "The paper's layer gives maps that are zero everywhere; where many are, those that remain are "
-    "a selection.",
-]
+def _caveats(manifest: dict[str, Any], faces: pd.DataFrame) -> list[str]:
+    """What is to be said of this run, and not of others."""
+    caveats = [
+        "One training run a model: the interval speaks of faces, not of other trainings of the "
+        "same architecture.",
+        "Consistency is not faithfulness: maps can be alike and wrong.",
+        "A coarse map (4×4 for GiMeFive) cannot tell brows from eyes, which limits every region's "
+        "gain.",
+    ]
+    if not faces["registered"].all():
+        caveats.append(
+            "Landmarks are not missing at random; the rows on unregistered faces show whether it "
+            "matters."
+        )
+    if any("gradcam_paper" in network["methods"] for network in manifest["networks"].values()):
+        caveats.append(
+            "The paper's layer gives maps that are zero everywhere; where many are, those that "
+            "remain are a selection."
+        )
+    return caveats
+
+
+def _auc(value: float) -> str:
+    return "undefined" if pd.isna(value) else f"{value:.3f}"
 
 
 def _summary(primary: pd.DataFrame, sentence: str, folder: Path) -> None:
-    console = Console()
+    console = terminal()
     shown = TerminalTable(
         title=QUESTIONS["gradcam_consistency"], caption="AUC at a fixed target; 0.5 is chance"
     )
@@ -203,8 +218,8 @@ def _summary(primary: pd.DataFrame, sentence: str, folder: Path) -> None:
         p = row["p (Holm)"]
         shown.add_row(
             row["model"], row["faces compared"],
-            f"{row['AUC trained']:.3f}", f"{row['AUC untrained']:.3f}",
-            f"{row['excess']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
+            _auc(row["AUC trained"]), _auc(row["AUC untrained"]),
+            f"{signed(row['excess'])}{signed_bounds(row['low'], row['high'])}",
             "" if pd.isna(p) else ("<.001" if p < 0.001 else f"{p:.3f}"),
         )  # fmt: skip
     console.print(shown)

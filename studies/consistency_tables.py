@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fer_xai.attributions import CONTROLS
 from fer_xai.emotions import EMOTIONS
 from fer_xai.landmarks import REGIONS
 from metrics.statistics import (
@@ -190,12 +191,17 @@ def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
     at = list(table.columns).index("between Pearson*") + 1
     for offset, column in enumerate(("excess Pearson*", "excess low", "excess high")):
         table.insert(at + offset, column, bounds[column])
-    constant = table["AUC, fixed target"].isna()
+    undefined = table["AUC, fixed target"].isna()
+    alike = [name in CONTROLS and CONTROLS[name].same_for_all for name in table["method"]]
     same = table["method"] == "other_face_same_emotion"
-    table["note"] = np.where(
-        constant,
-        "one map for every face: no test exists",
-        np.where(same, "Grad-CAM's own maps, handed on within each emotion", ""),
+    table["note"] = np.select(
+        [np.array(alike, dtype=bool), undefined, same],
+        [
+            "one map for every face: no test exists",
+            "too few faces have a map to compare",
+            "Grad-CAM's own maps, handed on within each emotion",
+        ],
+        "",
     )
     return table
 
@@ -329,18 +335,21 @@ def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
     sentences = []
     for model in models:
         row = table[(table["model"] == model) & table["primary"]].iloc[0]
-        low, high, excess = row["low"], row["high"], row["excess"]
+        low, high, excess, p = row["low"], row["high"], row["excess"], row["p (Holm)"]
         if not np.isfinite(excess):
             sentences.append(
                 f"For {model} this could not be measured: too few faces have a map to compare."
             )
             continue
-        verdict = "more" if low > 0 else "less" if high < 0 else "not shown to be more"
+        clear = p < 0.05
+        verdict = ("more" if excess > 0 else "less") if clear else "not shown to be more or less"
+        said = f"p {'below .001' if p < 0.001 else f'{p:.3f}'}" if np.isfinite(p) else "no p"
+        over = f"95 % interval {low:+.3f} to {high:+.3f}; " if np.isfinite(low) else ""
         sentences.append(
             f"{model}'s Grad-CAM maps are {verdict} consistent within an emotion than those of "
             "untrained networks: at a fixed target they tell same-emotion from "
             f"different-emotion pairs with AUC {row['AUC trained']:.3f} against "
             f"{row['AUC untrained']:.3f}, an excess of {excess:+.3f} "
-            f"(95 % interval {low:+.3f} to {high:+.3f}; 0.5 is chance)."
+            f"({over}{said} after Holm; 0.5 is chance)."
         )
     return " ".join(sentences)

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from fer_xai.names import csv_text, markdown_text
+
 DIGITS = 3
 
 
 def markdown(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
-    """A table as Markdown; NaN is an empty cell."""
-    return rounded(table, percent=percent).to_markdown(index=False, disable_numparse=True)
+    """A table as Markdown; NaN is an empty cell, and a text is shown as it is."""
+    cells = rounded(_each_text(table, markdown_text), percent=percent)
+    cells.columns = pd.Index([markdown_text(str(name)) for name in cells.columns])
+    return cells.to_markdown(index=False, disable_numparse=True)
+
+
+def csv(table: pd.DataFrame) -> str:
+    """A table as comma-separated values; no text is a formula to a spreadsheet."""
+    cells = _each_text(table, csv_text)
+    cells.columns = pd.Index([csv_text(str(name)) for name in cells.columns])
+    return cells.to_csv(index=False)
+
+
+def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with every text changed, and every number as it is."""
+
+    def cell(value: object) -> object:
+        return change(value) if isinstance(value, str) else value
+
+    changed = table.copy()
+    for column, kind in table.dtypes.items():
+        if not pd.api.types.is_numeric_dtype(kind):
+            changed[column] = table[column].astype(object).map(cell)
+    return changed
 
 
 def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
@@ -25,6 +49,35 @@ def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
         tablefmt="latex_booktabs",
         showindex=False,
     )
+
+
+def signed(value: float, *, digits: int = DIGITS) -> str:
+    """A number with its sign; "undefined" for NaN and infinity.
+
+    >>> signed(0.5), signed(-0.25, digits=1), signed(float("nan"))
+    ('+0.500', '-0.2', 'undefined')
+    """
+    return f"{value:+.{digits}f}" if np.isfinite(value) else "undefined"
+
+
+def signed_bounds(low: float, high: float, *, digits: int = DIGITS) -> str:
+    """An interval in brackets after a space; nothing where it has none.
+
+    >>> signed_bounds(-0.1, 0.5), signed_bounds(float("nan"), float("nan"))
+    (' [-0.100, +0.500]', '')
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ""
+    return f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one.
+
+    >>> counted(1, "training"), counted(3, "training")
+    ('1 training', '3 trainings')
+    """
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def rounded(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> pd.DataFrame:
@@ -81,7 +134,7 @@ _COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "units n
 
 def _cell(value: object, column: str, digits: int) -> str:
     if isinstance(value, bool | np.bool_):
-        return "yes" if value else ""
+        return "yes" if value else "no" if column == "reached" else ""
     if isinstance(value, float | np.floating):
         value = float(value)
         if not np.isfinite(value):

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fer_xai import explain, load_model
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
+from fer_xai.command import check_folder, run_command
 from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import SIX
-from fer_xai.errors import InputError
 from fer_xai.landmarks import face_regions
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
@@ -126,13 +126,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: python -m studies.gallery FOLDER\n")
         return 2
     folder = Path(words[0])
-    try:
+
+    def write() -> None:
+        check_folder(folder, option="FOLDER")
         for family in FAMILIES:
             write_bytes(folder / f"attributions_{family}.png", _small(sheet(family)))
-    except InputError as error:
-        sys.stderr.write(f"studies.gallery: {error}\n")
-        return 2
-    return 0
+
+    return run_command("studies.gallery", write)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fer_xai.attributions import CONTROLS, explain
 from fer_xai.landmarks import face_regions
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.evaluation import calibration_images
@@ -110,7 +111,7 @@ def gate(
                 store.claim(shards, made_of, name="gate-", shards="gate-*.npz")
             return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}
 
-        kept = make() if shards is None else store.once(shards / f"gate-{name}.npz", make)
+        kept = make() if shards is None else store.once(shards / f"gate-{slug(name)}.npz", make)
         found = Gate(**{key: torch.from_numpy(values) for key, values in kept.items()})
         rows.append(
             {

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, native_maps
 from fer_xai.checks import check_number, resolve_device
+from fer_xai.command import check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
@@ -149,7 +149,7 @@ class GradcamConsistency:
 
     def _check(self) -> None:
         check_number("--seed", self.seed, 0, ends=True)
-        store.check_place(self.out)
+        check_folder(self.out / "gradcam_consistency")
         resolve_device(self.device)
         for method in self.methods:
             ATTRIBUTIONS[method]
@@ -170,6 +170,12 @@ class GradcamConsistency:
         if len(faces.emotions) < 2:
             raise InputError(
                 f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
+            )
+        if (faces.table["emotion"].value_counts() >= 2).sum() < 2:
+            raise InputError(
+                "Expected two faces or more of two emotions or more, whose maps are compared, got "
+                f"{len(faces)} of {len(faces.emotions)} emotions: take more faces"
+                f"{' (--limit)' if self.limit is not None else ''}."
             )
         if faces.landmarks is None and self.registration != "none":
             raise InputError(
@@ -196,18 +202,17 @@ class GradcamConsistency:
             )
         if lost.sum():
             names = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
-            Console(stderr=True).print(
+            terminal(error=True).print(
                 f"{lost.sum()} of {len(faces)} faces have no landmarks ({names}): they take part "
                 "in the unregistered comparison alone."
             )
 
     def _run_id(self, faces: Faces, config: dict[str, Any], inputs: dict[str, Any]) -> str:
-        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
-        return "-".join(part for part in parts if part)
+        return store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
 
     def _say_plan(self, faces: Faces, floor: Faces, chosen: list[Network]) -> None:
         total = 0.0
-        console = Console()
+        console = terminal()
         console.print(f"{len(faces)} faces of {faces.name}: {', '.join(faces.emotions)}")
         rates: dict[str, float] = {}
         for network in chosen:

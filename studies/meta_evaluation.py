@@ -18,6 +18,7 @@ from torchvision.transforms.v2 import functional as tv
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, explain
 from fer_xai.attributions.explaining import INVERSE
 from fer_xai.checks import check_number, resolve_device
+from fer_xai.command import check_folder
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
@@ -143,6 +144,7 @@ class MetaEvaluation:
 
     def _check(self) -> None:
         check_number("--seed", self.seed, 0, ends=True)
+        check_folder(self.out / self.name)
         if self.faces < 2:
             raise InputError(f"Expected two faces or more, got {self.faces}.")
         for name in self.methods:

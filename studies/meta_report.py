@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from rich.console import Console
 
+from fer_xai.command import terminal
 from metrics.spec import METRICS
 from studies import store
 from studies.meta_tables import GRADES, believable
@@ -79,7 +79,7 @@ def write_report(
         method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],
         caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
-    console = Console()
+    console = terminal()
     console.print(answer, style="bold")
     console.print(f"Report: {folder / 'report.html'}")
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table as TerminalTable
 
+from fer_xai.command import terminal
 from fer_xai.emotions import SIX
 from studies import paper_plots as plots
 from studies import paper_tables as tables
+from studies.published import PUBLISHED
 from studies.registry import QUESTIONS
 from studies.report import Picture, Table, write_page
 from studies.training_report import caveats_of, facts_of, method_of
@@ -106,7 +107,7 @@ def write_report(
     write_page(
         folder, question=QUESTIONS["paper_table"], answer=sentence, facts=facts_of(manifest, done),
         tables=made, pictures=pictures, method=method_of(manifest, done),
-        caveats=[*CAVEATS, *caveats_of(done)], manifest=manifest,
+        caveats=[*_caveats(names), *caveats_of(done)], manifest=manifest,
     )  # fmt: skip
     summary(accuracy, sentence, folder)
 
@@ -150,18 +151,28 @@ def curve_of(cell: Training) -> tables.Curve:
     )
 
 
-CAVEATS = [
-    "Few seeds make wide intervals: a difference that they do not show may still exist.",
-    "One recipe for all rows: an architecture may do better with a recipe of its own.",
-    "Some datasets' official splits share images (FER2013) or may share persons (RAF-DB names "
-    "none): see the accuracy without test faces that have a training face's very pixels.",
-    "The paper's figures are single runs without a seed, chosen on the test set.",
-]
+def _caveats(names: Sequence[str]) -> list[str]:
+    """What is to be said of these datasets, and not of others."""
+    caveats = [
+        "Few seeds make wide intervals: a difference that they do not show may still exist.",
+        "One recipe for all rows: an architecture may do better with a recipe of its own.",
+    ]
+    if not all(name.startswith("synthetic") for name in names):
+        caveats.append(
+            "Some datasets' official splits share images (FER2013) or may share persons (RAF-DB "
+            "names none): see the accuracy without test faces that have a training face's very "
+            "pixels."
+        )
+    if any(name in printed for printed in PUBLISHED.values() for name in names):
+        caveats.append(
+            "The paper's figures are single runs without a seed, chosen on the test set."
+        )
+    return caveats
 
 
 def summary(accuracy: pd.DataFrame, sentence: str, folder: Path) -> None:
     """The table on the terminal."""
-    console = Console()
+    console = terminal()
     for data, part in accuracy.groupby("data", sort=False):
         shown = TerminalTable(title=f"Test accuracy on {data}, %")
         for name in ("model", "paper", "ours, best epoch", "ours", "flip averaged", "seeds"):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from fer_xai.command import check_folder
 from fer_xai.errors import InputError
 from studies import store
 from studies.paper_report import write_report
@@ -82,6 +83,8 @@ class PaperTable:
             For an unknown model or dataset, a root that is not there or holds other faces than
             those of a training, or when nothing has been trained.
         """
+        check_folder(self.out / "paper_table")
+        self.options.check_folders()
         known_models(self.models)
         begun_with = self._pretrained()
         columns = [Column.parse(text) for text in self.data]

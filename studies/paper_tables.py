@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from fer_xai.emotions import SIX
 from metrics.statistics import Interval, holm, mean_interval
+from studies.formatting import counted
 from studies.published import KEPT, PUBLISHED, TITLES
 
 REFERENCE = "gimefive"
@@ -79,8 +81,12 @@ def accuracy(
 
 
 def over_seeds(values: pd.Series) -> Interval:
-    """Mean over trainings with Student's interval; one training has none."""
-    return mean_interval(values.to_numpy(dtype=np.float64))
+    """Mean percent over trainings with Student's interval, whose bounds stay within 0 and 100; one
+    training has none.
+    """
+    found = mean_interval(values.to_numpy(dtype=np.float64))
+    low, high = np.clip([found.low, found.high], 0, 100)
+    return dataclasses.replace(found, low=float(low), high=float(high))
 
 
 def recall(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +197,8 @@ def answer(table: pd.DataFrame, gained: pd.DataFrame) -> str:
     if len(gained):
         sentences.append(
             "Choosing the epoch on the test set, as the paper does, would add "
-            f"{gained['optimism'].mean():.1f} points on average ({len(gained)} trainings)."
+            f"{gained['optimism'].mean():.1f} points on average "
+            f"({counted(len(gained), 'training')})."
         )
     return " ".join(sentences)
 

@@ -15,7 +15,6 @@ import seaborn as sns
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.stats import beta
 from torch import Tensor
 
@@ -24,15 +23,18 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.registry import Question
 from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.checks import check_number
+from fer_xai.command import check_folder, terminal
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.games import interaction_index
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.plants import CYAN, MAGENTA, Rule, marked, planted_model
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from metrics.agreement import region_sums
 from studies import store
 from studies.digests import code_digest, faces_digests, model_digest
+from studies.formatting import counted
 from studies.people import SIZE, people
 from studies.progress import progress_bar
 from studies.registry import QUESTIONS, STUDIES
@@ -82,6 +84,7 @@ class PlantedRegions:
         if self.faces < 1:
             raise InputError(f"Expected a positive number of faces, got {self.faces}.")
         check_number("--seed", self.seed, 0, ends=True)
+        check_folder(self.out / "planted_regions")
         for method in self.methods:
             ATTRIBUTIONS[method]
         faces = people(self.faces, seed=self.seed)
@@ -108,7 +111,7 @@ class PlantedRegions:
             for plant in PLANTS:
                 made = _Plant(plant, images, regions)
                 for name in names:
-                    file = folder / "maps" / f"{plant}-{name}.npz".replace(" ", "_")
+                    file = folder / "maps" / f"{slug(f'{plant}-{name}')}.npz"
                     found = self._scores(made, name, file, manifest)
                     if found is not None:
                         parts.append(made.rows(name, found))
@@ -273,9 +276,11 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         else ""
     )
     answer = (
-        f"Of {len(asked)} attributions {one} find the one region that a planted network reads in "
-        f"every face; of the {len(both)} that can be asked where two marks cancel in XOR{blank}, "
-        f"{len(perfect)} find the regions there too: {', '.join(perfect) or 'none'}."
+        f"Of {counted(len(asked), 'attribution')} {one} {'finds' if one == 1 else 'find'} the one "
+        f"region that a planted network reads in every face; of the {len(both)} that can be asked "
+        f"where two marks cancel in XOR{blank}, {len(perfect)} "
+        f"{'finds' if len(perfect) == 1 else 'find'} the regions there too: "
+        f"{', '.join(perfect) or 'none'}."
     )
     caption = (
         "How often the planted region is found, in percent of marked faces; "
@@ -299,7 +304,7 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         pictures=[Picture(name="found", figure=_figure(table), caption=caption)],
         method=METHOD, caveats=CAVEATS, manifest=manifest,
     )  # fmt: skip
-    console = Console()
+    console = terminal()
     console.print(answer, style="bold")
     console.print(f"Report: {folder / 'report.html'}")
 

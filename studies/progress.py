@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,17 +15,19 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from fer_xai.command import terminal
+
 
 def progress_bar(*, shown: bool) -> Progress:
     """A bar with count, rate, time taken and time left; several tasks can share it."""
     return Progress(
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=terminal(error=True),
         disable=not shown,
         transient=not sys.stderr.isatty(),
     )

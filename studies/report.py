@@ -15,8 +15,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
+from fer_xai.names import slug
 from studies import store
-from studies.formatting import latex, markdown, rounded, with_intervals
+from studies.formatting import csv, latex, markdown, rounded, with_intervals
 
 LONG = 40
 """Rows beyond which a table is folded."""
@@ -38,13 +39,15 @@ class Picture:
 class Table:
     """A table with its caption; a long one is folded away on the page.
 
-    Columns named in ``percent`` are shown with one digit.
+    Columns named in ``percent`` are shown with one digit. A ``leading`` table stands right under
+    the answer, before the figures.
     """
 
     name: str
     caption: str
     frame: pd.DataFrame
     percent: tuple[str, ...] = ()
+    leading: bool = False
 
     @property
     def folded(self) -> bool:
@@ -74,23 +77,24 @@ def write_page(
 ) -> None:
     """Tables as csv, Markdown and LaTeX, figures as PNG, ``report.html`` and ``answer.txt``."""
     for table in tables:
-        base = folder / "tables" / table.name
-        store.write_bytes(base.with_suffix(".csv"), table.frame.to_csv(index=False).encode())
-        store.write_bytes(
-            base.with_suffix(".md"), (markdown(table.frame, percent=table.percent) + "\n").encode()
-        )
-        store.write_bytes(
-            base.with_suffix(".tex"), (latex(table.frame, percent=table.percent) + "\n").encode()
-        )
+        frame, percent = table.frame, table.percent
+        texts = {
+            "csv": csv(frame),
+            "md": markdown(frame, percent=percent) + "\n",
+            "tex": latex(frame, percent=percent) + "\n",
+        }
+        for ending, text in texts.items():
+            path = folder / "tables" / f"{slug(table.name)}.{ending}"
+            store.write_bytes(path, text.encode("utf-8", "replace"))
     drawn = [(picture, png(picture.figure)) for picture in pictures]
     for picture, image in drawn:
-        store.write_bytes(folder / "figures" / f"{picture.name}.png", image)
+        store.write_bytes(folder / "figures" / f"{slug(picture.name)}.png", image)
     page = html(
         question=question, answer=answer, facts=facts, tables=tables, pictures=drawn,
         method=method, caveats=caveats, manifest=json.loads(json.dumps(manifest, default=str)),
     )  # fmt: skip
-    store.write_bytes(folder / "report.html", page.encode())
-    store.write_bytes(folder / "answer.txt", (answer + "\n").encode())
+    store.write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
+    store.write_bytes(folder / "answer.txt", (answer + "\n").encode("utf-8", "replace"))
 
 
 def html(
@@ -111,7 +115,8 @@ def html(
         answer=answer,
         facts=facts,
         tables=[
-            {"caption": t.caption, "name": t.name, "folded": t.folded, **_cells(t)}
+            {"caption": t.caption, "name": t.name, "folded": t.folded, "leading": t.leading,
+             **_cells(t)}
             for t in tables
             if len(t.frame)
         ],

@@ -15,6 +15,7 @@ from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.gate import MIN_NETWORKS, moved_copies
@@ -94,7 +95,7 @@ class SanityChecks(ScoredStudy):
         """The gate, a method at a time; controls whose verdict is known stand beside them."""
         task = bar.add_task(f"{model}: gate", total=len(gated(board)))
         frame = gate(
-            probe, faces, board, networks=self.networks, shards=folder / "shards" / model,
+            probe, faces, board, networks=self.networks, shards=folder / "shards" / slug(model),
             progress=lambda: bar.advance(task),
         ).assign(model=model)  # fmt: skip
         return Beyond(

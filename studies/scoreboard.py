@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -60,6 +61,25 @@ def _check_once(what: str, names: Sequence[str]) -> None:
         raise InputError(
             f"Expected each {what} once, got {', '.join(twice)} several times: name it once."
         )
+
+
+def _map_facts(made: Mapping[str, Explanation], ids: Sequence[str]) -> pd.DataFrame:
+    """A row a method and face: whether its map is blank or undefined, and its completeness gap."""
+    parts = []
+    for name, one in made.items():
+        gap = one.completeness_gap
+        parts.append(
+            pd.DataFrame(
+                {
+                    "method": name,
+                    "id": list(ids),
+                    "blank": one.blank.tolist(),
+                    "undefined": one.undefined.tolist(),
+                    "completeness_gap": [math.nan] * len(one) if gap is None else gap.tolist(),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +169,9 @@ class Scoreboard:
     ) -> pd.DataFrame:
         """Rows of :func:`metrics.evaluate`, a face, method (controls too) and metric.
 
-        ``blank`` beside them tells where the map is zero everywhere, so that nothing but the seed
-        orders its pixels.
+        Beside them stand ``blank``, where the map is zero everywhere, so that nothing but the seed
+        orders its pixels; ``undefined``, where it is no map (:attr:`Explanation.undefined`); and
+        ``completeness_gap``, NaN for methods without a law.
 
         Parameters
         ----------
@@ -275,10 +296,8 @@ class Scoreboard:
             if specs
         ]  # fmt: skip
         found = pd.concat(parts, ignore_index=True)
-        blank = {name: dict(zip(faces.ids, one.blank.tolist(), strict=True))
-                 for name, one in made.items()}  # fmt: skip
-        pairs = zip(found["method"], found["id"], strict=True)
-        return found.assign(blank=[blank[method][face] for method, face in pairs])
+        found = found.drop(columns="undefined", errors="ignore")  # of evaluate, where it tells
+        return found.merge(_map_facts(made, faces.ids), on=["method", "id"], how="left")
 
     def explainers(
         self, probe: Probe, faces: Faces, regions: Tensor | None, made: Iterable[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -15,15 +15,17 @@ from matplotlib.figure import Figure
 from metrics.ranks import RankTest
 from metrics.spec import MetricSpec
 from studies import scoreboard_tables as tables
+from studies.formatting import signed, signed_bounds
 from studies.report import Picture, Table
 from studies.scoreboard import FLOOR
 from studies.style import CONTROL, INK, TRAINED, style
+from studies.thresholds import MOST_UNDEFINED
 
-COMMON_CAVEATS = (
+FILLS = (
     "A perturbed face is no face that the network has seen: what a fill does to the score is part "
-    "of every faithfulness metric. Look at several fills before believing one.",
-    "Intervals speak of faces for these weights, not of other trainings.",
+    "of every faithfulness metric. Look at several fills before believing one."
 )
+WEIGHTS = "Intervals speak of faces for these weights, not of other trainings."
 OVER = f"over {FLOOR}"
 """Column of gains over the floor."""
 COLUMNS = 3
@@ -40,6 +42,12 @@ class Content:
     tables: list[Table]
     pictures: list[Picture]
     methods: pd.DataFrame
+
+
+def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
+    """What is to be said of every study of these metrics."""
+    perturbed = any(tables.held(spec) for spec in specs)
+    return [*([FILLS] if perturbed else []), WEIGHTS]
 
 
 def content(
@@ -235,6 +243,12 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         gated = ""
         if "gate" in methods:
             methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
+        few = methods.loc[methods["undefined"] > MOST_UNDEFINED, "method"]
+        methods = methods[~(methods["undefined"] > MOST_UNDEFINED)]
+        apart = f" {', '.join(few)} took no part: most faces have no score." if len(few) else ""
+        if len(few) and not len(methods):
+            sentences.append(f"{said}no method can be judged.{apart}")
+            continue
         if least > CLEAR:
             sentences.append(
                 f"{said}{units} unit{' is' if units == 1 else 's are'} too few to tell {family} "
@@ -247,13 +261,14 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         better = clear[(clear[OVER] > 0) & (way > 0)].sort_values(OVER, ascending=False)
         worse = clear[(clear[OVER] < 0) & (way < 0)]
         named = ", ".join(
-            f"{row['method']} {row[OVER]:+.3f} [{row[f'{OVER} low']:+.3f}, "
-            f"{row[f'{OVER} high']:+.3f}]"
+            f"{row['method']} {signed(row[OVER])}"
+            f"{signed_bounds(row[f'{OVER} low'], row[f'{OVER} high'])}"
             for _, row in better.iterrows()
         )
         sentences.append(
             f"{said}{len(better)} of {len(methods)} methods{gated} beat the {FLOOR} control"
-            f"{f' ({named})' if named else ''}, and {len(worse)} do worse than it."
+            f"{f' ({named})' if named else ''}, and {len(worse)} "
+            f"{'does' if len(worse) == 1 else 'do'} worse than it.{apart}"
         )
     return (
         "\n".join(sentences)

@@ -12,14 +12,15 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import tyro
-from rich.console import Console
 from rich.progress import Progress
 
 from fer_xai.checks import check_count, check_number
+from fer_xai.command import check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from studies import store
@@ -28,7 +29,7 @@ from studies.networks import Network, networks
 from studies.progress import progress_bar
 from studies.report import Table, write_page
 from studies.scoreboard import CHANCE, FLOOR, REMADE, Scoreboard
-from studies.scoreboard_report import COMMON_CAVEATS, content
+from studies.scoreboard_report import common_caveats, content
 from studies.scoreboard_tables import held
 from studies.settings import settings
 
@@ -151,8 +152,8 @@ class ScoredStudy:
             "models": {name: model_digest(model) for name, model in models.items()},
         }
         config = self.config()
-        parts = [faces.name, self.source, self.split, store.digest([config, inputs])]
-        folder = self.out / self.name / "-".join(part for part in parts if part)
+        run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+        folder = self.out / self.name / run_id
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
@@ -191,10 +192,11 @@ class ScoredStudy:
         write_page(
             folder, question=self.question, answer=answer, facts=self._facts(faces, manifest),
             tables=[*more.values(), *made.tables], pictures=made.pictures,
-            method=self._method(specs), caveats=[*self.caveats, *COMMON_CAVEATS], manifest=manifest,
+            method=self._method(specs), caveats=[*self.caveats, *common_caveats(specs.values())],
+            manifest=manifest,
         )  # fmt: skip
         store.write_json(folder / "manifest.json", manifest)
-        console = Console()
+        console = terminal()
         console.print(answer, style="bold")
         console.print(f"Report: {folder / 'report.html'}")
         return folder
@@ -226,7 +228,9 @@ class ScoredStudy:
             bar.advance(bar.task_ids[0], n)
             store.write_json(folder / "manifest.json", manifest)  # with what was refused meanwhile
 
-        rows = own.scores(probe, faces, shards=folder / "shards" / network.name, progress=advance)
+        rows = own.scores(
+            probe, faces, shards=folder / "shards" / slug(network.name), progress=advance
+        )
         beyond = self.beyond(probe, faces, model=network.name, board=own, folder=folder, bar=bar)
         return _Part(rows=rows.assign(model=network.name), beyond=beyond)
 
@@ -249,7 +253,7 @@ class ScoredStudy:
         if self.batch_size is not None:
             check_count("--batch-size", self.batch_size)
         check_number("--seed", self.seed, 0, ends=True)
-        store.check_place(self.out / self.name)
+        check_folder(self.out / self.name)
 
     def _faces(self) -> Faces:
         faces = load_dataset(

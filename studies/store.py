@@ -11,7 +11,6 @@ import datetime
 import hashlib
 import io
 import json
-import os
 import platform
 import sys
 import zlib
@@ -27,11 +26,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pyarrow import ArrowException
-from rich.console import Console
 
 from fer_xai import files
+from fer_xai.command import check_folder, terminal
 from fer_xai.errors import InputError
 from fer_xai.files import DamagedFileError, damaged, read_json
+from fer_xai.names import slug
 from training.machine import commit, processor
 
 T = TypeVar("T")
@@ -192,6 +192,15 @@ def environment() -> dict[str, Any]:
     }
 
 
+def run_id(*parts: str | None) -> str:
+    """What a run's folder is called, from what it is told apart by; the parts that are known.
+
+    >>> run_id("rafdb", None, "test", "0a1b2c3d")
+    'rafdb-test-0a1b2c3d'
+    """
+    return slug("-".join(part for part in parts if part))
+
+
 def made_by(manifest: Mapping[str, Any]) -> str:
     """The commits that a run was made at, and packages of which it saw several versions."""
     several = [f"{name} {seen}" for name, seen in manifest["versions"].items() if ", " in seen]
@@ -220,7 +229,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
         If the folder holds a run of other settings, of other inputs, or of another version of this
         package.
     """
-    check_place(folder)
+    check_folder(folder)
     path = folder / "manifest.json"
     now = environment()
     asked = json.loads(json.dumps({"config": config, "inputs": inputs}, default=str))
@@ -256,30 +265,13 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
             mixed.append(f"{name} {new} (before: {before})")
     if mixed:
         write_json(path, manifest)
-        Console(stderr=True).print(
+        terminal(error=True).print(
             f"{folder} goes on under {', '.join(mixed)}; rows that are there stay as they are.",
-            soft_wrap=True, highlight=False,
+            soft_wrap=True,
         )  # fmt: skip
     for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
         left.unlink()
     return manifest
-
-
-def check_place(folder: Path) -> None:
-    """A folder that can be written to, or made.
-
-    Raises
-    ------
-    InputError
-        If it, or the folder above it that is there, is a file or write-protected.
-    """
-    place = folder.absolute()
-    there = next(path for path in (place, *place.parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(
-            f"Expected --out as a folder to write to, got {folder}: {there} is "
-            f"{'write-protected' if there.is_dir() else 'a file'}, choose another place."
-        )
 
 
 @contextmanager

@@ -17,5 +17,6 @@ def style() -> None:
     sns.set_theme(style="white", context="paper", font_scale=1.1)
     mpl.rcParams.update(
         {"figure.dpi": 110, "savefig.bbox": "tight", "axes.edgecolor": INK, "text.color": INK,
-         "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK}
+         "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
+         "text.parse_math": False}  # a name may hold dollars
     )  # fmt: skip

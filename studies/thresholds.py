@@ -34,6 +34,9 @@ class Threshold:
         Share of faces without a score; NaN where none was asked.
     reached
         Whether the mean is no worse than the limit, over half of the faces or more.
+    judged
+        Whether it was judged at all: thresholds of a model that recognises no more than the prior
+        are not, and are not reached either.
     """
 
     method: str
@@ -43,6 +46,7 @@ class Threshold:
     higher: bool
     undefined: float
     reached: bool
+    judged: bool = True
 
     @property
     def expected(self) -> str:
@@ -51,6 +55,8 @@ class Threshold:
 
     def __str__(self) -> str:
         found = f"{self.method}: {self.metric}"
+        if not self.judged:
+            return f"{found} is not judged, expected {self.expected}"
         if np.isnan(self.value):
             return f"{found} has no score, expected {self.expected}"
         if self.undefined > MOST_UNDEFINED:
@@ -127,11 +133,16 @@ def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
 
 def threshold_table(asked: Sequence[Threshold]) -> Table:
     """What was asked, with its caption."""
+    rows = [
+        vars(one)
+        | {"expected": one.expected, "reached": one.reached if one.judged else "not judged"}
+        for one in asked
+    ]
     return Table(
         name="thresholds",
-        frame=pd.DataFrame([vars(one) | {"expected": one.expected} for one in asked])[
-            ["method", "metric", "value", "expected", "undefined", "reached"]
-        ],
-        caption="What was asked of the means. Undefined: share of faces without a score; a mean "
-        "over less than half of the faces reaches no threshold.",
+        frame=pd.DataFrame(rows)[["method", "metric", "value", "expected", "undefined", "reached"]],
+        caption="What was asked of the means. Undefined: share of faces without a score, those "
+        "with a blank or undefined map among them; a mean over less than half of the faces "
+        "reaches no threshold.",
+        leading=True,
     )

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 
 import torch
-from rich.console import Console
 from torch.nn import functional as F
 
 from fer_xai.checks import resolve_device
+from fer_xai.command import terminal
 from fer_xai.emotions import SIX
 from studies.trainings import Training
 from training.run import say_if_emulated
@@ -21,7 +21,7 @@ STEPS = 3
 
 def say_plan(cells: Sequence[Training]) -> None:
     """Print each training that is missing with its minutes, and their sum."""
-    console = Console()
+    console = terminal()
     if cells:
         say_if_emulated(cells[0].run)
     faces: dict[str, int] = {}

@@ -17,6 +17,7 @@ import torch
 import tyro
 from numpy.typing import NDArray
 
+from fer_xai.command import check_folder
 from fer_xai.data import DATASETS
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
@@ -114,6 +115,18 @@ class TrainingOptions:
             device=self.device, precision=self.precision, progress=False,
         )  # fmt: skip
         return dataclasses.replace(run, out=self.runs / run.name())
+
+    def check_folders(self) -> None:
+        """Try the folders that trainings are written to.
+
+        Raises
+        ------
+        InputError
+            If one cannot be written to.
+        """
+        if self.train:
+            check_folder(self.runs, option="--runs")
+        check_folder(self.records, option="--records")
 
     def settings(self) -> dict[str, Any]:
         """What results depend on, seeds apart."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fer_xai.names import markdown_text
 from training.recipes import Recipe
 
 LICENCES = {
@@ -25,7 +26,8 @@ def model_card(card: Mapping[str, Any]) -> str:
     """Markdown card: data, licence, protocol, scores by emotion, known failures, recipe."""
     run = card["run"]
     source = run["source"] or run["data"]
-    lines = [f"# {card['model']} on {source}", "", _protocol(card), ""]
+    title = markdown_text(f"{card['model']} on {source}")
+    lines = [f"# {title}", "", _protocol(card), ""]
     licence = LICENCES.get(source) or LICENCES.get(run["data"])
     if licence:
         lines += [f"**Licence.** {licence}", ""]

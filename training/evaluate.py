@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-from rich.console import Console
 from rich.table import Table
 
+from fer_xai.command import check_folder, parsed, run_command, terminal
 from fer_xai.data import load_dataset
-from fer_xai.errors import FerXaiError
+from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
 from fer_xai.models import load_model
 from fer_xai.probe import Probe
@@ -58,6 +58,10 @@ class Evaluation:
         dict
             That of :func:`training.scoring.scores`, and ``bayes_accuracy`` on built-in faces.
         """
+        if self.json is not None:
+            check_folder(self.json.parent, option="the folder of --json")
+            if self.json.is_dir():
+                raise InputError(f"Expected --json as a file to write, got the folder {self.json}.")
         model = load_model(self.model, weights=self.weights)
         faces = load_dataset(
             self.data, split=self.split, source=self.source, emotions=model.emotions,
@@ -83,7 +87,7 @@ class Evaluation:
         for emotion, recall in found["recall"].items():
             ideal = [f"{bayes[emotion]:.1%}"] if bayes else []
             table.add_row(emotion, f"{recall:.1%}", *ideal)
-        console = Console()
+        console = terminal()
         console.print(table)
         console.print(
             f"Accuracy {found['accuracy']:.2%} of {found['faces']:,} faces"
@@ -94,13 +98,14 @@ class Evaluation:
             console.print(f"An ideal observer of the action units: {found['bayes_accuracy']:.1%}.")
 
 
-def main() -> None:
-    """Command line."""
-    try:
-        tyro.cli(Evaluation, prog="python -m training.evaluate").run()
-    except FerXaiError as error:
-        sys.exit(f"training.evaluate: {error}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score by a command line; returns the exit status."""
+    return run_command("training.evaluate", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    parsed(Evaluation, arguments, prog="python -m training.evaluate").run()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

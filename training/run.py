@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,16 +17,18 @@ import tyro
 from numpy.typing import NDArray
 
 from fer_xai.checks import emulates_bf16, resolve_device
+from fer_xai.command import check_folder, parsed, run_command
 from fer_xai.data import load_dataset
 from fer_xai.data.duplicates import copies_of
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
-from fer_xai.errors import FerXaiError, InputError
+from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
 from fer_xai.models.zoo import architecture
+from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
@@ -147,7 +149,7 @@ class TrainingRun:
             "" if self.valid_fraction else "refit",
             f"seed{self.seed}",
         )
-        return "-".join(part for part in parts if part)
+        return slug("-".join(part for part in parts if part))
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, the faces themselves apart; their folder may move."""
@@ -227,6 +229,8 @@ def train(run: TrainingRun) -> Path:
     """
     recipe, folder = run.settings(), run.folder()
     run.check()
+    check_folder(folder)
+    architecture(run.model)  # an unknown one is told before faces are read
     say_if_emulated(run)
     everyone = run.faces("train")
     if run.permute_labels:
@@ -408,16 +412,19 @@ def _copies_of_test_faces(
     return None if test is None else copies_of(everyone, test)
 
 
-def main() -> None:
-    """Command line."""
-    run = tyro.cli(TrainingRun, prog="python -m training.run")
-    try:
-        weights = train(run)
-    except FerXaiError as error:
-        sys.exit(f"training.run: {error}")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train by a command line; returns the exit status."""
+    return run_command(
+        "training.run", lambda: _run(arguments), stopped="stopped; the same command continues."
+    )
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    run: TrainingRun = parsed(TrainingRun, arguments, prog="python -m training.run")
+    weights = train(run)
     if loop.RANK == 0:
         sys.stdout.write((run.folder() / "card.md").read_text() + f"\nWeights: {weights}\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -73,7 +73,9 @@ def read_landmarks(
         )
     if points_size is not None:
         native = np.array([faces.read(i).shape[1::-1] for i in range(len(faces))], dtype=np.float32)
-        return ((points + 0.5) * (native[:, None, :] / points_size) - 0.5).astype(np.float32)
+        moved = ((points + 0.5) * (native[:, None, :] / points_size) - 0.5).astype(np.float32)
+        # where nothing is resized, rounding must not make other points of them
+        return np.where(native[:, None, :] == points_size, points, moved)
     return points
 
 

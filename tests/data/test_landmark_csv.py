@@ -101,6 +101,17 @@ def test_points_measured_at_a_size_come_back_at_that_size(faces, table, write):
     np.testing.assert_allclose(placed.landmarks_at(64), _expected(faces), atol=1e-3)
 
 
+def test_points_that_nothing_resizes_are_the_very_points(faces, table, write):
+    """Rescaling 20 pixels to 20 must not round: what is kept is found by a digest of points."""
+    table[POINTS] = np.random.default_rng(0).uniform(0, 20, table[POINTS].shape).round(3)
+    plain, scaled = (read_landmarks(write(table), faces, points_size=s) for s in (None, 20))
+    same = np.array([faces.read(i).shape[0] == 20 for i in range(len(faces))])
+    assert same.any()
+    assert plain[same].tobytes() == scaled[same].tobytes()
+    assert scaled.dtype == np.float32
+    assert not np.array_equal(plain[~same], scaled[~same])
+
+
 def test_landmarks_stay_with_their_faces(root, table, write):
     path = write(table)
     faces = load_dataset(f"folder:{root}", landmarks=path, emotions=["fear"])

@@ -78,16 +78,17 @@ def faces():
 def report(faces) -> Audit:
     return audit(tiny_model(), faces, methods=["gradcam", "saliency"],
                  metrics=["average_drop", "deletion", "naopc"],
-                 thresholds={"average_drop": 1.0, "gradcam:deletion": 0.0})  # fmt: skip
+                 thresholds={"average_drop": 1.0, "gradcam:deletion": 0.0},
+                 anyway=True)  # fmt: skip
 
 
 def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
     assert list(report.frame.columns) == [
-        "id", "emotion", "target", "model", "method", "metric", "value", "blank",
+        "id", "emotion", "target", "model", "method", "metric", "value", "blank", "undefined",
     ]  # fmt: skip
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
     assert set(report.tables) == {
-        "thresholds", "methods", "disagreement", "refused", "fills_shared",
+        "thresholds", "recall", "maps", "methods", "disagreement", "refused", "fills_shared",
     }  # fmt: skip
     page = report.to_html(tmp_path / "deep" / "report.html").read_text()
     assert "<script" not in page
@@ -141,7 +142,7 @@ def test_the_manifest_says_what_was_asked(report):
 def test_a_refused_method_fails_its_threshold(faces):
     report = audit(
         tiny_model(), faces, methods=["gradcam", "attention_rollout"], metrics=["average_drop"],
-        thresholds={"average_drop": 1.0},
+        thresholds={"average_drop": 1.0}, anyway=True,
     )  # fmt: skip
     assert [failure.method for failure in report.failures] == ["attention_rollout"]
     assert str(report.failures[0]) == (
@@ -150,7 +151,8 @@ def test_a_refused_method_fails_its_threshold(faces):
 
 
 def test_the_gate_stops_what_does_not_look_at_the_model(faces):
-    report = audit(tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True)
+    report = audit(tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True,
+                   anyway=True)  # fmt: skip
     assert "pass the randomisation gate" in report.answer
     gate = report.tables["gate"].set_index("method")
     assert gate.loc["edges", "gate"] == "fails"
@@ -164,6 +166,27 @@ def test_names_are_escaped(faces, tmp_path):
         tmp_path / "r.html"
     )
     assert "<b>net</b>" not in page.read_text()
+
+
+@pytest.mark.parametrize("name", ["../../../x", "n" * 300, "m[/b]|<script>", "=1+1"])
+def test_a_model_may_be_called_anything(name, faces, tmp_path, monkeypatch):
+    """Its name is no path, no markup, no formula and no tag."""
+    model = tiny_model()
+    model.name = name
+    found = audit(model, faces, methods=["gradcam", "saliency", "layercam"],
+                  metrics=["average_drop", "average_gain", "gini"], controls=["centre"],
+                  shards=tmp_path / "a" / "b" / "c" / "shards")  # fmt: skip
+    found.write(tmp_path / "a" / "b" / "c")
+    everything = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert all((tmp_path / "a" / "b" / "c") in file.parents for file in everything)
+    pictures = [file.name for file in everything if file.suffix == ".png"]
+    assert len(pictures) >= 2
+    assert all(set(picture) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-+=@") for picture in
+               pictures)  # fmt: skip
+    page, rows = (next(f.read_text() for f in everything if f.name == n)
+                  for n in ("report.html", "methods.md"))  # fmt: skip
+    assert "<script" not in page + rows
+    assert len({line.replace("\\|", "").count("|") for line in rows.splitlines()}) == 1
 
 
 def test_bad_input_is_one_sentence(faces):
@@ -199,7 +222,7 @@ def module(tmp_path, monkeypatch):
 def words(folder, *more):
     return ["audit", "--model", "somebodys:net", "--emotions", "fer2013", "--limit", "4",
             "--methods", "gradcam", "saliency", "--metrics", "average_drop", "insertion",
-            "--out", str(folder / "out"), "--no-progress", *more]  # fmt: skip
+            "--anyway", "--out", str(folder / "out"), "--no-progress", *more]  # fmt: skip
 
 
 def runs(folder):

@@ -266,7 +266,7 @@ def test_the_answer_names_what_beats_the_floor(rows):
     assert made.answer.startswith(
         "net: by insertion, 1 of 3 methods beat the centre control (saliency +0.2"
     )
-    assert made.answer.endswith("and 1 do worse than it.")
+    assert made.answer.endswith("and 1 does worse than it.")
     assert {"scores_net", "metrics_net", "ranks_net"} == {p.name for p in made.pictures}
     assert all(len(png(picture.figure)) > 5000 for picture in made.pictures)
     for kept in (METHODS, ("centre", "random")):  # no floor, or nothing to hold against it

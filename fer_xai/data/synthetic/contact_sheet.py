@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_xai.command import check_folder, run_command
 from fer_xai.data.synthetic import STYLES, render, sample
 from fer_xai.emotions import SIX
 
@@ -39,11 +41,16 @@ def contact_sheet(*, size: int, faces: int, seed: int = 7) -> Image.Image:
     return sheet
 
 
-def main() -> None:
-    """Write ``faces_64.png`` and ``faces_224.png``."""
+def main() -> int:
+    """Write ``faces_64.png`` and ``faces_224.png``; returns the exit status."""
+    return run_command("contact_sheet", _run)
+
+
+def _run() -> None:
     parser = argparse.ArgumentParser(description="Contact sheets of the built-in faces.")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     out: Path = parser.parse_args().out
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     contact_sheet(size=64, faces=4).save(out / "faces_64.png", optimize=True)
     contact_sheet(size=224, faces=1).convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(
@@ -52,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
