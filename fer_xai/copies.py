@@ -19,7 +19,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from fer_xai.errors import InputError
-from fer_xai.norms import check_built, replace_sync
+from fer_xai.running_statistics import check_built
+from fer_xai.sync_batchnorm import replace_sync
 
 FOLD_TOLERANCE = 1e-5
 """By which logits of noise may move with folding, or this share of the largest above 1."""

@@ -16,13 +16,8 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from fer_xai.checks import check_choice, check_images
 from fer_xai.errors import InputError
-from fer_xai.norms import (
-    RunningStatistics,
-    check_known,
-    is_fixed_norm,
-    recalibrate,
-    running_statistics,
-)
+from fer_xai.norms import check_known, recalibrate
+from fer_xai.running_statistics import RunningStatistics, is_fixed_norm, running_statistics
 from fer_xai.seeding import generator
 
 Statistics = Literal["recalibrate", "keep", "reset"]
@@ -69,9 +64,9 @@ def randomised(
         Names of the modules whose own parameters are drawn; all by default.
     batchnorm
         Running statistics, which are no parameters: ``recalibrate`` takes those of ``images``,
-        since activations of random weights have another scale, for each layer that keeps some (as
-        :func:`fer_xai.norms.running_statistics` finds) at or behind a layer that is drawn; ``keep``
-        leaves the trained ones; ``reset`` sets those of the layers drawn to mean 0 and variance 1.
+        since activations of random weights have another scale, for each layer that keeps some (see
+        :mod:`fer_xai.running_statistics`) at or behind a layer that is drawn; ``keep`` leaves the
+        trained ones; ``reset`` sets those of the layers drawn to mean 0 and variance 1.
     images
         ``(N, 3, H, W)`` in [0, 1], to recalibrate with.
 
@@ -262,8 +257,9 @@ def _digest(tensors: Iterable[Tensor], *, also: str) -> str:
 def layers_of(model: nn.Module, images: Tensor) -> list[str]:
     """Modules with parameters of their own, in the order in which a pass reaches them.
 
-    A frozen BatchNorm, whose learned values are buffers, is among them. Modules that are never called, only read (the output projection of attention), take the place
-    of the one that they are part of.
+    A frozen BatchNorm, whose learned values are buffers, is among them. Modules that are never
+    called, only read (the output projection of attention), take the place of the one that they are
+    part of.
 
     Parameters
     ----------

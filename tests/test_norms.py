@@ -11,8 +11,10 @@ from fer_xai import explain
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel, calibrate_batchnorm
-from fer_xai.norms import recalibrate, running_statistics, unsynchronised
+from fer_xai.norms import recalibrate
 from fer_xai.probe import Probe
+from fer_xai.running_statistics import running_statistics
+from fer_xai.sync_batchnorm import unsynchronised
 from metrics.random_networks import layers_of, randomised
 from metrics.randomisation import mprt
 from tests.conftest import tiny_model
