@@ -10,6 +10,7 @@ from torch import Tensor
 from fer_xai.errors import InputError
 from metrics.consistency import normalised_rows
 from metrics.ranking import average_ranks, levels_of
+from metrics.undefined import nan_where_undefined
 
 Array = NDArray[np.float64]
 
@@ -61,9 +62,11 @@ def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(N, R)`` float32; NaN for a region without pixels, which nothing can be given to.
+        ``(N, R)`` float32; NaN for a region without pixels, which nothing can be given to, and for
+        all regions of a map that is not finite everywhere.
     """
     sums = torch.einsum("nhw,nrhw->nr", maps.float(), regions.float())
+    sums = nan_where_undefined(sums, maps)
     return torch.where(regions.flatten(2).any(dim=2), sums, torch.nan)
 
 

@@ -262,7 +262,8 @@ class _Job:
                 regions=self.regions, ids=self.faces.ids, seed=self.study.seed,
             )  # fmt: skip
             assert found.values is not None
-            return {"maps": found.maps.numpy(), "values": found.values.numpy()}
+            values = torch.where(found.undefined[:, None], torch.nan, found.values)
+            return {"maps": found.defined_maps.numpy(), "values": values.numpy()}
 
         return store.once(self._file(f"{SHAPLEY}-{fill}"), make)
 
@@ -276,7 +277,7 @@ class _Job:
                 self.probe, self.images, method=name, targets=self.targets,
                 regions=self.regions, ids=self.faces.ids, seed=seed,
             )  # fmt: skip
-            return {"maps": found.maps.numpy()}
+            return {"maps": found.defined_maps.numpy()}
 
         try:
             if name in ATTRIBUTIONS and name not in self.described["methods"]:

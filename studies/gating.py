@@ -51,11 +51,11 @@ class Asked:
         )
 
     def maps(self, probe: Probe, method: str) -> Tensor:
-        """Of a network, ``(N, H, W)``."""
+        """Of a network, ``(N, H, W)``; NaN where they are undefined."""
         return explain(
             probe, self.images, method=method, targets=self.targets, regions=self.regions,
             ids=self.faces.ids, seed=self.seed,
-        ).maps  # fmt: skip
+        ).defined_maps  # fmt: skip
 
 
 def gate(

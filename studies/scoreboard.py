@@ -148,8 +148,8 @@ class Scoreboard:
     ) -> pd.DataFrame:
         """Rows of :func:`metrics.evaluate`, a face, method (controls too) and metric.
 
-        ``blank`` beside them tells where the map is zero everywhere, so that nothing but the seed
-        orders its pixels.
+        ``undefined`` among them tells where the map (and not the score alone) is undefined, and
+        ``blank`` where it is zero everywhere, so that nothing but the seed orders its pixels.
 
         Parameters
         ----------
@@ -183,6 +183,8 @@ class Scoreboard:
                 return self._chunk(probe, faces.subset(range(rows.start, rows.stop)), setting, rows)
 
             path = None if shards is None else shards / f"{start:06d}.parquet"
+            if path is not None and path.exists() and "undefined" not in store.columns_of(path):
+                path.unlink()  # rows of an earlier commit, which say nothing of undefined maps
             parts.append(make() if path is None else store.once_table(path, make))
             if progress is not None:
                 progress(rows.stop - rows.start)
@@ -283,11 +285,11 @@ class Scoreboard:
                     return explain(
                         own, images, method=name, targets=targets, regions=parts, ids=ids,
                         seed=self.seed,
-                    ).maps  # fmt: skip
+                    ).defined_maps  # fmt: skip
                 cells = attribute(  # as explain, without a pass for the logits
                     own, images, own.model.columns(targets)[:, None], method=name, regions=parts,
                     ids=ids, seed=self.seed,
-                ).cells  # fmt: skip
+                ).defined_cells  # fmt: skip
                 return upsample(cells, size=tuple(images.shape[-2:]))[:, 0]
 
             return make

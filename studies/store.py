@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
@@ -80,6 +81,11 @@ def once_table(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     if not path.exists():
         write_table(path, make())
     return pd.read_parquet(path)
+
+
+def columns_of(path: Path) -> list[str]:
+    """Names of a table's columns, without its rows."""
+    return list(pq.read_schema(path).names)
 
 
 def digest(content: Any) -> str:

@@ -298,8 +298,10 @@ def attribute(
 def native_maps(
     probe: Probe, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
 ) -> Tensor:
-    """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``."""
-    return attribute(probe, images, columns, method=method, seed=seed).cells
+    """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``, with NaN
+    throughout where they are undefined (:attr:`Maps.undefined`).
+    """
+    return attribute(probe, images, columns, method=method, seed=seed).defined_cells
 
 
 def _names(ids: Sequence[object] | None, n: int) -> list[str]:

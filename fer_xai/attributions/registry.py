@@ -15,6 +15,7 @@ from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.seeding import generator
+from fer_xai.types import undefined_maps
 
 Output = Literal["logit", "log_probability", "probability"]
 """Which number of an emotion is explained."""
@@ -162,6 +163,16 @@ class Maps:
         size = self.cells.abs().sum(dim=(-2, -1)) / 100  # (B, K)
         share = self.gap / torch.maximum(self.whole.abs(), size)
         return torch.where(self.gap == 0, torch.zeros_like(share), share)
+
+    @property
+    def undefined(self) -> Tensor:
+        """``(B, K)`` bool: maps that no metric scores, as :attr:`Explanation.undefined` says."""
+        return undefined_maps(self.cells, self.completeness_gap)
+
+    @property
+    def defined_cells(self) -> Tensor:
+        """``(B, K, h, w)``: the cells, with NaN throughout where the map is undefined."""
+        return torch.where(self.undefined[..., None, None], torch.nan, self.cells)
 
 
 class Attribution(ABC):
