@@ -284,7 +284,8 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         + "; ".join(f"{plant}: {meaning}" for plant, meaning in PLANTS.items())
         + f". Unit: the built-in face ({rows['face'].nunique()}), each of a person of its own and "
         "marked in every region; 95 % intervals by Clopper and Pearson over faces, as if a face's "
-        "regions were found or missed together; undefined maps are left out. Blank: refused. Share: of a map's absolute mass, "
+        "regions were found or missed together; undefined maps are left out, and counted among the "
+        "refusals. Blank: refused. Share: of a map's absolute mass, "
         "in the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
     )
     write_page(
@@ -295,7 +296,8 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
             Table(
                 name="refused",
                 frame=_refused(manifest, rows),
-                caption="Methods without maps of a planted network or of some faces, and why.",
+                caption="Blank cells: methods without maps of a planted network, and why. Methods "
+                "whose maps are undefined for some faces stand among them.",
             ),
         ],
         pictures=[Picture(name="found", figure=_figure(table), caption=caption)],

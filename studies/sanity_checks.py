@@ -173,8 +173,8 @@ class SanityChecks(ScoredStudy):
                 caption="Mean Spearman of each face's map with that of a network of the same "
                 "architecture trained on permuted labels; lower is better. Moved: the mean with "
                 f"{MOVES} copies of that network's map, moved and mirrored: what the method's "
-                "smoothness has by chance. Undefined: share of faces without a similarity, for a map "
-                "that is blank or undefined. 95 % intervals by infinitesimal jackknife. Unit: "
+                "smoothness has by chance. Undefined: share of faces without a similarity, since a "
+                "map is blank or undefined. 95 % intervals by infinitesimal jackknife. Unit: "
                 f"{unit_of(clusters)}.",
             )
         ]

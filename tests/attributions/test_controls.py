@@ -32,6 +32,19 @@ def test_only_marked_controls_are_the_same_for_all_faces(name):
     assert bool((maps == maps[:1]).all()) == CONTROLS[name].same_for_all
 
 
+def test_an_undefined_map_is_no_part_of_the_average():
+    setting = _setting()
+    setting.maps[3, 1, 2, 2] = torch.nan
+    setting.maps[5, 0, 0, 0] = torch.inf
+    average = control_maps("average", setting)
+    keep = torch.ones(24, dtype=torch.bool)
+    for target, lost in ((0, 5), (1, 3)):
+        own = keep.clone()
+        own[lost] = False
+        expected = setting.maps[own, target].mean(dim=0)
+        assert torch.allclose(average[:, target], expected.expand(24, 4, 4))
+
+
 def test_random_depends_on_the_seed_and_the_face():
     a, b = (control_maps("random", _setting(seed=s)) for s in (0, 1))
     assert not torch.equal(a, b)
