@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.errors import InputError
+from fer_xai.types import undefined_maps
 from metrics.consistency import normalised_rows
 from metrics.ranking import average_ranks, levels_of
-from metrics.undefined import nan_where_undefined
 
 Array = NDArray[np.float64]
 
@@ -66,8 +66,8 @@ def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
         all regions of a map that is not finite everywhere.
     """
     sums = torch.einsum("nhw,nrhw->nr", maps.float(), regions.float())
-    sums = nan_where_undefined(sums, maps)
-    return torch.where(regions.flatten(2).any(dim=2), sums, torch.nan)
+    known = regions.flatten(2).any(dim=2) & ~undefined_maps(maps)[:, None]
+    return torch.where(known, sums, torch.nan)
 
 
 def region_agreement(values: Tensor, reference: Tensor) -> Array:

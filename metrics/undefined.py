@@ -15,7 +15,7 @@ def without_undefined(maps: Tensor) -> Tensor:
 
 
 def nan_where_undefined(values: Tensor, maps: Tensor) -> Tensor:
-    """Values ``(B, …)`` of maps ``(B, H, W)``, with NaN for undefined maps.
+    """Values ``(B, …)``, on the CPU, of maps ``(B, H, W)``, with NaN for undefined maps.
 
     Examples
     --------
@@ -23,5 +23,5 @@ def nan_where_undefined(values: Tensor, maps: Tensor) -> Tensor:
     >>> nan_where_undefined(torch.tensor([0.5, 0.5]), maps)
     tensor([0.5000,    nan])
     """
-    undefined = undefined_maps(maps).to(values.device)
+    undefined = undefined_maps(maps).cpu()
     return torch.where(undefined.view(len(values), *[1] * (values.ndim - 1)), torch.nan, values)
