@@ -19,8 +19,8 @@ from fer_xai.types import undefined_maps
 
 Output = Literal["logit", "log_probability", "probability"]
 """Which number of an emotion is explained."""
-NO_GAP = 1e-6
-"""Scores of two passes of one image differ by as much."""
+LEAST_WHOLE = 1e-4
+"""Least score of which a completeness gap is a share: a hundred times what two passes differ by."""
 OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
 
 
@@ -158,14 +158,14 @@ class Maps:
 
         Where positive and negative parts all but cancel, so that what should be explained is less
         than a hundredth of Σ |map|, the share is of that hundredth: below it float32's rounding
-        would be reported as a broken law. A gap of no more than 1e-6, by which two passes differ,
-        is none: of effects that cancel exactly nothing but rounding is left.
+        would be reported as a broken law. Nor is it of less than 1e-4: two passes differ by 1e-6,
+        and of effects that cancel exactly nothing but rounding is left.
         """
         if self.gap is None or self.whole is None:
             return None
         size = self.cells.abs().sum(dim=(-2, -1)) / 100  # (B, K)
-        share = self.gap / torch.maximum(self.whole.abs(), size)
-        return torch.where(self.gap.abs() <= NO_GAP, torch.zeros_like(share), share)
+        share = self.gap / torch.maximum(self.whole.abs(), size).clamp(min=LEAST_WHOLE)
+        return torch.where(self.gap == 0, torch.zeros_like(share), share)
 
     @property
     def undefined(self) -> Tensor:
