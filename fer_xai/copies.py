@@ -1,4 +1,7 @@
-"""Private copies of a model: tried on noise, hooks left behind, BatchNorm folded."""
+"""Private copies of a model: tried on noise, hooks left behind, BatchNorm folded.
+
+SyncBatchNorm, which asks other processes for their batches, is BatchNorm in a private copy.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from fer_xai.errors import InputError
+from fer_xai.running_statistics import check_built
+from fer_xai.sync_batchnorm import replace_sync
 
 FOLD_TOLERANCE = 1e-5
 """By which logits of noise may move with folding, or this share of the largest above 1."""
@@ -31,7 +36,8 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
     ------
     InputError
         For anything but a wrapped network, one that fails on images of its size, one that answers
-        with NaN, infinity or probabilities, one whose weights are made by hooks.
+        with NaN, infinity or probabilities, one whose weights are made by hooks, or whose lazy
+        layers are not built yet.
     """
     wrapped = all(hasattr(model, name) for name in ("net", "emotions", "size", "columns"))
     if not isinstance(model, nn.Module) or not wrapped:
@@ -40,6 +46,7 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
             "or wrap a network as FERModel(net, emotions=…, size=…)."
         )
     _refuse_weight_hooks(model)
+    check_built(model)
     private: Any = copy.deepcopy(model).eval().requires_grad_(False)
     for module in private.modules():  # hooks of the user's are not ours to run
         module._forward_hooks.clear()
@@ -50,6 +57,7 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
     side, generator = private.size, torch.Generator().manual_seed(0)
     noise = torch.rand(_NOISE_IMAGES, 3, side, side, generator=generator).to(device)
     answers = _answers(private, noise)
+    replace_sync(private, noise)
     return private, _folded(private, noise, answers) if fold else None
 
 
@@ -96,8 +104,7 @@ def _answers(model: Any, noise: Tensor) -> Tensor:
 
 def _folded(model: Any, noise: Tensor, answers: Tensor) -> Any:
     """The model with its network traced and BatchNorm folded, or None where that is not exact."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    if not norms:
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
         return None
     folded = copy.copy(model)
     folded._modules = dict(model._modules)

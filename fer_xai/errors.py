@@ -14,3 +14,7 @@ class UnknownNameError(InputError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0])
+
+
+class MapWarning(UserWarning):
+    """Maps that are undefined, or miss what they should add up to; studies count them instead."""

@@ -234,14 +234,15 @@ class Probe:
     def runs_alone(self, layer: str) -> bool:
         """Whether a layer of the folded copy runs once and means what it means in the plain one.
 
-        Convolutions and BatchNorms do not (folding merges them), and containers are traced away.
+        Convolutions, linear layers and BatchNorms do not (folding merges them), and containers are
+        traced away.
         """
         if self.folded is None:
             return False
         graph = self.folded.net.graph
         calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
         module = dict(self.folded.net.named_modules()).get(layer)
-        merged = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Identity)
+        merged = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Identity)
         return len(calls) == 1 and not isinstance(module, merged)
 
     def _measure(self) -> int:

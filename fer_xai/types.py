@@ -376,8 +376,35 @@ class Explanation:
         """``(B,)`` bool: which maps are NaN or infinite anywhere, or miss more than
         :data:`LARGEST_GAP` of what they should add up to. No metric scores them.
         """
-        undefined = ~torch.isfinite(self.maps).flatten(1).all(dim=1)
-        if self.completeness_gap is not None:
-            # not ≤, so that a gap of NaN counts too
-            undefined |= ~(self.completeness_gap.abs() <= LARGEST_GAP)
-        return undefined
+        return undefined_maps(self.maps, self.completeness_gap)
+
+    @property
+    def defined_maps(self) -> Tensor:
+        """``(B, H, W)``: the maps, with NaN throughout where they are undefined."""
+        return torch.where(self.undefined[:, None, None], torch.nan, self.maps)
+
+
+def undefined_maps(maps: Tensor, gap: Tensor | None = None) -> Tensor:
+    """Which maps say nothing that could be scored.
+
+    Parameters
+    ----------
+    maps
+        ``(…, H, W)``.
+    gap
+        ``(…)``: their completeness gap, as a share of what they should add up to, if they have any.
+
+    Returns
+    -------
+    Tensor
+        ``(…)`` bool, where the maps are: NaN or infinite anywhere, or beyond :data:`LARGEST_GAP`
+        (a gap of NaN among it).
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[1.0, 2.0]], [[torch.nan, 0.0]], [[3.0, 0.0]]])
+    >>> undefined_maps(maps, torch.tensor([0.01, 0.0, -0.2])).tolist()
+    [False, True, True]
+    """
+    undefined = ~torch.isfinite(maps).flatten(-2).all(dim=-1)
+    return undefined if gap is None else undefined | ~(gap.abs() <= LARGEST_GAP).to(maps.device)

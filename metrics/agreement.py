@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.errors import InputError
+from fer_xai.types import undefined_maps
 from metrics.consistency import normalised_rows
 from metrics.ranking import average_ranks, levels_of
 
@@ -61,10 +62,12 @@ def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(N, R)`` float32; NaN for a region without pixels, which nothing can be given to.
+        ``(N, R)`` float32; NaN for a region without pixels, which nothing can be given to, and for
+        all regions of a map that is not finite everywhere.
     """
     sums = torch.einsum("nhw,nrhw->nr", maps.float(), regions.float())
-    return torch.where(regions.flatten(2).any(dim=2), sums, torch.nan)
+    known = regions.flatten(2).any(dim=2) & ~undefined_maps(maps)[:, None]
+    return torch.where(known, sums, torch.nan)
 
 
 def region_agreement(values: Tensor, reference: Tensor) -> Array:

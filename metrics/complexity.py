@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_xai.checks import check_count, check_number, check_tensor
 from fer_xai.errors import InputError
 from metrics.spec import METRICS, MetricSpec
+from metrics.undefined import nan_where_undefined
 
 
 def gini(maps: Tensor) -> Tensor:
@@ -159,7 +160,8 @@ def _checked(maps: Tensor) -> Tensor:
     check_tensor("maps", maps, "(B, H, W)")
     if maps.ndim != 3:
         raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
-    return maps.cpu().double()
+    own = maps.cpu().double()
+    return nan_where_undefined(own, own)
 
 
 def _shares(maps: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from fer_xai.errors import InputError
 from metrics.ranking import average_ranks, levels_of
 from metrics.spec import MetricSpec
 from metrics.statistics import icc_a1, kendalls_w, permutations
+from metrics.undefined import nan_where_undefined
 
 Kind = Literal["pearson", "cosine", "spearman"]
 Array = NDArray[np.float64]
@@ -46,7 +47,7 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     -------
     Tensor
         ``(N, P)`` float32 on the CPU. Rows are NaN where the similarity is undefined: maps that are
-        constant (zero, for cosine) on the mask, or not finite.
+        constant (zero, for cosine) on the mask, or not finite everywhere, on the mask or off it.
 
     Raises
     ------
@@ -59,10 +60,11 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
                          f"got {tuple(maps.shape)}.")  # fmt: skip
     if int(mask.sum()) < 2:
         raise InputError("Expected a mask of at least two pixels to compare maps on.")
-    rows = maps.cpu()[:, mask.cpu()].double()  # (N, P)
+    values = maps.cpu()
+    rows = values[:, mask.cpu()].double()  # (N, P)
     if kind == "spearman":
-        ranks = average_ranks(levels_of(rows))
-        rows = torch.where(torch.isfinite(rows), ranks, torch.nan)
+        rows = average_ranks(levels_of(rows))
+    rows = nan_where_undefined(rows, values)
     scale = rows.abs().amax(dim=1, keepdim=True)
     if kind != "cosine":
         rows = rows - rows.mean(dim=1, keepdim=True)
@@ -307,6 +309,8 @@ def permuted_excess(
     """
     rows, labels = rows.cpu(), labels.cpu()
     defined = torch.isfinite(rows).all(dim=1)
+    if not bool(defined.any()):
+        return float("nan"), np.full(repeats, np.nan)
     x, kept = rows[defined].double(), labels[defined]
     gram = x @ x.T
     emotions, codes = torch.unique(kept, return_inverse=True)
@@ -350,7 +354,8 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(N, R)``; NaN for blank maps, faces without regions, and regions without a pixel.
+        ``(N, R)``; NaN for blank maps and those that are not finite, faces without regions, and
+        regions without a pixel.
 
     Raises
     ------
@@ -366,7 +371,7 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
         check_length("sets of regions", len(regions), len(maps))
     maps, regions = maps.cpu(), regions.cpu()
     masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
-    positive = maps.clamp(min=0).flatten(1)  # (N, P)
+    positive = nan_where_undefined(maps.clamp(min=0), maps).flatten(1)  # (N, P)
     flat = masks.flatten(2)  # (N, R, P)
     mass = torch.cat(
         [

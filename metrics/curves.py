@@ -15,6 +15,7 @@ from fer_xai.probe import Classifier, Probe
 from metrics.ledger import Ledger, ledger_of
 from metrics.ranking import ORDERS, Order
 from metrics.spec import METRICS, MetricSpec
+from metrics.undefined import nan_where_undefined
 
 Output = Literal["probability", "logit", "log_probability"]
 OUTPUTS = get_args(Output)
@@ -113,7 +114,7 @@ def deletion(
     Returns
     -------
     Curve
-        Scores at S + 1 fractions.
+        Scores at S + 1 fractions; NaN for a map that is not finite.
 
     Raises
     ------
@@ -125,7 +126,7 @@ def deletion(
     ranks = ranks_of(ledger, maps)
     counts = step_counts(ledger.pixels, steps)
     logits = ledger.removed(ranks, counts, fill=fill, order=order)
-    return curve_of(ledger, logits, counts, targets, output)
+    return curve_of(ledger, logits, counts, targets, output, maps=maps)
 
 
 def insertion(
@@ -155,7 +156,7 @@ def insertion(
     gone = [ledger.pixels - count for count in counts]
     other: Order = "lerf" if order == "morf" else "morf"
     logits = ledger.removed(ranks, gone, fill=fill, order=other)
-    return curve_of(ledger, logits, counts, targets, output)
+    return curve_of(ledger, logits, counts, targets, output, maps=maps)
 
 
 def step_counts(pixels: int, steps: int) -> list[int]:
@@ -201,12 +202,18 @@ def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Outpu
 
 
 def curve_of(
-    ledger: Ledger, logits: Tensor, counts: Sequence[int], targets: Tensor, output: Output
+    ledger: Ledger,
+    logits: Tensor,
+    counts: Sequence[int],
+    targets: Tensor,
+    output: Output,
+    *,
+    maps: Tensor,
 ) -> Curve:
-    """The curve of logits ``(B, S + 1, C)`` after so many pixels."""
+    """The curve of logits ``(B, S + 1, C)`` after so many pixels; NaN for undefined maps."""
     return Curve(
         fractions=torch.tensor(counts, dtype=torch.float64).div(ledger.pixels).float(),
-        scores=target_scores(ledger, logits, targets, output),
+        scores=nan_where_undefined(target_scores(ledger, logits, targets, output), maps),
     )
 
 

@@ -70,6 +70,7 @@ def road(
     -------
     Curve
         Scores at S + 1 fractions, the unperturbed face first; ``perturbed_mean`` leaves that out.
+        NaN for a map that is not finite.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def road(
     ranks = ranks_of(ledger, maps)
     counts = [0, *(round(fraction * ledger.pixels) for fraction in fractions)]
     logits = ledger.removed(ranks, counts, fill=linear_fill(noise), order=order)
-    return curve_of(ledger, logits, counts, targets, output)
+    return curve_of(ledger, logits, counts, targets, output, maps=maps)
 
 
 def road_combined(

@@ -84,7 +84,8 @@ def evaluate(
     DataFrame
         A row a face, explanation and metric: ``id``, ``emotion`` (what the face shows, if known),
         ``target`` (what is explained), ``method``, ``metric``, ``value`` (NaN where undefined, and
-        for maps that are not finite).
+        for undefined maps), ``undefined`` (whether the map is:
+        :attr:`fer_xai.types.Explanation.undefined`).
 
     Raises
     ------
@@ -133,6 +134,7 @@ def evaluate(
         probe.model.columns(check_targets(explanation.targets, n))
     if calibration is None and any("calibration" in spec.needs for spec in specs):
         calibration = calibration_images(ids, take)
+    undefined_of = {name: explanation.undefined for name, explanation in named.items()}
     parts = []
     for start in range(0, n, chunk):
         rows = slice(start, min(start + chunk, n))
@@ -146,11 +148,11 @@ def evaluate(
         part_regions = None if regions is None else regions[rows]
         for name, explanation in named.items():
             maps = explanation.maps[rows]
-            defined = torch.isfinite(maps).flatten(1).all(dim=1)
+            undefined = undefined_of[name][rows].to(maps.device)
             offered = {
                 "model": ledger,
                 "images": ledger.images,
-                "maps": torch.where(defined[:, None, None], maps, 0).to(probe.device),
+                "maps": torch.where(undefined[:, None, None], 0, maps).to(probe.device),
                 "targets": explanation.targets[rows],
                 "regions": part_regions,
                 "explain": explain.get(name),
@@ -161,12 +163,12 @@ def evaluate(
             parts.append(
                 _rows(
                     specs, offered, name=name, emotions=emotions[rows], ids=ids[rows],
-                    defined=defined,
+                    undefined=undefined.cpu(),
                 )
             )  # fmt: skip
         if progress is not None:
             progress(rows.stop - rows.start)
-    columns = ["id", "emotion", "target", "method", "metric", "value"]
+    columns = ["id", "emotion", "target", "method", "metric", "value", "undefined"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
@@ -198,9 +200,9 @@ def _rows(
     name: str,
     emotions: Sequence[str],
     ids: Sequence[str],
-    defined: Tensor,
+    undefined: Tensor,
 ) -> pd.DataFrame:
-    """Values of one explanation of a chunk of faces; NaN where the map is not defined."""
+    """Values of one explanation of a chunk of faces; NaN where the map is undefined."""
     held: dict[Any, Any] = {}  # several metrics read one result
     targets = [EMOTIONS[target] for target in offered["targets"].tolist()]
     parts = []
@@ -216,7 +218,7 @@ def _rows(
             raise InputError(
                 f"Expected one value a face of {spec.name}, {len(ids)}, got {tuple(values.shape)}."
             )
-        values = torch.where(defined.cpu(), values, torch.nan)
+        values = torch.where(undefined, torch.nan, values)
         parts.append(
             pd.DataFrame({
                 "id": list(ids),
@@ -225,6 +227,7 @@ def _rows(
                 "method": name,
                 "metric": spec.name,
                 "value": values.numpy(),
+                "undefined": undefined.numpy(),
             })
         )  # fmt: skip
     return pd.concat(parts, ignore_index=True)

@@ -15,6 +15,7 @@ from fer_xai.probe import Classifier, Probe
 from fer_xai.seeding import generator
 from metrics.imputation import LINEAR, linear_imputation, noise_of
 from metrics.ranking import ORDERS, Order, rank_pixels
+from metrics.undefined import without_undefined
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
@@ -129,9 +130,12 @@ class Ledger:
         return out
 
     def ranked(self, maps: Tensor) -> Tensor:
-        """Ranks of maps ``(B, H, W)``, sorted once however many metrics ask."""
+        """Ranks of maps ``(B, H, W)``, sorted once however many metrics ask; as of a blank map for
+        one that is not finite.
+        """
         if id(maps) not in self._ranks:
-            found = rank_pixels(maps, seed=self.seed, ids=self.ids).to(self.probe.device)
+            found = rank_pixels(without_undefined(maps), seed=self.seed, ids=self.ids)
+            found = found.to(self.probe.device)
             self._ranks[id(maps)] = (maps, found)
         return self._ranks[id(maps)][1]
 

@@ -14,6 +14,7 @@ from fer_xai.probe import Classifier, Probe
 from metrics.curves import OUTPUTS, Output, check_maps, ranks_of, target_scores
 from metrics.ledger import Ledger, ledger_of
 from metrics.spec import METRICS, MetricSpec
+from metrics.undefined import nan_where_undefined, without_undefined
 
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Shares of the image that are kept or taken (DeYoung et al., ACL 2020, sec. 4.2)."""
@@ -92,8 +93,7 @@ def masked_confidence(
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
-    defined = torch.isfinite(maps).all(dim=2).all(dim=1)
-    shown = torch.where(torch.isfinite(maps), maps, 0).to(ledger.images).clamp(min=0)
+    shown = without_undefined(maps).to(ledger.images).clamp(min=0)
     shown = shown / shown.amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
     logits = ledger.ask(
         ("masked", ledger.key_of(maps)),
@@ -102,7 +102,7 @@ def masked_confidence(
     )
     clean = target_scores(ledger, ledger.clean()[:, None], targets, "probability")[:, 0]
     masked = target_scores(ledger, logits, targets, "probability")[:, 0]
-    return Confidence(clean=clean, masked=torch.where(defined.cpu(), masked, torch.nan))
+    return Confidence(clean=clean, masked=nan_where_undefined(masked, maps))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,6 +156,7 @@ def erasure(
     gone = ledger.removed(ranks, counts, fill=fill, order="morf")
     left = ledger.removed(ranks, [total - count for count in counts], fill=fill, order="lerf")
     clean = target_scores(ledger, ledger.clean()[:, None], targets, output)
+    clean = nan_where_undefined(clean, maps)
     return Erasure(
         without=clean - target_scores(ledger, gone, targets, output),
         only=clean - target_scores(ledger, left, targets, output),

@@ -18,6 +18,7 @@ from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.regions import Normalised
 from metrics.spec import METRICS, MetricSpec
 from metrics.subsets import cells_of
+from metrics.undefined import nan_where_undefined, without_undefined
 
 GRID = 4
 """Patches a side."""
@@ -68,7 +69,7 @@ def naopc_searched(
     Returns
     -------
     Normalised
-        With the limits that were found.
+        With the limits that were found; NaN for a map that is not finite.
 
     Raises
     ------
@@ -90,11 +91,11 @@ def naopc_searched(
     found = torch.stack([scorer.searched(best=best) for best in (False, True)])
     lower, upper = found.aminmax(dim=0)  # where a greedy step misleads both, they cross
     flat = torch.nn.functional.one_hot(cell.flatten(), grid * grid).double()
-    means = (maps.flatten(1).cpu().double() @ flat) / flat.sum(dim=0)
+    means = (without_undefined(maps).flatten(1).cpu().double() @ flat) / flat.sum(dim=0)
     ranks = rank_pixels(means[:, None], seed=ledger.seed, ids=ledger.ids)[:, 0].long()  # (B, g²)
     first = ranks if order == "morf" else grid * grid - 1 - ranks
     own = scorer.along(first, key=("path", ledger.key_of(maps), order))
-    return Normalised(aopc=own, lower=lower, upper=upper)
+    return Normalised(aopc=nan_where_undefined(own, maps), lower=lower, upper=upper)
 
 
 class _Patches:

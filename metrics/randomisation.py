@@ -22,6 +22,7 @@ from metrics.ledger import Ledger, ledger_of
 from metrics.likeness import Likeness, comparable, compared, map_similarity
 from metrics.random_networks import Statistics, layers_of, randomised
 from metrics.spec import METRICS, Explain, MetricSpec
+from metrics.undefined import nan_where_undefined
 
 Order = Literal["cascading", "independent", "bottom_up"]
 
@@ -138,7 +139,8 @@ def mprt(
     given = checked_maps(ledger, maps)
     if smooth:
         [(_, given)] = ask(trained)
-    reference = comparable(given, similarity, absolute=absolute)
+    # noisy copies of a face may have maps where the face has none
+    reference = nan_where_undefined(comparable(given, similarity, absolute=absolute), maps)
     blank = torch.zeros(1, 3, trained.size, trained.size, device=ledger.probe.device)
     steps = _steps(layers_of(trained, blank), order, layers)
     scores = torch.full((len(ledger), len(steps)), torch.nan)
@@ -216,7 +218,7 @@ def emprt(
     Returns
     -------
     Tensor
-        ``(B,)``, above −1; NaN where either map is constant.
+        ``(B,)``, above −1; NaN where either map is constant or not finite.
 
     Raises
     ------

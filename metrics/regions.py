@@ -19,6 +19,7 @@ from metrics.curves import OUTPUTS, Output, check_maps, target_scores
 from metrics.ledger import FLAT, Ledger, ledger_of
 from metrics.ranking import ORDERS, Order, rank_pixels
 from metrics.spec import METRICS, MetricSpec
+from metrics.undefined import nan_where_undefined
 
 
 def coalition_worth(
@@ -103,8 +104,8 @@ def single_deletion(
     Returns
     -------
     Tensor
-        ``(B,)`` in [−1, 1]; NaN with fewer than three regions that have pixels, or where all are
-        given alike.
+        ``(B,)`` in [−1, 1]; NaN with fewer than three regions that have pixels, where all are
+        given alike, or for a map that is not finite.
 
     Raises
     ------
@@ -214,8 +215,8 @@ def naopc(
                         .neg().add(2**k - 1))  # fmt: skip
     total = (path[:, :1] - path).sum(dim=1)
     lower, upper = _limits(worth)
-    undefined = _unknown(regions).cpu() | ~torch.isfinite(maps).flatten(1).all(dim=1).cpu()
-    made = torch.where(undefined, torch.nan, total / (k + 1))
+    made = torch.where(_unknown(regions).cpu(), torch.nan, total / (k + 1))
+    made = nan_where_undefined(made, maps)
     return Normalised(aopc=made, lower=lower / (k + 1), upper=upper / (k + 1))
 
 

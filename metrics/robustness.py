@@ -17,6 +17,7 @@ from metrics.explaining import checked_maps, explained, seeded_images
 from metrics.ledger import Ledger, ledger_of
 from metrics.likeness import Likeness, comparable, compared
 from metrics.spec import METRICS, Explain, MetricSpec
+from metrics.undefined import nan_where_undefined
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,9 +27,10 @@ class Stability:
     Attributes
     ----------
     norms
-        ``(B,)`` ‖φ(x)‖₂; NaN for maps of zeros, of which nothing is said.
+        ``(B,)`` ‖φ(x)‖₂; NaN for maps of zeros and those that are not finite, of which nothing is
+        said.
     moves
-        ``(B, n)`` ‖φ(x + δ) − φ(x)‖₂.
+        ``(B, n)`` ‖φ(x + δ) − φ(x)‖₂; NaN where either map is not finite.
     offsets
         ``(B, n)`` ‖δ‖₂, over all channels and pixels.
     """
@@ -130,10 +132,10 @@ def stability(
         ledger, explain, ledger.probe.model, targets, change=change, copies=samples
     ):
         moves[faces, numbers] = (found.double() - own[faces]).flatten(1).norm(dim=1)
-    norms = own.flatten(1).norm(dim=1)
+    norms = nan_where_undefined(own.flatten(1).norm(dim=1), own)
     return Stability(
         norms=torch.where((norms > 0) & norms.isfinite(), norms, torch.nan),
-        moves=moves,
+        moves=torch.where(moves.isfinite(), moves, torch.nan),
         offsets=offsets,
     )
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fer_xai.errors import InputError
+from metrics.undefined import nan_where_undefined
 
 WINDOW = 7
 """Side of the local windows in pixels (scikit-image's default)."""
@@ -29,11 +30,12 @@ def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
     Returns
     -------
     Tensor
-        ``(B, H, W)`` float32 on the CPU; NaN for maps of zeros.
+        ``(B, H, W)`` float32 on the CPU; NaN for maps of zeros and those that are not finite.
     """
     maps = maps.cpu()
     peak = maps.abs().flatten(1).amax(dim=1)[:, None, None]
     scaled = (maps / peak + 1) / 2 if signed else maps / peak
+    scaled = nan_where_undefined(scaled, maps)
     return torch.where(peak > 0, scaled, torch.nan).float()
 
 

@@ -16,6 +16,7 @@ from metrics.curves import OUTPUTS, Curve, Output, check_maps, target_scores
 from metrics.ledger import FLAT, Ledger, ledger_of
 from metrics.ranking import average_ranks
 from metrics.spec import METRICS, MetricSpec
+from metrics.undefined import nan_where_undefined, without_undefined
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
@@ -108,7 +109,7 @@ def infidelity(
     Returns
     -------
     Tensor
-        ``(B,)``.
+        ``(B,)``; NaN for a map that is not finite.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def infidelity(
     drops = _drops(ledger, logits, targets, output)
     foretold = torch.stack([
         draws[face].flatten(1).double() @ one.flatten().cpu().double()
-        for face, one in enumerate(maps)
+        for face, one in enumerate(without_undefined(maps))
     ]) if len(ledger) else drops  # fmt: skip
     if scaling != "none":
         size_of = (foretold**2).mean(dim=1)
@@ -142,7 +143,7 @@ def infidelity(
         all_of_it = (drops**2).mean(dim=1)
         left = left / torch.where(size_of > 0, 1 - 1 / samples, 1.0)
         left = torch.where(all_of_it > FLAT**2, left / all_of_it, torch.nan)
-    return left.float()
+    return nan_where_undefined(left.float(), maps)
 
 
 def mu_fidelity(
@@ -180,7 +181,7 @@ def mu_fidelity(
     Returns
     -------
     Tensor
-        ``(B,)`` in [−1, 1]; NaN where sums or scores do not vary.
+        ``(B,)`` in [−1, 1]; NaN where sums or scores do not vary, or the map is not finite.
     """
     ledger = ledger_of(model, images, ids=ids, seed=seed)
     check_maps(ledger, maps)
@@ -212,10 +213,10 @@ def mu_fidelity(
     )
     drops = _drops(ledger, logits, targets, output)
     flat = torch.nn.functional.one_hot(cell.flatten().cpu(), grid * grid).double()  # (P, cells)
-    sums = maps.flatten(1).cpu().double() @ flat
+    sums = without_undefined(maps).flatten(1).cpu().double() @ flat
     given = torch.stack([draws[face].double() @ one for face, one in enumerate(sums)]) \
         if len(ledger) else drops  # fmt: skip
-    return _correlated(given, drops, correlation)
+    return nan_where_undefined(_correlated(given, drops, correlation), maps)
 
 
 def sensitivity_n(
@@ -273,9 +274,9 @@ def sensitivity_n(
         drops = _drops(ledger, logits, targets, output)
         given = torch.stack([
             draws[face].flatten(1).double() @ one.flatten().cpu().double()
-            for face, one in enumerate(maps)
+            for face, one in enumerate(without_undefined(maps))
         ]) if len(ledger) else drops  # fmt: skip
-        scores.append(_correlated(given, drops, correlation))
+        scores.append(nan_where_undefined(_correlated(given, drops, correlation), maps))
     return Curve(fractions=torch.tensor(counts) / total, scores=torch.stack(scores, dim=1))
 
 

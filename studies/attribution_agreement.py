@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
+from fer_xai.attributions.explaining import counting_maps
 from fer_xai.attributions.shapley import RegionShapley
 from fer_xai.checks import check_number, resolve_device
 from fer_xai.command import check_folder
@@ -259,13 +260,15 @@ class _Job:
     def _shapley(self, fill: str) -> dict[str, NDArray[Any]]:
         """Exact values ``(N, R)`` and their map, ``(N, SIZE, SIZE)``."""
 
+        @counting_maps()
         def make() -> dict[str, NDArray[Any]]:
             found = explain(
                 self.probe, self.images, method=RegionShapley(fill=fill), targets=self.targets,
                 regions=self.regions, ids=self.faces.ids, seed=self.study.seed,
             )  # fmt: skip
             assert found.values is not None
-            return {"maps": found.maps.numpy(), "values": found.values.numpy()}
+            values = torch.where(found.undefined[:, None], torch.nan, found.values)
+            return {"maps": found.defined_maps.numpy(), "values": values.numpy()}
 
         return store.once(self._file(f"{SHAPLEY}-{fill}"), make)
 
@@ -274,12 +277,13 @@ class _Job:
         if name in self.described["refused"]:
             return None
 
+        @counting_maps()
         def make() -> dict[str, NDArray[Any]]:
             found = explain(
                 self.probe, self.images, method=name, targets=self.targets,
                 regions=self.regions, ids=self.faces.ids, seed=seed,
             )  # fmt: skip
-            return {"maps": found.maps.numpy()}
+            return {"maps": found.defined_maps.numpy()}
 
         try:
             if name in ATTRIBUTIONS and name not in self.described["methods"]:

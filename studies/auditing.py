@@ -15,10 +15,10 @@ from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.models import FERModel
-from fer_xai.norms import batchnorms
 from fer_xai.probe import Probe
 from fer_xai.types import Faces
 from metrics.gate import MIN_NETWORKS
+from metrics.random_networks import statistics_of
 from metrics.spec import MetricSpec
 from studies import gating, store
 from studies.digests import faces_digests, model_digest
@@ -369,7 +369,7 @@ def check_faces(
         raise InputError("Expected faces to audit the model on, got none.")
     net = model.model if isinstance(model, Probe) else model
     drawn = gate or any("calibration" in spec.needs for spec in board.specs)
-    if drawn and len(faces) < 2 and batchnorms(net):
+    if drawn and len(faces) < 2 and statistics_of(net, None):
         raise InputError(
             "Expected two faces or more, on which the BatchNorms of random networks are "
             "recalibrated, got one: take more, or leave the gate and metrics of randomisation out."

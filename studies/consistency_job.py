@@ -23,7 +23,7 @@ from fer_xai.landmarks import face_regions, register
 from fer_xai.models import FERModel
 from fer_xai.names import slug
 from fer_xai.probe import Probe
-from fer_xai.types import Faces
+from fer_xai.types import Faces, undefined_maps
 from studies import store
 from studies.consistency_scores import MATCHED_TO, Scorer
 from studies.digests import model_digest
@@ -182,8 +182,9 @@ class Job:
     def common(self, network: Network) -> NDArray[np.bool_]:
         """``(N, K)``: faces and targets with a map in every network of an architecture."""
         alike = [n for n in self.networks if n.architecture == network.architecture]
-        blank = [(self.maps(n, MATCHED_TO)[0] == 0).flatten(2).all(dim=2) for n in alike]
-        return ~torch.stack(blank).any(dim=0).numpy()
+        every = [self.maps(n, MATCHED_TO)[0] for n in alike]
+        lost = [(maps == 0).flatten(2).all(dim=2) | undefined_maps(maps) for maps in every]
+        return ~torch.stack(lost).any(dim=0).numpy()
 
     # -- scores -------------------------------------------------------------------------------
 

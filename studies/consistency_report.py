@@ -55,7 +55,7 @@ def write_report(
             "Controls are matched to the network's Grad-CAM in resolution; untrained networks of "
             "an architecture are averaged. Blank maps: share of faces whose map of their own "
             "emotion is zero everywhere; undefined maps: share of faces without a map to compare "
-            "(blank, constant or unregistered), mean over fixed targets.",
+            "(blank, constant, unregistered or not finite), mean over fixed targets.",
         ),
         Table(
             name="emotions",

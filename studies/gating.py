@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.attributions import CONTROLS, explain
+from fer_xai.attributions.explaining import counting_maps
 from fer_xai.landmarks import face_regions
 from fer_xai.names import slug
 from fer_xai.probe import Probe
@@ -51,12 +52,13 @@ class Asked:
             seed=seed,
         )
 
+    @counting_maps()
     def maps(self, probe: Probe, method: str) -> Tensor:
-        """Of a network, ``(N, H, W)``."""
+        """Of a network, ``(N, H, W)``; NaN where they are undefined."""
         return explain(
             probe, self.images, method=method, targets=self.targets, regions=self.regions,
             ids=self.faces.ids, seed=self.seed,
-        ).maps  # fmt: skip
+        ).defined_maps  # fmt: skip
 
 
 def gate(

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, explain
-from fer_xai.attributions.explaining import INVERSE
+from fer_xai.attributions.explaining import INVERSE, counting_maps
 from fer_xai.checks import check_number, resolve_device
 from fer_xai.command import check_folder
 from fer_xai.data import load_dataset
@@ -220,6 +220,7 @@ class _Planted:
 class _Trained:
     """Maps of a trained network, scored as they are and under changes."""
 
+    @counting_maps()
     def __init__(self, study: MetaEvaluation, model: Any) -> None:
         self.seed = study.seed
         self.faces: Faces = load_dataset(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
+from fer_xai.attributions.explaining import counting_maps
 from fer_xai.attributions.registry import Question
 from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.checks import check_number
@@ -165,6 +166,7 @@ class _Plant:
         ]
         self.targets = torch.full((len(self.images),), EMOTIONS.index("happiness"))
 
+    @counting_maps()
     def scores(self, name: str, *, seed: int) -> dict[str, NDArray[Any]]:
         """Largest value and sum a region, ``(N, R)``; for exact Shapley pairs', ``(N, R, R)``."""
         if name == SHAPLEY and self.pair:
@@ -179,7 +181,7 @@ class _Plant:
             self.probe, self.images, method=name, targets=self.targets, regions=self.regions,
             ids=self.ids, seed=seed,
         )  # fmt: skip
-        size = found.maps.abs()
+        size = found.defined_maps.abs()
         top = torch.where(self.regions, size[:, None], -1.0).flatten(2).amax(dim=2)  # (N, R)
         return {"values": top.numpy(), "sums": region_sums(size, self.regions).numpy()}
 
@@ -203,8 +205,9 @@ class _Plant:
             ])  # fmt: skip
             picked = np.take_along_axis(sums, truth[:, :wanted], axis=1)
             own, total = picked.sum(axis=1), sums.clip(min=0).sum(axis=1)
-            undefined = np.isnan(found["values"]).all(axis=1)
+            undefined = np.isnan(found["values"]).any(axis=1)
             hit = np.where(undefined, np.nan, hit)
+            own = np.where(undefined, np.nan, own)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(total > 0, own / total, np.nan)
         return pd.DataFrame(
@@ -253,12 +256,20 @@ def _table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refused(manifest: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
-    """Why a method says nothing of a plant: it has no rules for the network, or no defined map."""
+    """Why a method says nothing of a plant, or not of all faces: it has no rules for the network,
+    or undefined maps.
+    """
     reasons = [(*key.split(", ", 1), reason) for key, reason in manifest["refused"].items()]
     reasons += [
-        (name, plant, "Its maps are undefined for every face.")
+        (
+            name,
+            plant,
+            "Its maps are undefined for every face."
+            if lost == len(own)
+            else f"Its maps are undefined for {lost} of {len(own)} marked faces.",
+        )
         for (name, plant), own in rows.groupby(["attribution", "plant"], sort=False)
-        if own["found"].isna().all()
+        if (lost := int(own["found"].isna().sum()))
     ]
     return pd.DataFrame(reasons, columns=["attribution", "plant", "reason"])
 
@@ -287,7 +298,8 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         + "; ".join(f"{plant}: {meaning}" for plant, meaning in PLANTS.items())
         + f". Unit: the built-in face ({rows['face'].nunique()}), each of a person of its own and "
         "marked in every region; 95 % intervals by Clopper and Pearson over faces, as if a face's "
-        "regions were found or missed together. Blank: refused. Share: of a map's absolute mass, "
+        "regions were found or missed together; undefined maps are left out, and counted among the "
+        "refusals. Blank: refused. Share: of a map's absolute mass, "
         "in the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
     )
     write_page(
@@ -298,7 +310,8 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
             Table(
                 name="refused",
                 frame=_refused(manifest, rows),
-                caption="Blank cells: methods without maps of a planted network, and why.",
+                caption="Blank cells: methods without maps of a planted network, and why. Methods "
+                "whose maps are undefined for some faces stand among them.",
             ),
         ],
         pictures=[Picture(name="found", figure=_figure(table), caption=caption)],

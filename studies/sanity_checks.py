@@ -157,14 +157,15 @@ class SanityChecks(ScoredStudy):
         rows = []
         for name in (m for m in self.methods if m not in board.refused):
             one, two = (asked.maps(network, name) for network in (probe, other))
-            found = mean_interval(model_contrast(one, two), clusters=clusters)
+            alike = model_contrast(one, two)
+            found = mean_interval(alike, clusters=clusters)
             chance = torch.stack(
                 [model_contrast(one, moved) for moved in moved_copies(two, names, draws=MOVES)]
             )
             rows.append(
                 {"model": model, "method": name, "similarity": found.estimate,
                  "similarity low": found.low, "similarity high": found.high,
-                 "moved": float(chance.nanmean())}
+                 "moved": float(chance.nanmean()), "undefined": float(alike.isnan().float().mean())}
             )  # fmt: skip
         return [
             Table(
@@ -173,7 +174,8 @@ class SanityChecks(ScoredStudy):
                 caption="Mean Spearman of each face's map with that of a network of the same "
                 "architecture trained on permuted labels; lower is better. Moved: the mean with "
                 f"{MOVES} copies of that network's map, moved and mirrored: what the method's "
-                "smoothness has by chance. 95 % intervals by infinitesimal jackknife. Unit: "
+                "smoothness has by chance. Undefined: share of faces without a similarity, since a "
+                "map is blank or undefined. 95 % intervals by infinitesimal jackknife. Unit: "
                 f"{unit_of(clusters)}.",
             )
         ]

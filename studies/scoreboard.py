@@ -23,6 +23,7 @@ from fer_xai.attributions import (
     native_maps,
     upsample,
 )
+from fer_xai.attributions.explaining import counting_maps
 from fer_xai.errors import InputError
 from fer_xai.landmarks import face_regions, skin_fill
 from fer_xai.probe import Probe
@@ -250,6 +251,7 @@ class Scoreboard:
             maps=cells.cpu(), labels=targets, ids=faces.ids, pixels=pixels, seed=self.seed
         )
 
+    @counting_maps()
     def _chunk(self, probe: Probe, faces: Faces, setting: Setting, rows: slice) -> pd.DataFrame:
         size = probe.model.size
         images, targets = setting.pixels[rows].float() / 255, setting.labels[rows]
@@ -318,6 +320,7 @@ class Scoreboard:
             )  # fmt: skip
 
         def maker(name: str) -> Explain:
+            @counting_maps()
             def make(model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
                 own = probe_of(model)
                 parts = None if regions is None else regions[[place[face] for face in ids]]
@@ -325,11 +328,11 @@ class Scoreboard:
                     return explain(
                         own, images, method=name, targets=targets, regions=parts, ids=ids,
                         seed=self.seed,
-                    ).maps  # fmt: skip
+                    ).defined_maps  # fmt: skip
                 cells = attribute(  # as explain, without a pass for the logits
                     own, images, own.model.columns(targets)[:, None], method=name, regions=parts,
                     ids=ids, seed=self.seed,
-                ).cells  # fmt: skip
+                ).defined_cells  # fmt: skip
                 return upsample(cells, size=tuple(images.shape[-2:]))[:, 0]
 
             return make

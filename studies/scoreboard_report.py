@@ -12,6 +12,7 @@ import scikit_posthocs
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from fer_xai.types import LARGEST_GAP
 from metrics.ranks import RankTest
 from metrics.spec import MetricSpec
 from studies import scoreboard_tables as tables
@@ -211,6 +212,11 @@ def _explained(table: pd.DataFrame) -> Iterator[str]:
         yield (
             "Blank: share of faces whose map is zero everywhere, so that the seed alone orders its "
             "pixels."
+        )
+    if tables.UNDEFINED_MAPS in table:
+        yield (
+            "Undefined maps: share of faces whose map is NaN or infinite somewhere, or misses more "
+            f"than {LARGEST_GAP:.0%} of what it should add up to; no metric scores them."
         )
     if OVER in table:
         yield (

@@ -14,6 +14,8 @@ from metrics.statistics import Interval, holm, kendalls_w, mean_interval, rank_b
 from studies.scoreboard import FLOOR
 
 Specs = Mapping[str, MetricSpec]
+UNDEFINED_MAPS = "undefined maps"
+"""Column of tables that is there where any map is undefined, beside undefined scores."""
 
 
 def sign(spec: MetricSpec) -> int:
@@ -42,7 +44,8 @@ def method_table(
     Parameters
     ----------
     rows
-        ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` where it is known.
+        ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` and ``undefined`` (of
+        the map) where they are known.
     clusters
         Cluster of each face, indexed by id.
     specs
@@ -57,11 +60,11 @@ def method_table(
         groups = clusters.loc[list(wide.index)]
         turn = sign(specs[str(metric)])
         base = wide.get(floor) if held(specs[str(metric)]) else None
-        blank = (
-            part["blank"].astype(float).groupby(part["method"], observed=True).mean()
-            if "blank" in part
-            else None
-        )
+        shares = {
+            told: part[column].astype(float).groupby(part["method"], observed=True).mean()
+            for column, told in (("blank", "blank"), ("undefined", UNDEFINED_MAPS))
+            if column in part and (column == "blank" or bool(rows[column].any()))
+        }
         here = []
         for method in wide.columns:
             mean = mean_interval(wide[method], clusters=list(groups))
@@ -75,7 +78,7 @@ def method_table(
                 "control": method in CONTROLS,
                 **bounds("mean", mean),
                 "undefined": float(wide[method].isna().mean()),
-                **({} if blank is None else {"blank": float(blank[method])}),
+                **{told: float(share[method]) for told, share in shares.items()},
             }
             if base is not None and method != floor:
                 gain = (turn * (wide[method] - base)).dropna()

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +8,7 @@ import torch
 
 from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.errors import InputError
-from fer_xai.types import COLUMNS, Faces
+from fer_xai.types import COLUMNS, Explanation, Faces, undefined_maps
 
 
 def _faces(images, emotions=None, landmarks=None):
@@ -75,3 +78,27 @@ def test_bad_tables_say_what_is_wrong():
         synthetic_faces(3).limit(0)
     with pytest.raises(InputError, match="Expected each face once in synthetic, got the id"):
         synthetic_faces(3).subset([1, 1])
+
+
+def test_explanations_survive_saving_and_know_which_maps_are_undefined(tmp_path):
+    maps = torch.rand(4, 2, 3)
+    maps[1, 0, 0], maps[2, 1, 2] = torch.nan, -torch.inf
+    made = Explanation(
+        maps=maps, targets=torch.arange(4), logits=torch.zeros(4, 2), emotions=("fear", "anger"),
+        method="lrp", params={"rule": "gamma"}, completeness_gap=torch.tensor([0.2, 0, 0, -0.1]),
+        ids=("a", "b", "c", "d"),
+    )  # fmt: skip
+    torch.save(made, tmp_path / "made.pt")
+    for again in (
+        made,
+        copy.deepcopy(made),
+        pickle.loads(pickle.dumps(made)),
+        torch.load(tmp_path / "made.pt", weights_only=False),
+    ):
+        assert again.undefined.tolist() == [True, True, True, False]
+        assert again.defined_maps[:3].isnan().all()
+        assert torch.equal(again.defined_maps[3], maps[3])
+        assert torch.equal(again.completeness_gap, made.completeness_gap)
+        assert (again.method, again.params, again.ids) == (made.method, made.params, made.ids)
+    assert undefined_maps(maps[:, None]).shape == (4, 1)
+    assert undefined_maps(torch.zeros(0, 2, 3)).shape == (0,)

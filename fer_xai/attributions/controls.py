@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from fer_xai.errors import InputError
 from fer_xai.registry import Registry
 from fer_xai.seeding import generator
+from fer_xai.types import undefined_maps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +169,10 @@ def _other_face(setting: Setting, *, same: bool) -> Tensor:
 
 
 def _average(setting: Setting) -> Tensor:
-    # an undefined map is no part of the mean
-    return setting.maps.nanmean(dim=0, keepdim=True).expand_as(setting.maps).clone()
+    undefined = undefined_maps(setting.maps)  # (N, K), and no part of a mean
+    maps = torch.where(undefined[..., None, None], torch.nan, setting.maps)
+    mean = maps.nanmean(dim=0, keepdim=True) if bool(undefined.any()) else maps.mean(0, True)
+    return mean.expand_as(maps).clone()
 
 
 def _uniform(setting: Setting) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from operator import index
 from typing import Any, SupportsIndex, cast
 
@@ -18,7 +19,7 @@ from fer_xai.attributions.registry import ATTRIBUTIONS, OUTPUTS, Attribution, Ma
 from fer_xai.attributions.resizing import upsample
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import emotion_index
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError, MapWarning, UnknownNameError
 from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
@@ -84,7 +85,7 @@ def explain(
 
     Warns
     -----
-    UserWarning
+    MapWarning
         Where maps do not add up to what the method promises, beyond its tolerance, and where they
         are undefined.
 
@@ -177,6 +178,14 @@ def explain(
     )
 
 
+@contextmanager
+def counting_maps() -> Iterator[None]:
+    """Within it (or in what it decorates) ``explain`` does not warn of maps: the caller counts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MapWarning)
+        yield
+
+
 def _warn_of_contrasts(chosen: Tensor, opposed: Tensor, *, given: bool) -> None:
     """Faces whose target is held against itself have no contrast."""
     same = int((chosen == opposed).sum())
@@ -187,6 +196,7 @@ def _warn_of_contrasts(chosen: Tensor, opposed: Tensor, *, given: bool) -> None:
         warnings.warn(
             f"{same} of {len(chosen)} faces {how}: such a contrast is zero whatever the face, and "
             "their maps are undefined (NaN).",
+            MapWarning,
             stacklevel=3,
         )
 
@@ -210,6 +220,7 @@ def _warn_of_gaps(made: Maps, name: str, attribution: Attribution, model: str) -
             f"to ({attribution.law or 'its law'}) by more than the method's tolerance of "
             f"{attribution.tolerance:.0%}, the worst by {worst}."
             f"{rest if undefined else ''}",
+            MapWarning,
             stacklevel=3,
         )
 
@@ -358,8 +369,10 @@ def attribute(
 def native_maps(
     probe: Probe, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
 ) -> Tensor:
-    """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``."""
-    return attribute(probe, images, columns, method=method, seed=seed).cells
+    """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``, with NaN
+    throughout where they are undefined (:attr:`Maps.undefined`).
+    """
+    return attribute(probe, images, columns, method=method, seed=seed).defined_cells
 
 
 def _names(ids: Sequence[object] | None, n: int) -> list[str]:

@@ -15,9 +15,12 @@ from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 from fer_xai.registry import Registry
 from fer_xai.seeding import generator
+from fer_xai.types import undefined_maps
 
 Output = Literal["logit", "log_probability", "probability"]
 """Which number of an emotion is explained."""
+LEAST_WHOLE = 1e-4
+"""Least score of which a completeness gap is a share: a hundred times what two passes differ by."""
 OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
 
 
@@ -166,13 +169,24 @@ class Maps:
 
         Where positive and negative parts all but cancel, so that what should be explained is less
         than a hundredth of Σ |map|, the share is of that hundredth: below it float32's rounding
-        would be reported as a broken law.
+        would be reported as a broken law. Nor is it of less than 1e-4: two passes differ by 1e-6,
+        and of effects that cancel exactly nothing but rounding is left.
         """
         if self.gap is None or self.whole is None:
             return None
         size = self.cells.abs().sum(dim=(-2, -1)) / 100  # (B, K)
-        share = self.gap / torch.maximum(self.whole.abs(), size)
+        share = self.gap / torch.maximum(self.whole.abs(), size).clamp(min=LEAST_WHOLE)
         return torch.where(self.gap == 0, torch.zeros_like(share), share)
+
+    @property
+    def undefined(self) -> Tensor:
+        """``(B, K)`` bool: maps that no metric scores, as :attr:`Explanation.undefined` says."""
+        return undefined_maps(self.cells, self.completeness_gap)
+
+    @property
+    def defined_cells(self) -> Tensor:
+        """``(B, K, h, w)``: the cells, with NaN throughout where the map is undefined."""
+        return torch.where(self.undefined[..., None, None], torch.nan, self.cells)
 
 
 class Attribution(ABC):

@@ -32,6 +32,19 @@ def test_only_marked_controls_are_the_same_for_all_faces(name):
     assert bool((maps == maps[:1]).all()) == CONTROLS[name].same_for_all
 
 
+def test_an_undefined_map_is_no_part_of_the_average():
+    setting = _setting()
+    setting.maps[3, 1, 2, 2] = torch.nan
+    setting.maps[5, 0, 0, 0] = torch.inf
+    average = control_maps("average", setting)
+    keep = torch.ones(24, dtype=torch.bool)
+    for target, lost in ((0, 5), (1, 3)):
+        own = keep.clone()
+        own[lost] = False
+        expected = setting.maps[own, target].mean(dim=0)
+        assert torch.allclose(average[:, target], expected.expand(24, 4, 4))
+
+
 def test_random_depends_on_the_seed_and_the_face():
     a, b = (control_maps("random", _setting(seed=s)) for s in (0, 1))
     assert not torch.equal(a, b)
@@ -139,14 +152,3 @@ def test_lengths_must_match():
     with pytest.raises(InputError, match="Expected one label, id and image for each of 4 maps"):
         control_maps("random", Setting(maps=setting.maps, labels=setting.labels[:2], ids=setting.ids,
                                        pixels=setting.pixels, seed=0))  # fmt: skip
-
-
-def test_an_undefined_map_is_no_part_of_the_average():
-    maps = torch.rand(4, 1, 2, 2, generator=torch.Generator().manual_seed(0))
-    maps[1] = torch.nan
-    setting = Setting(
-        maps=maps, labels=torch.zeros(4).long(), ids=list("abcd"), seed=0,
-        pixels=torch.zeros(4, 3, 8, 8, dtype=torch.uint8),
-    )  # fmt: skip
-    expected = maps[[0, 2, 3]].mean(dim=0)
-    assert torch.allclose(control_maps("average", setting), expected.expand(4, -1, -1, -1))

@@ -23,7 +23,9 @@ def test_rows_are_those_of_the_functions(model, few):
     both = [explain(model, few, method=name) for name in ("gradcam", "saliency")]
     regions = face_regions(few.landmarks_at(64), size=64)
     frame = evaluate(model, few, both, ["deletion", "insertion", "naopc"], regions=regions)
-    assert list(frame.columns) == ["id", "emotion", "target", "method", "metric", "value"]
+    columns = ["id", "emotion", "target", "method", "metric", "value", "undefined"]
+    assert list(frame.columns) == columns
+    assert not frame["undefined"].any()
     assert len(frame) == 5 * 2 * 3
     assert frame["id"].drop_duplicates().tolist() == few.ids
     wide = frame.pivot_table(index="id", columns=["method", "metric"], values="value").loc[few.ids]
@@ -34,6 +36,29 @@ def test_rows_are_those_of_the_functions(model, few):
         assert np.allclose(wide[made.method, "insertion"], insertion(*asked, ids=few.ids).auc,
                            atol=1e-5)  # fmt: skip
         assert np.allclose(wide[made.method, "naopc"], naopc(*asked, regions).value, atol=1e-5)
+
+
+def test_undefined_maps_are_nan_and_named(model, few):
+    """By the map itself, or by what it misses of what it should add up to; no other face moves."""
+    made = explain(model, few, method="saliency")
+    maps = made.maps.clone()
+    maps[0, 3, 3] = torch.nan
+    gap = torch.tensor([0.0, 0.1, -0.11, torch.nan, 0.0])
+    broken = dataclasses.replace(made, maps=maps, completeness_gap=gap)
+    names = ["deletion", "gini", "infidelity"]
+    before, after = (
+        evaluate(model, few, {"saliency": one}, names, chunk=2).pivot_table(
+            index="id", columns="metric", values=["value", "undefined"], sort=False, dropna=False
+        )
+        for one in (made, broken)
+    )
+    lost = [True, False, True, True, False]
+    assert not before["undefined"].to_numpy().any()
+    for name in names:
+        assert after["undefined"][name].tolist() == lost
+        assert after["value"][name].isna().tolist() == lost
+        kept = ~np.array(lost)
+        assert (after["value"][name][kept] == before["value"][name][kept]).all()
 
 
 def test_chunks_change_nothing_and_passes_are_shared(model, few, monkeypatch):

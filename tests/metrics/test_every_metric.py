@@ -16,6 +16,7 @@ from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from fer_xai.types import Explanation
 from metrics.evaluation import evaluate
+from metrics.ledger import Ledger
 from metrics.spec import METRICS
 from tests.conftest import TinyNet, tiny_model
 
@@ -46,6 +47,16 @@ def faces():
 def maps():
     cells = torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     return nn.functional.interpolate(cells, (64, 64), mode="bilinear")[:, 0]
+
+
+@pytest.fixture(scope="module")
+def shared(faces):
+    """A ledger that keeps what several metrics ask for, and the faces' regions."""
+    images = faces.pixels(64).float() / 255
+    regions = face_regions(faces.landmarks_at(64), size=64)
+    probe = Probe(tiny_model(), device="cpu", batch_size=4)
+    fills = {"skin": skin_fill(images, regions)}
+    return Ledger(probe, images, ids=faces.ids, seed=3, fills=fills), regions
 
 
 def scores(name, model, faces, made, *, seed=3, chunk=64, batch_size=8, sign=1) -> pd.DataFrame:
@@ -100,6 +111,35 @@ def test_other_sizes_and_classes(name, faces, maps):
         model = FERModel(net, emotions=emotions, size=50, cam_layer="relu2", name="tiny").eval()
         found = values(name, model, faces, small)
         assert np.isfinite(found).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_map_that_is_not_finite_is_nan_for_its_face_alone(name, faces, maps, shared):
+    """Asked directly, as anybody may, and not through `evaluate`."""
+    spec, (ledger, regions) = METRICS[name], shared
+    options = spec.options | {key: 3 for key in ("smooth",) if key in spec.options}
+
+    def asked(given) -> torch.Tensor:
+        offered = {
+            "model": ledger,
+            "images": ledger.images,
+            "maps": given,
+            "targets": faces.labels,
+            "regions": regions,
+            "explain": saliency,
+            "calibration": CALIBRATION,
+        }
+        found = spec.fn(**{need: offered[need] for need in spec.needs}, **options)
+        return getattr(found, spec.read) if spec.read else found
+
+    before = asked(maps)
+    broken = maps.clone()
+    broken[1, 0, 0], broken[3, 40, 40], broken[4, 63, 5] = torch.nan, torch.inf, -torch.inf
+    after = asked(broken)
+    assert after[[1, 3, 4]].isnan().all()
+    assert after.shape == before.shape == (6,)
+    assert torch.equal(after[[0, 2, 5]], before[[0, 2, 5]])
+    assert before.isfinite().all()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if METRICS[name].sign_blind])

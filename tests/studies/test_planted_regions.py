@@ -1,16 +1,19 @@
 """Networks whose reasons are known, on two faces."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
 from fer_xai.errors import InputError
+from studies import planted_regions
 from studies.planted_regions import PlantedRegions, share_interval
 
 
 # where both marks cancel, what integrated gradients show is the error of the integral
-@pytest.mark.filterwarnings("ignore:integrated_gradients of plant-xor")
 def test_plants_are_found_by_those_who_can(tmp_path):
     methods = ("region_shapley", "integrated_gradients", "saliency", "deeplift", "gradcam")
     folder = PlantedRegions(methods=methods, faces=2, out=tmp_path, progress=False).run()
@@ -26,9 +29,13 @@ def test_plants_are_found_by_those_who_can(tmp_path):
     assert np.allclose(lows, 100 * 0.025 ** (1 / 2))  # two of two faces
     said = (folder / "answer.txt").read_text()
     assert "Of 5 attributions" in said
-    assert "of the 4 that can be asked where two marks cancel in XOR (1 without maps of" in said
+    # what integrated gradients give where the whole is nothing misses a sixth of their mass
+    assert "of the 3 that can be asked where two marks cancel in XOR (2 without maps of" in said
     refused = pd.read_csv(folder / "tables" / "refused.csv").set_index(["attribution", "plant"])
     assert "rules for" in refused.loc[("deeplift", "XOR, both shown"), "reason"]
+    reason = refused.loc[("integrated_gradients", "XOR, both shown"), "reason"]
+    assert reason == "Its maps are undefined for every face."
+    assert ("region_shapley", "XOR, both shown") not in refused.index  # exactly nothing is no gap
     assert "Blank cells" in (folder / "report.html").read_text()
 
 
@@ -59,3 +66,25 @@ def test_bad_input_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="Expected --seed from 0, got -1"):
         PlantedRegions(seed=-1, out=tmp_path).run()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_map_that_is_undefined_finds_nothing_and_misses_nothing(tmp_path, monkeypatch):
+    explained = planted_regions.explain
+
+    def sometimes(probe, images, *, method, **options):
+        found = explained(probe, images, method=method, **options)
+        if method != "saliency":
+            return found
+        maps = found.maps.clone()
+        maps[0, 5, 5] = torch.nan  # one pixel, in a region or not
+        return dataclasses.replace(found, maps=maps)
+
+    monkeypatch.setattr(planted_regions, "explain", sometimes)
+    folder = PlantedRegions(methods=("saliency",), faces=2, out=tmp_path, progress=False).run()
+    rows = pd.read_parquet(folder / "scores.parquet").query("attribution == 'saliency'")
+    for _, own in rows.groupby("plant"):
+        assert own["found"].isna().tolist() == [True] + [False] * (len(own) - 1)
+        assert np.isnan(own["share"].iloc[0])
+    refused = pd.read_csv(folder / "tables" / "refused.csv").set_index(["attribution", "plant"])
+    said = refused.loc[("saliency", "one mark"), "reason"]
+    assert said == f"Its maps are undefined for 1 of {len(own)} marked faces."

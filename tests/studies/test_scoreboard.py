@@ -9,15 +9,19 @@ import pytest
 import torch
 from scipy import stats
 
+from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.landmarks import register
 from fer_xai.probe import Probe
 from metrics.ranks import friedman_nemenyi, krippendorff_alpha
 from metrics.spec import METRICS, MetricSpec
 from metrics.statistics import rank_biserial, wilcoxon_p
 from studies import scoreboard
 from studies import scoreboard_tables as tables
+from studies.endpoint import endpoint
+from studies.gating import Asked, gate
 from studies.report import png
 from studies.scoreboard import CHANCE, Scoreboard
 from studies.scoreboard_report import answer, content
@@ -40,6 +44,23 @@ def faces():
 @pytest.fixture(scope="module")
 def probe():
     return Probe(tiny_model(), device="cpu", batch_size=16)
+
+
+@pytest.fixture
+def broken(faces, monkeypatch):
+    """Ids of two faces whose saliency maps miss a fifth of what they should add up to."""
+    kind, names = type(ATTRIBUTIONS["saliency"]), faces.ids[2:4]
+    places = ["2", "3"]  # what they are called where nobody says
+    make = kind.maps
+
+    def maps(self, probe, question):
+        made = make(self, probe, question)
+        lost = torch.tensor([key in names + places for key in question.keys])[:, None].float()
+        whole = made.cells.abs().sum(dim=(2, 3))
+        return dataclasses.replace(made, gap=0.2 * whole * lost, whole=whole)
+
+    monkeypatch.setattr(kind, "maps", maps)
+    return names
 
 
 def board(**options) -> Scoreboard:
@@ -163,6 +184,52 @@ def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
     assert table.loc["average_drop", "gradcam"]["blank"] == 3 / 7
     assert table.loc["average_drop", "centre"]["blank"] == 0
     assert "Blank: share of faces" in made.tables[0].caption
+
+
+def test_undefined_maps_are_nan_told_and_counted(probe, faces, broken):
+    """What misses a tenth of its sum is no score, wherever a study takes maps from."""
+    rows = board(chunk=4, metrics=["average_drop", "naopc", "mprt"]).scores(probe, faces)
+    lost = [face in broken for face in faces.ids]
+    for name in ("average_drop", "naopc", "mprt"):
+        own = rows[(rows["method"] == "saliency") & (rows["metric"] == name)]
+        assert own["undefined"].tolist() == lost
+        assert own["value"].isna().tolist() == lost
+        assert not own["blank"].any()
+    others = ~rows["method"].isin(["saliency", "other_face_other_emotion"])  # one has no donors
+    assert not rows.loc[others, "undefined"].any()
+    made = content(
+        rows.assign(model="m"), pd.Series(faces.ids, index=faces.ids),
+        {name: METRICS[name] for name in ("average_drop", "naopc", "mprt")},
+        methods=["gradcam", "saliency"], primary="naopc", refused={},
+    )  # fmt: skip
+    table = made.methods.set_index(["metric", "method"])
+    assert table.loc["average_drop", "saliency"]["undefined maps"] == 2 / 7
+    assert table.loc["average_drop", "saliency"]["undefined"] == 2 / 7
+    assert table.loc["average_drop", "gradcam"]["undefined maps"] == 0
+    assert "misses more than 10% of what it should add up to" in made.tables[0].caption
+
+
+def test_the_gate_and_the_endpoint_know_undefined_maps(probe, faces, broken):
+    lost = torch.tensor([face in broken for face in faces.ids])
+    asked = Asked.of(probe, faces, rule="predicted", seed=0)
+    maps = asked.maps(probe, "saliency")
+    assert torch.equal(maps.isnan().flatten(1).all(dim=1), lost)
+    assert torch.equal(maps.isnan().flatten(1).any(dim=1), lost)
+    table = gate(probe, faces, board(methods=["saliency"])).set_index("method")
+    assert table.loc["saliency", "undefined"] == 2 / 7
+    assert table.loc["centre", "undefined"] == 0
+    registration = register(faces.landmarks_at(64), size=64)
+    found = endpoint(probe, faces, registration, method="saliency")
+    assert np.allclose(found["undefined"], 2 / 7)
+    assert np.isnan(found["influence"][lost.numpy()]).all()
+
+
+def test_rows_of_an_earlier_commit_are_made_anew(probe, faces, tmp_path):
+    parts = board(chunk=4, metrics=["average_drop"]).scores(probe, faces, shards=tmp_path)
+    kept = min(tmp_path.iterdir())
+    pd.read_parquet(kept).drop(columns="undefined").to_parquet(kept)
+    again = board(chunk=4, metrics=["average_drop"]).scores(probe, faces, shards=tmp_path)
+    pd.testing.assert_frame_equal(parts, again)
 
 
 @pytest.fixture
