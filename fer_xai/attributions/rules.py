@@ -32,6 +32,8 @@ from fer_xai.probe import Probe
 
 _GAMMA: dict[str, float | None] = {"epsilon": 0.0, "gamma": 0.25, "alpha1_beta0": None}
 """γ of a rule; None is its limit."""
+_SAME_FOR_ALL = ("black", "grey", "white")
+"""Fills that do not depend on the face."""
 
 
 def _each(scores: Tensor, leaf: Tensor) -> Iterator[Tensor]:
@@ -105,7 +107,7 @@ class GuidedGradCam(Attribution):
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
         """One forwards and backwards, and those of Grad-CAM."""
         del probe, regions
-        return 1.0 + targets, 2.0 * targets
+        return 2.0, 2.0 * targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +153,13 @@ class DeepLiftFrom(Attribution):
         return Maps(cells=cells, channels=total, gap=cells.sum(dim=(-2, -1)) - whole, whole=whole)
 
     def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
-        """The image and each baseline twice, once for the rules and once for the gap."""
+        """The image and each baseline twice, once for the rules and once for the gap; a baseline
+        that is the same for all faces is one row a batch for the rules, and not counted.
+        """
         del probe, regions
-        return 2.0 * (1 + len(self.baselines)), float(targets * len(self.baselines))
+        own = [kind for kind in self.baselines if kind not in _SAME_FOR_ALL]
+        forward = 2 + len(self.baselines) + len(own)
+        return float(forward), float(targets * len(self.baselines))
 
 
 def _begun(model: Any, start: Tensor) -> Tensor:
