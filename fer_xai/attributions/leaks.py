@@ -108,7 +108,8 @@ class _Run(fx.Interpreter):
         # of a difference that is smaller, float32's scores know less than a hundredth
         size = torch.maximum(whole.abs(), 1e-4 * score.abs())
         size = torch.maximum(size, arrived.abs().sum(dim=1) / 100)
-        return gap / size, max(losses, key=lambda name: losses[name]) if losses else "the network"
+        share = torch.where(gap == 0, torch.zeros_like(gap), gap / size)
+        return share, max(losses, key=lambda name: losses[name]) if losses else "the network"
 
     def _hand_back(self, node: fx.Node, sent: dict[fx.Node, list[Tensor]]) -> tuple[str, Tensor]:
         own, output = self.kept[node]

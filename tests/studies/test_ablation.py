@@ -17,6 +17,7 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import register
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import save_weights
+from fer_xai.names import slug
 from fer_xai.probe import Probe
 from metrics.consistency import normalised_rows, separability
 from studies.ablation import VARIANTS, Ablation
@@ -103,7 +104,7 @@ def test_the_excess_is_over_the_variants_own_untrained_networks(finished):
         floor = [
             np.nanmean(np.load(path)["auc"])
             for name, path in shards.items()
-            if name.startswith(f"{variant}@untrained")
+            if name.startswith(tuple(slug(f"{variant}@untrained{k}") for k in range(2)))
         ]
         assert len(floor) == 2
         assert np.allclose(here["AUC untrained"], np.mean(floor))

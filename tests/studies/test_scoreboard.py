@@ -105,7 +105,7 @@ def test_chunks_and_shards_change_nothing(probe, faces, tmp_path):
     merged = whole.merge(parts, on=key, suffixes=("", "_part"))
     assert len(merged) == len(whole)
     assert np.allclose(merged["value"], merged["value_part"], atol=1e-4, equal_nan=True)
-    kept = sorted(tmp_path.iterdir())
+    kept = sorted(tmp_path.glob("*.parquet"))
     assert len(kept) == 3
     kept[1].unlink()  # as if it had been stopped
     again = board(chunk=3).scores(probe, faces, shards=tmp_path)
@@ -222,14 +222,6 @@ def test_the_gate_and_the_endpoint_know_undefined_maps(probe, faces, broken):
     found = endpoint(probe, faces, registration, method="saliency")
     assert np.allclose(found["undefined"], 2 / 7)
     assert np.isnan(found["influence"][lost.numpy()]).all()
-
-
-def test_rows_of_an_earlier_commit_are_made_anew(probe, faces, tmp_path):
-    parts = board(chunk=4, metrics=["average_drop"]).scores(probe, faces, shards=tmp_path)
-    kept = min(tmp_path.iterdir())
-    pd.read_parquet(kept).drop(columns="undefined").to_parquet(kept)
-    again = board(chunk=4, metrics=["average_drop"]).scores(probe, faces, shards=tmp_path)
-    pd.testing.assert_frame_equal(parts, again)
 
 
 @pytest.fixture

@@ -429,7 +429,8 @@ def test_a_card_says_what_validation_kept_clear_of():
             "kept_epoch": 2, "epochs": 4, "minutes": 1.0, "date": "2026-01-01", "commit": "x",
             "test_seen": "never", "versions": {"torch": "2"},
             "machine": {"processor": "cpu", "device": "cpu"},
-            "run": {"source": None, "data": "x", "seed": 0, "pretrained": None, "recipe": {}}}  # fmt: skip
+            "run": {"source": None, "data": "x", "seed": 0, "pretrained": None,
+                    "recipe": dataclasses.asdict(RECIPES["accurate"])}}  # fmt: skip
     texts = [model_card(card | {"copies_of_test_faces": copies}) for copies in (None, 0, 1021)]
     assert "No test faces were at hand to keep copies of them out of validation." in texts[0]
     assert "copies" not in texts[1] + model_card(card)
