@@ -102,7 +102,14 @@ def test_text_in_the_report_is_escaped():
 
 @pytest.mark.parametrize(
     ("write", "phase"),
-    [(1, "named"), (3, "during"), (4, "unnamed"), (12, "during"), (25, "named"), (45, "during")],
+    [
+        (1, "named"),
+        pytest.param(3, "during", marks=pytest.mark.slow),
+        (4, "unnamed"),
+        (12, "during"),
+        pytest.param(25, "named", marks=pytest.mark.slow),
+        (45, "during"),
+    ],
 )
 def test_a_run_killed_anywhere_goes_on_and_ends_with_the_same_rows(
     write, phase, folder, weights, tmp_path
