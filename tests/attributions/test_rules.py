@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from fer_xai import FERModel, explain, load_dataset, load_model
-from fer_xai.attributions.rules import DeepLiftFrom, LayerwiseRelevance
+from fer_xai.attributions.rules import DeepLiftFrom, LayerwiseRelevance, _begun
 from fer_xai.attributions.safe import for_lrp
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.perturb import fill_images
 from fer_xai.probe import Probe
 from tests.reference.relevance_slow import relevance_slow
 
@@ -150,6 +151,8 @@ def test_deeplift_from_a_constant_does_not_depend_on_the_images_size():
     large = nn.functional.interpolate(faces, size=100, mode="bilinear", antialias=True)
     small = nn.functional.interpolate(large, size=64, mode="bilinear", antialias=True).clamp(0, 1)
     for fill in ("mean", "grey"):
+        begun = _begun(model, fill_images(large, fill))
+        assert torch.equal(begun, begun[..., :1, :1].expand_as(begun)), fill
         one, two = (
             explain(model, images, method=DeepLiftFrom(baselines=(fill,)), targets="fear").channels
             for images in (large, small)

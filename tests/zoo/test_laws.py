@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fer_xai import explain
+from fer_xai import explain, load_dataset, load_model
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.attributions.rules import LayerwiseRelevance
 from fer_xai.errors import InputError
@@ -137,6 +137,14 @@ def test_all_members_of_families_keep_the_laws_or_are_refused(family, name):
         except InputError:
             continue
         assert found.completeness_gap.abs().max() < 1e-3, label
+
+
+@pytest.mark.parametrize("name", ["gimefive", "resnet18"])
+def test_the_shipped_networks_lose_nothing(name):
+    faces = load_dataset("synthetic", split="test", limit=12)
+    used = Probe(load_model(name, weights="rafdb"), device="cpu", batch_size=12)
+    for method in ("deeplift", "deeplift_shap", "lrp"):
+        assert explain(used, faces, method=method).completeness_gap.abs().max() < 1e-4, method
 
 
 class Detached(nn.Module):
