@@ -41,11 +41,14 @@ class Secant(nn.Module):
     ----------
     function
         From a tensor to one of the same shape, each element by itself.
+    at_zero
+        Slope of a ReLU's tangent at zero; one half where it compares two, so that both have a share
+        of a tie.
     """
 
-    def __init__(self, function: Elementwise) -> None:
+    def __init__(self, function: Elementwise, *, at_zero: float = 0.0) -> None:
         super().__init__()
-        self.function = function
+        self.function, self.at_zero = function, at_zero
         self.start: tuple[Tensor, Tensor] | None = None
         self.records = False
 
@@ -72,7 +75,8 @@ class Secant(nn.Module):
         near = away.abs() <= error * size
         slope = rise / torch.where(near, 1, away)
         if self.function is F.relu:  # its tangent needs no pass of its own
-            return torch.where(near, (middle > 0).to(slope), slope)
+            tangent = torch.heaviside(middle, torch.full_like(middle, self.at_zero))
+            return torch.where(near, tangent.to(slope), slope)
         return torch.where(near, _derivative(self.function, middle), slope)
 
 
@@ -181,7 +185,7 @@ class Larger(nn.Module):
     def __init__(self, *, smaller: bool) -> None:
         super().__init__()
         self.sign = -1 if smaller else 1
-        self.relu = Secant(F.relu)
+        self.relu = Secant(F.relu, at_zero=0.5)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Element by element."""
@@ -214,7 +218,9 @@ class MaxPool(nn.Module):
         super().__init__()
         self.kernel, self.stride, self.padding = kernel, stride, padding
         self.ceil_mode = ceil_mode
-        self.relus = nn.ModuleList(Secant(F.relu) for _ in range(kernel[0] * kernel[1] - 1))
+        self.relus = nn.ModuleList(
+            Secant(F.relu, at_zero=0.5) for _ in range(kernel[0] * kernel[1] - 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C, h, w)``."""
