@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import StochasticDepth
 
@@ -53,14 +54,15 @@ _ELEMENTWISE_MODULES = (
 _ELEMENTWISE = frozenset({
     "relu", "relu6", "hardtanh", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish",
     "hardswish", "hardsigmoid", "sigmoid", "tanh", "softplus", "softsign", "logsigmoid", "clamp",
-    "clip", "clamp_min", "clamp_max", "abs", "square", "exp",
+    "clip", "clamp_min", "clamp_max", "abs", "square", "exp", "prelu", "threshold",
 })  # fmt: skip
 """Functions and methods of one tensor, each element by itself."""
 _SHAPES = frozenset({
     "getitem", "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze",
     "unsqueeze", "expand", "expand_as", "chunk", "split", "tensor_split", "unbind", "unflatten",
     "narrow", "select", "index_select", "movedim", "swapaxes", "flip", "roll", "clone", "to",
-    "float", "type_as", "view_as", "reshape_as", "adjoint", "t", "Flatten", "Unflatten",
+    "float", "type_as", "view_as", "reshape_as", "adjoint", "t", ".T", ".mT", ".values",
+    "Flatten", "Unflatten",
 })  # fmt: skip
 _AFFINE = _SHAPES | {
     "add", "sub", "rsub", "neg", "cat", "concat", "stack", "mean", "sum", "avg_pool1d",
@@ -78,7 +80,7 @@ _SCALED = {"mul", "div", "truediv", "matmul", "bmm", "einsum"}
 _LARGEST = {"max_pool2d", "adaptive_max_pool2d", "amax"}
 _GATES = {"sigmoid", "hardsigmoid", "softmax"}
 _HOMOGENEOUS = {
-    "relu", "ReLU", "leaky_relu", "LeakyReLU", "PReLU", "max_pool2d", "MaxPool2d",
+    "relu", "ReLU", "leaky_relu", "LeakyReLU", "PReLU", "prelu", "max_pool2d", "MaxPool2d",
     "AdaptiveMaxPool2d", "adaptive_max_pool2d", "max", "min", "amax", "amin", "maximum", "minimum",
 }  # fmt: skip
 """f(tx) = t f(x) for t > 0: the gradient times what it reads is the whole value already."""
@@ -111,14 +113,15 @@ def for_relus(probe: Probe, method: str) -> Any:
     if "relu" not in probe.rewritten:
         model = _canonical(probe, method)
         traced = model.net
-        active = _Watching(probe, traced).active
-        others = sorted({_kind(traced, node) for node in active if _escapes(traced, node)})
-        relus = [node for node in active if _kind(traced, node) in ("relu", "ReLU")]
+        watched = _Watching(probe, traced)
+        others = {_kind(traced, node) for node in watched.active if _escapes(traced, node)}
+        others |= _switched(traced, watched, watched.active)
+        relus = [node for node in watched.active if _kind(traced, node) in ("relu", "ReLU")]
         if others or not relus:
             raise InputError(
                 f"Expected no activations but ReLUs for {method}, but {probe.name} has "
-                f"{', '.join(others) or 'none of them'}: take saliency or integrated_gradients, "
-                "which ask for no rule."
+                f"{', '.join(sorted(others)) or 'none of them'}: take saliency or "
+                "integrated_gradients, which ask for no rule."
             )
         _place(traced, {node: Guided() for node in relus}, probe.name, method)
         _finish(traced)
@@ -138,8 +141,9 @@ def for_deeplift(probe: Probe, method: str) -> Any:
     if "deeplift" not in probe.rewritten:
         model = _canonical(probe, method)
         traced = model.net
-        active = _Watching(probe, traced).active
-        rules = {node: _deeplift_rule(traced, node, active) for node in active}
+        watched = _Watching(probe, traced)
+        _check_rows(probe, traced, watched, watched.active, method)
+        rules = {node: _deeplift_rule(traced, node, watched.dependent) for node in watched.active}
         _place(traced, rules, probe.name, method)
         _finish(traced)
         check_copy(probe, model, method)
@@ -168,15 +172,18 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
         model = _canonical(probe, method, merging=(True, False) if gamma == 0 else (True,))
         traced = model.net
         watched = _Watching(probe, traced)
-        active = watched.active
+        active = watched.dependent
         gates = _gates_of_products(traced, active)
         carrying = _carrying(traced, active, gates)
-        model.signed = _signed(traced)
+        _check_rows(probe, traced, watched, [n for n in watched.active if n in carrying], method)
+        model.signed = _signed(traced, watched)
         rules: dict[fx.Node, nn.Module | bool] = {}
         constants = {}
-        for node in [node for node in active if node in carrying]:
+        for node in [node for node in watched.active if node in carrying]:
             if gamma != 0 and _is_conv2d(traced, node) and str(node.target) not in model.signed:
                 rules[node] = Shared(traced.get_submodule(str(node.target)), gamma)
+            elif gamma != 0 and _is_other_conv(traced, node):
+                rules[node] = False
             else:
                 rules[node] = _lrp_rule(traced, node, active, gates)
                 constants[node] = watched.at_zero(node)
@@ -201,6 +208,13 @@ def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> 
     """
     apart, room = _apart(probe, model)
     if not apart <= room:
+        again = _apart(probe, probe.model)[0]
+        if again > room:
+            raise InputError(
+                f"Expected {probe.name} to answer twice alike, but its logits of one image differ "
+                f"by {again:.2g}: something in it is random in evaluation mode, such as F.dropout "
+                "without training=self.training."
+            )
         raise InputError(
             f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
             f"but they differ by {apart:.2g}: take saliency instead."
@@ -212,7 +226,7 @@ def _apart(probe: Probe, model: Callable[[Tensor], Tensor]) -> tuple[float, floa
     images = noise(probe)
     with torch.inference_mode():
         plain, ours = probe.model(images), model(images)
-    return float((plain - ours).abs().max()), _TOLERANCE * float(plain.abs().max().clamp(min=1))
+    return float((plain - ours).abs().max()), max(_TOLERANCE * float(plain.abs().max()), 1e-6)
 
 
 def _canonical(probe: Probe, method: str, *, merging: tuple[bool, ...] = (True, False)) -> Any:
@@ -237,14 +251,29 @@ def _canonical(probe: Probe, method: str, *, merging: tuple[bool, ...] = (True, 
 
 def _traced(probe: Probe, method: str) -> Any:
     """The network as a graph in which each module runs once and writes into nothing it reads."""
+    net = _baked(copy.deepcopy(probe.model.net))
+    options = {
+        name: parameter.default
+        for name, parameter in list(inspect.signature(net.forward).parameters.items())[1:]
+        if parameter.default is not parameter.empty
+    }
     try:
-        traced: Any = fx.symbolic_trace(copy.deepcopy(probe.model.net))
+        traced: Any = fx.symbolic_trace(net, concrete_args=options or None)
+    except fx.proxy.TraceError:
+        raise InputError(
+            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
+            "(it chooses by the numbers that it sees, or loops over a tensor's parts; write "
+            "a, b = x.chunk(2)): take saliency or integrated_gradients, which ask for no rule."
+        ) from None
     except Exception as error:  # noqa: BLE001 - tracing runs the user's code
         raise InputError(
             f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
             f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
             "saliency or integrated_gradients, which ask for no rule."
         ) from None
+    for node in traced.graph.nodes:
+        if node.op in _CALLS and not node.args:
+            _named_first(node)
     _refuse(_out_of_place(traced), probe.name, method)
     run: set[Any] = set()
     for node in list(traced.graph.nodes):
@@ -258,6 +287,29 @@ def _traced(probe: Probe, method: str) -> Any:
             _put(traced, node, copy.deepcopy(module), node.args, node.kwargs)
         run.add(node.target)
     return traced
+
+
+def _baked(net: nn.Module) -> nn.Module:
+    """Parametrised weights (spectral and weight norm) as the parameters that they come to.
+
+    By hand: PyTorch's own way takes them out of a class that the user's network shares.
+    """
+    modules: list[Any] = list(net.modules())
+    for module in modules:
+        if parametrize.is_parametrized(module):
+            values = {name: getattr(module, name).detach() for name in module.parametrizations}
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module._modules["parametrizations"]
+            for name, value in values.items():
+                module.register_parameter(name, nn.Parameter(value))
+    return net
+
+
+def _named_first(node: fx.Node) -> None:
+    """What a part reads, given by name, in its place."""
+    kwargs = dict(node.kwargs)
+    given = [kwargs.pop(name) for name in ("input", "self", "x", "other") if name in kwargs]
+    node.args, node.kwargs = tuple(given), kwargs
 
 
 def _finish(traced: Any) -> None:
@@ -407,8 +459,11 @@ class _Watching(fx.Interpreter):
     ----------
     values
         By node.
-    active
-        Nodes whose numbers depend on the image, in order; shapes and assertions do not.
+    dependent, active
+        Nodes whose numbers depend on the image, it among them, and calls alone, in order; shapes
+        and assertions do not.
+    switches
+        Nodes whose truth values or whole numbers depend on the image.
     """
 
     def __init__(self, probe: Probe, traced: Any) -> None:
@@ -419,10 +474,16 @@ class _Watching(fx.Interpreter):
         found: dict[fx.Node, None] = {}
         for node, value in self.values.items():
             reads = any(source in found for source in node.all_input_nodes)
-            if _floating(value) and (node.op == "placeholder" or reads):
+            first = node.op == "placeholder" and not found
+            if _floating(value) and (first or reads):
                 found[node] = None
-        self._dependent = frozenset(found)
+        self.dependent = frozenset(found)
         self.active = [node for node in found if node.op in _CALLS]
+        self.switches: set[fx.Node] = set()
+        for node, value in self.values.items():
+            known = self.dependent | self.switches
+            if isinstance(value, Tensor) and not _floating(value):
+                self.switches |= {node} if any(s in known for s in node.all_input_nodes) else set()
 
     def run_node(self, n: fx.Node) -> Any:
         """As it is, and kept."""
@@ -432,12 +493,12 @@ class _Watching(fx.Interpreter):
     def at_zero(self, node: fx.Node) -> Tensor | None:
         """An affine node's constant ``(1, …)``: what it gives where all that it reads is zero."""
         value = self.values[node]
-        if not isinstance(value, Tensor) or not _affine(self.module, node, self.active):
+        if not isinstance(value, Tensor) or not _affine(self.module, node, self.dependent):
             return None
 
         def zero(source: fx.Node) -> Any:
             read = self.values[source]
-            return _zero(read) if source in self._dependent else read
+            return _zero(read) if source in self.dependent else read
 
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), zero)
         with torch.no_grad():
@@ -455,9 +516,7 @@ def _zero(value: Any) -> Any:
 
 
 def _floating(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return any(_floating(part) for part in value)
-    return isinstance(value, Tensor) and value.is_floating_point()
+    return bool(_parts(value))
 
 
 def _refuse(kinds: set[str], name: str, method: str) -> None:
@@ -473,14 +532,20 @@ def _kind(traced: Any, node: fx.Node) -> str:
     """A module's class, or a function's or method's name."""
     if node.op == "call_module":
         return type(traced.get_submodule(str(node.target))).__name__
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
+    name = _bare(node)
+    return f".{node.args[1]}" if name == "getattr" else name
+
+
+def _bare(node: fx.Node) -> str:
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
+    return name.lstrip("_") or name
 
 
 def _reads(node: fx.Node, active: Collection[fx.Node]) -> list[fx.Node]:
     """What a node reads that depends on the image, each as often as it reads it."""
     found: list[fx.Node] = []
     fx.node.map_arg((node.args, node.kwargs), found.append)
-    return [source for source in found if source in active or source.op == "placeholder"]
+    return [source for source in found if source in active]
 
 
 def _affine(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> bool:
@@ -504,19 +569,62 @@ def _elementwise(traced: Any, node: fx.Node) -> Elementwise | None:
         if isinstance(module, nn.ReLU):
             return F.relu
         return module if isinstance(module, _ELEMENTWISE_MODULES) else None
-    kind, rest = _kind(traced, node), node.args[1:]
-    if (
-        kind not in _ELEMENTWISE
-        or len(node.all_input_nodes) != 1
-        or node.all_input_nodes != [node.args[0]]
-    ):
+    kind = _kind(traced, node)
+    others = [source for source in node.all_input_nodes if source not in node.args[:1]]
+    if kind not in _ELEMENTWISE or any(source.op != "get_attr" for source in others):
         return None
+    rest = [_constant(traced, value) for value in node.args[1:]]
     if kind == "relu":
         return F.relu
-    target, kwargs = node.target, dict(node.kwargs)
+    target = node.target
+    kwargs = {key: _constant(traced, value) for key, value in node.kwargs.items()}
     if isinstance(target, str):
         return lambda x: getattr(x, target)(*rest, **kwargs)
     return lambda x: target(x, *rest, **kwargs)
+
+
+def _switched(traced: Any, watched: _Watching, nodes: Collection[fx.Node]) -> set[str]:
+    """Kinds of what makes truth values or whole numbers of the image that the nodes work with: a
+    hand-made ReLU, x · (x > 0), is a product with a constant to automatic differentiation.
+    """
+    return {
+        _kind(traced, source)
+        for node in nodes
+        for source in node.all_input_nodes
+        if source in watched.switches
+    }
+
+
+def _check_rows(
+    probe: Probe, traced: Any, watched: _Watching, nodes: Collection[fx.Node], method: str
+) -> None:
+    """What is counted face by face has a row a face, and more than one number in it.
+
+    Raises
+    ------
+    InputError
+        Naming the parts that have not, and those that make truth values of the image.
+    """
+    _refuse(_switched(traced, watched, nodes), probe.name, method)
+    faces = len(noise(probe))
+    other = {
+        _kind(traced, node)
+        for node in nodes
+        for value in _parts(watched.values[node])
+        if value.ndim < 2 or len(value) != faces
+    }
+    if other:
+        raise InputError(
+            f"Expected parts that keep a row an image for {method}, but {probe.name} has "
+            f"{', '.join(sorted(other))} with another first axis: take integrated_gradients, which "
+            "asks for no rules."
+        )
+
+
+def _parts(value: Any) -> list[Tensor]:
+    if isinstance(value, tuple | list):
+        return [part for inner in value for part in _parts(inner)]
+    return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
 
 
 def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool], name: str, method: str) -> None:
@@ -532,6 +640,14 @@ def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool], name: str, me
         if isinstance(rule, nn.Module):
             both = isinstance(rule, Product | Gate | Larger)
             _put(traced, node, rule, node.args[: 2 if both else 1])
+
+
+def _constant(traced: Any, value: Any) -> Any:
+    """A parameter or buffer that a function is given, or what else it is given."""
+    if not isinstance(value, fx.Node):
+        return value
+    owner, _, name = str(value.target).rpartition(".")
+    return getattr(traced.get_submodule(owner), name).detach()
 
 
 def _deeplift_rule(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> nn.Module | bool:
@@ -563,7 +679,7 @@ def _pairwise(traced: Any, node: fx.Node) -> MaxPool | None:
     else:
         return None
     kernel, stride, padding, dilation = (
-        value if isinstance(value, tuple) else (value, value)
+        tuple(value) if isinstance(value, tuple | list) else (value, value)
         for value in (
             options["kernel_size"],
             options.get("stride") or options["kernel_size"],
@@ -583,7 +699,8 @@ def _lrp_rule(
     if _affine(traced, node, active):
         return True
     if _kind(traced, node) in _HOMOGENEOUS:  # unless a constant is among what is compared
-        return len(set(_reads(node, active))) == len(node.all_input_nodes)
+        compared = 1 if _kind(traced, node) == "prelu" else len(node.all_input_nodes)
+        return len(set(_reads(node, active))) == compared
     if node in gates:
         return Gate(last=gates[node] is node.args[1])
     function = _elementwise(traced, node)
@@ -594,6 +711,14 @@ def _lrp_rule(
 
 def _is_conv2d(traced: Any, node: fx.Node) -> bool:
     return node.op == "call_module" and type(traced.get_submodule(str(node.target))) is nn.Conv2d
+
+
+def _is_other_conv(traced: Any, node: fx.Node) -> bool:
+    """Whether a convolution is none of :class:`Shared`'s: a function, transposed, of other axes."""
+    if node.op == "call_module":
+        module = traced.get_submodule(str(node.target))
+        return isinstance(module, nn.modules.conv._ConvNd) and type(module) is not nn.Conv2d
+    return _kind(traced, node).startswith("conv")
 
 
 def _gates_of_products(traced: Any, active: Collection[fx.Node]) -> dict[fx.Node, fx.Node]:
@@ -634,23 +759,30 @@ def _carrying(
     return carrying
 
 
-def _signed(traced: Any) -> set[str]:
+def _signed(traced: Any, watched: _Watching) -> set[str]:
     """Names of convolutions whose input may be negative: no ReLU stands between it and the image,
     or another linear layer.
     """
     positive: set[fx.Node] = set()
     names = set()
     for node in traced.graph.nodes:
-        reads = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        known = bool(reads) and all(source in positive for source in reads)
+        tensors = [source for source in node.all_input_nodes if _parts(watched.values[source])]
+        known = bool(tensors) and all(source in positive for source in tensors)
         kind = _kind(traced, node) if node.op in _CALLS else ""
         if _is_conv2d(traced, node) and not known:
             names.add(str(node.target))
         if kind.lower() in ("relu", "relu6", "sigmoid", "hardsigmoid", "softmax") or (
-            known and kind in _POSITIVE and reads == node.all_input_nodes
+            known and kind in _POSITIVE and not _moves_below(node)
         ):
             positive.add(node)
     return names
+
+
+def _moves_below(node: fx.Node) -> bool:
+    """Whether a sum or product has a number below zero among what it is made of."""
+    given = (*node.args, *node.kwargs.values())
+    below = any(isinstance(value, float | int) and value < 0 for value in given)
+    return below and _bare(node) in ("add", "mul", "pad")
 
 
 def _escapes(traced: Any, node: fx.Node) -> bool:

@@ -54,11 +54,20 @@ def maps(used, method, x):
     return explain(used, x, method=method, targets="fear")
 
 
+def refused(name, method):
+    """What a method has no rule for in a network."""
+    if method.startswith("lrp") and name in ("Sigmoid", "Softplus"):
+        return name
+    changed = method in ("lrp, γ", "lrp, α1β0")
+    return "ConvTranspose2d" if changed and name == "transposed convolution" else None
+
+
 @pytest.mark.parametrize("method", RULES)
 @pytest.mark.parametrize("name", [*RELU_NETS, *ACTIVATIONS])
 def test_nothing_of_the_score_is_lost(name, method):
-    if method.startswith("lrp") and name in ("Sigmoid", "Softplus"):
-        with pytest.raises(InputError, match=f"rules for, but {name} has {name}"):
+    part = refused(name, method)
+    if part is not None:
+        with pytest.raises(InputError, match=f"rules for, but {name} has {part}"):
             maps(probe(name), RULES[method], images())
         return
     found = maps(probe(name), RULES[method], images())
@@ -115,7 +124,7 @@ def test_noise_turns_no_map_over(method):
     moved = (x + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(2))).clamp(
         0, 1
     )
-    for name in RELU_NETS:
+    for name in [name for name in RELU_NETS if refused(name, method) is None]:
         one, two = (maps(probe(name), RULES[method], y).maps.flatten(1) for y in (x, moved))
         assert torch.cosine_similarity(one, two).min() > 0.9, name
 
