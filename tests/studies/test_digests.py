@@ -3,10 +3,12 @@
 import dataclasses
 import functools
 import itertools
+import json
 import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -21,6 +23,7 @@ from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from metrics.spec import METRICS
 from studies import audit, store
+from studies.ablation import VARIANTS, endpoint_inputs
 from studies.digests import code_digest, described, faces_digests, model_digest
 from tests.conftest import TinyNet, tiny_model
 
@@ -355,3 +358,23 @@ def test_the_digest_of_a_probes_copy_is_that_of_its_model():
     model = tiny_model()
     assert model_digest(Probe(model, device="cpu").model) == model_digest(model)
     assert described(model)[1] == model_digest(model)
+
+
+RESULTS = Path(__file__).parents[2] / "results"
+ENDPOINTS = sorted(RESULTS.glob("trainings/*/endpoint-*.npz"))
+
+
+def test_endpoints_of_the_records_are_found_again():
+    """Their names are digests of faces, landmarks, weights and how the networks are fed."""
+    (table,) = RESULTS.glob("ablation/rafdb-*/manifest.json")
+    inputs = json.loads(table.read_text())["inputs"]
+    assert len(ENDPOINTS) == 14
+    for file in ENDPOINTS:
+        card = json.loads((file.parent / "card.json").read_text())
+        (variant,) = (
+            one
+            for one in (VARIANTS[name] for name in VARIANTS)
+            if one.model == card["model"] and (one.greyscale, one.size) == (None, None)
+        )
+        of = endpoint_inputs(types.SimpleNamespace(variant=variant, card=card), None, inputs)
+        assert file.name == f"endpoint-{store.digest(of)}.npz"
