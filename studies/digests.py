@@ -39,9 +39,11 @@ LIBRARIES = OURS | PEERS | frozenset(("builtins", "functools", "math", "operator
 and the commit of this one."""
 _PROCESS = uuid.uuid4().hex
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_DEPTH = 60
-"""Levels of containers within containers that are looked into."""
+_DEPTH = 100
+"""Levels of what holds or calls what that are looked into; beyond, nothing is reused."""
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_OF_RNN = frozenset(("_flat_weights", "_flat_weight_refs"))
+"""Attributes by which a recurrent network finds its parameters, those of its original in a copy."""
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _OF_EVERY_CLASS = frozenset(
     (
@@ -62,8 +64,10 @@ _BY_REPR = (
 class _Seen:
     """Objects that one digest has already met, so that each is described once and cycles end."""
 
-    def __init__(self, known: Mapping[int, tuple[str, Any]] | None = None) -> None:
-        self._known = dict(known or {})
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[str, Any]] = {}
+        self.uses: set[tuple[str, frozenset[str]]] = set()
+        """Python modules with the names that were taken from them."""
 
     def again(self, value: Any) -> str | None:
         """Label of a value that was met before."""
@@ -74,13 +78,11 @@ class _Seen:
         """Give a value its label; it is held, so that no other one gets its address."""
         self._known.setdefault(id(value), (f"{len(self._known)} {name}".strip(), value))
 
-    def label(self, value: Any, label: str) -> None:
-        """Give a value this label, whatever it had."""
-        self._known[id(value)] = (label, value)
-
     def copy(self) -> _Seen:
         """The same objects; what is met from here on is met in the copy alone."""
-        return _Seen(self._known)
+        other = _Seen()
+        other._known, other.uses = dict(self._known), set(self.uses)
+        return other
 
 
 def model_digest(model: nn.Module) -> str:
@@ -320,13 +322,11 @@ def _global(value: Any, names: frozenset[str], seen: _Seen, depth: int) -> Any:
     """
     if not isinstance(value, types.ModuleType) or _of_library_module(value.__name__):
         return _described(value, seen, depth)
-    label = f"{value.__name__}: {' '.join(sorted(names))}"
-    if seen.again(value) == label or depth > _DEPTH:
-        return ["python module again", value.__name__]
-    inside = seen.copy()
-    inside.label(value, label)
-    taken = sorted(names & vars(value).keys())
-    held = {name: _global(vars(value)[name], names, inside, depth + 1) for name in taken}
+    taken = frozenset(names & vars(value).keys())
+    if (value.__name__, taken) in seen.uses:
+        return ["python module again", value.__name__, sorted(taken)]
+    seen.uses.add((value.__name__, taken))
+    held = {name: _global(vars(value)[name], names, seen, depth + 1) for name in sorted(taken)}
     return ["python module", value.__name__, held]
 
 
@@ -386,7 +386,7 @@ def _module(module: nn.Module, seen: _Seen) -> list[Any]:
     settings = {
         name: _described(value, seen, 1)
         for name, value in sorted(vars(module).items())
-        if name not in _OF_EVERY_MODULE
+        if name not in _OF_EVERY_MODULE and not (name in _OF_RNN and isinstance(module, nn.RNNBase))
     }
     hooks = [
         [_described(hook, seen, 1) for hook in getattr(module, name, {}).values()]
