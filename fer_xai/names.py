@@ -9,9 +9,16 @@ from html import escape
 LONGEST = 80
 """Characters of a slug at most: file systems allow 255 bytes, and names get endings."""
 _UNSAFE = re.compile(r"[^a-z0-9._+@=-]+")
-_MARKDOWN = re.compile(r"([\\`|\[\]])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MARKDOWN = re.compile(r"[\\`|\[\]~#]|^\*|\*(?=\S)|(?<!\w)_+|_+(?!\w)")
+"""What Markdown takes for markup: no underscore within a word, and no star that opens nothing."""
+_FORMULA = ("=", "+", "-", "@")
 """First characters by which a spreadsheet takes a cell for a formula."""
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?: ?%)?"
+_NUMBERS = re.compile(
+    rf"[+-]?(?:inf|infinity|nan)|{_NUMBER}(?: ?± ?{_NUMBER})?(?: ?\[{_NUMBER}, ?{_NUMBER}\])?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A number, with a percent sign, a deviation or an interval."""
 
 
 def slug(name: str) -> str:
@@ -42,26 +49,29 @@ def markdown_text(text: str) -> str:
 
     Examples
     --------
-    >>> print(markdown_text("a|b <script>"))
-    a\|b &lt;script&gt;
+    >>> print(markdown_text("a|b <script>"), markdown_text("*b* of integrated_gradients"))
+    a\|b &lt;script&gt; \*b* of integrated_gradients
     """
-    return _MARKDOWN.sub(r"\\\1", escape(" ".join(text.splitlines()), quote=False))
+
+    def escaped(found: re.Match[str]) -> str:
+        return "".join(f"\\{character}" for character in found[0])
+
+    return _MARKDOWN.sub(escaped, escape(" ".join(text.splitlines()), quote=False))
 
 
 def csv_text(text: str) -> str:
     """A text that no spreadsheet takes for a formula: one that begins like one gets an apostrophe.
 
-    Numbers stay numbers.
+    White space before it does not count. Numbers stay numbers, also with a percent sign, a
+    deviation (``±``) or an interval in brackets.
 
     Examples
     --------
     >>> csv_text("=1+1"), csv_text("-0.5"), csv_text("gradcam++")
     ("'=1+1", '-0.5', 'gradcam++')
+    >>> csv_text("-0.307 [-1.260, +0.647]")
+    '-0.307 [-1.260, +0.647]'
     """
-    if not text.lstrip(" ").startswith(_FORMULA):
+    if not (text.lstrip().startswith(_FORMULA) or text.startswith(("\t", "\r"))):
         return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text
+    return text if _NUMBERS.fullmatch(text.strip()) else f"'{text}"

@@ -65,6 +65,37 @@ def test_markdown_shows_text_as_it_is():
     assert markdown_text("gradcam_paper") == "gradcam_paper"
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    {
+        "*b*": r"\*b*", "**b**": r"\*\*b\**", "* b": r"\* b", "_c_": r"\_c\_",
+        "__init__": r"\_\_init\_\_", "a._c_": r"a.\_c\_", "~~x~~": r"\~\~x\~\~", "# x": r"\# x",
+        "within Pearson*": "within Pearson*", "integrated_gradients": "integrated_gradients",
+        "a__b": "a__b", "a*b*c": r"a\*b\*c", "R_": r"R\_",
+    }.items(),
+)  # fmt: skip
+def test_markup_is_escaped_and_names_read_well(text, written):
+    assert markdown_text(text) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-0.307 [-1.260, +0.647]", "+1.2 %", "-5 %", "-5%", "-0.1 ± 0.2", "-1e-05", "-inf", "+.5",
+     "-1.0 % [-2.0 %, +3.0 %]", "+2.0 ± 0.1 [1.0, 3.0]"],
+)  # fmt: skip
+def test_numbers_of_a_csv_stay_as_they_are(text):
+    assert csv_text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n=1", " \t\n@x", "-1+1", "-5 %+A1", "+1 [A1, 2]", "-A1", "-1\n=2", "-1 [1, 2]+cmd|' /C'!A0",
+     "\u00a0=1", "+1 2", "-", "+", "-%", "-\u0661+1"],
+)  # fmt: skip
+def test_formulae_of_a_csv_get_an_apostrophe(text):
+    assert csv_text(text) == f"'{text}"
+
+
 def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers():
     read = pd.read_csv(io.StringIO(csv(TABLE)), dtype={"model": str})
     assert read["gain"].tolist() == TABLE["gain"].tolist()

@@ -44,7 +44,8 @@ def stratified_split(
     Raises
     ------
     InputError
-        If the fraction leaves one side without faces, or ``keep`` is of another length.
+        If the fraction leaves one side without faces, or ``keep`` is of another length
+        or holds anything but truth values (0 and 1 are such).
 
     Examples
     --------
@@ -57,6 +58,10 @@ def stratified_split(
         raise InputError(f"Expected a fraction between 0 and 1 to hold out, got {fraction}.")
     if keep is not None and np.shape(keep) != (len(faces),):
         raise InputError(f"Expected keep ({len(faces)},), one a face, got {np.shape(keep)}.")
+    if keep is not None:
+        if not np.isin(keep, (0, 1)).all():
+            raise InputError("Expected keep True or False (1 or 0) a face, got other values.")
+        keep = np.asarray(keep, dtype=bool)
     groups = face_groups(faces)
     blocks = _joined(groups, near_copies(faces))
     staying = set(blocks[keep].tolist()) if keep is not None else set()

@@ -95,6 +95,8 @@ class TestSplits:
         keep[:40:3] = True  # the copies at 40 and on hang on them
         for mask in (keep, copies_of(noise, test)):
             kept, held = stratified_split(noise, 0.2, seed=seed, keep=mask)
+            numbers = stratified_split(noise, 0.2, seed=seed, keep=mask.astype(int))
+            assert numbers[1].ids == held.ids
             assert len(held) == 16
             assert not copies_of(held, test).any()
             assert not copies_of(held, kept).any()
@@ -113,6 +115,8 @@ class TestSplits:
         assert held == ["f8", "f16", "f20", "f27", "f34", "f42"]
 
     def test_what_must_be_kept_has_an_entry_a_face(self, noise):
+        with pytest.raises(InputError, match="keep True or False"):
+            stratified_split(noise, 0.2, keep=np.arange(80))
         with pytest.raises(InputError, match=r"Expected keep \(80,\), one a face, got \(3,\)"):
             stratified_split(noise, 0.2, keep=np.zeros(3, dtype=bool))
         with pytest.raises(InputError, match="of which 40 groups must be kept, but one is empty"):

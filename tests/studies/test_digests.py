@@ -1,10 +1,16 @@
 """What a run is made of: every part of it changes the digest, and nothing else does."""
 
+import copy
 import dataclasses
 import functools
 import itertools
+import json
+import os
 import subprocess
 import sys
+import types
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -18,6 +24,7 @@ from fer_xai.models import FERModel
 from fer_xai.probe import Probe
 from metrics.spec import METRICS
 from studies import audit, store
+from studies.ablation import VARIANTS, endpoint_inputs
 from studies.digests import code_digest, described, faces_digests, model_digest
 from tests.conftest import TinyNet, tiny_model
 
@@ -100,6 +107,138 @@ def test_a_class_of_the_users_own_is_told_apart_by_its_code():
     assert model_digest(FERModel(one, **wired)) != model_digest(FERModel(two, **wired))
 
 
+HELPERS = """
+def scaled(x):
+    return x * 1.0
+"""
+OWN = """
+import abc, dataclasses, enum, functools
+import helpers
+import numpy as np
+import torch
+from torch import nn
+
+TABLE = np.array([1.0, 2.0])
+WEIGHTS = {"a": 1.0}
+
+class Mode(enum.Enum):
+    ONE = 1.0
+
+@dataclasses.dataclass
+class Options:
+    gain: float = 1.0
+    names: list = dataclasses.field(default_factory=list)
+
+class Scaler:
+    def scale(self, x):
+        return x * 10.0
+
+class Base(nn.Module, abc.ABC):
+    def head(self, x):
+        return x * 20.0
+
+class Table(dict):
+    def __missing__(self, key):
+        return 30.0
+
+class Net(Base):
+    scale = 40.0
+
+    def __init__(self):
+        super().__init__()
+        self._t, self.options, self.table = 50.0, Options(), Table(a=1)
+        self.get = {"a": 60.0}.get
+        self.act = self._act
+        self.fc = nn.Linear(2, 2)
+        nn.init.ones_(self.fc.weight), nn.init.ones_(self.fc.bias)
+        self.fc.owner, self.parts = [self], [self.fc]
+        self.fc.register_forward_hook(lambda module, given, made: made * 70.0)
+
+    @staticmethod
+    def still(x):
+        return x * 80.0
+
+    @classmethod
+    def of_kind(cls, x):
+        return x * 90.0
+
+    @property
+    def shown(self):
+        return 100.0
+
+    @functools.cached_property
+    def kept(self):
+        return 110.0
+
+    def _act(self, x):
+        return x if x in {"b", "c", "d"} else (x, {"e", "f"})
+
+    def forward(self, x):
+        return Scaler().scale(self.head(x)) + TABLE[0] + WEIGHTS["a"] + helpers.scaled(Mode.ONE.value)
+"""
+OWN_CHANGES = {
+    "a class attribute": ("scale = 40.0", "scale = 41.0"),
+    "a private attribute": (
+        "self._t, self.options, self.table = 50.0",
+        "self._t, self.options, self.table = 51.0",
+    ),
+    "a static method": ("x * 80.0", "x * 81.0"),
+    "a method of the class": ("x * 90.0", "x * 91.0"),
+    "a property": ("return 100.0", "return 101.0"),
+    "a cached property": ("return 110.0", "return 111.0"),
+    "a method of a base class": ("x * 20.0", "x * 21.0"),
+    "a global array": ("[1.0, 2.0]", "[1.0, 3.0]"),
+    "a global dictionary": ('WEIGHTS = {"a": 1.0}', 'WEIGHTS = {"a": 2.0}'),
+    "a global class": ("x * 10.0", "x * 11.0"),
+    "a global enumeration": ("ONE = 1.0", "ONE = 2.0"),
+    "a default of a dataclass": ("gain: float = 1.0", "gain: float = 2.0"),
+    "a factory of a dataclass": ("default_factory=list", "default_factory=lambda: [1]"),
+    "a method of a dictionary's kind": ("return 30.0", "return 31.0"),
+    "what a built-in method is of": ('{"a": 60.0}', '{"a": 61.0}'),
+    "a hook": ("made * 70.0", "made * 71.0"),
+    "a set": ('{"b", "c", "d"}', '{"b", "c", "g"}'),
+    "a set in a tuple": ('{"e", "f"}', '{"e", "g"}'),
+}  # of one line each
+
+
+def own_digest(source=OWN, helpers=HELPERS):
+    """Digest of a network of the user's own, which holds itself in three ways."""
+    space = {"__name__": "somebodys"}
+    module = types.ModuleType("helpers")
+    exec(helpers, module.__dict__)
+    with mock.patch.dict(sys.modules, {"helpers": module}):
+        exec(source, space)
+    return model_digest(space["Net"]())
+
+
+@pytest.mark.parametrize("change", OWN_CHANGES)
+def test_all_code_of_the_users_own_is_in_a_models_digest(change):
+    before, after = OWN_CHANGES[change]
+    assert OWN.count(before) == 1
+    assert own_digest(OWN.replace(before, after)) != own_digest() == own_digest()
+
+
+def test_functions_of_the_users_own_python_modules_are_in_a_models_digest():
+    assert own_digest(helpers=HELPERS.replace("1.0", "2.0")) != own_digest()
+
+
+def test_modules_in_lists_are_told_apart_by_their_weights():
+    one, two = (nn.Sequential(nn.ReLU()) for _ in range(2))
+    one.parts, two.parts = [nn.Linear(2, 2)], [nn.Linear(2, 2)]
+    two.parts[0].load_state_dict(one.parts[0].state_dict())
+    assert model_digest(one) == model_digest(two)
+    two.parts[0].weight.data += 1
+    assert model_digest(one) != model_digest(two)
+    two.parts = one.parts * 2
+    assert model_digest(one) != model_digest(two)
+
+
+def test_recurrent_networks_are_the_same_again():
+    one, two = nn.LSTM(2, 2), nn.LSTM(2, 2)
+    two.load_state_dict(one.state_dict())
+    assert model_digest(one) == model_digest(two) == model_digest(copy.deepcopy(two))
+
+
 def test_what_cannot_be_looked_into_is_never_the_same_again():
     model = tiny_model()
     model.reshape = itertools.count()
@@ -112,12 +251,15 @@ def test_what_cannot_be_looked_into_is_never_the_same_again():
 def test_digests_are_the_same_in_another_process():
     script = (
         "from tests.studies.test_digests import *; m = tiny_model(); m.reshape = grid_of(8);"
-        "print(model_digest(m), code_digest(METRICS[name] for name in METRICS))"
+        "print(model_digest(m), own_digest(), code_digest(METRICS[name] for name in METRICS))"
     )
     found = {
-        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True).stdout
-        for _ in range(2)
-    }
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in "12"
+    }  # fmt: skip
     assert len(found) == 1
 
 
@@ -217,3 +359,23 @@ def test_the_digest_of_a_probes_copy_is_that_of_its_model():
     model = tiny_model()
     assert model_digest(Probe(model, device="cpu").model) == model_digest(model)
     assert described(model)[1] == model_digest(model)
+
+
+RESULTS = Path(__file__).parents[2] / "results"
+ENDPOINTS = sorted(RESULTS.glob("trainings/*/endpoint-*.npz"))
+
+
+def test_endpoints_of_the_records_are_found_again():
+    """Their names are digests of faces, landmarks, weights and how the networks are fed."""
+    (table,) = RESULTS.glob("ablation/rafdb-*/manifest.json")
+    inputs = json.loads(table.read_text())["inputs"]
+    assert len(ENDPOINTS) == 14
+    for file in ENDPOINTS:
+        card = json.loads((file.parent / "card.json").read_text())
+        (variant,) = (
+            one
+            for one in (VARIANTS[name] for name in VARIANTS)
+            if one.model == card["model"] and (one.greyscale, one.size) == (None, None)
+        )
+        of = endpoint_inputs(types.SimpleNamespace(variant=variant, card=card), None, inputs)
+        assert file.name == f"endpoint-{store.digest(of)}.npz"
