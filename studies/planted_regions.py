@@ -236,13 +236,17 @@ def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float,
 
 
 def _table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row an attribution: how often each plant is found, with intervals over faces."""
+    """One row an attribution: how often each plant is found, with intervals over faces; nothing
+    where the maps of more than half of the marked faces are undefined.
+    """
     out = []
     for name, own in rows.groupby("attribution", sort=False):
         row: dict[str, Any] = {"attribution": name, "control": name in CONTROLS}
         for plant in PLANTS:
             part = own[own["plant"] == plant]
             known = part.dropna(subset="found")
+            if 2 * len(known) < len(part):
+                known = known.iloc[:0]
             share = known["found"].mean()
             low, high = share_interval(share, known["face"].nunique())
             row |= {plant: 100 * share, f"{plant} low": 100 * low, f"{plant} high": 100 * high}
@@ -299,7 +303,7 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         + f". Unit: the built-in face ({rows['face'].nunique()}), each of a person of its own and "
         "marked in every region; 95 % intervals by Clopper and Pearson over faces, as if a face's "
         "regions were found or missed together; undefined maps are left out, and counted among the "
-        "refusals. Blank: refused. Share: of a map's absolute mass, "
+        "refusals. Blank: refused, or undefined for more than half. Share: of a map's absolute mass, "
         "in the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
     )
     write_page(
