@@ -303,8 +303,9 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         + f". Unit: the built-in face ({rows['face'].nunique()}), each of a person of its own and "
         "marked in every region; 95 % intervals by Clopper and Pearson over faces, as if a face's "
         "regions were found or missed together; undefined maps are left out, and counted among the "
-        "refusals. Blank: refused, or undefined for more than half. Share: of a map's absolute mass, "
-        "in the one region. By chance one region of eight is found in 12.5 %, a pair in 3.6 %."
+        "refusals. Blank: refused, or undefined for more than half. Share: of a map's absolute "
+        "mass, in the one region. By chance one region of eight is found in 12.5 %, a pair in "
+        "3.6 %."
     )
     write_page(
         folder, question=QUESTIONS["planted_regions"], answer=answer,
