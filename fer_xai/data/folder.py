@@ -115,8 +115,8 @@ def warn_of_two_emotions(faces: Faces) -> None:
         example = " and ".join(quoted(faces.ids[index]) for index in two[0][:2])
         warnings.warn(
             f"{len(two)} {'images of' if len(two) > 1 else 'image of'} {faces.name} "
-            f"{'stand' if len(two) > 1 else 'stands'} for two emotions or more, for instance {example}: their labels cannot all be right; delete "
-            "those that are wrong.",
+            f"{'stand' if len(two) > 1 else 'stands'} for two emotions or more, for instance "
+            f"{example}: their labels cannot all be right; delete those that are wrong.",
             UserWarning,
             stacklevel=3,
         )

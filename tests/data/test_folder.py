@@ -252,7 +252,7 @@ class TestContradictions:
             draw(tmp_path / place, 77)
         draw(tmp_path / "anger" / "d.png", 78)
         with pytest.warns(UserWarning, match=(
-            "1 image of .* stand for two emotions or more, for instance 'fear/a.png' and "
+            "1 image of .* stands for two emotions or more, for instance 'fear/a.png' and "
             "'happy/b.png': their labels cannot all be right"
         )):  # fmt: skip
             faces = load_dataset(f"folder:{tmp_path}")
