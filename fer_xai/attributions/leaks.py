@@ -63,6 +63,11 @@ class _Run(fx.Interpreter):
     def __init__(self, net: Any, start: Tensor | None) -> None:
         super().__init__(net, garbage_collect_values=False)
         self.net: Any = net
+        self.dependent: set[fx.Node] = set()  # on the image: weights may be computed, too
+        for node in net.graph.nodes:
+            first = node.op == "placeholder" and not self.dependent
+            if first or any(source in self.dependent for source in node.all_input_nodes):
+                self.dependent.add(node)
         self.at_start: dict[fx.Node, Any] = {}
         self.kept: dict[fx.Node, tuple[dict[fx.Node, Any], Any]] = {}
         if start is not None:
@@ -76,7 +81,7 @@ class _Run(fx.Interpreter):
         if n.op not in ("call_module", "call_function", "call_method"):
             return super().run_node(n)
         own = {
-            source: self.env[source] if source.op == "get_attr" else _leaves(self.env[source])
+            source: _leaves(self.env[source]) if source in self.dependent else self.env[source]
             for source in n.all_input_nodes
         }
         args, kwargs = fx.node.map_arg((n.args, n.kwargs), lambda source: own[source])
@@ -114,7 +119,7 @@ class _Run(fx.Interpreter):
     def _hand_back(self, node: fx.Node, sent: dict[fx.Node, list[Tensor]]) -> tuple[str, Tensor]:
         own, output = self.kept[node]
         outs, gradients = _tensors(output), sent[node]
-        read = {source: value for source, value in own.items() if source.op != "get_attr"}
+        read = {source: value for source, value in own.items() if source in self.dependent}
         leaves = [(source, leaf) for source, value in read.items() for leaf in _tensors(value)]
         pairs = [(out, g) for out, g in zip(outs, gradients, strict=True) if out.requires_grad]
         found = torch.autograd.grad(

@@ -124,7 +124,7 @@ def for_relus(probe: Probe, method: str) -> Any:
                 f"{', '.join(sorted(others)) or 'none of them'}: take saliency or "
                 "integrated_gradients, which ask for no rule."
             )
-        _place(traced, {node: Guided() for node in relus}, probe.name, method)
+        _place(traced, {node: Guided() for node in relus})
         _finish(traced)
         check_copy(probe, model, method)
         probe.rewritten["relu"] = model
@@ -143,9 +143,10 @@ def for_deeplift(probe: Probe, method: str) -> Any:
         model = _canonical(probe, method)
         traced = model.net
         watched = _Watching(probe, traced)
-        _check_rows(probe, traced, watched, watched.active, method)
         rules = {node: _deeplift_rule(traced, node, watched.dependent) for node in watched.active}
-        _place(traced, rules, probe.name, method)
+        _refuse(_unruled(traced, rules), probe.name, method)
+        _check_rows(probe, traced, watched, watched.active, method)
+        _place(traced, rules)
         _finish(traced)
         check_copy(probe, model, method)
         check_law(probe, model, method, black=True)
@@ -176,7 +177,6 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
         active = watched.dependent
         gates = _gates_of_products(traced, active)
         carrying = _carrying(traced, active, gates)
-        _check_rows(probe, traced, watched, [n for n in watched.active if n in carrying], method)
         model.signed = _signed(traced, watched)
         rules: dict[fx.Node, nn.Module | bool] = {}
         constants = {}
@@ -188,7 +188,9 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
             else:
                 rules[node] = _lrp_rule(traced, node, active, gates)
                 constants[node] = watched.at_zero(node)
-        _place(traced, rules, probe.name, method)
+        _refuse(_unruled(traced, rules), probe.name, method)
+        _check_rows(probe, traced, watched, list(rules), method)
+        _place(traced, rules)
         for node, constant in constants.items():
             if constant is not None and bool(constant.any()):
                 _follow(traced, node, Constant(constant))
@@ -628,15 +630,13 @@ def _parts(value: Any) -> list[Tensor]:
     return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
 
 
-def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool], name: str, method: str) -> None:
-    """Modules in place of what they are the rule of; False is no rule, True that none is needed.
+def _unruled(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> set[str]:
+    """Kinds of what has no rule."""
+    return {_kind(traced, node) for node, rule in rules.items() if rule is False}
 
-    Raises
-    ------
-    InputError
-        Naming what has no rule.
-    """
-    _refuse({_kind(traced, node) for node, rule in rules.items() if rule is False}, name, method)
+
+def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> None:
+    """Modules in place of what they are the rule of; True says that none is needed."""
     for node, rule in rules.items():
         if isinstance(rule, nn.Module):
             both = isinstance(rule, Product | Gate | Larger)

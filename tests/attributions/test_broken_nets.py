@@ -85,8 +85,21 @@ def test_rows_that_are_no_images_are_refused(between, channels):
         lambda n, x: between(n, x).reshape(x.shape[0], -1, 8, 8)[:, :channels], channels=channels
     )
     for method in ("deeplift", "lrp"):
-        with pytest.raises(InputError, match="with another first axis"):
+        with pytest.raises(
+            InputError, match="with another first axis|lrp has rules for, but net has mul"
+        ):
             explain(net, IMAGES, method=method, targets="fear")
+
+
+def test_weights_may_be_computed():
+    def standardised(n, x):
+        weight = n.two.weight
+        weight = (weight - weight.mean(dim=(1, 2, 3), keepdim=True)) / 0.1
+        return F.conv2d(x.relu(), weight, padding=1)
+
+    for method in ("deeplift", "lrp"):
+        found = explain(model(standardised), IMAGES, method=method, targets="fear")
+        assert found.completeness_gap.abs().max() < 1e-4
 
 
 def test_a_relu_made_by_hand_is_no_constant():
