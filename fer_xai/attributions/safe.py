@@ -496,7 +496,11 @@ class _Watching(fx.Interpreter):
     def at_zero(self, node: fx.Node) -> Tensor | None:
         """An affine node's constant ``(1, …)``: what it gives where all that it reads is zero."""
         value = self.values[node]
-        if not isinstance(value, Tensor) or not _affine(self.module, node, self.dependent):
+        if (
+            not isinstance(value, Tensor)
+            or not value.ndim
+            or not _affine(self.module, node, self.dependent)
+        ):
             return None
 
         def zero(source: fx.Node) -> Any:
