@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from fer_xai.attributions.canonical import floats_of
 from fer_xai.attributions.layers import noise
 from fer_xai.attributions.relevance import Constant, Shared, forget, recording
 from fer_xai.errors import InputError
@@ -118,9 +119,9 @@ class _Run(fx.Interpreter):
 
     def _hand_back(self, node: fx.Node, sent: dict[fx.Node, list[Tensor]]) -> tuple[str, Tensor]:
         own, output = self.kept[node]
-        outs, gradients = _tensors(output), sent[node]
+        outs, gradients = floats_of(output), sent[node]
         read = {source: value for source, value in own.items() if source in self.dependent}
-        leaves = [(source, leaf) for source, value in read.items() for leaf in _tensors(value)]
+        leaves = [(source, leaf) for source, value in read.items() for leaf in floats_of(value)]
         pairs = [(out, g) for out, g in zip(outs, gradients, strict=True) if out.requires_grad]
         found = torch.autograd.grad(
             [out for out, _ in pairs], [leaf for _, leaf in leaves], [g for _, g in pairs],
@@ -172,12 +173,6 @@ class _Values(fx.Interpreter):
         return self.values[n]
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, tuple | list):
-        return [part for inner in value for part in _tensors(inner)]
-    return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
-
-
 def _leaves(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(_leaves(part) for part in value)
@@ -188,7 +183,7 @@ def _leaves(value: Any) -> Any:
 
 def _dot(multipliers: list[Tensor], values: Any) -> Tensor:
     """Σ m v ``(B,)``."""
-    pairs = zip(multipliers, _tensors(values), strict=True)
+    pairs = zip(multipliers, floats_of(values), strict=True)
     return torch.stack([(m * v).flatten(1).sum(dim=1) for m, v in pairs]).sum(dim=0)
 
 

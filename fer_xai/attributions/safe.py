@@ -7,19 +7,29 @@ What has no rule is refused by name, before any pass, and the method's own law i
 
 from __future__ import annotations
 
-import copy
-import inspect
-import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.ops import StochasticDepth
 
+from fer_xai.attributions.canonical import (
+    CALLS,
+    PASSIVE,
+    Watching,
+    canonical,
+    check_copy,
+    finish,
+    fixed_norm,
+    floats_of,
+    follow,
+    kind_of,
+    name_of,
+    options_of,
+    put,
+    refuse,
+)
 from fer_xai.attributions.layers import noise
 from fer_xai.attributions.leaks import check_law
 from fer_xai.attributions.relevance import (
@@ -36,14 +46,13 @@ from fer_xai.attributions.relevance import (
 from fer_xai.errors import InputError
 from fer_xai.probe import Probe
 
-_PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, StochasticDepth)
 _AFFINE_MODULES = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
     nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.AvgPool1d,
     nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
     nn.Flatten, nn.Unflatten, nn.Upsample, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle,
     nn.modules.padding._ReflectionPadNd, nn.modules.padding._ReplicationPadNd,
-    nn.modules.padding._ConstantPadNd, *_PASSIVE,
+    nn.modules.padding._ConstantPadNd, *PASSIVE,
 )  # fmt: skip
 """Modules that a multiplier passes as a gradient does: linear, a constant apart."""
 _ELEMENTWISE_MODULES = (
@@ -98,8 +107,6 @@ _GUIDED_MODULES = (
     *_AFFINE_MODULES, nn.ReLU, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm,
     nn.LocalResponseNorm, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.LPPool2d,
 )  # fmt: skip
-_TOLERANCE = 1e-4
-"""Share of the largest logit by which a copy's may differ: merging BatchNorm rounds otherwise."""
 
 
 def for_relus(probe: Probe, method: str) -> Any:
@@ -112,12 +119,12 @@ def for_relus(probe: Probe, method: str) -> Any:
         would change some of the gradients alone), or cannot be traced.
     """
     if "relu" not in probe.rewritten:
-        model = _canonical(probe, method)
+        model = canonical(probe, method)
         traced = model.net
-        watched = _Watching(probe, traced)
-        others = {_kind(traced, node) for node in watched.active if _escapes(traced, node)}
+        watched = Watching(probe, traced)
+        others = {kind_of(traced, node) for node in watched.active if _escapes(traced, node)}
         others |= _switched(traced, watched, watched.active)
-        relus = [node for node in watched.active if _kind(traced, node) in ("relu", "ReLU")]
+        relus = [node for node in watched.active if kind_of(traced, node) in ("relu", "ReLU")]
         if others or not relus:
             raise InputError(
                 f"Expected no activations but ReLUs for {method}, but {probe.name} has "
@@ -125,7 +132,7 @@ def for_relus(probe: Probe, method: str) -> Any:
                 "integrated_gradients, which ask for no rule."
             )
         _place(traced, {node: Guided() for node in relus})
-        _finish(traced)
+        finish(traced)
         check_copy(probe, model, method)
         probe.rewritten["relu"] = model
     return probe.rewritten["relu"]
@@ -140,14 +147,14 @@ def for_deeplift(probe: Probe, method: str) -> Any:
         Naming the parts that have no rule.
     """
     if "deeplift" not in probe.rewritten:
-        model = _canonical(probe, method)
+        model = canonical(probe, method)
         traced = model.net
-        watched = _Watching(probe, traced)
+        watched = Watching(probe, traced)
         rules = {node: _deeplift_rule(traced, node, watched.dependent) for node in watched.active}
-        _refuse(_unruled(traced, rules), probe.name, method)
+        refuse(_unruled(traced, rules), probe.name, method)
         _check_rows(probe, traced, watched, watched.active, method)
         _place(traced, rules)
-        _finish(traced)
+        finish(traced)
         check_copy(probe, model, method)
         check_law(probe, model, method, black=True)
         probe.rewritten["deeplift"] = model
@@ -171,9 +178,9 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
     """
     key = f"lrp {gamma}"
     if key not in probe.rewritten:
-        model = _canonical(probe, method, merging=(True, False) if gamma == 0 else (True,))
+        model = canonical(probe, method, merging=(True, False) if gamma == 0 else (True,))
         traced = model.net
-        watched = _Watching(probe, traced)
+        watched = Watching(probe, traced)
         active = watched.dependent
         gates = _gates_of_products(traced, active)
         carrying = _carrying(traced, active, gates)
@@ -187,365 +194,18 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
                 rules[node] = False
             else:
                 rules[node] = _lrp_rule(traced, node, active, gates)
-                constants[node] = watched.at_zero(node)
-        _refuse(_unruled(traced, rules), probe.name, method)
+                constants[node] = watched.at_zero(node) if _affine(traced, node, active) else None
+        refuse(_unruled(traced, rules), probe.name, method)
         _check_rows(probe, traced, watched, list(rules), method)
         _place(traced, rules)
         for node, constant in constants.items():
             if constant is not None and bool(constant.any()):
-                _follow(traced, node, Constant(constant))
-        _finish(traced)
+                follow(traced, node, Constant(constant))
+        finish(traced)
         check_copy(probe, model, method)
         check_law(probe, model, method, black=False)
         probe.rewritten[key] = model
     return probe.rewritten[key]
-
-
-def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> None:
-    """The copy says what the model says.
-
-    Raises
-    ------
-    InputError
-        If it does not.
-    """
-    apart, room = _apart(probe, model)
-    if not apart <= room:
-        again = _apart(probe, probe.model)[0]
-        if again > room:
-            raise InputError(
-                f"Expected {probe.name} to answer twice alike, but its logits of one image differ "
-                f"by {again:.2g}: something in it is random in evaluation mode, such as F.dropout "
-                "without training=self.training."
-            )
-        raise InputError(
-            f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
-            f"but they differ by {apart:.2g}: take saliency instead."
-        )
-
-
-def _apart(probe: Probe, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
-    """By how much a copy's logits of noise differ from the model's, and by how much they may."""
-    images = noise(probe)
-    with torch.inference_mode():
-        plain, ours = probe.model(images), model(images)
-    return float((plain - ours).abs().max()), max(_TOLERANCE * float(plain.abs().max()), 1e-6)
-
-
-def _canonical(probe: Probe, method: str, *, merging: tuple[bool, ...] = (True, False)) -> Any:
-    """The plain copy with its network traced: nothing in it works in place, is passive, or runs
-    twice, and BatchNorms are merged into the convolutions that they alone read.
-
-    They are left where merging moves the logits by more than rounding should, if ``merging`` says
-    that they may be.
-    """
-    model = copy.copy(probe.model)
-    model._modules = dict(probe.model._modules)
-    for merged in merging:
-        model.net = _traced(probe, method)
-        if merged:
-            _merge_batchnorms(model.net)
-        _finish(model.net)
-        apart, room = _apart(probe, model)
-        if apart <= room:
-            break
-    return model
-
-
-def _traced(probe: Probe, method: str) -> Any:
-    """The network as a graph in which each module runs once and writes into nothing it reads."""
-    net = _baked(copy.deepcopy(probe.model.net))
-    options = {
-        name: parameter.default
-        for name, parameter in list(inspect.signature(net.forward).parameters.items())[1:]
-        if parameter.default is not parameter.empty
-    }
-    try:
-        traced: Any = fx.symbolic_trace(net, concrete_args=options or None)
-    except fx.proxy.TraceError:
-        raise InputError(
-            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
-            "(it chooses by the numbers that it sees, or loops over a tensor's parts; write "
-            "a, b = x.chunk(2)): take saliency or integrated_gradients, which ask for no rule."
-        ) from None
-    except Exception as error:  # noqa: BLE001 - tracing runs the user's code
-        raise InputError(
-            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
-            "saliency or integrated_gradients, which ask for no rule."
-        ) from None
-    for node in traced.graph.nodes:
-        if node.op in _CALLS and not node.args:
-            _named_first(node)
-    _refuse(_out_of_place(traced), probe.name, method)
-    run: set[Any] = set()
-    for node in list(traced.graph.nodes):
-        if node.op != "call_module":
-            continue
-        module = traced.get_submodule(node.target)
-        if isinstance(module, _PASSIVE):
-            node.replace_all_uses_with(node.args[0])
-            traced.graph.erase_node(node)
-        elif node.target in run:
-            _put(traced, node, copy.deepcopy(module), node.args, node.kwargs)
-        run.add(node.target)
-    return traced
-
-
-def _baked(net: nn.Module) -> nn.Module:
-    """Parametrised weights (spectral and weight norm) as the parameters that they come to.
-
-    By hand: PyTorch's own way takes them out of a class that the user's network shares.
-    """
-    modules: list[Any] = list(net.modules())
-    for module in modules:
-        if parametrize.is_parametrized(module):
-            values = {name: getattr(module, name).detach() for name in module.parametrizations}
-            module.__class__ = parametrize.type_before_parametrizations(module)
-            del module._modules["parametrizations"]
-            for name, value in values.items():
-                module.register_parameter(name, nn.Parameter(value))
-    return net
-
-
-def _named_first(node: fx.Node) -> None:
-    """What a part reads, given by name, in its place."""
-    kwargs = dict(node.kwargs)
-    given = [kwargs.pop(name) for name in ("input", "self", "x", "other") if name in kwargs]
-    node.args, node.kwargs = tuple(given), kwargs
-
-
-def _finish(traced: Any) -> None:
-    """What a changed graph asks for."""
-    traced.graph.eliminate_dead_code()
-    traced.delete_all_unused_submodules()
-    traced.graph.lint()
-    traced.recompile()
-    traced.eval().requires_grad_(False)
-
-
-_PLAIN = {
-    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
-    operator.itruediv: operator.truediv, operator.imatmul: operator.matmul,
-}  # fmt: skip
-
-
-def _out_of_place(traced: Any) -> set[str]:
-    """Let nothing write into what it reads; later readers of that get the result instead.
-
-    Returns names of what has no twin that writes elsewhere. Readers of *views* of what was written
-    to are not followed: there the copy's logits differ, and it is refused by that.
-    """
-    order = {node: number for number, node in enumerate(traced.graph.nodes)}
-    refused = set()
-    for node in traced.graph.nodes:
-        if node.target is operator.setitem:
-            refused.add("setitem")
-        elif _writes_in_place(traced, node):
-            base = node.args[0]
-            for user in list(base.users):
-                if order[user] > order[node]:
-                    user.replace_input_with(base, node)
-            if not _made_plain(node):
-                refused.add(_kind(traced, node))
-    for module in traced.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    return refused
-
-
-def _writes_in_place(traced: Any, node: fx.Node) -> bool:
-    if not node.args or not isinstance(node.args[0], fx.Node):
-        return False
-    if node.op == "call_module":
-        return bool(getattr(traced.get_submodule(str(node.target)), "inplace", False))
-    if node.op == "call_method":
-        return str(node.target).endswith("_") and not str(node.target).endswith("__")
-    if node.op != "call_function":
-        return False
-    return (
-        node.target in _PLAIN
-        or getattr(node.target, "__name__", "").endswith("_")
-        or bool(_options(node).get("inplace"))
-    )
-
-
-def _options(node: fx.Node) -> dict[str, Any]:
-    """Arguments of a function by name, as far as it tells its names."""
-    try:
-        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # built-in functions have no signature
-        return dict(node.kwargs)
-    return dict(bound.arguments)
-
-
-def _made_plain(node: fx.Node) -> bool:
-    """Whether a node has been changed to its twin that writes elsewhere."""
-    if node.op == "call_method":
-        name = str(node.target)[:-1]
-        if not hasattr(Tensor, name):
-            return False
-        node.target = name
-    elif node.op == "call_function":
-        name = getattr(node.target, "__name__", "")
-        if node.target in _PLAIN:
-            node.target = _PLAIN[node.target]
-        elif name.endswith("_"):
-            plain = getattr(torch, name[:-1], None) or getattr(F, name[:-1], None)
-            if plain is None:
-                return False
-            node.target = plain
-        else:
-            options = _options(node)
-            options.pop("inplace", None)
-            node.args, node.kwargs = (
-                (node.args[0],),
-                {key: value for key, value in options.items() if value is not node.args[0]},
-            )
-    return True
-
-
-def _merge_batchnorms(traced: Any) -> None:
-    """BatchNorms into the convolutions that they alone read."""
-    for node in list(traced.graph.nodes):
-        source = node.args[0] if node.args else None
-        if node.op != "call_module" or not isinstance(source, fx.Node):
-            continue
-        norm = traced.get_submodule(node.target)
-        if not _fixed_norm(norm) or source.op != "call_module" or len(source.users) > 1:
-            continue
-        conv = traced.get_submodule(source.target)
-        if type(conv) in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
-            _put(traced, source, fuse_conv_bn_eval(conv.eval(), norm.eval()), source.args)
-            node.replace_all_uses_with(node.args[0])
-            traced.graph.erase_node(node)
-
-
-def _fixed_norm(module: nn.Module) -> bool:
-    """Whether a module is a BatchNorm that goes by what it has kept, and so is affine."""
-    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None
-
-
-def _put(traced: Any, node: fx.Node, module: nn.Module, args: Any, kwargs: Any = None) -> fx.Node:
-    """A module of its own in place of a node."""
-    name = _added(traced, module)
-    with traced.graph.inserting_after(node):
-        new: fx.Node = traced.graph.call_module(name, args, kwargs)
-    node.replace_all_uses_with(new)
-    new.args = args  # its own arguments may have been uses of the node
-    traced.graph.erase_node(node)
-    return new
-
-
-def _added(traced: Any, module: nn.Module) -> str:
-    """A module under a name that no other has."""
-    number = len(traced._modules)
-    while hasattr(traced, f"own{number}"):
-        number += 1
-    traced.add_submodule(f"own{number}", module)
-    return f"own{number}"
-
-
-def _follow(traced: Any, node: fx.Node, module: nn.Module) -> None:
-    """A module behind a node, which all its readers read instead."""
-    name = _added(traced, module)
-    with traced.graph.inserting_after(node):
-        new: fx.Node = traced.graph.call_module(name, (node,))
-    node.replace_all_uses_with(new)
-    new.args = (node,)
-
-
-class _Watching(fx.Interpreter):
-    """A run on noise that keeps what each node gives.
-
-    Attributes
-    ----------
-    values
-        By node.
-    dependent, active
-        Nodes whose numbers depend on the image, it among them, and calls alone, in order; shapes
-        and assertions do not.
-    switches
-        Nodes whose truth values or whole numbers depend on the image.
-    """
-
-    def __init__(self, probe: Probe, traced: Any) -> None:
-        super().__init__(traced, garbage_collect_values=False)
-        self.values: dict[fx.Node, Any] = {}
-        with torch.no_grad():
-            self.run(probe.model.preprocess(noise(probe)))
-        found: dict[fx.Node, None] = {}
-        for node, value in self.values.items():
-            reads = any(source in found for source in node.all_input_nodes)
-            first = node.op == "placeholder" and not found
-            if _floating(value) and (first or reads):
-                found[node] = None
-        self.dependent = frozenset(found)
-        self.active = [node for node in found if node.op in _CALLS]
-        self.switches: set[fx.Node] = set()
-        for node, value in self.values.items():
-            known = self.dependent | self.switches
-            if isinstance(value, Tensor) and not _floating(value):
-                self.switches |= {node} if any(s in known for s in node.all_input_nodes) else set()
-
-    def run_node(self, n: fx.Node) -> Any:
-        """As it is, and kept."""
-        self.values[n] = super().run_node(n)
-        return self.values[n]
-
-    def at_zero(self, node: fx.Node) -> Tensor | None:
-        """An affine node's constant ``(1, …)``: what it gives where all that it reads is zero."""
-        value = self.values[node]
-        if (
-            not isinstance(value, Tensor)
-            or not value.ndim
-            or not _affine(self.module, node, self.dependent)
-        ):
-            return None
-
-        def zero(source: fx.Node) -> Any:
-            read = self.values[source]
-            return _zero(read) if source in self.dependent else read
-
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), zero)
-        with torch.no_grad():
-            found: Tensor = getattr(self, node.op)(node.target, args, kwargs)
-        return found[:1]
-
-
-_CALLS = ("call_module", "call_function", "call_method")
-
-
-def _zero(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return type(value)(_zero(part) for part in value)
-    return torch.zeros_like(value) if isinstance(value, Tensor) else value
-
-
-def _floating(value: Any) -> bool:
-    return bool(_parts(value))
-
-
-def _refuse(kinds: set[str], name: str, method: str) -> None:
-    """Say which parts of a network have no rule."""
-    if kinds:
-        raise InputError(
-            f"Expected parts that {method} has rules for, but {name} has "
-            f"{', '.join(sorted(kinds))}: take integrated_gradients, which asks for none."
-        )
-
-
-def _kind(traced: Any, node: fx.Node) -> str:
-    """A module's class, or a function's or method's name."""
-    if node.op == "call_module":
-        return type(traced.get_submodule(str(node.target))).__name__
-    name = _bare(node)
-    return f".{node.args[1]}" if name == "getattr" else name
-
-
-def _bare(node: fx.Node) -> str:
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
-    return name.lstrip("_") or name
 
 
 def _reads(node: fx.Node, active: Collection[fx.Node]) -> list[fx.Node]:
@@ -560,11 +220,11 @@ def _affine(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> bool:
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        return isinstance(module, _AFFINE_MODULES) and (not norm or _fixed_norm(module))
-    kind, reads = _kind(traced, node), _reads(node, active)
+        return isinstance(module, _AFFINE_MODULES) and (not norm or fixed_norm(module))
+    kind, reads = kind_of(traced, node), _reads(node, active)
     if kind in _SCALED:
         return len(reads) == 1 and (kind not in ("div", "truediv") or reads[0] is node.args[0])
-    if kind == "batch_norm" and _options(node).get("training"):
+    if kind == "batch_norm" and options_of(node).get("training"):
         return False
     return kind in _AFFINE and (kind not in _WEIGHTED or reads == [node.args[0]])
 
@@ -576,7 +236,7 @@ def _elementwise(traced: Any, node: fx.Node) -> Elementwise | None:
         if isinstance(module, nn.ReLU):
             return F.relu
         return module if isinstance(module, _ELEMENTWISE_MODULES) else None
-    kind = _kind(traced, node)
+    kind = kind_of(traced, node)
     others = [source for source in node.all_input_nodes if source not in node.args[:1]]
     if kind not in _ELEMENTWISE or any(source.op != "get_attr" for source in others):
         return None
@@ -590,12 +250,12 @@ def _elementwise(traced: Any, node: fx.Node) -> Elementwise | None:
     return lambda x: target(x, *rest, **kwargs)
 
 
-def _switched(traced: Any, watched: _Watching, nodes: Collection[fx.Node]) -> set[str]:
+def _switched(traced: Any, watched: Watching, nodes: Collection[fx.Node]) -> set[str]:
     """Kinds of what makes truth values or whole numbers of the image that the nodes work with: a
     hand-made ReLU, x · (x > 0), is a product with a constant to automatic differentiation.
     """
     return {
-        _kind(traced, source)
+        kind_of(traced, source)
         for node in nodes
         for source in node.all_input_nodes
         if source in watched.switches
@@ -603,7 +263,7 @@ def _switched(traced: Any, watched: _Watching, nodes: Collection[fx.Node]) -> se
 
 
 def _check_rows(
-    probe: Probe, traced: Any, watched: _Watching, nodes: Collection[fx.Node], method: str
+    probe: Probe, traced: Any, watched: Watching, nodes: Collection[fx.Node], method: str
 ) -> None:
     """What is counted face by face has a row a face, and more than one number in it.
 
@@ -612,12 +272,12 @@ def _check_rows(
     InputError
         Naming the parts that have not, and those that make truth values of the image.
     """
-    _refuse(_switched(traced, watched, nodes), probe.name, method)
+    refuse(_switched(traced, watched, nodes), probe.name, method)
     faces = len(noise(probe))
     other = {
-        _kind(traced, node)
+        kind_of(traced, node)
         for node in nodes
-        for value in _parts(watched.values[node])
+        for value in floats_of(watched.values[node])
         if value.ndim < 2 or len(value) != faces
     }
     if other:
@@ -628,15 +288,9 @@ def _check_rows(
         )
 
 
-def _parts(value: Any) -> list[Tensor]:
-    if isinstance(value, tuple | list):
-        return [part for inner in value for part in _parts(inner)]
-    return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
-
-
 def _unruled(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> set[str]:
     """Kinds of what has no rule."""
-    return {_kind(traced, node) for node, rule in rules.items() if rule is False}
+    return {kind_of(traced, node) for node, rule in rules.items() if rule is False}
 
 
 def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> None:
@@ -644,7 +298,7 @@ def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> None:
     for node, rule in rules.items():
         if isinstance(rule, nn.Module):
             both = isinstance(rule, Product | Gate | Larger)
-            _put(traced, node, rule, node.args[: 2 if both else 1])
+            put(traced, node, rule, node.args[: 2 if both else 1])
 
 
 def _constant(traced: Any, value: Any) -> Any:
@@ -662,7 +316,7 @@ def _deeplift_rule(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> n
     function = _elementwise(traced, node)
     if function is not None:
         return Secant(function)
-    kind = _kind(traced, node)
+    kind = kind_of(traced, node)
     if kind == "mul" and len(node.args) == 2:
         return Product()
     if kind in ("maximum", "minimum") and len(node.args) == 2:
@@ -677,7 +331,7 @@ def _pairwise(traced: Any, node: fx.Node) -> MaxPool | None:
         if not isinstance(module, nn.MaxPool2d):
             return None
         options = vars(module)
-    elif _kind(traced, node) == "max_pool2d":
+    elif kind_of(traced, node) == "max_pool2d":
         names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode",
                  "return_indices")  # fmt: skip
         options = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
@@ -703,8 +357,8 @@ def _lrp_rule(
     """LRP's rule of a node, if there is one, or whether it needs none."""
     if _affine(traced, node, active):
         return True
-    if _kind(traced, node) in _HOMOGENEOUS:  # unless a constant is among what is compared
-        compared = 1 if _kind(traced, node) == "prelu" else len(node.all_input_nodes)
+    if kind_of(traced, node) in _HOMOGENEOUS:  # unless a constant is among what is compared
+        compared = 1 if kind_of(traced, node) == "prelu" else len(node.all_input_nodes)
         return len(set(_reads(node, active))) == compared
     if node in gates:
         return Gate(last=gates[node] is node.args[1])
@@ -723,14 +377,14 @@ def _is_other_conv(traced: Any, node: fx.Node) -> bool:
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         return isinstance(module, nn.modules.conv._ConvNd) and type(module) is not nn.Conv2d
-    return _kind(traced, node).startswith("conv")
+    return kind_of(traced, node).startswith("conv")
 
 
 def _gates_of_products(traced: Any, active: Collection[fx.Node]) -> dict[fx.Node, fx.Node]:
     """Products of a signal and a gate (a sigmoid or softmax, in another shape or not): the gate."""
     found = {}
     for node in active:
-        if _kind(traced, node) == "mul" and len(_reads(node, active)) == 2:
+        if kind_of(traced, node) == "mul" and len(_reads(node, active)) == 2:
             factors = [source for source in node.args if isinstance(source, fx.Node)]
             gates = [source for source in factors if _is_gate(traced, source)]
             if len(gates) == 1 and len(node.args) == 2:
@@ -739,8 +393,8 @@ def _gates_of_products(traced: Any, active: Collection[fx.Node]) -> dict[fx.Node
 
 
 def _is_gate(traced: Any, node: Any) -> bool:
-    while isinstance(node, fx.Node) and node.op in _CALLS:
-        kind = _kind(traced, node)
+    while isinstance(node, fx.Node) and node.op in CALLS:
+        kind = kind_of(traced, node)
         if kind.lower() in _GATES:
             return True
         if kind not in _SHAPES:
@@ -764,16 +418,16 @@ def _carrying(
     return carrying
 
 
-def _signed(traced: Any, watched: _Watching) -> set[str]:
+def _signed(traced: Any, watched: Watching) -> set[str]:
     """Names of convolutions whose input may be negative: no ReLU stands between it and the image,
     or another linear layer.
     """
     positive: set[fx.Node] = set()
     names = set()
     for node in traced.graph.nodes:
-        tensors = [source for source in node.all_input_nodes if _parts(watched.values[source])]
+        tensors = [source for source in node.all_input_nodes if floats_of(watched.values[source])]
         known = bool(tensors) and all(source in positive for source in tensors)
-        kind = _kind(traced, node) if node.op in _CALLS else ""
+        kind = kind_of(traced, node) if node.op in CALLS else ""
         if _is_conv2d(traced, node) and not known:
             names.add(str(node.target))
         if kind.lower() in ("relu", "relu6", "sigmoid", "hardsigmoid", "softmax") or (
@@ -787,12 +441,12 @@ def _moves_below(node: fx.Node) -> bool:
     """Whether a sum or product has a number below zero among what it is made of."""
     given = (*node.args, *node.kwargs.values())
     below = any(isinstance(value, float | int) and value < 0 for value in given)
-    return below and _bare(node) in ("add", "mul", "pad")
+    return below and name_of(node) in ("add", "mul", "pad")
 
 
 def _escapes(traced: Any, node: fx.Node) -> bool:
     """Whether a node is none of what a guided gradient passes as a gradient does."""
-    kind = _kind(traced, node)
+    kind = kind_of(traced, node)
     if kind.lower() in _GATES:
         return not _gates(traced, node)
     if node.op == "call_module":
@@ -807,7 +461,7 @@ def _gates(traced: Any, node: fx.Node) -> bool:
     source, waiting, scales = node.args[0], list(node.users), False
     while waiting:
         user = waiting.pop()
-        kind = _kind(traced, user) if user.op in _CALLS else user.op
+        kind = kind_of(traced, user) if user.op in CALLS else user.op
         if kind in _PRODUCTS and source not in user.args:
             scales = True
         elif kind in _SHAPES:
