@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from fer_xai.checks import check_number
+from fer_xai.checks import check_count, check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.files import read_json
@@ -332,6 +332,7 @@ def prepared(
         For options that cannot be used.
     """
     check_number("seed", seed, 0, ends=True)
+    check_count("seed", seed, low=0)
     for what, names in (("methods", methods), ("metrics", metrics), ("controls", controls)):
         if isinstance(names, str):
             raise InputError(f"Expected a list of {what}, got one name: pass [{names!r}].")

@@ -203,6 +203,8 @@ def test_bad_input_is_one_sentence(faces):
         audit(model, faces, metrics=["deletion"], primary="aopc")
     with pytest.raises(InputError, match="Expected seed from 0, got -1"):
         audit(model, faces, metrics=["deletion"], seed=-1)
+    with pytest.raises(InputError, match="Expected seed as a whole number"):
+        audit(model, faces, metrics=["deletion"], seed=1.5)
     with pytest.raises(InputError, match="Expected faces to audit"):
         audit(model, faces.subset([]), metrics=["deletion"])
 
