@@ -117,7 +117,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def markdown(sections: Sequence[Section], *, about: dict[str, Any], date: str, rounds: int) -> str:
+def markdown(
+    sections: Sequence[Section], *, about: dict[str, Any], date: str, rounds: int,
+    processes: str = "one process", command: str = "python -m benchmarks",
+) -> str:  # fmt: skip
     """The whole page."""
     rows = [row.cells() for section in sections for row in section.rows]
     notes = [f"- {note}" for section in sections for note in section.notes]
@@ -129,9 +132,9 @@ def markdown(sections: Sequence[Section], *, about: dict[str, Any], date: str, r
         f"{about['system']}; load average {about['load_average_at_start']} before the start; "
         f"Python {about['python']}; commit {about['commit']}; {versions}.",
         "",
-        f"Contenders take turns in one process; medians of {rounds} rounds after one that warms "
+        f"Contenders take turns in {processes}; medians of {rounds} rounds after one that warms "
         "up; ratios are taken round by round. Every raw timing is in the JSON beside this file. "
-        "Written by `python -m benchmarks`.",
+        f"Written by `{command}`.",
         "",
         tabulate(rows, headers=_HEADERS, tablefmt="pipe", disable_numparse=True),
         "",
