@@ -24,9 +24,9 @@ from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
 from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
 from fer_xai.attributions.perturbation import Occlusion
 from fer_xai.attributions.surrogates import Surrogate
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.landmarks import face_regions
-from fer_xai.perturb import fill_images
+from fer_xai.perturb.fills import fill_images
 
 Maps = Callable[[Tensor, Tensor, int], Tensor]
 """From images ``(B, 3, H, W)``, columns ``(B,)`` and a batch size to maps ``(B, H, W)``."""

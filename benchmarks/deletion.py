@@ -22,10 +22,10 @@ from benchmarks.timing import (
     timed_precisions,
 )
 from fer_xai import FERModel, Probe, explain, load_model
-from fer_xai.data.synthetic.dataset import synthetic_faces
-from metrics.curves import Curve, deletion, insertion
-from metrics.ledger import Ledger
-from metrics.ranking import rank_pixels
+from fer_xai.data.datasets.synthetic import synthetic_faces
+from metrics.core.pixel_order import rank_pixels
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.deletion import Curve, deletion, insertion
 
 SIZE, STEPS, N_FACES = 64, 64, 32
 PASSES = 2 * (STEPS - 1) + 2

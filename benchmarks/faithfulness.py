@@ -16,11 +16,11 @@ from benchmarks.deletion import cell, passes, pictures
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import alternate, best_batch_size, ratio
 from fer_xai import FERModel, Probe, explain, load_model
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.landmarks import face_regions
+from metrics.core.score_cache import Ledger
 from metrics.evaluation import evaluate
-from metrics.ledger import Ledger
-from metrics.subsets import infidelity
+from metrics.faithfulness.infidelity import infidelity
 
 SIZE, FEW = 64, 4
 SAMPLES = 64

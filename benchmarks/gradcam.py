@@ -19,7 +19,7 @@ from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, best_batch_size, ratio
 from fer_xai import FERModel, Probe, load_model
 from fer_xai.attributions import native_maps, upsample
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 
 Maps = Callable[[Tensor, Tensor], Tensor]
 """From images ``(B, 3, H, W)`` and columns ``(B,)`` to maps ``(B, H, W)`` at image resolution."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.report import Row, Section
 from benchmarks.timing import Spread, alternate, best_batch_size, ratio
 from fer_xai import FERModel, Probe, load_model
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 
 N_IMAGES = 256
 N_SEARCH = 128  # images for the search of the batch size

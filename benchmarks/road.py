@@ -15,10 +15,10 @@ from benchmarks.deletion import pictures
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, ratio, timed_precisions
 from fer_xai import FERModel, Probe, load_model
-from metrics.debiasing import FRACTIONS, road_combined
-from metrics.imputation import linear_imputation
-from metrics.ledger import Ledger
-from metrics.ranking import rank_pixels
+from fer_xai.perturb.linear import linear_imputation
+from metrics.core.pixel_order import rank_pixels
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.road import FRACTIONS, road_combined
 
 SIZE = 64
 N_FACES = 8

@@ -17,7 +17,7 @@ from benchmarks.timing import Spread, alternate, best_batch_size, ratio
 from fer_xai import FERModel, Probe, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.perturbation import Occlusion
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from metrics.robustness import Stability, stability
 
 Attribute = Callable[..., tuple[Tensor]]

@@ -11,7 +11,8 @@ from torch import Tensor
 from benchmarks.report import Row, Section, Target, shown
 from benchmarks.timing import Spread, alternate, ratio
 from fer_xai.attributions import upsample
-from metrics.consistency import Similarity, normalised_rows, similarity
+from metrics.consistency.pairs import Similarity, similarity
+from metrics.core.similarity import normalised_rows
 
 SIZE = 64
 N_MAPS, N_GRAM = 10_000, 2_000

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 
 from fer_xai.checks import emulates_bf16
-from fer_xai.probe import Precision
+from fer_xai.inference.predictor import Precision
 
 Seconds = dict[str, list[float]]
 """Each contender's seconds, a value a round."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Spread, ratio, timed_precisions
 from fer_xai import FERModel, load_model
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from training import loop
 from training.recipes import Overrides
 from training.run import TrainingRun

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fer_xai.errors import InputError
+
+REMADE = "delete it, and the same command makes it anew"
+"""What to do about a damaged file of a run."""
 
 
 class DamagedFileError(InputError):
@@ -100,3 +109,27 @@ def damaged(path: Path, error: Exception, *, remedy: str) -> DamagedFileError:
     return DamagedFileError(
         f"Expected {path} to be whole, but it cannot be read ({reason}): {remedy}."
     )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Arrays as ``.npz``."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Arrays of an ``.npz``, no pickles.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be read, such as one that was cut off.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as bad:
+        raise damaged(path, bad, remedy=REMADE) from None

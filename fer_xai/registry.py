@@ -1,15 +1,17 @@
 """One registry for models, datasets, attributions, metrics and studies.
 
-Names are listed statically, so that listing them imports nothing heavy; the module behind a name
-is imported when the name is first asked for, and its decorator fills the entry in. Other packages
-add theirs through entry points of the group ``fer_xai.<kind>``.
+What is built in is found by its folder: the modules of a package are imported when a name is first
+asked for, and their decorators fill the registry. Other packages add theirs through entry points of
+the group ``fer_xai.<kind>``.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -24,13 +26,18 @@ class Registry(Generic[T]):
     Parameters
     ----------
     kind
-        What is registered, in the singular: it names the entry-point group and the errors.
+        Name of the kind, in the singular: it names the entry-point group and stands in errors.
     modules
-        Static map from each built-in name to the module that registers it.
+        Module that registers each name, where the names are known without an import.
+    package
+        Package whose modules, those of its sub-packages included, register the built-in names.
+    first
+        Modules of the package whose names come first in every listing, in this order; names of
+        other modules follow, by module.
 
     Examples
     --------
-    >>> shapes: Registry[int] = Registry("shape", {})
+    >>> shapes: Registry[int] = Registry("shape")
     >>> shapes.register("square")(4)
     4
     >>> shapes["square"], list(shapes)
@@ -40,14 +47,26 @@ class Registry(Generic[T]):
     fer_xai.errors.UnknownNameError: Unknown shape 'sqare': did you mean square?
     """
 
-    def __init__(self, kind: str, modules: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        modules: Mapping[str, str] | None = None,
+        *,
+        package: str | None = None,
+        first: Sequence[str] = (),
+    ) -> None:
         self.kind = kind
-        self._modules = dict(modules)
+        self._modules = dict(modules or {})
+        self._static = tuple(self._modules)
+        self._package = package
+        self._first = tuple(first)
         self._entries: dict[str, T] = {}
-        self._plugins_listed = False
+        self._registered_by: dict[str, str] = {}
+        self._found = False
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that files an object under a name; a name can be taken once."""
+        module = _caller()
 
         def file(entry: T) -> T:
             known = self._entries.get(name)
@@ -56,35 +75,49 @@ class Registry(Generic[T]):
                     f"The {self.kind} name {name!r} is taken by {known!r}: choose another name."
                 )
             self._entries[name] = entry
+            self._registered_by.setdefault(name, module)
             return entry
 
         return file
 
     def __iter__(self) -> Iterator[str]:
-        """Every name: built-in order first, then what was registered or plugged in."""
-        self._list_plugins()
-        return iter(dict.fromkeys([*self._modules, *self._entries]))
+        """Every name: what is built in comes first, then what was registered or plugged in."""
+        self._find_all()
+        place = {f"{self._package}.{name}": number for number, name in enumerate(self._first)}
+        listed = sorted(
+            self._entries, key=lambda name: _place(self._registered_by[name], place, self._package)
+        )
+        return iter(dict.fromkeys([*self._static, *listed, *self._modules]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
         return name in list(self)
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:
-            self._list_plugins()
+            self._find_all()
+        if name not in self._entries:
             if name not in self._modules:
                 raise UnknownNameError(self.unknown(name))
             target, _, attribute = self._modules[name].partition(":")
             module = importlib.import_module(target)
             if attribute:  # a plugin names its object instead of calling `register`
                 self._entries.setdefault(name, getattr(module, attribute))
+                self._registered_by.setdefault(name, target)
         if name not in self._entries:
             raise FerXaiError(f"{self._modules[name]} does not register the {self.kind} {name!r}.")
         return self._entries[name]
 
-    def _list_plugins(self) -> None:
-        if self._plugins_listed:
+    def _find_all(self) -> None:
+        """Import the package's modules and list the plugins, once."""
+        if self._found:
             return
-        self._plugins_listed = True
+        self._found = True
+        if self._package is not None:
+            for module in modules_of(self._package):
+                importlib.import_module(module)
         for point in entry_points(group=f"fer_xai.{self.kind}"):
             if point.name in self._modules or point.name in self._entries:
                 raise FerXaiError(
@@ -100,6 +133,33 @@ class Registry(Generic[T]):
             f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
         )
         return f"Unknown {self.kind} {name!r}: {hint}"
+
+
+def modules_of(package: str) -> list[str]:
+    """Names of all modules of a package, those of its sub-packages included, sorted.
+
+    Examples
+    --------
+    >>> modules_of("fer_xai.inference")
+    ['fer_xai.inference.predictor', 'fer_xai.inference.private_copy']
+    """
+    folder = importlib.import_module(package).__path__
+    found = []
+    for module in pkgutil.iter_modules(folder, f"{package}."):
+        found += modules_of(module.name) if module.ispkg else [module.name]
+    return sorted(found)
+
+
+def _place(module: str, first: Mapping[str, int], package: str | None) -> tuple[bool, int, str]:
+    """Where the names of a module stand in a listing; those of other packages come last."""
+    outside = package is not None and not module.startswith(f"{package}.")
+    return outside, first.get(module, len(first)), module
+
+
+def _caller() -> str:
+    """Name of the module that calls the function that calls this one."""
+    frame = sys._getframe(2)
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _same_definition(one: object, other: object) -> bool:

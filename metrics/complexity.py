@@ -12,10 +12,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_count, check_number, check_tensor
-from fer_xai.errors import InputError
-from metrics.spec import METRICS, MetricSpec
-from metrics.undefined import nan_where_undefined
+from fer_xai.checks import check_number
+from metrics.core.registry import METRICS, MetricSpec
+from metrics.core.undefined import as_doubles
 
 
 def gini(maps: Tensor) -> Tensor:
@@ -118,55 +117,16 @@ def total_variation(maps: Tensor) -> Tensor:
         ``(B,)`` in [0, 2]; 0 for a constant map, 1 for a chessboard of zeros and ones, NaN for
         maps of zeros.
     """
-    values = _checked(maps)
+    values = as_doubles(maps)
     top = values.abs().flatten(1).amax(dim=1)
     down, right = (values.diff(dim=axis).abs().flatten(1) for axis in (1, 2))
     mean = torch.cat([down, right], dim=1).mean(dim=1)
     return torch.where(top > 0, mean / top, torch.nan).float()
 
 
-def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
-    """Entropy of the histogram of a map's values over its own range.
-
-    Parameters
-    ----------
-    maps
-        ``(B, H, W)``.
-    bins
-        Of equal width; the largest value lies in the last.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)`` in nats; NaN for maps that are constant or not finite.
-
-    Raises
-    ------
-    InputError
-        For fewer than two bins.
-    """
-    check_count("bins", bins, low=2)
-    rows = _checked(maps).flatten(1)  # (B, P)
-    low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
-    fine = (high > low) & (high - low).isfinite()
-    place = torch.where(fine, (rows - low) / (high - low) * bins, 0.0).long().clamp(max=bins - 1)
-    counts = torch.zeros(len(rows), bins, dtype=torch.float64)
-    counts.scatter_add_(1, place, torch.ones_like(rows))
-    shares = counts / rows.shape[1]
-    return torch.where(fine[:, 0], -torch.xlogy(shares, shares).sum(dim=1), torch.nan).float()
-
-
-def _checked(maps: Tensor) -> Tensor:
-    check_tensor("maps", maps, "(B, H, W)")
-    if maps.ndim != 3:
-        raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
-    own = maps.cpu().double()
-    return nan_where_undefined(own, own)
-
-
 def _shares(maps: Tensor) -> Tensor:
     """|φ| / Σ|φ|, ``(B, P)`` float64; NaN for maps of zeros."""
-    rows = _checked(maps).flatten(1).abs()
+    rows = as_doubles(maps).flatten(1).abs()
     return rows / rows.sum(dim=1, keepdim=True)
 
 

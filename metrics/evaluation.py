@@ -14,13 +14,13 @@ from torch import Tensor
 from fer_xai.checks import check_count, check_images, check_length, check_targets
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.perturb import FILLS
-from fer_xai.probe import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.perturb.fills import FILLS
+from fer_xai.perturb.linear import noise_of
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
-from metrics.imputation import noise_of
-from metrics.ledger import Ledger
-from metrics.spec import METRICS, Explain, MetricSpec
+from metrics.core.registry import METRICS, Explain, MetricSpec
+from metrics.core.score_cache import Ledger
 
 CHUNK = 64
 """Faces that are held at a time, so that memory does not grow with their number."""

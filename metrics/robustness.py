@@ -12,12 +12,12 @@ from torch import Tensor
 
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
-from fer_xai.probe import Classifier, Probe
-from metrics.explaining import checked_maps, explained, seeded_images
-from metrics.ledger import Ledger, ledger_of
-from metrics.likeness import Likeness, comparable, compared
-from metrics.spec import METRICS, Explain, MetricSpec
-from metrics.undefined import nan_where_undefined
+from fer_xai.inference.predictor import Classifier, Probe
+from metrics.core.reexplaining import checked_maps, explained, seeded_images
+from metrics.core.registry import METRICS, Explain, MetricSpec
+from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.similarity import Likeness, comparable, compared
+from metrics.core.undefined import nan_where_undefined
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +96,7 @@ def stability(
     targets
         ``(B,)`` canonical emotion indices: they stay, whatever is predicted for the copies.
     explain
-        Makes maps of changed faces (:class:`metrics.spec.Explain`).
+        Makes maps of changed faces (:class:`metrics.core.registry.Explain`).
     radius
         r, in units of [0, 1].
     samples
@@ -152,7 +152,7 @@ def seed_agreement(
     maps_by_seed
         ``(S, N, H, W)``: S seeds, at least two.
     similarity, absolute
-        As in :func:`~metrics.likeness.map_similarity`.
+        As in :func:`~metrics.core.similarity.map_similarity`.
 
     Returns
     -------

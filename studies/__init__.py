@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from studies.auditing import Audit as Audit
-    from studies.auditing import audit as audit
+    from studies.questions.audit.api import Audit as Audit
+    from studies.questions.audit.api import audit as audit
 
-_PUBLIC = {"Audit": "studies.auditing", "audit": "studies.auditing"}
+_PUBLIC = {"Audit": "studies.questions.audit.api", "audit": "studies.questions.audit.api"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import ast
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fer_xai.registry import Registry
 
-QUESTIONS: dict[str, str] = {
-    "gradcam_consistency": "Are Grad-CAM maps consistent across faces of one emotion?",
-    "attribution_agreement": "Which attributions agree with each other, with exact region Shapley, "
-    "and with themselves?",
-    "faithfulness": "Do attributions show what the model uses?",
-    "sanity_checks": "Do attributions depend on what the model has learned, and are they stable?",
-    "meta_evaluation": "Which metrics of explanations can be trusted?",
-    "audit": "Can the explanations of a model of yours be trusted?",
-    "planted_regions": "Which attributions find the region that a network is known to read?",
-    "paper_table": "How accurate are GiMeFive and its baselines, counted honestly and as the paper "
-    "counts?",
-    "ablation": "What does each part of GiMeFive do for accuracy, and for consistent explanations?",
-}
-
-_MODULES = {"audit": "audit_command"}
-"""Where a study's module is not named for it: ``studies.audit`` is the function."""
-STUDIES: Registry[Any] = Registry(
-    "study", {name: f"studies.{_MODULES.get(name, name)}" for name in QUESTIONS}
+FOLDER = Path(__file__).parent / "questions"
+_FIRST = (
+    "gradcam_consistency",
+    "attribution_agreement",
+    "faithfulness",
+    "sanity_checks",
+    "meta_evaluation",
+    "audit",
+    "planted_regions",
+    "paper_table",
+    "ablation",
 )
+"""Studies that are listed first, in this order; others follow by name."""
+
+
+def _modules() -> dict[str, str]:
+    """Module of each study: a file of ``questions/``, or ``study.py`` in a folder of it."""
+    found = {
+        (path.parent.name if path.stem == "study" else path.stem): path
+        for path in [*FOLDER.glob("[!_]*.py"), *FOLDER.glob("*/study.py")]
+    }
+    names = [*(name for name in _FIRST if name in found), *sorted(found.keys() - set(_FIRST))]
+    return {
+        name: ".".join(("studies", *found[name].relative_to(FOLDER.parent).with_suffix("").parts))
+        for name in names
+    }
+
+
+_MODULES = _modules()
+STUDIES: Registry[Any] = Registry("study", _MODULES)
+
+
+@cache
+def question(name: str) -> str:
+    """Question that a built-in study asks, in its file's first line, read without an import.
+
+    Examples
+    --------
+    >>> question("faithfulness")
+    'Do attributions show what the model uses?'
+    """
+    if name not in _MODULES:
+        return ""
+    path = FOLDER.parent.joinpath(*_MODULES[name].split(".")[1:]).with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from fer_xai.command import DONE, STATUSES, UNUSABLE, parsed, run_command
-from studies.registry import QUESTIONS, STUDIES
+from studies.registry import STUDIES, question
 
 USAGE = f"""usage: python -m studies.run --list
        python -m studies.run STUDY [--help] [options]
@@ -31,7 +31,7 @@ def _run(words: list[str]) -> object:
     if words[0] == "--list":
         width = max(map(len, STUDIES))
         for name in STUDIES:
-            sys.stdout.write(f"{name:<{width}}  {QUESTIONS.get(name, '')}\n")
+            sys.stdout.write(f"{name:<{width}}  {question(name)}\n")
         return DONE
     study = STUDIES[words[0]]
     return parsed(study, words[1:], prog=f"python -m studies.run {words[0]}").run()

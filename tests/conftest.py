@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import SIX
 from fer_xai.models import FERModel
 from fer_xai.types import Faces

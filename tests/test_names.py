@@ -7,7 +7,7 @@ import pytest
 
 from fer_xai.command import terminal
 from fer_xai.names import LONGEST, csv_text, markdown_text, slug
-from studies.formatting import csv, markdown
+from studies.reporting.formatting import csv, markdown
 
 HOSTILE = (
     "../../../x", "..", ".", "", "/etc/passwd", "a/b", "a\\b", "CON:", "Net", "m[/b]", "n" * 300,
@@ -124,7 +124,7 @@ def test_brackets_are_no_markup_on_the_terminal(capsys):
 
 
 def test_a_progress_bar_takes_any_name(capsys):
-    from studies.progress import progress_bar
+    from studies.engine.progress import progress_bar
 
     bar = progress_bar(shown=True)
     bar.add_task("m[/b]: maps", total=1)

@@ -8,15 +8,15 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from fer_xai import explain
+from fer_xai.batchnorm.recalibration import recalibrate
+from fer_xai.batchnorm.running_statistics import running_statistics
+from fer_xai.batchnorm.synchronised import unsynchronised
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, calibrate_batchnorm
-from fer_xai.norms import recalibrate
-from fer_xai.probe import Probe
-from fer_xai.running_statistics import running_statistics
-from fer_xai.sync_batchnorm import unsynchronised
-from metrics.random_networks import layers_of, randomised
-from metrics.randomisation import mprt
+from metrics.randomisation.mprt import mprt
+from metrics.randomisation.random_networks import layers_of, randomised
 from tests.conftest import tiny_model
 from tests.metrics.explainers import gradient
 

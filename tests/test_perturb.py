@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve, gaussian_filter
 
-from fer_xai.perturb import fill_images
+from fer_xai.perturb.fills import fill_images
 
 
 def rise_kernel(size=11):

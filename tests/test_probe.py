@@ -7,9 +7,9 @@ from torch import nn
 
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, load_model
-from fer_xai.probe import Probe
-from metrics.random_networks import randomised
+from metrics.randomisation.random_networks import randomised
 
 
 @pytest.mark.parametrize("name", ["gimefive", "gimefive-se", "vgg", "resnet18", "baseline4"])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Explanation, Faces, undefined_maps
 

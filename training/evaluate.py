@@ -15,8 +15,8 @@ from fer_xai.command import check_folder, parsed, run_command, terminal
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import load_model
-from fer_xai.probe import Probe
 from training.scoring import scores
 
 

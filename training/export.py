@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 import fer_xai
 from fer_xai.data.splits import face_groups
 from fer_xai.files import write_bytes
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import TRAINEE, file_digest, save_weights
-from fer_xai.probe import Probe
+from fer_xai.provenance import commit, processor
 from fer_xai.types import Faces
 from training.card import model_card
 from training.loop import readable, training_log
-from training.machine import commit, processor
 from training.scoring import logits_of, scores_of_logits
 from training.trainee import weight_settings
 

@@ -27,7 +27,7 @@ from fer_xai.files import read_json, write_bytes
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
-from fer_xai.models.zoo import architecture
+from fer_xai.models.registry import architecture
 from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop

@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import (
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 from fer_xai.types import Faces
 
 BINS = 15

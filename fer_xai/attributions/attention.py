@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from fer_xai.attributions.canonical import check_copy
+from fer_xai.attributions.core.layers import noise, token_grid
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.tokens import Tokens
+from fer_xai.attributions.core.tracing import check_copy
 from fer_xai.attributions.gradients import differentiating
-from fer_xai.attributions.layers import noise, token_grid
-from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.tokens import Tokens
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 
 class OpenAttention(nn.MultiheadAttention):

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.layers import (
+from fer_xai.attributions.core.layers import (
     activations_and_gradients,
     layer_activations,
     layer_of,
     stages,
 )
-from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.resizing import upsample
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_count, check_number
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,17 +11,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from fer_xai.attributions.layers import (
+from fer_xai.attributions.core.layers import (
     Layer,
     channel_axis,
     layer_activations,
     layer_of,
     runnable,
 )
-from fer_xai.attributions.passes import changed_scores
-from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.resizing import upsample
-from fer_xai.probe import Probe
+from fer_xai.attributions.core.passes import changed_scores
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.resizing import upsample
+from fer_xai.inference.predictor import Probe
 
 _ROWS = 256  # channels that are taken away in one pass behind the layer
 

@@ -60,23 +60,7 @@ class Control:
     meaning: str
 
 
-CONTROLS: Registry[Control] = Registry(
-    "control",
-    dict.fromkeys(
-        (
-            "random",
-            "signed_random",
-            "shuffled",
-            "other_face_same_emotion",
-            "other_face_other_emotion",
-            "average",
-            "uniform",
-            "centre",
-            "edges",
-        ),
-        __name__,
-    ),
-)
+CONTROLS: Registry[Control] = Registry("control")
 
 
 def control_maps(name: str, setting: Setting) -> Tensor:

@@ -1,7 +1,7 @@
 """Gradients of the score with respect to the image, plain, averaged and integrated.
 
 Colour channels are added up with their sign, so that what a method distributes stays whole;
-:attr:`~fer_xai.attributions.registry.Maps.channels` has them one by one.
+:attr:`~fer_xai.attributions.core.registry.Maps.channels` has them one by one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,18 @@ import torch
 from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
-from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Output, Question, scores
+from fer_xai.attributions.core.registry import (
+    ATTRIBUTIONS,
+    Attribution,
+    Maps,
+    Output,
+    Question,
+    scores,
+)
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
+from fer_xai.perturb.fills import fill_images
 
 
 class Scorer(nn.Module):
@@ -125,7 +132,7 @@ class IntegratedGradientsTo(Attribution):
     Attributes
     ----------
     baseline
-        A fill (see :data:`fer_xai.perturb.FILLS`).
+        A fill (see :data:`fer_xai.perturb.fills.FILLS`).
     steps
         Points of the Gauss-Legendre rule.
     most

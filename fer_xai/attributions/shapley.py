@@ -13,13 +13,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fer_xai.attributions.core.passes import masked_scores
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.gradients import generators
-from fer_xai.attributions.passes import masked_scores
 from fer_xai.attributions.perturbation import painted
-from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.games import coalitions, shapley_values
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.coalitions import coalitions, shapley_values
+from fer_xai.inference.predictor import Probe
+from fer_xai.perturb.fills import fill_images
 
 
 def coalition_scores(probe: Probe, question: Question, *, fill: str) -> Tensor:
@@ -46,7 +46,7 @@ class RegionShapley(Attribution):
     """Exact Shapley values of regions that partition the image, the rest of it a player too.
 
     2^k passes a face, for all targets together: 256 with eight regions. Each region's value is
-    spread evenly over its pixels. :mod:`fer_xai.games` has Banzhaf values and interactions of
+    spread evenly over its pixels. :mod:`fer_xai.coalitions` has Banzhaf values and interactions of
     :func:`coalition_scores` as well.
 
     Attributes

@@ -15,13 +15,13 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
+from fer_xai.attributions.core.passes import masked_scores
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.gradients import generators
-from fer_xai.attributions.passes import masked_scores
 from fer_xai.attributions.perturbation import painted
-from fer_xai.attributions.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.checks import check_choice, check_count, check_number
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
+from fer_xai.perturb.fills import fill_images
 
 
 def superpixels(images: Tensor, *, n: int, compactness: float = 10.0) -> Tensor:

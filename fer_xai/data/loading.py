@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fer_xai.checks import quoted
-from fer_xai.data.folder import warn_of_two_emotions
+from fer_xai.data.datasets.folder import warn_of_two_emotions
 from fer_xai.data.landmark_csv import read_landmarks
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import NATIVE_ORDERS, parse_order

@@ -46,11 +46,6 @@ class Loader(Protocol):
 
 DATASETS: Registry[Loader] = Registry(
     "dataset",
-    {
-        "synthetic": "fer_xai.data.synthetic.dataset",
-        "gimefive": "fer_xai.data.gimefive",
-        "rafdb": "fer_xai.data.rafdb",
-        "fer2013": "fer_xai.data.fer2013",
-        "folder": "fer_xai.data.folder",
-    },
+    package="fer_xai.data.datasets",
+    first=("synthetic", "gimefive", "rafdb", "fer2013", "folder"),
 )

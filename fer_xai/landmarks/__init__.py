@@ -1,6 +1,5 @@
 """Landmarks: facial regions, the canonical face, and registration to it."""
 
-from fer_xai.landmarks.filling import skin_fill
 from fer_xai.landmarks.regions import REGIONS, face_regions
 from fer_xai.landmarks.registration import Registration, register
 from fer_xai.landmarks.template import FRAME, canonical_landmarks
@@ -12,5 +11,4 @@ __all__ = [
     "canonical_landmarks",
     "face_regions",
     "register",
-    "skin_fill",
 ]

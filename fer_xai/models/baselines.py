@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from fer_xai.models.architecture import Architecture
 from fer_xai.models.gimefive import ResidualBlock
+from fer_xai.models.registry import MODELS
 
 
 class SmallVGG(nn.Module):
@@ -81,3 +83,29 @@ class ResNet(nn.Module):
             x = getattr(self, f"layer{stage}")(x)
         logits: Tensor = self.fc(self.avgpool(x).flatten(1))
         return logits
+
+
+MODELS.register("vgg")(
+    Architecture(
+        build=lambda classes: SmallVGG(classes=classes),
+        cam_layer="relu6",
+        paper_layer="conv6",
+        parameters=72_460_742,
+    )
+)
+MODELS.register("resnet18")(
+    Architecture(
+        build=lambda classes: ResNet((2, 2, 2, 2), classes=classes),
+        cam_layer="layer4.1.relu2",
+        paper_layer="layer4.1.conv2",
+        parameters=11_179_590,
+    )
+)
+MODELS.register("resnet34")(
+    Architecture(
+        build=lambda classes: ResNet((3, 4, 6, 3), classes=classes),
+        cam_layer="layer4.2.relu2",
+        paper_layer="layer4.2.conv2",
+        parameters=21_287_750,
+    )
+)

@@ -5,7 +5,13 @@ checkpoints, so that such a file loads unchanged. Activations are modules (they 
 parameters), so that a map can be taken from any of them by name.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor, nn
+
+from fer_xai.models.architecture import Architecture
+from fer_xai.models.registry import MODELS
 
 
 class GiMeFive(nn.Module):
@@ -169,3 +175,57 @@ class GiMeFiveRes(nn.Module):
         x = self.dropout1(self.relu_fc1(self.fc1(x)))
         logits: Tensor = self.fc3(self.relu_fc2(self.fc2(x)))
         return logits
+
+
+def _build(
+    classes: int,
+    *,
+    blocks: int = 5,
+    batch_norm: bool = True,
+    block_dropout: bool = True,
+    head_dropout: bool = True,
+    dropout_last_block: bool = False,
+    se_reduction: int = 0,
+    flattened: int = 0,
+) -> nn.Module:
+    return GiMeFive(
+        classes=classes,
+        blocks=blocks,
+        batch_norm=batch_norm,
+        block_dropout=0.2 if block_dropout else 0.0,
+        head_dropout=0.5 if head_dropout else 0.0,
+        flattened=flattened,
+        dropout_last_block=dropout_last_block,
+        se_reduction=se_reduction,
+    )
+
+
+_no_dropout = partial(_build, block_dropout=False, head_dropout=False)
+
+
+def _stack(parameters: int, build: Callable[[int], nn.Module], blocks: int = 5) -> Architecture:
+    return Architecture(
+        build=build, cam_layer=f"relu{blocks}", paper_layer=f"conv{blocks}", parameters=parameters
+    )
+
+
+for _name, _architecture in {
+    "gimefive": _stack(10_478_086, _build),
+    "gimefive-nobn": _stack(10_474_118, partial(_build, batch_norm=False)),
+    "gimefive-nodropout": _stack(10_478_086, _no_dropout),
+    "gimefive-noblockdropout": _stack(10_478_086, partial(_build, block_dropout=False)),
+    "gimefive-noheaddropout": _stack(10_478_086, partial(_build, head_dropout=False)),
+    "gimefive-flatten": _stack(16_769_542, partial(_build, flattened=64)),
+    "gimefive-depth4": _stack(2_606_086, partial(_build, blocks=4), blocks=4),
+    "gimefive-depth6": _stack(41_950_726, partial(_build, blocks=6), blocks=6),
+    "gimefive-se": _stack(10_478_598, partial(_no_dropout, se_reduction=16)),
+    "gimefive-6blocks": _stack(41_950_726, partial(_no_dropout, blocks=6), blocks=6),
+    "gimefive-res": Architecture(
+        build=lambda classes: GiMeFiveRes(classes=classes),
+        cam_layer="res_block5.relu2",
+        paper_layer="res_block5.conv2",
+        parameters=95_051_014,
+    ),
+    "baseline4": _stack(2_606_086, partial(_build, blocks=4, dropout_last_block=True), blocks=4),
+}.items():
+    MODELS.register(_name)(_architecture)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import load_state, read_state, without_prefix
-from fer_xai.models.zoo import architecture
+from fer_xai.models.registry import architecture
 
 IMAGENET = "imagenet"
 """Word for torchvision's or timm's default weights, if they are on this machine."""

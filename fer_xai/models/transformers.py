@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import EncoderBlock
 
+from fer_xai.models.architecture import Architecture
+from fer_xai.models.registry import MODELS
+
 
 class CompactTransformer(nn.Module):
     """CCT-7/3×2 (Hassani et al., "Escaping the big data paradigm", arXiv 2104.05704).
@@ -77,3 +80,13 @@ class CompactTransformer(nn.Module):
         weights = self.attention(tokens).softmax(dim=1)  # (B, T, 1)
         logits: Tensor = self.head((weights * tokens).sum(dim=1))
         return logits
+
+
+MODELS.register("cct")(
+    Architecture(
+        build=lambda classes: CompactTransformer(classes=classes),
+        cam_layer="blocks.6.ln_1",
+        parameters=3_906_759,
+        reference="arXiv 2104.05704",
+    )
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fer_xai.batchnorm.recalibration import recalibrate
 from fer_xai.errors import InputError
-from fer_xai.models.wrapper import FERModel
-from fer_xai.norms import recalibrate
+from fer_xai.models.fer_model import FERModel
 from fer_xai.types import Faces
 
 

@@ -7,8 +7,8 @@ from torchvision.models import ConvNeXt, SwinTransformer, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 
 from fer_xai.emotions import SIX
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, load_model
-from fer_xai.probe import Probe
 
 
 def _convnext():

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
 from fer_xai.attributions.attention import attentions
-from fer_xai.attributions.registry import Question
+from fer_xai.attributions.core.registry import Question
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 ROLLOUTS = ("attention_rollout", "gradient_rollout")
 

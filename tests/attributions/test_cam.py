@@ -11,7 +11,7 @@ from fer_xai import FERModel
 from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.cam import EigenCam
 from fer_xai.emotions import SIX
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 
 def test_eigencam_asks_for_no_target_and_no_gradient(model, images, monkeypatch):

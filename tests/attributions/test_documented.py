@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
-from fer_xai.perturb import FILLS
+from fer_xai.perturb.fills import FILLS
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from nets import NAMES, build, probe
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 QUICK = {

@@ -11,17 +11,17 @@ from torch import nn
 from fer_xai import FERModel, explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.cam import FusedLayerCam
+from fer_xai.attributions.core.registry import scores
 from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
 from fer_xai.attributions.perturbation import Occlusion, Rise
-from fer_xai.attributions.registry import scores
-from fer_xai.attributions.rules import DeepLiftFrom, LayerwiseRelevance
+from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import face_regions
-from fer_xai.perturb import FILLS, fill_images
-from fer_xai.probe import Probe
+from fer_xai.perturb.fills import FILLS, fill_images
 from fer_xai.types import LARGEST_GAP
 
 

@@ -9,8 +9,8 @@ from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, native_maps
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, load_model
-from fer_xai.probe import Probe
 
 ALL = torch.arange(6)
 
@@ -160,7 +160,9 @@ class MouthNet(nn.Module):
 
 def test_a_plant_that_sees_the_mouth_is_found_consistent_and_mouth_bound(faces):
     from fer_xai.landmarks import REGIONS, face_regions
-    from metrics.consistency import normalised_rows, region_profiles, similarity
+    from metrics.consistency.pairs import similarity
+    from metrics.consistency.profiles import region_profiles
+    from metrics.core.similarity import normalised_rows
 
     plant = FERModel(
         MouthNet(), emotions=SIX, cam_layer="relu", mean=(0, 0, 0), std=(1, 1, 1)

@@ -4,7 +4,7 @@ import torch
 
 from fer_xai.attributions import Question, attribute
 from fer_xai.attributions.gradients import SmoothGrad, VarGrad, mean_gradient
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 
 def test_mean_and_variance_are_those_of_the_gradients_one_by_one(model, images):

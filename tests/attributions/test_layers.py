@@ -8,12 +8,12 @@ from nets import build, probe
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
 from fer_xai.attributions.attention import attentions
-from fer_xai.attributions.layers import channel_axis, found_layers, layer_of
-from fer_xai.attributions.registry import Question
+from fer_xai.attributions.core.layers import channel_axis, found_layers, layer_of
+from fer_xai.attributions.core.registry import Question
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import load_model
-from fer_xai.probe import Probe
 
 FOUND = {
     "gimefive": ("relu5", (4, 4)),

@@ -7,10 +7,10 @@ from torch.nn import functional as F
 
 from fer_xai import FERModel
 from fer_xai.attributions import attribute
-from fer_xai.attributions.layers import found_layers, layer_of
+from fer_xai.attributions.core.layers import found_layers, layer_of
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 CAMS = ("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigencam", "layercam_fused",
         "scorecam", "ablationcam")  # fmt: skip

@@ -8,8 +8,8 @@ from nets import NAMES, build
 from test_every_method import QUICK, REFUSED
 
 from fer_xai.attributions import ATTRIBUTIONS, attribute
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import face_regions
-from fer_xai.probe import Probe
 
 
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))

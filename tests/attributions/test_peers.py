@@ -11,15 +11,15 @@ from nets import build, probe
 
 from fer_xai.attributions import ATTRIBUTIONS, Question, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
+from fer_xai.attributions.core.layers import activations_and_gradients, layer_of
 from fer_xai.attributions.gradients import IntegratedGradientsTo
-from fer_xai.attributions.layers import activations_and_gradients, layer_of
 from fer_xai.attributions.perturbation import Occlusion
-from fer_xai.attributions.rules import LayerwiseRelevance
+from fer_xai.attributions.relevance.methods import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate, superpixels
 from fer_xai.emotions import SIX
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.perturb.fills import fill_images
 
 pytorch_grad_cam = pytest.importorskip("pytorch_grad_cam")
 torchcam = pytest.importorskip("torchcam.methods")

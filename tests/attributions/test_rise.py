@@ -9,8 +9,8 @@ from fer_xai import explain
 from fer_xai.attributions import Question
 from fer_xai.attributions.perturbation import Rise, _enlarged
 from fer_xai.emotions import SIX
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel
-from fer_xai.probe import Probe
 
 
 def mask_slow(grid, shift, height, width):

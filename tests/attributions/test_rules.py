@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from fer_xai import FERModel, explain, load_dataset, load_model
-from fer_xai.attributions.rules import DeepLiftFrom, LayerwiseRelevance, _begun
-from fer_xai.attributions.safe import for_lrp
+from fer_xai.attributions.relevance.canonizers import for_lrp
+from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseRelevance, _begun
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
+from fer_xai.perturb.fills import fill_images
 from tests.reference.relevance_slow import relevance_slow
 
 

@@ -9,19 +9,19 @@ from torch import nn
 from fer_xai import explain
 from fer_xai.attributions import Question, attribute
 from fer_xai.attributions.shapley import RegionShapley, coalition_scores
-from fer_xai.data.synthetic import render, sample
-from fer_xai.emotions import SIX
-from fer_xai.errors import InputError
-from fer_xai.games import (
+from fer_xai.coalitions import (
     banzhaf_values,
     coalitions,
     interaction_index,
     shapley_values,
 )
+from fer_xai.data.synthetic import render, sample
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.perturb.fills import fill_images
 from tests.reference.shapley_slow import (
     banzhaf_by_subset,
     interaction_by_subset,

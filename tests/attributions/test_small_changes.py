@@ -13,7 +13,7 @@ from fer_xai import FERModel, explain
 from fer_xai.attributions import ATTRIBUTIONS, upsample
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 NETS = ("smooth", "convnext", "swin", "vit")

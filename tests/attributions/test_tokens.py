@@ -8,12 +8,12 @@ from torch import nn
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
-from fer_xai.attributions.layers import found_layers, layer_of, token_grid
+from fer_xai.attributions.core.layers import found_layers, layer_of, token_grid
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
+from fer_xai.models.registry import architecture
 from fer_xai.models.transformers import CompactTransformer
-from fer_xai.models.zoo import architecture
-from fer_xai.probe import Probe
 
 SIZE = 32
 

@@ -5,8 +5,8 @@ import torch
 
 from fer_xai.attributions import native_maps
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, load_model
-from fer_xai.probe import Probe
 
 FAMILIES = (
     "resnet18", "vgg11", "alexnet", "squeezenet1_1", "densenet121", "efficientnet_b0",

@@ -15,7 +15,7 @@ from fer_xai.attributions.cam import FusedLayerCam
 from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradients import GradientShap
 from fer_xai.emotions import SIX
-from fer_xai.perturb import fill_images
+from fer_xai.perturb.fills import fill_images
 from fer_xai.seeding import generator
 from tests.reference import attributions_slow as slow
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.data.splits import face_groups, stratified_split
-from fer_xai.data.synthetic.dataset import synthetic_faces
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Faces

@@ -7,10 +7,10 @@ from scipy.ndimage import binary_dilation
 from torch.nn import functional as F
 
 from fer_xai.data import load_dataset
+from fer_xai.data.datasets.synthetic import SPLIT_SIZES, synthetic_faces
 from fer_xai.data.synthetic import AUS, PARTS, STYLES, bayes_accuracy, render, sample
 from fer_xai.data.synthetic.action_units import AU_PARTS, PROTOTYPES, sample_intensities
 from fer_xai.data.synthetic.contact_sheet import contact_sheet
-from fer_xai.data.synthetic.dataset import SPLIT_SIZES, synthetic_faces
 from fer_xai.data.synthetic.head import build, project, surface
 from fer_xai.data.synthetic.params import FaceParams
 from fer_xai.data.synthetic.render import face_landmarks

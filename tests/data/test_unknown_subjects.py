@@ -10,7 +10,8 @@ from fer_xai.checks import name_or_unknown
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
-from metrics.statistics import mean_interval, permutations
+from metrics.statistics.intervals import mean_interval
+from metrics.statistics.tests import permutations
 
 NOTHING = [None, np.nan, pd.NA, pd.NaT, "", "  ", "\t", "nan", "None"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from fer_xai.landmarks import REGIONS, face_regions, skin_fill
+from fer_xai.landmarks import REGIONS, face_regions
+from fer_xai.perturb.skin import skin_fill
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
-from fer_xai.probe import Probe
+from fer_xai.data.datasets.synthetic import synthetic_faces
+from fer_xai.inference.predictor import Probe
 from tests.conftest import tiny_model
 from tests.metrics.explainers import gradient
 

@@ -4,7 +4,8 @@ import torch
 from scipy.stats import spearmanr
 
 from fer_xai.errors import InputError
-from metrics.agreement import pixel_agreement, region_agreement, region_sums
+from metrics.agreement import pixel_agreement
+from metrics.core.similarity import region_agreement, region_sums
 
 
 def test_pixel_agreement_is_scipys_spearman_of_each_pair():

@@ -4,14 +4,9 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from metrics.complexity import (
-    effective_complexity,
-    entropy,
-    gini,
-    histogram_entropy,
-    total_variation,
-)
-from metrics.spec import METRICS
+from metrics.complexity import effective_complexity, entropy, gini, total_variation
+from metrics.core.histogram import histogram_entropy
+from metrics.core.registry import METRICS
 from tests.reference.complexity_slow import (
     effective_complexity_slow,
     entropy_slow,

@@ -3,16 +3,12 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from metrics.consistency import (
-    normalised_rows,
-    permuted_excess,
-    profile_reliability,
-    region_profiles,
-    self_consistency,
-    separability,
-    similarity,
-)
-from metrics.statistics import bootstrap_interval, influence_interval, permutation_p_value
+from metrics.consistency.equivariance import self_consistency
+from metrics.consistency.pairs import permuted_excess, separability, similarity
+from metrics.consistency.profiles import profile_reliability, region_profiles
+from metrics.core.similarity import normalised_rows
+from metrics.statistics.intervals import bootstrap_interval, influence_interval
+from metrics.statistics.tests import permutation_p_value
 from tests.reference import consistency_slow as slow
 
 MASK = torch.ones(6, 6, dtype=torch.bool)

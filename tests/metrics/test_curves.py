@@ -4,11 +4,11 @@ import torch
 from scipy.stats import spearmanr
 
 from fer_xai.errors import InputError
-from fer_xai.perturb import FILLS
-from fer_xai.probe import Probe
-from metrics.curves import deletion, insertion, step_counts
-from metrics.ledger import Ledger
-from metrics.ranking import rank_pixels
+from fer_xai.inference.predictor import Probe
+from fer_xai.perturb.fills import FILLS
+from metrics.core.pixel_order import rank_pixels
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.deletion import deletion, insertion, step_counts
 from tests.reference.curves_slow import auc_slow, deletion_slow, insertion_slow
 
 TARGETS = torch.tensor([0, 5, 2])

@@ -6,32 +6,23 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.cam import EigenCam
-from fer_xai.games import banzhaf_values, interaction_index, shapley_values
-from fer_xai.landmarks import face_regions, skin_fill
-from fer_xai.probe import Probe
-from metrics.agreement import pixel_agreement, region_agreement
-from metrics.complexity import (
-    effective_complexity,
-    entropy,
-    gini,
-    histogram_entropy,
-    total_variation,
-)
-from metrics.consistency import (
-    normalised_rows,
-    permuted_excess,
-    profile_reliability,
-    region_profiles,
-    self_consistency,
-    separability,
-    similarity,
-)
-from metrics.likeness import map_similarity
-from metrics.patches import naopc_searched
-from metrics.ranking import rank_pixels
+from fer_xai.coalitions import banzhaf_values, interaction_index, shapley_values
+from fer_xai.inference.predictor import Probe
+from fer_xai.landmarks import face_regions
+from fer_xai.perturb.skin import skin_fill
+from metrics.agreement import pixel_agreement
+from metrics.complexity import effective_complexity, entropy, gini, total_variation
+from metrics.consistency.equivariance import self_consistency
+from metrics.consistency.pairs import permuted_excess, separability, similarity
+from metrics.consistency.profiles import profile_reliability, region_profiles
+from metrics.consistency.structure import ssim_within_between
+from metrics.core.histogram import histogram_entropy
+from metrics.core.pixel_order import rank_pixels
+from metrics.core.similarity import map_similarity, normalised_rows, region_agreement
+from metrics.core.ssim import ssim
+from metrics.faithfulness.infidelity import infidelity, mu_fidelity, sensitivity_n
+from metrics.faithfulness.naopc import naopc_searched
 from metrics.robustness import seed_agreement
-from metrics.ssim import ssim, ssim_within_between
-from metrics.subsets import infidelity, mu_fidelity, sensitivity_n
 from tests.conftest import tiny_model
 
 MOVES = {"cpu", "to", "type_as", "__getitem__", "__setitem__", "copy_", "index_put_"}

@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import face_regions
-from fer_xai.probe import Probe
 from fer_xai.types import Explanation
+from metrics.core.registry import METRICS
 from metrics.evaluation import evaluate
-from metrics.spec import METRICS
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 FAITHFULNESS = [

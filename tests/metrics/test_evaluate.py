@@ -7,10 +7,10 @@ import torch
 
 from fer_xai import explain
 from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import face_regions
-from fer_xai.probe import Probe
 from metrics import deletion, evaluate, insertion, naopc
-from metrics.spec import METRICS, MetricSpec
+from metrics.core.registry import METRICS, MetricSpec
 from tests.conftest import tiny_model
 
 

@@ -9,15 +9,16 @@ import torch
 from torch import nn
 
 from fer_xai import explain
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import EMOTIONS
-from fer_xai.landmarks import face_regions, skin_fill
+from fer_xai.inference.predictor import Probe
+from fer_xai.landmarks import face_regions
 from fer_xai.models import FERModel
-from fer_xai.probe import Probe
+from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation
+from metrics.core.registry import METRICS
+from metrics.core.score_cache import Ledger
 from metrics.evaluation import evaluate
-from metrics.ledger import Ledger
-from metrics.spec import METRICS
 from tests.conftest import TinyNet, tiny_model
 
 NAMES = list(METRICS)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from metrics.gate import Gate, moved_copies, randomisation_gate
+from metrics.randomisation.gate import Gate, moved_copies, randomisation_gate
 from tests.metrics.explainers import centre, edges, gradient
 from tests.reference.randomisation_slow import moves_slow
 

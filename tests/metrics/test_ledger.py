@@ -3,8 +3,8 @@ import torch
 
 import metrics
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
-from metrics.ledger import Ledger
+from fer_xai.inference.predictor import Probe
+from metrics.core.score_cache import Ledger
 
 TARGETS = torch.tensor([0, 5, 2])
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
-from metrics.ledger import Ledger
-from metrics.masking import BINS, erasure, masked_confidence
-from metrics.ranking import rank_pixels
+from fer_xai.inference.predictor import Probe
+from metrics.core.pixel_order import rank_pixels
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.masking import BINS, erasure, masked_confidence
 from tests.reference.masking_slow import erasure_slow, masked_confidence_slow
 
 TARGETS = torch.tensor([0, 5, 2])

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
-from metrics.ledger import Ledger
-from metrics.patches import naopc_searched
-from metrics.subsets import cells_of
+from fer_xai.inference.predictor import Probe
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.infidelity import cells_of
+from metrics.faithfulness.naopc import naopc_searched
 
 TARGETS = torch.tensor([0, 5, 2])
 
@@ -104,7 +104,7 @@ def test_searches_that_mislead_leave_limits_in_order(model, three, maps, monkeyp
                 for face in gone]  # fmt: skip
         return torch.tensor([[lost[name] for name in names] for names in rows]).double()
 
-    monkeypatch.setattr("metrics.patches._Patches.losses", losses)
+    monkeypatch.setattr("metrics.faithfulness.naopc._Patches.losses", losses)
     found = naopc_searched(model, three, maps, TARGETS, grid=2)
     assert (found.lower < found.upper).all()
     assert found.value.isfinite().all()

@@ -3,14 +3,15 @@
 import pytest
 import torch
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import EMOTIONS
-from fer_xai.landmarks import REGIONS, face_regions, skin_fill
-from fer_xai.models.plants import MAGENTA, marked, planted_model
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
+from fer_xai.landmarks import REGIONS, face_regions
+from fer_xai.models.planted import MAGENTA, marked, planted_model
+from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation
+from metrics.core.registry import METRICS
 from metrics.evaluation import evaluate
-from metrics.spec import METRICS
 
 FAITHFUL = [
     name for name in METRICS

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 from metrics.complexity import effective_complexity, entropy, gini
-from metrics.curves import deletion
-from metrics.debiasing import road_combined
-from metrics.ledger import Ledger
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.deletion import deletion
+from metrics.faithfulness.road import road_combined
 from tests.conftest import tiny_model
 
 with warnings.catch_warnings():

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from fer_xai.batchnorm.recalibration import recalibrate
 from fer_xai.errors import InputError
-from fer_xai.norms import recalibrate
-from metrics import random_networks
-from metrics.random_networks import layers_of, randomised
+from metrics.randomisation import random_networks
+from metrics.randomisation.random_networks import layers_of, randomised
 from tests.attributions.nets import SMALL, build
 from tests.conftest import tiny_model
 from tests.metrics.explainers import gradient

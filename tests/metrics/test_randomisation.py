@@ -7,14 +7,14 @@ import torch
 import fer_xai
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel
-from fer_xai.probe import Probe
-from metrics.complexity import histogram_entropy
-from metrics.gate import randomisation_gate
-from metrics.likeness import map_similarity
-from metrics.random_networks import randomised
-from metrics.randomisation import emprt, model_contrast, mprt, random_logit
-from metrics.spec import METRICS
+from metrics.core.histogram import histogram_entropy
+from metrics.core.registry import METRICS
+from metrics.core.similarity import map_similarity
+from metrics.randomisation.gate import randomisation_gate
+from metrics.randomisation.mprt import emprt, model_contrast, mprt, random_logit
+from metrics.randomisation.random_networks import randomised
 from tests.conftest import TinyNet
 from tests.metrics.explainers import edges, gradient
 from tests.reference.complexity_slow import histogram_entropy_slow

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
+from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.errors import InputError
-from fer_xai.games import coalitions, shapley_values
-from fer_xai.probe import Probe
-from metrics.ledger import Ledger
-from metrics.regions import _limits, naopc, shapley_agreement, single_deletion
+from fer_xai.inference.predictor import Probe
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.regions import _limits, naopc, shapley_agreement, single_deletion
 from tests.reference.regions_slow import naopc_slow, single_deletion_slow
 from tests.reference.shapley_slow import shapley_by_permutation
 

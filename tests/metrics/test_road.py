@@ -5,19 +5,19 @@ import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 
-import metrics.ledger
+import metrics.core.score_cache
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel
-from fer_xai.perturb import fill_images
-from fer_xai.probe import Probe
+from fer_xai.perturb.fills import fill_images
+from fer_xai.perturb.linear import linear_imputation
 from fer_xai.seeding import generator
-from metrics.curves import deletion, insertion
-from metrics.debiasing import FRACTIONS, road, road_combined
-from metrics.imputation import linear_imputation
-from metrics.ledger import Ledger
-from metrics.ranking import rank_pixels
-from metrics.spec import METRICS
+from metrics.core.pixel_order import rank_pixels
+from metrics.core.registry import METRICS
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.deletion import deletion, insertion
+from metrics.faithfulness.road import FRACTIONS, road, road_combined
 from tests.reference.road_slow import road_slow
 
 TARGETS = torch.tensor([0, 5, 2])
@@ -118,7 +118,7 @@ def test_ties_take_as_many_pixels_as_they_should(monkeypatch, model, three):
         taken.append(gone.flatten(1).sum(dim=1))
         return linear_imputation(images, gone)
 
-    monkeypatch.setattr(metrics.ledger, "linear_imputation", counted)
+    monkeypatch.setattr(metrics.core.score_cache, "linear_imputation", counted)
     sparse = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
     sparse[:, :39] = 0
     counts = [round(fraction * 4096) for fraction in FRACTIONS]

@@ -8,11 +8,11 @@ from captum.metrics import sensitivity_max
 import fer_xai
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel
-from fer_xai.probe import Probe
 from fer_xai.seeding import generator
+from metrics.core.registry import METRICS
 from metrics.robustness import seed_agreement, stability
-from metrics.spec import METRICS
 from tests.conftest import TinyNet
 from tests.reference.randomisation_slow import similarity_slow
 from tests.reference.robustness_slow import stability_slow

@@ -4,8 +4,9 @@ import torch
 from skimage.metrics import structural_similarity
 
 from fer_xai.errors import InputError
-from metrics.likeness import map_similarity
-from metrics.ssim import ssim, ssim_within_between
+from metrics.consistency.structure import ssim_within_between
+from metrics.core.similarity import map_similarity
+from metrics.core.ssim import ssim
 
 
 def _maps(n, side=20, seed=0):

@@ -5,21 +5,10 @@ import pytest
 from scipy import stats
 
 from fer_xai.errors import InputError
-from metrics.statistics import (
-    auc_to_d,
-    bootstrap_interval,
-    cohens_d,
-    holm,
-    icc_a1,
-    influence_interval,
-    kendalls_w,
-    mean_interval,
-    mean_spearman,
-    permutation_p_value,
-    permutations,
-    rank_biserial,
-    wilcoxon_p,
-)
+from metrics.statistics.effect_sizes import auc_to_d, cohens_d, rank_biserial
+from metrics.statistics.intervals import bootstrap_interval, influence_interval, mean_interval
+from metrics.statistics.reliability import icc_a1, kendalls_w, mean_spearman
+from metrics.statistics.tests import holm, permutation_p_value, permutations, wilcoxon_p
 
 
 def test_mean_interval_is_students():

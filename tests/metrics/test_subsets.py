@@ -4,9 +4,14 @@ from captum.metrics import infidelity as captum_infidelity
 
 import fer_xai
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
-from metrics.ledger import Ledger
-from metrics.subsets import INFIDELITY_SCALED, infidelity, mu_fidelity, sensitivity_n
+from fer_xai.inference.predictor import Probe
+from metrics.core.score_cache import Ledger
+from metrics.faithfulness.infidelity import (
+    INFIDELITY_SCALED,
+    infidelity,
+    mu_fidelity,
+    sensitivity_n,
+)
 from tests.reference.subsets_slow import infidelity_slow, subset_correlation_slow
 
 TARGETS = torch.tensor([0, 5, 2])

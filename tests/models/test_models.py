@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from fer_xai.attributions.layers import token_grid
+from fer_xai.attributions.core.layers import token_grid
 from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model
-from fer_xai.models.zoo import architecture
-from fer_xai.probe import Probe
+from fer_xai.models.registry import architecture
 
 PAPER = {  # reference/gimefive: recomputed from the published files
     "gimefive": 10_478_086,

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from fer_xai.models.zoo import MODELS, Architecture
-from studies.gradcam_consistency import GradcamConsistency
+from fer_xai.models.registry import MODELS, Architecture
+from studies.questions.gradcam_consistency.study import GradcamConsistency
 from tests.conftest import TinyNet
 
 if "tiny" not in MODELS:

@@ -14,15 +14,16 @@ from fer_xai.attributions import native_maps, upsample
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import register
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import save_weights
 from fer_xai.names import slug
-from fer_xai.probe import Probe
-from metrics.consistency import normalised_rows, separability
-from studies.ablation import VARIANTS, Ablation
-from studies.ablation_report import excess_interval
-from studies.endpoint import endpoint
+from metrics.consistency.pairs import separability
+from metrics.core.similarity import normalised_rows
+from studies.questions.ablation.report import excess_interval
+from studies.questions.ablation.study import VARIANTS, Ablation
+from studies.scoreboard.consistency import endpoint
 from tests.studies.tiny_trainings import OPTIONS, tiny_nets
 
 
@@ -139,7 +140,9 @@ def test_an_excess_carries_the_variance_of_both_sides():
 
 def test_a_finished_run_computes_no_endpoint_again(finished, monkeypatch):
     folder, run = finished
-    monkeypatch.setattr("studies.ablation.endpoint", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "studies.questions.ablation.study.endpoint", lambda *_: pytest.fail("computed again")
+    )
     before = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
     assert ablation(folder).run() == run
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == before

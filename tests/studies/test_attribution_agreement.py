@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from fer_xai.errors import InputError
-from studies.agreement_tables import own_ceiling
-from studies.attribution_agreement import AttributionAgreement
+from studies.questions.attribution_agreement.study import AttributionAgreement
+from studies.questions.attribution_agreement.tables import own_ceiling
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 
 METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_rollout")
@@ -87,7 +87,7 @@ def test_a_run_is_continued_with_the_same_rows(run, tmp_path, weights):
 
 
 def test_a_run_that_was_killed_keeps_what_it_knows_of_its_methods(tmp_path, weights, monkeypatch):
-    from studies import attribution_agreement as module
+    from studies.questions.attribution_agreement import study as module
 
     def killed(*args, **options):
         if options["method"] == "smoothgrad":
@@ -116,7 +116,7 @@ def test_no_method_is_scored_by_the_fill_that_it_starts_from(tmp_path, weights):
 
 
 def test_gains_are_paired_by_face_and_fill(run):
-    from studies import agreement_tables as tables
+    from studies.questions.attribution_agreement import tables
 
     rows = pd.read_parquet(run / "scores.parquet")
     (floor,) = tables.floors(rows).values()
@@ -171,7 +171,7 @@ def test_the_answer_is_sorted_by_what_it_prints(run):
 
 
 def test_without_a_gain_the_answer_says_so(run):
-    from studies import agreement_tables as tables
+    from studies.questions.attribution_agreement import tables
 
     table = pd.read_csv(run / "tables" / "methods.csv").assign(**{"over chance": np.nan})
     assert tables.answer(table, {}, {}) == (

@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import FERModel
-from metrics.spec import METRICS
+from metrics.core.registry import METRICS
 from studies import Audit, audit
 from studies.run import main
-from studies.thresholds import held
+from studies.scoreboard.thresholds import held
 from tests.conftest import tiny_model
 
 FACTORY = '''
@@ -258,7 +258,7 @@ def tiny(folder, *more):
 
 
 def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch):
-    from studies import scoreboard
+    from studies.scoreboard import scores as scores_module
 
     command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "20", "--gate")
     main(command)
@@ -269,9 +269,9 @@ def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch)
     assert "gate-gradcam.npz" in [shard.name for shard in shards]
     shards[1].unlink()
     made = []
-    explain = scoreboard.explain
+    explain = scores_module.explain
     monkeypatch.setattr(
-        scoreboard, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
+        scores_module, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
     )
     main(command)
     assert runs(module) == [run]

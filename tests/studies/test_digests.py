@@ -18,14 +18,16 @@ import pytest
 import torch
 from torch import nn
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
+from fer_xai.files import read_arrays
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel
-from fer_xai.probe import Probe
-from metrics.spec import METRICS
-from studies import audit, store
-from studies.ablation import VARIANTS, endpoint_inputs
-from studies.digests import code_digest, described, faces_digests, model_digest
+from metrics.core.registry import METRICS
+from studies import audit
+from studies.engine import store
+from studies.engine.digests import code_digest, described, faces_digests, model_digest
+from studies.questions.ablation.study import VARIANTS, endpoint_inputs
 from tests.conftest import TinyNet, tiny_model
 
 
@@ -344,7 +346,7 @@ def test_damaged_shards_are_made_anew_or_named(tmp_path, capsys):
         assert found["a"].shape == (1,)
         (tmp_path / "maps.npz").write_bytes(content)
         with pytest.raises(InputError, match=r"maps.npz to be whole.*: delete it, and the same"):
-            store.read_arrays(tmp_path / "maps.npz")
+            read_arrays(tmp_path / "maps.npz")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from studies.formatting import latex, markdown, rounded, with_intervals
+from studies.reporting.formatting import latex, markdown, rounded, with_intervals
 
 TABLE = pd.DataFrame(
     {

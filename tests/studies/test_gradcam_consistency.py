@@ -13,8 +13,10 @@ import pytest
 
 from fer_xai.attributions import CONTROLS
 from fer_xai.errors import InputError
+from fer_xai.files import read_arrays
 from fer_xai.models.checkpoints import save_weights
-from studies import report, store
+from studies.engine import store
+from studies.reporting import page as report
 from tests.conftest import tiny_model
 from tests.studies.run_study import study
 
@@ -128,8 +130,8 @@ def test_a_run_killed_anywhere_goes_on_and_ends_with_the_same_rows(
 def test_batch_size_moves_no_map_and_no_score(folder, weights, tmp_path):
     other = study(tmp_path, weights, batch_size=5).run()
     for shard in sorted((folder / "maps" / "tiny").glob("*.npz")):
-        one = store.read_arrays(shard)["maps"]
-        two = store.read_arrays(other / "maps" / "tiny" / shard.name)["maps"]
+        one = read_arrays(shard)["maps"]
+        two = read_arrays(other / "maps" / "tiny" / shard.name)["maps"]
         assert np.abs(one - two).max() <= 1e-5 * one.max()
     for name in ("scores.parquet", "sets.parquet"):
         one, two = (pd.read_parquet(f / name)["value"] for f in (folder, other))
@@ -180,7 +182,7 @@ def test_what_a_killed_run_left_half_written_is_swept_up(folder):
 
 
 def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monkeypatch):
-    from studies import gradcam_consistency as module
+    from studies.questions.gradcam_consistency import study as module
 
     load = module.load_dataset
 
@@ -205,7 +207,7 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
 
 
 def test_too_few_landmarks_are_no_study(weights, tmp_path, monkeypatch):
-    from studies import gradcam_consistency as module
+    from studies.questions.gradcam_consistency import study as module
 
     load = module.load_dataset
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-import studies.meta_evaluation as module
+import studies.questions.meta_evaluation.study as module
 from fer_xai.checks import resolve_device
+from fer_xai.data.datasets.synthetic import people
 from fer_xai.errors import InputError, UnknownNameError
-from metrics.spec import METRICS
-from studies.meta_evaluation import MetaEvaluation
-from studies.meta_tables import GRADES, _somers_d, believable, meta_table
-from studies.people import people
+from metrics.core.registry import METRICS
+from studies.questions.meta_evaluation.study import MetaEvaluation
+from studies.questions.meta_evaluation.tables import GRADES, _somers_d, believable, meta_table
 from tests.conftest import tiny_model
 
 FEW = ("insertion", "comprehensiveness", "infidelity_scaled", "gini", "single_deletion")

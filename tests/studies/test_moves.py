@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from studies.moves import inside, moves
+from fer_xai.perturb.moves import inside, moves
 
 IMAGE = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
 BY_NAME = {move.name: move for move in moves(0.25)}

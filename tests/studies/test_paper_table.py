@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-import studies.paper_table as module
+import studies.questions.paper_table.study as module
 from fer_xai.errors import InputError
 from fer_xai.names import csv_text
-from studies import paper_tables as tables
-from studies.paper_table import PaperTable
-from studies.published import KEPT, PUBLISHED, TITLES
+from studies.questions.paper_table import tables
+from studies.questions.paper_table.published import KEPT, PUBLISHED, TITLES
+from studies.questions.paper_table.study import PaperTable
 from studies.run import main
-from studies.trainings import Column, TrainingOptions, Variant, trainings
 from tests.studies.tiny_trainings import OPTIONS, tiny_nets
+from training.grid import Column, TrainingOptions, Variant, trainings
 from training.recipes import Overrides
 from training.run import TrainingRun
 
@@ -108,7 +108,7 @@ def test_the_papers_way_of_counting_is_the_best_epoch_on_test(finished):
 
 def test_a_finished_table_trains_nothing_again(finished, monkeypatch):
     folder, run = finished
-    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained again"))
     before = {path.name: path.read_bytes() for path in (run / "tables").iterdir()}
     assert table(folder).run() == run
     assert {path.name: path.read_bytes() for path in (run / "tables").iterdir()} == before
@@ -174,7 +174,7 @@ def test_kept_trainings_answer_for_their_own_faces_alone(
 ):
     folder, _ = finished
     shutil.copytree(folder / place, tmp_path / place)
-    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained"))
     monkeypatch.setattr(TrainingRun, "faces", repainted(split))
     what = {"train": "learned from other training", "test": "was tested on other test"}[split]
     with pytest.raises(InputError, match=f"of the faces under synthetic, but it {what} faces: "):
@@ -225,7 +225,7 @@ def test_records_alone_are_tabulated_where_that_is_asked_for_and_the_report_says
 ):
     folder, run = finished
     shutil.copytree(folder / "records", tmp_path / "records")
-    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained"))
     monkeypatch.setattr(TrainingRun, "faces", lambda *_: pytest.fail("looked at faces"))
     again = table(tmp_path, records_only=True).run()
     for path in (run / "tables").glob("*.csv"):
@@ -248,7 +248,7 @@ def test_nothing_is_trained_where_the_record_of_another_training_has_its_name(
     shutil.copytree(folder / "records", tmp_path / "records")
     file = next((tmp_path / "records").glob("gimefive-*-seed1/card.json"))
     file.write_text(file.read_text().replace('"data": "synthetic"', '"data": "rafdb"'))
-    monkeypatch.setattr("studies.trainings.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained"))
     with pytest.raises(InputError, match="to be free for the record of a training with these"):
         table(tmp_path).run()
 

@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 
 from fer_xai.errors import InputError
-from studies import planted_regions
-from studies.planted_regions import PlantedRegions, share_interval
+from studies.questions import planted_regions
+from studies.questions.planted_regions import PlantedRegions, share_interval
 
 
 # where both marks cancel, what integrated gradients show is the error of the integral

@@ -10,9 +10,9 @@ from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
-from metrics.statistics import mean_interval
+from metrics.statistics.intervals import mean_interval
 from studies import audit
-from studies.recognition import recognition, wilson_interval
+from studies.engine.recognition import recognition, wilson_interval
 from studies.run import main
 from tests.conftest import tiny_model
 
@@ -167,9 +167,9 @@ def test_blank_maps_reach_no_threshold_and_enter_no_answer(faces):
 
 def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
     """A sum that misses half of what it should be makes a map undefined; one of 2 % is named."""
-    from studies import scoreboard
+    from studies.scoreboard import scores as scores_module
 
-    explain = scoreboard.explain
+    explain = scores_module.explain
 
     def off(*args, **options):
         found = explain(*args, **options)
@@ -178,7 +178,7 @@ def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
         object.__setattr__(found, "completeness_gap", gap)
         return found
 
-    monkeypatch.setattr(scoreboard, "explain", off)
+    monkeypatch.setattr(scores_module, "explain", off)
     some = faces.subset(range(8))
     report = audit(tiny_model(), some, methods=["deeplift"], metrics=["average_drop"],
                    controls=["centre"], thresholds={"average_drop": 1.0}, anyway=True)  # fmt: skip

@@ -7,9 +7,9 @@ import pytest
 from safetensors.torch import save_file
 
 from fer_xai.errors import InputError
-from studies.faithfulness import Faithfulness
-from studies.gating import gate_sentence
-from studies.sanity_checks import SanityChecks
+from studies.questions.faithfulness import Faithfulness
+from studies.questions.sanity_checks import SanityChecks
+from studies.scoreboard.gate import gate_sentence
 from tests.conftest import tiny_model
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 

@@ -13,18 +13,19 @@ from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.inference.predictor import Probe
 from fer_xai.landmarks import register
-from fer_xai.probe import Probe
-from metrics.ranks import friedman_nemenyi, krippendorff_alpha
-from metrics.spec import METRICS, MetricSpec
-from metrics.statistics import rank_biserial, wilcoxon_p
-from studies import scoreboard
-from studies import scoreboard_tables as tables
-from studies.endpoint import endpoint
-from studies.gating import Asked, gate
-from studies.report import png
-from studies.scoreboard import CHANCE, Scoreboard
-from studies.scoreboard_report import answer, content
+from metrics.core.registry import METRICS, MetricSpec
+from metrics.statistics.effect_sizes import rank_biserial
+from metrics.statistics.reliability import friedman_nemenyi, krippendorff_alpha
+from metrics.statistics.tests import wilcoxon_p
+from studies.reporting.page import png
+from studies.scoreboard import scores as scores_module
+from studies.scoreboard import tables
+from studies.scoreboard.consistency import endpoint
+from studies.scoreboard.gate import Asked, gate
+from studies.scoreboard.report import answer, content
+from studies.scoreboard.scores import CHANCE, Scoreboard
 from tests.conftest import tiny_model
 
 REMAKE = MetricSpec(
@@ -163,14 +164,14 @@ def test_what_is_named_twice_is_refused(what, names):
 
 
 def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
-    explained = scoreboard.explain
+    explained = scores_module.explain
 
     def sometimes(*arguments, ids, **options):
         found = explained(*arguments, ids=ids, **options)
         lost = torch.tensor([face in faces.ids[1:4] for face in ids])
         return dataclasses.replace(found, maps=found.maps.masked_fill(lost[:, None, None], 0))
 
-    monkeypatch.setattr(scoreboard, "explain", sometimes)
+    monkeypatch.setattr(scores_module, "explain", sometimes)
     rows = board(chunk=4).scores(probe, faces)
     own = rows[(rows["method"] == "gradcam") & (rows["metric"] == "average_drop")]
     assert own["blank"].tolist() == [False, True, True, True, False, False, False]

@@ -6,14 +6,17 @@ import pytest
 
 from fer_xai.attributions import CONTROLS
 from fer_xai.models.checkpoints import save_weights
-from fer_xai.models.zoo import MODELS, Architecture
-from metrics.spec import METRICS
-from metrics.statistics import permutation_p_value
-from studies import ablation_report, consistency_tables, paper_report, paper_tables
-from studies.formatting import counted, signed, signed_bounds
-from studies.gradcam_consistency import GradcamConsistency
+from fer_xai.models.registry import MODELS, Architecture
+from metrics.core.registry import METRICS
+from metrics.statistics.tests import permutation_p_value
+from studies.questions.ablation import report as ablation_report
+from studies.questions.gradcam_consistency import tables as consistency_tables
+from studies.questions.gradcam_consistency.study import GradcamConsistency
+from studies.questions.paper_table import report as paper_report
+from studies.questions.paper_table import tables as paper_tables
+from studies.reporting.formatting import counted, signed, signed_bounds
 from studies.run import main
-from studies.scoreboard_report import answer, common_caveats
+from studies.scoreboard.report import answer, common_caveats
 from tests.conftest import TinyNet
 
 
@@ -114,9 +117,9 @@ def test_one_training_is_one_training():
 
 
 def test_bounds_of_a_percentage_stay_within_it():
-    found = paper_tables.over_seeds(pd.Series([20.0, 80.0]))
+    found = paper_tables.percent_interval(pd.Series([20.0, 80.0]))
     assert (found.low, found.estimate, found.high) == (0, 50, 100)
-    alone = paper_tables.over_seeds(pd.Series([20.0]))
+    alone = paper_tables.percent_interval(pd.Series([20.0]))
     assert np.isnan(alone.low)
 
 

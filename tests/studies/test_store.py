@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fer_xai.errors import InputError
-from studies import store
+from studies.engine import store
 
 CONFIG, INPUTS = {"seed": 0}, {"faces": "00"}
 

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from fer_xai.models.zoo import MODELS, Architecture
-from studies.trainings import TrainingOptions
+from fer_xai.models.registry import MODELS, Architecture
 from tests.conftest import TinyNet
 from tests.training.run_training import faces_read_once
+from training.grid import TrainingOptions
 from training.recipes import Overrides
 
 OPTIONS = TrainingOptions(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from fer_xai.models.zoo import MODELS, Architecture
+from fer_xai.models.registry import MODELS, Architecture
 from fer_xai.types import Faces
 from tests.conftest import TinyNet
 from training import run as module

@@ -7,7 +7,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from training.augmenting import NUMBERS, augment, draws
 
 

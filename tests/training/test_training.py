@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
-from fer_xai.data.synthetic.dataset import synthetic_faces
+from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
-from fer_xai.probe import Probe
 from tests.conftest import tiny_model
 from tests.training.run_training import training_run
 from training.card import model_card

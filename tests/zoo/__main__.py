@@ -17,10 +17,10 @@ import torch
 
 from fer_xai import FERModel, explain, load_dataset, load_model
 from fer_xai.attributions.gradients import IntegratedGradientsTo
-from fer_xai.attributions.rules import LayerwiseRelevance
+from fer_xai.attributions.relevance.methods import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.errors import InputError
-from fer_xai.probe import Probe
+from fer_xai.inference.predictor import Probe
 from fer_xai.types import Faces
 from tests.zoo.networks import ACTIVATIONS, FAMILIES, RELU_NETS, member, small
 

@@ -1,0 +1,1 @@
+"""What attributions share: the registry, layers and tokens, traced networks, passes, resizing."""

@@ -1,0 +1,381 @@
+"""Networks traced and made canonical, so that each part can be given a rule of its own.
+
+Nothing in such a copy works in place, is passive, or runs twice; BatchNorms are merged into the
+convolutions that they alone read, and parametrised weights are parameters.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.ops import StochasticDepth
+
+from fer_xai.attributions.core.layers import noise
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
+
+PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, StochasticDepth)
+
+
+CALLS = ("call_module", "call_function", "call_method")
+
+
+_TOLERANCE = 1e-4
+"""Share of the largest logit by which a copy's may differ: merging BatchNorm rounds otherwise."""
+
+
+def canonical(probe: Probe, method: str, *, merging: tuple[bool, ...] = (True, False)) -> Any:
+    """The plain copy with its network traced: nothing in it works in place, is passive, or runs
+    twice, and BatchNorms are merged into the convolutions that they alone read.
+
+    They are left where merging moves the logits by more than rounding should, if ``merging`` says
+    that they may be.
+    """
+    model = copy.copy(probe.model)
+    model._modules = dict(probe.model._modules)
+    for merged in merging:
+        model.net = _traced(probe, method)
+        if merged:
+            _merge_batchnorms(model.net)
+        finish(model.net)
+        apart, room = _apart(probe, model)
+        if apart <= room:
+            break
+    return model
+
+
+def _traced(probe: Probe, method: str) -> Any:
+    """The network as a graph in which each module runs once and writes into nothing it reads."""
+    net = _baked(copy.deepcopy(probe.model.net))
+    options = {
+        name: parameter.default
+        for name, parameter in list(inspect.signature(net.forward).parameters.items())[1:]
+        if parameter.default is not parameter.empty
+    }
+    try:
+        traced: Any = fx.symbolic_trace(net, concrete_args=options or None)
+    except fx.proxy.TraceError:
+        raise InputError(
+            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
+            "(it chooses by the numbers that it sees, or loops over a tensor's parts; write "
+            "a, b = x.chunk(2)): take saliency or integrated_gradients, which ask for no rule."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - tracing runs the user's code
+        raise InputError(
+            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
+            "saliency or integrated_gradients, which ask for no rule."
+        ) from None
+    for node in traced.graph.nodes:
+        if node.op in CALLS and not node.args:
+            _named_first(node)
+    refuse(_out_of_place(traced), probe.name, method)
+    run: set[Any] = set()
+    for node in list(traced.graph.nodes):
+        if node.op != "call_module":
+            continue
+        module = traced.get_submodule(node.target)
+        if isinstance(module, PASSIVE):
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+        elif node.target in run:
+            put(traced, node, copy.deepcopy(module), node.args, node.kwargs)
+        run.add(node.target)
+    return traced
+
+
+def _baked(net: nn.Module) -> nn.Module:
+    """Parametrised weights (spectral and weight norm) as the parameters that they come to.
+
+    By hand: PyTorch's own way takes them out of a class that the user's network shares.
+    """
+    modules: list[Any] = list(net.modules())
+    for module in modules:
+        if parametrize.is_parametrized(module):
+            values = {name: getattr(module, name).detach() for name in module.parametrizations}
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module._modules["parametrizations"]
+            for name, value in values.items():
+                module.register_parameter(name, nn.Parameter(value))
+    return net
+
+
+def _named_first(node: fx.Node) -> None:
+    """What a part reads, given by name, in its place."""
+    kwargs = dict(node.kwargs)
+    given = [kwargs.pop(name) for name in ("input", "self", "x", "other") if name in kwargs]
+    node.args, node.kwargs = tuple(given), kwargs
+
+
+def finish(traced: Any) -> None:
+    """What a changed graph asks for."""
+    traced.graph.eliminate_dead_code()
+    traced.delete_all_unused_submodules()
+    traced.graph.lint()
+    traced.recompile()
+    traced.eval().requires_grad_(False)
+
+
+_PLAIN = {
+    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
+    operator.itruediv: operator.truediv, operator.imatmul: operator.matmul,
+}  # fmt: skip
+
+
+def _out_of_place(traced: Any) -> set[str]:
+    """Let nothing write into what it reads; later readers of that get the result instead.
+
+    Returns names of what has no twin that writes elsewhere. Readers of *views* of what was written
+    to are not followed: there the copy's logits differ, and it is refused by that.
+    """
+    order = {node: number for number, node in enumerate(traced.graph.nodes)}
+    refused = set()
+    for node in traced.graph.nodes:
+        if node.target is operator.setitem:
+            refused.add("setitem")
+        elif _writes_in_place(traced, node):
+            base = node.args[0]
+            for user in list(base.users):
+                if order[user] > order[node]:
+                    user.replace_input_with(base, node)
+            if not _made_plain(node):
+                refused.add(kind_of(traced, node))
+    for module in traced.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    return refused
+
+
+def _writes_in_place(traced: Any, node: fx.Node) -> bool:
+    if not node.args or not isinstance(node.args[0], fx.Node):
+        return False
+    if node.op == "call_module":
+        return bool(getattr(traced.get_submodule(str(node.target)), "inplace", False))
+    if node.op == "call_method":
+        return str(node.target).endswith("_") and not str(node.target).endswith("__")
+    if node.op != "call_function":
+        return False
+    return (
+        node.target in _PLAIN
+        or getattr(node.target, "__name__", "").endswith("_")
+        or bool(options_of(node).get("inplace"))
+    )
+
+
+def options_of(node: fx.Node) -> dict[str, Any]:
+    """Arguments of a function by name, as far as it tells its names."""
+    try:
+        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # built-in functions have no signature
+        return dict(node.kwargs)
+    return dict(bound.arguments)
+
+
+def _made_plain(node: fx.Node) -> bool:
+    """Whether a node has been changed to its twin that writes elsewhere."""
+    if node.op == "call_method":
+        name = str(node.target)[:-1]
+        if not hasattr(Tensor, name):
+            return False
+        node.target = name
+    elif node.op == "call_function":
+        name = getattr(node.target, "__name__", "")
+        if node.target in _PLAIN:
+            node.target = _PLAIN[node.target]
+        elif name.endswith("_"):
+            plain = getattr(torch, name[:-1], None) or getattr(F, name[:-1], None)
+            if plain is None:
+                return False
+            node.target = plain
+        else:
+            options = options_of(node)
+            options.pop("inplace", None)
+            node.args, node.kwargs = (
+                (node.args[0],),
+                {key: value for key, value in options.items() if value is not node.args[0]},
+            )
+    return True
+
+
+def _merge_batchnorms(traced: Any) -> None:
+    """BatchNorms into the convolutions that they alone read."""
+    for node in list(traced.graph.nodes):
+        source = node.args[0] if node.args else None
+        if node.op != "call_module" or not isinstance(source, fx.Node):
+            continue
+        norm = traced.get_submodule(node.target)
+        if not fixed_norm(norm) or source.op != "call_module" or len(source.users) > 1:
+            continue
+        conv = traced.get_submodule(source.target)
+        if type(conv) in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
+            put(traced, source, fuse_conv_bn_eval(conv.eval(), norm.eval()), source.args)
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+
+
+def fixed_norm(module: nn.Module) -> bool:
+    """Whether a module is a BatchNorm that goes by what it has kept, and so is affine."""
+    return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None
+
+
+def put(traced: Any, node: fx.Node, module: nn.Module, args: Any, kwargs: Any = None) -> fx.Node:
+    """A module of its own in place of a node."""
+    name = _added(traced, module)
+    with traced.graph.inserting_after(node):
+        new: fx.Node = traced.graph.call_module(name, args, kwargs)
+    node.replace_all_uses_with(new)
+    new.args = args  # its own arguments may have been uses of the node
+    traced.graph.erase_node(node)
+    return new
+
+
+def follow(traced: Any, node: fx.Node, module: nn.Module) -> None:
+    """A module behind a node, which all its readers read instead."""
+    name = _added(traced, module)
+    with traced.graph.inserting_after(node):
+        new: fx.Node = traced.graph.call_module(name, (node,))
+    node.replace_all_uses_with(new)
+    new.args = (node,)
+
+
+def _added(traced: Any, module: nn.Module) -> str:
+    """A module under a name that no other has."""
+    number = len(traced._modules)
+    while hasattr(traced, f"own{number}"):
+        number += 1
+    traced.add_submodule(f"own{number}", module)
+    return f"own{number}"
+
+
+class Watching(fx.Interpreter):
+    """A run on noise that keeps what each node gives.
+
+    Attributes
+    ----------
+    values
+        By node.
+    dependent, active
+        Nodes whose numbers depend on the image, it among them, and calls alone, in order; shapes
+        and assertions do not.
+    switches
+        Nodes whose truth values or whole numbers depend on the image.
+    """
+
+    def __init__(self, probe: Probe, traced: Any) -> None:
+        super().__init__(traced, garbage_collect_values=False)
+        self.values: dict[fx.Node, Any] = {}
+        with torch.no_grad():
+            self.run(probe.model.preprocess(noise(probe)))
+        found: dict[fx.Node, None] = {}
+        for node, value in self.values.items():
+            reads = any(source in found for source in node.all_input_nodes)
+            first = node.op == "placeholder" and not found
+            if _floating(value) and (first or reads):
+                found[node] = None
+        self.dependent = frozenset(found)
+        self.active = [node for node in found if node.op in CALLS]
+        self.switches: set[fx.Node] = set()
+        for node, value in self.values.items():
+            known = self.dependent | self.switches
+            if isinstance(value, Tensor) and not _floating(value):
+                self.switches |= {node} if any(s in known for s in node.all_input_nodes) else set()
+
+    def run_node(self, n: fx.Node) -> Any:
+        """As it is, and kept."""
+        self.values[n] = super().run_node(n)
+        return self.values[n]
+
+    def at_zero(self, node: fx.Node) -> Tensor | None:
+        """An affine node's constant ``(1, …)``: what it gives where all that it reads is zero."""
+        value = self.values[node]
+        if not isinstance(value, Tensor) or not value.ndim:
+            return None
+
+        def without(source: fx.Node) -> Any:
+            read = self.values[source]
+            return _zero(read) if source in self.dependent else read
+
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), without)
+        with torch.no_grad():
+            found: Tensor = getattr(self, node.op)(node.target, args, kwargs)
+        return found[:1]
+
+
+def _zero(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(_zero(part) for part in value)
+    return torch.zeros_like(value) if isinstance(value, Tensor) else value
+
+
+def _floating(value: Any) -> bool:
+    return bool(floats_of(value))
+
+
+def floats_of(value: Any) -> list[Tensor]:
+    """The floating tensors in what a node gives."""
+    if isinstance(value, tuple | list):
+        return [part for inner in value for part in floats_of(inner)]
+    return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
+
+
+def kind_of(traced: Any, node: fx.Node) -> str:
+    """A module's class, or a function's or method's name."""
+    if node.op == "call_module":
+        return type(traced.get_submodule(str(node.target))).__name__
+    name = name_of(node)
+    return f".{node.args[1]}" if name == "getattr" else name
+
+
+def name_of(node: fx.Node) -> str:
+    """A function's or method's name."""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
+    return name.lstrip("_") or name
+
+
+def refuse(kinds: set[str], name: str, method: str) -> None:
+    """Say which parts of a network have no rule."""
+    if kinds:
+        raise InputError(
+            f"Expected parts that {method} has rules for, but {name} has "
+            f"{', '.join(sorted(kinds))}: take integrated_gradients, which asks for none."
+        )
+
+
+def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> None:
+    """The copy says what the model says.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    apart, room = _apart(probe, model)
+    if not apart <= room:
+        again = _apart(probe, probe.model)[0]
+        if again > room:
+            raise InputError(
+                f"Expected {probe.name} to answer twice alike, but its logits of one image differ "
+                f"by {again:.2g}: something in it is random in evaluation mode, such as F.dropout "
+                "without training=self.training."
+            )
+        raise InputError(
+            f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
+            f"but they differ by {apart:.2g}: take saliency instead."
+        )
+
+
+def _apart(probe: Probe, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+    """By how much a copy's logits of noise differ from the model's, and by how much they may."""
+    images = noise(probe)
+    with torch.inference_mode():
+        plain, ours = probe.model(images), model(images)
+    return float((plain - ours).abs().max()), max(_TOLERANCE * float(plain.abs().max()), 1e-6)

@@ -1,0 +1,1 @@
+"""Layers that keep running statistics: found, recalibrated, and taken out of their processes."""

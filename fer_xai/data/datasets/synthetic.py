@@ -1,0 +1,102 @@
+"""Built-in faces as a dataset: ``synthetic``, or ``synthetic:STYLE``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.synthetic.params import FaceParams
+from fer_xai.data.synthetic.render import face_landmarks, render
+from fer_xai.data.synthetic.sampler import FACES_PER_SUBJECT, sample
+from fer_xai.emotions import EMOTIONS
+from fer_xai.errors import InputError
+from fer_xai.types import COLUMNS, Faces
+
+SPLIT_SIZES: dict[str, int] = {"train": 7200, "valid": 600, "test": 600}
+_CHUNK = 256
+
+
+@DATASETS.register("synthetic")
+def synthetic(root: Path, *, split: str, problems: Problems) -> Faces:
+    """The built-in benchmark; ``root`` names the style (``wild`` if empty).
+
+    Raises
+    ------
+    InputError
+        For another split than train, valid or test, or an unknown style.
+    """
+    del problems  # there are none
+    if split not in SPLIT_SIZES:
+        raise InputError(f"Expected split train, valid or test for synthetic, got {split!r}.")
+    style = root.name or "wild"
+    return synthetic_faces(SPLIT_SIZES[split], style=style, split=split)
+
+
+def synthetic_faces(
+    n: int, *, style: str = "wild", split: str = "test", size: int = 64, seed: int = 0
+) -> Faces:
+    """Built-in faces, rendered when their pixels are first asked for.
+
+    Parameters
+    ----------
+    n
+        Number of faces; the first n of an endless sequence.
+    style
+        A name of :data:`fer_xai.data.synthetic.STYLES`.
+    split
+        Splits share no person.
+    size
+        Side of the images in pixels.
+    seed
+        Of everything.
+    """
+    params, labels, subjects = sample(n, style=style, split=split, seed=seed)
+    rows = [
+        (
+            f"{style}-{split}-{index:05d}",
+            f"synthetic:{style}/{split}/{index:05d}",
+            EMOTIONS[label],
+            split,
+            f"{style}-{split}-{subject}",
+            f"synthetic-{style}",
+            "",
+        )
+        for index, (label, subject) in enumerate(zip(labels, subjects, strict=True))
+    ]
+    return Faces(
+        table=pd.DataFrame(rows, columns=list(COLUMNS), dtype=object),
+        reader=_Reader(params, size),
+        name="synthetic" if style == "wild" else f"synthetic-{style}",
+        landmarks=face_landmarks(params, size=size),
+    )
+
+
+class _Reader:
+    """Renders the faces asked for, in batches where there are many."""
+
+    def __init__(self, params: FaceParams, size: int) -> None:
+        self.params, self.size = params, size
+
+    def __call__(self, row: int) -> NDArray[np.uint8]:
+        return next(self.many(np.array([row])))
+
+    def many(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        for start in range(0, len(rows), _CHUNK):
+            yield from render(self.params[rows[start : start + _CHUNK]], size=self.size).images
+
+
+PEOPLE_STYLE = "studio"
+"""None of its faces has a pixel near the colours of marks."""
+PEOPLE_SIZE = 64
+
+
+def people(n: int, *, seed: int) -> Faces:
+    """Built-in faces to be marked, ``n`` of as many persons, whose emotions take turns."""
+    step = FACES_PER_SUBJECT + 1
+    every = synthetic_faces(step * n, style=PEOPLE_STYLE, size=PEOPLE_SIZE, seed=seed)
+    return every.subset(range(0, step * n, step))

@@ -1,0 +1,324 @@
+"""The one place that calls a classifier in bulk: batching, layout, precision, progress."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from fer_xai.checks import check_images, emulates_bf16, resolve_device
+from fer_xai.errors import InputError
+from fer_xai.inference.private_copy import FOLD_TOLERANCE, no_tf32, private_copies
+from fer_xai.types import Faces
+
+Precision = Literal["fp32", "bf16"]
+_CANDIDATES = {"cpu": (8, 16, 32, 64), "gpu": (64, 128, 256, 512, 1024)}
+_DEFAULT = {"cpu": 16, "gpu": 256}
+_WORTH_MEASURING = 512
+"""Images from which on the fastest batch size is measured rather than assumed."""
+_BF16_TOLERANCE = 2e-2
+"""Of compiled bf16 passes, which keep what eager ones round between two layers."""
+
+
+class Classifier(Protocol):
+    """What a probe asks of a model; :class:`fer_xai.models.FERModel` is one."""
+
+    net: nn.Module
+    emotions: tuple[str, ...]
+    size: int
+    name: str
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits ``(B, C)`` of images ``(B, 3, H, W)`` in [0, 1]."""
+        ...
+
+    def canonical(self, columns: Tensor) -> Tensor:
+        """Canonical emotion index of each output column."""
+        ...
+
+    def columns(self, labels: Tensor) -> Tensor:
+        """Output column of each canonical emotion index."""
+        ...
+
+
+class Probe:
+    """Logits of many images, fast, from a private copy of a model.
+
+    The copy is in evaluation mode, needs no gradients, has BatchNorm folded into convolutions and
+    channels last in memory. Folding is checked on noise images against the plain copy (largest
+    difference within 1e-5, or 1e-5 of the largest logit where that is above 1) and given up where
+    it does not hold or the network cannot be traced. The model handed in is never touched; hooks
+    stay with it, so that what they change about its answers is not seen here.
+
+    Parameters
+    ----------
+    model
+        The classifier.
+    device
+        ``auto``, ``cpu``, ``cuda``, ``mps``.
+    precision
+        ``fp32``, or ``bf16`` autocast (which changes scores: a manifest records it; a CPU that has
+        no instructions for it is warned of).
+    batch_size
+        Images a pass. ``None`` finds the fastest by a short measurement when it is first needed;
+        results move by about 1e-6 with it, so a manifest records it and a resumed run reuses it.
+    fold
+        Whether BatchNorm may be folded.
+    compile
+        Whether passes in bulk (:meth:`run`, :meth:`logits`) may be compiled: that takes a minute,
+        and pays from some ten thousand images on. Batches are filled up to ``batch_size`` images.
+        Given up where there is no compiler or logits move by more than folding may move them.
+
+    Attributes
+    ----------
+    model
+        The private plain copy; ``folded`` the one with BatchNorm folded, or None.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        *,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        batch_size: int | None = None,
+        fold: bool = True,
+        compile: bool = False,  # noqa: A002 - what torch calls it
+    ) -> None:
+        if precision not in ("fp32", "bf16"):
+            raise InputError(f"Expected precision fp32 or bf16, got {precision!r}.")
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"Expected a positive batch size, got {batch_size}.")
+        self.device = resolve_device(device)
+        self.precision: Precision = precision
+        if precision == "bf16" and emulates_bf16(self.device):
+            warnings.warn(
+                "This CPU has no instructions for bf16, which takes many times as long on it as "
+                "fp32: use fp32, or a GPU.",
+                stacklevel=2,
+            )
+        with torch.inference_mode(mode=False):  # a caller's would forbid gradients for good
+            self.model, self.folded = private_copies(model, self.device, fold=fold)
+        self.layers: dict[str, Any] = {}  # what attributions found out about layers, by name
+        self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
+        self._batch_size = batch_size
+        self._compile = compile
+        self._compiled: _Compiled | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.model.name)
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The model's emotions in output order."""
+        return tuple(self.model.emotions)
+
+    @property
+    def fastest(self) -> Any:
+        """The folded copy where there is one, else the plain one."""
+        return self.model if self.folded is None else self.folded
+
+    @property
+    def batch_size(self) -> int:
+        """Images a pass."""
+        if self._batch_size is None:
+            self._batch_size = self._measure()
+        return self._batch_size
+
+    def batch_size_for(self, n: int) -> int:
+        """Images a pass for ``n`` images: measured once there are enough of them to gain by it."""
+        if self._batch_size is None and n < _WORTH_MEASURING:
+            return _DEFAULT[self._kind]
+        return self.batch_size
+
+    @property
+    def _kind(self) -> str:
+        return "cpu" if self.device.type == "cpu" else "gpu"
+
+    def settings(self) -> dict[str, Any]:
+        """What a manifest records, and what a resumed run hands in again."""
+        return {
+            "device": str(self.device),
+            "precision": self.precision,
+            "batch_size": self.batch_size,
+            "batchnorm_folded": self.folded is not None,
+            "channels_last": True,
+            "compiled": self.compiled is not None,
+        }
+
+    def logits(
+        self,
+        images: Tensor | Faces,
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Logits of any number of images.
+
+        Parameters
+        ----------
+        images
+            ``(N, 3, H, W)`` in [0, 1], or uint8, or :class:`~fer_xai.types.Faces`.
+        progress
+            Called with the number of images done after each pass.
+
+        Returns
+        -------
+        Tensor
+            ``(N, C)`` float32 on the CPU, in the model's output order.
+        """
+        parts = []
+        with torch.inference_mode():
+            for batch in self.batches(images):
+                parts.append(self._run(batch).cpu())
+                if progress is not None:
+                    progress(len(batch))
+        # joined outside: what is made in inference mode can be part of no graph of the caller's
+        return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
+
+    def run(self, batch: Tensor) -> Tensor:
+        """Logits ``(B, C)`` float32, on the device, of one batch that is there and in [0, 1].
+
+        They are an ordinary tensor, which can be part of a graph, but carry no gradient.
+        """
+        with torch.inference_mode():
+            logits = self._run(batch)
+        return logits.clone()
+
+    def _run(self, batch: Tensor) -> Tensor:
+        compiled = self.compiled
+        if compiled is not None and compiled.takes(batch):
+            return compiled(batch)
+        with self.autocast():
+            logits: Tensor = self.fastest(batch)
+        return logits.float()
+
+    @property
+    def compiled(self) -> _Compiled | None:
+        """The compiled network, made when first asked for; None where there is none."""
+        if self._compile and (self._compiled is None or self._compiled.stale):
+            self._compiled = _Compiled.of(self)
+            self._compile = self._compiled is not None
+        return self._compiled
+
+    def batches(self, images: Tensor | Faces) -> Iterator[Tensor]:
+        """Checked micro-batches on the device, float in [0, 1], channels last."""
+        pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
+        step = self.batch_size_for(len(pixels))
+        for start in range(0, len(pixels), step):
+            yield self.to_device(pixels[start : start + step])
+
+    def to_device(self, images: Tensor) -> Tensor:
+        """One batch as the network wants it."""
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        images = check_images(images).float()
+        return images.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Context of a pass in this probe's precision; fp32 is not TF32 on a GPU."""
+        enabled = self.precision == "bf16"
+        with (
+            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled),
+            no_tf32(),
+        ):
+            yield
+
+    def runs_alone(self, layer: str) -> bool:
+        """Whether a layer of the folded copy runs once and means what it means in the plain one.
+
+        Convolutions, linear layers and BatchNorms do not (folding merges them), and containers are
+        traced away.
+        """
+        if self.folded is None:
+            return False
+        graph = self.folded.net.graph
+        calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
+        module = dict(self.folded.net.named_modules()).get(layer)
+        merged = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Identity)
+        return len(calls) == 1 and not isinstance(module, merged)
+
+    def _measure(self) -> int:
+        """The fastest batch size, by the median of three short passes each."""
+        sizes = _CANDIDATES[self._kind]
+        net, side = self.fastest, self.model.size
+        rates: dict[int, float] = {}
+        with torch.inference_mode():
+            for size in sizes:
+                images = self.to_device(torch.full((size, 3, side, side), 0.5))
+                seconds = []
+                try:
+                    for _ in range(4):
+                        started = time.perf_counter()
+                        with self.autocast():
+                            net(images).float().cpu()
+                        seconds.append(time.perf_counter() - started)
+                except torch.OutOfMemoryError:
+                    break
+                rates[size] = size / sorted(seconds[1:])[1]  # the first pass warms up
+        if not rates:
+            raise InputError(
+                f"Expected {self.name} to fit into the memory of {self.device} with {sizes[0]} "
+                "images, but it does not: hand in a smaller batch_size."
+            )
+        return max(rates, key=lambda size: rates[size])
+
+
+class _Compiled:
+    """A network compiled for full batches of one shape, its weights frozen into the code."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe, self.net, self.size = probe, probe.fastest, probe.batch_size
+        self.versions = self._versions()
+        self.call: Any = torch.compile(self.net, fullgraph=True, dynamic=False)
+
+    @classmethod
+    def of(cls, probe: Probe) -> _Compiled | None:
+        """Compile and compare with the plain network on noise; None where that fails."""
+        side = probe.model.size
+        noise = torch.rand(probe.batch_size, 3, side, side, generator=torch.Generator())
+        batch = probe.to_device(noise)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made = cls(probe)
+                found = made(batch)
+        except Exception:  # noqa: BLE001 - no compiler, or a network that cannot be traced
+            return None
+        with torch.no_grad(), probe.autocast():
+            plain: Tensor = probe.fastest(batch).float()
+        room = FOLD_TOLERANCE if probe.precision == "fp32" else _BF16_TOLERANCE
+        agrees = (found - plain).abs().max() <= room * plain.abs().max().clamp(min=1)
+        return made if bool(agrees) else None
+
+    def takes(self, batch: Tensor) -> bool:
+        """Whether a batch is of the shape that it was compiled for, or can be filled up to it."""
+        side = self.probe.model.size
+        return len(batch) <= self.size and tuple(batch.shape[-2:]) == (side, side)
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        from torch._inductor import config  # three seconds that only compiling needs
+
+        lacking = self.size - len(batch)
+        full = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])]) if lacking else batch
+        full = full.contiguous(memory_format=torch.channels_last)
+        frozen: Any = config.patch
+        with torch.no_grad(), frozen(freezing=True), self.probe.autocast():
+            logits: Tensor = self.call(full)
+        return logits.float()[: len(batch)]
+
+    @property
+    def stale(self) -> bool:
+        """Whether the weights were changed since, which frozen code would not see."""
+        return self.net is not self.probe.fastest or self.versions != self._versions()
+
+    def _versions(self) -> list[tuple[int, int]]:
+        state = [*self.net.parameters(), *self.net.buffers()]
+        return [(tensor.data_ptr(), tensor._version) for tensor in state]

@@ -1,0 +1,150 @@
+"""Private copies of a model: tried on noise, hooks left behind, BatchNorm folded.
+
+SyncBatchNorm, which asks other processes for their batches, is BatchNorm in a private copy.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import Counter
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from fer_xai.batchnorm.running_statistics import check_built
+from fer_xai.batchnorm.synchronised import replace_sync
+from fer_xai.errors import InputError
+
+FOLD_TOLERANCE = 1e-5
+"""By which logits of noise may move with folding, or this share of the largest above 1."""
+_NOISE_IMAGES = 4
+
+
+def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any, Any]:
+    """A copy in evaluation mode without gradients and hooks, and one with BatchNorm folded.
+
+    The second is None where folding is not asked for, not possible, or moves logits of noise.
+
+    Raises
+    ------
+    InputError
+        For anything but a wrapped network, one that fails on images of its size, one that answers
+        with NaN, infinity or probabilities, one whose weights are made by hooks, or whose lazy
+        layers are not built yet.
+    """
+    wrapped = all(hasattr(model, name) for name in ("net", "emotions", "size", "columns"))
+    if not isinstance(model, nn.Module) or not wrapped:
+        raise InputError(
+            f"Expected a FERModel, got {type(model).__name__}: load one with fer_xai.load_model, "
+            "or wrap a network as FERModel(net, emotions=…, size=…)."
+        )
+    _refuse_weight_hooks(model)
+    check_built(model)
+    private: Any = copy.deepcopy(model).eval().requires_grad_(False)
+    for module in private.modules():  # hooks of the user's are not ours to run
+        module._forward_hooks.clear()
+        module._forward_pre_hooks.clear()
+        module._backward_hooks.clear()
+        module._backward_pre_hooks.clear()
+    private = private.to(device=device, memory_format=torch.channels_last)
+    side, generator = private.size, torch.Generator().manual_seed(0)
+    noise = torch.rand(_NOISE_IMAGES, 3, side, side, generator=generator).to(device)
+    answers = _answers(private, noise)
+    replace_sync(private, noise)
+    return private, _folded(private, noise, answers) if fold else None
+
+
+def _refuse_weight_hooks(model: nn.Module) -> None:
+    """Weights that a hook makes before each pass are no parameters, and no copy would make them."""
+    for name, module in model.named_modules():
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, SpectralNorm | WeightNorm | BasePruningMethod):
+                raise InputError(
+                    f"Expected weights that are parameters, but {name or 'the network'} has its "
+                    f"made by a hook ({type(hook).__name__}): bake them in with remove_weight_norm,"
+                    " remove_spectral_norm or prune.remove of torch.nn.utils, or use torch.nn."
+                    "utils.parametrizations."
+                )
+
+
+def _answers(model: Any, noise: Tensor) -> Tensor:
+    """Logits of noise, if there are any."""
+    try:
+        with torch.inference_mode(), no_tf32():
+            answers: Tensor = model(noise)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"Expected {model.name} to take images (B, 3, {model.size}, {model.size}), but it "
+            f"failed on them ({said}): wrap it with the size that it was made for, and three "
+            "channels, which are alike where it is fed greyscale."
+        ) from error
+    if not bool(torch.isfinite(answers).all()):
+        raise InputError(
+            f"Expected finite logits from {model.name}, got NaN or infinity for images of noise: "
+            "check its weights."
+        )
+    shares = bool((answers >= 0).all()) and bool(((answers.sum(dim=1) - 1).abs() < 1e-4).all())
+    if shares and answers.shape[1] > 1:
+        raise InputError(
+            f"Expected logits from {model.name}, got probabilities (each image's sum to 1): leave "
+            "its softmax out, scores apply their own."
+        )
+    return answers
+
+
+def _folded(model: Any, noise: Tensor, answers: Tensor) -> Any:
+    """The model with its network traced and BatchNorm folded, or None where that is not exact."""
+    if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        return None
+    folded = copy.copy(model)
+    folded._modules = dict(model._modules)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = fuse(model.net)
+    except Exception:  # noqa: BLE001 - tracing runs the user's code, which may raise anything
+        return None
+    _activate_in_place(traced)
+    folded.net = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    with torch.inference_mode(), no_tf32():
+        merged = folded(noise)
+    room = FOLD_TOLERANCE * answers.abs().max().clamp(min=1)
+    return folded if bool((answers - merged).abs().max() <= room) else None
+
+
+def _activate_in_place(traced: Any) -> None:
+    """Let a ReLU overwrite a convolution's output that it alone reads, which saves memory traffic.
+
+    Only behind convolutions: a CAM layer's output is kept and differentiated, and a convolution of
+    the folded copy is never one (see :meth:`fer_xai.inference.predictor.Probe.runs_alone`).
+    """
+    modules = dict(traced.named_modules())
+    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
+    uses = Counter(node.target for node in calls)
+    for node in calls:
+        activation, source = modules[node.target], node.args[0]
+        if not isinstance(activation, nn.ReLU) or uses[node.target] > 1 or source not in calls:
+            continue
+        if isinstance(modules[source.target], nn.Conv2d) and len(source.users) == 1:
+            activation.inplace = True
+
+
+def no_tf32() -> AbstractContextManager[None]:
+    """Convolutions in full single precision on a GPU, where PyTorch shortens them by default."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=torch.backends.cudnn.enabled,
+        benchmark=torch.backends.cudnn.benchmark,
+        deterministic=torch.backends.cudnn.deterministic,
+        allow_tf32=False,
+    )
+    return flags

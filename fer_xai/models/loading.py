@@ -1,0 +1,134 @@
+"""``load_model``: a model by name, with shipped weights, a checkpoint of yours, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_count
+from fer_xai.emotions import SIX, parse_order
+from fer_xai.errors import InputError
+from fer_xai.models.architecture import Architecture
+from fer_xai.models.checkpoints import LARGEST_SIDE, load_state, read_state
+from fer_xai.models.fer_model import FERModel
+from fer_xai.models.registry import architecture
+
+
+def load_model(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    emotions: str | Sequence[str] | None = None,
+    seed: int = 0,
+    size: int | None = None,
+    greyscale: bool | None = None,
+) -> FERModel:
+    """A model by name, with shipped weights, a checkpoint of yours, or none.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`fer_xai.models.MODELS`, ``"torchvision/<classifier>"`` or
+        ``"timm/<model>"``.
+    weights
+        ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
+        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint.
+    emotions
+        Output order; read from the checkpoint when it says, else GiMeFive's six.
+    seed
+        Of the initialisation, when there are no weights. BatchNorm then still has its initial
+        statistics: see :func:`fer_xai.models.calibrate_batchnorm`.
+    size, greyscale
+        Pixels a side and colour that the network is fed, if they are not those that the checkpoint
+        names or the architecture is known for.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown model, unknown weights, or a checkpoint that does not fit.
+
+    Examples
+    --------
+    >>> model = load_model("gimefive")
+    >>> sum(p.numel() for p in model.parameters()), model.cam_layer
+    (10478086, 'relu5')
+    """
+    spec = architecture(name)
+    state: dict[str, Tensor] | None = None
+    settings: dict[str, Any] = {}
+    if weights is not None and str(weights) != "untrained":
+        with as_file(_weights_file(name, weights)) as path:
+            state, settings = read_state(path)
+    if settings.get("model", name) != name:
+        raise InputError(
+            f"Expected weights of {name}, but {weights} holds a {settings['model'][:80]}: load it "
+            f"as load_model({settings['model'][:80]!r}, weights=…)."
+        )
+    order = parse_order(emotions or settings.get("emotions") or SIX)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = spec.build(len(order))
+    told = settings.get("size", spec.size) if size is None else size
+    if told != spec.size:
+        _check_size(spec, told, name)
+    if state is not None:
+        load_state(net, state, what=name)
+    model = FERModel(
+        net,
+        emotions=order,
+        size=told,
+        greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
+        mean=spec.mean,
+        std=spec.std,
+        cam_layer=spec.cam_layer,
+        paper_layer=spec.paper_layer,
+        reshape=spec.reshape,
+        name=name,
+    )
+    return model.eval()
+
+
+def _check_size(spec: Architecture, size: int, name: str) -> None:
+    """A network that cannot be fed images of a size says so before anything is trained."""
+    check_count("size", size)
+    if size > LARGEST_SIDE:
+        raise InputError(f"Expected a size of at most {LARGEST_SIDE} pixels, got {size}.")
+    try:
+        with torch.device("meta"):
+            spec.build(2).eval()(torch.zeros(1, 3, size, size))
+    except RuntimeError:
+        raise InputError(
+            f"Expected a size that {name} can be fed ({spec.size} is its own), got {size}: choose "
+            "another, or an architecture that pools its last map."
+        ) from None
+
+
+def shipped_weights() -> list[str]:
+    """Files of the weights that come with the package, as ``<model>-<weights>``."""
+    folder = files("fer_xai") / "weights"
+    if not folder.is_dir():
+        return []
+    return sorted(
+        file.name.removesuffix(".safetensors")
+        for file in folder.iterdir()
+        if file.name.endswith(".safetensors")
+    )
+
+
+def _weights_file(name: str, weights: str | Path) -> Path:
+    text = str(weights)
+    shipped = shipped_weights()
+    if f"{name}-{text}" in shipped:
+        return Path(str(files("fer_xai") / "weights" / f"{name}-{text}.safetensors"))
+    if isinstance(weights, Path) or "/" in text or "." in text:
+        return Path(weights)
+    known = [entry.removeprefix(f"{name}-") for entry in shipped if entry.startswith(f"{name}-")]
+    raise InputError(
+        f"Expected shipped weights of {name} ({', '.join(known) or 'there are none'}), 'untrained' "
+        f"or the path of a checkpoint, got {text!r}."
+    )

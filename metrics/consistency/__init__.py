@@ -1,0 +1,1 @@
+"""Consistency: do maps of faces that show one emotion resemble each other?"""

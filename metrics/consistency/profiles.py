@@ -1,0 +1,87 @@
+"""Region profiles: what an emotion's maps give the parts of the face, and how reliably."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_length
+from fer_xai.errors import InputError
+from metrics.core.undefined import nan_where_undefined
+from metrics.statistics.reliability import icc_a1, kendalls_w
+
+PSEUDO_SHARE = 0.01
+"""Weight of a uniform map mixed into region profiles, so that an empty region has a finite gain."""
+_CHUNK = 128
+
+
+def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
+    """Where a map's positive mass lies, as log-gain over each region's area.
+
+    gain = share of the mass / share of the area, so a uniform map has log-gain 0 everywhere;
+    shares alone mostly measure area. One per cent of a uniform map is mixed in, which keeps empty
+    regions finite (at log .01).
+
+    Parameters
+    ----------
+    maps
+        ``(N, H, W)``.
+    regions
+        ``(N, R, H, W)`` or ``(R, H, W)`` bool, a partition.
+
+    Returns
+    -------
+    Tensor
+        ``(N, R)``; NaN for blank maps and those that are not finite, faces without regions, and
+        regions without a pixel.
+
+    Raises
+    ------
+    InputError
+        For regions that do not fit the maps.
+    """
+    if regions.ndim not in (3, 4) or regions.shape[-2:] != maps.shape[1:]:
+        raise InputError(
+            f"Expected regions (R, H, W) or (N, R, H, W) of the size of the maps "
+            f"{tuple(maps.shape)}, got {tuple(regions.shape)}."
+        )
+    if regions.ndim == 4:
+        check_length("sets of regions", len(regions), len(maps))
+    maps, regions = maps.cpu(), regions.cpu()
+    masks = regions if regions.ndim == 4 else regions[None].expand(len(maps), -1, -1, -1)
+    positive = nan_where_undefined(maps.clamp(min=0), maps).flatten(1)  # (N, P)
+    flat = masks.flatten(2)  # (N, R, P)
+    mass = torch.cat(
+        [
+            torch.einsum("np,nrp->nr", part.double(), inside.double())
+            for part, inside in zip(
+                torch.split(positive, _CHUNK), torch.split(flat, _CHUNK), strict=True
+            )
+        ]
+    )
+    share = mass / mass.sum(dim=1, keepdim=True)
+    area = flat.sum(dim=2).double() / flat.shape[2]
+    gain = share / area
+    log_gain = torch.log((1 - PSEUDO_SHARE) * gain + PSEUDO_SHARE)
+    return torch.where((area > 0) & torch.isfinite(log_gain), log_gain, torch.nan).float()
+
+
+def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[float, float, int]]:
+    """Do faces of one emotion agree on where the evidence lies?
+
+    Returns
+    -------
+    dict
+        For each emotion: ICC(A,1), Kendall's W, and the number of faces (raters) behind them.
+        Regions that more than half of the faces lack are left out, and then faces that lack one.
+    """
+    out: dict[int, tuple[float, float, int]] = {}
+    profiles, labels = profiles.cpu(), labels.cpu()
+    for emotion in torch.unique(labels):
+        table = profiles[labels == emotion].numpy()
+        table = table[np.isfinite(table).any(axis=1)]
+        table = table[:, np.isfinite(table).mean(axis=0) > 0.5] if len(table) else table
+        table = table[np.isfinite(table).all(axis=1)] if len(table) else table
+        out[int(emotion)] = (icc_a1(table.T), kendalls_w(table.T), len(table))
+    return out

@@ -1,0 +1,93 @@
+"""Maps that a metric asks for while it runs: of other networks, changed faces, other targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_targets
+from fer_xai.errors import InputError
+from fer_xai.seeding import generator
+from metrics.core.registry import Explain
+from metrics.core.score_cache import Change, Ledger
+from metrics.core.scores import check_maps
+
+
+def checked_maps(ledger: Ledger, maps: Tensor) -> Tensor:
+    """Maps ``(B, H, W)`` on the CPU, if they fit the ledger's images."""
+    check_maps(ledger, maps)
+    return maps.detach().float().cpu()
+
+
+def seeded_images(
+    ledger: Ledger, faces: Tensor, numbers: Tensor, *, salt: str, draw: Callable[..., Tensor]
+) -> Tensor:
+    """Random images ``(M, 3, H, W)``, each by its face's name and the number of the copy.
+
+    ``draw`` is ``torch.rand`` or ``torch.randn``.
+    """
+    shape = ledger.images.shape[1:]
+    rows = [
+        draw(shape, generator=generator(ledger.seed, ledger.ids[face], salt, number))
+        for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)
+    ]
+    return torch.stack(rows).to(ledger.images)
+
+
+def explained(
+    ledger: Ledger,
+    explain: Explain,
+    network: Any,
+    targets: Tensor,
+    *,
+    change: Change | None = None,
+    copies: int = 1,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Maps of a network, a batch at a time, so that no more of them are in memory.
+
+    Parameters
+    ----------
+    ledger
+        Of the faces; batches are of its probe's size and full across faces and copies.
+    explain
+        Gets the name of its face with each copy: what is random about a method is alike for all
+        copies of a face, and does not pass for a change of the map.
+    network
+        What is explained.
+    targets
+        ``(B,)`` canonical emotion indices.
+    change, copies
+        As in :meth:`~metrics.core.score_cache.Ledger.ask`; the faces as they are by default.
+
+    Yields
+    ------
+    tuple
+        Faces ``(M,)``, the numbers of their copies ``(M,)``, and maps ``(M, H, W)`` float32, all on
+        the CPU; copies of a face come in order.
+
+    Raises
+    ------
+    InputError
+        For targets that do not fit, or maps of another shape than the images.
+    """
+    chosen = check_targets(targets, len(ledger))
+    total = len(ledger) * copies
+    step = ledger.probe.batch_size_for(total)
+    for start in range(0, total, step):
+        rows = torch.arange(start, min(start + step, total))
+        faces, numbers = rows // copies, rows % copies
+        here = faces.to(ledger.probe.device)
+        images = ledger.images[here] if change is None else change(here, numbers.to(here.device))
+        with torch.inference_mode(mode=False):  # a caller's would forbid gradients
+            found = explain(
+                network, images.clone(), chosen[faces], [ledger.ids[face] for face in faces]
+            )
+        if found.shape != (len(rows), *images.shape[-2:]):
+            raise InputError(
+                f"Expected maps {(len(rows), *images.shape[-2:])} from `explain`, got "
+                f"{tuple(found.shape)}: add up colour channels, and bring maps to the images' size."
+            )
+        yield faces, numbers, found.detach().float().cpu()

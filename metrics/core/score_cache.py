@@ -1,0 +1,284 @@
+"""Logits of changed faces, each distinct image scored once, for all metrics together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fer_xai.checks import check_choice, check_images, check_length, check_tensor
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.perturb.fills import FILLS, fill_images
+from fer_xai.perturb.linear import LINEAR, linear_imputation, noise_of
+from fer_xai.seeding import generator
+from metrics.core.pixel_order import ORDERS, Order, rank_pixels
+from metrics.core.undefined import without_undefined
+
+Change = Callable[[Tensor, Tensor], Tensor]
+"""From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
+CLEAN, EMPTY = "clean", "empty"
+FLAT = 1e-6
+"""Scores that vary by less than this carry no signal: passes differ by as much."""
+
+
+class Ledger:
+    """Logits of faces with something changed about them; each distinct image is scored once.
+
+    What a metric asks for is kept: the clean face, the wholly filled one, every (ranking, fill,
+    order, count), and every set of changed copies under its key are shared by all metrics that are
+    given one ledger. Images are made on the device, a batch at a time, across faces and copies.
+
+    A fill is a name of :data:`fer_xai.perturb.fills.FILLS`, or ``linear``: noisy linear imputation
+    from the pixels that are left (:func:`fer_xai.perturb.linear.linear_imputation`; ``linear:0.02``
+    for other noise than 0.01), whose noise is drawn once a face. Of a face of which nothing is left
+    it makes the mean colour, with noise.
+
+    Parameters
+    ----------
+    model
+        A classifier, or a probe of one.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    ids, seed
+        What seeds random fills, ties and samples.
+    fills
+        Images ``(B, 3, H, W)`` to stand where something is taken away, by a name of your own.
+
+    Raises
+    ------
+    InputError
+        For images, ids or fills that do not fit, or a fill under a name that is taken.
+
+    Attributes
+    ----------
+    passes
+        How many images were scored so far.
+    """
+
+    def __init__(
+        self,
+        model: Classifier | Probe,
+        images: Tensor,
+        *,
+        ids: Sequence[str] | None = None,
+        seed: int = 0,
+        fills: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.probe = model if isinstance(model, Probe) else Probe(model)
+        check_images(images)
+        self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
+        check_length("ids", len(self.ids), len(images))
+        self.images = images.to(self.probe.device, torch.float32).contiguous(
+            memory_format=torch.channels_last
+        )
+        self.seed, self.passes = seed, 0
+        self._fills: dict[str, Tensor] = {}
+        for name, filled in (fills or {}).items():
+            if name in FILLS or noise_of(name) is not None:
+                raise InputError(
+                    f"Expected a name of your own for a fill, got {name!r}, which is built in."
+                )
+            check_tensor(f"the fill {name!r}", filled, "(B, 3, H, W)")
+            if filled.shape != images.shape:
+                raise InputError(
+                    f"Expected the fill {name!r} as images {tuple(images.shape)}, got "
+                    f"{tuple(filled.shape)}."
+                )
+            self._fills[name] = check_images(filled).to(self.images)
+        self._ranks: dict[int, tuple[Tensor, Tensor]] = {}  # of maps, held for their id
+        self._asked: dict[Hashable, Tensor] = {}
+        # of each ranking, which is held so that its id stays its own, logits by count
+        self._removed: dict[tuple[int, str, str], tuple[Tensor, dict[int, Tensor]]] = {}
+        self._held: list[Tensor] = []
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def pixels(self) -> int:
+        """P, pixels of a face."""
+        return self.images.shape[-2] * self.images.shape[-1]
+
+    def generator(self, face: int, salt: str) -> torch.Generator:
+        """Randomness of one face, by (seed, its name, salt), on the CPU."""
+        return generator(self.seed, self.ids[face], salt)
+
+    def generators(self, salt: str) -> list[torch.Generator]:
+        """Of every face."""
+        return [self.generator(face, salt) for face in range(len(self))]
+
+    def filled(self, fill: str) -> Tensor:
+        """Images ``(B, 3, H, W)`` of a fill."""
+        if fill not in self._fills:
+            noise = noise_of(fill)
+            self._fills[fill] = (
+                fill_images(self.images, fill, self.generators(f"fill {fill}"))
+                if noise is None
+                else fill_images(self.images, "mean").add_(self._noise, alpha=noise)
+            )
+        return self._fills[fill]
+
+    @cached_property
+    def _noise(self) -> Tensor:
+        """Standard normal noise ``(B, 3, H, W)`` of each face, drawn once."""
+        out = torch.empty_like(self.images)
+        for face, drawn in enumerate(self.generators(f"fill {LINEAR}")):
+            out[face] = torch.randn(out.shape[1:], generator=drawn)
+        return out
+
+    def ranked(self, maps: Tensor) -> Tensor:
+        """Ranks of maps ``(B, H, W)``, sorted once however many metrics ask; as of a blank map for
+        one that is not finite.
+        """
+        if id(maps) not in self._ranks:
+            found = rank_pixels(without_undefined(maps), seed=self.seed, ids=self.ids)
+            found = found.to(self.probe.device)
+            self._ranks[id(maps)] = (maps, found)
+        return self._ranks[id(maps)][1]
+
+    def key_of(self, tensor: Tensor) -> int:
+        """A key for :meth:`ask` that stands for a tensor, which the ledger then holds."""
+        self._held.append(tensor)
+        return id(tensor)
+
+    def clean(self) -> Tensor:
+        """Logits ``(B, C)`` of the faces as they are."""
+        return self.ask(CLEAN, lambda faces, _: self.images[faces], copies=1)[:, 0]
+
+    def empty(self, fill: str) -> Tensor:
+        """Logits ``(B, C)`` of the fill alone."""
+        filled = self.filled(fill)
+        return self.ask((EMPTY, fill), lambda faces, _: filled[faces], copies=1)[:, 0]
+
+    def ask(self, key: Hashable, change: Change, *, copies: int) -> Tensor:
+        """Logits of changed copies of each face, in batches that are full across faces.
+
+        Parameters
+        ----------
+        key
+            What names the copies: asked again, they are not scored again.
+        change
+            From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``.
+        copies
+            n, of each face.
+
+        Returns
+        -------
+        Tensor
+            ``(B, n, C)`` float32 on the CPU.
+        """
+        if key not in self._asked:
+            total = len(self) * copies
+            out = torch.zeros(total, len(self.probe.emotions))
+            step = self.probe.batch_size_for(total)
+            for start in range(0, total, step):
+                rows = torch.arange(start, min(start + step, total), device=self.probe.device)
+                out[start : start + len(rows)] = self.score(change(rows // copies, rows % copies))
+            self._asked[key] = out.unflatten(0, (len(self), copies))
+        return self._asked[key]
+
+    def blended(self, faces: Tensor, gone: Tensor, fill: str) -> Tensor:
+        """Images ``(M, 3, H, W)`` of these faces, filled where bool ``(M, H, W)`` says."""
+        noise = noise_of(fill)
+        if noise is None:
+            return torch.where(gone[:, None], self.filled(fill)[faces], self.images[faces])
+        images = linear_imputation(self.images[faces], gone)
+        return images.addcmul_(self._noise[faces], gone[:, None], value=noise) if noise else images
+
+    def removed(self, ranks: Tensor, counts: Sequence[int], *, fill: str, order: Order) -> Tensor:
+        """Logits of faces without their first pixels.
+
+        Parameters
+        ----------
+        ranks
+            int32 ``(B, H, W)`` of :func:`~metrics.core.pixel_order.rank_pixels`; one tensor is one
+            ranking.
+        counts
+            How many pixels are taken, S of them, from 0 to P.
+        fill
+            What stands in their place.
+        order
+            ``morf`` takes the most relevant first, ``lerf`` the least relevant.
+
+        Returns
+        -------
+        Tensor
+            ``(B, S, C)`` float32 on the CPU.
+
+        Raises
+        ------
+        InputError
+            If ranks do not fit the images, for another order, or a count that is out of range.
+        """
+        if ranks.shape != (len(self), *self.images.shape[-2:]):
+            raise InputError(
+                f"Expected ranks {(len(self), *self.images.shape[-2:])} to fit the images, got "
+                f"{tuple(ranks.shape)}: bring maps to the images' size."
+            )
+        check_choice("order", order, ORDERS)
+        total = self.pixels
+        if any(not 0 <= count <= total for count in counts):
+            raise InputError(f"Expected counts from 0 to {total} pixels, got {list(counts)}.")
+        inner = sorted({int(count) for count in counts} - {0, total})
+        _, held = self._removed.setdefault((id(ranks), fill, order), (ranks, {}))
+        wanted = [count for count in inner if count not in held]
+        if wanted:
+            limits = torch.tensor(wanted, device=self.probe.device, dtype=torch.int32)
+            here = ranks.to(self.probe.device)
+
+            def change(faces: Tensor, numbers: Tensor) -> Tensor:
+                limit = limits[numbers][:, None, None]
+                rank = here[faces]
+                gone = rank < limit if order == "morf" else rank >= total - limit
+                return self.blended(faces, gone, fill)
+
+            key = (id(ranks), fill, order, *wanted)
+            found = self.ask(key, change, copies=len(wanted))
+            del self._asked[key]  # kept by count instead
+            held.update({count: found[:, place] for place, count in enumerate(wanted)})
+        if 0 in counts:
+            held[0] = self.clean()
+        if total in counts:
+            held[total] = self.empty(fill)
+        return torch.stack([held[int(count)] for count in counts], dim=1)
+
+    def score(self, images: Tensor) -> Tensor:
+        """Logits ``(M, C)`` on the CPU of one batch that is there, counted."""
+        self.passes += len(images)
+        return self.probe.run(images.contiguous(memory_format=torch.channels_last)).cpu()
+
+
+def ledger_of(
+    model: Classifier | Probe | Ledger,
+    images: Tensor,
+    *,
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Ledger:
+    """The ledger handed in, whose ids and seed hold, or a new one of these images.
+
+    Raises
+    ------
+    InputError
+        If a ledger is of other images, or has other ids, or another seed than one beside it that is
+        not the default 0.
+    """
+    if not isinstance(model, Ledger):
+        return Ledger(model, images, ids=ids, seed=seed)
+    check_tensor("images", images, "(B, 3, H, W)")
+    if images is not model.images and not (
+        images.shape == model.images.shape and torch.equal(images.to(model.images), model.images)
+    ):
+        raise InputError(
+            f"Expected the ledger's own images {tuple(model.images.shape)}, got others "
+            f"{tuple(images.shape)}: make a ledger of these."
+        )
+    for name, given, own in (("ids", ids and list(ids), model.ids), ("seed", seed, model.seed)):
+        if given and given != own:
+            raise InputError(
+                f"Expected the ledger's own {name}, got others: hand them to the ledger alone."
+            )
+    return model

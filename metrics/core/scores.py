@@ -1,0 +1,48 @@
+"""Scores of a target in logits, and checks of the maps that are scored."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from fer_xai.checks import check_choice, check_targets, check_tensor
+from fer_xai.errors import InputError
+from metrics.core.score_cache import Ledger
+
+Output = Literal["probability", "logit", "log_probability"]
+OUTPUTS = get_args(Output)
+
+
+def ranks_of(ledger: Ledger, maps: Tensor) -> Tensor:
+    """The ranks of maps, made once a ledger and map array."""
+    check_maps(ledger, maps)
+    return ledger.ranked(maps)
+
+
+def check_maps(ledger: Ledger, maps: Tensor) -> None:
+    """Maps that fit a ledger's images.
+
+    Raises
+    ------
+    InputError
+        Saying which shape was expected.
+    """
+    check_tensor("maps", maps, "(B, H, W)")
+    if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
+        raise InputError(
+            f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
+            f"{tuple(maps.shape)}: bring them to the images' size."
+        )
+
+
+def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+    """Scores ``(B, S)`` of each face's target, of logits ``(B, S, C)``."""
+    columns = ledger.probe.model.columns(check_targets(targets, len(ledger)))
+    check_choice("output", output, OUTPUTS)
+    values = logits.float()
+    if output == "probability":
+        values = values.softmax(dim=-1)
+    elif output == "log_probability":
+        values = values.log_softmax(dim=-1)
+    return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]

@@ -1,0 +1,97 @@
+"""Structural similarity of maps in two dimensions, in batches."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fer_xai.errors import InputError
+from metrics.core.undefined import nan_where_undefined
+
+WINDOW = 7
+"""Side of the local windows in pixels (scikit-image's default)."""
+
+
+def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
+    """Maps as :func:`ssim` takes them: over their largest magnitude, in [0, 1].
+
+    Signed ones are brought there from [−1, 1]: on signed values opposite means and opposite
+    patterns would make up for each other, and a map be like its inverse.
+
+    Parameters
+    ----------
+    maps
+        ``(B, H, W)``.
+    signed
+        Whether they may have negative values; what is compared has to be treated alike.
+
+    Returns
+    -------
+    Tensor
+        ``(B, H, W)`` float32 on the CPU; NaN for maps of zeros and those that are not finite.
+    """
+    maps = maps.cpu()
+    peak = maps.abs().flatten(1).amax(dim=1)[:, None, None]
+    scaled = (maps / peak + 1) / 2 if signed else maps / peak
+    scaled = nan_where_undefined(scaled, maps)
+    return torch.where(peak > 0, scaled, torch.nan).float()
+
+
+def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
+    """Mean structural similarity of pairs of maps over the pixels of a mask. Higher is more alike.
+
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE
+    TIP 2004, eq. 13, with uniform 7x7 windows, unbiased covariances and a data range of 1: the
+    values are scikit-image's ``structural_similarity(…, data_range=1, full=True)``. Windows that
+    reach over the border mirror it, as there. Maps stay two-dimensional: on flattened maps the
+    windows would mean nothing.
+
+    Parameters
+    ----------
+    first, second
+        ``(N, H, W)``, scaled to a range of 1.
+    mask
+        ``(H, W)`` bool: where local similarities are averaged.
+
+    Returns
+    -------
+    Tensor
+        ``(N,)`` float64 in [-1, 1], on the CPU.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or a side is shorter than a window.
+    """
+    if first.shape != second.shape or first.ndim != 3 or first.shape[1:] != mask.shape:
+        raise InputError(
+            f"Expected two stacks of maps (N, {', '.join(map(str, mask.shape))}), got "
+            f"{tuple(first.shape)} and {tuple(second.shape)}."
+        )
+    if min(mask.shape) < WINDOW:
+        raise InputError(f"Expected maps of at least {WINDOW} pixels a side, got {mask.shape}.")
+    a, b, mask = first.cpu().double(), second.cpu().double(), mask.cpu()
+    unbiased = WINDOW**2 / (WINDOW**2 - 1)
+    mean_a, mean_b = _local_mean(a), _local_mean(b)
+    var_a = unbiased * (_local_mean(a * a) - mean_a**2)
+    var_b = unbiased * (_local_mean(b * b) - mean_b**2)
+    covariance = unbiased * (_local_mean(a * b) - mean_a * mean_b)
+    c1, c2 = 0.01**2, 0.03**2
+    local = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    )
+    return local[:, mask].mean(dim=1)
+
+
+def _local_mean(maps: Tensor) -> Tensor:
+    """Means over the windows around each pixel; the border is mirrored, its pixels repeated."""
+    reach = WINDOW // 2
+    for axis in (1, 2):
+        side = maps.shape[axis]
+        index = torch.arange(-reach, side + reach)
+        index = torch.where(index < 0, -index - 1, index)
+        index = torch.where(index >= side, 2 * side - 1 - index, index)
+        maps = maps.index_select(axis, index)
+    rows = F.avg_pool2d(maps[:, None], (WINDOW, 1), stride=1)
+    return F.avg_pool2d(rows, (1, WINDOW), stride=1)[:, 0]

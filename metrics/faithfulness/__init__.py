@@ -1,0 +1,1 @@
+"""Faithfulness: does the score change as the map says when parts of the face are taken away?"""

@@ -1,0 +1,1 @@
+"""Randomisation: does an explanation change when what the model has learned is taken away?"""

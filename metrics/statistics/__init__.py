@@ -1,0 +1,1 @@
+"""Statistics: intervals, tests, effect sizes and reliability of scores over faces."""

@@ -1,0 +1,157 @@
+"""Do raters order things alike? Agreement of rankings, and which differences in rank are real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import krippendorff
+import numpy as np
+import scikit_posthocs
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from fer_xai.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+def krippendorff_alpha(ratings: ArrayLike) -> float:
+    """Agreement of raters beyond chance on an ordinal scale: 1 all alike, 0 as by chance.
+
+    Krippendorff, "Content analysis", 2004, chapter 11, over each rater's ranks. Here the raters are
+    metrics and the units explanations. Ranks among other units are other ranks: a unit that some
+    rater lacks (NaN) is left out for all, once raters without any rating are.
+
+    Parameters
+    ----------
+    ratings
+        ``(raters, units)``: larger is better.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two raters or units left, or where none tells any units apart.
+
+    Raises
+    ------
+    InputError
+        If ratings are not ``(raters, units)``.
+    """
+    table = np.asarray(ratings, dtype=np.float64)
+    if table.ndim != 2:
+        raise InputError(f"Expected ratings (raters, units), got {table.shape}.")
+    table = table[np.isfinite(table).any(axis=1)]
+    table = table[:, np.isfinite(table).all(axis=0)]
+    ranks = stats.rankdata(table, axis=1)
+    if len(ranks) < 2 or len(np.unique(ranks)) < 2:
+        return float("nan")
+    return float(krippendorff.alpha(reliability_data=ranks, level_of_measurement="ordinal"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RankTest:
+    """Mean ranks over faces, and which of them differ.
+
+    Attributes
+    ----------
+    ranks
+        ``(K,)`` mean rank of each explanation over faces, 1 the best.
+    p_value
+        Friedman's test that all are alike.
+    pairs
+        ``(K, K)`` p-values of Nemenyi's test, corrected for all pairs.
+    n
+        Faces (or clusters) that have a score of every explanation.
+    """
+
+    ranks: Array
+    p_value: float
+    pairs: Array
+    n: int
+
+
+def friedman_nemenyi(scores: ArrayLike) -> RankTest:
+    """Friedman's test with Nemenyi's for pairs (Demšar, JMLR 2006, sec. 3.2.2).
+
+    Parameters
+    ----------
+    scores
+        ``(faces, K)``, larger is better; rows with NaN are left out.
+
+    Returns
+    -------
+    RankTest
+        NaN p-values with fewer than two complete faces or three explanations.
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    if table.ndim != 2:
+        raise InputError(f"Expected scores (faces, explanations), got {table.shape}.")
+    table = table[np.isfinite(table).all(axis=1)]
+    n, k = table.shape
+    ranks = stats.rankdata(-table, axis=1) if n else np.full((1, k), np.nan)
+    if n < 2 or k < 3 or not ranks.std(axis=1).any():
+        return RankTest(ranks=ranks.mean(axis=0), p_value=np.nan, pairs=np.full((k, k), np.nan),
+                        n=n)  # fmt: skip
+    test = stats.friedmanchisquare(*table.T)
+    pairs = scikit_posthocs.posthoc_nemenyi_friedman(table)
+    return RankTest(
+        ranks=ranks.mean(axis=0), p_value=float(test.pvalue), pairs=pairs.to_numpy(), n=n
+    )
+
+
+def icc_a1(ratings: ArrayLike) -> float:
+    """ICC(A,1): absolute agreement of single raters, two-way random effects.
+
+    McGraw & Wong, "Forming inferences about some intraclass correlation coefficients",
+    Psychological Methods 1996, case 2A. Here regions are the subjects and faces the raters: the
+    question is whether one face's profile can stand for another's, level included, so agreement
+    (A) rather than consistency (C), and a single rater (1) rather than a mean.
+
+    Parameters
+    ----------
+    ratings
+        ``(subjects, raters)``; a rater with a NaN is left out.
+    """
+    table = np.asarray(ratings, dtype=np.float64)
+    table = table[:, np.isfinite(table).all(axis=0)]
+    n, k = table.shape
+    if n < 2 or k < 2:
+        return float("nan")
+    grand = table.mean()
+    rows, columns = table.mean(axis=1), table.mean(axis=0)
+    between_rows = k * ((rows - grand) ** 2).sum() / (n - 1)
+    between_columns = n * ((columns - grand) ** 2).sum() / (k - 1)
+    rest = table - rows[:, None] - columns[None] + grand
+    error = (rest**2).sum() / ((n - 1) * (k - 1))
+    total = between_rows + (k - 1) * error + k * (between_columns - error) / n
+    return float((between_rows - error) / total) if total > 1e-12 else float("nan")
+
+
+def kendalls_w(ratings: ArrayLike) -> float:
+    """Kendall's W of raters' rankings of subjects, corrected for ties (Kendall & Smith 1939).
+
+    Parameters
+    ----------
+    ratings
+        ``(subjects, raters)``; a rater with a NaN is left out. NaN where no rater tells any two
+        subjects apart.
+    """
+    table = np.asarray(ratings, dtype=np.float64)
+    table = table[:, np.isfinite(table).all(axis=0)]
+    n, m = table.shape
+    if n < 2 or m < 2:
+        return float("nan")
+    ranks = stats.rankdata(table, axis=0)
+    sums = ranks.sum(axis=1)
+    ties = 0.0
+    for column in ranks.T:
+        counts = np.unique(column, return_counts=True)[1].astype(np.float64)
+        ties += float((counts**3 - counts).sum())
+    spread = 12 * float(((sums - sums.mean()) ** 2).sum())
+    most = m**2 * (n**3 - n) - m * ties
+    return float(spread / most) if most > 0 else float("nan")
+
+
+def mean_spearman(w: float, raters: int) -> float:
+    """Mean pairwise Spearman correlation that a Kendall's W of m raters stands for."""
+    return (raters * w - 1) / (raters - 1) if raters > 1 else float("nan")

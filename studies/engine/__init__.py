@@ -1,0 +1,1 @@
+"""What all studies share: options, networks, digests, shards, manifests and progress."""

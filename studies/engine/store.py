@@ -1,0 +1,264 @@
+"""Results on disk: written whole or not at all, so that a run killed anywhere can go on.
+
+A run's folder holds ``manifest.json``, ``maps/`` (at the method's own resolution, in single
+precision: halving them was seen to move scores by 5e-6, more than another batch size does),
+``shards/`` (rows a network and method), and what is made of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import io
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pyarrow import ArrowException
+
+from fer_xai.command import check_folder, terminal
+from fer_xai.errors import InputError
+from fer_xai.files import (
+    REMADE,
+    DamagedFileError,
+    damaged,
+    read_arrays,
+    read_json,
+    write_arrays,
+    write_bytes,
+)
+from fer_xai.names import slug
+from fer_xai.provenance import commit, processor
+
+T = TypeVar("T")
+PACKAGES = ("torch", "torchvision", "captum", "numpy", "scipy", "pandas", "fer-xai")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Readable JSON, keys in the order given."""
+    write_bytes(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Rows of a Parquet file.
+
+    Raises
+    ------
+    DamagedFileError
+        If it cannot be read, such as one that was cut off.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, ArrowException) as bad:
+        raise damaged(path, bad, remedy=REMADE) from None
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Rows as Parquet."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False, compression="zstd")
+    write_bytes(path, buffer.getvalue())
+
+
+def once(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Arrays from a file, made and written first if it is not there or damaged.
+
+    What is returned was read back either way, so a resumed run sees what an unbroken one saw.
+    """
+    return _once(path, read_arrays, lambda: write_arrays(path, make()))
+
+
+def once_table(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Rows from a file, made and written first if it is not there or damaged; read back always."""
+    return _once(path, read_table, lambda: write_table(path, make()))
+
+
+def _once(path: Path, read: Callable[[Path], T], write: Callable[[], None]) -> T:
+    if path.exists():
+        try:
+            return read(path)
+        except DamagedFileError:
+            sys.stderr.write(f"{path} is damaged and is made anew.\n")
+    write()
+    return read(path)
+
+
+def claim(
+    folder: Path, made_of: Mapping[str, Any], *, write: bool = True, name: str = "", shards: str
+) -> None:
+    """Make sure that the shards of a folder were made of what is at hand now.
+
+    Parameters
+    ----------
+    folder
+        Of the shards.
+    made_of
+        Digests of the model and the faces, and all options that the shards depend on.
+    write
+        Whether it is written down where the folder holds no shards yet; otherwise only checked.
+    name
+        Of the kind of shards, where a folder holds several.
+    shards
+        Pattern of the shards' file names.
+
+    Raises
+    ------
+    InputError
+        If the shards that are there were made of something else, or do not say of what.
+    """
+    path = folder / f"{name}made_of.json"
+    asked = json.loads(json.dumps(made_of, default=str))
+    remedy = "choose another folder, or delete that one"
+    if path.exists():
+        theirs = read_json(path, remedy=f"delete {folder}")
+        differ = [key for key in asked if theirs.get(key) != asked[key]]
+        if differ:
+            raise InputError(
+                f"Expected {folder} to hold shards of the same model, faces and options, but they "
+                f"differ in {', '.join(differ)}: {remedy}."
+            )
+    elif any(folder.glob(shards)):
+        raise InputError(
+            f"Expected {folder} to say what its shards were made of, but it holds no {path.name}, "
+            f"as those of older versions: {remedy}."
+        )
+    elif write:
+        write_json(path, asked)
+
+
+def digest(content: Any) -> str:
+    """Eight characters that tell configurations apart."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def array_digest(values: NDArray[Any] | None) -> str | None:
+    """SHA-256 of an array's bytes."""
+    if values is None:
+        return None
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine, for a manifest."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "versions": versions,
+        "commit": commit(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": processor(),
+            "threads": torch.get_num_threads(),
+        },
+        "command": " ".join(sys.argv[1:]),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def run_id(*parts: str | None) -> str:
+    """What a run's folder is called, from what it is told apart by; the parts that are known.
+
+    >>> run_id("rafdb", None, "test", "0a1b2c3d")
+    'rafdb-test-0a1b2c3d'
+    """
+    return slug("-".join(part for part in parts if part))
+
+
+def made_by(manifest: Mapping[str, Any]) -> str:
+    """The commits that a run was made at, and packages of which it saw several versions."""
+    several = [f"{name} {seen}" for name, seen in manifest["versions"].items() if ", " in seen]
+    return "; ".join([str(manifest["commit"]), *several])
+
+
+def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a run: a new one, or that of the run being continued.
+
+    A folder without maps or shards is begun anew: it holds a reference run, whose own stay out of
+    git. One that is continued at another commit or under other versions keeps its rows; that is
+    said on the terminal and recorded, commits and versions one after another.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    config
+        The settings that results depend on.
+    inputs
+        Digests of everything read: faces, landmarks, calibration faces, models.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a run of other settings, of other inputs, or of another version of this
+        package.
+    """
+    check_folder(folder)
+    path = folder / "manifest.json"
+    now = environment()
+    asked = json.loads(json.dumps({"config": config, "inputs": inputs}, default=str))
+    begun = any((folder / part).exists() for part in ("maps", "shards"))
+    if not path.exists() or not begun:  # the latter: a reference run from git
+        manifest: dict[str, Any] = {**asked, **now, "networks": {}, "status": "running"}
+        write_json(path, manifest)
+        return manifest
+    anew = f"delete {folder}, and the same command begins anew"
+    manifest = read_json(path, remedy=anew)
+    if not isinstance(manifest.get("versions"), dict) or "fer-xai" not in manifest["versions"]:
+        raise damaged(path, ValueError("no versions"), remedy=anew)
+    manifest.setdefault("networks", {})
+    for key, what in (("config", "settings"), ("inputs", "faces, landmarks and models")):
+        if manifest.get(key) != asked[key]:
+            raise InputError(
+                f"Expected {folder} to hold a run of the same {what}, but its manifest differs: "
+                "choose another --out, or delete that folder."
+            )
+    ours = now["versions"]["fer-xai"]
+    if manifest["versions"]["fer-xai"] != ours:
+        raise InputError(
+            f"Expected {folder} to hold a run of fer-xai {ours}, got one of "
+            f"{manifest['versions']['fer-xai']}: choose another --out, or delete that folder."
+        )
+    mixed = []
+    for kept, name, new in [(manifest, "commit", now["commit"])] + [
+        (manifest["versions"], package, new) for package, new in now["versions"].items()
+    ]:
+        before = kept.get(name, "unknown")
+        if new not in before.split(", "):
+            kept[name] = f"{before}, {new}"
+            mixed.append(f"{name} {new} (before: {before})")
+    if mixed:
+        write_json(path, manifest)
+        terminal(error=True).print(
+            f"{folder} goes on under {', '.join(mixed)}; rows that are there stay as they are.",
+            soft_wrap=True,
+        )  # fmt: skip
+    for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
+        left.unlink()
+    return manifest
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """What turns out not to be possible, before anything was made, leaves no folder behind."""
+    try:
+        yield
+    except InputError:
+        if [entry.name for entry in folder.iterdir()] == ["manifest.json"]:
+            (folder / "manifest.json").unlink()
+            folder.rmdir()
+        raise

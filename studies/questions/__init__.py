@@ -1,0 +1,1 @@
+"""The questions: one study each, found by the folder; none imports another."""

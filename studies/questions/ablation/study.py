@@ -1,0 +1,230 @@
+"""What does each part of GiMeFive do for accuracy, and for consistent explanations?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from fer_xai.command import check_folder
+from fer_xai.data import load_dataset
+from fer_xai.data.splits import face_groups
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
+from fer_xai.landmarks import register
+from fer_xai.models import FERModel, calibrate_batchnorm, load_model
+from fer_xai.models.registry import architecture
+from fer_xai.names import slug
+from fer_xai.registry import Registry
+from fer_xai.types import Faces
+from studies.engine import store
+from studies.engine.digests import described, model_digest
+from studies.engine.progress import progress_bar
+from studies.questions.ablation.report import write_report
+from studies.registry import STUDIES
+from studies.scoreboard.consistency import SIZE, endpoint
+from training.grid import (
+    Column,
+    ColumnFaces,
+    Training,
+    TrainingOptions,
+    Variant,
+    check_table,
+    done_of,
+    train_missing,
+    trainings,
+)
+from training.plan import say_plan
+
+DEFAULTS = TrainingOptions()
+FIRST_UNTRAINED = 1000
+"""Seed of the first untrained network, beyond those of trainings."""
+CALIBRATION = 512
+"""Training faces that the untrained networks' BatchNorm statistics come from."""
+
+VARIANTS: Registry[Variant] = Registry("variant", {})
+"""GiMeFive, what is changed of it, one thing at a time, and ResNet18 to compare with."""
+for _variant in (
+    Variant(name="gimefive", model="gimefive"),
+    Variant(name="no BatchNorm", model="gimefive-nobn"),
+    Variant(name="no dropout", model="gimefive-nodropout"),
+    Variant(name="no dropout in blocks", model="gimefive-noblockdropout"),
+    Variant(name="no dropout in head", model="gimefive-noheaddropout"),
+    Variant(name="flattened map", model="gimefive-flatten"),
+    Variant(name="4 blocks", model="gimefive-depth4"),
+    Variant(name="6 blocks", model="gimefive-depth6"),
+    Variant(name="colour", model="gimefive", greyscale=False),
+    Variant(name="48 pixels", model="gimefive", size=48),
+    Variant(name="96 pixels", model="gimefive", size=96),
+    Variant(name="ResNet18", model="resnet18"),
+):
+    VARIANTS.register(_variant.name)(_variant)
+
+
+def endpoint_inputs(
+    cell: Training, faces: Faces, inputs: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """What the endpoint of a trained network depends on; its weights' file says how it is fed."""
+    spec = architecture(cell.variant.model)
+    found = {
+        **inputs,
+        "weights": cell.card["weights_sha256"],
+        "cam_layer": spec.cam_layer,
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+    }
+    if spec.reshape is not None:
+        found["reshape"] = described(spec.reshape)
+    if cell.card["size"] != SIZE:
+        found["faces as fed"] = faces.fingerprint(cell.card["size"])
+    return found
+
+
+@STUDIES.register("ablation")
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """What does each part of GiMeFive do for accuracy, and for consistent explanations?
+
+    The paper claims that the architecture makes the model interpretable; so beside the accuracy
+    stands the primary endpoint of the consistency study, the separability of Grad-CAM maps at a
+    fixed target in excess of untrained networks of the same variant. The unit is the training
+    (seed): variants are compared with GiMeFive paired by seed.
+    """
+
+    variants: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
+        "gimefive",
+        "no BatchNorm",
+        "no dropout",
+        "ResNet18",
+    )
+    """What to train; every variant that is done is shown."""
+    data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
+    """Dataset to train and test on."""
+    landmarks: Path | None = None
+    """CSV[.gz] of 68 points a test face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+    untrained: int = 5
+    """Untrained networks a variant."""
+    options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
+    """How variants are trained."""
+    out: Path = Path("results")
+    """Results go to OUT/ablation/<run>."""
+    dry_run: bool = False
+    """Only say what would be trained, and for how long."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def run(self) -> Path:
+        """Train what is missing, map the test faces, tabulate; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For an unknown variant, a root that is not there or holds other faces than those of a
+            training, faces without landmarks, or when nothing has been trained.
+        """
+        check_folder(self.out / "ablation")
+        self.options.check_folders()
+        if self.untrained < 2:
+            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
+        column = Column.parse(self.data)
+        variants = [VARIANTS[name] for name in self.variants]
+        at_hand = {column.name: ColumnFaces(self.options, column)}
+        asked = trainings(self.options, variants, [column], faces=at_hand)
+        at_hand[column.name].check()
+        if self.dry_run:
+            say_plan(asked)
+            return Path()
+        faces = self._faces(column)
+        if self.options.train:
+            train_missing(asked)
+        known = [VARIANTS[name] for name in VARIANTS]
+        everything = trainings(self.options, known, [column], faces=at_hand)
+        done = done_of(everything, asked)
+        config: dict[str, Any] = {
+            "data": column.name,
+            "seeds": list(self.options.seeds),
+            "untrained": self.untrained,
+            **self.options.settings(),
+        }
+        inputs = {
+            "faces": faces.fingerprint(SIZE),
+            "landmarks": store.array_digest(faces.landmarks),
+        }
+        run_id = store.run_id(column.name, self.options.recipe, store.digest([config, inputs]))
+        folder = self.out / "ablation" / run_id
+        manifest = {
+            "config": config,
+            "inputs": inputs,
+            **store.environment(),
+            "trainings": {cell.folder.name: cell.facts() for cell in done},
+        }
+        check_table(folder, manifest)
+        found = self._endpoints(done, faces, column, folder, inputs)
+        write_report(folder, manifest, done, found, clusters=face_groups(faces).tolist())
+        store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
+        return folder
+
+    def _faces(self, column: Column) -> Faces:
+        faces = load_dataset(
+            column.data, split="test", source=column.source, landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size, emotions=SIX, limit=self.options.limit,
+            skip_bad=self.options.skip_bad,
+        )  # fmt: skip
+        if faces.landmarks is None:
+            raise InputError(f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv.")
+        return faces
+
+    def _endpoints(
+        self,
+        done: list[Training],
+        faces: Faces,
+        column: Column,
+        folder: Path,
+        inputs: dict[str, str | None],
+    ) -> dict[str, dict[str, Any]]:
+        """The endpoint of every trained network, and of each variant's untrained ones, by name.
+
+        Each is kept as a file, so a stopped run goes on where it was: those of trained networks
+        in the record of the training, named for faces and weights, and so they outlive the latter.
+        """
+        registration = register(faces.landmarks_at(SIZE), size=SIZE, kind="similarity")
+        calibration = load_dataset(
+            column.data, split="train", source=column.source, emotions=SIX, limit=CALIBRATION,
+            skip_bad=self.options.skip_bad,
+        )  # fmt: skip
+        found = {}
+        variants = list(dict.fromkeys(cell.variant for cell in done))
+        with progress_bar(shown=self.progress) as bar:
+            task = bar.add_task("endpoint", total=len(done) + len(variants) * self.untrained)
+
+            def of_network(model: FERModel) -> dict[str, Any]:
+                return endpoint(Probe(model, device=self.options.device), faces, registration)
+
+            def of_training(cell: Training) -> dict[str, Any]:
+                return of_network(load_model(cell.variant.model, weights=cell.weights()))
+
+            for cell in done:
+                of = endpoint_inputs(cell, faces, inputs)
+                found[f"{cell.variant.name}@seed{cell.seed}"] = store.once(
+                    cell.record / f"endpoint-{store.digest(of)}.npz", partial(of_training, cell)
+                )
+                bar.advance(task)
+            for variant in variants:
+                for k in range(self.untrained):
+                    # as it would have begun, with a seed of its own
+                    model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
+                    calibrate_batchnorm(model, calibration)
+                    name = f"{variant.name}@untrained{k}"
+                    untaught = [model_digest(model), faces.fingerprint(model.size)]
+                    shard = f"{slug(name)}-{store.digest(untaught)}.npz"
+                    path = folder / "shards" / shard
+                    found[name] = store.once(path, partial(of_network, model))
+                    bar.advance(task)
+        return found

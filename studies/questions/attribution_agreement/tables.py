@@ -1,0 +1,189 @@
+"""Tables of the agreement study, from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.attributions import CONTROLS
+from metrics.statistics.effect_sizes import cohens_d
+from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.tests import holm
+
+CHANCE = ("random", "signed_random", "uniform", "centre", "edges")
+"""Controls that know nothing of the model. A map's sums order regions by area where it has no sign,
+and at random where it has one: which chance scores best depends on the fills, so a method is held
+against the one that does."""
+SHAPLEY = "region_shapley"
+
+
+def by_face(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """Values averaged over fills, one a face and ``keys``."""
+    grouped = rows.groupby([*keys, "id"], observed=True)["value"]
+    return grouped.mean().reset_index()
+
+
+def interval(values: pd.Series, clusters: pd.Series) -> Interval:
+    """Mean over faces, by clusters; ``values`` are indexed by face."""
+    return mean_interval(values.to_numpy(), clusters=list(clusters.loc[list(values.index)]))
+
+
+def ceiling(rows: pd.DataFrame, clusters: pd.Series) -> dict[str, Interval]:
+    """Agreement between the Shapley values of two fills, averaged over pairs, by model."""
+    part = by_face(rows[rows["comparison"] == "fills"], "model")
+    return {
+        str(model): interval(own.set_index("id")["value"], clusters)
+        for model, own in part.groupby("model", observed=True)
+    }
+
+
+def own_ceiling(
+    rows: pd.DataFrame, model: str, scored_by: Sequence[str], starts_from: Sequence[str]
+) -> float:
+    """What exact Shapley values reach where a method is scored: by the same fills, from another.
+
+    A method that starts from a fill is scored by the others, and so are the Shapley values of that
+    fill; one that starts from none is held against pairs of different fills.
+    """
+    part = rows[(rows["comparison"] == "fills") & (rows["model"] == model)]
+    mean = part.groupby(["attribution", "with"], observed=True, as_index=False)["value"].mean()
+    pairs = {
+        frozenset((str(one), str(two))): float(value)
+        for one, two, value in mean[["attribution", "with", "value"]].itertuples(index=False)
+    }
+    own = [fill for fill in starts_from if any(fill in pair for pair in pairs)]
+    found = [
+        value
+        for pair, value in pairs.items()
+        for by in pair & set(scored_by)
+        if not own or pair - {by} <= set(own)
+    ]
+    return float(np.mean(found)) if found else np.nan
+
+
+def floors(rows: pd.DataFrame) -> dict[str, str]:
+    """The chance control that agrees most with exact Shapley, by model."""
+    part = rows[(rows["comparison"] == "shapley") & rows["attribution"].isin(CHANCE)]
+    means = part.groupby(["model", "attribution"], observed=True)["value"].mean().unstack()
+    return {str(model): str(name) for model, name in means.idxmax(axis=1).items()}
+
+
+def gains(rows: pd.DataFrame, model: str, name: str, floor: str) -> pd.Series:
+    """What a method's agreement exceeds the floor's by, indexed by face.
+
+    Paired by face and fill, then averaged over the fills that the method is scored by: a method
+    that starts from a fill is not scored by it, and neither then is the floor.
+    """
+    part = rows[(rows["comparison"] == "shapley") & (rows["model"] == model)]
+    wide = part[part["attribution"].isin([name, floor])].pivot_table(
+        index=["id", "with"], columns="attribution", values="value", sort=False, observed=True
+    )
+    if name not in wide or floor not in wide:
+        return pd.Series(dtype=float)
+    return (wide[name] - wide[floor]).dropna().groupby(level="id", sort=False).mean()
+
+
+def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a model and attribution: the primary endpoint, and what stands beside it."""
+    shapley = by_face(rows[rows["comparison"] == "shapley"], "model", "attribution")
+    pixels, seeds = (rows[rows["comparison"] == kind] for kind in ("pixels", "seeds"))
+    fills = rows[(rows["comparison"] == "shapley") & rows["value"].notna()]
+    scored_by = fills.groupby(["model", "attribution"], observed=True)["with"].unique()
+    floor = floors(rows)
+    out = []
+    for model, own in shapley.groupby("model", observed=True):
+        passes = described[str(model)]["methods"]
+        for name, part in own.groupby("attribution", observed=True, sort=False):
+            values = part.set_index("id")["value"]
+            found = interval(values, clusters)
+            gain = gains(rows, str(model), str(name), floor[str(model)])
+            over = interval(gain, clusters) if len(gain) else None
+            told = passes.get(str(name), {})
+            needed = told.get("passes", (np.nan, np.nan))
+            by = list(scored_by.get((model, name), []))
+            out.append(
+                {
+                    "model": model,
+                    "attribution": name,
+                    "control": name in CONTROLS,
+                    "Shapley": found.estimate,
+                    "Shapley low": found.low,
+                    "Shapley high": found.high,
+                    "fills": ", ".join(by),
+                    "ceiling": own_ceiling(rows, str(model), by, told.get("starts from", ())),
+                    "over chance": over.estimate if over else np.nan,
+                    "over chance low": over.low if over else np.nan,
+                    "over chance high": over.high if over else np.nan,
+                    "d_z": cohens_d(gain) if over else np.nan,
+                    "p": over.p_value if over and name not in CONTROLS else np.nan,
+                    "other methods": _with_others(pixels, str(model), str(name)),
+                    "itself, other seed": seeds.loc[
+                        (seeds["model"] == model) & (seeds["attribution"] == name), "value"
+                    ].mean(),
+                    "undefined": float(values.isna().mean()),
+                    "forward passes": needed[0],
+                    "backward passes": needed[1],
+                }
+            )
+    table = pd.DataFrame(out)
+    table["p (Holm)"] = holm(table["p"])
+    order = table.sort_values(["model", "control", "over chance"], ascending=[True, True, False])
+    return order.drop(columns="p").reset_index(drop=True)
+
+
+def _with_others(pixels: pd.DataFrame, model: str, name: str) -> float:
+    """Mean pixel agreement with every method that is no control."""
+    own = pixels[pixels["model"] == model]
+    either = own[(own["attribution"] == name) | (own["with"] == name)]
+    other = np.where(either["attribution"] == name, either["with"], either["attribution"])
+    return float(either.loc[[o not in CONTROLS for o in other], "value"].mean())
+
+
+def matrix(rows: pd.DataFrame, model: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Mean pixel agreement of each pair of attributions of a model."""
+    part = rows[(rows["comparison"] == "pixels") & (rows["model"] == model)]
+    mean = part.groupby(["attribution", "with"], observed=True)["value"].mean().reset_index()
+    both = pd.concat([mean, mean.rename(columns={"attribution": "with", "with": "attribution"})])
+    table = both.pivot(index="attribution", columns="with", values="value")
+    order = list(names or dict.fromkeys([*part["attribution"], *part["with"]]))
+    table = table.reindex(index=order, columns=order)
+    values = table.to_numpy(copy=True)
+    np.fill_diagonal(values, 1.0)
+    return pd.DataFrame(values, index=order, columns=order)
+
+
+def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str, str]) -> str:
+    """The result in words."""
+    sentences = []
+    for model, own in table.groupby("model", sort=False):
+        real = own[~own["control"]]
+        judged = real.dropna(subset=["over chance"])
+        if not len(judged):
+            sentences.append(f"{model}: no attribution can be held against exact Shapley values.")
+            continue
+        best = judged.iloc[0]
+        better = int(((judged["over chance low"] > 0) & (judged["p (Holm)"] < 0.05)).sum())
+        camera = judged[judged["attribution"] == "gradcam"]
+        chance = floor[str(model)]
+        known = own.loc[own["attribution"] == chance, "Shapley"].iloc[0]
+        top = tops[str(model)]
+        text = (
+            f"{model}: of {len(judged)} attributions {best['attribution']} gains most over the "
+            f"best map that knows nothing of the model ({chance.replace('_', ' ')}, which agrees "
+            f"with exact Shapley values of facial regions by Spearman {known:.2f}): "
+            f"{best['over chance']:+.2f} [{best['over chance low']:+.2f}, "
+            f"{best['over chance high']:+.2f}]"
+        )
+        if len(camera):
+            text += f", Grad-CAM {camera['over chance'].iloc[0]:+.2f}"
+        text += (
+            f"; {better} gain by more than nothing after Holm's correction. By the same fills "
+            f"{best['attribution']} agrees by {best['Shapley']:.2f}, and exact Shapley values of "
+            f"another fill by {best['ceiling']:.2f}, which is its ceiling; over all pairs of fills "
+            f"these agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}]."
+        )
+        sentences.append(text)
+    return " ".join(sentences)

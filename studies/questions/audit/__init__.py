@@ -1,0 +1,1 @@
+"""Can the explanations of a model of yours be trusted?"""

@@ -1,0 +1,1 @@
+"""Are Grad-CAM maps consistent across faces of one emotion?"""

@@ -1,0 +1,280 @@
+"""Are Grad-CAM maps consistent across faces of one emotion?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import tyro
+
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, native_maps
+from fer_xai.checks import check_number, resolve_device
+from fer_xai.command import check_folder, terminal
+from fer_xai.data import load_dataset
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
+from fer_xai.models import load_model
+from fer_xai.models.registry import architecture
+from fer_xai.types import Faces
+from studies.engine import store
+from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.networks import Network, networks
+from studies.engine.progress import progress_bar
+from studies.engine.settings import settings
+from studies.questions.gradcam_consistency.maps import Job, Run, move_names
+from studies.questions.gradcam_consistency.report import write_report
+from studies.questions.gradcam_consistency.scores import MATCHED_TO
+from studies.registry import STUDIES
+from studies.scoreboard.consistency import SIZE
+
+CALIBRATION = 512
+"""Faces that the untrained networks' BatchNorm statistics come from."""
+
+
+@STUDIES.register("gradcam_consistency")
+@dataclass(frozen=True, kw_only=True)
+class GradcamConsistency:
+    """Are Grad-CAM maps consistent across faces of one emotion?
+
+    Primary endpoint, declared before looking: the AUC with which the similarity (Pearson) of two
+    registered maps tells pairs of faces with one emotion from pairs with two, all maps explaining
+    the same target, averaged over targets with emotions weighing equally, in excess of untrained
+    networks of the same architecture.
+    """
+
+    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = (
+        "gimefive",
+        "resnet18",
+    )
+    """Trained models: names, each with a checkpoint's path unless its weights are shipped."""
+    methods: tuple[str, ...] = ("gradcam", "gradcam_paper")
+    """Attributions; Grad-CAM itself is always among them, since controls imitate it."""
+    data: str = "synthetic"
+    """Dataset, as NAME or NAME:ROOT."""
+    split: str = "test"
+    """train, valid or test."""
+    source: str | None = None
+    """Of a benchmark, only the faces of this source dataset."""
+    landmarks: Path | None = None
+    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+    registration: Literal["similarity", "affine", "none"] = "similarity"
+    """How maps are brought to the canonical face."""
+    limit: int | None = None
+    """At most this many faces, with the emotions' shares kept."""
+    untrained: int = 5
+    """Untrained networks an architecture."""
+    moved: int = 128
+    """Faces on which self-consistency is measured (a seeded sample)."""
+    seed: int = 0
+    """Of samples, controls, permutations and untrained networks."""
+    skip_bad: bool = False
+    """Leave damaged or missing images out and list them, instead of stopping."""
+    batch_size: int | None = None
+    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward pass."""
+    out: Path = Path("results")
+    """Results go to OUT/gradcam_consistency/<run>."""
+    dry_run: bool = False
+    """Only say what would run, in how many passes and how long."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def config(self) -> dict[str, Any]:
+        """The settings that results depend on; files are told apart by content."""
+        return settings(self)
+
+    def run(self) -> Path:
+        """Run, or continue; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For options that do not fit together or data that cannot be used.
+        """
+        self._check()
+        faces = self._faces()
+        floor, calibration = _calibration_faces(self, faces)
+        default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
+        chosen = networks(
+            self.models, default_weights=default, untrained=self.untrained, seed=self.seed
+        )
+        if self.dry_run:
+            self._say_plan(faces, floor, chosen)
+            return Path()
+        config = self.config()
+        # untrained networks but for the calibration, of which the first of each kind stands for all
+        models = {
+            n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
+            for n in chosen
+            if n.trained or n.first
+        }
+        sizes = {model.size for model in models.values()}
+        inputs = {
+            **faces_digests(faces, sizes),
+            "calibration faces": list(faces_digests(floor, sizes).values()),
+            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods),
+            "models": {name: model_digest(model) for name, model in models.items()},
+        }
+        folder = self.out / "gradcam_consistency" / self._run_id(faces, config, inputs)
+        manifest = store.open_run(folder, config, inputs)
+        manifest["skipped"] = list(faces.skipped)
+        manifest["calibration"] = calibration
+        started = time.perf_counter()
+        with progress_bar(shown=self.progress) as bar:
+            job = Job(
+                Run(
+                    faces=faces,
+                    floor=floor,
+                    networks=chosen,
+                    methods={network.name: self.methods_of(network) for network in chosen},
+                    folder=folder,
+                    manifest=manifest,
+                    registration=self.registration,
+                    n_moved=self.moved,
+                    seed=self.seed,
+                    device=self.device,
+                    precision=self.precision,
+                    batch_size=self.batch_size,
+                ),
+                bar,
+            )
+            job.make_maps()
+            rows, sets = job.score()
+        seconds = time.perf_counter() - started
+        write_report(folder, manifest, rows, sets)
+        manifest["seconds"] = round(manifest.get("seconds", 0) + seconds, 1)
+        manifest["status"] = "complete"
+        store.write_json(folder / "manifest.json", manifest)
+        return folder
+
+    def _check(self) -> None:
+        check_number("--seed", self.seed, 0, ends=True)
+        check_folder(self.out / "gradcam_consistency")
+        resolve_device(self.device)
+        for method in self.methods:
+            ATTRIBUTIONS[method]
+        if self.untrained < 2:
+            raise InputError(
+                f"Expected at least 2 untrained networks (5 or more are advised), got "
+                f"{self.untrained}: the primary endpoint is an excess over them."
+            )
+        if self.moved < 0:
+            raise InputError(f"Expected a number of moved faces of at least 0, got {self.moved}.")
+
+    def _faces(self) -> Faces:
+        faces = load_dataset(
+            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size, emotions=SIX, skip_bad=self.skip_bad,
+            limit=self.limit, seed=self.seed,
+        )  # fmt: skip
+        if len(faces.emotions) < 2:
+            raise InputError(
+                f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
+            )
+        if (faces.table["emotion"].value_counts() >= 2).sum() < 2:
+            raise InputError(
+                "Expected two faces or more of two emotions or more, whose maps are compared, got "
+                f"{len(faces)} of {len(faces.emotions)} emotions: take more faces"
+                f"{' (--limit)' if self.limit is not None else ''}."
+            )
+        if faces.landmarks is None and self.registration != "none":
+            raise InputError(
+                f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv, or compare "
+                "unregistered maps with --registration none."
+            )
+        self._say_lost(faces)
+        return faces
+
+    def _say_lost(self, faces: Faces) -> None:
+        """Tell who cannot be registered; too few faces left are no study."""
+        if self.registration == "none":
+            return
+        table = faces.table[["emotion"]].assign(
+            known=np.asarray(np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2)))
+        )
+        kept = table.groupby("emotion")["known"].sum()
+        lost = table.groupby("emotion")["known"].count() - kept
+        if (kept >= 2).sum() < 2:
+            raise InputError(
+                "Expected landmarks for two faces or more of two emotions or more, but "
+                f"{lost.sum()} of {len(faces)} faces have none: check --landmarks, or compare "
+                "unregistered maps with --registration none."
+            )
+        if lost.sum():
+            names = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
+            terminal(error=True).print(
+                f"{lost.sum()} of {len(faces)} faces have no landmarks ({names}): they take part "
+                "in the unregistered comparison alone."
+            )
+
+    def _run_id(self, faces: Faces, config: dict[str, Any], inputs: dict[str, Any]) -> str:
+        return store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+
+    def _say_plan(self, faces: Faces, floor: Faces, chosen: list[Network]) -> None:
+        total = 0.0
+        console = terminal()
+        console.print(f"{len(faces)} faces of {faces.name}: {', '.join(faces.emotions)}")
+        rates: dict[str, float] = {}
+        for network in chosen:
+            if network.architecture not in rates:
+                probe = Probe(network.load(floor.limit(64)), device=self.device,
+                              precision=self.precision, batch_size=self.batch_size)  # fmt: skip
+                images = faces.pixels(probe.model.size)[:64]
+                columns = torch.arange(len(probe.emotions)).expand(len(images), -1)
+                native_maps(probe, images, columns, method=MATCHED_TO)
+                begun = time.perf_counter()
+                native_maps(probe, images, columns, method=MATCHED_TO)
+                rates[network.architecture] = (time.perf_counter() - begun) / len(images)
+            passes = self._passes(network, len(faces))
+            seconds = passes * rates[network.architecture]
+            total += seconds
+            console.print(f"  {network.name}: {passes} passes, about {seconds:.0f} s")
+        scoring = sum(self._scoring_seconds(network, len(faces)) for network in chosen)
+        console.print(f"Maps about {total:.0f} s, scores about {scoring:.0f} s. Nothing was run.")
+
+    def _scoring_seconds(self, network: Network, n: int) -> float:
+        """Pairs are sorted for every target: seen to take a second a method for 600 faces."""
+        methods = len(self.methods_of(network)) + (len(list(CONTROLS)) if network.trained else 0)
+        return methods * (0.5 + 1.5e-6 * n**2)
+
+    def _passes(self, network: Network, n: int) -> int:
+        methods = len(self.methods_of(network))
+        moves = len(move_names()) if network.trained or network.seed == 0 else 0
+        return n * methods + min(self.moved, n) * moves
+
+    def methods_of(self, network: Network) -> list[str]:
+        """Attributions of a network: untrained ones get what the trained ones get.
+
+        The paper's layer is known for the paper's models alone; others go without.
+        """
+        known = architecture(network.architecture).paper_layer is not None
+        methods = [m for m in self.methods if known or m != "gradcam_paper"]
+        return list(dict.fromkeys([MATCHED_TO, *methods]))
+
+
+def _calibration_faces(study: GradcamConsistency, faces: Faces) -> tuple[Faces, str]:
+    """Faces for the untrained networks' BatchNorm statistics, and what they are.
+
+    Training faces of the same data; where there are none (or no split folders, so that they would
+    be the same images), faces of the study itself.
+    """
+    try:
+        found = load_dataset(
+            study.data, split="train", source=study.source, emotions=SIX, limit=CALIBRATION,
+            seed=study.seed, skip_bad=study.skip_bad,
+        )  # fmt: skip
+    except InputError:
+        found = faces
+    if study.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):
+        return found, f"{len(found)} training faces"
+    return faces.limit(CALIBRATION, seed=study.seed), "faces of the study itself"

@@ -1,0 +1,350 @@
+"""Tables of the consistency study, made from its rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_xai.attributions import CONTROLS
+from fer_xai.emotions import EMOTIONS
+from fer_xai.landmarks import REGIONS
+from metrics.statistics.effect_sizes import auc_to_d, cohens_d
+from metrics.statistics.intervals import Interval, influence_interval, mean_interval
+from metrics.statistics.tests import holm
+
+SUBSETS = {
+    "all": "all registered faces (primary)",
+    "common": "maps defined in every network",
+    "correct": "faces the trained model has right",
+    "template": "all faces, unregistered",
+}
+
+
+def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+    """The declared endpoint of each model, and the same on other sets of faces.
+
+    One row a model and subset: AUC of the trained network, mean and range over the untrained ones,
+    their difference with two intervals (over faces; over faces and untrained networks), Holm's p
+    over the declared family, which is the primary row of every model.
+    """
+    found = []
+    for architecture in _architectures(sets):
+        for subset, meaning in SUBSETS.items():
+            here = sets[
+                (sets["architecture"] == architecture)
+                & (sets["subset"] == subset)
+                & (sets["method"] == "gradcam")
+                & (sets["metric"] == "separability")
+                & (sets["emotion"] == "all")
+                & sets["target"].str.startswith("fixed")
+            ]
+            aucs = here.groupby(["trained", "network"], observed=True)["value"].mean()
+            trained = float(aucs[True].iloc[0])
+            floor = aucs[False].to_numpy()
+            influence = _influences(rows, architecture, subset, faces)
+            # a face without a map in one network has no influence there, but may in the others
+            known = np.isfinite(influence).any(axis=0)
+            weights = np.where(known, np.nan_to_num(influence), np.nan)
+            difference = weights[0] - weights[1:].mean(axis=0)
+            excess = trained - float(floor.mean())
+            clusters = list(faces["cluster"])
+            over_faces = influence_interval(excess, difference, clusters=clusters)
+            both = influence_interval(
+                excess, difference, clusters=clusters,
+                extra_variance=float(floor.var(ddof=1) / len(floor)), extra_n=len(floor),
+            )  # fmt: skip
+            own = influence_interval(trained, influence[0], clusters=clusters)
+            found.append(
+                {
+                    "model": architecture,
+                    "faces compared": meaning,
+                    "AUC trained": trained,
+                    "AUC low": own.low,
+                    "AUC high": own.high,
+                    "AUC untrained": float(floor.mean()),
+                    "untrained min": float(floor.min()),
+                    "untrained max": float(floor.max()),
+                    "excess": excess,
+                    "low": both.low,
+                    "high": both.high,
+                    "effect size d": auc_to_d(trained) - auc_to_d(float(floor.mean())),
+                    "low, faces only": over_faces.low,
+                    "high, faces only": over_faces.high,
+                    "p": both.p_value,
+                    "primary": subset == "all",
+                    "units": both.n,
+                    "faces": int(here[here["trained"]]["n"].max()),
+                    "units needed for ±.01": over_faces.units_needed(0.01),
+                    "undefined maps": _undefined(sets, architecture, subset, trained=True),
+                    "undefined maps, untrained": _undefined(
+                        sets, architecture, subset, trained=False
+                    ),
+                }
+            )
+    table = pd.DataFrame(found)
+    table.insert(list(table.columns).index("p") + 1, "p (Holm)", np.nan)
+    table.loc[table["primary"], "p (Holm)"] = holm(table.loc[table["primary"], "p"])
+    return table
+
+
+def _undefined(sets: pd.DataFrame, architecture: str, subset: str, *, trained: bool) -> float:
+    """Share of faces that have no map to compare, mean over targets and networks."""
+    here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
+    here = here[(here["method"] == "gradcam") & (here["trained"] == trained)]
+    return float(_lost_share(here[here["metric"] == "undefined maps"]).mean())
+
+
+def _lost_share(lost: pd.DataFrame) -> pd.Series:
+    """Share of faces without a map, from rows that count those without (value) and with one (n)."""
+    return lost["value"] / (lost["value"] + lost["n"]).clip(lower=1)
+
+
+def _architectures(sets: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(sets.loc[sets["trained"], "architecture"]))
+
+
+def _influences(
+    rows: pd.DataFrame, architecture: str, subset: str, faces: pd.DataFrame
+) -> NDArray[np.float64]:
+    """``(1 + untrained, N)``: each face's influence on the AUC, averaged over targets.
+
+    The trained network comes first. A face without a defined map for a target has no influence
+    on that target; one without any is NaN.
+    """
+    metric = f"separability influence ({subset})"
+    here = rows[(rows["metric"] == metric) & (rows["method"] == "gradcam")]
+    names = [str(name) for name in here["network"].cat.categories if _belongs(name, architecture)]
+    names.sort(key=lambda name: ("@" in name, len(name), name))
+    return np.array([_mean_influence(here[here["network"] == name], faces) for name in names])
+
+
+def _mean_influence(rows: pd.DataFrame, faces: pd.DataFrame) -> NDArray[np.float64]:
+    """``(N,)``: a network's influences, averaged over the targets that have an AUC."""
+    wide = rows.pivot_table(
+        index="id", columns="target", values="value", observed=True, dropna=False
+    ).reindex(faces["id"])
+    values = wide.dropna(axis="columns", how="all").to_numpy()
+    if not values.shape[1]:
+        return np.full(len(faces), np.nan)
+    return np.where(np.isfinite(values).any(1), np.nan_to_num(values).mean(1), np.nan)
+
+
+def _belongs(network: str, architecture: str) -> bool:
+    return network == architecture or network.startswith(f"{architecture}@")
+
+
+def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+    """Every network and method side by side: separability, likeness, blank maps.
+
+    Intervals are over faces (clusters), for trained networks and controls.
+
+    Untrained networks of one architecture are averaged. Where a map is the same for all faces,
+    similarity is 1 within and between, and no test exists: cells stay empty.
+    """
+    keep = sets[(sets["subset"] == "all") & (sets["emotion"] == "all")].copy()
+    fixed = keep["target"].str.startswith("fixed")
+    keep["column"] = np.where(fixed, "fixed: ", keep["target"] + ": ") + keep["metric"]
+    keep["network"] = _caption(keep)
+    lost = keep["metric"] == "undefined maps"
+    keep.loc[lost, "value"] = _lost_share(keep[lost])
+    table = keep.pivot_table(
+        index=["network", "method"], columns="column", values="value", sort=False, dropna=False
+    )
+    order = {
+        "fixed: separability": "AUC, fixed target",
+        "fixed: excess similarity": "excess Pearson, fixed target",
+        "own: separability": "AUC, own target*",
+        "predicted: separability": "AUC, predicted target*",
+        "own: within pearson": "within Pearson*",
+        "own: between pearson": "between Pearson*",
+        "own: within cosine": "within cosine*",
+        "own: between cosine": "between cosine*",
+        "own: within spearman": "within Spearman*",
+        "own: between spearman": "between Spearman*",
+        "own: within ssim": "within SSIM*",
+        "own: between ssim": "between SSIM*",
+        "own: excess p": "permutation p*",
+        "own: blank share": "blank maps",
+        "fixed: undefined maps": "undefined maps",
+    }
+    table = table.reindex(columns=list(order)).rename(columns=order)
+    table = table.dropna(how="all").reset_index()
+    bounds = pd.DataFrame(
+        [
+            _method_intervals(rows, faces, network, method, auc)
+            for network, method, auc in zip(
+                table["network"], table["method"], table["AUC, fixed target"], strict=True
+            )
+        ]
+    )
+    for position, column in ((3, "AUC low"), (4, "AUC high")):
+        table.insert(position, column, bounds[column])
+    at = list(table.columns).index("between Pearson*") + 1
+    for offset, column in enumerate(("excess Pearson*", "excess low", "excess high")):
+        table.insert(at + offset, column, bounds[column])
+    undefined = table["AUC, fixed target"].isna()
+    alike = [name in CONTROLS and CONTROLS[name].same_for_all for name in table["method"]]
+    same = table["method"] == "other_face_same_emotion"
+    table["note"] = np.select(
+        [np.array(alike, dtype=bool), undefined, same],
+        [
+            "one map for every face: no test exists",
+            "too few faces have a map to compare",
+            "Grad-CAM's own maps, handed on within each emotion",
+        ],
+        "",
+    )
+    return table
+
+
+def _method_intervals(
+    rows: pd.DataFrame, faces: pd.DataFrame, network: str, method: str, auc: float
+) -> dict[str, float]:
+    """Bounds of the AUC, and within − between Pearson with its bounds; NaN where undefined."""
+    here = rows[(rows["network"] == network) & (rows["method"] == method)]
+    clusters = list(faces["cluster"])
+    out = dict.fromkeys(
+        ("AUC low", "AUC high", "excess Pearson*", "excess low", "excess high"), np.nan
+    )
+    influence = here[here["metric"] == "separability influence (all)"]
+    if len(influence) and np.isfinite(auc):
+        found = influence_interval(auc, _mean_influence(influence, faces), clusters=clusters)
+        out |= {"AUC low": found.low, "AUC high": found.high}
+    likeness = ["within pearson", "between pearson"]
+    own = here[(here["target"] == "own") & here["metric"].isin(likeness)]
+    if len(own):
+        wide = own.pivot_table(index="id", columns="metric", values="value", observed=True,
+                               dropna=False).reindex(faces["id"])  # fmt: skip
+        if set(likeness) <= set(wide.columns):
+            gap = (wide["within pearson"] - wide["between pearson"]).to_numpy()
+            mean = _macro_interval(gap, faces)
+            out |= {"excess Pearson*": mean.estimate, "excess low": mean.low,
+                    "excess high": mean.high}  # fmt: skip
+    return out
+
+
+def _macro_interval(values: NDArray[np.float64], faces: pd.DataFrame) -> Interval:
+    """Mean over emotions of the mean over faces, with the influence of each face on it."""
+    emotion = faces["emotion"].to_numpy()
+    names = [name for name in np.unique(emotion) if np.isfinite(values[emotion == name]).any()]
+    influence = np.full(len(values), np.nan)
+    means = []
+    for name in names:
+        inside = (emotion == name) & np.isfinite(values)
+        means.append(values[inside].mean())
+        influence[inside] = (values[inside] - means[-1]) / inside.sum() / len(names)
+    estimate = float(np.mean(means)) if means else float("nan")
+    return influence_interval(estimate, influence, clusters=list(faces["cluster"]))
+
+
+def _caption(sets: pd.DataFrame) -> NDArray[Any]:
+    """The network's name; untrained ones of an architecture share one."""
+    return np.where(sets["trained"], sets["network"], sets["architecture"] + " untrained")
+
+
+def emotions(sets: pd.DataFrame) -> pd.DataFrame:
+    """Each network, method and emotion: likeness within and between, agreement of profiles.
+
+    Untrained networks of one architecture are averaged; the recall is that of the network.
+    """
+    here = sets[(sets["subset"] == "all") & (sets["emotion"] != "all") & (sets["target"] == "own")]
+    here = here.assign(network=_caption(here))
+    index = ["network", "method", "emotion"]
+    table = here.pivot_table(index=index, columns="metric", values="value", sort=False)
+    faces = here[here["metric"] == "within pearson"].groupby(index, observed=True)["n"].max()
+    columns = {
+        "without landmarks": "without landmarks",
+        "recall": "recall",
+        "within pearson": "within Pearson",
+        "between pearson": "between Pearson",
+        "within cosine": "within cosine",
+        "between cosine": "between cosine",
+        "within spearman": "within Spearman",
+        "between spearman": "between Spearman",
+        "profile ICC(A,1)": "profile ICC(A,1)",
+        "profile Kendall W": "profile Kendall W",
+        "profile mean Spearman": "as mean Spearman",
+        "within ssim": "within SSIM",
+        "between ssim": "between SSIM",
+    }
+    table = table.reindex(columns=list(columns)).rename(columns=columns)
+    table.insert(0, "maps compared", faces)
+    return table.reset_index()
+
+
+def regions(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
+    """Mean log-gain of each region, a network, method and emotion, with face-level intervals."""
+    here = rows[rows["metric"].str.startswith("log-gain")]
+    found = []
+    for key, table in here.groupby(["network", "method", "emotion"], observed=True, sort=False):
+        for region in REGIONS:
+            part = table[table["metric"] == f"log-gain {region}"]
+            mean = mean_interval(part["value"], clusters=list(clusters.reindex(part["id"])))
+            names = dict(zip(("network", "method", "emotion"), key, strict=True))
+            found.append({**names, "region": region, **_columns(mean)})
+    order = {name: k for k, name in enumerate(EMOTIONS)}
+    return (
+        pd.DataFrame(found)
+        .assign(order=lambda table: table["emotion"].map(order))
+        .sort_values(["network", "method", "order"], kind="stable")
+        .drop(columns="order")
+        .reset_index(drop=True)
+    )
+
+
+def self_consistency(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
+    """Does the map follow the face? Each move: equivariant and unmoved Pearson, and the gain."""
+    here = rows[rows["metric"].str.contains(" under ") & rows["value"].notna()]
+    found = []
+    for (network, metric), table in here.groupby(["network", "metric"], observed=True):
+        part, move = str(metric).split(" under ")
+        mean = mean_interval(table["value"], clusters=list(clusters.reindex(table["id"])))
+        effect = cohens_d(table["value"])
+        found.append(
+            {"network": network, "move": move, "part": part, "d_z": effect, **_columns(mean)}
+        )
+    if not found:
+        return pd.DataFrame(columns=["network", "move", "equivariant", "unmoved", "gain"])
+    table = pd.DataFrame(found)
+    wide = table.pivot_table(index=["network", "move"], columns="part", values="mean", sort=False)
+    gains = table[table["part"] == "gain"].set_index(["network", "move"])
+    parts = wide[["equivariant", "unmoved", "gain"]]
+    return parts.join(gains[["low", "high", "d_z", "units"]]).reset_index()
+
+
+def _columns(interval: Interval) -> dict[str, float]:
+    return {
+        "mean": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "units": interval.n,
+    }
+
+
+def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
+    """The study's answer in one sentence a model."""
+    sentences = []
+    for model in models:
+        row = table[(table["model"] == model) & table["primary"]].iloc[0]
+        low, high, excess, p = row["low"], row["high"], row["excess"], row["p (Holm)"]
+        if not np.isfinite(excess):
+            sentences.append(
+                f"For {model} this could not be measured: too few faces have a map to compare."
+            )
+            continue
+        clear = p < 0.05
+        verdict = ("more" if excess > 0 else "less") if clear else "not shown to be more or less"
+        said = f"p {'below .001' if p < 0.001 else f'{p:.3f}'}" if np.isfinite(p) else "no p"
+        over = f"95 % interval {low:+.3f} to {high:+.3f}; " if np.isfinite(low) else ""
+        sentences.append(
+            f"{model}'s Grad-CAM maps are {verdict} consistent within an emotion than those of "
+            "untrained networks: at a fixed target they tell same-emotion from "
+            f"different-emotion pairs with AUC {row['AUC trained']:.3f} against "
+            f"{row['AUC untrained']:.3f}, an excess of {excess:+.3f} "
+            f"({over}{said} after Holm; 0.5 is chance)."
+        )
+    return " ".join(sentences)

@@ -1,0 +1,1 @@
+"""Which metrics of explanations can be trusted?"""

@@ -1,0 +1,1 @@
+"""How accurate are GiMeFive and its baselines, counted honestly and as the paper counts?"""

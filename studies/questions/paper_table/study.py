@@ -1,0 +1,160 @@
+"""How accurate are GiMeFive and its baselines, counted honestly and as the paper counts?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from fer_xai.command import check_folder
+from fer_xai.errors import InputError
+from studies.engine import store
+from studies.questions.paper_table.published import TITLES
+from studies.questions.paper_table.report import write_report
+from studies.registry import STUDIES
+from training.grid import (
+    Column,
+    ColumnFaces,
+    TrainingOptions,
+    Variant,
+    check_table,
+    done_of,
+    known_models,
+    predictions,
+    train_missing,
+    trainings,
+)
+from training.plan import say_plan
+
+DEFAULTS = TrainingOptions()
+PAPER_COLUMNS = (
+    Column(name="rafdb", data="gimefive", source="rafdb"),
+    Column(name="fer2013", data="gimefive", source="fer2013"),
+    Column(name="gimefive", data="gimefive", source=None),
+)
+"""The paper's datasets, whose trainings are shown whichever command made them."""
+
+
+@STUDIES.register("paper_table")
+@dataclass(frozen=True, kw_only=True)
+class PaperTable:
+    """How accurate are GiMeFive and its baselines, counted honestly and as the paper counts?
+
+    Each cell is trained once a seed; the test faces are scored by the weights that are kept, and
+    after every epoch only to show beside it what the paper's way of counting, the best epoch on the
+    test set, would have said. The unit for a claim about an architecture is the training. A stopped
+    run goes on where it was; cells that were not trained stay empty and say so, and those trained
+    by a later command of the same recipe and seeds appear in the same folder.
+    """
+
+    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
+        "gimefive",
+        "resnet18",
+        "gimefive-nobn",
+        "gimefive-nodropout",
+    )
+    """Rows to train; every row of the paper's table is shown."""
+    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE] …")] = (
+        "synthetic",
+    )
+    """Columns to train and test on, such as gimefive:ROOT@rafdb."""
+    pretrained: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL=WEIGHTS …")] = ()
+    """Models that begin with other weights: a path, or 'imagenet' for torchvision's own."""
+    options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
+    """How cells are trained."""
+    out: Path = Path("results")
+    """Results go to OUT/paper_table/<run>."""
+    records_only: bool = False
+    """Tabulate what has ended without looking at any faces, and say so in the report; --data names
+    columns without a root then, such as gimefive@rafdb. Otherwise every root has to be there, and
+    the digests of its faces are compared with those of each training."""
+    dry_run: bool = False
+    """Only say what would be trained, and for how long."""
+
+    def run(self) -> Path:
+        """Train what is missing and tabulate what is done; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For an unknown model or dataset, a root that is not there or holds other faces than
+            those of a training, or when nothing has been trained.
+        """
+        check_folder(self.out / "paper_table")
+        self.options.check_folders()
+        known_models(self.models)
+        begun_with = self._pretrained()
+        columns = [Column.parse(text) for text in self.data]
+        rows = dict.fromkeys([*TITLES, *self.models])
+        variants = {
+            name: Variant(name=name, model=name, pretrained=begun_with.get(name)) for name in rows
+        }
+        faces = self._faces(columns)
+        models = [variants[name] for name in self.models]
+        asked = trainings(self.options, models, columns, faces=faces)
+        for at_hand in faces.values():
+            at_hand.check()
+        if self.dry_run:
+            say_plan(asked)
+            return Path()
+        if self.options.train and not self.records_only:
+            train_missing(asked)
+        named = {column.name: column for column in columns}
+        if any(column.name in named for column in PAPER_COLUMNS):
+            named |= {c.name: c for c in PAPER_COLUMNS if c.name not in named}
+        everything = trainings(self.options, variants.values(), named.values(), faces=faces)
+        done = done_of(everything, asked)
+        config: dict[str, Any] = {
+            "data": sorted(named),
+            "seeds": list(self.options.seeds),
+            **self.options.settings(),
+            "pretrained": begun_with,
+        }
+        folder = self.out / "paper_table" / f"{self.options.recipe}-{store.digest(config)}"
+        manifest = {
+            "config": config,
+            **store.environment(),
+            "trainings": {cell.folder.name: cell.facts() for cell in done},
+        }
+        check_table(folder, manifest)
+        said = predictions(done)
+        store.write_table(folder / "predictions.parquet", said)
+        write_report(folder, manifest, done, said, names=list(named), rows=list(rows))
+        store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
+        return folder
+
+    def _faces(self, columns: Sequence[Column]) -> dict[str, ColumnFaces]:
+        """The faces of each column that trainings are held against."""
+        if self.records_only and self.dry_run:
+            raise InputError(
+                "Expected --dry-run, which says what would be trained, or --records-only, which "
+                "trains nothing, got both: leave one out."
+            )
+        if not self.records_only:
+            return {column.name: ColumnFaces(self.options, column) for column in columns}
+        rooted = [
+            column.data for column in columns
+            if ":" in column.data and not column.data.startswith(("synthetic:", "folder:"))
+        ]  # fmt: skip
+        if rooted:
+            raise InputError(
+                f"Expected --data without a root beside --records-only, which looks at no faces, "
+                f"got {', '.join(rooted)}: leave the root, or --records-only, out."
+            )
+        return {}
+
+    def _pretrained(self) -> dict[str, str]:
+        """Weights to begin with, by model."""
+        found = {}
+        for text in self.pretrained:
+            name, _, source = text.partition("=")
+            if not source or name not in self.models:
+                raise InputError(
+                    f"Expected --pretrained MODEL=WEIGHTS for one of {', '.join(self.models)}, got "
+                    f"{text!r}."
+                )
+            found[name] = source
+        return found

@@ -1,0 +1,181 @@
+"""Do attributions depend on what the model has learned, and are they stable?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import pandas as pd
+import torch
+import tyro
+from rich.progress import Progress
+
+from fer_xai.data.splits import face_groups
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Probe
+from fer_xai.models import load_model
+from fer_xai.models.checkpoints import file_digest
+from fer_xai.names import slug
+from fer_xai.types import Faces
+from metrics.randomisation.gate import MIN_NETWORKS, moved_copies
+from metrics.randomisation.mprt import model_contrast
+from metrics.statistics.intervals import mean_interval
+from studies.registry import STUDIES, question
+from studies.reporting.page import Table
+from studies.scoreboard.gate import Asked, gate, gate_sentence, gate_table, gated
+from studies.scoreboard.report import unit_of
+from studies.scoreboard.scores import Scoreboard
+from studies.scoreboard.study import Beyond, ScoredStudy
+
+MOVES = 20
+"""Moved copies of a map, for chance."""
+
+
+@STUDIES.register("sanity_checks")
+@dataclass(frozen=True, kw_only=True)
+class SanityChecks(ScoredStudy):
+    """Do attributions depend on what the model has learned, and are they stable?
+
+    Declared before looking: the randomisation gate. A method fails where its maps are, in the mean,
+    more like those of wholly random networks than 95 % of single moved and mirrored copies of these
+    are; a method that fails gets no rank.
+    """
+
+    name: ClassVar[str] = "sanity_checks"
+    question: ClassVar[str] = question("sanity_checks")
+    primary: ClassVar[str] = "mprt_last"
+    told: ClassVar[tuple[str, ...]] = (
+        "The gate, declared before looking: mean Spearman of each face's map with those of wholly "
+        "random networks (every parameter drawn anew, BatchNorm statistics taken from the faces), "
+        "against the 95th percentile, over single pairs, of the same after the random networks' "
+        "maps were moved by a quarter of the side or more and mirrored. Single pairs spread wider "
+        "than the mean: the gate stops what is grossly alike. Excess and p beside it say how much "
+        "more alike the mean is than means of moved maps, and how often these are as much.",
+    )
+    caveats: ClassVar[tuple[str, ...]] = (
+        "The gate is no score: noise that is drawn anew for each network passes it, and so does a "
+        "method that depends on the weights and on nothing else that matters. The random controls "
+        "are drawn by the face's name, are the same for every network, and fail. Nor is passing "
+        "proof of independence: where p is small a method's maps are more like random networks' "
+        "than chance has it.",
+    )
+
+    metrics: tuple[str, ...] = (
+        "mprt",
+        "mprt_last",
+        "emprt",
+        "random_logit",
+        "sensitivity_max",
+        "sensitivity_mean",
+        "gini",
+        "entropy",
+        "effective_complexity",
+        "total_variation",
+    )
+    """Names of metrics."""
+    limit: int = 24
+    """At most this many faces with landmarks, with the emotions' shares kept."""
+    networks: int = 10
+    """Wholly random networks of the gate."""
+    random_labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=WEIGHTS …")] = ()
+    """Models trained on permuted labels (training.run --permute-labels), whose maps are held
+    against those of the trained ones."""
+
+    def beyond(
+        self,
+        probe: Probe,
+        faces: Faces,
+        *,
+        model: str,
+        board: Scoreboard,
+        folder: Path,
+        bar: Progress,
+    ) -> Beyond:
+        """The gate, a method at a time; controls whose verdict is known stand beside them."""
+        task = bar.add_task(f"{model}: gate", total=len(gated(board)))
+        frame = gate(
+            probe, faces, board, networks=self.networks, shards=folder / "shards" / slug(model),
+            progress=lambda: bar.advance(task),
+        ).assign(model=model)  # fmt: skip
+        return Beyond(
+            said=gate_sentence(model, frame),
+            tables=[
+                gate_table(frame, faces=len(faces), networks=self.networks),
+                *self._data_randomisation(probe, faces, model=model, board=board),
+            ],
+            gate=dict(zip(frame["method"], frame["gate"], strict=True)),
+        )
+
+    def _check(self) -> None:
+        super()._check()
+        if self.networks < MIN_NETWORKS:
+            raise InputError(
+                f"Expected --networks of at least {MIN_NETWORKS}, got {self.networks}: fewer say "
+                "little about chance."
+            )
+        for name, path in self._nonsense().items():
+            load_model(name, weights=path)
+
+    def config(self) -> dict[str, Any]:
+        """The settings that results depend on; weights are told apart by content."""
+        digests = [f"{name}={file_digest(Path(path))}" for name, path in self._nonsense().items()]
+        return super().config() | {"random_labels": digests}
+
+    def _nonsense(self) -> dict[str, str]:
+        """Weights of networks trained on permuted labels, by model."""
+        found: dict[str, str] = {}
+        models = [model.partition("=")[0] for model in self.models]
+        for text in self.random_labels:
+            name, _, path = text.partition("=")
+            if not Path(path).is_file():
+                raise InputError(
+                    f"Expected --random-labels NAME=WEIGHTS, with a file of weights, got {text!r}."
+                )
+            if name not in models or name in found:
+                raise InputError(
+                    f"Expected --random-labels once of each of {', '.join(models)} at most, got "
+                    f"{text!r}: name a model of --models, trained on permuted labels."
+                )
+            found[name] = path
+        return found
+
+    def _data_randomisation(
+        self, probe: Probe, faces: Faces, *, model: str, board: Scoreboard
+    ) -> list[Table]:
+        """Likeness of each method's maps with those of a network that was taught nonsense."""
+        path = self._nonsense().get(model)
+        if path is None:
+            return []
+        asked = Asked.of(probe, faces, rule=self.targets, seed=self.seed)
+        other = Probe(
+            load_model(model, weights=path), device=str(probe.device), precision=probe.precision,
+            batch_size=probe.batch_size,
+        )  # fmt: skip
+        clusters = face_groups(faces).tolist()
+        names = [(self.seed, face, "moved") for face in faces.ids]
+        rows = []
+        for name in (m for m in self.methods if m not in board.refused):
+            one, two = (asked.maps(network, name) for network in (probe, other))
+            alike = model_contrast(one, two)
+            found = mean_interval(alike, clusters=clusters)
+            chance = torch.stack(
+                [model_contrast(one, moved) for moved in moved_copies(two, names, draws=MOVES)]
+            )
+            rows.append(
+                {"model": model, "method": name, "similarity": found.estimate,
+                 "similarity low": found.low, "similarity high": found.high,
+                 "moved": float(chance.nanmean()), "undefined": float(alike.isnan().float().mean())}
+            )  # fmt: skip
+        return [
+            Table(
+                name="data_randomisation",
+                frame=pd.DataFrame(rows).sort_values("similarity"),
+                caption="Mean Spearman of each face's map with that of a network of the same "
+                "architecture trained on permuted labels; lower is better. Moved: the mean with "
+                f"{MOVES} copies of that network's map, moved and mirrored: what the method's "
+                "smoothness has by chance. Undefined: share of faces without a similarity, since a "
+                "map is blank or undefined. 95 % intervals by infinitesimal jackknife. Unit: "
+                f"{unit_of(clusters)}.",
+            )
+        ]

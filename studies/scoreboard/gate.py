@@ -1,0 +1,173 @@
+"""The randomisation gate over methods, for studies and for the audit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_xai.attributions import CONTROLS, explain
+from fer_xai.attributions.api import counting_maps
+from fer_xai.inference.predictor import Probe
+from fer_xai.landmarks import face_regions
+from fer_xai.names import slug
+from fer_xai.types import Faces
+from metrics.core.score_cache import Ledger
+from metrics.evaluation import calibration_images
+from metrics.randomisation.gate import MIN_NETWORKS, Gate, randomisation_gate
+from studies.engine import store
+from studies.reporting.page import Table
+from studies.scoreboard.scores import REMADE, Scoreboard, TargetRule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Faces, and what is explained of them."""
+
+    faces: Faces
+    images: Tensor
+    targets: Tensor
+    regions: Tensor | None
+    seed: int
+
+    @classmethod
+    def of(cls, probe: Probe, faces: Faces, *, rule: TargetRule, seed: int) -> Asked:
+        """By a network's own answers, or by the labels."""
+        size = probe.model.size
+        images = faces.pixels(size).float() / 255
+        known = faces.landmarks is not None
+        answers = probe.model.canonical(probe.logits(images).argmax(dim=1))
+        return cls(
+            faces=faces,
+            images=images,
+            targets=faces.labels if rule == "true" else answers,
+            regions=face_regions(faces.landmarks_at(size), size=size) if known else None,
+            seed=seed,
+        )
+
+    @counting_maps()
+    def maps(self, probe: Probe, method: str) -> Tensor:
+        """Of a network, ``(N, H, W)``; NaN where they are undefined."""
+        return explain(
+            probe, self.images, method=method, targets=self.targets, regions=self.regions,
+            ids=self.faces.ids, seed=self.seed,
+        ).defined_maps  # fmt: skip
+
+
+def gate(
+    probe: Probe,
+    faces: Faces,
+    board: Scoreboard,
+    *,
+    networks: int = MIN_NETWORKS,
+    shards: Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> pd.DataFrame:
+    """One row a method that the board does not refuse, and a control whose verdict is known.
+
+    Parameters
+    ----------
+    probe, faces
+        Of the model.
+    board
+        Methods, target rule and seed.
+    networks
+        Wholly random ones.
+    shards
+        Folder in which what was found of each method is kept, for this model, these faces and
+        options alone.
+    progress
+        Called after each method.
+
+    Returns
+    -------
+    DataFrame
+        ``model``, ``method``, ``control``, ``gate`` (passes, fails or undefined), ``similarity``,
+        ``threshold``, ``excess``, ``p``, ``faces above``, ``undefined``; the least alike first,
+        controls last.
+    """
+    asked = Asked.of(probe, faces, rule=board.targets, seed=board.seed)
+    calibration = calibration_images(faces.ids, lambda chosen: asked.images[chosen])
+    made_of = {} if shards is None else {**board.made_of(probe, faces), "networks": networks}
+    if shards is not None:
+        store.claim(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
+    names = gated(board)
+    explainers = board.explainers(probe, faces, asked.regions, names)
+    rows = []
+    for name in names:
+
+        def make(name: str = name) -> dict[str, NDArray[Any]]:
+            found = randomisation_gate(
+                Ledger(probe, asked.images, ids=faces.ids, seed=board.seed), asked.images,
+                asked.maps(probe, name), asked.targets, explainers[name], networks=networks,
+                calibration=calibration,
+            )  # fmt: skip
+            if shards is not None:
+                store.claim(shards, made_of, name="gate-", shards="gate-*.npz")
+            return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}
+
+        kept = make() if shards is None else store.once(shards / f"gate-{slug(name)}.npz", make)
+        found = Gate(**{key: torch.from_numpy(values) for key, values in kept.items()})
+        rows.append(
+            {
+                "model": probe.name,
+                "method": name,
+                "control": name in CONTROLS,
+                "gate": _verdict(found),
+                "similarity": found.mean,
+                "threshold": found.threshold,
+                "excess": found.excess,
+                "p": found.p,
+                "faces above": found.share_above,
+                "undefined": found.blank / max(len(faces), 1),
+            }
+        )
+        progress()
+    return pd.DataFrame(rows).sort_values(["control", "similarity"]).reset_index(drop=True)
+
+
+def _verdict(found: Gate) -> str:
+    if math.isnan(found.mean):
+        return "undefined"
+    return "passes" if found.passed else "fails"
+
+
+def gated(board: Scoreboard) -> list[str]:
+    """What stands in the gate's table."""
+    return [*(m for m in board.methods if m not in board.refused), *REMADE]
+
+
+def gate_table(frame: pd.DataFrame, *, faces: int, networks: int) -> Table:
+    """The gate's table with its caption."""
+    return Table(
+        name="gate",
+        frame=frame,
+        caption=f"Mean Spearman of each face's map with those of {networks} wholly random "
+        "networks, and the 95th percentile of single pairs of the null: the random networks' maps "
+        "moved and mirrored. Above it a method fails; that is a bar against gross likeness, and "
+        "no test at 5 %. Excess: the mean less the null's mean. p: one-sided, of the mean among "
+        "the means of the null's draws; a method may pass and still be more like random networks "
+        "than moved maps are. Faces above: share whose own mean lies above the threshold. "
+        f"Undefined: share of the {faces} faces without a similarity. Controls do not look at the "
+        "network: all must fail but the uniform map, which has no similarity and so no verdict.",
+    )
+
+
+def gate_sentence(model: str, table: pd.DataFrame) -> str:
+    """How many methods pass, and which do not."""
+    methods = table[~table["control"]]
+    names = {verdict: list(own["method"]) for verdict, own in methods.groupby("gate")}
+    stopped = f"; it stops {', '.join(names['fails'])}" if "fails" in names else ""
+    if "undefined" in names:
+        stopped += f"; no verdict on {', '.join(names['undefined'])}"
+    return (
+        f"{model}: {len(names.get('passes', []))} of {len(methods)} methods pass the "
+        f"randomisation gate{stopped}."
+    )

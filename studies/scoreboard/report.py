@@ -1,0 +1,345 @@
+"""What a scoreboard leaves: tables, figures, the answer; for studies and for the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import scikit_posthocs
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from fer_xai.types import LARGEST_GAP
+from metrics.core.registry import MetricSpec
+from metrics.statistics.reliability import RankTest
+from studies.reporting.formatting import signed, signed_bounds
+from studies.reporting.page import Picture, Table
+from studies.reporting.style import CONTROL, INK, TRAINED, style
+from studies.scoreboard import tables
+from studies.scoreboard.scores import FLOOR
+from studies.scoreboard.thresholds import MOST_UNDEFINED
+
+FILLS = (
+    "A perturbed face is no face that the network has seen: what a fill does to the score is part "
+    "of every faithfulness metric. Look at several fills before believing one."
+)
+WEIGHTS = "Intervals speak of faces for these weights, not of other trainings."
+OVER = f"over {FLOOR}"
+"""Column of gains over the floor."""
+COLUMNS = 3
+"""Panels beside each other."""
+CLEAR = 0.05
+"""p below which a gain over the floor is spoken of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """Tables and figures of a page, and its answer."""
+
+    answer: str
+    tables: list[Table]
+    pictures: list[Picture]
+    methods: pd.DataFrame
+
+
+def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
+    """What is to be said of every study of these metrics."""
+    perturbed = any(tables.held(spec) for spec in specs)
+    return [*([FILLS] if perturbed else []), WEIGHTS]
+
+
+def content(
+    rows: pd.DataFrame,
+    clusters: pd.Series,
+    specs: Mapping[str, MetricSpec],
+    *,
+    methods: Sequence[str],
+    primary: str,
+    refused: Mapping[str, Mapping[str, str]],
+    fills_shared: Sequence[tuple[str, str, str]] = (),
+    gates: Mapping[str, Mapping[str, str]] | None = None,
+) -> Content:
+    """Make everything from rows.
+
+    Parameters
+    ----------
+    rows
+        ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` where it is known.
+    clusters
+        Of faces, indexed by id.
+    specs
+        Of the metrics, by name.
+    methods
+        Attributions, controls apart.
+    primary
+        The metric that the answer speaks of.
+    refused
+        By model, why methods have no maps.
+    fills_shared
+        Method, metric and the fill that both use, of which there are no rows.
+    gates
+        By model, the randomisation gate's verdict on each method: one that does not pass has no
+        rank, and takes no part in the agreement of metrics or the answer.
+    """
+    table = tables.method_table(rows, clusters, specs)
+    passing = rows
+    if gates:
+        verdicts = pd.Series({(m, name): v for m, own in gates.items() for name, v in own.items()})
+        at = pd.MultiIndex.from_frame(table[["model", "method"]])
+        table.insert(
+            list(table).index("control") + 1, "gate", verdicts.reindex(at, fill_value="").to_numpy()
+        )
+        stopped = verdicts.index[verdicts != "passes"]
+        passing = rows[~pd.MultiIndex.from_frame(rows[["model", "method"]]).isin(stopped)]
+    used = [m for m in methods if m in set(passing["method"])]
+    unit = unit_of(list(clusters.loc[list(rows["id"].unique())]))
+    ungated = " Without methods that the gate does not pass." if gates else ""
+    made = [
+        Table(
+            name="methods",
+            frame=table,
+            caption=" ".join(_explained(table)) + f" Unit: {unit}.",
+        ),
+        Table(
+            name="disagreement",
+            frame=tables.disagreement_table(passing, clusters, specs, used),
+            caption="Do metrics of one family order the methods alike? Krippendorff's α over "
+            "metrics, of the methods that all of them score (ordinal; 1 alike, 0 as by chance); "
+            "Kendall's W within each metric, over the units that have a score of every method: the "
+            "family's least and largest, and the fewest such units. There is no mean rank over "
+            f"metrics: it would hide this.{ungated} Unit: {unit}.",
+        ),
+        Table(
+            name="refused",
+            frame=pd.DataFrame(
+                [
+                    {"model": model, "attribution": name, "reason": reason}
+                    for model, some in refused.items()
+                    for name, reason in some.items()
+                ],
+                columns=["model", "attribution", "reason"],
+            ),
+            caption="Methods that have no rules for a model, and why.",
+        ),
+        Table(
+            name="fills_shared",
+            frame=pd.DataFrame(list(fills_shared), columns=["method", "metric", "fill"]),
+            caption="Left out: a method is not scored by a metric that removes pixels with the "
+            "fill its maps start from, which would hold the maps against themselves.",
+        ),
+    ]
+    pictures = [
+        picture
+        for model in dict.fromkeys(rows["model"])
+        for picture in _pictures(
+            model,
+            passing[passing["model"] == model],
+            table[table["model"] == model],
+            clusters,
+            specs,
+            methods=used,
+            primary=primary,
+            notes=(ungated, f" Unit: {unit}."),
+        )
+    ]
+    return Content(
+        answer=answer(table, specs[primary]), tables=made, pictures=pictures, methods=table
+    )
+
+
+def _pictures(
+    model: str,
+    rows: pd.DataFrame,
+    table: pd.DataFrame,
+    clusters: pd.Series,
+    specs: Mapping[str, MetricSpec],
+    *,
+    methods: list[str],
+    primary: str,
+    notes: tuple[str, str],
+) -> Iterator[Picture]:
+    """A model's means, how its metrics agree, and the ranks by the primary one.
+
+    ``notes``: which methods take no part, and the unit.
+    """
+    ungated, unit = notes
+    yield Picture(
+        name=f"scores_{model}",
+        figure=dots(table, specs),
+        caption=f"{model}: mean of each metric with its 95 % interval, the better the further "
+        "right (axes of metrics that fall are turned). Red: methods; grey: chance controls; the "
+        f"line, where methods are held against it, is the {FLOOR} control.{unit}",
+    )
+    means = tables.oriented_means(rows, specs, methods)
+    if len(means) > 2 and means.shape[1] > 2:
+        yield Picture(
+            name=f"metrics_{model}",
+            figure=heatmap(tables.metric_agreement(means)),
+            caption=f"{model}: Spearman between the orders that two metrics give "
+            f"{means.shape[1]} methods.{ungated}",
+        )
+    ranked = [m for m in methods if m in set(rows.loc[rows["metric"] == primary, "method"])]
+    if len(ranked) > 2:
+        test = tables.rank_test(rows, clusters, specs, primary, ranked)
+        if np.isfinite(test.p_value):
+            yield Picture(
+                name=f"ranks_{model}",
+                figure=critical_difference(test, ranked),
+                caption=f"{model}: mean rank by {primary} over the {test.n} units that have a "
+                "score of every method, 1 the best; methods under one bar are not told apart "
+                f"(Nemenyi after Friedman, 5 %).{ungated}{unit}",
+            )
+
+
+def unit_of(clusters: Sequence[object]) -> str:
+    """What is independent of each other, and how many there are of it, for captions."""
+    n, groups = len(clusters), len(set(clusters))
+    return f"the face ({n})" if n == groups else f"the person or group of copies ({groups} of {n})"
+
+
+def _explained(table: pd.DataFrame) -> Iterator[str]:
+    """What the columns of methods say."""
+    yield (
+        "Mean of each metric, with its 95 % interval by infinitesimal jackknife. Better: which "
+        "values are; control: chance, no method; undefined: share of faces without a score."
+    )
+    if "gate" in table:
+        yield "Gate: whether it passes that of randomisation; what does not has no rank."
+    if "blank" in table:
+        yield (
+            "Blank: share of faces whose map is zero everywhere, so that the seed alone orders its "
+            "pixels."
+        )
+    if tables.UNDEFINED_MAPS in table:
+        yield (
+            "Undefined maps: share of faces whose map is NaN or infinite somewhere, or misses more "
+            f"than {LARGEST_GAP:.0%} of what it should add up to; no metric scores them."
+        )
+    if OVER in table:
+        yield (
+            f"Over {FLOOR}: gain over that control, in metrics of faithfulness alone (others ask "
+            "nothing that a map made without the network could fail at), paired by face and signed "
+            "so that above zero is better; units: those behind it; units better: share of them "
+            "whose gain is above zero; p: two-sided, Wilcoxon's signed ranks after Pratt over "
+            "units, Holm over the methods of a model and metric; rank-biserial: its effect size, "
+            "of the same ranks. A method beats the control, or does worse, where p is below "
+            f"{CLEAR:g} and gain and rank-biserial are of one sign."
+        )
+
+
+def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
+    """A sentence a model: which methods beat the floor, and by how much."""
+    if not tables.held(primary):
+        return (
+            f"{primary.name} is not held against the {FLOOR} control, which looks at no network: "
+            "its means stand in the table of methods."
+        )
+    sentences = []
+    for model, own in table[table["metric"] == primary.name].groupby("model", sort=False):
+        if OVER not in own or own.loc[~own["control"], OVER].isna().all():
+            continue
+        methods = own[~own["control"]]
+        family = max(int(methods[OVER].notna().sum()), 1)
+        units = int(methods["units"].max())
+        least = family * 2.0 ** (1 - units)  # all units of one sign
+        said = f"{model}: by {primary.name}, "
+        gated = ""
+        if "gate" in methods:
+            methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
+        few = methods.loc[methods["undefined"] > MOST_UNDEFINED, "method"]
+        methods = methods[~(methods["undefined"] > MOST_UNDEFINED)]
+        apart = f" {', '.join(few)} took no part: most faces have no score." if len(few) else ""
+        if len(few) and not len(methods):
+            sentences.append(f"{said}no method can be judged.{apart}")
+            continue
+        if least > CLEAR:
+            sentences.append(
+                f"{said}{units} unit{' is' if units == 1 else 's are'} too few to tell {family} "
+                f"method{'' if family == 1 else 's'} from the {FLOOR} "
+                f"control: no corrected p can be below {min(least, 1):.2g}."
+            )
+            continue
+        clear = methods[methods["p (Holm)"] < CLEAR]
+        way = np.sign(clear["rank-biserial"])
+        better = clear[(clear[OVER] > 0) & (way > 0)].sort_values(OVER, ascending=False)
+        worse = clear[(clear[OVER] < 0) & (way < 0)]
+        named = ", ".join(
+            f"{row['method']} {signed(row[OVER])}"
+            f"{signed_bounds(row[f'{OVER} low'], row[f'{OVER} high'])}"
+            for _, row in better.iterrows()
+        )
+        sentences.append(
+            f"{said}{len(better)} of {len(methods)} methods{gated} beat the {FLOOR} control"
+            f"{f' ({named})' if named else ''}, and {len(worse)} "
+            f"{'does' if len(worse) == 1 else 'do'} worse than it.{apart}"
+        )
+    return (
+        "\n".join(sentences)
+        or f"No score of {primary.name} can be held against the {FLOOR} control."
+    )
+
+
+def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
+    """A panel a metric, methods over each other in the order of the first one."""
+    style()
+    names = list(dict.fromkeys(table["metric"]))
+    order = list(dict.fromkeys(table["method"]))[::-1]
+    height = len(order) * 0.2 + 0.7
+    wide = min(COLUMNS, len(names))
+    tall = -(-len(names) // wide)
+    fig, axes = plt.subplots(
+        tall, wide, figsize=(3.1 * wide + 1.2, height * tall), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axis, metric in zip(axes.flat, names, strict=False):
+        own = table[table["metric"] == metric].set_index("method")
+        for place, method in enumerate(order):
+            if method not in own.index:
+                continue
+            row = own.loc[method]
+            colour = CONTROL if row["control"] else TRAINED
+            axis.plot([row["mean low"], row["mean high"]], [place, place], color=colour, lw=2)
+            axis.plot(row["mean"], place, "o", color=colour, ms=4)
+        beside = tables.held(specs[metric]) and FLOOR in own.index
+        if beside and np.isfinite(own.loc[FLOOR, "mean"]):
+            axis.axvline(own.loc[FLOOR, "mean"], color=INK, lw=0.7, ls=":")
+        axis.set_yticks(range(len(order)), [name.replace("_", " ") for name in order], fontsize=8)
+        axis.set_title(metric.replace("_", " "), fontsize=10)
+        if specs[metric].higher_is_better is False:
+            axis.invert_xaxis()
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    sns.despine(fig)
+    return fig
+
+
+def heatmap(matrix: pd.DataFrame) -> Figure:
+    """Spearman between metrics."""
+    style()
+    labels = [str(name).replace("_", " ") for name in matrix.index]
+    side = 0.36 * len(matrix) + 1.8
+    fig, axis = plt.subplots(figsize=(side + 0.8, side))
+    sns.heatmap(
+        matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, ax=axis, xticklabels=labels,
+        yticklabels=labels, annot=len(matrix) <= 14, fmt=".1f", annot_kws={"size": 7},
+        cbar_kws={"label": "Spearman over methods", "shrink": 0.6}, linewidths=0.3,
+        linecolor="white",
+    )  # fmt: skip
+    return fig
+
+
+def critical_difference(test: RankTest, methods: Sequence[str]) -> Figure:
+    """Mean ranks of methods, with bars over those that are not told apart."""
+    style()
+    labels = [name.replace("_", " ") for name in methods]
+    fig, axis = plt.subplots(figsize=(7.5, 0.22 * len(labels) + 1.2))
+    scikit_posthocs.critical_difference_diagram(
+        dict(zip(labels, test.ranks, strict=True)),
+        pd.DataFrame(test.pairs, index=labels, columns=labels),
+        ax=axis, label_props={"fontsize": 9}, elbow_props={"color": INK, "linewidth": 0.8},
+        marker_props={"color": TRAINED, "s": 18}, crossbar_props={"color": INK, "linewidth": 2},
+    )  # fmt: skip
+    return fig

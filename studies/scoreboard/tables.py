@@ -1,0 +1,181 @@
+"""Tables of a scoreboard, from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.attributions import CONTROLS
+from metrics.core.registry import MetricSpec
+from metrics.statistics.effect_sizes import rank_biserial
+from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.reliability import (
+    RankTest,
+    friedman_nemenyi,
+    kendalls_w,
+    krippendorff_alpha,
+)
+from metrics.statistics.tests import holm, wilcoxon_p
+from studies.scoreboard.scores import FLOOR
+
+Specs = Mapping[str, MetricSpec]
+UNDEFINED_MAPS = "undefined maps"
+"""Column of tables that is there where any map is undefined, beside undefined scores."""
+
+
+def sign(spec: MetricSpec) -> int:
+    """+1 where higher is better or neither is, −1 where lower is."""
+    return -1 if spec.higher_is_better is False else 1
+
+
+def held(spec: MetricSpec) -> bool:
+    """Whether a method's gain over the floor says something.
+
+    The floor looks at no network: what asks how a map follows the network, or the face, is answered
+    by its making (``mprt`` 1, ``sensitivity_max`` 0), and so is what looks at the map alone.
+    """
+    return spec.family == "faithfulness"
+
+
+def method_table(
+    rows: pd.DataFrame, clusters: pd.Series, specs: Specs, *, floor: str = FLOOR
+) -> pd.DataFrame:
+    """One row a model, metric and method: its mean, and its gain over a control.
+
+    Gains are of metrics that can be held against the control (:func:`held`), paired by face and
+    signed so that above zero is better; the unit is the cluster. Holm corrects Wilcoxon's two-sided
+    p over the methods of a model and metric.
+
+    Parameters
+    ----------
+    rows
+        ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` and ``undefined`` (of
+        the map) where they are known.
+    clusters
+        Cluster of each face, indexed by id.
+    specs
+        Metrics by name.
+    floor
+        The control.
+    """
+    out = []
+    for (model, metric), part in rows.groupby(["model", "metric"], sort=False, observed=True):
+        wide = part.pivot_table(index="id", columns="method", values="value", sort=False,
+                                dropna=False)  # fmt: skip
+        groups = clusters.loc[list(wide.index)]
+        turn = sign(specs[str(metric)])
+        base = wide.get(floor) if held(specs[str(metric)]) else None
+        shares = {
+            told: part[column].astype(float).groupby(part["method"], observed=True).mean()
+            for column, told in (("blank", "blank"), ("undefined", UNDEFINED_MAPS))
+            if column in part and (column == "blank" or bool(rows[column].any()))
+        }
+        here = []
+        for method in wide.columns:
+            mean = mean_interval(wide[method], clusters=list(groups))
+            row = {
+                "model": model,
+                "metric": metric,
+                "better": {True: "higher", False: "lower", None: ""}[
+                    specs[str(metric)].higher_is_better
+                ],
+                "method": method,
+                "control": method in CONTROLS,
+                **bounds("mean", mean),
+                "undefined": float(wide[method].isna().mean()),
+                **{told: float(share[method]) for told, share in shares.items()},
+            }
+            if base is not None and method != floor:
+                gain = (turn * (wide[method] - base)).dropna()
+                own = groups.loc[list(gain.index)]
+                units = gain.groupby(own.to_numpy()).mean()
+                row |= bounds(f"over {floor}", mean_interval(gain, clusters=list(own)))
+                row |= {
+                    "units": float(len(units)),
+                    "units better": float((units > 0).mean()) if len(units) else np.nan,
+                    "rank-biserial": rank_biserial(units),
+                    "p": np.nan if method in CONTROLS else wilcoxon_p(units),
+                }
+            here.append(row)
+        table = pd.DataFrame(here)
+        if "p" in table:
+            table["p (Holm)"] = holm(table["p"])
+        order = turn * table["mean"]
+        out.append(table.assign(order=order).sort_values(["control", "order"],
+                                                          ascending=[True, False]))  # fmt: skip
+    found = pd.concat(out, ignore_index=True)
+    return found.drop(columns=["order", "p"], errors="ignore")
+
+
+def bounds(name: str, found: Interval) -> dict[str, float]:
+    """An interval as columns: its estimate by name, and ``low`` and ``high`` after it."""
+    return {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
+
+
+def oriented_means(rows: pd.DataFrame, specs: Specs, methods: Sequence[str]) -> pd.DataFrame:
+    """Mean of each metric (row) and method (column), turned so that larger is better."""
+    part = rows[rows["method"].isin(methods)]
+    means = part.groupby(["metric", "method"], sort=False, observed=True)["value"].mean().unstack()
+    judged = [m for m in means.index if specs[str(m)].higher_is_better is not None]
+    signs = pd.Series({m: sign(specs[str(m)]) for m in judged})
+    return means.loc[judged, [m for m in methods if m in means]].mul(signs, axis=0)
+
+
+def metric_agreement(means: pd.DataFrame) -> pd.DataFrame:
+    """Spearman ``(metrics, metrics)`` of how two metrics order the methods."""
+    return means.T.corr(method="spearman")
+
+
+def disagreement_table(
+    rows: pd.DataFrame, clusters: pd.Series, specs: Specs, methods: Sequence[str]
+) -> pd.DataFrame:
+    """One row a model and family of metrics: do its metrics order the methods alike?
+
+    Krippendorff's α over metrics of their order of the methods that all of them score, and within
+    each metric Kendall's W over the units that have a score of every method, of which the family's
+    least and largest are shown (and the fewest units). A metric that restates others of them is
+    left out.
+    """
+    out = []
+    for model, part in rows.groupby("model", sort=False, observed=True):
+        means = oriented_means(part, specs, methods)
+        families = pd.Series({m: specs[str(m)].family for m in means.index})
+        for family in dict.fromkeys(families):
+            named = list(families[families == family].index)
+            some = means.loc[[m for m in named if not set(specs[m].restates) & set(named)]]
+            scores = [_units(part, clusters, specs, str(m), methods) for m in some.index]
+            concord = [kendalls_w(units.T) for units in scores]
+            out.append({
+                "model": model,
+                "family": family,
+                "metrics": len(some),
+                "methods": some.shape[1],
+                "Krippendorff α": krippendorff_alpha(some.to_numpy()),
+                "Kendall W, least": np.nanmin(concord) if np.isfinite(concord).any() else np.nan,
+                "Kendall W, largest": (
+                    np.nanmax(concord) if np.isfinite(concord).any() else np.nan
+                ),
+                "units": float(min(len(units.dropna()) for units in scores)),
+            })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def rank_test(
+    rows: pd.DataFrame, clusters: pd.Series, specs: Specs, metric: str, methods: Sequence[str]
+) -> RankTest:
+    """Friedman and Nemenyi over clusters of faces, of one model and metric."""
+    return friedman_nemenyi(_units(rows, clusters, specs, metric, methods).to_numpy())
+
+
+def _units(
+    rows: pd.DataFrame, clusters: pd.Series, specs: Specs, metric: str, methods: Sequence[str]
+) -> pd.DataFrame:
+    """Scores of clusters (rows) and methods that the metric has scored (columns), turned so that
+    larger is better.
+    """
+    part = rows[(rows["metric"] == metric) & rows["method"].isin(methods)]
+    wide = part.pivot_table(index="id", columns="method", values="value", sort=False, dropna=False)
+    wide = wide[[m for m in methods if m in wide]] * sign(specs[metric])
+    return wide.groupby(clusters.loc[list(wide.index)].to_numpy()).mean()

@@ -1,0 +1,148 @@
+"""What an audit asks of methods: the worst means that are allowed, and the gate's verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.errors import InputError
+from metrics.core.registry import MetricSpec
+from studies.reporting.page import Table
+
+GATE = "randomisation gate"
+MOST_UNDEFINED = 0.5
+"""Share of faces without a score beyond which a mean reaches no threshold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """What was asked of a method's scores, and what they are.
+
+    Attributes
+    ----------
+    method, metric
+        What was scored.
+    value, limit
+        Its mean, and the worst that is allowed.
+    higher
+        Whether higher is better.
+    undefined
+        Share of faces without a score; NaN where none was asked.
+    reached
+        Whether the mean is no worse than the limit, over half of the faces or more.
+    judged
+        Whether it was judged at all: thresholds of a model that recognises no more than the prior
+        are not, and are not reached either.
+    """
+
+    method: str
+    metric: str
+    value: float
+    limit: float
+    higher: bool
+    undefined: float
+    reached: bool
+    judged: bool = True
+
+    @property
+    def expected(self) -> str:
+        """The limit in words."""
+        return f"at {'least' if self.higher else 'most'} {self.limit:g}"
+
+    def __str__(self) -> str:
+        found = f"{self.method}: {self.metric}"
+        if not self.judged:
+            return f"{found} is not judged, expected {self.expected}"
+        if np.isnan(self.value):
+            return f"{found} has no score, expected {self.expected}"
+        if self.undefined > MOST_UNDEFINED:
+            return (
+                f"{found} is undefined for {self.undefined:.0%} of faces, expected a mean of "
+                f"{self.expected} over half of them or more"
+            )
+        return f"{found} {self.value:.3f}, expected {self.expected}"
+
+
+def worst_allowed(
+    thresholds: Mapping[str, float], specs: Mapping[str, MetricSpec], methods: Sequence[str]
+) -> dict[tuple[str, str], float]:
+    """The worst that is allowed, by method and metric; what is said of a method alone wins.
+
+    Raises
+    ------
+    InputError
+        For something that is not scored, or that no direction is better of, or no number.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for name in sorted(thresholds, key=lambda name: ":" in name):
+        method, _, metric = name.rpartition(":")
+        if metric not in specs or (method and method not in methods):
+            raise InputError(
+                f"Expected thresholds of {', '.join(specs)}, each for all methods or as "
+                f"METHOD:METRIC, got {name!r}: score it, or leave its threshold out."
+            )
+        if specs[metric].higher_is_better is None:
+            raise InputError(
+                f"Expected a threshold of a metric with a better end, but {metric} describes maps "
+                "without judging them."
+            )
+        limit: object = thresholds[name]
+        if not isinstance(limit, Real) or not np.isfinite(float(limit)):
+            raise InputError(f"Expected a number as threshold of {name}, got {limit!r}.")
+        for one in [method] if method else methods:
+            found[one, metric] = float(limit)
+    return found
+
+
+def held(
+    table: pd.DataFrame,
+    limits: Mapping[tuple[str, str], float],
+    specs: Mapping[str, MetricSpec],
+) -> tuple[Threshold, ...]:
+    """Means beside their limits; none is reached that is undefined, or of a refused method."""
+    rows = table.set_index(["method", "metric"])[["mean", "undefined"]].to_dict("index")
+    out = []
+    for (method, metric), limit in limits.items():
+        row = rows.get((method, metric), {})
+        value, undefined = float(row.get("mean", np.nan)), float(row.get("undefined", np.nan))
+        higher = bool(specs[metric].higher_is_better)
+        reached = undefined <= MOST_UNDEFINED and (value >= limit if higher else value <= limit)
+        out.append(
+            Threshold(
+                method=method, metric=metric, value=value, limit=limit, higher=higher,
+                undefined=undefined, reached=reached,
+            )
+        )  # fmt: skip
+    return tuple(out)
+
+
+def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
+    """The gate's verdicts over methods."""
+    return tuple(
+        Threshold(
+            method=row["method"], metric=GATE, value=row["similarity"], limit=row["threshold"],
+            higher=False, undefined=np.nan, reached=row["gate"] == "passes",
+        )
+        for _, row in table[~table["control"]].iterrows()
+    )  # fmt: skip
+
+
+def threshold_table(asked: Sequence[Threshold]) -> Table:
+    """What was asked, with its caption."""
+    rows = [
+        vars(one)
+        | {"expected": one.expected, "reached": one.reached if one.judged else "not judged"}
+        for one in asked
+    ]
+    return Table(
+        name="thresholds",
+        frame=pd.DataFrame(rows)[["method", "metric", "value", "expected", "undefined", "reached"]],
+        caption="What was asked of the means. Undefined: share of faces without a score, those "
+        "with a blank or undefined map among them; a mean over less than half of the faces "
+        "reaches no threshold.",
+        leading=True,
+    )
