@@ -32,11 +32,20 @@ def main() -> None:
     """Run the chosen benchmarks."""
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=NAMES, metavar="NAME",
-                        help=f"one of {', '.join(NAMES)}; may be repeated")  # fmt: skip
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=NAMES,
+        metavar="NAME",
+        help=f"one of {', '.join(NAMES)}; may be repeated",
+    )
     parser.add_argument("--rounds", type=int, default=9, help=f"at least {MIN_ROUNDS}")
-    parser.add_argument("--out", type=Path, default=Path(f"results/benchmarks/{date}.md"),
-                        help="Markdown file; a JSON of the same name goes beside it")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(f"results/benchmarks/{date}.md"),
+        help="Markdown file; a JSON of the same name goes beside it",
+    )
     args = parser.parse_args()
     if args.rounds < MIN_ROUNDS:
         parser.error(f"Expected at least {MIN_ROUNDS} rounds for a median, got {args.rounds}.")

@@ -42,26 +42,30 @@ PERTURBING = ("occlusion", "rise", "region_ablation", "lime", "kernel_shap", "re
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive with the shipped weights."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"Attributions: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted "
-        f"emotion, {MANY} faces ({SOME} where somebody needs more than 20 passes, {FEW} for more "
-        "than 400), maps at image resolution. Peers run the plain model at the batch size of "
-        f"{', '.join(map(str, BATCH_SIZES))} (or of passes a call) that suits them best; ours at "
-        "the one that Probe chooses.",
-        "Bare passes: as many forward passes (and forward and backward, to the image) of Probe's "
-        "copy on images in memory as the method needs, counted in the tests by a hook. What a CAM "
-        "does behind its layer is less than a pass, hence ratios below one.",
-        "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight "
-        "facial regions, as Captum gets them.",
-        "Where maps differ: torch-cam's Grad-CAM++ divides a copy and not its weights; "
-        "pytorch-grad-cam's damps small gradients by a constant in its denominator, and its "
-        "Eigen-CAM has the sign that the solver happens to give; all three enlarge Score-CAM's "
-        "masks in other ways; Captum draws noise, paths and samples from the global generator, "
-        "starts GradientShap from black alone (ours from three fills), and fits LIME and "
-        "KernelSHAP without our weights of coalitions. Captum refuses DeepLift, DeepLiftShap and "
-        "LRP of GiMeFive, which uses one max-pool five times; nobody else here has "
-        "extremal perturbation, RISE, exact Shapley values, or a fused LayerCAM.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Attributions: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted "
+            f"emotion, {MANY} faces ({SOME} where somebody needs more than 20 passes, {FEW} for more "
+            "than 400), maps at image resolution. Peers run the plain model at the batch size of "
+            f"{', '.join(map(str, BATCH_SIZES))} (or of passes a call) that suits them best; ours at "
+            "the one that Probe chooses.",
+            "Bare passes: as many forward passes (and forward and backward, to the image) of Probe's "
+            "copy on images in memory as the method needs, counted in the tests by a hook. What a CAM "
+            "does behind its layer is less than a pass, hence ratios below one.",
+            "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight "
+            "facial regions, as Captum gets them.",
+            "Where maps differ: torch-cam's Grad-CAM++ divides a copy and not its weights; "
+            "pytorch-grad-cam's damps small gradients by a constant in its denominator, and its "
+            "Eigen-CAM has the sign that the solver happens to give; all three enlarge Score-CAM's "
+            "masks in other ways; Captum draws noise, paths and samples from the global generator, "
+            "starts GradientShap from black alone (ours from three fills), and fits LIME and "
+            "KernelSHAP without our weights of coalitions. Captum refuses DeepLift, DeepLiftShap and "
+            "LRP of GiMeFive, which uses one max-pool five times; nobody else here has "
+            "extremal perturbation, RISE, exact Shapley values, or a fused LayerCAM.",
+        ],
+    )
     faces = synthetic_faces(MANY, size=SIZE)
     images = (faces.pixels(SIZE).float() / 255).contiguous()
     regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
@@ -74,9 +78,16 @@ def measure(*, rounds: int) -> Section:
         if method is None:
             continue
         _measure_method(
-            name, method, probe=probe, images=images, columns=columns, regions=regions,
-            peers=peers.get(name, {}), rounds=rounds, section=section,
-        )  # fmt: skip
+            name,
+            method,
+            probe=probe,
+            images=images,
+            columns=columns,
+            regions=regions,
+            peers=peers.get(name, {}),
+            rounds=rounds,
+            section=section,
+        )
     return section
 
 
@@ -115,9 +126,17 @@ def _bare(probe: Probe, images: Tensor, needed: tuple[float, float]) -> None:
 
 
 def _measure_method(
-    name: str, method: Attribution, *, probe: Probe, images: Tensor, columns: Tensor,
-    regions: Tensor, peers: dict[str, Maps], rounds: int, section: Section,
-) -> None:  # fmt: skip
+    name: str,
+    method: Attribution,
+    *,
+    probe: Probe,
+    images: Tensor,
+    columns: Tensor,
+    regions: Tensor,
+    peers: dict[str, Maps],
+    rounds: int,
+    section: Section,
+) -> None:
     needed = method.passes(probe, regions=regions.shape[1])
     total = max(sum(needed), PEERS_NEED.get(name, 0))
     n = FEW if total > 400 else SOME if total > 20 else MANY
@@ -134,8 +153,9 @@ def _measure_method(
         contenders[peer] = partial(run, images, columns, sizes[peer])
     maps = {peer: run() for peer, run in contenders.items()}
     timed: dict[str, Callable[[], object]] = {
-        **contenders, "passes": partial(_bare, probe, images, needed)
-    }  # fmt: skip
+        **contenders,
+        "passes": partial(_bare, probe, images, needed),
+    }
     seconds = alternate(timed, rounds=rounds)
     cell = _cell(seconds["ours"], n)
     for peer in peers:
@@ -170,11 +190,15 @@ def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
     """Who else has a method."""
     found: dict[str, dict[str, Maps]] = {}
     cams = {
-        "gradcam": ("GradCAM", "GradCAM"), "gradcam++": ("GradCAMPlusPlus", "GradCAMpp"),
-        "hirescam": ("HiResCAM", None), "layercam": ("LayerCAM", "LayerCAM"),
-        "xgradcam": ("XGradCAM", "XGradCAM"), "eigencam": ("EigenCAM", None),
-        "scorecam": ("ScoreCAM", "ScoreCAM"), "ablationcam": ("AblationCAM", None),
-    }  # fmt: skip
+        "gradcam": ("GradCAM", "GradCAM"),
+        "gradcam++": ("GradCAMPlusPlus", "GradCAMpp"),
+        "hirescam": ("HiResCAM", None),
+        "layercam": ("LayerCAM", "LayerCAM"),
+        "xgradcam": ("XGradCAM", "XGradCAM"),
+        "eigencam": ("EigenCAM", None),
+        "scorecam": ("ScoreCAM", "ScoreCAM"),
+        "ablationcam": ("AblationCAM", None),
+    }
     for name, (first, second) in cams.items():
         layer = "relu2" if name in ("scorecam", "ablationcam") else "relu5"
         found[name] = {"pytorch-grad-cam": _grad_cam(copy.deepcopy(plain), first, layer)}
@@ -187,10 +211,13 @@ def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
     }
     found["occlusion"] = {
         "Captum": _captum(
-            plain, captum.Occlusion, sliding_window_shapes=(3, 8, 8), strides=(3, 4, 4),
+            plain,
+            captum.Occlusion,
+            sliding_window_shapes=(3, 8, 8),
+            strides=(3, 4, 4),
             inner=True,
         )
-    }  # fmt: skip
+    }
     found["guided_backprop"] = {"Captum": _captum(plain, captum.GuidedBackprop)}
     found["deconvolution"] = {"Captum": _captum(plain, captum.Deconvolution)}
     found["guided_gradcam"] = {
@@ -199,10 +226,14 @@ def _peers(plain: FERModel, regions: Tensor) -> dict[str, dict[str, Maps]]:
     for name in ("smoothgrad", "vargrad"):
         found[name] = {
             "Captum": _captum(
-                plain, lambda model: captum.NoiseTunnel(captum.Saliency(model)), nt_type=name,
-                nt_samples=SmoothGrad().samples, stdevs=0.15, abs=False,
+                plain,
+                lambda model: captum.NoiseTunnel(captum.Saliency(model)),
+                nt_type=name,
+                nt_samples=SmoothGrad().samples,
+                stdevs=0.15,
+                abs=False,
             )
-        }  # fmt: skip
+        }
     found["gradient_shap"] = {
         "Captum": _captum(plain, captum.GradientShap, n_samples=GradientShap().samples)
     }
@@ -280,12 +311,15 @@ def _captum_ablation(model: FERModel, regions: Tensor) -> Maps:
         step = min(size, len(images))
         parts = [
             method.attribute(
-                part, fill_images(part, "mean"), columns[rows], feature_mask=masks[rows],
+                part,
+                fill_images(part, "mean"),
+                columns[rows],
+                feature_mask=masks[rows],
                 perturbations_per_eval=size // step,
             )[:, 0]
             for rows in (slice(i, i + step) for i in range(0, len(images), step))
             for part in [images[rows]]
-        ]  # fmt: skip
+        ]
         area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
         owned = (regions[: len(images)] / area.clamp(min=1)).sum(dim=1)
         return torch.cat(parts).detach() * owned
@@ -304,10 +338,14 @@ def _captum_surrogate(model: FERModel, kind: Any, regions: Tensor) -> Maps:
                 image, mask = images[face : face + 1], regions[face].to(torch.uint8).argmax(dim=0)
                 parts.append(
                     method.attribute(
-                        image, fill_images(image, "mean"), int(columns[face]), n_samples=200,
-                        feature_mask=mask.long()[None, None], perturbations_per_eval=size,
+                        image,
+                        fill_images(image, "mean"),
+                        int(columns[face]),
+                        n_samples=200,
+                        feature_mask=mask.long()[None, None],
+                        perturbations_per_eval=size,
                     )[:, 0]
-                )  # fmt: skip
+                )
         area = regions[: len(images)].flatten(2).sum(dim=2)[:, :, None, None]
         owned = (regions[: len(images)] / area.clamp(min=1)).sum(dim=1)
         return torch.cat(parts).detach() * owned

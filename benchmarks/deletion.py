@@ -37,18 +37,22 @@ BOUNDS = {"fp32": (1.7, 1.4), "bf16": (3.4, 3.0)}
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive with the shipped weights."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"Deletion and insertion: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} "
-        f"faces, {STEPS} steps, black; the same maps (the order of Grad-CAM's pixels, so that no "
-        f"ties are left to be broken), the same counts. {PASSES} passes a face of either. "
-        "torch-cam is handed the maps by an extractor that makes none. Ours takes the batch size "
-        "that Probe measures to be best. bf16: Probe's autocast. "
-        "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
-        "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
-        "Tried and not timed: Quantus (0.6) flips the channels of a pixel one after another and "
-        "leaves the face as it is out of its curve, so that its curve is another one; Captum (0.9) "
-        "has neither curve.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Deletion and insertion: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} "
+            f"faces, {STEPS} steps, black; the same maps (the order of Grad-CAM's pixels, so that no "
+            f"ties are left to be broken), the same counts. {PASSES} passes a face of either. "
+            "torch-cam is handed the maps by an extractor that makes none. Ours takes the batch size "
+            "that Probe measures to be best. bf16: Probe's autocast. "
+            "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
+            "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
+            "Tried and not timed: Quantus (0.6) flips the channels of a pixel one after another and "
+            "leaves the face as it is out of its curve, so that its curve is another one; Captum (0.9) "
+            "has neither curve.",
+        ],
+    )
     images, maps, targets = pictures(N_FACES)
     plain = load_model("gimefive", weights="synthetic")
     _measure_curves(section, plain, images, maps, targets, rounds=rounds)

@@ -25,8 +25,16 @@ from benchmarks.timing import Seconds, ratio
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = report.Target(bound=1.05, at_least=False)
-FEW = {"scorecam", "ablationcam", "rise", "lime", "kernel_shap", "extremal_perturbation",
-       "occlusion", "region_shapley"}  # fmt: skip
+FEW = {
+    "scorecam",
+    "ablationcam",
+    "rise",
+    "lime",
+    "kernel_shap",
+    "extremal_perturbation",
+    "occlusion",
+    "region_shapley",
+}
 """Methods of many passes a face, timed on an eighth of the faces."""
 ROLLOUTS = ("attention_rollout", "gradient_rollout")
 ONE_PASS_LESS = ("integrated_gradients", "integrated_gradients_blur", "gradient_shap")
@@ -43,19 +51,25 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=16, help="built-in faces a call")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument(
-        "--clock", choices=("cpu", "wall"), default="cpu",
+        "--clock",
+        choices=("cpu", "wall"),
+        default="cpu",
         help="cpu: processor time of one thread; wall: time of two threads",
-    )  # fmt: skip
+    )
     parser.add_argument("--out", type=Path, default=Path(f"results/benchmarks/{date}-earlier.md"))
     args = parser.parse_args()
     methods = args.methods or _all_methods()
-    section = report.Section(rows=[], seconds={}, notes=[
-        f"Time of `fer_xai.explain` of {args.faces} built-in faces ({max(args.faces // 8, 1)} for "
-        f"methods of many passes) at this commit over its time at {args.commit}; "
-        f"{'processor' if args.clock == 'cpu' else 'wall'} time, "
-        f"{'one thread' if args.clock == 'cpu' else 'two threads'}. Integrated gradients and "
-        "GradientShap take as many points in both, whatever the gap.",
-    ])  # fmt: skip
+    section = report.Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Time of `fer_xai.explain` of {args.faces} built-in faces ({max(args.faces // 8, 1)} for "
+            f"methods of many passes) at this commit over its time at {args.commit}; "
+            f"{'processor' if args.clock == 'cpu' else 'wall'} time, "
+            f"{'one thread' if args.clock == 'cpu' else 'two threads'}. Integrated gradients and "
+            "GradientShap take as many points in both, whatever the gap.",
+        ],
+    )
     about = report.machine()
     with _work_tree(args.commit) as before:
         for model in args.models:
@@ -93,9 +107,13 @@ def _write(
     out: Path, section: report.Section, *, about: dict[str, Any], date: str, rounds: int
 ) -> None:
     page = report.markdown(
-        [section], about=about, date=date, rounds=rounds, processes="a process each",
+        [section],
+        about=about,
+        date=date,
+        rounds=rounds,
+        processes="a process each",
         command="python -m benchmarks.earlier",
-    )  # fmt: skip
+    )
     raw = report.as_json({"earlier": section}, about=about, rounds=rounds)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
@@ -135,9 +153,13 @@ def _start(folder: Path, order: str) -> subprocess.Popen[str]:
     # the folder's own fer_xai, and this file's worker: an earlier commit may have none
     command = [sys.executable, "-P", __file__, "--worker", *order.split()]
     return subprocess.Popen(
-        command, cwd=folder, env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _ask(worker: subprocess.Popen[str]) -> float:

@@ -25,26 +25,46 @@ from metrics.faithfulness.infidelity import infidelity
 SIZE, FEW = 64, 4
 SAMPLES = 64
 METHODS = (
-    "gradcam", "gradcam++", "layercam", "hirescam", "eigencam", "saliency", "input_x_gradient",
-    "guided_backprop", "deconvolution", "lrp",
-)  # fmt: skip
+    "gradcam",
+    "gradcam++",
+    "layercam",
+    "hirescam",
+    "eigencam",
+    "saliency",
+    "input_x_gradient",
+    "guided_backprop",
+    "deconvolution",
+    "lrp",
+)
 METRICS = (
-    "deletion", "insertion", "road", "comprehensiveness", "average_drop", "infidelity_scaled",
-    "mu_fidelity", "sensitivity_n", "naopc", "gini",
-)  # fmt: skip
+    "deletion",
+    "insertion",
+    "road",
+    "comprehensiveness",
+    "average_drop",
+    "infidelity_scaled",
+    "mu_fidelity",
+    "sensitivity_n",
+    "naopc",
+    "gini",
+)
 
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive with the shipped weights."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"Infidelity: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {SAMPLES} changes of "
-        "each face, the same ones; drawing them is counted for both. Bare passes: as many images "
-        "in memory through Probe's copy, same batch size.",
-        f"Everything: {len(METRICS)} metrics ({', '.join(METRICS)}) of {len(METHODS)} methods' "
-        f"maps, {FEW} faces; the bare passes are those that a hook counted. A face needs "
-        "1 + f + Σ shared + m · Σ own passes: f fills, what methods share (changes, subsets, "
-        "coalitions), and m methods with their own curves.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Infidelity: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {SAMPLES} changes of "
+            "each face, the same ones; drawing them is counted for both. Bare passes: as many images "
+            "in memory through Probe's copy, same batch size.",
+            f"Everything: {len(METRICS)} metrics ({', '.join(METRICS)}) of {len(METHODS)} methods' "
+            f"maps, {FEW} faces; the bare passes are those that a hook counted. A face needs "
+            "1 + f + Σ shared + m · Σ own passes: f fills, what methods share (changes, subsets, "
+            "coalitions), and m methods with their own curves.",
+        ],
+    )
     plain = load_model("gimefive", weights="synthetic")
     _measure_infidelity(section, plain, *pictures(8), rounds=rounds)
     _measure_everything(section, plain, synthetic_faces(FEW, size=SIZE), rounds=rounds)
@@ -69,19 +89,26 @@ def _measure_infidelity(
 
         def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
             each = len(inputs) // len(images)
-            draws = torch.stack([
-                0.2 * torch.randn(each, SIZE, SIZE, generator=ledger.generator(face, "infidelity"))
-                for face in range(len(images))
-            ])  # fmt: skip
+            draws = torch.stack(
+                [
+                    0.2
+                    * torch.randn(each, SIZE, SIZE, generator=ledger.generator(face, "infidelity"))
+                    for face in range(len(images))
+                ]
+            )
             changes = draws.flatten(0, 1)[:, None].expand_as(inputs)
             return changes, inputs - changes
 
         with torch.no_grad():
             return captum_infidelity(
-                peer, perturb, images, small[:, None].expand(-1, 3, -1, -1) / 3,
-                target=model.columns(targets), n_perturb_samples=SAMPLES,
+                peer,
+                perturb,
+                images,
+                small[:, None].expand(-1, 3, -1, -1) / 3,
+                target=model.columns(targets),
+                n_perturb_samples=SAMPLES,
                 max_examples_per_batch=size * len(images),
-            )  # fmt: skip
+            )
 
     def ours() -> Tensor:
         return infidelity(Ledger(probe, images), images, small, targets, samples=SAMPLES)
@@ -97,22 +124,24 @@ def _measure_infidelity(
         },
         rounds=rounds,
     )
-    section.rows.extend([
-        Row(
-            name=f"Infidelity: Captum at its best batch size ({best}) / ours",
-            ours=cell(seconds, "ours", len(images)),
-            peer=cell(seconds, "captum", len(images)),
-            ratio=ratio(seconds, "captum", "ours"),
-            target=Target(bound=1.5, at_least=True),
-            agreement=f"differ by {away:.0e} of the value",
-        ),
-        Row(
-            name=f"Infidelity: ours / {SAMPLES + 1} bare passes",
-            ours=cell(seconds, "ours", len(images)),
-            peer=cell(seconds, "passes", len(images)),
-            ratio=ratio(seconds, "ours", "passes"),
-        ),
-    ])  # fmt: skip
+    section.rows.extend(
+        [
+            Row(
+                name=f"Infidelity: Captum at its best batch size ({best}) / ours",
+                ours=cell(seconds, "ours", len(images)),
+                peer=cell(seconds, "captum", len(images)),
+                ratio=ratio(seconds, "captum", "ours"),
+                target=Target(bound=1.5, at_least=True),
+                agreement=f"differ by {away:.0e} of the value",
+            ),
+            Row(
+                name=f"Infidelity: ours / {SAMPLES + 1} bare passes",
+                ours=cell(seconds, "ours", len(images)),
+                peer=cell(seconds, "passes", len(images)),
+                ratio=ratio(seconds, "ours", "passes"),
+            ),
+        ]
+    )
     section.seconds["infidelity"] = seconds
 
 

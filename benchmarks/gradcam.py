@@ -37,17 +37,21 @@ ALL_TARGETS = Target(bound=1.6, at_least=False)
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive and ResNet18."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"Grad-CAM: {N_FACES} built-in faces of {SIZE}×{SIZE}, untrained networks, one target a "
-        "face (the predicted one, handed to everyone), maps brought to image resolution "
-        "(pytorch-grad-cam does so itself, by cv2). Captum, pytorch-grad-cam, torchcam and the "
-        "bare forward pass run the plain model, each at the batch size of "
-        "8, 16, 32, 64 that suits it best; ours at the one that Probe chooses.",
-        "Ours calls Captum on Probe's copy of the model: what it gains over Captum comes from that "
-        "copy (BatchNorm folded, channels last in memory) and from a trunk without a graph.",
-        "Agreement: Pearson's r of a face's two maps at image resolution, the lowest of all faces; "
-        "pytorch-grad-cam and torchcam scale each map to [0, 1], which r does not see.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Grad-CAM: {N_FACES} built-in faces of {SIZE}×{SIZE}, untrained networks, one target a "
+            "face (the predicted one, handed to everyone), maps brought to image resolution "
+            "(pytorch-grad-cam does so itself, by cv2). Captum, pytorch-grad-cam, torchcam and the "
+            "bare forward pass run the plain model, each at the batch size of "
+            "8, 16, 32, 64 that suits it best; ours at the one that Probe chooses.",
+            "Ours calls Captum on Probe's copy of the model: what it gains over Captum comes from that "
+            "copy (BatchNorm folded, channels last in memory) and from a trunk without a graph.",
+            "Agreement: Pearson's r of a face's two maps at image resolution, the lowest of all faces; "
+            "pytorch-grad-cam and torchcam scale each map to [0, 1], which r does not see.",
+        ],
+    )
     faces = synthetic_faces(N_FACES, size=SIZE).pixels(SIZE)
     images = (faces.float() / 255).contiguous()  # (N, 3, SIZE, SIZE)
     for name in ("gimefive", "resnet18"):
@@ -182,9 +186,9 @@ def _layer(model: FERModel) -> Any:
 
 
 def _in_batches(run: Maps, images: Tensor, columns: Tensor, size: int) -> Tensor:
-    return torch.cat([
-        run(images[i : i + size], columns[i : i + size]) for i in range(0, len(images), size)
-    ])  # fmt: skip
+    return torch.cat(
+        [run(images[i : i + size], columns[i : i + size]) for i in range(0, len(images), size)]
+    )
 
 
 def _cell(seconds: Seconds, contender: str, batch_size: int) -> str:

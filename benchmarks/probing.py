@@ -18,11 +18,15 @@ N_SEARCH = 128  # images for the search of the batch size
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive and ResNet18."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"Logits: {N_IMAGES} built-in faces; the plain model runs eagerly in inference mode at the "
-        "batch size of 8, 16, 32, 64 that suits it best, Probe at its own choice, checks of the "
-        "images included. Agreement is the largest difference over the largest logit.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Logits: {N_IMAGES} built-in faces; the plain model runs eagerly in inference mode at the "
+            "batch size of 8, 16, 32, 64 that suits it best, Probe at its own choice, checks of the "
+            "images included. Agreement is the largest difference over the largest logit.",
+        ],
+    )
     images = (synthetic_faces(N_IMAGES).pixels(64).float() / 255).contiguous()
     for name in ("gimefive", "resnet18"):
         plain = load_model(name)

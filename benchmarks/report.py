@@ -17,9 +17,15 @@ from tabulate import tabulate
 from benchmarks.timing import Seconds, Spread
 
 _PACKAGES = (
-    "fer-xai", "torch", "torchvision", "captum", "grad-cam", "torchcam", "numpy",
+    "fer-xai",
+    "torch",
+    "torchvision",
+    "captum",
+    "grad-cam",
+    "torchcam",
+    "numpy",
     "opencv-python-headless",
-)  # fmt: skip
+)
 _HEADERS = ("what", "ours", "peer", "ratio [min, max]", "target", "met", "agreement")
 
 
@@ -118,9 +124,14 @@ def machine() -> dict[str, Any]:
 
 
 def markdown(
-    sections: Sequence[Section], *, about: dict[str, Any], date: str, rounds: int,
-    processes: str = "one process", command: str = "python -m benchmarks",
-) -> str:  # fmt: skip
+    sections: Sequence[Section],
+    *,
+    about: dict[str, Any],
+    date: str,
+    rounds: int,
+    processes: str = "one process",
+    command: str = "python -m benchmarks",
+) -> str:
     """The whole page."""
     rows = [row.cells() for section in sections for row in section.rows]
     notes = [f"- {note}" for section in sections for note in section.notes]

@@ -30,17 +30,21 @@ IMPUTATION = Target(bound=3, at_least=False, unit=" ms")
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive with the shipped weights."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"ROAD: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} faces, their own "
-        f"emotion, nine fractions in both orders with noise: {PASSES} passes a face of ours, of "
-        "pytorch-grad-cam's 36, which it makes with all faces in one batch. Maps are the order of "
-        "Grad-CAM's pixels, since the peer's thresholds would take all pixels of a plateau at "
-        "once. Scores differ by the noise of the imputation, which each draws itself.",
-        "Tried and not timed: Quantus's ROAD (0.6) scores the first batch only, so that a face's "
-        "value depends on the batch size; the authors' code is a script of its experiments.",
-        "Bare passes: as many images in memory through Probe's copy at the same batch size and "
-        "precision. The imputation alone is of the same images, all at once, without noise.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"ROAD: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {N_FACES} faces, their own "
+            f"emotion, nine fractions in both orders with noise: {PASSES} passes a face of ours, of "
+            "pytorch-grad-cam's 36, which it makes with all faces in one batch. Maps are the order of "
+            "Grad-CAM's pixels, since the peer's thresholds would take all pixels of a plateau at "
+            "once. Scores differ by the noise of the imputation, which each draws itself.",
+            "Tried and not timed: Quantus's ROAD (0.6) scores the first batch only, so that a face's "
+            "value depends on the batch size; the authors' code is a script of its experiments.",
+            "Bare passes: as many images in memory through Probe's copy at the same batch size and "
+            "precision. The imputation alone is of the same images, all at once, without noise.",
+        ],
+    )
     images, maps, targets = pictures(N_FACES)
     plain = load_model("gimefive", weights="synthetic")
     probes = {name: Probe(plain, device="cpu", precision=name) for name in timed_precisions()}
@@ -131,9 +135,9 @@ def _ours(probe: Probe, images: Tensor, maps: Tensor, targets: Tensor) -> Tensor
 def _passes(probe: Probe, images: Tensor) -> Tensor:
     many = images.repeat(PASSES, 1, 1, 1)
     step = probe.batch_size_for(_asked())
-    return torch.cat([
-        probe.run(probe.to_device(many[i : i + step])) for i in range(0, len(many), step)
-    ])  # fmt: skip
+    return torch.cat(
+        [probe.run(probe.to_device(many[i : i + step])) for i in range(0, len(many), step)]
+    )
 
 
 def _peer(model: FERModel, images: Tensor, maps: Tensor, columns: Tensor) -> Tensor:

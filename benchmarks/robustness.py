@@ -32,17 +32,21 @@ TARGET = Target(bound=1.5, at_least=True)
 
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive with the shipped weights."""
-    section = Section(rows=[], seconds={}, notes=[
-        f"Sensitivity: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted emotion, "
-        f"{SAMPLES} perturbed copies a face; the map of the face itself is made by everyone. "
-        f"Captum's sensitivity_max takes {TOGETHER} faces a call and Captum's attribution of the "
-        "plain model, with as many copies at once (8, 16, 32, 64; passes, for occlusion) as suit "
-        "it best. Ours makes the maps on Probe's copy, at the batch size that Probe chooses, and "
-        "gives the mean and the Lipschitz estimate from the same maps. Agreement is on the same "
-        f"perturbed images. Occlusion by windows of {WINDOW} pixels, side by side. Convolutions, "
-        "alike for both, are nine tenths of a pass, forwards or backwards, and bound what can be "
-        "gained.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Sensitivity: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, the predicted emotion, "
+            f"{SAMPLES} perturbed copies a face; the map of the face itself is made by everyone. "
+            f"Captum's sensitivity_max takes {TOGETHER} faces a call and Captum's attribution of the "
+            "plain model, with as many copies at once (8, 16, 32, 64; passes, for occlusion) as suit "
+            "it best. Ours makes the maps on Probe's copy, at the batch size that Probe chooses, and "
+            "gives the mean and the Lipschitz estimate from the same maps. Agreement is on the same "
+            f"perturbed images. Occlusion by windows of {WINDOW} pixels, side by side. Convolutions, "
+            "alike for both, are nine tenths of a pass, forwards or backwards, and bound what can be "
+            "gained.",
+        ],
+    )
     plain = load_model("gimefive", weights="synthetic")
     probe = Probe(plain, device="cpu")
     for name, method, theirs, n in (
@@ -80,9 +84,12 @@ def measure(*, rounds: int) -> Section:
 
 
 def _ours(
-    probe: Probe, method: Attribution, images: Tensor, columns: Tensor,
+    probe: Probe,
+    method: Attribution,
+    images: Tensor,
+    columns: Tensor,
     seen: list[Tensor] | None = None,
-) -> Stability:  # fmt: skip
+) -> Stability:
     """Maps and their stability; ``seen`` gets the perturbed images."""
 
     def explain(_: Any, faces: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
@@ -105,10 +112,13 @@ def _captum(make: Callable[[int], Attribute], images: Tensor, columns: Tensor, s
             faces = slice(start, start + TOGETHER)
             parts.append(
                 sensitivity_max(
-                    make(size), images[faces], n_perturb_samples=SAMPLES, target=columns[faces],
+                    make(size),
+                    images[faces],
+                    n_perturb_samples=SAMPLES,
+                    target=columns[faces],
                     max_examples_per_batch=max(size, len(images[faces])),
                 )
-            )  # fmt: skip
+            )
     return torch.cat(parts)
 
 
@@ -140,9 +150,12 @@ def _occlusion(model: FERModel, size: int) -> Attribute:
     def run(inputs: Any, target: Tensor) -> tuple[Tensor]:
         images = _one(inputs)
         found = method.attribute(
-            images, target=target, sliding_window_shapes=window, strides=window,
+            images,
+            target=target,
+            sliding_window_shapes=window,
+            strides=window,
             perturbations_per_eval=max(size // len(images), 1),
-        )  # fmt: skip
+        )
         return (found[:, 0],)
 
     return run

@@ -60,8 +60,9 @@ def ratio(seconds: Seconds, over: str, under: str) -> Spread:
 
 def best_batch_size(run: Callable[[int], object]) -> int:
     """The batch size at which a contender is fastest, by its median over a short search."""
-    seconds = alternate({str(size): partial(run, size) for size in BATCH_SIZES},
-                        rounds=SEARCH_ROUNDS)  # fmt: skip
+    seconds = alternate(
+        {str(size): partial(run, size) for size in BATCH_SIZES}, rounds=SEARCH_ROUNDS
+    )
     return min(BATCH_SIZES, key=lambda size: median(seconds[str(size)]))
 
 

@@ -26,21 +26,32 @@ N_FACES = 2048
 def measure(*, rounds: int) -> Section:
     """Rows of GiMeFive and ResNet18."""
     precision = timed_precisions()[-1]
-    section = Section(rows=[], seconds={}, notes=[
-        f"Training: an epoch of {N_FACES} built-in faces by `training.run`'s loop (augmentation, "
-        "optimiser, logs, checkpoint at its end), against as many bare forward and backward passes "
-        "on images in memory, same model, batch size and autocast (bf16, unless this CPU "
-        f"emulates it: here {precision}); they take turns within one run. The target is 0.85.",
-    ])  # fmt: skip
+    section = Section(
+        rows=[],
+        seconds={},
+        notes=[
+            f"Training: an epoch of {N_FACES} built-in faces by `training.run`'s loop (augmentation, "
+            "optimiser, logs, checkpoint at its end), against as many bare forward and backward passes "
+            "on images in memory, same model, batch size and autocast (bf16, unless this CPU "
+            f"emulates it: here {precision}); they take turns within one run. The target is 0.85.",
+        ],
+    )
     for name in ("gimefive", "resnet18"):
         turns = Turns(load_model(name).train(), bf16=precision == "bf16")
         run = TrainingRun(model=name, overrides=Overrides(epochs=rounds + 1, dropout_from=0.0))
         with tempfile.TemporaryDirectory() as folder:
             loop.fit(
-                run.fresh_model(), run.settings(), Path(folder), train=synthetic_faces(N_FACES),
-                checked={}, seed=0, device="cpu", precision=precision, progress=False,
+                run.fresh_model(),
+                run.settings(),
+                Path(folder),
+                train=synthetic_faces(N_FACES),
+                checked={},
+                seed=0,
+                device="cpu",
+                precision=precision,
+                progress=False,
                 callbacks=[turns],
-            )  # fmt: skip
+            )
         seconds = {key: values[1:] for key, values in turns.seconds.items()}  # the first warms up
         section.rows.append(
             Row(

@@ -53,13 +53,19 @@ def shapley_values(worth: Tensor) -> Tensor:
     players, members = _players(worth)
     sizes = members.sum(dim=1)
     weights = torch.tensor(
-        [math.factorial(s) * math.factorial(players - s - 1) / math.factorial(players)
-         for s in range(players)], dtype=torch.float64,
-    )  # fmt: skip
-    return torch.stack([
-        (_gain(worth, members, player) * weights[sizes[~members[:, player]]]).sum(dim=-1)
-        for player in range(players)
-    ], dim=-1)  # fmt: skip
+        [
+            math.factorial(s) * math.factorial(players - s - 1) / math.factorial(players)
+            for s in range(players)
+        ],
+        dtype=torch.float64,
+    )
+    return torch.stack(
+        [
+            (_gain(worth, members, player) * weights[sizes[~members[:, player]]]).sum(dim=-1)
+            for player in range(players)
+        ],
+        dim=-1,
+    )
 
 
 def banzhaf_values(worth: Tensor) -> Tensor:
@@ -101,9 +107,12 @@ def interaction_index(worth: Tensor) -> Tensor:
     if players < 2:
         return out
     weights = torch.tensor(
-        [math.factorial(s) * math.factorial(players - s - 2) / math.factorial(players - 1)
-         for s in range(players - 1)], dtype=torch.float64,
-    )  # fmt: skip
+        [
+            math.factorial(s) * math.factorial(players - s - 2) / math.factorial(players - 1)
+            for s in range(players - 1)
+        ],
+        dtype=torch.float64,
+    )
     for one in range(players):
         for two in range(one + 1, players):
             alone = (~members[:, one] & ~members[:, two]).nonzero()[:, 0]

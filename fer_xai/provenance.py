@@ -20,8 +20,11 @@ def commit() -> str:
         return told
     found = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
-        capture_output=True, text=True, check=False, cwd=Path(__file__).parent,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
     return found.stdout.strip() or "unknown"
 
 

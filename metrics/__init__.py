@@ -53,7 +53,11 @@ _PUBLIC = {
         "agreement": ("pixel_agreement", "region_agreement", "region_sums"),
         "complexity": ("effective_complexity", "entropy", "gini", "total_variation"),
         "consistency": (
-            "normalised_rows", "region_profiles", "self_consistency", "separability", "similarity",
+            "normalised_rows",
+            "region_profiles",
+            "self_consistency",
+            "separability",
+            "similarity",
         ),
         "curves": ("deletion", "insertion"),
         "debiasing": ("road", "road_combined"),
@@ -72,7 +76,7 @@ _PUBLIC = {
         "subsets": ("infidelity", "mu_fidelity", "sensitivity_n"),
     }.items()
     for name in names
-}  # fmt: skip
+}
 
 __all__ = list(_PUBLIC)
 

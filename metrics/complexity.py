@@ -153,9 +153,11 @@ ENTROPY = _spec(
     entropy, better=False, bounds=(0, float("inf")), reference="Bhatt et al., IJCAI 2020"
 )
 EFFECTIVE_COMPLEXITY = _spec(
-    effective_complexity, better=False, bounds=(0, 1),
+    effective_complexity,
+    better=False,
+    bounds=(0, 1),
     reference="Nguyen & Martínez, arXiv 2007.07584, as simplified by Quantus",
-)  # fmt: skip
+)
 TOTAL_VARIATION = _spec(
     total_variation, better=None, bounds=(0, 2), reference="Rudin et al., Physica D 1992"
 )

@@ -162,10 +162,14 @@ def evaluate(
             }
             parts.append(
                 _rows(
-                    specs, offered, name=name, emotions=emotions[rows], ids=ids[rows],
+                    specs,
+                    offered,
+                    name=name,
+                    emotions=emotions[rows],
+                    ids=ids[rows],
                     undefined=undefined.cpu(),
                 )
-            )  # fmt: skip
+            )
         if progress is not None:
             progress(rows.stop - rows.start)
     columns = ["id", "emotion", "target", "method", "metric", "value", "undefined"]
@@ -220,16 +224,18 @@ def _rows(
             )
         values = torch.where(undefined, torch.nan, values)
         parts.append(
-            pd.DataFrame({
-                "id": list(ids),
-                "emotion": list(emotions),
-                "target": targets,
-                "method": name,
-                "metric": spec.name,
-                "value": values.numpy(),
-                "undefined": undefined.numpy(),
-            })
-        )  # fmt: skip
+            pd.DataFrame(
+                {
+                    "id": list(ids),
+                    "emotion": list(emotions),
+                    "target": targets,
+                    "method": name,
+                    "metric": spec.name,
+                    "value": values.numpy(),
+                    "undefined": undefined.numpy(),
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 

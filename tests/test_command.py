@@ -119,17 +119,21 @@ def test_a_write_protected_folder_is_refused(tmp_path, monkeypatch):
 
 def shell(command, **environment):
     return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False,
+        ["bash", "-o", "pipefail", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
 
 
 def test_help_works_in_any_terminal_pipe_and_notebook():
     for command in ("studies.run audit", "training.evaluate"):
         found = shell(
             f"{sys.executable} -m {command} --help | head -1",
-            PYTHONIOENCODING="ascii", MPLBACKEND="module://no_such_notebook.backend_inline",
-        )  # fmt: skip
+            PYTHONIOENCODING="ascii",
+            MPLBACKEND="module://no_such_notebook.backend_inline",
+        )
         assert found.stderr == ""
         assert found.stdout.startswith("usage: ")
     assert shell(f"{sys.executable} -m studies.run --list | true").stderr == ""

@@ -11,9 +11,15 @@ def test_canonical_order_starts_with_gimefive():
 
 @pytest.mark.parametrize(
     ("order", "position", "emotion"),
-    [("rafdb", 0, "surprise"), ("rafdb", 6, "neutral"), ("fer2013", 3, "happiness"),
-     ("affectnet", 7, "contempt"), ("ckplus", 2, "contempt"), ("ferplus", 0, "neutral")],
-)  # fmt: skip
+    [
+        ("rafdb", 0, "surprise"),
+        ("rafdb", 6, "neutral"),
+        ("fer2013", 3, "happiness"),
+        ("affectnet", 7, "contempt"),
+        ("ckplus", 2, "contempt"),
+        ("ferplus", 0, "neutral"),
+    ],
+)
 def test_native_orders(order, position, emotion):
     assert NATIVE_ORDERS[order][position] == emotion
 

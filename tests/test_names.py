@@ -10,9 +10,26 @@ from fer_xai.names import LONGEST, csv_text, markdown_text, slug
 from studies.reporting.formatting import csv, markdown
 
 HOSTILE = (
-    "../../../x", "..", ".", "", "/etc/passwd", "a/b", "a\\b", "CON:", "Net", "m[/b]", "n" * 300,
-    "ñandú", "\ud800", "a\nb", "x" * 79 + "/", " ", "-", "<b>", "é" * 200,
-)  # fmt: skip
+    "../../../x",
+    "..",
+    ".",
+    "",
+    "/etc/passwd",
+    "a/b",
+    "a\\b",
+    "CON:",
+    "Net",
+    "m[/b]",
+    "n" * 300,
+    "ñandú",
+    "\ud800",
+    "a\nb",
+    "x" * 79 + "/",
+    " ",
+    "-",
+    "<b>",
+    "é" * 200,
+)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -68,30 +85,63 @@ def test_markdown_shows_text_as_it_is():
 @pytest.mark.parametrize(
     ("text", "written"),
     {
-        "*b*": r"\*b*", "**b**": r"\*\*b\**", "* b": r"\* b", "_c_": r"\_c\_",
-        "__init__": r"\_\_init\_\_", "a._c_": r"a.\_c\_", "~~x~~": r"\~\~x\~\~", "# x": r"\# x",
-        "within Pearson*": "within Pearson*", "integrated_gradients": "integrated_gradients",
-        "a__b": "a__b", "a*b*c": r"a\*b\*c", "R_": r"R\_",
+        "*b*": r"\*b*",
+        "**b**": r"\*\*b\**",
+        "* b": r"\* b",
+        "_c_": r"\_c\_",
+        "__init__": r"\_\_init\_\_",
+        "a._c_": r"a.\_c\_",
+        "~~x~~": r"\~\~x\~\~",
+        "# x": r"\# x",
+        "within Pearson*": "within Pearson*",
+        "integrated_gradients": "integrated_gradients",
+        "a__b": "a__b",
+        "a*b*c": r"a\*b\*c",
+        "R_": r"R\_",
     }.items(),
-)  # fmt: skip
+)
 def test_markup_is_escaped_and_names_read_well(text, written):
     assert markdown_text(text) == written
 
 
 @pytest.mark.parametrize(
     "text",
-    ["-0.307 [-1.260, +0.647]", "+1.2 %", "-5 %", "-5%", "-0.1 ± 0.2", "-1e-05", "-inf", "+.5",
-     "-1.0 % [-2.0 %, +3.0 %]", "+2.0 ± 0.1 [1.0, 3.0]"],
-)  # fmt: skip
+    [
+        "-0.307 [-1.260, +0.647]",
+        "+1.2 %",
+        "-5 %",
+        "-5%",
+        "-0.1 ± 0.2",
+        "-1e-05",
+        "-inf",
+        "+.5",
+        "-1.0 % [-2.0 %, +3.0 %]",
+        "+2.0 ± 0.1 [1.0, 3.0]",
+    ],
+)
 def test_numbers_of_a_csv_stay_as_they_are(text):
     assert csv_text(text) == text
 
 
 @pytest.mark.parametrize(
     "text",
-    ["\n=1", " \t\n@x", "-1+1", "-5 %+A1", "+1 [A1, 2]", "-A1", "-1\n=2", "-1 [1, 2]+cmd|' /C'!A0",
-     "\u00a0=1", "+1 2", "-", "+", "-%", "-\u0661+1"],
-)  # fmt: skip
+    [
+        "\n=1",
+        " \t\n@x",
+        "-1+1",
+        "-5 %+A1",
+        "+1 [A1, 2]",
+        "-A1",
+        "-1\n=2",
+        "-1 [1, 2]+cmd|' /C'!A0",
+        "\u00a0=1",
+        "+1 2",
+        "-",
+        "+",
+        "-%",
+        "-\u0661+1",
+    ],
+)
 def test_formulae_of_a_csv_get_an_apostrophe(text):
     assert csv_text(text) == f"'{text}"
 
@@ -101,8 +151,14 @@ def test_no_cell_of_a_csv_is_a_formula_and_numbers_stay_numbers():
     assert read["gain"].tolist() == TABLE["gain"].tolist()
     assert read["units"].tolist() == TABLE["units"].tolist()
     assert read["model"].tolist() == [
-        "a|b", "<script>alert(1)</script>", "'=HYPERLINK(1)", "'@x", "-0.5", "'+c", "[a](b)",
-    ]  # fmt: skip
+        "a|b",
+        "<script>alert(1)</script>",
+        "'=HYPERLINK(1)",
+        "'@x",
+        "-0.5",
+        "'+c",
+        "[a](b)",
+    ]
     assert csv_text("\t=1") == "'\t=1"
     assert csv(pd.DataFrame({"=a": ["b"]})).startswith("'=a")
     categories = pd.DataFrame({"a": pd.Categorical(["=b"])})

@@ -173,10 +173,17 @@ def test_a_twin_has_the_same_random_networks_and_mprt(name, model, images):
         same(statistics(one), statistics(other), rtol=1e-5, atol=1e-6)
     assert layers_of(twin, images) == layers_of(model, images)
     found = [
-        mprt(Probe(net, device="cpu"), images, gradient(net, images, targets, None), targets,
-             gradient, layers=4, similarity="pearson").similarity
+        mprt(
+            Probe(net, device="cpu"),
+            images,
+            gradient(net, images, targets, None),
+            targets,
+            gradient,
+            layers=4,
+            similarity="pearson",
+        ).similarity
         for net in (model, twin)
-    ]  # fmt: skip
+    ]
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-3)
 
 
@@ -232,9 +239,14 @@ def test_a_synchronised_layer_that_is_called_for_images_and_for_vectors_stays_on
 def small(norm, channels=4):
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, channels, 3), norm, nn.ReLU(), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(), nn.Linear(channels, 6),
-    )  # fmt: skip
+        nn.Conv2d(3, channels, 3),
+        norm,
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, 6),
+    )
 
 
 def expected(net, batches):

@@ -84,10 +84,15 @@ def test_explanations_survive_saving_and_know_which_maps_are_undefined(tmp_path)
     maps = torch.rand(4, 2, 3)
     maps[1, 0, 0], maps[2, 1, 2] = torch.nan, -torch.inf
     made = Explanation(
-        maps=maps, targets=torch.arange(4), logits=torch.zeros(4, 2), emotions=("fear", "anger"),
-        method="lrp", params={"rule": "gamma"}, completeness_gap=torch.tensor([0.2, 0, 0, -0.1]),
+        maps=maps,
+        targets=torch.arange(4),
+        logits=torch.zeros(4, 2),
+        emotions=("fear", "anger"),
+        method="lrp",
+        params={"rule": "gamma"},
+        completeness_gap=torch.tensor([0.2, 0, 0, -0.1]),
         ids=("a", "b", "c", "d"),
-    )  # fmt: skip
+    )
     torch.save(made, tmp_path / "made.pt")
     for again in (
         made,

@@ -25,9 +25,20 @@ ERASED_AREA, ERASED_RATIO = (0.02, 0.2), (0.3, 3.3)
 """Of the rectangle: share of the image, and height over width (log-uniform)."""
 
 NUMBERS = (
-    "flip", "angle", "right", "down", "scale", "brightness", "contrast", "order", "erase",
-    "area", "ratio", "top", "left",
-)  # fmt: skip
+    "flip",
+    "angle",
+    "right",
+    "down",
+    "scale",
+    "brightness",
+    "contrast",
+    "order",
+    "erase",
+    "area",
+    "ratio",
+    "top",
+    "left",
+)
 """What each face's random numbers decide."""
 
 

@@ -64,9 +64,13 @@ class Evaluation:
                 raise InputError(f"Expected --json as a file to write, got the folder {self.json}.")
         model = load_model(self.model, weights=self.weights)
         faces = load_dataset(
-            self.data, split=self.split, source=self.source, emotions=model.emotions,
-            limit=self.limit, skip_bad=self.skip_bad,
-        )  # fmt: skip
+            self.data,
+            split=self.split,
+            source=self.source,
+            emotions=model.emotions,
+            limit=self.limit,
+            skip_bad=self.skip_bad,
+        )
         found = scores(Probe(model, device=self.device), faces, flip=self.flip)
         bayes: dict[str, float] = {}
         if self.data.startswith("synthetic"):

@@ -175,7 +175,10 @@ def _load_trainee(model: FERModel, checkpoint: Path) -> int:
     read = readable(checkpoint)
     state = read["state_dict"]
     model.net.load_state_dict(
-        {key.removeprefix(TRAINEE): value for key, value in state.items()
-         if key.startswith(TRAINEE)}
-    )  # fmt: skip
+        {
+            key.removeprefix(TRAINEE): value
+            for key, value in state.items()
+            if key.startswith(TRAINEE)
+        }
+    )
     return int(read["epoch"]) + 1

@@ -107,12 +107,23 @@ class TrainingOptions:
     def run(self, variant: Variant, column: Column, seed: int) -> TrainingRun:
         """The training of one cell."""
         run = TrainingRun(
-            model=variant.model, size=variant.size, greyscale=variant.greyscale,
-            pretrained=variant.pretrained, data=column.data, source=column.source,
-            recipe=self.recipe, overrides=self.overrides, valid_fraction=self.held_out(),
-            test="every-epoch", limit=self.limit, skip_bad=self.skip_bad, seed=seed,
-            device=self.device, precision=self.precision, progress=False,
-        )  # fmt: skip
+            model=variant.model,
+            size=variant.size,
+            greyscale=variant.greyscale,
+            pretrained=variant.pretrained,
+            data=column.data,
+            source=column.source,
+            recipe=self.recipe,
+            overrides=self.overrides,
+            valid_fraction=self.held_out(),
+            test="every-epoch",
+            limit=self.limit,
+            skip_bad=self.skip_bad,
+            seed=seed,
+            device=self.device,
+            precision=self.precision,
+            progress=False,
+        )
         return dataclasses.replace(run, out=self.runs / run.name())
 
     def check_folders(self) -> None:

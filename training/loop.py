@@ -172,9 +172,14 @@ def _chores(recipe: Recipe, folder: Path, *, validated: bool, progress: bool) ->
         chores.append(EarlyStopping(monitor="valid_accuracy", mode="max", patience=recipe.patience))
     if validated:
         chores.append(
-            Checkpoint(dirpath=folder, filename="best", monitor="valid_accuracy", mode="max",
-                       enable_version_counter=False)
-        )  # fmt: skip
+            Checkpoint(
+                dirpath=folder,
+                filename="best",
+                monitor="valid_accuracy",
+                mode="max",
+                enable_version_counter=False,
+            )
+        )
     # after the best one, whose state it holds
     chores.append(Checkpoint(dirpath=folder, filename="last", enable_version_counter=False))
     chores.append(TQDMProgressBar(refresh_rate=10) if progress else EpochLines())

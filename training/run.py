@@ -192,9 +192,13 @@ class TrainingRun:
     def faces(self, split: str) -> Faces:
         """Labelled faces of a split, of the six emotions; the same ones whatever the seed."""
         return load_dataset(
-            self.data, split=split, source=self.source, emotions=SIX, limit=self.limit,
+            self.data,
+            split=split,
+            source=self.source,
+            emotions=SIX,
+            limit=self.limit,
             skip_bad=self.skip_bad,
-        )  # fmt: skip
+        )
 
 
 def data_name(spec: str) -> str:
@@ -286,9 +290,15 @@ def train(run: TrainingRun) -> Path:
             "processes": loop.PROCESSES,
         }
         export(
-            model, kept, folder, facts=facts, train=everyone, valid=valid_faces, test=test_faces,
+            model,
+            kept,
+            folder,
+            facts=facts,
+            train=everyone,
+            valid=valid_faces,
+            test=test_faces,
             device=run.device,
-        )  # fmt: skip
+        )
     return folder / WEIGHTS
 
 
@@ -366,9 +376,10 @@ def _same_run(run: TrainingRun, folder: Path, digests: Mapping[str, str | None])
         unseen = [key for key in digests if key.startswith("test") and theirs[key] is None]
         left_out = [key for key in digests if key.startswith("test") and digests[key] is None]
         differ = [
-            key for key in settings
+            key
+            for key in settings
             if theirs.get(key) != settings[key] and key not in (*unseen, *left_out)
-        ]  # fmt: skip
+        ]
         if differ:
             raise InputError(
                 f"Expected {folder} to hold a run of the same settings and faces, but it differs "

@@ -219,9 +219,12 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         schedule: torch.optim.lr_scheduler.LRScheduler
         if recipe.schedule == "onecycle":
             schedule = torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, max_lr=recipe.learning_rate, total_steps=steps,
-                base_momentum=cycled[0], max_momentum=cycled[1],
-            )  # fmt: skip
+                optimizer,
+                max_lr=recipe.learning_rate,
+                total_steps=steps,
+                base_momentum=cycled[0],
+                max_momentum=cycled[1],
+            )
         else:
             schedule = torch.optim.lr_scheduler.LambdaLR(
                 optimizer, lambda step: cosine(step, steps=steps)

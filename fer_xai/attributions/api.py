@@ -197,9 +197,11 @@ def _warn_of_contrasts(chosen: Tensor, opposed: Tensor, *, given: bool) -> None:
     """Faces whose target is held against itself have no contrast."""
     same = int((chosen == opposed).sum())
     if same:
-        how = "have the target that they are held against" if given else (
-            "are predicted as the emotion that they are held against"
-        )  # fmt: skip
+        how = (
+            "have the target that they are held against"
+            if given
+            else ("are predicted as the emotion that they are held against")
+        )
         warnings.warn(
             f"{same} of {len(chosen)} faces {how}: such a contrast is zero whatever the face, and "
             "their maps are undefined (NaN).",

@@ -174,8 +174,9 @@ class EigenCam(Cam):
         stands = F.cosine_similarity(projection, far, dim=-1)
         sign = torch.where(follows.abs() > _FOLLOWS, follows, stands).sign()
         undecided = (follows.abs() <= _FOLLOWS) & (stands.abs() <= _ROUNDING)
-        sign = torch.where(undecided | (size[..., 0] - size[..., 1] <= _ROUNDING * size[..., 0]),
-                           torch.nan, sign)  # fmt: skip
+        sign = torch.where(
+            undecided | (size[..., 0] - size[..., 1] <= _ROUNDING * size[..., 0]), torch.nan, sign
+        )
         sign = torch.where(size[..., 0] <= _ROUNDING * length, 0.0, sign)
         projection = projection * sign[..., None]
         return projection.unflatten(-1, (height, width)).float().to(activations.device)

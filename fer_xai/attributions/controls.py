@@ -82,15 +82,18 @@ def control_maps(name: str, setting: Setting) -> Tensor:
 
 def _random(setting: Setting) -> Tensor:
     shape = setting.maps.shape[1:]
-    rows = [torch.rand(shape, generator=generator(setting.seed, face, "random"))
-            for face in setting.ids]  # fmt: skip
+    rows = [
+        torch.rand(shape, generator=generator(setting.seed, face, "random")) for face in setting.ids
+    ]
     return torch.stack(rows) if rows else torch.empty_like(setting.maps)
 
 
 def _signed_random(setting: Setting) -> Tensor:
     shape = setting.maps.shape[1:]
-    rows = [torch.randn(shape, generator=generator(setting.seed, face, "signed"))
-            for face in setting.ids]  # fmt: skip
+    rows = [
+        torch.randn(shape, generator=generator(setting.seed, face, "signed"))
+        for face in setting.ids
+    ]
     return torch.stack(rows) if rows else torch.empty_like(setting.maps)
 
 
@@ -188,13 +191,25 @@ def _file(name: str, make: Callable[[Setting], Tensor], same_for_all: bool, mean
 
 
 _file("random", _random, False, "uniform noise in the method's own cells")
-_file("signed_random", _signed_random, False,
-      "normal noise in the method's own cells, for methods whose maps have a sign")  # fmt: skip
+_file(
+    "signed_random",
+    _signed_random,
+    False,
+    "normal noise in the method's own cells, for methods whose maps have a sign",
+)
 _file("shuffled", _shuffled, False, "each map's own cells in random order")
-_file("other_face_same_emotion", lambda s: _other_face(s, same=True), False,
-      "the map of another face with the same emotion")  # fmt: skip
-_file("other_face_other_emotion", lambda s: _other_face(s, same=False), False,
-      "the map of a face with another emotion")  # fmt: skip
+_file(
+    "other_face_same_emotion",
+    lambda s: _other_face(s, same=True),
+    False,
+    "the map of another face with the same emotion",
+)
+_file(
+    "other_face_other_emotion",
+    lambda s: _other_face(s, same=False),
+    False,
+    "the map of a face with another emotion",
+)
 _file("average", _average, True, "the method's mean map")
 _file("uniform", _uniform, True, "the same value everywhere")
 _file("centre", _centre, True, "a Gaussian on the image's centre, sigma a quarter of its side")

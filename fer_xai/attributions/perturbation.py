@@ -153,10 +153,12 @@ class Rise(Attribution):
         found = masked_scores(probe, question, kept, fill, copies=self.masks).to(probe.device)
         variance = _BLENDED**2 * self.keep * (1 - self.keep)
         weights = (found - found.mean(dim=1, keepdim=True)) / (self.masks * variance)
-        cells = torch.stack([
-            torch.einsum("pk,phw->khw", weight, _enlarged(grid, shift, height, width))
-            for weight, grid, shift in zip(weights, grids, shifts, strict=True)
-        ])  # fmt: skip
+        cells = torch.stack(
+            [
+                torch.einsum("pk,phw->khw", weight, _enlarged(grid, shift, height, width))
+                for weight, grid, shift in zip(weights, grids, shifts, strict=True)
+            ]
+        )
         return Maps(cells=cells)
 
     def _drawn(self, question: Question) -> tuple[Tensor, Tensor]:
@@ -213,9 +215,12 @@ class RegionAblation(Attribution):
         assert regions is not None
         fill = fill_images(question.images, self.fill, generators(question, "fill"))
         found = masked_scores(
-            probe, question, lambda faces, numbers: ~regions[faces, numbers], fill,
+            probe,
+            question,
+            lambda faces, numbers: ~regions[faces, numbers],
+            fill,
             copies=regions.shape[1],
-        ).to(probe.device)  # fmt: skip
+        ).to(probe.device)
         lost = question.scores(probe.run(question.images))[:, None] - found  # (B, R, K)
         return painted(lost.transpose(1, 2), regions)
 

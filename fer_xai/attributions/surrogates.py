@@ -43,11 +43,15 @@ def superpixels(images: Tensor, *, n: int, compactness: float = 10.0) -> Tensor:
     """
     labels = [
         torch.from_numpy(
-            slic(image.permute(1, 2, 0).cpu().numpy(), n_segments=n, compactness=compactness,
-                 start_label=0)
+            slic(
+                image.permute(1, 2, 0).cpu().numpy(),
+                n_segments=n,
+                compactness=compactness,
+                start_label=0,
+            )
         )
         for image in images
-    ]  # fmt: skip
+    ]
     most = max(int(label.max()) + 1 for label in labels)
     numbers = torch.arange(most)[:, None, None]
     return torch.stack([label[None] == numbers for label in labels]).to(images.device)

@@ -115,10 +115,11 @@ class _Recalibration:
         modules = dict(model.named_modules())
         self.modules: dict[str, Any] = {name: modules[name] for name in statistics}
         self.before: Buffers = {
-            name: {key: value.clone() for key, value in module._buffers.items()
-                   if value is not None}
+            name: {
+                key: value.clone() for key, value in module._buffers.items() if value is not None
+            }
             for name, module in self.modules.items()
-        }  # fmt: skip
+        }
         self.sums: Buffers = {name: {} for name in statistics}
         self.counts: dict[tuple[str, str], int] = {}
         self.momenta = {

@@ -162,10 +162,11 @@ class _Trial:
             if _floating(module) and id(module) not in skipped
         ]
         self.start: Buffers = {
-            name: {key: value.clone() for key, value in module._buffers.items()
-                   if value is not None}
+            name: {
+                key: value.clone() for key, value in module._buffers.items() if value is not None
+            }
             for name, module in self.modules.items()
-        }  # fmt: skip
+        }
         self.momenta: dict[str, Any] = {
             name: self.modules[name].momentum
             for name in self.owners
@@ -182,9 +183,11 @@ class _Trial:
             for name in [name for name in asked if self._tried([name]) is None]:
                 asked.remove(name)
                 made[name] = RunningStatistics(
-                    buffers=tuple(_floating(self.modules[name])), kind="unknown", trained=name,
+                    buffers=tuple(_floating(self.modules[name])),
+                    kind="unknown",
+                    trained=name,
                     reason=_FAILS,
-                )  # fmt: skip
+                )
             after = self._after(asked)
         made |= self._cumulative(asked)
         left = [name for name in asked if name not in made]
@@ -197,8 +200,10 @@ class _Trial:
             made |= self._averages(dict(zip(moved, moved, strict=True)), moved, kicked)
         left = [name for name in asked if name not in made]
         made |= self._parts(left)
-        made |= {name: RunningStatistics(buffers=_FIXED[2:], kind="fixed", trained=name)
-                 for name in fixed}  # fmt: skip
+        made |= {
+            name: RunningStatistics(buffers=_FIXED[2:], kind="fixed", trained=name)
+            for name in fixed
+        }
         return {
             name: made[name]
             for name in self.owners
@@ -239,10 +244,13 @@ class _Trial:
             self.modules[name].training = True
         self.model(self.noise)
         return {
-            name: {key: value.clone() for key in _floating(module)
-                   if (value := module._buffers[key]) is not None}
+            name: {
+                key: value.clone()
+                for key in _floating(module)
+                if (value := module._buffers[key]) is not None
+            }
             for name, module in self.modules.items()
-        }  # fmt: skip
+        }
 
     def _tried(
         self, trained: Iterable[str], momenta: Mapping[str, float | None] | None = None
@@ -257,11 +265,12 @@ class _Trial:
         """Floating-point buffers that are not as they were, of these modules."""
         changed = {
             name: [
-                key for key, value in after[name].items()
+                key
+                for key, value in after[name].items()
                 if key not in self.start[name] or not _alike(value, self.start[name][key])
             ]
             for name in names
-        }  # fmt: skip
+        }
         return {name: keys for name, keys in changed.items() if keys}
 
     def _cumulative(self, asked: list[str]) -> dict[str, RunningStatistics]:
@@ -305,20 +314,26 @@ class _Trial:
         made = {}
         for name, keys in moved.items():  # one at a time: others may look at what they keep
             alone = [trained[name]]
-            ways = [self._after(alone, momenta=momenta, moved={name: keys}, by=by)
-                    for by in (0.0, 1.0, 2.0)]  # fmt: skip
-            shares = [self._share(ways[0], ways[k], name, key, float(k))
-                      for key in keys for k in (1, 2)]  # fmt: skip
+            ways = [
+                self._after(alone, momenta=momenta, moved={name: keys}, by=by)
+                for by in (0.0, 1.0, 2.0)
+            ]
+            shares = [
+                self._share(ways[0], ways[k], name, key, float(k)) for key in keys for k in (1, 2)
+            ]
             known = [share for share in shares if share is not None]
             decay = sum(known) / max(len(known), 1)
             linear = len(known) == len(shares) and max(known) - min(known) < _NEAR
             steady = linear and -_NEAR < decay < 1 - 1e-5
             changed = momenta.get(name) != self.momenta.get(name)
             made[name] = RunningStatistics(
-                buffers=tuple(keys), kind="average" if steady else "unknown", trained=trained[name],
-                decay=max(decay, 0.0), momentum=momenta.get(name) if changed else None,
+                buffers=tuple(keys),
+                kind="average" if steady else "unknown",
+                trained=trained[name],
+                decay=max(decay, 0.0),
+                momentum=momenta.get(name) if changed else None,
                 reason="" if steady else "what a batch leaves in them is no such mean",
-            )  # fmt: skip
+            )
         return made
 
     def _parts(self, left: list[str]) -> dict[str, RunningStatistics]:
@@ -337,9 +352,11 @@ class _Trial:
                 made |= self._averages({name: holder}, {name: keys}, self.momenta)
             else:
                 made[name] = RunningStatistics(
-                    buffers=tuple(keys), kind="unknown", trained=name,
+                    buffers=tuple(keys),
+                    kind="unknown",
+                    trained=name,
                     reason="what changes them is not the module that holds them",
-                )  # fmt: skip
+                )
         return made
 
     def _matters(self, name: str, kept: RunningStatistics) -> bool:

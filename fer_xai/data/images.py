@@ -43,8 +43,12 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
             "skip_bad (--skip-bad) to leave such faces out and list them."
         ) from None
     except (
-        UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError,
-    ) as error:  # fmt: skip
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:
         raise InputError(
             f"Expected a readable image, but {path} is damaged ({error}): replace it, or pass "
             "skip_bad (--skip-bad) to leave such faces out and list them."

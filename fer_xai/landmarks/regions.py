@@ -132,8 +132,14 @@ def _partition(points: Tensor, size: int) -> Tensor:
     chin = at[..., 1] > (p[:, 48, 1] + p[:, 54, 1])[:, None] / 2
     taken = ~face
     found = {"off_face": ~face}
-    layers = {"mouth": mouth, "eyes": eyes, "brows": brows, "nose": nose, "forehead": forehead,
-              "chin_jaw": chin}  # fmt: skip
+    layers = {
+        "mouth": mouth,
+        "eyes": eyes,
+        "brows": brows,
+        "nose": nose,
+        "forehead": forehead,
+        "chin_jaw": chin,
+    }
     for name, mask in layers.items():
         found[name] = mask & ~taken
         taken = taken | mask

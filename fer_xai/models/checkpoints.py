@@ -327,10 +327,11 @@ def save_weights(
         if half and value.is_floating_point() and not fits_half(value, statistic=key in buffers)
     ]
     written = {
-        key: (value.half() if half and value.is_floating_point() and key not in kept else value)
-        .clone(memory_format=torch.contiguous_format)  # tied tensors must not share memory
+        key: (
+            value.half() if half and value.is_floating_point() and key not in kept else value
+        ).clone(memory_format=torch.contiguous_format)  # tied tensors must not share memory
         for key, value in state.items()
-    }  # fmt: skip
+    }
     metadata = {"fer_xai": json.dumps(dict(settings), sort_keys=True)}
 
     def write(temporary: Path) -> None:

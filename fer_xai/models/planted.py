@@ -71,9 +71,14 @@ def planted_model(rule: Rule) -> FERModel:
     """A network that says happiness where it sees the mark of ``one``, or one of two in ``xor``."""
     net = MarkReader(rule)
     return FERModel(
-        net, emotions=SIX, size=64, mean=(0, 0, 0), std=(1, 1, 1), cam_layer="map",
+        net,
+        emotions=SIX,
+        size=64,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+        cam_layer="map",
         name=f"plant-{rule}",
-    ).eval()  # fmt: skip
+    ).eval()
 
 
 def marked(images: Tensor, regions: Tensor, colour: tuple[float, float, float]) -> Tensor:

@@ -97,9 +97,11 @@ def similarity(rows: Tensor, labels: Tensor) -> Similarity:
     pairs = pairs - torch.diag(counts)
     matrix = torch.where(pairs > 0, products / pairs, torch.nan)
     return Similarity(
-        within=within.numpy(), between=between.numpy(), matrix=matrix.numpy(),
+        within=within.numpy(),
+        between=between.numpy(),
+        matrix=matrix.numpy(),
         emotions=emotions.numpy(),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -105,8 +105,10 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
     """
     check_choice("similarity", kind, get_args(Kind))
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
-        raise InputError(f"Expected maps (N, {', '.join(map(str, mask.shape))}) to fit the mask, "
-                         f"got {tuple(maps.shape)}.")  # fmt: skip
+        raise InputError(
+            f"Expected maps (N, {', '.join(map(str, mask.shape))}) to fit the mask, "
+            f"got {tuple(maps.shape)}."
+        )
     if int(mask.sum()) < 2:
         raise InputError("Expected a mask of at least two pixels to compare maps on.")
     values = maps.cpu()

@@ -219,6 +219,10 @@ DELETION_SKIN = _spec("deletion_skin", deletion, better=False, fill="skin")
 INSERTION_SKIN = _spec("insertion_skin", insertion, better=True, fill="skin")
 """With the face's own skin, which callers hand in (:func:`fer_xai.landmarks.skin_fill`)."""
 AOPC = _spec(
-    "aopc", deletion, better=True, read="aopc", reference="Samek et al., TNNLS 2017, eq. 12",
+    "aopc",
+    deletion,
+    better=True,
+    read="aopc",
+    reference="Samek et al., TNNLS 2017, eq. 12",
     restates=("deletion",),
-)  # fmt: skip
+)

@@ -131,10 +131,16 @@ def infidelity(
         copies=samples,
     )
     drops = _drops(ledger, logits, targets, output)
-    foretold = torch.stack([
-        draws[face].flatten(1).double() @ one.flatten().cpu().double()
-        for face, one in enumerate(without_undefined(maps))
-    ]) if len(ledger) else drops  # fmt: skip
+    foretold = (
+        torch.stack(
+            [
+                draws[face].flatten(1).double() @ one.flatten().cpu().double()
+                for face, one in enumerate(without_undefined(maps))
+            ]
+        )
+        if len(ledger)
+        else drops
+    )
     if scaling != "none":
         size_of = (foretold**2).mean(dim=1)
         beta = (foretold * drops).mean(dim=1) / size_of.clamp(min=1e-300)
@@ -215,8 +221,11 @@ def mu_fidelity(
     drops = _drops(ledger, logits, targets, output)
     flat = torch.nn.functional.one_hot(cell.flatten().cpu(), grid * grid).double()  # (P, cells)
     sums = without_undefined(maps).flatten(1).cpu().double() @ flat
-    given = torch.stack([draws[face].double() @ one for face, one in enumerate(sums)]) \
-        if len(ledger) else drops  # fmt: skip
+    given = (
+        torch.stack([draws[face].double() @ one for face, one in enumerate(sums)])
+        if len(ledger)
+        else drops
+    )
     return nan_where_undefined(_correlated(given, drops, correlation), maps)
 
 
@@ -273,10 +282,16 @@ def sensitivity_n(
             copies=samples,
         )
         drops = _drops(ledger, logits, targets, output)
-        given = torch.stack([
-            draws[face].flatten(1).double() @ one.flatten().cpu().double()
-            for face, one in enumerate(without_undefined(maps))
-        ]) if len(ledger) else drops  # fmt: skip
+        given = (
+            torch.stack(
+                [
+                    draws[face].flatten(1).double() @ one.flatten().cpu().double()
+                    for face, one in enumerate(without_undefined(maps))
+                ]
+            )
+            if len(ledger)
+            else drops
+        )
         scores.append(nan_where_undefined(_correlated(given, drops, correlation), maps))
     return Curve(fractions=torch.tensor(counts) / total, scores=torch.stack(scores, dim=1))
 

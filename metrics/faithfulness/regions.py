@@ -212,8 +212,9 @@ def naopc(
     ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=ledger.seed, ids=ledger.ids)
     ranks = ranks[:, 0] + k * ~known  # (B, k)
     gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
-    path = worth.gather(1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1)
-                        .neg().add(2**k - 1))  # fmt: skip
+    path = worth.gather(
+        1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1).neg().add(2**k - 1)
+    )
     total = (path[:, :1] - path).sum(dim=1)
     lower, upper = _limits(worth)
     made = torch.where(_unknown(regions).cpu(), torch.nan, total / (k + 1))
@@ -234,9 +235,9 @@ def _limits(worth: Tensor) -> tuple[Tensor, Tensor]:
     sizes = members.sum(dim=1)
     for size in range(k - 1, -1, -1):
         here = (sizes == size).nonzero()[:, 0]
-        before = torch.stack([
-            here + (1 << player) for player in range(k)
-        ], dim=1)  # with one player more, where there is one  # fmt: skip
+        before = torch.stack(
+            [here + (1 << player) for player in range(k)], dim=1
+        )  # with one player more, where there is one
         absent = ~members[here]
         at = torch.where(absent, before, 0)
         for table, extreme, nothing in (

@@ -116,17 +116,30 @@ def road_combined(
 
     def mean(order: Order) -> Tensor:
         return road(
-            ledger, images, maps, targets, fractions=fractions, order=order, noise=noise,
+            ledger,
+            images,
+            maps,
+            targets,
+            fractions=fractions,
+            order=order,
+            noise=noise,
             output=output,
-        ).perturbed_mean  # fmt: skip
+        ).perturbed_mean
 
     return (mean("lerf") - mean("morf")) / 2
 
 
 def _spec(
-    name: str, fn: Callable[..., Any], low: float, high: float, *, better: bool, read: str = "",
-    restates: tuple[str, ...] = (), **options: Any,
-) -> MetricSpec:  # fmt: skip
+    name: str,
+    fn: Callable[..., Any],
+    low: float,
+    high: float,
+    *,
+    better: bool,
+    read: str = "",
+    restates: tuple[str, ...] = (),
+    **options: Any,
+) -> MetricSpec:
     return METRICS.register(name)(
         MetricSpec(
             name=name,

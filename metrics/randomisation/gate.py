@@ -168,9 +168,11 @@ def randomisation_gate(
     null = torch.full((len(ledger), networks, draws), torch.nan)
     for number in range(networks if len(ledger) else 0):
         network = randomised(
-            ledger.probe.model, seed=generator(ledger.seed, "network", number).initial_seed(),
-            batchnorm=batchnorm, images=ledger.images if calibration is None else calibration,
-        )  # fmt: skip
+            ledger.probe.model,
+            seed=generator(ledger.seed, "network", number).initial_seed(),
+            batchnorm=batchnorm,
+            images=ledger.images if calibration is None else calibration,
+        )
         for faces, _, made in explained(ledger, explain, network, targets):
             own, other = reference[faces], comparable(made, similarity, absolute=absolute)
             found[faces, number] = compared(own, other, similarity)
@@ -189,8 +191,10 @@ def moved_copies(
     mirrored along each axis in half of the cases. ``names`` seed each map's draws.
     """
     height, width = maps.shape[-2:]
-    far = [torch.minimum(torch.arange(side), side - torch.arange(side)) >= side / 4
-           for side in (height, width)]  # fmt: skip
+    far = [
+        torch.minimum(torch.arange(side), side - torch.arange(side)) >= side / 4
+        for side in (height, width)
+    ]
     moves = (far[0][:, None] | far[1][None]).nonzero()  # (K, 2)
     plans = []
     for name in names:

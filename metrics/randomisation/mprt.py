@@ -147,9 +147,12 @@ def mprt(
     scores = torch.full((len(ledger), len(steps)), torch.nan)
     for step, (_, drawn) in enumerate(steps if len(ledger) else []):
         network = randomised(
-            trained, seed=ledger.seed, layers=drawn, batchnorm=batchnorm,
+            trained,
+            seed=ledger.seed,
+            layers=drawn,
+            batchnorm=batchnorm,
             images=ledger.images if calibration is None else calibration,
-        )  # fmt: skip
+        )
         for faces, found in ask(network):
             other = comparable(found, similarity, absolute=absolute)
             scores[faces, step] = compared(reference[faces], other, similarity)
@@ -231,9 +234,11 @@ def emprt(
     after = torch.full_like(before, torch.nan)
     if len(ledger):
         network = randomised(
-            ledger.probe.model, seed=ledger.seed, batchnorm=batchnorm,
+            ledger.probe.model,
+            seed=ledger.seed,
+            batchnorm=batchnorm,
             images=ledger.images if calibration is None else calibration,
-        )  # fmt: skip
+        )
         for faces, _, found in explained(ledger, explain, network, targets):
             after[faces] = histogram_entropy(found, bins=bins)
     return (after - before) / before
@@ -278,8 +283,10 @@ def random_logit(
     out = torch.full((len(ledger),), torch.nan)
     if classes < 2:
         return out
-    away = [int(torch.randint(1, classes, (), generator=own))
-            for own in ledger.generators("random logit")]  # fmt: skip
+    away = [
+        int(torch.randint(1, classes, (), generator=own))
+        for own in ledger.generators("random logit")
+    ]
     columns = ledger.probe.model.columns(check_targets(targets, len(ledger))) + torch.tensor(
         away, dtype=torch.int64
     )
@@ -303,9 +310,16 @@ def model_contrast(
 
 
 def _spec(
-    name: str, fn: Any, *, better: bool, bounds: tuple[float, float], reference: str,
-    read: str = "", needs: tuple[str, ...] = ("calibration",), **options: Any,
-) -> MetricSpec:  # fmt: skip
+    name: str,
+    fn: Any,
+    *,
+    better: bool,
+    bounds: tuple[float, float],
+    reference: str,
+    read: str = "",
+    needs: tuple[str, ...] = ("calibration",),
+    **options: Any,
+) -> MetricSpec:
     return METRICS.register(name)(
         MetricSpec(
             name=name,
@@ -327,11 +341,21 @@ _HEDSTROEM = "Hedström et al., xAI 2024"
 MPRT = _spec("mprt", mprt, better=False, bounds=(-1, 1), reference=_ADEBAYO, read="mean")
 MPRT_LAST = _spec("mprt_last", mprt, better=False, bounds=(-1, 1), reference=_ADEBAYO, read="last")
 SMOOTH_MPRT = _spec(
-    "smooth_mprt", mprt, better=False, bounds=(-1, 1), reference=_HEDSTROEM, read="mean", smooth=50,
+    "smooth_mprt",
+    mprt,
+    better=False,
+    bounds=(-1, 1),
+    reference=_HEDSTROEM,
+    read="mean",
+    smooth=50,
     order="bottom_up",
-)  # fmt: skip
+)
 EMPRT = _spec("emprt", emprt, better=True, bounds=(-1, float("inf")), reference=_HEDSTROEM)
 RANDOM_LOGIT = _spec(
-    "random_logit", random_logit, better=False, bounds=(-1, 1),
-    needs=(), reference="Sixt et al., ICML 2020",
-)  # fmt: skip
+    "random_logit",
+    random_logit,
+    better=False,
+    bounds=(-1, 1),
+    needs=(),
+    reference="Sixt et al., ICML 2020",
+)

@@ -100,8 +100,10 @@ def randomised(
         drawn = _reinitialised(copy.deepcopy(model).cpu(), seed)
         fresh = copy.deepcopy(model)
         for name in chosen:
-            own, other = (dict(part.named_parameters(recurse=False))
-                          for part in (fresh.get_submodule(name), drawn[name]))  # fmt: skip
+            own, other = (
+                dict(part.named_parameters(recurse=False))
+                for part in (fresh.get_submodule(name), drawn[name])
+            )
             for key, trained in modules[name].named_parameters(recurse=False):
                 made: Tensor = other[key]
                 missing = ~torch.isfinite(made)
@@ -274,10 +276,11 @@ def layers_of(model: nn.Module, images: Tensor) -> list[str]:
     """
     modules = dict(model.named_modules())
     return [
-        name for name in _reached(model, images)
+        name
+        for name in _reached(model, images)
         if is_fixed_norm(modules[name])
         or next(modules[name].named_parameters(recurse=False), None) is not None
-    ]  # fmt: skip
+    ]
 
 
 def _reached(model: nn.Module, images: Tensor) -> list[str]:
@@ -288,8 +291,9 @@ def _reached(model: nn.Module, images: Tensor) -> list[str]:
         place.setdefault(name, len(place))
 
     names = [name for name, _ in model.named_modules()]
-    hooks = [part.register_forward_pre_hook(partial(note, name))
-             for name, part in model.named_modules()]  # fmt: skip
+    hooks = [
+        part.register_forward_pre_hook(partial(note, name)) for name, part in model.named_modules()
+    ]
     was_training = {module: module.training for module in model.modules()}
     try:
         with torch.inference_mode():

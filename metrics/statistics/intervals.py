@@ -93,8 +93,14 @@ def influence_interval(
     sums = cluster_sums(values[used], None if clusters is None else pick(clusters, used))
     n = len(sums)
     if n < 2:
-        return Interval(estimate=estimate, low=np.nan, high=np.nan, standard_error=np.nan, n=n,
-                        scheme="influence")  # fmt: skip
+        return Interval(
+            estimate=estimate,
+            low=np.nan,
+            high=np.nan,
+            standard_error=np.nan,
+            n=n,
+            scheme="influence",
+        )
     variance = float(((sums - sums.mean()) ** 2).sum() * n / (n - 1))
     error = float(np.sqrt(variance + extra_variance))
     freedom = float(n - 1)
@@ -103,10 +109,14 @@ def influence_interval(
         freedom = (variance + extra_variance) ** 2 / parts
     reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
     return Interval(
-        estimate=float(estimate), low=float(estimate) - reach, high=float(estimate) + reach,
-        standard_error=error, n=n, freedom=freedom,
+        estimate=float(estimate),
+        low=float(estimate) - reach,
+        high=float(estimate) + reach,
+        standard_error=error,
+        n=n,
+        freedom=freedom,
         scheme=f"infinitesimal jackknife over {'faces' if clusters is None else 'clusters'}",
-    )  # fmt: skip
+    )
 
 
 def mean_interval(
@@ -116,8 +126,9 @@ def mean_interval(
     scores = np.asarray(values, dtype=np.float64)
     used = np.isfinite(scores)
     if not used.any():
-        return Interval(estimate=np.nan, low=np.nan, high=np.nan, standard_error=np.nan, n=0,
-                        scheme="influence")  # fmt: skip
+        return Interval(
+            estimate=np.nan, low=np.nan, high=np.nan, standard_error=np.nan, n=0, scheme="influence"
+        )
     mean = float(scores[used].mean())
     return influence_interval(mean, (scores - mean) / used.sum(), clusters=clusters, level=level)
 
@@ -173,11 +184,14 @@ def bootstrap_interval(
     )
     low, high = np.nanquantile(draws, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(
-        estimate=float(statistic(np.ones(n))), low=float(low), high=float(high),
-        standard_error=float(np.nanstd(draws, ddof=1)), n=count,
+        estimate=float(statistic(np.ones(n))),
+        low=float(low),
+        high=float(high),
+        standard_error=float(np.nanstd(draws, ddof=1)),
+        n=count,
         scheme=f"percentile bootstrap over {'faces' if clusters is None else 'clusters'}, "
         f"B = {repeats}",
-    )  # fmt: skip
+    )
 
 
 def percent_interval(values: ArrayLike) -> Interval:

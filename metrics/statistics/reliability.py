@@ -90,8 +90,9 @@ def friedman_nemenyi(scores: ArrayLike) -> RankTest:
     n, k = table.shape
     ranks = stats.rankdata(-table, axis=1) if n else np.full((1, k), np.nan)
     if n < 2 or k < 3 or not ranks.std(axis=1).any():
-        return RankTest(ranks=ranks.mean(axis=0), p_value=np.nan, pairs=np.full((k, k), np.nan),
-                        n=n)  # fmt: skip
+        return RankTest(
+            ranks=ranks.mean(axis=0), p_value=np.nan, pairs=np.full((k, k), np.nan), n=n
+        )
     test = stats.friedmanchisquare(*table.T)
     pairs = scikit_posthocs.posthoc_nemenyi_friedman(table)
     return RankTest(

@@ -246,7 +246,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
         terminal(error=True).print(
             f"{folder} goes on under {', '.join(mixed)}; rows that are there stay as they are.",
             soft_wrap=True,
-        )  # fmt: skip
+        )
     for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
         left.unlink()
     return manifest

@@ -145,8 +145,9 @@ class _Plant:
     def __init__(self, plant: str, images: Tensor, regions: Tensor) -> None:
         self.plant = plant
         self.pair = plant == "XOR, both shown"
-        self.probe = Probe(planted_model("one" if plant == "one mark" else "xor"), device="cpu",
-                           batch_size=16)  # fmt: skip
+        self.probe = Probe(
+            planted_model("one" if plant == "one mark" else "xor"), device="cpu", batch_size=16
+        )
         pictures, masks, truth, owners = [], [], [], []
         for face, own in enumerate(regions):
             held = [r for r in range(len(REGIONS)) if bool(own[r].any())]
@@ -173,15 +174,22 @@ class _Plant:
         if name == SHAPLEY and self.pair:
             columns = self.probe.model.columns(self.targets)[:, None]
             question = Question(
-                images=self.images, columns=columns, keys=tuple(range(len(self.images))),
+                images=self.images,
+                columns=columns,
+                keys=tuple(range(len(self.images))),
                 regions=self.regions,
-            )  # fmt: skip
+            )
             worth = coalition_scores(self.probe, question, fill="blur")[:, 0]
             return {"pairs": interaction_index(worth).abs().numpy()}
         found = explain(
-            self.probe, self.images, method=name, targets=self.targets, regions=self.regions,
-            ids=self.ids, seed=seed,
-        )  # fmt: skip
+            self.probe,
+            self.images,
+            method=name,
+            targets=self.targets,
+            regions=self.regions,
+            ids=self.ids,
+            seed=seed,
+        )
         size = found.defined_maps.abs()
         top = torch.where(self.regions, size[:, None], -1.0).flatten(2).amax(dim=2)  # (N, R)
         return {"values": top.numpy(), "sums": region_sums(size, self.regions).numpy()}
@@ -200,10 +208,13 @@ class _Plant:
             values, sums = (np.nan_to_num(found[key], nan=-1.0) for key in ("values", "sums"))
             order = np.argsort(-values, axis=1, kind="stable")
             wanted = 2 if self.pair else 1
-            hit = np.array([
-                set(order[i, :wanted]) == set(truth[i, :wanted].tolist()) and values[i].max() > 0
-                for i in range(len(truth))
-            ])  # fmt: skip
+            hit = np.array(
+                [
+                    set(order[i, :wanted]) == set(truth[i, :wanted].tolist())
+                    and values[i].max() > 0
+                    for i in range(len(truth))
+                ]
+            )
             picked = np.take_along_axis(sums, truth[:, :wanted], axis=1)
             own, total = picked.sum(axis=1), sums.clip(min=0).sum(axis=1)
             undefined = np.isnan(found["values"]).any(axis=1)
@@ -212,9 +223,15 @@ class _Plant:
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(total > 0, own / total, np.nan)
         return pd.DataFrame(
-            {"id": self.ids, "face": self.owners, "plant": self.plant, "attribution": name,
-             "found": hit.astype(float), "share": share}
-        )  # fmt: skip
+            {
+                "id": self.ids,
+                "face": self.owners,
+                "plant": self.plant,
+                "attribution": name,
+                "found": hit.astype(float),
+                "share": share,
+            }
+        )
 
 
 def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -309,7 +326,9 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
         "3.6 %."
     )
     write_page(
-        folder, question=question("planted_regions"), answer=answer,
+        folder,
+        question=question("planted_regions"),
+        answer=answer,
         facts={"Faces": "built-in, marked", "Commit": store.made_by(manifest)},
         tables=[
             Table(name="found", frame=table, caption=caption, percent=tuple(PLANTS)),
@@ -321,8 +340,10 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> None:
             ),
         ],
         pictures=[Picture(name="found", figure=_figure(table), caption=caption)],
-        method=METHOD, caveats=CAVEATS, manifest=manifest,
-    )  # fmt: skip
+        method=METHOD,
+        caveats=CAVEATS,
+        manifest=manifest,
+    )
     console = terminal()
     console.print(answer, style="bold")
     console.print(f"Report: {folder / 'report.html'}")
@@ -335,9 +356,16 @@ def _figure(table: pd.DataFrame) -> Figure:
     shown.index = [str(name).replace("_", " ") for name in shown.index]
     fig, axis = plt.subplots(figsize=(5.6, 0.27 * len(shown) + 1))
     sns.heatmap(
-        shown, vmin=0, vmax=100, cmap="Blues", annot=True, fmt=".0f", ax=axis,
-        annot_kws={"fontsize": 8}, cbar_kws={"label": "found, %", "shrink": 0.5},
-    )  # fmt: skip
+        shown,
+        vmin=0,
+        vmax=100,
+        cmap="Blues",
+        annot=True,
+        fmt=".0f",
+        ax=axis,
+        annot_kws={"fontsize": 8},
+        cbar_kws={"label": "found, %", "shrink": 0.5},
+    )
     axis.axhline(int((~table["control"]).sum()), color="white", lw=5)
     axis.tick_params(labelsize=9, length=0)
     axis.set(xlabel="", ylabel="")

@@ -95,9 +95,13 @@ class SanityChecks(ScoredStudy):
         """The gate, a method at a time; controls whose verdict is known stand beside them."""
         task = bar.add_task(f"{model}: gate", total=len(gated(board)))
         frame = gate(
-            probe, faces, board, networks=self.networks, shards=folder / "shards" / slug(model),
+            probe,
+            faces,
+            board,
+            networks=self.networks,
+            shards=folder / "shards" / slug(model),
             progress=lambda: bar.advance(task),
-        ).assign(model=model)  # fmt: skip
+        ).assign(model=model)
         return Beyond(
             said=gate_sentence(model, frame),
             tables=[
@@ -149,9 +153,11 @@ class SanityChecks(ScoredStudy):
             return []
         asked = Asked.of(probe, faces, rule=self.targets, seed=self.seed)
         other = Probe(
-            load_model(model, weights=path), device=str(probe.device), precision=probe.precision,
+            load_model(model, weights=path),
+            device=str(probe.device),
+            precision=probe.precision,
             batch_size=probe.batch_size,
-        )  # fmt: skip
+        )
         clusters = face_groups(faces).tolist()
         names = [(self.seed, face, "moved") for face in faces.ids]
         rows = []
@@ -163,10 +169,16 @@ class SanityChecks(ScoredStudy):
                 [model_contrast(one, moved) for moved in moved_copies(two, names, draws=MOVES)]
             )
             rows.append(
-                {"model": model, "method": name, "similarity": found.estimate,
-                 "similarity low": found.low, "similarity high": found.high,
-                 "moved": float(chance.nanmean()), "undefined": float(alike.isnan().float().mean())}
-            )  # fmt: skip
+                {
+                    "model": model,
+                    "method": name,
+                    "similarity": found.estimate,
+                    "similarity low": found.low,
+                    "similarity high": found.high,
+                    "moved": float(chance.nanmean()),
+                    "undefined": float(alike.isnan().float().mean()),
+                }
+            )
         return [
             Table(
                 name="data_randomisation",

@@ -28,16 +28,44 @@ from studies.reporting.page import png
 from studies.reporting.style import style
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "cam": ("gradcam", "gradcam_paper", "gradcam++", "hirescam", "layercam", "layercam_fused",
-            "xgradcam", "eigencam", "scorecam", "ablationcam"),
-    "gradient": ("saliency", "input_x_gradient", "integrated_gradients",
-                 "integrated_gradients_blur", "smoothgrad", "vargrad", "gradient_shap",
-                 "guided_backprop", "deconvolution", "guided_gradcam", "deeplift",
-                 "deeplift_shap", "lrp"),
-    "perturbation": ("occlusion", "rise", "lime", "kernel_shap", "extremal_perturbation",
-                     "region_ablation", "region_shapley"),
+    "cam": (
+        "gradcam",
+        "gradcam_paper",
+        "gradcam++",
+        "hirescam",
+        "layercam",
+        "layercam_fused",
+        "xgradcam",
+        "eigencam",
+        "scorecam",
+        "ablationcam",
+    ),
+    "gradient": (
+        "saliency",
+        "input_x_gradient",
+        "integrated_gradients",
+        "integrated_gradients_blur",
+        "smoothgrad",
+        "vargrad",
+        "gradient_shap",
+        "guided_backprop",
+        "deconvolution",
+        "guided_gradcam",
+        "deeplift",
+        "deeplift_shap",
+        "lrp",
+    ),
+    "perturbation": (
+        "occlusion",
+        "rise",
+        "lime",
+        "kernel_shap",
+        "extremal_perturbation",
+        "region_ablation",
+        "region_shapley",
+    ),
     "controls": tuple(CONTROLS),
-}  # fmt: skip
+}
 """What stands on which sheet. Attention methods need a transformer, of which none is shipped."""
 SIZE = 64
 _CANDIDATES = 120
@@ -57,9 +85,11 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
     style()
     names = FAMILIES[family]
     fig, axes = plt.subplots(
-        len(names) + 1, len(faces), figsize=(1.15 * len(faces) + 1.5, 1.15 * (len(names) + 1)),
+        len(names) + 1,
+        len(faces),
+        figsize=(1.15 * len(faces) + 1.5, 1.15 * (len(names) + 1)),
         squeeze=False,
-    )  # fmt: skip
+    )
     grey = images.mean(dim=1).numpy()
     for column, (axis, emotion) in enumerate(zip(axes[0], faces.table["emotion"], strict=True)):
         axis.imshow(images[column].permute(1, 2, 0).numpy())
@@ -69,15 +99,19 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
             probe, images, method=name, targets=faces.labels, regions=regions, ids=faces.ids
         )
         signed = (
-            not ATTRIBUTIONS[name].nonnegative if name in ATTRIBUTIONS
+            not ATTRIBUTIONS[name].nonnegative
+            if name in ATTRIBUTIONS
             else bool((found.maps < 0).any())
-        )  # fmt: skip
+        )
         for axis, picture, one in zip(axes[row], grey, found.maps, strict=True):
             _draw(axis, picture, one, signed=signed)
         axes[row, 0].set_ylabel(
-            name.replace("_", "\n", 1).replace("_", " "), fontsize=9, rotation=0, ha="right",
+            name.replace("_", "\n", 1).replace("_", " "),
+            fontsize=9,
+            rotation=0,
+            ha="right",
             va="center",
-        )  # fmt: skip
+        )
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():

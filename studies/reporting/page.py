@@ -90,9 +90,15 @@ def write_page(
     for picture, image in drawn:
         write_bytes(folder / "figures" / f"{slug(picture.name)}.png", image)
     page = html(
-        question=question, answer=answer, facts=facts, tables=tables, pictures=drawn,
-        method=method, caveats=caveats, manifest=json.loads(json.dumps(manifest, default=str)),
-    )  # fmt: skip
+        question=question,
+        answer=answer,
+        facts=facts,
+        tables=tables,
+        pictures=drawn,
+        method=method,
+        caveats=caveats,
+        manifest=json.loads(json.dumps(manifest, default=str)),
+    )
     write_bytes(folder / "report.html", page.encode("utf-8", "replace"))
     write_bytes(folder / "answer.txt", (answer + "\n").encode("utf-8", "replace"))
 
@@ -115,8 +121,13 @@ def html(
         answer=answer,
         facts=facts,
         tables=[
-            {"caption": t.caption, "name": t.name, "folded": t.folded, "leading": t.leading,
-             **_cells(t)}
+            {
+                "caption": t.caption,
+                "name": t.name,
+                "folded": t.folded,
+                "leading": t.leading,
+                **_cells(t),
+            }
             for t in tables
             if len(t.frame)
         ],
@@ -127,7 +138,7 @@ def html(
         method=method,
         caveats=caveats,
         manifest=manifest,
-    )  # fmt: skip
+    )
 
 
 def _cells(table: Table) -> dict[str, Any]:

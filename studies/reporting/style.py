@@ -16,7 +16,14 @@ def style() -> None:
     """One look for all figures."""
     sns.set_theme(style="white", context="paper", font_scale=1.1)
     mpl.rcParams.update(
-        {"figure.dpi": 110, "savefig.bbox": "tight", "axes.edgecolor": INK, "text.color": INK,
-         "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK,
-         "text.parse_math": False}  # a name may hold dollars
-    )  # fmt: skip
+        {
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "axes.edgecolor": INK,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "text.parse_math": False,
+        }  # a name may hold dollars
+    )

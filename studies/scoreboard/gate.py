@@ -56,9 +56,14 @@ class Asked:
     def maps(self, probe: Probe, method: str) -> Tensor:
         """Of a network, ``(N, H, W)``; NaN where they are undefined."""
         return explain(
-            probe, self.images, method=method, targets=self.targets, regions=self.regions,
-            ids=self.faces.ids, seed=self.seed,
-        ).defined_maps  # fmt: skip
+            probe,
+            self.images,
+            method=method,
+            targets=self.targets,
+            regions=self.regions,
+            ids=self.faces.ids,
+            seed=self.seed,
+        ).defined_maps
 
 
 def gate(
@@ -105,10 +110,14 @@ def gate(
 
         def make(name: str = name) -> dict[str, NDArray[Any]]:
             found = randomisation_gate(
-                Ledger(probe, asked.images, ids=faces.ids, seed=board.seed), asked.images,
-                asked.maps(probe, name), asked.targets, explainers[name], networks=networks,
+                Ledger(probe, asked.images, ids=faces.ids, seed=board.seed),
+                asked.images,
+                asked.maps(probe, name),
+                asked.targets,
+                explainers[name],
+                networks=networks,
                 calibration=calibration,
-            )  # fmt: skip
+            )
             if shards is not None:
                 store.claim(shards, made_of, name="gate-", shards="gate-*.npz")
             return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}

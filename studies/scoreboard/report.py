@@ -291,9 +291,13 @@ def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
     wide = min(COLUMNS, len(names))
     tall = -(-len(names) // wide)
     fig, axes = plt.subplots(
-        tall, wide, figsize=(3.1 * wide + 1.2, height * tall), sharey=True, squeeze=False,
+        tall,
+        wide,
+        figsize=(3.1 * wide + 1.2, height * tall),
+        sharey=True,
+        squeeze=False,
         layout="constrained",
-    )  # fmt: skip
+    )
     for axis, metric in zip(axes.flat, names, strict=False):
         own = table[table["metric"] == metric].set_index("method")
         for place, method in enumerate(order):
@@ -323,11 +327,21 @@ def heatmap(matrix: pd.DataFrame) -> Figure:
     side = 0.36 * len(matrix) + 1.8
     fig, axis = plt.subplots(figsize=(side + 0.8, side))
     sns.heatmap(
-        matrix, vmin=-1, vmax=1, cmap="RdBu_r", square=True, ax=axis, xticklabels=labels,
-        yticklabels=labels, annot=len(matrix) <= 14, fmt=".1f", annot_kws={"size": 7},
-        cbar_kws={"label": "Spearman over methods", "shrink": 0.6}, linewidths=0.3,
+        matrix,
+        vmin=-1,
+        vmax=1,
+        cmap="RdBu_r",
+        square=True,
+        ax=axis,
+        xticklabels=labels,
+        yticklabels=labels,
+        annot=len(matrix) <= 14,
+        fmt=".1f",
+        annot_kws={"size": 7},
+        cbar_kws={"label": "Spearman over methods", "shrink": 0.6},
+        linewidths=0.3,
         linecolor="white",
-    )  # fmt: skip
+    )
     return fig
 
 
@@ -339,7 +353,10 @@ def critical_difference(test: RankTest, methods: Sequence[str]) -> Figure:
     scikit_posthocs.critical_difference_diagram(
         dict(zip(labels, test.ranks, strict=True)),
         pd.DataFrame(test.pairs, index=labels, columns=labels),
-        ax=axis, label_props={"fontsize": 9}, elbow_props={"color": INK, "linewidth": 0.8},
-        marker_props={"color": TRAINED, "s": 18}, crossbar_props={"color": INK, "linewidth": 2},
-    )  # fmt: skip
+        ax=axis,
+        label_props={"fontsize": 9},
+        elbow_props={"color": INK, "linewidth": 0.8},
+        marker_props={"color": TRAINED, "s": 18},
+        crossbar_props={"color": INK, "linewidth": 2},
+    )
     return fig

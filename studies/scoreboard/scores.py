@@ -265,9 +265,14 @@ class Scoreboard:
                 continue
             try:
                 made[name] = explain(
-                    probe, images, method=name, targets=targets, regions=regions,
-                    ids=faces.ids, seed=self.seed,
-                )  # fmt: skip
+                    probe,
+                    images,
+                    method=name,
+                    targets=targets,
+                    regions=regions,
+                    ids=faces.ids,
+                    seed=self.seed,
+                )
             except InputError as refusal:
                 self.refused[name] = str(refusal)
         if not made:
@@ -279,9 +284,13 @@ class Scoreboard:
         for name in self.controls:
             full = upsample(control_maps(name, setting)[rows], size=(size, size))[:, 0]
             made[name] = Explanation(
-                maps=full, targets=targets, logits=pattern.logits, emotions=pattern.emotions,
-                method=name, params={"seed": self.seed},
-            )  # fmt: skip
+                maps=full,
+                targets=targets,
+                logits=pattern.logits,
+                emotions=pattern.emotions,
+                method=name,
+                params={"seed": self.seed},
+            )
         whole = [spec for spec in self.specs if "explain" not in spec.needs]
         again = [spec for spec in self.specs if "explain" in spec.needs]
         calibration = calibration_images(
@@ -291,13 +300,20 @@ class Scoreboard:
         fills = {} if regions is None else {"skin": skin_fill(images, regions)}
         parts = [
             evaluate(
-                probe, faces, some, specs, regions=regions, fills=fills, calibration=calibration,
-                explain=self.explainers(probe, faces, regions, some), seed=self.seed,
+                probe,
+                faces,
+                some,
+                specs,
+                regions=regions,
+                fills=fills,
+                calibration=calibration,
+                explain=self.explainers(probe, faces, regions, some),
+                seed=self.seed,
                 chunk=len(faces),
             )
             for some, specs in ((made, whole), (remade, again))
             if specs
-        ]  # fmt: skip
+        ]
         found = pd.concat(parts, ignore_index=True)
         found = found.drop(columns="undefined", errors="ignore")  # of evaluate, where it tells
         return found.merge(_map_facts(made, faces.ids), on=["method", "id"], how="left")
@@ -316,9 +332,11 @@ class Scoreboard:
             if model is probe.model:
                 return probe
             return Probe(
-                model, device=str(probe.device), precision=probe.precision,
+                model,
+                device=str(probe.device),
+                precision=probe.precision,
                 batch_size=probe.batch_size,
-            )  # fmt: skip
+            )
 
         def maker(name: str) -> Explain:
             @counting_maps()
@@ -327,13 +345,23 @@ class Scoreboard:
                 parts = None if regions is None else regions[[place[face] for face in ids]]
                 if name not in ATTRIBUTIONS:
                     return explain(
-                        own, images, method=name, targets=targets, regions=parts, ids=ids,
+                        own,
+                        images,
+                        method=name,
+                        targets=targets,
+                        regions=parts,
+                        ids=ids,
                         seed=self.seed,
-                    ).defined_maps  # fmt: skip
+                    ).defined_maps
                 cells = attribute(  # as explain, without a pass for the logits
-                    own, images, own.model.columns(targets)[:, None], method=name, regions=parts,
-                    ids=ids, seed=self.seed,
-                ).defined_cells  # fmt: skip
+                    own,
+                    images,
+                    own.model.columns(targets)[:, None],
+                    method=name,
+                    regions=parts,
+                    ids=ids,
+                    seed=self.seed,
+                ).defined_cells
                 return upsample(cells, size=tuple(images.shape[-2:]))[:, 0]
 
             return make

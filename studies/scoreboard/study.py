@@ -139,9 +139,12 @@ class ScoredStudy:
         """
         self._check()
         board = Scoreboard(
-            methods=self.methods, metrics=self.metrics, targets=self.targets, seed=self.seed,
+            methods=self.methods,
+            metrics=self.metrics,
+            targets=self.targets,
+            seed=self.seed,
             chunk=CHUNK,
-        )  # fmt: skip
+        )
         specs = {spec.name: spec for spec in board.specs}
         faces = self._faces()
         default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
@@ -172,12 +175,19 @@ class ScoredStudy:
         declared = self.primary in specs
         primary = self.primary if declared else min(specs, key=lambda name: not held(specs[name]))
         made = content(
-            rows, people.set_index("id")["cluster"], specs, methods=self.methods, primary=primary,
+            rows,
+            people.set_index("id")["cluster"],
+            specs,
+            methods=self.methods,
+            primary=primary,
             refused={name: facts["refused"] for name, facts in manifest["networks"].items()},
             fills_shared=board.fills_shared,
-            gates={n.name: p.beyond.gate for n, p in zip(chosen, parts_of, strict=True)
-                   if p.beyond.gate},
-        )  # fmt: skip
+            gates={
+                n.name: p.beyond.gate
+                for n, p in zip(chosen, parts_of, strict=True)
+                if p.beyond.gate
+            },
+        )
         said = [part.beyond.said for part in parts_of if part.beyond.said]
         if not said:
             said = [made.answer]
@@ -190,11 +200,16 @@ class ScoredStudy:
             frame = pd.concat([*before, table.frame], ignore_index=True)
             more[table.name] = dataclasses.replace(table, frame=frame)
         write_page(
-            folder, question=self.question, answer=answer, facts=self._facts(faces, manifest),
-            tables=[*more.values(), *made.tables], pictures=made.pictures,
-            method=self._method(specs), caveats=[*self.caveats, *common_caveats(specs.values())],
+            folder,
+            question=self.question,
+            answer=answer,
+            facts=self._facts(faces, manifest),
+            tables=[*more.values(), *made.tables],
+            pictures=made.pictures,
+            method=self._method(specs),
+            caveats=[*self.caveats, *common_caveats(specs.values())],
             manifest=manifest,
-        )  # fmt: skip
+        )
         store.write_json(folder / "manifest.json", manifest)
         console = terminal()
         console.print(answer, style="bold")
@@ -214,13 +229,17 @@ class ScoredStudy:
         """Rows of one network, and what the study finds out beyond them."""
         known = manifest["networks"].get(network.name, {})
         probe = Probe(
-            network.load(faces), device=self.device, precision=self.precision,
+            network.load(faces),
+            device=self.device,
+            precision=self.precision,
             batch_size=self.batch_size or known.get("batch_size"),
-        )  # fmt: skip
+        )
         own = dataclasses.replace(board, refused=dict(known.get("refused", {})))
         facts = {
-            "weights": Path(str(network.weights)).name, "refused": own.refused, **probe.settings(),
-        }  # fmt: skip
+            "weights": Path(str(network.weights)).name,
+            "refused": own.refused,
+            **probe.settings(),
+        }
         manifest["networks"][network.name] = facts
         store.write_json(folder / "manifest.json", manifest)
 
@@ -257,9 +276,14 @@ class ScoredStudy:
 
     def _faces(self) -> Faces:
         faces = load_dataset(
-            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
-            landmarks_size=self.landmarks_size, emotions=SIX, skip_bad=self.skip_bad,
-        )  # fmt: skip
+            self.data,
+            split=self.split,
+            source=self.source,
+            landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size,
+            emotions=SIX,
+            skip_bad=self.skip_bad,
+        )
         if faces.landmarks is None:
             return faces.limit(self.limit, seed=self.seed)
         known = np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2))

@@ -62,8 +62,9 @@ def method_table(
     """
     out = []
     for (model, metric), part in rows.groupby(["model", "metric"], sort=False, observed=True):
-        wide = part.pivot_table(index="id", columns="method", values="value", sort=False,
-                                dropna=False)  # fmt: skip
+        wide = part.pivot_table(
+            index="id", columns="method", values="value", sort=False, dropna=False
+        )
         groups = clusters.loc[list(wide.index)]
         turn = sign(specs[str(metric)])
         base = wide.get(floor) if held(specs[str(metric)]) else None
@@ -103,8 +104,9 @@ def method_table(
         if "p" in table:
             table["p (Holm)"] = holm(table["p"])
         order = turn * table["mean"]
-        out.append(table.assign(order=order).sort_values(["control", "order"],
-                                                          ascending=[True, False]))  # fmt: skip
+        out.append(
+            table.assign(order=order).sort_values(["control", "order"], ascending=[True, False])
+        )
     found = pd.concat(out, ignore_index=True)
     return found.drop(columns=["order", "p"], errors="ignore")
 
@@ -147,18 +149,22 @@ def disagreement_table(
             some = means.loc[[m for m in named if not set(specs[m].restates) & set(named)]]
             scores = [_units(part, clusters, specs, str(m), methods) for m in some.index]
             concord = [kendalls_w(units.T) for units in scores]
-            out.append({
-                "model": model,
-                "family": family,
-                "metrics": len(some),
-                "methods": some.shape[1],
-                "Krippendorff α": krippendorff_alpha(some.to_numpy()),
-                "Kendall W, least": np.nanmin(concord) if np.isfinite(concord).any() else np.nan,
-                "Kendall W, largest": (
-                    np.nanmax(concord) if np.isfinite(concord).any() else np.nan
-                ),
-                "units": float(min(len(units.dropna()) for units in scores)),
-            })  # fmt: skip
+            out.append(
+                {
+                    "model": model,
+                    "family": family,
+                    "metrics": len(some),
+                    "methods": some.shape[1],
+                    "Krippendorff α": krippendorff_alpha(some.to_numpy()),
+                    "Kendall W, least": np.nanmin(concord)
+                    if np.isfinite(concord).any()
+                    else np.nan,
+                    "Kendall W, largest": (
+                        np.nanmax(concord) if np.isfinite(concord).any() else np.nan
+                    ),
+                    "units": float(min(len(units.dropna()) for units in scores)),
+                }
+            )
     return pd.DataFrame(out)
 
 

@@ -113,10 +113,15 @@ def held(
         reached = undefined <= MOST_UNDEFINED and (value >= limit if higher else value <= limit)
         out.append(
             Threshold(
-                method=method, metric=metric, value=value, limit=limit, higher=higher,
-                undefined=undefined, reached=reached,
+                method=method,
+                metric=metric,
+                value=value,
+                limit=limit,
+                higher=higher,
+                undefined=undefined,
+                reached=reached,
             )
-        )  # fmt: skip
+        )
     return tuple(out)
 
 
@@ -124,11 +129,16 @@ def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
     """The gate's verdicts over methods."""
     return tuple(
         Threshold(
-            method=row["method"], metric=GATE, value=row["similarity"], limit=row["threshold"],
-            higher=False, undefined=np.nan, reached=row["gate"] == "passes",
+            method=row["method"],
+            metric=GATE,
+            value=row["similarity"],
+            limit=row["threshold"],
+            higher=False,
+            undefined=np.nan,
+            reached=row["gate"] == "passes",
         )
         for _, row in table[~table["control"]].iterrows()
-    )  # fmt: skip
+    )
 
 
 def threshold_table(asked: Sequence[Threshold]) -> Table:

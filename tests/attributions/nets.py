@@ -23,9 +23,14 @@ def _swin():
 
 def _vit():
     net = VisionTransformer(
-        image_size=64, patch_size=16, num_layers=3, num_heads=2, hidden_dim=24, mlp_dim=48,
+        image_size=64,
+        patch_size=16,
+        num_layers=3,
+        num_heads=2,
+        hidden_dim=24,
+        mlp_dim=48,
         num_classes=6,
-    )  # fmt: skip
+    )
     torch.nn.init.trunc_normal_(net.heads.head.weight, std=0.1)
     return net, "encoder.layers.encoder_layer_2.ln_1"
 

@@ -156,10 +156,17 @@ def test_rows_are_those_of_the_tokens_that_are_read(pool, small):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = timm.create_model(
-            "vit_tiny_patch16_224", num_classes=6, img_size=16, patch_size=4, depth=2,
-            embed_dim=16, num_heads=2, reg_tokens=4, class_token=pool == "token",
+            "vit_tiny_patch16_224",
+            num_classes=6,
+            img_size=16,
+            patch_size=4,
+            depth=2,
+            embed_dim=16,
+            num_heads=2,
+            reg_tokens=4,
+            class_token=pool == "token",
             global_pool=pool,
-        )  # fmt: skip
+        )
     model = FERModel(net, emotions=SIX, size=16).eval()
     total = torch.eye(20 + (pool == "token"))
     for weights in kept(model, small):

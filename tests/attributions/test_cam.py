@@ -49,8 +49,10 @@ def fresh_vit():
 @pytest.mark.parametrize("name", ["timm", "vit", "swin", "gimefive", "tiny"])
 def test_noise_turns_no_eigencam_over(name, faces, model):
     """Behind a fresh LayerNorm the mean over channels is zero, and decided by a coin toss."""
-    used = {"tiny": lambda: Probe(model, device="cpu"),
-            "timm": lambda: Probe(fresh_vit(), device="cpu")}.get(name, lambda: probe(name))()  # fmt: skip
+    used = {
+        "tiny": lambda: Probe(model, device="cpu"),
+        "timm": lambda: Probe(fresh_vit(), device="cpu"),
+    }.get(name, lambda: probe(name))()
     images, columns = faces.images[:20], torch.zeros(20, 1).long()
     one, two = (
         attribute(used, given, columns, method="eigencam").cells

@@ -13,8 +13,13 @@ def _setting(n=24, order=None, seed=0):
     maps = torch.rand(n, 2, 4, 4, generator=generator)
     pixels = torch.randint(0, 256, (n, 3, 64, 64), generator=generator, dtype=torch.uint8)
     ids = [f"face{i}" for i in range(n)]
-    return Setting(maps=maps[order], labels=(torch.arange(n) % 3)[order],
-                   ids=[ids[i] for i in order], pixels=pixels[order], seed=seed)  # fmt: skip
+    return Setting(
+        maps=maps[order],
+        labels=(torch.arange(n) % 3)[order],
+        ids=[ids[i] for i in order],
+        pixels=pixels[order],
+        seed=seed,
+    )
 
 
 @pytest.mark.parametrize("name", list(CONTROLS))
@@ -99,8 +104,13 @@ def test_faces_draw_from_all_other_emotions():
 
 def test_a_face_without_donor_is_undefined():
     setting = _setting(4)
-    lonely = Setting(maps=setting.maps, labels=torch.tensor([0, 0, 0, 1]), ids=setting.ids,
-                     pixels=setting.pixels, seed=0)  # fmt: skip
+    lonely = Setting(
+        maps=setting.maps,
+        labels=torch.tensor([0, 0, 0, 1]),
+        ids=setting.ids,
+        pixels=setting.pixels,
+        seed=0,
+    )
     same = control_maps("other_face_same_emotion", lonely)
     assert torch.isnan(same[3]).all()
     assert torch.isfinite(same[:3]).all()
@@ -111,8 +121,13 @@ def test_a_face_without_donor_is_undefined():
 def test_edges_find_an_edge():
     pixels = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     pixels[..., 24:] = 255  # between columns 23 and 24: the second cell
-    setting = Setting(maps=torch.ones(1, 1, 4, 4), labels=torch.zeros(1, dtype=torch.long),
-                      ids=["a"], pixels=pixels, seed=0)  # fmt: skip
+    setting = Setting(
+        maps=torch.ones(1, 1, 4, 4),
+        labels=torch.zeros(1, dtype=torch.long),
+        ids=["a"],
+        pixels=pixels,
+        seed=0,
+    )
     assert control_maps("edges", setting)[0, 0].argmax(dim=1).tolist() == [1, 1, 1, 1]
 
 
@@ -150,5 +165,13 @@ def test_of_a_tensor_emotions_are_told_by_targets_that_differ(model, images):
 def test_lengths_must_match():
     setting = _setting(4)
     with pytest.raises(InputError, match="Expected one label, id and image for each of 4 maps"):
-        control_maps("random", Setting(maps=setting.maps, labels=setting.labels[:2], ids=setting.ids,
-                                       pixels=setting.pixels, seed=0))  # fmt: skip
+        control_maps(
+            "random",
+            Setting(
+                maps=setting.maps,
+                labels=setting.labels[:2],
+                ids=setting.ids,
+                pixels=setting.pixels,
+                seed=0,
+            ),
+        )

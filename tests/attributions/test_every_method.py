@@ -33,14 +33,24 @@ NO_RULE = "Expected parts that .* has rules for, but .* has .*LayerNorm"
 NO_ATTENTION = "Expected attention among all tokens"
 NO_PAPER = "Expected a layer to take Grad-CAM from, but .* names none"
 REFUSED = {
-    **{(method, name): NO_RELU for name in ("convnext", "swin", "vit")
-       for method in ("guided_backprop", "deconvolution", "guided_gradcam")},
-    **{(method, name): NO_RULE for name in ("convnext", "swin", "vit")
-       for method in ("deeplift", "deeplift_shap", "lrp")},
-    **{(method, name): NO_ATTENTION for name in NAMES if name != "vit"
-       for method in ("attention_rollout", "gradient_rollout")},
+    **{
+        (method, name): NO_RELU
+        for name in ("convnext", "swin", "vit")
+        for method in ("guided_backprop", "deconvolution", "guided_gradcam")
+    },
+    **{
+        (method, name): NO_RULE
+        for name in ("convnext", "swin", "vit")
+        for method in ("deeplift", "deeplift_shap", "lrp")
+    },
+    **{
+        (method, name): NO_ATTENTION
+        for name in NAMES
+        if name != "vit"
+        for method in ("attention_rollout", "gradient_rollout")
+    },
     **{("gradcam_paper", name): NO_PAPER for name in ("convnext", "swin", "vit")},
-}  # fmt: skip
+}
 CASES = [(method, name) for method in ATTRIBUTIONS for name in NAMES]
 TARGETS = torch.tensor([0, 3, 5])
 
@@ -87,11 +97,11 @@ def test_maps_are_right_in_shape_finite_repeatable_and_of_each_face_alone(method
     given = {"method": attribution, "seed": 1}
     again = attribute(
         probe(name), images, columns, regions=regions, ids=["0", "1", "2"], **given
-    ).cells  # fmt: skip
+    ).cells
     assert torch.equal(upsample(again, size=(64, 64))[:, 0], found.maps)
     alone = attribute(
         probe(name), images[2:], columns[2:], regions=regions[2:], ids=["2"], **given
-    ).cells  # fmt: skip
+    ).cells
     assert same(alone[0], again[2])
 
 
@@ -188,9 +198,12 @@ def test_a_grey_face_is_explained_by_a_greyscale_model_as_its_three_copies(metho
     images, regions = three
     grey = images[:1].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1).contiguous()
     found = explain(
-        probe(name), grey, method=quick(method, name), targets="fear",
+        probe(name),
+        grey,
+        method=quick(method, name),
+        targets="fear",
         regions=regions[:1],
-    )  # fmt: skip
+    )
     assert torch.isfinite(found.maps).all()
     if found.channels is None or method in ("vargrad", "lrp"):
         return

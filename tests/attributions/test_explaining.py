@@ -71,8 +71,15 @@ def test_a_linear_model_has_closed_forms(linear, small):
 
 
 def test_a_contrast_is_the_difference_of_two_maps_of_a_linear_method(linear, small):
-    for method in ("saliency", "input_x_gradient", "integrated_gradients", "deeplift", "lrp",
-                   "occlusion", "region_shapley"):  # fmt: skip
+    for method in (
+        "saliency",
+        "input_x_gradient",
+        "integrated_gradients",
+        "deeplift",
+        "lrp",
+        "occlusion",
+        "region_shapley",
+    ):
         given = {"method": method, "regions": _halves(small)}
         both = explain(linear, small, targets="happiness", against="surprise", **given)
         one = explain(linear, small, targets="happiness", **given)
@@ -97,12 +104,19 @@ def test_the_output_that_is_explained_can_be_chosen(linear, small):
     }.items():
         assert torch.allclose(scores(logits, column, output=output), expected.gather(1, column))
         found = explain(
-            linear, small, method="region_shapley", targets="fear", output=output,
+            linear,
+            small,
+            method="region_shapley",
+            targets="fear",
+            output=output,
             regions=_halves(small),
-        )  # fmt: skip
+        )
         empty = linear(fill_images(small, "mean")).detach()
-        below = {"logit": empty, "log_probability": empty.log_softmax(1),
-                 "probability": empty.softmax(1)}[output]  # fmt: skip
+        below = {
+            "logit": empty,
+            "log_probability": empty.log_softmax(1),
+            "probability": empty.softmax(1),
+        }[output]
         difference = (expected - below).gather(1, column)[:, 0]
         assert torch.allclose(found.values.sum(dim=1), difference, atol=1e-5)
         assert found.params["output"] == output
@@ -129,10 +143,16 @@ def test_limit_cases():
 def test_the_gap_shrinks_with_steps():
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     gaps = [
-        attribute(probe("resnet18"), images, torch.tensor([[0], [1]]),
-                  method=IntegratedGradientsTo(steps=steps, most=1)).gap.abs().max()
+        attribute(
+            probe("resnet18"),
+            images,
+            torch.tensor([[0], [1]]),
+            method=IntegratedGradientsTo(steps=steps, most=1),
+        )
+        .gap.abs()
+        .max()
         for steps in (2, 64)
-    ]  # fmt: skip
+    ]
     assert gaps[1] < gaps[0] / 2
 
 
@@ -284,10 +304,14 @@ def test_bad_input_is_one_sentence(model, images, faces):
     raises("Expected output='logit' for deeplift", method="deeplift", output="probability")
     raises("Expected output='logit' for lrp", method="lrp", output="log_probability")
     raises("Unknown fill 'pink'", UnknownNameError, method=Occlusion(fill="pink"))
-    raises("Expected a layer of tiny, got 'conv9'", method=dataclasses.replace(
-        ATTRIBUTIONS["gradcam"], layer="conv9"))  # fmt: skip
-    raises("Expected feature maps .* from layer fc, got", method=dataclasses.replace(
-        ATTRIBUTIONS["scorecam"], layer="fc"))  # fmt: skip
+    raises(
+        "Expected a layer of tiny, got 'conv9'",
+        method=dataclasses.replace(ATTRIBUTIONS["gradcam"], layer="conv9"),
+    )
+    raises(
+        "Expected feature maps .* from layer fc, got",
+        method=dataclasses.replace(ATTRIBUTIONS["scorecam"], layer="fc"),
+    )
     with pytest.raises(InputError, match="Expected finite images"):
         explain(model, images * torch.nan)
     regions = face_regions(faces.landmarks_at(64), size=64)  # of 36 faces
@@ -423,10 +447,14 @@ def test_functional_and_reused_relus_are_made_safe(images):
         reused = Reused()
     for method in ("guided_backprop", "deconvolution", "saliency"):
         found = [
-            explain(Probe(FERModel(net, emotions=SIX).eval(), device="cpu"), images,
-                    method=method, targets="fear").maps
+            explain(
+                Probe(FERModel(net, emotions=SIX).eval(), device="cpu"),
+                images,
+                method=method,
+                targets="fear",
+            ).maps
             for net in (reused, Clean(reused))
-        ]  # fmt: skip
+        ]
         assert torch.allclose(found[0], found[1], atol=1e-6)
         assert found[0].abs().max() > 0
 
@@ -467,8 +495,17 @@ def test_faces_predicted_as_what_they_are_held_against_have_undefined_maps_and_a
 def test_images_in_a_graph_are_explained_as_without_one_and_answers_are_ordinary_tensors(model):
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     used = Probe(model, device="cpu")
-    for method in ("lime", "kernel_shap", "gradient_shap", "gradcam", "eigencam", "scorecam",
-                   "occlusion", "deeplift", "extremal_perturbation"):  # fmt: skip
+    for method in (
+        "lime",
+        "kernel_shap",
+        "gradient_shap",
+        "gradcam",
+        "eigencam",
+        "scorecam",
+        "occlusion",
+        "deeplift",
+        "extremal_perturbation",
+    ):
         options = {"lime": {"samples": 20}, "kernel_shap": {"samples": 20}}.get(method, {})
         if method == "extremal_perturbation":
             options = {"steps": 2}

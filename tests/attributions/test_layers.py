@@ -58,9 +58,15 @@ def test_layers_of_timm_models_are_found(name):
 
 def test_small_timm_models_are_found():
     net = timm.create_model(
-        "vit_tiny_patch16_224", num_classes=6, img_size=64, depth=2, embed_dim=48, num_heads=2,
-        reg_tokens=3, class_token=True,
-    )  # fmt: skip
+        "vit_tiny_patch16_224",
+        num_classes=6,
+        img_size=64,
+        depth=2,
+        embed_dim=48,
+        num_heads=2,
+        reg_tokens=3,
+        class_token=True,
+    )
     model = FERModel(net, emotions=SIX, size=64).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     found = attribute(

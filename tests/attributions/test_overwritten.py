@@ -12,8 +12,17 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Probe
 
-CAMS = ("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigencam", "layercam_fused",
-        "scorecam", "ablationcam")  # fmt: skip
+CAMS = (
+    "gradcam",
+    "gradcam++",
+    "hirescam",
+    "layercam",
+    "xgradcam",
+    "eigencam",
+    "layercam_fused",
+    "scorecam",
+    "ablationcam",
+)
 
 
 class Twin(nn.Module):

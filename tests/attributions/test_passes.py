@@ -29,8 +29,9 @@ def test_forward_passes_are_counted_right(method, faces):
         copies = [probe.model, probe.folded, *probe.rewritten.values()]
         handles = [
             copy.net.register_forward_pre_hook(lambda _, args, c=counted: c.append(len(args[0])))
-            for copy in copies if copy is not None
-        ]  # fmt: skip
+            for copy in copies
+            if copy is not None
+        ]
         attribute(probe, chosen.images, columns, **given)
         for handle in handles:
             handle.remove()

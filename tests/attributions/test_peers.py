@@ -157,9 +157,15 @@ def _captum(method, model, images, baseline):
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 @pytest.mark.parametrize(
     "method",
-    ["saliency", "input_x_gradient", "integrated_gradients", "guided_backprop", "deconvolution",
-     "deeplift"],
-)  # fmt: skip
+    [
+        "saliency",
+        "input_x_gradient",
+        "integrated_gradients",
+        "guided_backprop",
+        "deconvolution",
+        "deeplift",
+    ],
+)
 def test_captum(method, images):
     """On the paper's ResNet18, whose ReLUs are modules that run once: Captum is right there."""
     model = build("resnet18")
@@ -240,9 +246,11 @@ def test_region_ablation_is_captums(faces):
         image = chosen.images[face : face + 1]
         baseline = fill_images(image, "mean")
         expected = captum.FeatureAblation(build("resnet18")).attribute(
-            image, baseline, int(COLUMNS[face]),
+            image,
+            baseline,
+            int(COLUMNS[face]),
             feature_mask=regions[face].to(torch.uint8).argmax(dim=0).long()[None, None],
-        )[0, 0]  # fmt: skip
+        )[0, 0]
         for region in range(8):
             inside = regions[face, region]
             if inside.any():

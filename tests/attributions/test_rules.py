@@ -38,9 +38,11 @@ def test_relevance_is_the_papers_and_the_image_is_read_with_epsilon(rule, pool):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layers = [
-            nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 4, 2), POOLS[pool](),
+            nn.Conv2d(3, 4, 3, stride=2),
+            nn.Conv2d(4, 4, 2),
+            POOLS[pool](),
             nn.Sequential(nn.Flatten(), nn.Linear(4, 6)),
-        ]  # fmt: skip
+        ]
         images = torch.rand(2, 3, 7, 7)
     net = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), *layers[2:])
     model = FERModel(net, emotions=SIX, size=7).eval()

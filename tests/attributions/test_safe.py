@@ -62,13 +62,22 @@ def small():
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [(nn.PReLU(), "PReLU"), (nn.ReLU6(), "ReLU6"), (nn.Softplus(), "Softplus"), (nn.CELU(), "CELU"),
-     (nn.Sigmoid(), "Sigmoid"), (nn.Hardtanh(), "Hardtanh"), (nn.GELU(), "GELU"),
-     (Of(lambda x: x.clamp(min=0)), "clamp"), (Of(nn.functional.relu6), "relu6"),
-     (Of(lambda x: x * x.sigmoid()), "sigmoid"), (Of(torch.abs), "abs"),
-     (nn.Sequential(nn.PReLU(), Gate(nn.Sigmoid())), "PReLU")],
+    [
+        (nn.PReLU(), "PReLU"),
+        (nn.ReLU6(), "ReLU6"),
+        (nn.Softplus(), "Softplus"),
+        (nn.CELU(), "CELU"),
+        (nn.Sigmoid(), "Sigmoid"),
+        (nn.Hardtanh(), "Hardtanh"),
+        (nn.GELU(), "GELU"),
+        (Of(lambda x: x.clamp(min=0)), "clamp"),
+        (Of(nn.functional.relu6), "relu6"),
+        (Of(lambda x: x * x.sigmoid()), "sigmoid"),
+        (Of(torch.abs), "abs"),
+        (nn.Sequential(nn.PReLU(), Gate(nn.Sigmoid())), "PReLU"),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_other_activations_are_refused_by_name(part, name, small):
     for found in refused_or_made(part, small):
         assert isinstance(found, str)
@@ -77,11 +86,20 @@ def test_other_activations_are_refused_by_name(part, name, small):
 
 @pytest.mark.parametrize(
     "part",
-    [Gate(nn.Sigmoid()), Gate(Of(torch.sigmoid)), nn.BatchNorm2d(6), nn.GroupNorm(2, 6), nn.Dropout(),
-     nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Identity(), Of(lambda x: 2 * x - x.mean()),
-     Of(lambda x: torch.cat(x.chunk(2, dim=1), dim=1))],
+    [
+        Gate(nn.Sigmoid()),
+        Gate(Of(torch.sigmoid)),
+        nn.BatchNorm2d(6),
+        nn.GroupNorm(2, 6),
+        nn.Dropout(),
+        nn.MaxPool2d(2),
+        nn.AvgPool2d(2),
+        nn.Identity(),
+        Of(lambda x: 2 * x - x.mean()),
+        Of(lambda x: torch.cat(x.chunk(2, dim=1), dim=1)),
+    ],
     ids=lambda part: type(part).__name__,
-)  # fmt: skip
+)
 def test_gates_norms_and_pools_are_not_activations(part, small):
     for found in refused_or_made(part, small):
         assert not isinstance(found, str), found

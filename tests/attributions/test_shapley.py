@@ -85,8 +85,9 @@ def test_region_values_are_those_of_a_brute_force_over_orders(five):
             expected = shapley_by_permutation(table, 5)
             assert np.allclose(found.values[face, position], expected, atol=1e-5)
     assert found.completeness_gap.abs().max() < 1e-5
-    full = attribute(used, images, torch.tensor([[5], [0]]), method="region_shapley",
-                     regions=regions)  # fmt: skip
+    full = attribute(
+        used, images, torch.tensor([[5], [0]]), method="region_shapley", regions=regions
+    )
     assert torch.allclose(full.cells.sum(dim=(2, 3)), full.values.sum(dim=2), atol=1e-4)
 
 
@@ -159,10 +160,22 @@ def test_batches_faces_and_fills_do_not_mix(five):
     images, regions = five
     for fill in ("black", "mean", "noise"):
         method = RegionShapley(fill=fill)
-        both = attribute(probe("gimefive"), images, torch.tensor([[5], [0]]), method=method,
-                         regions=regions, ids=["3", "4"])  # fmt: skip
-        one = attribute(probe("gimefive"), images[1:], torch.tensor([[0]]), method=method,
-                        regions=regions[1:], ids=["4"])  # fmt: skip
+        both = attribute(
+            probe("gimefive"),
+            images,
+            torch.tensor([[5], [0]]),
+            method=method,
+            regions=regions,
+            ids=["3", "4"],
+        )
+        one = attribute(
+            probe("gimefive"),
+            images[1:],
+            torch.tensor([[0]]),
+            method=method,
+            regions=regions[1:],
+            ids=["4"],
+        )
         assert torch.allclose(both.values[1], one.values[0], atol=1e-5)
 
 
@@ -171,9 +184,12 @@ def test_regions_may_be_the_renderers_parts():
     drawn = render(params, size=64)
     images = torch.from_numpy(drawn.images).permute(0, 3, 1, 2).float() / 255
     found = explain(
-        probe("gimefive"), images, method=RegionShapley(), targets="fear",
+        probe("gimefive"),
+        images,
+        method=RegionShapley(),
+        targets="fear",
         regions=torch.from_numpy(drawn.parts),
-    )  # fmt: skip
+    )
     assert found.values.shape == (2, 8)
     assert found.completeness_gap.abs().max() < 1e-5
 

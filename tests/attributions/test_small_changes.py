@@ -17,10 +17,16 @@ from fer_xai.inference.predictor import Probe
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 NETS = ("smooth", "convnext", "swin", "vit")
-OF = {**QUICK, "gradient_shap": {"samples": 24, "most": 24}, "smoothgrad": {"samples": 8}, "vargrad": {"samples": 48},
-      "rise": {"masks": 64}, "lime": {"samples": 64, "parts": 9},
-      "kernel_shap": {"samples": 64, "parts": 9},
-      "extremal_perturbation": {"areas": (0.2,), "steps": 30, "cells": 8}}  # fmt: skip
+OF = {
+    **QUICK,
+    "gradient_shap": {"samples": 24, "most": 24},
+    "smoothgrad": {"samples": 8},
+    "vargrad": {"samples": 48},
+    "rise": {"masks": 64},
+    "lime": {"samples": 64, "parts": 9},
+    "kernel_shap": {"samples": 64, "parts": 9},
+    "extremal_perturbation": {"areas": (0.2,), "steps": 30, "cells": 8},
+}
 
 LEAST = {"vargrad": 0.8, "extremal_perturbation": 0.7}
 """Noise is drawn a pixel, of which a smaller face has fewer; a mask of few cells is an optimum

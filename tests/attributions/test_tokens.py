@@ -193,9 +193,14 @@ class MixedEarly(Embedded):
 )
 def test_timms_vits(given):
     net = timm.create_model(
-        "vit_tiny_patch16_224", num_classes=6, img_size=SIZE, depth=2, embed_dim=16, num_heads=2,
+        "vit_tiny_patch16_224",
+        num_classes=6,
+        img_size=SIZE,
+        depth=2,
+        embed_dim=16,
+        num_heads=2,
         **given,
-    )  # fmt: skip
+    )
     patch = given["patch_size"]
     side = (SIZE // 8, SIZE // 8) if patch == 8 else (2, 4)
     layer = layer_of(Probe(made(net), device="cpu"), None)
@@ -208,9 +213,14 @@ def test_timms_vits(given):
 
 def test_a_distilled_vit_of_timms():
     net = timm.create_model(
-        "deit_tiny_distilled_patch16_224", num_classes=6, img_size=SIZE, patch_size=8, depth=1,
-        embed_dim=16, num_heads=2,
-    )  # fmt: skip
+        "deit_tiny_distilled_patch16_224",
+        num_classes=6,
+        img_size=SIZE,
+        patch_size=8,
+        depth=1,
+        embed_dim=16,
+        num_heads=2,
+    )
     assert layer_of(Probe(made(net), device="cpu"), "blocks.0.norm1").tokens.places[0] == 2
 
 

@@ -9,10 +9,19 @@ from fer_xai.inference.predictor import Probe
 from fer_xai.models import FERModel, load_model
 
 FAMILIES = (
-    "resnet18", "vgg11", "alexnet", "squeezenet1_1", "densenet121", "efficientnet_b0",
-    "mobilenet_v3_small", "regnet_y_400mf", "shufflenet_v2_x0_5", "convnext_tiny", "swin_t",
+    "resnet18",
+    "vgg11",
+    "alexnet",
+    "squeezenet1_1",
+    "densenet121",
+    "efficientnet_b0",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "shufflenet_v2_x0_5",
+    "convnext_tiny",
+    "swin_t",
     "maxvit_t",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

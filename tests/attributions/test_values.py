@@ -35,9 +35,16 @@ def test_fused_layercam_is_the_largest_of_the_stages_the_shallow_ones_lifted(ima
         parts = [nn.Conv2d(w, 12, 3, stride=2, padding=1) for w in (3, 12, 12)]
         head = nn.Linear(12, 6)
     net = nn.Sequential(
-        parts[0], nn.ReLU(), parts[1], nn.ReLU(), parts[2], nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), head,
-    )  # fmt: skip
+        parts[0],
+        nn.ReLU(),
+        parts[1],
+        nn.ReLU(),
+        parts[2],
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        head,
+    )
     model = FERModel(net, emotions=SIX, size=64).eval()
     found = explain(model, images[:2], method=FusedLayerCam(gamma=1.5), targets=TARGETS)
     names = found.params["layers"]
@@ -86,9 +93,10 @@ def test_deeplift_shap_is_the_mean_of_rescaled_differences_from_its_baselines():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         layers = [
-            nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 4, 2),
+            nn.Conv2d(3, 4, 3, stride=2),
+            nn.Conv2d(4, 4, 2),
             nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4, 6)),
-        ]  # fmt: skip
+        ]
         images = torch.rand(2, 3, 7, 7)
     net = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), *layers[2])
     model = FERModel(net, emotions=SIX, size=7, mean=(0, 0, 0), std=(1, 1, 1)).eval()

@@ -14,10 +14,17 @@ from fer_xai.types import COLUMNS, Faces
 
 def _faces(images, emotions=None):
     table = pd.DataFrame(
-        {"id": [f"f{i}" for i in range(len(images))], "path": "", "emotion": emotions or "fear",
-         "split": "train", "subject": "", "source": "", "group": ""},
+        {
+            "id": [f"f{i}" for i in range(len(images))],
+            "path": "",
+            "emotion": emotions or "fear",
+            "split": "train",
+            "subject": "",
+            "source": "",
+            "group": "",
+        },
         columns=list(COLUMNS),
-    )  # fmt: skip
+    )
     return Faces(table=table, reader=lambda row: np.asarray(images[row]), name="x")
 
 

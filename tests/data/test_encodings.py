@@ -18,13 +18,17 @@ LISTS = {  # file, its text, and the emotions that it means
         "test_0001.jpg 4\ntest_0002.jpg 1\ntest_0003.jpg 7\n",
         ["happiness", "surprise", "neutral"],
     ),
-    "gimefive": ("test_labels.csv", "a.jpg,0\nb.jpg,1\nc.jpg,5\n", ["happiness", "surprise", "fear"]),
+    "gimefive": (
+        "test_labels.csv",
+        "a.jpg,0\nb.jpg,1\nc.jpg,5\n",
+        ["happiness", "surprise", "fear"],
+    ),
     "fer2013": (
         "fer2013.csv",
         "emotion,pixels,Usage\n" + "".join(f"{code},{GREY},PrivateTest\n" for code in (3, 5, 6)),
         ["happiness", "surprise", "neutral"],
     ),
-}  # fmt: skip
+}
 WRITTEN = {
     "as it is": str.encode,
     "mark": lambda text: text.encode("utf-8-sig"),

@@ -18,8 +18,11 @@ def _words(seed):
 
 # seven training faces, one an emotion; then two for each of the other splits
 ROWS = [(code, "Training") for code in range(7)] + [
-    (3, "PublicTest"), (0, "PrivateTest"), (6, "PublicTest"), (5, "PrivateTest"),
-]  # fmt: skip
+    (3, "PublicTest"),
+    (0, "PrivateTest"),
+    (6, "PublicTest"),
+    (5, "PrivateTest"),
+]
 
 
 @pytest.fixture(params=["fer2013.csv", "icml_face_data.csv"])
@@ -86,9 +89,12 @@ def test_a_bad_row_is_named(tmp_path, row, sentence):
 
 @pytest.mark.parametrize(
     ("header", "missing"),
-    [("emotion,pixels", "Usage is"), ("label,pixels,Usage", "emotion is"),
-     ("", "emotion, pixels, Usage are")],
-)  # fmt: skip
+    [
+        ("emotion,pixels", "Usage is"),
+        ("label,pixels,Usage", "emotion is"),
+        ("", "emotion, pixels, Usage are"),
+    ],
+)
 def test_missing_columns_are_named(tmp_path, header, missing):
     (tmp_path / "fer2013.csv").write_text(header)
     with pytest.raises(InputError, match=f"Expected columns .* in .*, but {missing} missing"):

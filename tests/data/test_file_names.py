@@ -21,8 +21,12 @@ def _people(root, names, draw):
 
 
 def test_ckplus(tmp_path, draw):
-    names = [("happy", "S010_004_00000016.png"), ("happy", "S010_004_00000017.png"),
-             ("fear", "S010_002_00000014.png"), ("fear", "S999_001_00000018.png")]  # fmt: skip
+    names = [
+        ("happy", "S010_004_00000016.png"),
+        ("happy", "S010_004_00000017.png"),
+        ("fear", "S010_002_00000014.png"),
+        ("fear", "S999_001_00000018.png"),
+    ]
     found, faces = _people(tmp_path, names, draw)
     assert found == {
         "S010_004_00000016.png": ("S010", "S010_004"),
@@ -34,22 +38,34 @@ def test_ckplus(tmp_path, draw):
 
 
 def test_jaffe(tmp_path, draw):
-    names = [("anger", "KA.AN1.39.tiff"), ("happiness", "KA.HA1.29.tiff"),
-             ("neutral", "NA.NE2.206.tiff")]  # fmt: skip
+    names = [
+        ("anger", "KA.AN1.39.tiff"),
+        ("happiness", "KA.HA1.29.tiff"),
+        ("neutral", "NA.NE2.206.tiff"),
+    ]
     found, faces = _people(tmp_path, names, draw)
-    assert found == {"KA.AN1.39.tiff": ("KA", ""), "KA.HA1.29.tiff": ("KA", ""),
-                     "NA.NE2.206.tiff": ("NA", "")}  # fmt: skip
+    assert found == {
+        "KA.AN1.39.tiff": ("KA", ""),
+        "KA.HA1.29.tiff": ("KA", ""),
+        "NA.NE2.206.tiff": ("NA", ""),
+    }
     assert len(set(face_groups(faces))) == 2  # NA is a person
 
 
 def test_kdef(tmp_path, draw):
-    names = [("afraid", "AF01AFS.JPG"), ("afraid", "AF01AFHL.JPG"), ("anger", "BF01ANS.JPG"),
-             ("surprise", "AM31SUFR.JPG")]  # fmt: skip
+    names = [
+        ("afraid", "AF01AFS.JPG"),
+        ("afraid", "AF01AFHL.JPG"),
+        ("anger", "BF01ANS.JPG"),
+        ("surprise", "AM31SUFR.JPG"),
+    ]
     found, _ = _people(tmp_path, names, draw)
     assert found == {
-        "AF01AFS.JPG": ("F01", "AF01AF"), "AF01AFHL.JPG": ("F01", "AF01AF"),
-        "BF01ANS.JPG": ("F01", "BF01AN"), "AM31SUFR.JPG": ("M31", "AM31SU"),
-    }  # fmt: skip
+        "AF01AFS.JPG": ("F01", "AF01AF"),
+        "AF01AFHL.JPG": ("F01", "AF01AF"),
+        "BF01ANS.JPG": ("F01", "BF01AN"),
+        "AM31SUFR.JPG": ("M31", "AM31SU"),
+    }
 
 
 @pytest.mark.parametrize("stranger", ["me.png", "S010_004_17.png", "S10_004_00000018.png"])
@@ -70,10 +86,22 @@ def test_a_posed_emotion_against_its_folder_is_named(tmp_path, draw, name, emoti
 def test_only_plain_words_speak():
     spoken = ["a_happy.jpg", "HAPPINESS.png", "x-angry-12.png", "1_contempt.bmp"]
     assert [spoken_emotion(name) for name in spoken] == [
-        "happiness", "happiness", "anger", "contempt",
-    ]  # fmt: skip
-    silent = ["Joy_0001.jpg", "normal.png", "test_0001_aligned.jpg", "unhappy.png", "sad_x.png",
-              "an.png", "001.png", "happy_and_glorious.png", ""]  # fmt: skip
+        "happiness",
+        "happiness",
+        "anger",
+        "contempt",
+    ]
+    silent = [
+        "Joy_0001.jpg",
+        "normal.png",
+        "test_0001_aligned.jpg",
+        "unhappy.png",
+        "sad_x.png",
+        "an.png",
+        "001.png",
+        "happy_and_glorious.png",
+        "",
+    ]
     assert [spoken_emotion(name) for name in silent] == [None] * len(silent)
 
 

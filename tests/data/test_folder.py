@@ -20,8 +20,12 @@ def test_synonyms_are_folders_of_emotions(tmp_path, draw):
         draw(tmp_path / word / "a.png", 10 * value)
     faces = load_dataset(f"folder:{tmp_path}")
     assert sorted(faces.table["emotion"]) == [
-        "anger", "contempt", "happiness", "sadness", "surprise",
-    ]  # fmt: skip
+        "anger",
+        "contempt",
+        "happiness",
+        "sadness",
+        "surprise",
+    ]
     values = {faces.table["emotion"][i]: int(faces.read(i)[0, 0, 0]) for i in range(5)}
     expected = {"anger": 0, "happiness": 10, "sadness": 20, "surprise": 30, "contempt": 40}
     assert values == expected
@@ -230,10 +234,13 @@ class TestContradictions:
     def test_a_name_against_its_folder_is_named(self, tmp_path, draw, name):
         draw(tmp_path / "fear" / name)
         draw(tmp_path / "fear" / "a_Fearful.png", 10)
-        with pytest.raises(InputError, match=(
-            f"Expected file names that agree with their folder under .*, but 'fear/{name}' speaks "
-            "of sadness: move or rename it"
-        )):  # fmt: skip
+        with pytest.raises(
+            InputError,
+            match=(
+                f"Expected file names that agree with their folder under .*, but 'fear/{name}' speaks "
+                "of sadness: move or rename it"
+            ),
+        ):
             load_dataset(f"folder:{tmp_path}")
         faces = load_dataset(f"folder:{tmp_path}", skip_bad=True)
         assert (faces.ids, len(faces.skipped)) == (["fear/a_Fearful.png"], 1)
@@ -251,10 +258,13 @@ class TestContradictions:
         for place in ("fear/a.png", "happy/b.png", "happy/c.png"):
             draw(tmp_path / place, 77)
         draw(tmp_path / "anger" / "d.png", 78)
-        with pytest.warns(UserWarning, match=(
-            "1 image of .* stands for two emotions or more, for instance 'fear/a.png' and "
-            "'happy/b.png': their labels cannot all be right"
-        )):  # fmt: skip
+        with pytest.warns(
+            UserWarning,
+            match=(
+                "1 image of .* stands for two emotions or more, for instance 'fear/a.png' and "
+                "'happy/b.png': their labels cannot all be right"
+            ),
+        ):
             faces = load_dataset(f"folder:{tmp_path}")
         assert len(faces) == 4
         assert len(load_dataset(f"folder:{tmp_path}", emotions=["happy", "anger"])) == 3

@@ -320,8 +320,16 @@ REFUSED = [another_order, code_out_of_range, utf16_unmarked, latin1, zip_cut]
 """Answered by a sentence, whether bad rows are skipped or not."""
 LOSING = [truncate, delete_row, utf16_cut, delete, replace, insert, flip, quote]
 """May lose rows in silence: a list that ends early, or whose row ends early, is a list."""
-REST = [join_rows, double_row, contradict_row, two_marks, foreign_mark, swap_in_row, swap_columns,
-        zip_flipped]  # fmt: skip
+REST = [
+    join_rows,
+    double_row,
+    contradict_row,
+    two_marks,
+    foreign_mark,
+    swap_in_row,
+    swap_columns,
+    zip_flipped,
+]
 
 
 @pytest.mark.parametrize("mutation", RIGHT + REFUSED + LOSING + REST, ids=lambda f: f.__name__)

@@ -110,17 +110,21 @@ def test_sources_are_read_off_the_names(tmp_path, name, source):
 def test_a_bad_row_is_named(flat, row):
     path = next(flat.rglob("test_labels.csv"))
     path.write_text(CSV + row + "\n")
-    with pytest.raises(InputError, match=(
-        f"Expected `name,label` with a label 0–5 in .*test_labels.csv, row 7, got '{row}'"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(f"Expected `name,label` with a label 0–5 in .*test_labels.csv, row 7, got '{row}'"),
+    ):
         load_dataset(f"gimefive:{flat}", split="test")
 
 
 def test_a_missing_layout_and_a_missing_split_say_what_was_sought(flat):
-    with pytest.raises(InputError, match=(
-        "Expected valid_labels.csv beside the folder valid/, or RAF-DB/ and FER2013/ with "
-        "valid_RAF_labels.csv and valid_FER_labels.csv, under .*: found neither"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(
+            "Expected valid_labels.csv beside the folder valid/, or RAF-DB/ and FER2013/ with "
+            "valid_RAF_labels.csv and valid_FER_labels.csv, under .*: found neither"
+        ),
+    ):
         load_dataset(f"gimefive:{flat}", split="valid")
     with pytest.raises(InputError, match="Expected split train, test or valid for gimefive, got"):
         load_dataset(f"gimefive:{flat}", split="dev")

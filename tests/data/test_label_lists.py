@@ -9,8 +9,11 @@ from fer_xai.data.registry import Problems
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 
-FILES = {"rafdb": "EmoLabel/list_patition_label.txt", "gimefive": "test_labels.csv",
-         "fer2013": "fer2013.csv"}  # fmt: skip
+FILES = {
+    "rafdb": "EmoLabel/list_patition_label.txt",
+    "gimefive": "test_labels.csv",
+    "fer2013": "fer2013.csv",
+}
 FIRST = {"rafdb": 1, "gimefive": 0, "fer2013": 0}
 GREY = " ".join(["7"] * 48 * 48)
 
@@ -90,15 +93,20 @@ def test_what_is_no_number_is_a_damaged_row(read, name, word):
 class TestNamesThatSpeak:
     def test_one_against_its_label_is_a_bad_row(self, read):
         rows = ["a_happiness.jpg,3", "b_happiness.jpg,0", "c.jpg,4", "d_Angry.jpg,3"]
-        with pytest.raises(InputError, match=(
-            "^Expected a label that agrees with its file name in .*test_labels.csv, row 1, got "
-            "anger for 'a_happiness.jpg': mend the label, or rename the file"
-        )):  # fmt: skip
+        with pytest.raises(
+            InputError,
+            match=(
+                "^Expected a label that agrees with its file name in .*test_labels.csv, row 1, got "
+                "anger for 'a_happiness.jpg': mend the label, or rename the file"
+            ),
+        ):
             read("gimefive", rows)
         found, skipped = read("gimefive", rows, skip=True)
         assert found == [
-            ("b_happiness.jpg", "happiness"), ("c.jpg", "disgust"), ("d_Angry.jpg", "anger"),
-        ]  # fmt: skip
+            ("b_happiness.jpg", "happiness"),
+            ("c.jpg", "disgust"),
+            ("d_Angry.jpg", "anger"),
+        ]
         assert len(skipped) == 1
 
     @pytest.mark.parametrize("skip", [False, True])
@@ -106,18 +114,24 @@ class TestNamesThatSpeak:
         """The six coded by their alphabet, each code in range."""
         alphabet = sorted(NATIVE_ORDERS["gimefive"])
         rows = [f"{i}_{word}.jpg,{code}" for code, word in enumerate(alphabet) for i in range(3)]
-        with pytest.raises(InputError, match=(
-            "Expected labels that agree with the file names in .*test_labels.csv, but 3 names of "
-            "the label happiness speak of anger .'0_anger.jpg' in row 1.: is it another order"
-        )):  # fmt: skip
+        with pytest.raises(
+            InputError,
+            match=(
+                "Expected labels that agree with the file names in .*test_labels.csv, but 3 names of "
+                "the label happiness speak of anger .'0_anger.jpg' in row 1.: is it another order"
+            ),
+        ):
             read("gimefive", rows, skip=skip)
 
 
 class TestCopies:
-    @pytest.mark.parametrize(("name", "rows", "id_"), [
-        ("rafdb", ["test_0001.jpg 4", "test_0002.jpg 1", "test_0001.jpg 4"], "test_0001"),
-        ("gimefive", ["test_0001.jpg,0", "b.jpg,1", "./test_0001.jpg,0"], "test_0001"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("name", "rows", "id_"),
+        [
+            ("rafdb", ["test_0001.jpg 4", "test_0002.jpg 1", "test_0001.jpg 4"], "test_0001"),
+            ("gimefive", ["test_0001.jpg,0", "b.jpg,1", "./test_0001.jpg,0"], "test_0001"),
+        ],
+    )
     def test_that_agree_are_named_or_the_first_is_kept(self, read, name, rows, id_):
         sentence = f"^Expected each image once, got '.*{id_}.jpg' in row 1 and again in .*, row 3"
         with pytest.raises(InputError, match=sentence + ": delete one"):
@@ -126,10 +140,13 @@ class TestCopies:
         assert [emotion for _, emotion in found] == ["happiness", "surprise"]
         assert len(skipped) == 1
 
-    @pytest.mark.parametrize(("name", "rows"), [
-        ("rafdb", ["test_0001.jpg 4", "test_0002.jpg 1", "test_0001.jpg 5", "test_0001.jpg 4"]),
-        ("gimefive", ["a.jpg,0", "b.jpg,1", "a.jpg,2", "a.jpg,0"]),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("name", "rows"),
+        [
+            ("rafdb", ["test_0001.jpg 4", "test_0002.jpg 1", "test_0001.jpg 5", "test_0001.jpg 4"]),
+            ("gimefive", ["a.jpg,0", "b.jpg,1", "a.jpg,2", "a.jpg,0"]),
+        ],
+    )
     def test_that_contradict_one_another_are_all_left_out(self, read, name, rows):
         with pytest.raises(InputError, match="in row 1 and again in .*3, as happiness and sadness"):
             read(name, rows)
@@ -152,10 +169,13 @@ class TestCopies:
     "name", ["../../../x.png", "/etc/x.png", "a/../../x.png", "..\\x.png", "C:\\x.png", "C:x.png"]
 )
 def test_names_stay_under_their_folder(read, name):
-    with pytest.raises(InputError, match=(
-        "Expected the name of a file under its folder in .*, row 1, got a path that leaves its "
-        "folder: '"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(
+            "Expected the name of a file under its folder in .*, row 1, got a path that leaves its "
+            "folder: '"
+        ),
+    ):
         read("gimefive", [f"{name},0", "b/c.jpg,1"])
     found, skipped = read("gimefive", [f"{name},0", "b/c.jpg,1"], skip=True)
     assert found == [("b/c.jpg", "surprise")]
@@ -175,7 +195,11 @@ def test_odd_names_are_bad_rows(read):
 def test_messages_quote_at_most_eighty_characters(read, name):
     rows = _rows(name, [3, 4])
     long = "x" * 5000
-    rows[-1] = {"rafdb": f"test_{long} y", "gimefive": f"{long},y", "fer2013": f"{long},1,PrivateTest"}[name]  # fmt: skip
+    rows[-1] = {
+        "rafdb": f"test_{long} y",
+        "gimefive": f"{long},y",
+        "fer2013": f"{long},1,PrivateTest",
+    }[name]
     with pytest.raises(InputError, match="Expected") as raised:
         read(name, rows)
     quotes = re.findall("'([^']*)'", str(raised.value))

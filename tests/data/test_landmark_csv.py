@@ -72,10 +72,13 @@ def test_ids_tell_apart_what_file_names_do_not(tmp_path, draw, table, write):
     for index, word in enumerate(EMOTIONS):
         draw(tmp_path / "faces" / word / "0.png", 30 * index)
     faces = load_dataset("folder", root=tmp_path / "faces")
-    with pytest.raises(InputError, match=(
-        r"Expected file names that tell faces apart, but 0.png in .* could be fear/0.png or "
-        r"happy/0.png: write these ids into its column image"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(
+            r"Expected file names that tell faces apart, but 0.png in .* could be fear/0.png or "
+            r"happy/0.png: write these ids into its column image"
+        ),
+    ):
         read_landmarks(write(table), faces)
     table["image"] = ["x", "happy/0.png", "fear/0.png", "a", "b", "c", "0.png"]
     points = read_landmarks(write(table), faces)
@@ -140,9 +143,9 @@ def test_a_broken_number_names_row_and_column(faces, table, write, word):
     table = table.astype(object)
     table.loc[2, "x7"] = word
     table.loc[4, "y1"] = word
-    with pytest.raises(InputError, match=(
-        f"Expected numbers in .*landmarks.csv, got '{word}' for x7 in row 4"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError, match=(f"Expected numbers in .*landmarks.csv, got '{word}' for x7 in row 4")
+    ):
         read_landmarks(write(table), faces)
 
 
@@ -163,10 +166,13 @@ def test_an_image_twice_is_named(faces, table, write):
 
 def test_a_file_that_knows_none_of_the_faces_is_an_error(faces, table, write):
     table["image"] = "other_" + table["image"]
-    with pytest.raises(InputError, match=(
-        "Expected landmarks of faces in .*, but none of its 7 images is among them: images are "
-        "matched by file name"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(
+            "Expected landmarks of faces in .*, but none of its 7 images is among them: images are "
+            "matched by file name"
+        ),
+    ):
         read_landmarks(write(table), faces)
 
 
@@ -177,8 +183,13 @@ def test_unreadable_files_are_named(faces, table, tmp_path):
     whole = gzip.compress(table.to_csv(index=False).encode())
     flipped = bytearray(whole)
     flipped[200:300] = bytes(100)
-    for name, data in (("a.csv", b""), ("b.csv.gz", b"no gzip"), ("c.csv.gz", whole[:300]),
-                       ("d.csv.gz", bytes(flipped)), ("e.csv", b"\xff\xfe\xff")):  # fmt: skip
+    for name, data in (
+        ("a.csv", b""),
+        ("b.csv.gz", b"no gzip"),
+        ("c.csv.gz", whole[:300]),
+        ("d.csv.gz", bytes(flipped)),
+        ("e.csv", b"\xff\xfe\xff"),
+    ):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(
             InputError, match=f"Expected a CSV of landmarks, but .*{name} cannot be"
@@ -195,8 +206,10 @@ class TestDamagedRows:
         (tmp_path / "landmarks.csv").write_text("\n".join(lines))
         return read_landmarks(tmp_path / "landmarks.csv", faces)
 
-    @pytest.mark.parametrize("word", ["inf", "-inf", "Infinity", "1e39", "1e400", "-123456.5", "1_0",
-                                      "0x10", "١", "12px"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "word",
+        ["inf", "-inf", "Infinity", "1e39", "1e400", "-123456.5", "1_0", "0x10", "١", "12px"],
+    )
     def test_what_is_no_coordinate_is_named(self, lines, faces, tmp_path, word):
         cells = lines[3].split(",")
         cells[8] = word
@@ -220,9 +233,10 @@ class TestDamagedRows:
             (lines[3].rpartition(",")[0], 136),
         ):
             damaged = [*lines[:3], line, *lines[4:]]
-            with pytest.raises(InputError, match=(
-                f"Expected 137 cells in each row of .*landmarks.csv, got {got} in row 4, '"
-            )) as raised:  # fmt: skip
+            with pytest.raises(
+                InputError,
+                match=(f"Expected 137 cells in each row of .*landmarks.csv, got {got} in row 4, '"),
+            ) as raised:
                 self._read(damaged, faces, tmp_path)
             assert len(str(raised.value)) < 300
 
@@ -242,8 +256,10 @@ class TestDamagedRows:
         lines = table.to_csv(index=False).replace("x8", "x7").splitlines()
         with pytest.raises(InputError, match="but x8 is missing"):
             self._read(lines, faces, tmp_path)
-        lines = [f"{line},{'x7' if n == 0 else 1}" for n, line in enumerate(
-            table.to_csv(index=False).splitlines())]  # fmt: skip
+        lines = [
+            f"{line},{'x7' if n == 0 else 1}"
+            for n, line in enumerate(table.to_csv(index=False).splitlines())
+        ]
         with pytest.raises(InputError, match="Expected one column x7 in .*, got more: delete one"):
             self._read(lines, faces, tmp_path)
 

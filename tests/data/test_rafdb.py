@@ -66,10 +66,13 @@ def test_emotions_and_limit_select(root):
 )
 def test_a_bad_row_is_named(root, row):
     (root / "EmoLabel" / "list_patition_label.txt").write_text(LIST + row + "\n")
-    with pytest.raises(InputError, match=(
-        "Expected `name code` with a name train_… or test_… and a code 1–7 in "
-        rf".*list_patition_label.txt, row 10, got '{row}'"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(
+            "Expected `name code` with a name train_… or test_… and a code 1–7 in "
+            rf".*list_patition_label.txt, row 10, got '{row}'"
+        ),
+    ):
         load_dataset(f"rafdb:{root}", split="train")
 
 

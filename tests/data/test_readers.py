@@ -36,9 +36,22 @@ def _faces(image):
         (torch.from_numpy(COLOUR), COLOUR),
         (COLOUR.tolist(), COLOUR),
     ],
-    ids=["uint8", "grey", "one channel", "int64", "uint16", "float64", "float32", "grey float",
-         "black", "turned", "PIL", "tensor", "list"],
-)  # fmt: skip
+    ids=[
+        "uint8",
+        "grey",
+        "one channel",
+        "int64",
+        "uint16",
+        "float64",
+        "float32",
+        "grey float",
+        "black",
+        "turned",
+        "PIL",
+        "tensor",
+        "list",
+    ],
+)
 def test_pixels_are_read_as_meant(image, expected):
     faces = _faces(image)
     read = faces.read(0)
@@ -65,9 +78,22 @@ def test_pixels_are_read_as_meant(image, expected):
         (None, "got NoneType"),
         ("a.png", "got str"),
     ],
-    ids=["0 to 255", "-1 to 1", "NaN", "negative", "16 bit", "bool", "complex", "CHW", "RGBA",
-         "empty", "batch", "None", "path"],
-)  # fmt: skip
+    ids=[
+        "0 to 255",
+        "-1 to 1",
+        "NaN",
+        "negative",
+        "16 bit",
+        "bool",
+        "complex",
+        "CHW",
+        "RGBA",
+        "empty",
+        "batch",
+        "None",
+        "path",
+    ],
+)
 def test_what_is_no_image_is_one_sentence(image, sentence):
     for read in (lambda: _faces(image).read(0), lambda: _faces(image).pixels(4)):
         with pytest.raises(

@@ -27,8 +27,13 @@ def gimefive(tmp_path, draw):
 @pytest.fixture
 def fer2013(tmp_path):
     grey = " ".join(["7"] * 48 * 48)
-    lines = ["emotion,pixels,Usage", f"3,{grey},PrivateTest", f"x,{grey},PrivateTest",
-             "3,1 2 3,PrivateTest", f"3,{grey},Holiday"]  # fmt: skip
+    lines = [
+        "emotion,pixels,Usage",
+        f"3,{grey},PrivateTest",
+        f"x,{grey},PrivateTest",
+        "3,1 2 3,PrivateTest",
+        f"3,{grey},Holiday",
+    ]
     (tmp_path / "fer2013.csv").write_text("\n".join(lines))
     return f"fer2013:{tmp_path}", ["row 3, got 'x'", "row 4, got 3 values", "got 'Holiday'"]
 

@@ -19,9 +19,26 @@ from fer_xai.emotions import EMOTIONS, SEVEN, SIX
 from fer_xai.errors import InputError, UnknownNameError
 
 FIELDS = [field.name for field in dataclasses.fields(FaceParams)]
-MOMENT = {"action_units", "texture", "yaw", "pitch", "roll", "scale", "shift", "light", "ambient",
-          "background", "clutter", "grey", "resolution", "blur", "noise", "exposure", "contrast",
-          "warmth"}  # fmt: skip
+MOMENT = {
+    "action_units",
+    "texture",
+    "yaw",
+    "pitch",
+    "roll",
+    "scale",
+    "shift",
+    "light",
+    "ambient",
+    "background",
+    "clutter",
+    "grey",
+    "resolution",
+    "blur",
+    "noise",
+    "exposure",
+    "contrast",
+    "warmth",
+}
 IDENTITY = [name for name in FIELDS if name not in MOMENT]
 
 
@@ -184,9 +201,13 @@ class TestLandmarks:
 
     @pytest.mark.parametrize(
         ("part", "points"),
-        [("brows", range(17, 27)), ("nose", range(28, 36)), ("eyes", range(36, 48)),
-         ("mouth", range(48, 68))],
-    )  # fmt: skip
+        [
+            ("brows", range(17, 27)),
+            ("nose", range(28, 36)),
+            ("eyes", range(36, 48)),
+            ("mouth", range(48, 68)),
+        ],
+    )
     def test_points_lie_in_their_parts(self, part, points):
         rendered = render(_frontal(sample(12, style="lab")[0]), size=96)
         near = _near(_part(rendered, part), 1)
@@ -215,9 +236,30 @@ class TestLandmarks:
             action_units=params.action_units.mean(axis=2, keepdims=True).repeat(2, axis=2),
         )
         points = face_landmarks(params, size=64)
-        mirror = [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-                  45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40, *range(54, 47, -1),
-                  *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]  # fmt: skip
+        mirror = [
+            *range(16, -1, -1),
+            *range(26, 16, -1),
+            *range(27, 31),
+            *range(35, 30, -1),
+            45,
+            44,
+            43,
+            42,
+            47,
+            46,
+            39,
+            38,
+            37,
+            36,
+            41,
+            40,
+            *range(54, 47, -1),
+            *range(59, 54, -1),
+            *range(64, 59, -1),
+            67,
+            66,
+            65,
+        ]
         mirrored = points[:, mirror] * [-1, 1] + [63, 0]
         np.testing.assert_allclose(points, mirrored, atol=1e-3)
 

@@ -19,9 +19,14 @@ def test_regions_partition_the_image():
 
 @pytest.mark.parametrize(
     ("region", "points"),
-    [("mouth", range(48, 68)), ("eyes", range(36, 48)), ("brows", range(17, 27)),
-     ("nose", (28, 29, 30, 33)), ("chin_jaw", (7, 8, 9))],
-)  # fmt: skip
+    [
+        ("mouth", range(48, 68)),
+        ("eyes", range(36, 48)),
+        ("brows", range(17, 27)),
+        ("nose", (28, 29, 30, 33)),
+        ("chin_jaw", (7, 8, 9)),
+    ],
+)
 def test_landmarks_lie_in_their_regions(region, points):
     masks = face_regions(FACE, size=64)[0]
     for point in points:

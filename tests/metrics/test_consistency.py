@@ -32,8 +32,11 @@ def test_linear_time_means_are_those_of_all_pairs(kind):
     expected = slow.similarity_matrix(flat, labels.numpy(), kind)
     assert found.matrix == pytest.approx(expected, abs=1e-5)
     i = 4
-    own = [slow.pair_similarity(flat[i], flat[j], kind) for j in range(14)
-           if j != i and labels[j] == labels[i]]  # fmt: skip
+    own = [
+        slow.pair_similarity(flat[i], flat[j], kind)
+        for j in range(14)
+        if j != i and labels[j] == labels[i]
+    ]
     assert found.within[i] == pytest.approx(np.mean(own), abs=1e-5)
     assert found.macro_within == pytest.approx(np.diag(expected).mean(), abs=1e-5)
 

@@ -67,13 +67,25 @@ def test_each_distinct_image_is_scored_once(model, three, maps):
 
 
 def test_batch_order_and_neighbours_do_not_matter(model, three, maps):
-    whole = deletion(Probe(model, device="cpu", batch_size=64), three, maps, TARGETS, steps=5,
-                     fill="noise", ids=["a", "b", "c"])  # fmt: skip
+    whole = deletion(
+        Probe(model, device="cpu", batch_size=64),
+        three,
+        maps,
+        TARGETS,
+        steps=5,
+        fill="noise",
+        ids=["a", "b", "c"],
+    )
     order = torch.tensor([2, 0])
     part = deletion(
-        Probe(model, device="cpu", batch_size=1), three[order], maps[order], TARGETS[order],
-        steps=5, fill="noise", ids=["c", "a"],
-    )  # fmt: skip
+        Probe(model, device="cpu", batch_size=1),
+        three[order],
+        maps[order],
+        TARGETS[order],
+        steps=5,
+        fill="noise",
+        ids=["c", "a"],
+    )
     assert torch.allclose(part.scores, whole.scores[order], atol=1e-5)
 
 

@@ -74,29 +74,40 @@ CASES = {
         lambda m, labels, mask: list(
             ssim_within_between(m, labels, mask, pairs=3, seed=0).values()
         ),
-        MAPS, LABELS, MASK,
+        MAPS,
+        LABELS,
+        MASK,
     ),
     "similarity": (
         lambda m, labels, mask: similarity(normalised_rows(m, mask), labels).matrix,
-        MAPS, LABELS, MASK,
+        MAPS,
+        LABELS,
+        MASK,
     ),
     "similarity of rows": (lambda r, labels: similarity(r, labels).matrix, PROFILES, LABELS),
     "separability of rows": (lambda r, labels: separability(r, labels).auc, PROFILES, LABELS),
     "permuted_excess": (
-        lambda r, labels: permuted_excess(r, labels, repeats=3, seed=0)[1], PROFILES, LABELS,
+        lambda r, labels: permuted_excess(r, labels, repeats=3, seed=0)[1],
+        PROFILES,
+        LABELS,
     ),
     "region_profiles": (region_profiles, MAPS, REGIONS),
     "profile_reliability": (
-        lambda p, labels: list(profile_reliability(p, labels).values()), PROFILES, LABELS,
+        lambda p, labels: list(profile_reliability(p, labels).values()),
+        PROFILES,
+        LABELS,
     ),
     "self_consistency": (
-        lambda a, b, mask: self_consistency(a, b, b, mask).gain, MAPS, OTHERS, MASK,
+        lambda a, b, mask: self_consistency(a, b, b, mask).gain,
+        MAPS,
+        OTHERS,
+        MASK,
     ),
     "shapley_values": (shapley_values, WORTH),
     "banzhaf_values": (banzhaf_values, WORTH),
     "interaction_index": (interaction_index, WORTH),
     "EigenCAM": (EigenCam.combine, _drawn(2, 1, 5, 4, 4)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -125,6 +136,7 @@ def test_maps_may_lie_on_an_accelerator(metric):
     given[2] = given[2].as_subclass(Apple)
     found = metric(*given, **options)
     if metric is not infidelity and metric is not mu_fidelity:
-        expected, found = (getattr(made, "scores", getattr(made, "aopc", None)) for made in
-                           (expected, found))  # fmt: skip
+        expected, found = (
+            getattr(made, "scores", getattr(made, "aopc", None)) for made in (expected, found)
+        )
     assert torch.equal(found, expected)

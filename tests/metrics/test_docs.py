@@ -33,20 +33,28 @@ def test_passes_are_those_of_the_page(model, faces, monkeypatch, row):
     source = torch.Generator().manual_seed(0)
     made = {
         name: Explanation(
-            maps=torch.randn(1, 64, 64, generator=source), targets=torch.tensor([0]),
-            logits=torch.zeros(1, 6), emotions=model.emotions, method=name, params={},
+            maps=torch.randn(1, 64, 64, generator=source),
+            targets=torch.tensor([0]),
+            logits=torch.zeros(1, 6),
+            emotions=model.emotions,
+            method=name,
+            params={},
         )
         for name in ("a", "b")
-    }  # fmt: skip
+    }
     names = [name.strip("` ") for name in row[0].split(",")]
     probe = Probe(model, device="cpu", batch_size=64)
     counts = []
     for methods in (["a"], ["a", "b"]):
         passed.clear()
         evaluate(
-            probe, one, {name: made[name] for name in methods}, names,
-            regions=face_regions(one.landmarks_at(64), size=64), fills={"skin": one.images * 0.5},
-        )  # fmt: skip
+            probe,
+            one,
+            {name: made[name] for name in methods},
+            names,
+            regions=face_regions(one.landmarks_at(64), size=64),
+            fills={"skin": one.images * 0.5},
+        )
         counts.append(sum(passed))
     each = counts[1] - counts[0]
     shared = 256 if row[3] == "2⁸" else int(row[3])

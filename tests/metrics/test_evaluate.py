@@ -31,10 +31,12 @@ def test_rows_are_those_of_the_functions(model, few):
     wide = frame.pivot_table(index="id", columns=["method", "metric"], values="value").loc[few.ids]
     for made in both:
         asked = (model, few.images, made.maps, made.targets)
-        assert np.allclose(wide[made.method, "deletion"], deletion(*asked, ids=few.ids).auc,
-                           atol=1e-5)  # fmt: skip
-        assert np.allclose(wide[made.method, "insertion"], insertion(*asked, ids=few.ids).auc,
-                           atol=1e-5)  # fmt: skip
+        assert np.allclose(
+            wide[made.method, "deletion"], deletion(*asked, ids=few.ids).auc, atol=1e-5
+        )
+        assert np.allclose(
+            wide[made.method, "insertion"], insertion(*asked, ids=few.ids).auc, atol=1e-5
+        )
         assert np.allclose(wide[made.method, "naopc"], naopc(*asked, regions).value, atol=1e-5)
 
 
@@ -94,10 +96,18 @@ def test_results_are_computed_once_for_the_metrics_that_read_them(model, few):
         return type("Both", (), {"one": maps.sum(dim=(1, 2)), "two": maps.amax(dim=(1, 2))})()
 
     specs = [
-        MetricSpec(name=name, fn=fn, family="complexity", higher_is_better=None,
-                   bounds=(-np.inf, np.inf), needs=("maps",), read=name, reference="none")
+        MetricSpec(
+            name=name,
+            fn=fn,
+            family="complexity",
+            higher_is_better=None,
+            bounds=(-np.inf, np.inf),
+            needs=("maps",),
+            read=name,
+            reference="none",
+        )
         for name in ("one", "two")
-    ]  # fmt: skip
+    ]
     frame = evaluate(model, few, explain(model, few), specs)
     assert calls == [5]
     assert frame["metric"].unique().tolist() == ["one", "two"]
@@ -112,10 +122,18 @@ def test_results_of_other_options_are_not_shared(model, few):
         return weight.sum().expand(len(maps))
 
     specs = [
-        MetricSpec(name=str(k), fn=fn, family="complexity", higher_is_better=None, bounds=(0, 1),
-                   needs=("maps",), options={"weight": weight}, reference="none")
+        MetricSpec(
+            name=str(k),
+            fn=fn,
+            family="complexity",
+            higher_is_better=None,
+            bounds=(0, 1),
+            needs=("maps",),
+            options={"weight": weight},
+            reference="none",
+        )
         for k, weight in enumerate(weights)
-    ]  # fmt: skip
+    ]
     frame = evaluate(model, few, explain(model, few), specs)
     assert frame["value"].tolist() == [0] * 5 + [1] * 5
 
@@ -153,9 +171,17 @@ def test_progress_is_told_in_faces(model, few):
 
 def test_own_fills_are_used(model, few):
     options = {"fill": "mine"}
-    spec = MetricSpec(name="own", fn=deletion, family="faithfulness", higher_is_better=False,
-                      bounds=(0, 1), needs=("model", "images", "maps", "targets"), read="auc",
-                      options=options, reference="none")  # fmt: skip
+    spec = MetricSpec(
+        name="own",
+        fn=deletion,
+        family="faithfulness",
+        higher_is_better=False,
+        bounds=(0, 1),
+        needs=("model", "images", "maps", "targets"),
+        read="auc",
+        options=options,
+        reference="none",
+    )
     made = explain(model, few)
     black = evaluate(model, few, made, [spec], fills={"mine": torch.zeros(5, 3, 64, 64)})
     same = deletion(model, few.images, made.maps, made.targets, fill="black", ids=few.ids).auc
@@ -208,15 +234,34 @@ def test_bad_input_is_one_sentence(model, few):
             evaluate(model, few, made, ["deletion"], chunk=chunk)
     with pytest.raises(InputError, match="Expected metrics as names or as metrics.MetricSpec, got"):
         evaluate(model, few, made, [len])
-    needy = MetricSpec(name="needy", fn=len, family="robustness", higher_is_better=None,
-                       bounds=(0, 1), needs=("explain",), reference="none")  # fmt: skip
+    needy = MetricSpec(
+        name="needy",
+        fn=len,
+        family="robustness",
+        higher_is_better=None,
+        bounds=(0, 1),
+        needs=("explain",),
+        reference="none",
+    )
     with pytest.raises(InputError, match="Expected what makes the maps of gradcam for needy"):
         evaluate(model, few, made, [needy])
     with pytest.raises(InputError, match="Expected one value a face of length"):
-        evaluate(model, few, made, [
-            MetricSpec(name="length", fn=lambda maps: torch.zeros(2), family="complexity",
-                       higher_is_better=None, bounds=(0, 1), needs=("maps",), reference="none")
-        ])  # fmt: skip
+        evaluate(
+            model,
+            few,
+            made,
+            [
+                MetricSpec(
+                    name="length",
+                    fn=lambda maps: torch.zeros(2),
+                    family="complexity",
+                    higher_is_better=None,
+                    bounds=(0, 1),
+                    needs=("maps",),
+                    reference="none",
+                )
+            ],
+        )
 
 
 def test_every_metric_is_listed_and_public():
@@ -225,6 +270,12 @@ def test_every_metric_is_listed_and_public():
     assert {"deletion", "naopc", "infidelity", "average_drop"} <= set(METRICS)
     for name in dir(metrics):
         getattr(metrics, name)
-    assert isinstance(evaluate(tiny_model(), torch.rand(1, 3, 64, 64),
-                               explain(tiny_model(), torch.rand(1, 3, 64, 64)), ["aopc"]),
-                      pd.DataFrame)  # fmt: skip
+    assert isinstance(
+        evaluate(
+            tiny_model(),
+            torch.rand(1, 3, 64, 64),
+            explain(tiny_model(), torch.rand(1, 3, 64, 64)),
+            ["aopc"],
+        ),
+        pd.DataFrame,
+    )

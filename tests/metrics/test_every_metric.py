@@ -34,9 +34,13 @@ def saliency(model, images, targets, ids):
 
 def explanation(maps, targets, emotions) -> Explanation:
     return Explanation(
-        maps=maps, targets=targets, logits=torch.zeros(len(maps), len(emotions)),
-        emotions=tuple(emotions), method="maps", params={},
-    )  # fmt: skip
+        maps=maps,
+        targets=targets,
+        logits=torch.zeros(len(maps), len(emotions)),
+        emotions=tuple(emotions),
+        method="maps",
+        params={},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +68,17 @@ def scores(name, model, faces, made, *, seed=3, chunk=64, batch_size=8, sign=1) 
     side = next(iter(made.values())).shape[-1]
     regions = face_regions(faces.landmarks_at(side), size=side)
     return evaluate(
-        Probe(model, device="cpu", batch_size=batch_size), faces,
+        Probe(model, device="cpu", batch_size=batch_size),
+        faces,
         {key: explanation(sign * maps, faces.labels, model.emotions) for key, maps in made.items()},
-        [name], calibration=CALIBRATION, regions=regions,
-        explain=dict.fromkeys(made, lambda *asked: sign * saliency(*asked)), seed=seed, chunk=chunk,
+        [name],
+        calibration=CALIBRATION,
+        regions=regions,
+        explain=dict.fromkeys(made, lambda *asked: sign * saliency(*asked)),
+        seed=seed,
+        chunk=chunk,
         fills={"skin": skin_fill(faces.pixels(side).float() / 255, regions)},
-    )  # fmt: skip
+    )
 
 
 def values(name, model, faces, maps, **options) -> np.ndarray:

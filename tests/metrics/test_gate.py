@@ -29,9 +29,12 @@ def test_the_gate_lets_pass_what_depends_on_the_model_and_noise(case):
     assert gate.null.shape == (6, 10, 20)
     own = torch.Generator().manual_seed(0)
     noise = randomisation_gate(
-        probe, images, torch.rand(6, 64, 64, generator=own), targets,
+        probe,
+        images,
+        torch.rand(6, 64, 64, generator=own),
+        targets,
         lambda m, i, t, d: torch.rand(len(i), 64, 64, generator=own),
-    )  # fmt: skip
+    )
     assert noise.passed
 
 

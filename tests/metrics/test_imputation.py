@@ -34,10 +34,16 @@ def odd_masks(side: int) -> torch.Tensor:
     """One known pixel in a corner or the middle, thin lines, a lattice, a chessboard."""
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     known = [
-        (y == 0) & (x == 0), (y == side // 2) & (x == side // 2), x == side // 2 - 1, y % 9 == 0,
-        (x % 6 == 0) & (y % 6 == 0), (x % 2 == 0) & (y % 2 == 0), (x + y) % 2 == 0,
-        (x // 8 + y // 8) % 2 == 0, (x == 0) | (y == 0),
-    ]  # fmt: skip
+        (y == 0) & (x == 0),
+        (y == side // 2) & (x == side // 2),
+        x == side // 2 - 1,
+        y % 9 == 0,
+        (x % 6 == 0) & (y % 6 == 0),
+        (x % 2 == 0) & (y % 2 == 0),
+        (x + y) % 2 == 0,
+        (x // 8 + y // 8) % 2 == 0,
+        (x == 0) | (y == 0),
+    ]
     return ~torch.stack(known)
 
 

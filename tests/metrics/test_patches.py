@@ -100,8 +100,9 @@ def test_searches_that_mislead_leave_limits_in_order(model, three, maps, monkeyp
     }
 
     def losses(self, gone, key):
-        rows = [["".join(str(p) for p in one.nonzero()[:, 0].tolist()) for one in face]
-                for face in gone]  # fmt: skip
+        rows = [
+            ["".join(str(p) for p in one.nonzero()[:, 0].tolist()) for one in face] for face in gone
+        ]
         return torch.tensor([[lost[name] for name in names] for names in rows]).double()
 
     monkeypatch.setattr("metrics.faithfulness.naopc._Patches.losses", losses)

@@ -14,9 +14,10 @@ from metrics.core.registry import METRICS
 from metrics.evaluation import evaluate
 
 FAITHFUL = [
-    name for name in METRICS
+    name
+    for name in METRICS
     if METRICS[name].family == "faithfulness" and METRICS[name].higher_is_better is not None
-]  # fmt: skip
+]
 UNSIGNED = {"average_drop"}
 """It looks at a map's positive part: an inverted one shows nothing, and a random one too much."""
 EXEMPT = {
@@ -43,12 +44,19 @@ def scores():
     probe = Probe(planted_model("one"), device="cpu", batch_size=16)
     targets = torch.full((6,), EMOTIONS.index("happiness"))
     made = {
-        name: Explanation(maps=one, targets=targets, logits=torch.zeros(6, 6),
-                          emotions=probe.emotions, method=name, params={})
+        name: Explanation(
+            maps=one,
+            targets=targets,
+            logits=torch.zeros(6, 6),
+            emotions=probe.emotions,
+            method=name,
+            params={},
+        )
         for name, one in maps.items()
-    }  # fmt: skip
-    frame = evaluate(probe, images, made, FAITHFUL, regions=regions,
-                     fills={"skin": skin_fill(images, regions)})  # fmt: skip
+    }
+    frame = evaluate(
+        probe, images, made, FAITHFUL, regions=regions, fills={"skin": skin_fill(images, regions)}
+    )
     return frame.groupby(["metric", "method"])["value"].mean().unstack()
 
 

@@ -30,9 +30,12 @@ def asked(metric, images, maps, model=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = metric(
-            model=model, x_batch=images.numpy(), y_batch=np.array(TARGETS),
-            a_batch=maps[:, None].numpy(), device="cpu",
-        )  # fmt: skip
+            model=model,
+            x_batch=images.numpy(),
+            y_batch=np.array(TARGETS),
+            a_batch=maps[:, None].numpy(),
+            device="cpu",
+        )
     return np.array(found, dtype=float)
 
 
@@ -80,10 +83,15 @@ def test_a_score_does_not_change_with_the_batch(images, maps):
     for batch in (1, 2, 4):
         parts = [
             road_combined(
-                Ledger(Probe(tiny_model(), device="cpu", batch_size=batch), images[rows],
-                       ids=[str(i) for i in range(rows.start, min(rows.stop, 5))]),
-                images[rows], maps[rows], TARGETS[rows],
+                Ledger(
+                    Probe(tiny_model(), device="cpu", batch_size=batch),
+                    images[rows],
+                    ids=[str(i) for i in range(rows.start, min(rows.stop, 5))],
+                ),
+                images[rows],
+                maps[rows],
+                TARGETS[rows],
             )
             for rows in (slice(i, i + batch) for i in range(0, 5, batch))
-        ]  # fmt: skip
+        ]
         assert torch.allclose(torch.cat(parts), whole, atol=1e-4)

@@ -28,9 +28,16 @@ def _timm(name):
     with torch.random.fork_rng(devices=[]):
         if name == "vit":
             net = timm.create_model(
-                "vit_tiny_patch16_224", img_size=32, patch_size=16, depth=2, embed_dim=12,
-                num_heads=2, num_classes=6, init_values=1e-5, reg_tokens=1,
-            )  # fmt: skip
+                "vit_tiny_patch16_224",
+                img_size=32,
+                patch_size=16,
+                depth=2,
+                embed_dim=12,
+                num_heads=2,
+                num_classes=6,
+                init_values=1e-5,
+                reg_tokens=1,
+            )
         else:
             net = timm.create_model(name, num_classes=6)
     return net

@@ -93,9 +93,16 @@ def test_batch_size_order_and_neighbours_do_not_matter(model, images):
     for metric, read in reading.items():
         one = read(metric(whole, faces, maps, targets, gradient, ids=ids, calibration=calibration))
         two = read(
-            metric(single, faces[order], maps[order], targets[order], gradient, ids=["c", "a"],
-                   calibration=calibration)
-        )  # fmt: skip
+            metric(
+                single,
+                faces[order],
+                maps[order],
+                targets[order],
+                gradient,
+                ids=["c", "a"],
+                calibration=calibration,
+            )
+        )
         assert torch.allclose(two, one[order], atol=2e-3)
     one = random_logit(whole, faces, maps, targets, gradient, ids=ids)
     two = random_logit(single, faces[order], maps[order], targets[order], gradient, ids=["c", "a"])

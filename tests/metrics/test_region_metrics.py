@@ -36,9 +36,13 @@ def test_single_deletion_is_the_papers(model, three, maps, regions):
     found = single_deletion(ledger, three, maps, TARGETS, regions)
     for face, column in enumerate(model.columns(TARGETS)):
         expected = single_deletion_slow(
-            model, three[face], maps[face], regions[face], int(column),
+            model,
+            three[face],
+            maps[face],
+            regions[face],
+            int(column),
             filled=ledger.filled("blur")[face],
-        )  # fmt: skip
+        )
         assert found[face].item() == pytest.approx(expected, abs=1e-6)
 
 
@@ -48,9 +52,14 @@ def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regio
     found = naopc(ledger, three, maps, TARGETS, regions, order=order)
     for face, column in enumerate(model.columns(TARGETS)):
         expected = naopc_slow(
-            model, three[face], maps[face], regions[face], int(column),
-            filled=ledger.filled("blur")[face], order=order,
-        )  # fmt: skip
+            model,
+            three[face],
+            maps[face],
+            regions[face],
+            int(column),
+            filled=ledger.filled("blur")[face],
+            order=order,
+        )
         assert found.value[face].item() == pytest.approx(expected, abs=1e-3)
 
 
@@ -58,9 +67,9 @@ def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regio
 def test_naopc_of_ties_is_that_of_a_random_order(model, three, regions, order):
     ledgers = [Ledger(Probe(model, device="cpu"), three, ids=list("abc"), seed=s) for s in range(8)]
     flat = torch.ones(3, 64, 64)
-    found = torch.stack([
-        naopc(one, three, flat, TARGETS, regions, order=order).value for one in ledgers
-    ])  # fmt: skip
+    found = torch.stack(
+        [naopc(one, three, flat, TARGETS, regions, order=order).value for one in ledgers]
+    )
     assert (found.std(dim=0) > 0).all()
     part = naopc(model, three[1:2], flat[:1], TARGETS[1:2], regions[1:2], order=order, ids=["b"])
     assert part.value.item() == pytest.approx(found[0, 1].item(), abs=1e-3)
@@ -117,8 +126,10 @@ def test_faces_without_regions_are_undefined(model, three, maps, regions):
         found = metric(model, three, maps, TARGETS, regions)
         assert found.isnan().tolist() == [False, True, False]
     assert naopc(model, three, maps, TARGETS, regions).value.isnan().tolist() == [
-        False, True, False,
-    ]  # fmt: skip
+        False,
+        True,
+        False,
+    ]
 
 
 def test_blank_maps_agree_with_nothing(model, three, regions):

@@ -49,18 +49,35 @@ def maps(probe, three):
 
 def _perturbed(images, names=IDS):
     """The images that ``stability`` should ask for, ``(B, n, 3, H, W)``."""
-    return torch.stack([
-        torch.stack([
-            (image + RADIUS * (2 * torch.rand(image.shape, generator=generator(0, name, "stability", k)) - 1)).clamp(0, 1)
-            for k in range(SAMPLES)
-        ])
-        for image, name in zip(images, names, strict=True)
-    ])  # fmt: skip
+    return torch.stack(
+        [
+            torch.stack(
+                [
+                    (
+                        image
+                        + RADIUS
+                        * (
+                            2
+                            * torch.rand(image.shape, generator=generator(0, name, "stability", k))
+                            - 1
+                        )
+                    ).clamp(0, 1)
+                    for k in range(SAMPLES)
+                ]
+            )
+            for image, name in zip(images, names, strict=True)
+        ]
+    )
 
 
 def _stability(model, images, maps, **options):
-    settings = {"targets": TARGETS, "explain": gradient, "ids": IDS,
-                "radius": RADIUS, "samples": SAMPLES}  # fmt: skip
+    settings = {
+        "targets": TARGETS,
+        "explain": gradient,
+        "ids": IDS,
+        "radius": RADIUS,
+        "samples": SAMPLES,
+    }
     return stability(model, images, maps, **(settings | options))
 
 
@@ -97,9 +114,12 @@ def test_batch_size_order_and_neighbours_do_not_matter(model, three, maps):
     whole = _stability(Probe(model, device="cpu", batch_size=64), three, maps)
     order = torch.tensor([2, 0])
     part = _stability(
-        Probe(model, device="cpu", batch_size=1), three[order], maps[order],
-        targets=TARGETS[order], ids=["c", "a"],
-    )  # fmt: skip
+        Probe(model, device="cpu", batch_size=1),
+        three[order],
+        maps[order],
+        targets=TARGETS[order],
+        ids=["c", "a"],
+    )
     for name in ("max", "mean", "lipschitz"):
         assert torch.allclose(getattr(part, name), getattr(whole, name)[order], rtol=1e-4)
 

@@ -38,9 +38,13 @@ def test_infidelity_is_the_papers(model, three, maps, scaling):
     found = infidelity(ledger, three, small, TARGETS, samples=7, scaling=scaling)
     for face, column in enumerate(model.columns(TARGETS)):
         expected = infidelity_slow(
-            model, three[face], small[face], int(column), changes_of(ledger, 7, face),
+            model,
+            three[face],
+            small[face],
+            int(column),
+            changes_of(ledger, 7, face),
             free=scaling == "free",
-        )  # fmt: skip
+        )
         assert found[face].item() == pytest.approx(expected, rel=1e-3)
     assert ledger.passes == 3 * 8
 
@@ -57,10 +61,15 @@ def test_infidelity_is_captums_with_the_same_changes(model, three, maps, scaling
         return changes, inputs - changes
 
     theirs = captum_infidelity(
-        model, perturb, three, small[:, None].expand(-1, 3, -1, -1) / 3,
-        target=model.columns(TARGETS), n_perturb_samples=samples, normalize=scaling == "free",
+        model,
+        perturb,
+        three,
+        small[:, None].expand(-1, 3, -1, -1) / 3,
+        target=model.columns(TARGETS),
+        n_perturb_samples=samples,
+        normalize=scaling == "free",
         max_examples_per_batch=3 * samples,
-    )  # fmt: skip
+    )
     assert torch.allclose(found, theirs, rtol=1e-3)
 
 
@@ -110,11 +119,19 @@ def test_a_trained_networks_gradient_foretells_more_than_noise():
 def test_a_map_that_foretells_nothing_has_one_on_average(model, three):
     ledger = Ledger(Probe(model, device="cpu"), three)
     source = torch.Generator().manual_seed(1)
-    found = torch.stack([
-        infidelity(ledger, three, torch.randn(3, 64, 64, generator=source), TARGETS, samples=5,
-                   scaling="share")
-        for _ in range(200)
-    ])  # fmt: skip
+    found = torch.stack(
+        [
+            infidelity(
+                ledger,
+                three,
+                torch.randn(3, 64, 64, generator=source),
+                TARGETS,
+                samples=5,
+                scaling="share",
+            )
+            for _ in range(200)
+        ]
+    )
     assert found.mean().item() == pytest.approx(1, abs=0.03)
 
 
@@ -148,9 +165,14 @@ def test_mu_fidelity_is_the_correlation_over_subsets_of_cells(model, three, maps
         order = torch.rand(6, 81, generator=ledger.generator(face, "mu 9")).argsort(dim=1)
         masks = torch.stack([torch.isin(cells, order[m, :16]) for m in range(6)])
         expected = subset_correlation_slow(
-            model, three[face], maps[face], int(column), masks,
-            filled=torch.zeros(3, 64, 64), kind=kind,
-        )  # fmt: skip
+            model,
+            three[face],
+            maps[face],
+            int(column),
+            masks,
+            filled=torch.zeros(3, 64, 64),
+            kind=kind,
+        )
         assert found[face].item() == pytest.approx(expected, abs=1e-3)
 
 
@@ -165,9 +187,13 @@ def test_sensitivity_n_is_the_correlation_over_subsets_of_pixels(model, three, m
         for m in range(4):
             masks[m, order[m, :205]] = True
         expected = subset_correlation_slow(
-            model, three[face], maps[face], int(column), masks.reshape(4, 64, 64),
+            model,
+            three[face],
+            maps[face],
+            int(column),
+            masks.reshape(4, 64, 64),
             filled=torch.zeros(3, 64, 64),
-        )  # fmt: skip
+        )
         assert found.scores[face, 0].item() == pytest.approx(expected, abs=1e-3)
 
 

@@ -23,15 +23,21 @@ def trained():
     return load_model("baseline4", seed=3)
 
 
-@pytest.mark.parametrize("wrap", [
-    lambda s: s,
-    lambda s: {"state_dict": s, "epoch": 3},
-    lambda s: {"model_state_dict": s},
-    lambda s: {"net": {"state_dict": s}},
-    lambda s: {f"module.{k}": v for k, v in s.items()},
-    lambda s: {"state_dict": {f"module.{k}": v.half() if v.is_floating_point() else v
-                              for k, v in s.items()}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: s,
+        lambda s: {"state_dict": s, "epoch": 3},
+        lambda s: {"model_state_dict": s},
+        lambda s: {"net": {"state_dict": s}},
+        lambda s: {f"module.{k}": v for k, v in s.items()},
+        lambda s: {
+            "state_dict": {
+                f"module.{k}": v.half() if v.is_floating_point() else v for k, v in s.items()
+            }
+        },
+    ],
+)
 def test_checkpoints_are_unwrapped(tmp_path, trained, wrap):
     torch.save(wrap(trained.net.state_dict()), tmp_path / "w.pth")
     loaded = load_model("baseline4", weights=tmp_path / "w.pth")
@@ -59,10 +65,13 @@ def test_mismatches_name_keys_and_leave_the_network_alone(tmp_path, trained):
     del state["conv1.bias"]
     state["fc3.weight"] = torch.zeros(7, 512)
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(InputError, match=(
-        r"missing: conv1.bias; unexpected: extra.weight; shape: fc3.weight \(7, 512\) instead of "
-        r"\(6, 512\)"
-    )):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=(
+            r"missing: conv1.bias; unexpected: extra.weight; shape: fc3.weight \(7, 512\) instead of "
+            r"\(6, 512\)"
+        ),
+    ):
         load_model("baseline4", weights=tmp_path / "w.pth")
 
 
@@ -106,18 +115,27 @@ def written(path, **settings):
     return path
 
 
-@pytest.mark.parametrize(("settings", "sentence"), [
-    ({"size": "64px"}, "size as a whole number of pixels from 1 to 4096 .* got '64px'"),
-    ({"size": 10**9}, "size as a whole number of pixels .* got 1000000000"),
-    ({"size": -3}, "size as a whole number"), ({"size": 64.0}, "size"), ({"size": True}, "size"),
-    ({"size": 0}, "size"), ({"size": None}, "size as .* got None"),
-    ({"emotions": "happiness"}, "emotions as a list of emotions"),
-    ({"emotions": ["joyless"]}, "emotions as a list of emotions"),
-    ({"emotions": ["fear", "fear"]}, "emotions"), ({"emotions": [1, 2]}, "emotions"),
-    ({"emotions": []}, "emotions"), ({"emotions": [["fear"]]}, "emotions"),
-    ({"greyscale": "yes"}, "greyscale as true or false"), ({"model": 3}, "model as a name"),
-    ({"model": "x" * 500}, "Expected weights of baseline4, but .* holds a x{80}: load"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"size": "64px"}, "size as a whole number of pixels from 1 to 4096 .* got '64px'"),
+        ({"size": 10**9}, "size as a whole number of pixels .* got 1000000000"),
+        ({"size": -3}, "size as a whole number"),
+        ({"size": 64.0}, "size"),
+        ({"size": True}, "size"),
+        ({"size": 0}, "size"),
+        ({"size": None}, "size as .* got None"),
+        ({"emotions": "happiness"}, "emotions as a list of emotions"),
+        ({"emotions": ["joyless"]}, "emotions as a list of emotions"),
+        ({"emotions": ["fear", "fear"]}, "emotions"),
+        ({"emotions": [1, 2]}, "emotions"),
+        ({"emotions": []}, "emotions"),
+        ({"emotions": [["fear"]]}, "emotions"),
+        ({"greyscale": "yes"}, "greyscale as true or false"),
+        ({"model": 3}, "model as a name"),
+        ({"model": "x" * 500}, "Expected weights of baseline4, but .* holds a x{80}: load"),
+    ],
+)
 def test_settings_in_a_file_are_checked(tmp_path, settings, sentence):
     with pytest.raises(InputError, match=sentence) as refusal:
         load_model("baseline4", weights=written(tmp_path / "w.safetensors", **settings))

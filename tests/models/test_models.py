@@ -68,10 +68,16 @@ def test_size_and_colour_can_be_chosen():
 
 def test_gimefive_has_the_published_state_dict():
     keys = set(load_model("gimefive").net.state_dict())
-    norms = {f"bn{i}.{k}" for i in range(1, 6)
-             for k in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")}  # fmt: skip
-    plain = {f"{m}.{k}" for m in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3")
-             for k in ("weight", "bias")}  # fmt: skip
+    norms = {
+        f"bn{i}.{k}"
+        for i in range(1, 6)
+        for k in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    }
+    plain = {
+        f"{m}.{k}"
+        for m in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3")
+        for k in ("weight", "bias")
+    }
     assert keys == norms | plain
     assert len(keys) == 41
 
@@ -119,8 +125,9 @@ def test_preprocessing_is_part_of_the_model():
             return x.mean(dim=(2, 3))[:, :2]
 
     net = Keep()
-    model = FERModel(net, emotions=["happy", "sad"], size=8, greyscale=True, mean=(0.5,) * 3,
-                     std=(0.25,) * 3)  # fmt: skip
+    model = FERModel(
+        net, emotions=["happy", "sad"], size=8, greyscale=True, mean=(0.5,) * 3, std=(0.25,) * 3
+    )
     colour = torch.tensor([0.8, 0.4, 0.2])[None, :, None, None].expand(1, 3, 16, 16)
     model(colour)
     luma = 0.299 * 0.8 + 0.587 * 0.4 + 0.114 * 0.2
@@ -197,11 +204,14 @@ def test_a_network_that_returns_a_tuple_is_refused(images):
         FERModel(Pair(), emotions=["happy", "sad"])(images)
 
 
-@pytest.mark.parametrize(("name", "values", "expected"), [
-    ("std", (0.5, 0.0, 0.5), "Expected finite values above 0 in std"),
-    ("std", (float("nan"),) * 3, "Expected finite values above 0 in std"),
-    ("mean", (float("inf"), 0.0, 0.0), "Expected finite values in mean"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("std", (0.5, 0.0, 0.5), "Expected finite values above 0 in std"),
+        ("std", (float("nan"),) * 3, "Expected finite values above 0 in std"),
+        ("mean", (float("inf"), 0.0, 0.0), "Expected finite values in mean"),
+    ],
+)
 def test_a_normalisation_that_gives_no_numbers_is_refused(name, values, expected):
     with pytest.raises(InputError, match=expected):
         FERModel(torch.nn.Identity(), emotions="rafdb", **{name: values})

@@ -44,7 +44,9 @@ def interaction_by_subset(
     for order in orders:
         before = frozenset(order[: order.index(-1)])
         total += (
-            worth[before | {one, two}] - worth[before | {one}] - worth[before | {two}]
+            worth[before | {one, two}]
+            - worth[before | {one}]
+            - worth[before | {two}]
             + worth[before]
-        )  # fmt: skip
+        )
     return total / len(orders)

@@ -85,10 +85,13 @@ def test_the_endpoint_is_that_of_the_consistency_study(tmp_path):
     run = study(tmp_path / "results", weights, limit=48).run()
     sets = pd.read_parquet(run / "sets.parquet")
     theirs = sets[
-        (sets["network"] == "tiny") & (sets["method"] == "gradcam") & (sets["subset"] == "all")
-        & (sets["metric"] == "separability") & (sets["emotion"] == "all")
+        (sets["network"] == "tiny")
+        & (sets["method"] == "gradcam")
+        & (sets["subset"] == "all")
+        & (sets["metric"] == "separability")
+        & (sets["emotion"] == "all")
         & sets["target"].str.startswith("fixed")
-    ].set_index("target")["value"]  # fmt: skip
+    ].set_index("target")["value"]
     faces = load_dataset("synthetic", split="test", emotions=SIX, limit=48)
     registration = register(faces.landmarks_at(64), size=64, kind="similarity")
     probe = Probe(load_model("tiny", weights=weights), device="cpu", batch_size=8)

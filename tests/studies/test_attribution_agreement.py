@@ -49,18 +49,21 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     page = (run / "report.html").read_text()
     assert "which is its ceiling" in page
     manifest = json.loads((run / "manifest.json").read_text())
-    assert "Expected attention among all tokens" in manifest["networks"]["tiny"]["refused"][
-        "attention_rollout"
-    ]  # fmt: skip
+    assert (
+        "Expected attention among all tokens"
+        in manifest["networks"]["tiny"]["refused"]["attention_rollout"]
+    )
     assert manifest["status"] == "complete"
 
 
 def test_the_ceiling_is_of_the_fills_that_a_method_is_scored_by():
     pairs = {("black", "mean"): 0.9, ("black", "blur"): 0.1, ("mean", "blur"): 0.5}
     rows = pd.DataFrame(
-        [{"comparison": "fills", "model": "m", "attribution": one, "with": two, "value": value}
-         for (one, two), value in pairs.items()]
-    )  # fmt: skip
+        [
+            {"comparison": "fills", "model": "m", "attribution": one, "with": two, "value": value}
+            for (one, two), value in pairs.items()
+        ]
+    )
     every = ["black", "mean", "blur"]
     assert own_ceiling(rows, "m", every, ()) == pytest.approx(np.mean(list(pairs.values())))
     assert own_ceiling(rows, "m", ["black", "blur"], ["mean"]) == pytest.approx(0.7)

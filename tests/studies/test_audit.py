@@ -63,7 +63,7 @@ def one_channel():
     return torch.nn.Sequential(torch.nn.Conv2d(1, 6, 64), torch.nn.Flatten())
 
 here = tiny()
-'''  # fmt: skip
+'''
 
 
 SIX_OF_ITS = ["--emotions", "happiness,surprise,sadness,anger,disgust,fear"]
@@ -76,20 +76,38 @@ def faces():
 
 @pytest.fixture(scope="module")
 def report(faces) -> Audit:
-    return audit(tiny_model(), faces, methods=["gradcam", "saliency"],
-                 metrics=["average_drop", "deletion", "naopc"],
-                 thresholds={"average_drop": 1.0, "gradcam:deletion": 0.0},
-                 anyway=True)  # fmt: skip
+    return audit(
+        tiny_model(),
+        faces,
+        methods=["gradcam", "saliency"],
+        metrics=["average_drop", "deletion", "naopc"],
+        thresholds={"average_drop": 1.0, "gradcam:deletion": 0.0},
+        anyway=True,
+    )
 
 
 def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
     assert list(report.frame.columns) == [
-        "id", "emotion", "target", "model", "method", "metric", "value", "blank", "undefined",
-    ]  # fmt: skip
+        "id",
+        "emotion",
+        "target",
+        "model",
+        "method",
+        "metric",
+        "value",
+        "blank",
+        "undefined",
+    ]
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
     assert set(report.tables) == {
-        "thresholds", "recall", "maps", "methods", "disagreement", "refused", "fills_shared",
-    }  # fmt: skip
+        "thresholds",
+        "recall",
+        "maps",
+        "methods",
+        "disagreement",
+        "refused",
+        "fills_shared",
+    }
     page = report.to_html(tmp_path / "deep" / "report.html").read_text()
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
@@ -109,9 +127,10 @@ def test_thresholds_fail_where_the_mean_is_worse(report):
     assert "1 of 3 thresholds were not reached" in report.answer
     table = report.tables["thresholds"].set_index(["method", "metric"])
     assert table["reached"].to_dict() == {
-        ("gradcam", "average_drop"): True, ("saliency", "average_drop"): True,
+        ("gradcam", "average_drop"): True,
+        ("saliency", "average_drop"): True,
         ("gradcam", "deletion"): False,
-    }  # fmt: skip
+    }
     assert set(table["expected"]) == {"at most 1", "at most 0"}
 
 
@@ -141,9 +160,13 @@ def test_the_manifest_says_what_was_asked(report):
 
 def test_a_refused_method_fails_its_threshold(faces):
     report = audit(
-        tiny_model(), faces, methods=["gradcam", "attention_rollout"], metrics=["average_drop"],
-        thresholds={"average_drop": 1.0}, anyway=True,
-    )  # fmt: skip
+        tiny_model(),
+        faces,
+        methods=["gradcam", "attention_rollout"],
+        metrics=["average_drop"],
+        thresholds={"average_drop": 1.0},
+        anyway=True,
+    )
     assert [failure.method for failure in report.failures] == ["attention_rollout"]
     assert str(report.failures[0]) == (
         "attention_rollout: average_drop has no score, expected at most 1"
@@ -151,8 +174,9 @@ def test_a_refused_method_fails_its_threshold(faces):
 
 
 def test_the_gate_stops_what_does_not_look_at_the_model(faces):
-    report = audit(tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True,
-                   anyway=True)  # fmt: skip
+    report = audit(
+        tiny_model(), faces, methods=["gradcam"], metrics=["average_drop"], gate=True, anyway=True
+    )
     assert "pass the randomisation gate" in report.answer
     gate = report.tables["gate"].set_index("method")
     assert gate.loc["edges", "gate"] == "fails"
@@ -173,18 +197,26 @@ def test_a_model_may_be_called_anything(name, faces, tmp_path, monkeypatch):
     """Its name is no path, no markup, no formula and no tag."""
     model = tiny_model()
     model.name = name
-    found = audit(model, faces, methods=["gradcam", "saliency", "layercam"],
-                  metrics=["average_drop", "average_gain", "gini"], controls=["centre"],
-                  shards=tmp_path / "a" / "b" / "c" / "shards")  # fmt: skip
+    found = audit(
+        model,
+        faces,
+        methods=["gradcam", "saliency", "layercam"],
+        metrics=["average_drop", "average_gain", "gini"],
+        controls=["centre"],
+        shards=tmp_path / "a" / "b" / "c" / "shards",
+    )
     found.write(tmp_path / "a" / "b" / "c")
     everything = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert all((tmp_path / "a" / "b" / "c") in file.parents for file in everything)
     pictures = [file.name for file in everything if file.suffix == ".png"]
     assert len(pictures) >= 2
-    assert all(set(picture) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-+=@") for picture in
-               pictures)  # fmt: skip
-    page, rows = (next(f.read_text() for f in everything if f.name == n)
-                  for n in ("report.html", "methods.md"))  # fmt: skip
+    assert all(
+        set(picture) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-+=@") for picture in pictures
+    )
+    page, rows = (
+        next(f.read_text() for f in everything if f.name == n)
+        for n in ("report.html", "methods.md")
+    )
     assert "<script" not in page + rows
     assert len({line.replace("\\|", "").count("|") for line in rows.splitlines()}) == 1
 
@@ -222,9 +254,26 @@ def module(tmp_path, monkeypatch):
 
 
 def words(folder, *more):
-    return ["audit", "--model", "somebodys:net", "--emotions", "fer2013", "--limit", "4",
-            "--methods", "gradcam", "saliency", "--metrics", "average_drop", "insertion",
-            "--anyway", "--out", str(folder / "out"), "--no-progress", *more]  # fmt: skip
+    return [
+        "audit",
+        "--model",
+        "somebodys:net",
+        "--emotions",
+        "fer2013",
+        "--limit",
+        "4",
+        "--methods",
+        "gradcam",
+        "saliency",
+        "--metrics",
+        "average_drop",
+        "insertion",
+        "--anyway",
+        "--out",
+        str(folder / "out"),
+        "--no-progress",
+        *more,
+    ]
 
 
 def runs(folder):
@@ -374,9 +423,18 @@ def test_a_place_that_is_a_file_is_refused(module, capsys):
 
 
 def test_the_command_exits_with_its_verdict(module):
-    command = [sys.executable, "-m", "studies.run", *words(module, "--fail-under",
-               "gradcam:insertion=0.999")]  # fmt: skip
-    found = subprocess.run(command, capture_output=True, text=True, check=False,
-                           env={**__import__("os").environ, "PYTHONPATH": str(module)})  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "studies.run",
+        *words(module, "--fail-under", "gradcam:insertion=0.999"),
+    ]
+    found = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**__import__("os").environ, "PYTHONPATH": str(module)},
+    )
     assert found.returncode == 1
     assert "expected at least 0.999" in found.stderr

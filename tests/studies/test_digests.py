@@ -83,12 +83,25 @@ def test_every_part_of_a_models_wiring_is_in_its_digest(change):
 
 
 def test_callables_are_told_apart_by_code_and_by_what_they_hold():
-    alike = [cells, functools.partial(cells, side=8), functools.partial(cells, side=4), grid_of(8),
-             grid_of(4), Grid(8), Grid(4), Grid(8).__call__, torch.squeeze, np.squeeze]  # fmt: skip
+    alike = [
+        cells,
+        functools.partial(cells, side=8),
+        functools.partial(cells, side=4),
+        grid_of(8),
+        grid_of(4),
+        Grid(8),
+        Grid(4),
+        Grid(8).__call__,
+        torch.squeeze,
+        np.squeeze,
+    ]
     assert len({code_digest([one]) for one in alike}) == len(alike)
     assert code_digest([grid_of(8), Grid(4)]) == code_digest([grid_of(8), Grid(4)])
-    sources = ["def f(x):\n    'Doc.'\n    return x + 1", "def f(x):\n    return x + 1",
-               "def f(x):\n    return x + 2"]  # fmt: skip
+    sources = [
+        "def f(x):\n    'Doc.'\n    return x + 1",
+        "def f(x):\n    return x + 1",
+        "def f(x):\n    return x + 2",
+    ]
     made = []
     for source in sources:
         space = {"__name__": "somebodys"}
@@ -257,11 +270,13 @@ def test_digests_are_the_same_in_another_process():
     )
     found = {
         subprocess.run(
-            [sys.executable, "-c", script], check=True, capture_output=True,
+            [sys.executable, "-c", script],
+            check=True,
+            capture_output=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in "12"
-    }  # fmt: skip
+    }
     assert len(found) == 1
 
 
@@ -300,11 +315,15 @@ def test_shards_of_an_audit_are_not_taken_for_another(tmp_path):
     wired.cam_layer = "relu1"
     sentence = "to hold shards of the same model, faces and options, but they differ in {}"
     for options, what in (
-        ({"model": wired}, "model"), ({"model": tiny_model(seed=1)}, "model"),
-        ({"faces": faces.subset([2, 1, 0])}, "faces"), ({"seed": 1}, "seed"),
-        ({"targets": "true"}, "targets"), ({"methods": ["input_x_gradient"]}, "methods"),
-        ({"metrics": ["entropy"]}, "metrics"), ({"controls": ["edges"]}, "controls"),
-    ):  # fmt: skip
+        ({"model": wired}, "model"),
+        ({"model": tiny_model(seed=1)}, "model"),
+        ({"faces": faces.subset([2, 1, 0])}, "faces"),
+        ({"seed": 1}, "seed"),
+        ({"targets": "true"}, "targets"),
+        ({"methods": ["input_x_gradient"]}, "methods"),
+        ({"metrics": ["entropy"]}, "metrics"),
+        ({"controls": ["edges"]}, "controls"),
+    ):
         with pytest.raises(InputError, match=sentence.format(what)):
             quick(**({"model": tiny_model(), "faces": faces, "folder": folder} | options))
 
@@ -327,8 +346,12 @@ def test_a_metric_of_the_users_own_is_told_apart_by_its_code(tmp_path):
     spec = dataclasses.replace(METRICS["gini"], name="own", fn=one, options={}, read="")
     quick(tiny_model(), synthetic_faces(3), tmp_path / "shards", metrics=[spec])
     with pytest.raises(InputError, match="they differ in metrics"):
-        quick(tiny_model(), synthetic_faces(3), tmp_path / "shards",
-              metrics=[dataclasses.replace(spec, fn=two)])  # fmt: skip
+        quick(
+            tiny_model(),
+            synthetic_faces(3),
+            tmp_path / "shards",
+            metrics=[dataclasses.replace(spec, fn=two)],
+        )
 
 
 def test_damaged_shards_are_made_anew_or_named(tmp_path, capsys):

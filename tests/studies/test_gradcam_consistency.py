@@ -94,9 +94,15 @@ def test_the_report_stands_alone_and_answers(folder):
 
 def test_text_in_the_report_is_escaped():
     page = report.html(
-        question="<script>alert(1)</script>", answer="a<b", facts={"x": "<img>"}, tables=[],
-        pictures=[], method=["<i>"], caveats=[], manifest={"data": "</pre><script>"},
-    )  # fmt: skip
+        question="<script>alert(1)</script>",
+        answer="a<b",
+        facts={"x": "<img>"},
+        tables=[],
+        pictures=[],
+        method=["<i>"],
+        caveats=[],
+        manifest={"data": "</pre><script>"},
+    )
     assert "<script>" not in page
     assert "<img>" not in page
     assert "<i>" not in page

@@ -24,9 +24,12 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "load_model", lambda name, weights: tiny_model())
         study = MetaEvaluation(
-            metrics=FEW, methods=("gradcam", "saliency", "random", "centre"), faces=4,
-            progress=False, out=tmp_path_factory.mktemp("meta"),
-        )  # fmt: skip
+            metrics=FEW,
+            methods=("gradcam", "saliency", "random", "centre"),
+            faces=4,
+            progress=False,
+            out=tmp_path_factory.mktemp("meta"),
+        )
         yield study.run()
 
 
@@ -49,8 +52,13 @@ def test_complexity_does_not_react_to_the_network(run):
     assert table.loc["insertion", "adversary reactivity"] > 0.02
 
 
-GRADED = {"truth": 3.0, "half the truth": 2.0, "noise": 1.0, "distractor": 0.5,
-          "inverted truth": -1.0}  # fmt: skip
+GRADED = {
+    "truth": 3.0,
+    "half the truth": 2.0,
+    "noise": 1.0,
+    "distractor": 0.5,
+    "inverted truth": -1.0,
+}
 
 
 def made(random, *, persons=3):

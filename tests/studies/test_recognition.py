@@ -39,13 +39,21 @@ class Knowing(nn.Module):
 
 def knowing(faces) -> FERModel:
     net = Knowing(faces)
-    return FERModel(net, emotions=SIX, size=64, mean=(0, 0, 0), std=(1, 1, 1),
-                    cam_layer="base.relu2", name="knowing").eval()  # fmt: skip
+    return FERModel(
+        net,
+        emotions=SIX,
+        size=64,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+        cam_layer="base.relu2",
+        name="knowing",
+    ).eval()
 
 
 def short(model, faces, **options):
-    return audit(model, faces, methods=["saliency"], metrics=["average_drop"], controls=["centre"],
-                 **options)  # fmt: skip
+    return audit(
+        model, faces, methods=["saliency"], metrics=["average_drop"], controls=["centre"], **options
+    )
 
 
 @pytest.mark.parametrize("right", [0, 1, 5, 12, 24])
@@ -151,10 +159,23 @@ class Blank(nn.Module):
 
 
 def test_blank_maps_reach_no_threshold_and_enter_no_answer(faces):
-    model = FERModel(Blank(faces), emotions=SIX, size=64, mean=(0, 0, 0), std=(1, 1, 1),
-                     cam_layer="relu", name="blank").eval()  # fmt: skip
-    report = audit(model, faces, methods=["gradcam"], metrics=["deletion"], controls=["centre"],
-                   thresholds={"deletion": 1.0})  # fmt: skip
+    model = FERModel(
+        Blank(faces),
+        emotions=SIX,
+        size=64,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+        cam_layer="relu",
+        name="blank",
+    ).eval()
+    report = audit(
+        model,
+        faces,
+        methods=["gradcam"],
+        metrics=["deletion"],
+        controls=["centre"],
+        thresholds={"deletion": 1.0},
+    )
     assert report.frame.query("method == 'gradcam'")["blank"].all()
     assert not report.passed
     assert "1 of 1 threshold was not reached" in report.answer
@@ -180,8 +201,15 @@ def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
 
     monkeypatch.setattr(scores_module, "explain", off)
     some = faces.subset(range(8))
-    report = audit(tiny_model(), some, methods=["deeplift"], metrics=["average_drop"],
-                   controls=["centre"], thresholds={"average_drop": 1.0}, anyway=True)  # fmt: skip
+    report = audit(
+        tiny_model(),
+        some,
+        methods=["deeplift"],
+        metrics=["average_drop"],
+        controls=["centre"],
+        thresholds={"average_drop": 1.0},
+        anyway=True,
+    )
     assert "deeplift 5 undefined of 8" in report.answer
     assert (
         "Completeness is broken, maps do not add up to what they should: deeplift, off by up to "
@@ -194,9 +222,22 @@ def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
 def test_the_command_says_first_what_is_recognised_and_which_weights_are_meant(tmp_path, capsys):
     from PIL import Image
 
-    words = ["audit", "--limit", "6", "--methods", "gradcam", "--metrics", "average_drop",
-             "--controls", "centre", "--batch-size", "8", "--no-progress",
-             "--out", str(tmp_path / "out")]  # fmt: skip
+    words = [
+        "audit",
+        "--limit",
+        "6",
+        "--methods",
+        "gradcam",
+        "--metrics",
+        "average_drop",
+        "--controls",
+        "centre",
+        "--batch-size",
+        "8",
+        "--no-progress",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     some = load_dataset("synthetic", limit=6)
     for index, emotion in enumerate(some.table["emotion"]):
         place = tmp_path / "faces" / "test" / emotion

@@ -24,9 +24,14 @@ def weights(tmp_path_factory):
 def study(out, weights) -> SanityChecks:
     return SanityChecks(
         random_labels=(f"tiny={weights}",),
-        models=(f"tiny={weights}",), methods=("gradcam", "saliency", "attention_rollout"), limit=4,
-        metrics=("mprt_last", "random_logit", "gini"), device="cpu", progress=False, out=out,
-    )  # fmt: skip
+        models=(f"tiny={weights}",),
+        methods=("gradcam", "saliency", "attention_rollout"),
+        limit=4,
+        metrics=("mprt_last", "random_logit", "gini"),
+        device="cpu",
+        progress=False,
+        out=out,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +42,14 @@ def run(tmp_path_factory, weights):
 def test_the_gate_stands_beside_controls_whose_verdict_is_known(run):
     gate = pd.read_csv(run / "tables" / "gate.csv").set_index("method")
     assert set(gate.index) == {
-        "gradcam", "saliency", "random", "signed_random", "uniform", "centre", "edges",
-    }  # fmt: skip
+        "gradcam",
+        "saliency",
+        "random",
+        "signed_random",
+        "uniform",
+        "centre",
+        "edges",
+    }
     assert gate.loc["centre", "gate"] == "fails"
     assert gate.loc["edges", "gate"] == "fails"
     assert gate.loc["random", "gate"] == "fails"  # drawn by the face's name
@@ -65,9 +76,13 @@ def test_the_answer_is_the_gates_and_ranks_are_of_what_passes(run):
 
 
 def test_a_method_without_similarities_does_not_pass():
-    table = pd.DataFrame({"method": ["saliency", "rise", "lrp", "uniform"],
-                          "gate": ["passes", "undefined", "fails", "undefined"],
-                          "control": [False, False, False, True]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "method": ["saliency", "rise", "lrp", "uniform"],
+            "gate": ["passes", "undefined", "fails", "undefined"],
+            "control": [False, False, False, True],
+        }
+    )
     assert gate_sentence("net", table) == (
         "net: 1 of 3 methods pass the randomisation gate; it stops lrp; no verdict on rise."
     )
@@ -92,9 +107,12 @@ def test_options_that_cannot_be_used_are_told_before_anything_is_read(
     (tmp_path / "file").write_text("no weights")
     told = {
         name: tuple(text.format(here=tmp_path / "file") for text in value)
-        if name == "random_labels" else tmp_path / "file" if name == "out" else value
+        if name == "random_labels"
+        else tmp_path / "file"
+        if name == "out"
+        else value
         for name, value in options.items()
-    }  # fmt: skip
+    }
     usual = {"random_labels": (f"gimefive={weights}",)} if "models" in options else {}
     with pytest.raises(InputError, match=sentence):
         SanityChecks(**{"out": tmp_path / "out"} | usual | told).run()
@@ -103,9 +121,15 @@ def test_options_that_cannot_be_used_are_told_before_anything_is_read(
 
 def test_faithfulness_without_its_endpoint_speaks_of_another_metric(tmp_path, weights):
     run = Faithfulness(
-        models=(f"tiny={weights}",), methods=("gradcam", "saliency"), limit=4,
-        metrics=("gini", "average_drop"), device="cpu", progress=False, out=tmp_path, batch_size=8,
-    ).run()  # fmt: skip
+        models=(f"tiny={weights}",),
+        methods=("gradcam", "saliency"),
+        limit=4,
+        metrics=("gini", "average_drop"),
+        device="cpu",
+        progress=False,
+        out=tmp_path,
+        batch_size=8,
+    ).run()
     first, second = (run / "answer.txt").read_text().splitlines()
     assert first.startswith("tiny: by average_drop, 4 units are too few")
     assert second == "average_drop is not the declared endpoint: road was not scored."

@@ -29,12 +29,16 @@ from studies.scoreboard.scores import CHANCE, Scoreboard
 from tests.conftest import tiny_model
 
 REMAKE = MetricSpec(
-    name="remake", family="robustness", higher_is_better=True, bounds=(0, 1), reference="none",
+    name="remake",
+    family="robustness",
+    higher_is_better=True,
+    bounds=(0, 1),
+    reference="none",
     fn=lambda model, images, maps, targets, explain, ids: (
-        explain(model.probe.model, images, targets, ids) - maps
-    ).abs().amax(dim=(1, 2)) < 1e-5,
+        (explain(model.probe.model, images, targets, ids) - maps).abs().amax(dim=(1, 2)) < 1e-5
+    ),
     needs=("model", "images", "maps", "targets", "explain", "ids"),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +93,18 @@ def test_no_method_is_scored_with_the_fill_it_starts_from(probe, faces):
     assert ("integrated_gradients_blur", "average_drop") in pairs
     assert ("integrated_gradients_blur", "deletion") not in pairs
     assert ("gradcam", "deletion") in pairs
-    told = {t.name: t for t in content(
-        rows.assign(model="m"), pd.Series(faces.ids, index=faces.ids),
-        {spec.name: spec for spec in chosen.specs}, methods=chosen.methods, primary="deletion",
-        refused={}, fills_shared=chosen.fills_shared,
-    ).tables}  # fmt: skip
+    told = {
+        t.name: t
+        for t in content(
+            rows.assign(model="m"),
+            pd.Series(faces.ids, index=faces.ids),
+            {spec.name: spec for spec in chosen.specs},
+            methods=chosen.methods,
+            primary="deletion",
+            refused={},
+            fills_shared=chosen.fills_shared,
+        ).tables
+    }
     assert told["fills_shared"].frame.to_numpy().tolist() == [list(shared[0])]
     with_them = dataclasses.replace(chosen, own_fills=True).scores(probe, faces)
     assert len(with_them) == len(rows) + len(faces)
@@ -177,10 +188,13 @@ def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
     assert own["blank"].tolist() == [False, True, True, True, False, False, False]
     assert own["value"].notna().all()
     made = content(
-        rows.assign(model="m"), pd.Series(faces.ids, index=faces.ids),
-        {name: METRICS[name] for name in ("average_drop", "naopc")}, methods=["gradcam"],
-        primary="naopc", refused={},
-    )  # fmt: skip
+        rows.assign(model="m"),
+        pd.Series(faces.ids, index=faces.ids),
+        {name: METRICS[name] for name in ("average_drop", "naopc")},
+        methods=["gradcam"],
+        primary="naopc",
+        refused={},
+    )
     table = made.methods.set_index(["metric", "method"])
     assert table.loc["average_drop", "gradcam"]["blank"] == 3 / 7
     assert table.loc["average_drop", "centre"]["blank"] == 0
@@ -199,10 +213,13 @@ def test_undefined_maps_are_nan_told_and_counted(probe, faces, broken):
     others = ~rows["method"].isin(["saliency", "other_face_other_emotion"])  # one has no donors
     assert not rows.loc[others, "undefined"].any()
     made = content(
-        rows.assign(model="m"), pd.Series(faces.ids, index=faces.ids),
+        rows.assign(model="m"),
+        pd.Series(faces.ids, index=faces.ids),
         {name: METRICS[name] for name in ("average_drop", "naopc", "mprt")},
-        methods=["gradcam", "saliency"], primary="naopc", refused={},
-    )  # fmt: skip
+        methods=["gradcam", "saliency"],
+        primary="naopc",
+        refused={},
+    )
     table = made.methods.set_index(["metric", "method"])
     assert table.loc["average_drop", "saliency"]["undefined maps"] == 2 / 7
     assert table.loc["average_drop", "saliency"]["undefined"] == 2 / 7
@@ -232,11 +249,17 @@ def rows():
     shift = {"saliency": 0.2, "gradcam": 0.0, "lrp": -0.2, "centre": 0.0, "random": -0.1}
     face = rng.normal(size=40)
     return pd.DataFrame(
-        {"id": f"f{i}", "model": "net", "method": method, "metric": metric,
-         "value": sign * (move + face[i]) + 0.05 * rng.normal()}
+        {
+            "id": f"f{i}",
+            "model": "net",
+            "method": method,
+            "metric": metric,
+            "value": sign * (move + face[i]) + 0.05 * rng.normal(),
+        }
         for metric, sign in (("insertion", 1), ("deletion", -1), ("aopc", 1))
-        for method, move in shift.items() for i in range(40)
-    )  # fmt: skip
+        for method, move in shift.items()
+        for i in range(40)
+    )
 
 
 CLUSTERS = pd.Series({f"f{i}": i // 2 for i in range(40)})
@@ -321,8 +344,9 @@ def test_signed_ranks_and_their_effect_size():
 
 
 def test_the_answer_names_what_beats_the_floor(rows):
-    made = content(rows, CLUSTERS, SPECS, methods=METHODS, primary="insertion",
-                   refused={"net": {"rise": "no"}})  # fmt: skip
+    made = content(
+        rows, CLUSTERS, SPECS, methods=METHODS, primary="insertion", refused={"net": {"rise": "no"}}
+    )
     assert made.answer.startswith(
         "net: by insertion, 1 of 3 methods beat the centre control (saliency +0.2"
     )
@@ -339,8 +363,15 @@ def test_what_the_gate_stops_has_no_rank_and_no_say(rows):
     every = pd.concat([rows, more.assign(value=more["value"] + 0.05)])
     methods = (*METHODS, "occlusion")
     verdicts = dict.fromkeys(methods, "passes") | {"saliency": "fails", "centre": "fails"}
-    made = content(every, CLUSTERS, SPECS, methods=methods, primary="insertion", refused={},
-                   gates={"net": verdicts})  # fmt: skip
+    made = content(
+        every,
+        CLUSTERS,
+        SPECS,
+        methods=methods,
+        primary="insertion",
+        refused={},
+        gates={"net": verdicts},
+    )
     assert "saliency" not in made.answer
     assert "of 3 methods that pass the gate beat" in made.answer
     table = made.methods.set_index(["metric", "method"])["gate"]
@@ -354,8 +385,15 @@ def test_what_the_gate_stops_has_no_rank_and_no_say(rows):
     drawn = " ".join(text.get_text() for text in ranks.axes[0].texts)
     assert all(name in drawn for name in ("gradcam", "lrp", "occlusion"))
     assert "saliency" not in drawn
-    none = content(rows, CLUSTERS, SPECS, methods=METHODS, primary="insertion", refused={},
-                   gates={"net": dict.fromkeys(METHODS, "fails")})  # fmt: skip
+    none = content(
+        rows,
+        CLUSTERS,
+        SPECS,
+        methods=METHODS,
+        primary="insertion",
+        refused={},
+        gates={"net": dict.fromkeys(METHODS, "fails")},
+    )
     assert {p.name for p in none.pictures} == {"scores_net"}
     assert "0 of 0 methods that pass the gate" in none.answer
 

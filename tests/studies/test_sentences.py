@@ -35,17 +35,25 @@ def blank_weights(tmp_path):
         MODELS.register("blank")(
             Architecture(build=BlankNet, cam_layer="relu2", paper_layer="conv2")
         )
-    save_weights(BlankNet(), tmp_path / "blank.safetensors", settings={"model": "blank"},
-                 half=False)  # fmt: skip
+    save_weights(
+        BlankNet(), tmp_path / "blank.safetensors", settings={"model": "blank"}, half=False
+    )
     return tmp_path / "blank.safetensors"
 
 
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_a_network_whose_maps_are_all_blank_is_one_sentence(blank_weights, tmp_path, capsys):
     folder = GradcamConsistency(
-        models=(f"blank={blank_weights}",), methods=("gradcam",), limit=14, untrained=2, moved=2,
-        batch_size=8, device="cpu", progress=False, out=tmp_path / "out",
-    ).run()  # fmt: skip
+        models=(f"blank={blank_weights}",),
+        methods=("gradcam",),
+        limit=14,
+        untrained=2,
+        moved=2,
+        batch_size=8,
+        device="cpu",
+        progress=False,
+        out=tmp_path / "out",
+    ).run()
     said = (folder / "answer.txt").read_text()
     assert said == ("For blank this could not be measured: too few faces have a map to compare.\n")
     shown = capsys.readouterr().out
@@ -73,8 +81,16 @@ def test_one_face_an_emotion_asks_for_more_faces(capsys, tmp_path):
 
 
 def primary(**values):
-    row = {"model": "net", "primary": True, "excess": 0.1, "low": 0.01, "high": 0.2,
-           "AUC trained": 0.6, "AUC untrained": 0.5, "p (Holm)": 0.01}  # fmt: skip
+    row = {
+        "model": "net",
+        "primary": True,
+        "excess": 0.1,
+        "low": 0.01,
+        "high": 0.2,
+        "AUC trained": 0.6,
+        "AUC untrained": 0.5,
+        "p (Holm)": 0.01,
+    }
     return pd.DataFrame([row | values])
 
 
@@ -101,9 +117,11 @@ def test_numbers_that_are_undefined_are_called_so():
 
 def test_names_of_variants_stay_as_they_are():
     table = pd.DataFrame(
-        [{"variant": "depth-04", "accuracy": 80.0, "excess": -0.05},
-         {"variant": "b", "accuracy": 81.0, "excess": np.nan}]
-    )  # fmt: skip
+        [
+            {"variant": "depth-04", "accuracy": 80.0, "excess": -0.05},
+            {"variant": "b", "accuracy": 81.0, "excess": np.nan},
+        ]
+    )
     said = ablation_report.answer(table, pd.DataFrame())
     assert "depth-04 80.0 % and −0.050; b 81.0 % and undefined" in said
 
@@ -131,9 +149,18 @@ def test_caveats_are_those_of_the_run():
 
 
 def test_a_method_without_scores_of_most_faces_takes_no_part_in_the_answer():
-    row = {"model": "net", "metric": "insertion", "control": False, "units": 40.0, "mean": 0.5,
-           "over centre": 0.1, "over centre low": 0.05, "over centre high": 0.15,
-           "rank-biserial": 0.5, "p (Holm)": 0.001}  # fmt: skip
+    row = {
+        "model": "net",
+        "metric": "insertion",
+        "control": False,
+        "units": 40.0,
+        "mean": 0.5,
+        "over centre": 0.1,
+        "over centre low": 0.05,
+        "over centre high": 0.15,
+        "rank-biserial": 0.5,
+        "p (Holm)": 0.001,
+    }
     table = pd.DataFrame(
         [row | {"method": "saliency", "undefined": 0.0}, row | {"method": "lrp", "undefined": 0.6}]
     )

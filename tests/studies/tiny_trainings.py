@@ -12,9 +12,12 @@ from training.grid import TrainingOptions
 from training.recipes import Overrides
 
 OPTIONS = TrainingOptions(
-    seeds=(0, 1), overrides=Overrides(epochs=2, dropout_from=0), limit=160,
-    precision="fp32", device="cpu",
-)  # fmt: skip
+    seeds=(0, 1),
+    overrides=Overrides(epochs=2, dropout_from=0),
+    limit=160,
+    precision="fp32",
+    device="cpu",
+)
 
 
 @contextmanager

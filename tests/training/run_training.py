@@ -34,10 +34,13 @@ def training_run(out: Path, **options: Any) -> module.TrainingRun:
         name: settings.pop(name) for name in names & set(settings)
     }
     return module.TrainingRun(
-        model=settings.pop("model", "tiny"), device=settings.pop("device", "cpu"), progress=False,
+        model=settings.pop("model", "tiny"),
+        device=settings.pop("device", "cpu"),
+        progress=False,
         out=out,
-        overrides=Overrides(**overrides), **settings,
-    )  # fmt: skip
+        overrides=Overrides(**overrides),
+        **settings,
+    )
 
 
 @contextmanager

@@ -22,10 +22,13 @@ def by_torchvision(image, row):
     if u["flip"] < 0.5:
         image = tv.horizontal_flip(image)
     image = tv.affine(
-        image, angle=-12 + 24 * u["angle"], scale=0.88 + 0.24 * u["scale"], shear=[0.0, 0.0],
+        image,
+        angle=-12 + 24 * u["angle"],
+        scale=0.88 + 0.24 * u["scale"],
+        shear=[0.0, 0.0],
         translate=[round(64 * (-0.08 + 0.16 * u[way])) for way in ("right", "down")],
         interpolation=InterpolationMode.BILINEAR,
-    )  # fmt: skip
+    )
     light = [
         lambda i: tv.adjust_brightness(i, 0.7 + 0.6 * u["brightness"]),
         lambda i: tv.adjust_contrast(i, 0.7 + 0.6 * u["contrast"]),

@@ -150,9 +150,12 @@ def test_test_logits_are_those_of_the_exported_weights(refit):
         assert accuracy == pytest.approx(card[part]["accuracy"], abs=1e-4)
     for flip, part in ((False, "test"), (True, "test_flip_averaged")):
         found = Evaluation(
-            model="tiny", weights=str(refit / "weights.safetensors"), limit=160, device="cpu",
+            model="tiny",
+            weights=str(refit / "weights.safetensors"),
+            limit=160,
+            device="cpu",
             flip=flip,
-        ).run()  # fmt: skip
+        ).run()
         assert found["accuracy"] == card[part]["accuracy"]
 
 
@@ -375,12 +378,20 @@ def test_two_processes_learn_what_one_does(tmp_path):
     root = Path(__file__).parents[2]
     launched = subprocess.run(
         [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
             str(script),
         ],
-        check=False, capture_output=True, cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}, timeout=240,
-    )  # fmt: skip
+        check=False,
+        capture_output=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        timeout=240,
+    )
     assert launched.returncode == 0, launched.stderr.decode()[-2000:]
     cards = [json.loads((folder / "card.json").read_text()) for folder in folders]
     assert [card["processes"] for card in cards] == [1, 2]
@@ -399,17 +410,27 @@ def test_a_cpu_that_emulates_bf16_is_told_of(tmp_path, monkeypatch, capsys):
         assert ("--precision fp32" in capsys.readouterr().err) is told
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), [
-    ("epochs", 0, "epochs from 1 or more, got 0"), ("batch_size", -4, "batch size from 1 or more"),
-    ("learning_rate", float("nan"), "learning rate from .* got nan"),
-    ("learning_rate", -1.0, "learning rate"), ("weight_decay", -1.0, "weight decay"),
-    ("momentum", 2.0, "momentum from 0 to below 1, got 2"), ("patience", -1, "patience"),
-    ("label_smoothing", 2.0, "label smoothing"), ("mixup", -1.0, "mixup"),
-    ("logit_adjustment", -1.0, "logit adjustment"), ("ema", 1.5, "ema"), ("clip", -1.0, "clip"),
-    ("dropout_from", 2.0, "dropout from"), ("dropout_until", -1.0, "dropout until"),
-    ("seed", -1, "Expected a seed of 0 or more, got -1"),
-    ("valid_fraction", 2.0, "Expected a share from 0 to below 1 for --valid-fraction, got 2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("epochs", 0, "epochs from 1 or more, got 0"),
+        ("batch_size", -4, "batch size from 1 or more"),
+        ("learning_rate", float("nan"), "learning rate from .* got nan"),
+        ("learning_rate", -1.0, "learning rate"),
+        ("weight_decay", -1.0, "weight decay"),
+        ("momentum", 2.0, "momentum from 0 to below 1, got 2"),
+        ("patience", -1, "patience"),
+        ("label_smoothing", 2.0, "label smoothing"),
+        ("mixup", -1.0, "mixup"),
+        ("logit_adjustment", -1.0, "logit adjustment"),
+        ("ema", 1.5, "ema"),
+        ("clip", -1.0, "clip"),
+        ("dropout_from", 2.0, "dropout from"),
+        ("dropout_until", -1.0, "dropout until"),
+        ("seed", -1, "Expected a seed of 0 or more, got -1"),
+        ("valid_fraction", 2.0, "Expected a share from 0 to below 1 for --valid-fraction, got 2"),
+    ],
+)
 def test_numbers_that_no_run_can_be_made_with_are_refused(tmp_path, name, value, expected):
     with pytest.raises(InputError, match=expected):
         train(training_run(tmp_path / "run", **{name: value}))
@@ -425,12 +446,28 @@ def test_a_card_tells_of_a_test_curve_that_an_earlier_session_logged(tmp_path):
 
 
 def test_a_card_says_what_validation_kept_clear_of():
-    card = {"model": "tiny", "size": 64, "greyscale": False, "train_faces": 90, "valid_faces": 10,
-            "kept_epoch": 2, "epochs": 4, "minutes": 1.0, "date": "2026-01-01", "commit": "x",
-            "test_seen": "never", "versions": {"torch": "2"},
-            "machine": {"processor": "cpu", "device": "cpu"},
-            "run": {"source": None, "data": "x", "seed": 0, "pretrained": None,
-                    "recipe": dataclasses.asdict(RECIPES["accurate"])}}  # fmt: skip
+    card = {
+        "model": "tiny",
+        "size": 64,
+        "greyscale": False,
+        "train_faces": 90,
+        "valid_faces": 10,
+        "kept_epoch": 2,
+        "epochs": 4,
+        "minutes": 1.0,
+        "date": "2026-01-01",
+        "commit": "x",
+        "test_seen": "never",
+        "versions": {"torch": "2"},
+        "machine": {"processor": "cpu", "device": "cpu"},
+        "run": {
+            "source": None,
+            "data": "x",
+            "seed": 0,
+            "pretrained": None,
+            "recipe": dataclasses.asdict(RECIPES["accurate"]),
+        },
+    }
     texts = [model_card(card | {"copies_of_test_faces": copies}) for copies in (None, 0, 1021)]
     assert "No test faces were at hand to keep copies of them out of validation." in texts[0]
     assert "copies" not in texts[1] + model_card(card)

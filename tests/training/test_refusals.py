@@ -40,9 +40,10 @@ def changed(monkeypatch, split, change):
     """Faces of one split are others from now on."""
     faces = TrainingRun.faces
     monkeypatch.setattr(
-        TrainingRun, "faces",
+        TrainingRun,
+        "faces",
         lambda run, asked: change(faces(run, asked)) if asked == split else faces(run, asked),
-    )  # fmt: skip
+    )
 
 
 def repainted(faces):
@@ -217,20 +218,24 @@ def test_the_card_says_what_momentum_there_was():
     assert line(PAPER) == "- momentum: 0.9 (momentum of SGD)"
 
 
-@pytest.mark.parametrize(("options", "expected"), [
-    ({"ema": 1.0}, "ema from 0 to below 1, got 1"),
-    ({"label_smoothing": 1.0}, "label smoothing from 0 to below 1, got 1"),
-    ({"dropout_from": 0.9, "dropout_until": 0.1}, "dropout to set in before it ends"),
-    ({"momentum": 0.0}, "momentum from 0.05 to below 0.95 under the schedule onecycle"),
-    ({"momentum": 0.95}, "momentum from 0.05 to below 0.95 under the schedule onecycle"),
-    ({"momentum": 1.0, "schedule": "cosine"}, "momentum from 0 to below 1, got 1"),
-    ({"learning_rate": float("inf")}, "learning rate from .* got inf"),
-    ({"learning_rate": 1e-10}, "learning rate from 1e-09 or more"),
-    ({"learning_rate": 1.0, "weight_decay": 1.0}, "learning rate times weight decay"),
-    ({"weight_decay": float("inf")}, "weight decay"),
-    ({"mixup": float("inf")}, "mixup"), ({"logit_adjustment": float("inf")}, "logit adjustment"),
-    ({"clip": 1e-9}, "clip 0, which never clips, or 1e-06 or more"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"ema": 1.0}, "ema from 0 to below 1, got 1"),
+        ({"label_smoothing": 1.0}, "label smoothing from 0 to below 1, got 1"),
+        ({"dropout_from": 0.9, "dropout_until": 0.1}, "dropout to set in before it ends"),
+        ({"momentum": 0.0}, "momentum from 0.05 to below 0.95 under the schedule onecycle"),
+        ({"momentum": 0.95}, "momentum from 0.05 to below 0.95 under the schedule onecycle"),
+        ({"momentum": 1.0, "schedule": "cosine"}, "momentum from 0 to below 1, got 1"),
+        ({"learning_rate": float("inf")}, "learning rate from .* got inf"),
+        ({"learning_rate": 1e-10}, "learning rate from 1e-09 or more"),
+        ({"learning_rate": 1.0, "weight_decay": 1.0}, "learning rate times weight decay"),
+        ({"weight_decay": float("inf")}, "weight decay"),
+        ({"mixup": float("inf")}, "mixup"),
+        ({"logit_adjustment": float("inf")}, "logit adjustment"),
+        ({"clip": 1e-9}, "clip 0, which never clips, or 1e-06 or more"),
+    ],
+)
 def test_values_at_which_nothing_is_learned_are_refused(options, expected):
     with pytest.raises(InputError, match=f"Expected {expected}"):
         Recipe(**options)
@@ -256,17 +261,25 @@ def test_options_without_effect_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("environment", "told"), [
-    ({}, None),
-    ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}, None),
-    ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "none"}, None),
-    ({"WORLD_SIZE": "2", "RANK": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, None),
-    ({"WORLD_SIZE": "2", "RANK": "1", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, "WORLD_SIZE=2"),
-    ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2 is in the environment and neither torchrun nor SLURM"),
-    ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "unset WORLD_SIZE RANK LOCAL_RANK"),
-    ({"RANK": "1"}, "RANK=1"), ({"LOCAL_RANK": "1"}, "LOCAL_RANK=1"),
-    ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two"), ({"WORLD_SIZE": ""}, "WORLD_SIZE="),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, None),
+        ({"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}, None),
+        ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "none"}, None),
+        ({"WORLD_SIZE": "2", "RANK": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "1"}, None),
+        (
+            {"WORLD_SIZE": "2", "RANK": "1", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"},
+            "WORLD_SIZE=2",
+        ),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2 is in the environment and neither torchrun nor SLURM"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}, "unset WORLD_SIZE RANK LOCAL_RANK"),
+        ({"RANK": "1"}, "RANK=1"),
+        ({"LOCAL_RANK": "1"}, "LOCAL_RANK=1"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE="),
+    ],
+)
 def test_a_launchers_variables_without_a_launcher_are_refused(environment, told):
     if told is None:
         check_launch(environment)

@@ -27,9 +27,15 @@ class Net(nn.Module):
     """Six 3×3 convolutions (the first from three channels), activations, and a head of six."""
 
     def __init__(
-        self, forward: Callable[[Any, Tensor], Tensor], *, style: str = "module", bias: bool = True,
-        head: int = 8, act: type[nn.Module] = nn.ReLU, **parts: nn.Module,
-    ) -> None:  # fmt: skip
+        self,
+        forward: Callable[[Any, Tensor], Tensor],
+        *,
+        style: str = "module",
+        bias: bool = True,
+        head: int = 8,
+        act: type[nn.Module] = nn.ReLU,
+        **parts: nn.Module,
+    ) -> None:
         super().__init__()
         self.c = nn.ModuleList(
             nn.Conv2d(3 if i == 0 else 8, 8, 3, padding=1, bias=bias) for i in range(6)
@@ -196,14 +202,18 @@ def _rows(*, bias: bool = True) -> dict[str, dict[str, Any]]:
         "dual path": {"forward": _dual_path, "head": 12},
         "global branch and crops": {"forward": _crops},
         "squeeze and excitation": {
-            "forward": _gated, "one": conv(8, 4, 1), "two": conv(4, 8, 1), "gate": nn.Sigmoid(),
+            "forward": _gated,
+            "one": conv(8, 4, 1),
+            "two": conv(4, 8, 1),
+            "gate": nn.Sigmoid(),
         },
         "spatial gate": {"forward": _spatial_gate},
         "shared convolution": {
             "forward": lambda n, x: n.h(n.r(n.c[1](n.r(n.c[1](n.r(n.c[0](x))))))),
         },
         "two inputs to one activation": {
-            "forward": lambda n, x: n.h(n.r(n.c[0](x) + n.also(x))), "also": conv(3, 8, 1),
+            "forward": lambda n, x: n.h(n.r(n.c[0](x) + n.also(x))),
+            "also": conv(3, 8, 1),
         },
         "overlapping max-pool": {
             "forward": lambda n, x: n.h(n.r(n.c[1](n.over(n.c[0](x))))),
@@ -226,21 +236,28 @@ def _rows(*, bias: bool = True) -> dict[str, dict[str, Any]]:
         "constants": {"forward": _constants},
         "channel shuffle": {"forward": _shuffled},
         "flattened beside an activation": {
-            "forward": _flattened, "over": nn.MaxPool2d(2),
+            "forward": _flattened,
+            "over": nn.MaxPool2d(2),
             "wide": nn.Linear(8 * 36, 6, bias=bias),
         },
         "dropout and stochastic depth": {
-            "forward": _dropped, "drop": nn.Dropout2d(0.5), "skip": StochasticDepth(0.5, "row"),
+            "forward": _dropped,
+            "drop": nn.Dropout2d(0.5),
+            "skip": StochasticDepth(0.5, "row"),
         },
         "batch norms": {
             "forward": lambda n, x: n.h(n.r(n.b(n.c[1](n.r(n.a(n.c[0](x))))))),
-            "a": nn.BatchNorm2d(8), "b": nn.BatchNorm2d(8),
+            "a": nn.BatchNorm2d(8),
+            "b": nn.BatchNorm2d(8),
         },
         "batch norm of a sum": {
-            "forward": _norm_of_a_sum, "a": nn.BatchNorm2d(8),
+            "forward": _norm_of_a_sum,
+            "a": nn.BatchNorm2d(8),
         },
         "re-parametrised": {
-            "forward": _three_beside, "point": conv(8, 8, 1), "a": nn.BatchNorm2d(8),
+            "forward": _three_beside,
+            "point": conv(8, 8, 1),
+            "a": nn.BatchNorm2d(8),
         },
         "hourglass": {"forward": _hourglass, "down": nn.MaxPool2d(2)},
         "transposed convolution": {
@@ -258,21 +275,41 @@ def _rows(*, bias: bool = True) -> dict[str, dict[str, Any]]:
             "point": conv(8, 8, 1),
         },
         "maxout": {"forward": _maximum, "wide": conv(4, 8)},
-    }  # fmt: skip
+    }
 
 
 RELU_NETS = tuple(_rows())
 BIAS_FREE = tuple(
-    name for name in RELU_NETS if name not in ("constants", "squeeze and excitation", "spatial gate",
-                                               "accumulated in place", "batch norms", "maxout",
-                                               "batch norm of a sum", "re-parametrised")
-)  # fmt: skip
+    name
+    for name in RELU_NETS
+    if name
+    not in (
+        "constants",
+        "squeeze and excitation",
+        "spatial gate",
+        "accumulated in place",
+        "batch norms",
+        "maxout",
+        "batch norm of a sum",
+        "re-parametrised",
+    )
+)
 """Those that are homogeneous without biases: ReLUs, sums and pools alone."""
 ACTIVATIONS = {
     name: getattr(nn, name)
-    for name in ("LeakyReLU", "PReLU", "ELU", "GELU", "SiLU", "Hardswish", "Tanh", "ReLU6",
-                 "Sigmoid", "Softplus")
-}  # fmt: skip
+    for name in (
+        "LeakyReLU",
+        "PReLU",
+        "ELU",
+        "GELU",
+        "SiLU",
+        "Hardswish",
+        "Tanh",
+        "ReLU6",
+        "Sigmoid",
+        "Softplus",
+    )
+}
 
 
 def small(name: str, *, style: str = "module", bias: bool = True) -> FERModel:
@@ -305,17 +342,46 @@ def settled(net: nn.Module, size: int, *, bias: bool = True) -> None:
 
 FAMILIES = {
     "torchvision": (
-        "resnet18", "densenet121", "squeezenet1_1", "googlenet", "mobilenet_v2",
-        "mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5", "efficientnet_b0", "vgg11",
-        "regnet_x_400mf", "regnet_y_400mf", "resnext50_32x4d",
+        "resnet18",
+        "densenet121",
+        "squeezenet1_1",
+        "googlenet",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "shufflenet_v2_x0_5",
+        "mnasnet0_5",
+        "efficientnet_b0",
+        "vgg11",
+        "regnet_x_400mf",
+        "regnet_y_400mf",
+        "resnext50_32x4d",
     ),
     "timm": (
-        "resnet10t", "dla46_c", "ghostnet_050", "hrnet_w18_small", "repvgg_a0", "selecsls42",
-        "mobileone_s0", "tinynet_e", "semnasnet_050", "lcnet_035", "skresnet18", "resnest14d",
-        "ese_vovnet19b_dw", "cspresnet50", "xception41p", "rexnet_100", "gernet_s", "dpn48b",
-        "res2net50_14w_8s", "nf_regnet_b0", "resnetv2_50", "convnext_atto", "vit_tiny_patch16_224",
+        "resnet10t",
+        "dla46_c",
+        "ghostnet_050",
+        "hrnet_w18_small",
+        "repvgg_a0",
+        "selecsls42",
+        "mobileone_s0",
+        "tinynet_e",
+        "semnasnet_050",
+        "lcnet_035",
+        "skresnet18",
+        "resnest14d",
+        "ese_vovnet19b_dw",
+        "cspresnet50",
+        "xception41p",
+        "rexnet_100",
+        "gernet_s",
+        "dpn48b",
+        "res2net50_14w_8s",
+        "nf_regnet_b0",
+        "resnetv2_50",
+        "convnext_atto",
+        "vit_tiny_patch16_224",
     ),
-}  # fmt: skip
+}
 
 
 def member(family: str, name: str, *, size: int = 64) -> FERModel:

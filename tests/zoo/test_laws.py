@@ -31,10 +31,17 @@ RULES = {
     "lrp, α1β0": LayerwiseRelevance(rule="alpha1_beta0"),
 }
 POOLED = {
-    "inception", "overlapping max-pool", "max-pool that rounds up", "shared max-pool",
-    "functional pools", "flattened beside an activation", "hourglass", "maxout", "spatial gate",
+    "inception",
+    "overlapping max-pool",
+    "max-pool that rounds up",
+    "shared max-pool",
+    "functional pools",
+    "flattened beside an activation",
+    "hourglass",
+    "maxout",
+    "spatial gate",
     "squeeze and excitation",
-}  # fmt: skip
+}
 """Networks that the slow reference of DeepLift does not know."""
 
 

@@ -126,9 +126,12 @@ def finish(traced: Any) -> None:
 
 
 _PLAIN = {
-    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul,
-    operator.itruediv: operator.truediv, operator.imatmul: operator.matmul,
-}  # fmt: skip
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+    operator.imatmul: operator.matmul,
+}
 
 
 def _out_of_place(traced: Any) -> set[str]:

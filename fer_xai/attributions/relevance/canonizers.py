@@ -48,39 +48,162 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Probe
 
 _AFFINE_MODULES = (
-    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-    nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.AvgPool1d,
-    nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
-    nn.Flatten, nn.Unflatten, nn.Upsample, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle,
-    nn.modules.padding._ReflectionPadNd, nn.modules.padding._ReplicationPadNd,
-    nn.modules.padding._ConstantPadNd, *PASSIVE,
-)  # fmt: skip
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+    nn.Linear,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AvgPool3d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveAvgPool3d,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Upsample,
+    nn.PixelShuffle,
+    nn.PixelUnshuffle,
+    nn.ChannelShuffle,
+    nn.modules.padding._ReflectionPadNd,
+    nn.modules.padding._ReplicationPadNd,
+    nn.modules.padding._ConstantPadNd,
+    *PASSIVE,
+)
 """Modules that a multiplier passes as a gradient does: linear, a constant apart."""
 _ELEMENTWISE_MODULES = (
-    nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU,
-    nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign,
-    nn.LogSigmoid, nn.Softshrink, nn.Tanhshrink,
-)  # fmt: skip
-_ELEMENTWISE = frozenset({
-    "relu", "relu6", "hardtanh", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish",
-    "hardswish", "hardsigmoid", "sigmoid", "tanh", "softplus", "softsign", "logsigmoid", "clamp",
-    "clip", "clamp_min", "clamp_max", "abs", "square", "exp", "prelu", "threshold",
-})  # fmt: skip
+    nn.ReLU,
+    nn.ReLU6,
+    nn.Hardtanh,
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.CELU,
+    nn.SELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+    nn.Softsign,
+    nn.LogSigmoid,
+    nn.Softshrink,
+    nn.Tanhshrink,
+)
+_ELEMENTWISE = frozenset(
+    {
+        "relu",
+        "relu6",
+        "hardtanh",
+        "leaky_relu",
+        "elu",
+        "celu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "hardswish",
+        "hardsigmoid",
+        "sigmoid",
+        "tanh",
+        "softplus",
+        "softsign",
+        "logsigmoid",
+        "clamp",
+        "clip",
+        "clamp_min",
+        "clamp_max",
+        "abs",
+        "square",
+        "exp",
+        "prelu",
+        "threshold",
+    }
+)
 """Functions and methods of one tensor, each element by itself."""
-_SHAPES = frozenset({
-    "getitem", "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze",
-    "unsqueeze", "expand", "expand_as", "chunk", "split", "tensor_split", "unbind", "unflatten",
-    "narrow", "select", "index_select", "movedim", "swapaxes", "flip", "roll", "clone", "to",
-    "float", "type_as", "view_as", "reshape_as", "adjoint", "t", ".T", ".mT", ".values",
-    "Flatten", "Unflatten",
-})  # fmt: skip
+_SHAPES = frozenset(
+    {
+        "getitem",
+        "flatten",
+        "reshape",
+        "view",
+        "permute",
+        "transpose",
+        "contiguous",
+        "squeeze",
+        "unsqueeze",
+        "expand",
+        "expand_as",
+        "chunk",
+        "split",
+        "tensor_split",
+        "unbind",
+        "unflatten",
+        "narrow",
+        "select",
+        "index_select",
+        "movedim",
+        "swapaxes",
+        "flip",
+        "roll",
+        "clone",
+        "to",
+        "float",
+        "type_as",
+        "view_as",
+        "reshape_as",
+        "adjoint",
+        "t",
+        ".T",
+        ".mT",
+        ".values",
+        "Flatten",
+        "Unflatten",
+    }
+)
 _AFFINE = _SHAPES | {
-    "add", "sub", "rsub", "neg", "cat", "concat", "stack", "mean", "sum", "avg_pool1d",
-    "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "interpolate", "upsample", "pad",
-    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "dropout", "dropout2d", "alpha_dropout",
-    "feature_dropout", "stochastic_depth", "conv1d", "conv2d", "conv3d", "conv_transpose2d",
-    "linear", "batch_norm", "unfold", "fold",
-}  # fmt: skip
+    "add",
+    "sub",
+    "rsub",
+    "neg",
+    "cat",
+    "concat",
+    "stack",
+    "mean",
+    "sum",
+    "avg_pool1d",
+    "avg_pool2d",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "interpolate",
+    "upsample",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "channel_shuffle",
+    "dropout",
+    "dropout2d",
+    "alpha_dropout",
+    "feature_dropout",
+    "stochastic_depth",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose2d",
+    "linear",
+    "batch_norm",
+    "unfold",
+    "fold",
+}
 """Functions and methods that are linear in the tensors that depend on the image, a constant apart;
 where their other tensors (weights) depend on it too they are refused."""
 _WEIGHTED = {"conv1d", "conv2d", "conv3d", "conv_transpose2d", "linear", "batch_norm"}
@@ -90,24 +213,73 @@ _SCALED = {"mul", "div", "truediv", "matmul", "bmm", "einsum"}
 _LARGEST = {"max_pool2d", "adaptive_max_pool2d", "amax"}
 _GATES = {"sigmoid", "hardsigmoid", "softmax"}
 _HOMOGENEOUS = {
-    "relu", "ReLU", "leaky_relu", "LeakyReLU", "PReLU", "prelu", "max_pool2d", "MaxPool2d",
-    "AdaptiveMaxPool2d", "adaptive_max_pool2d", "max", "min", "amax", "amin", "maximum", "minimum",
-}  # fmt: skip
+    "relu",
+    "ReLU",
+    "leaky_relu",
+    "LeakyReLU",
+    "PReLU",
+    "prelu",
+    "max_pool2d",
+    "MaxPool2d",
+    "AdaptiveMaxPool2d",
+    "adaptive_max_pool2d",
+    "max",
+    "min",
+    "amax",
+    "amin",
+    "maximum",
+    "minimum",
+}
 """f(tx) = t f(x) for t > 0: the gradient times what it reads is the whole value already."""
 _POSITIVE = _SHAPES | {
-    "add", "cat", "concat", "stack", "mean", "sum", "mul", "avg_pool2d", "adaptive_avg_pool2d",
-    "max_pool2d", "adaptive_max_pool2d", "dropout", "stochastic_depth", "AvgPool2d", "MaxPool2d",
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "Flatten", "Unflatten", "maximum", "amax",
-}  # fmt: skip
+    "add",
+    "cat",
+    "concat",
+    "stack",
+    "mean",
+    "sum",
+    "mul",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "max_pool2d",
+    "adaptive_max_pool2d",
+    "dropout",
+    "stochastic_depth",
+    "AvgPool2d",
+    "MaxPool2d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "Flatten",
+    "Unflatten",
+    "maximum",
+    "amax",
+}
 """What gives nothing negative where it reads nothing negative."""
-_GUIDED = _AFFINE | _PRODUCTS | _LARGEST | {
-    "div", "truediv", "layer_norm", "group_norm", "normalize", "einsum",
-}  # fmt: skip
+_GUIDED = (
+    _AFFINE
+    | _PRODUCTS
+    | _LARGEST
+    | {
+        "div",
+        "truediv",
+        "layer_norm",
+        "group_norm",
+        "normalize",
+        "einsum",
+    }
+)
 """Names of what has no rule and needs none beside ReLUs: their gradient is passed as it is."""
 _GUIDED_MODULES = (
-    *_AFFINE_MODULES, nn.ReLU, nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm,
-    nn.LocalResponseNorm, nn.MaxPool2d, nn.AdaptiveMaxPool2d, nn.LPPool2d,
-)  # fmt: skip
+    *_AFFINE_MODULES,
+    nn.ReLU,
+    nn.modules.batchnorm._BatchNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.LocalResponseNorm,
+    nn.MaxPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.LPPool2d,
+)
 
 
 def for_relus(probe: Probe, method: str) -> Any:
@@ -333,8 +505,15 @@ def _pairwise(traced: Any, node: fx.Node) -> MaxPool | None:
             return None
         options = vars(module)
     elif kind_of(traced, node) == "max_pool2d":
-        names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode",
-                 "return_indices")  # fmt: skip
+        names = (
+            "input",
+            "kernel_size",
+            "stride",
+            "padding",
+            "dilation",
+            "ceil_mode",
+            "return_indices",
+        )
         options = dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
     else:
         return None
@@ -409,8 +588,12 @@ def _carrying(
 ) -> set[fx.Node]:
     """Nodes that relevance comes through: all that the logits read, but for gates."""
     carrying: set[fx.Node] = set()
-    waiting = [source for node in traced.graph.nodes if node.op == "output"
-               for source in node.all_input_nodes]  # fmt: skip
+    waiting = [
+        source
+        for node in traced.graph.nodes
+        if node.op == "output"
+        for source in node.all_input_nodes
+    ]
     while waiting:
         node = waiting.pop()
         if node not in carrying and node in active:

@@ -123,10 +123,16 @@ class _Run(fx.Interpreter):
         read = {source: value for source, value in own.items() if source in self.dependent}
         leaves = [(source, leaf) for source, value in read.items() for leaf in floats_of(value)]
         pairs = [(out, g) for out, g in zip(outs, gradients, strict=True) if out.requires_grad]
-        found = torch.autograd.grad(
-            [out for out, _ in pairs], [leaf for _, leaf in leaves], [g for _, g in pairs],
-            allow_unused=True,
-        ) if pairs and leaves else [None] * len(leaves)  # fmt: skip
+        found = (
+            torch.autograd.grad(
+                [out for out, _ in pairs],
+                [leaf for _, leaf in leaves],
+                [g for _, g in pairs],
+                allow_unused=True,
+            )
+            if pairs and leaves
+            else [None] * len(leaves)
+        )
         first = gradients[0]
         loss = _dot(gradients, self._away(node, output))
         for source, value in read.items():

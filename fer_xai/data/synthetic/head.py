@@ -122,9 +122,11 @@ def build(params: FaceParams) -> Head:
             - 0.1 * units[4]
         )
     )
-    lid_low = 0.062 * col(params.eye_size) * (
-        1 + 0.1 * units[5] - 0.55 * units[7] - 0.65 * units[6] - 0.3 * units[9]
-    )  # fmt: skip
+    lid_low = (
+        0.062
+        * col(params.eye_size)
+        * (1 + 0.1 * units[5] - 0.55 * units[7] - 0.65 * units[6] - 0.3 * units[9])
+    )
 
     height = -0.52 - col(params.brow_height)  # (N, 1)
     arch = col(params.brow_arch)
@@ -191,8 +193,9 @@ def rotation(params: FaceParams) -> Tensor:
     about_u = matrix(
         (one, zero, zero), (zero, pitch.cos(), pitch.sin()), (zero, -pitch.sin(), pitch.cos())
     )
-    about_z = matrix((roll.cos(), -roll.sin(), zero), (roll.sin(), roll.cos(), zero),
-                     (zero, zero, one))  # fmt: skip
+    about_z = matrix(
+        (roll.cos(), -roll.sin(), zero), (roll.sin(), roll.cos(), zero), (zero, zero, one)
+    )
     return about_z @ about_u @ about_v
 
 

@@ -146,10 +146,9 @@ class _Canvas:
         """Smooth noise in [-1, 1] over canonical coordinates, by face."""
         a, b = self.u * fx, self.v * fy
         s = self.seed + salt
-        return (
-            torch.sin(a + 1.7 * torch.sin(b * 0.8 + s) + s * 3.1)
-            * torch.sin(b + 1.3 * torch.sin(a * 0.7 + s * 1.9) + s * 0.7)
-        )  # fmt: skip
+        return torch.sin(a + 1.7 * torch.sin(b * 0.8 + s) + s * 3.1) * torch.sin(
+            b + 1.3 * torch.sin(a * 0.7 + s * 1.9) + s * 0.7
+        )
 
     # -- composition --------------------------------------------------------------------------
 
@@ -228,8 +227,13 @@ class _Canvas:
         units = head.mean
         height_u, height_v = torch.zeros_like(u), torch.zeros_like(u)
 
-        def bump(cu: Tensor | float, cv: Tensor | float, su: float | Tensor, sv: float | Tensor,
-                 amount: Tensor | float) -> None:  # fmt: skip
+        def bump(
+            cu: Tensor | float,
+            cv: Tensor | float,
+            su: float | Tensor,
+            sv: float | Tensor,
+            amount: Tensor | float,
+        ) -> None:
             du, dv = (u - cu) / su, (v - cv) / sv
             value = amount * torch.exp(-0.5 * (du * du + dv * dv))
             height_u.sub_(value * du / su)
@@ -247,8 +251,13 @@ class _Canvas:
             k = 0 if side < 0 else 1
             cheek = torch.maximum(head.units[6][:, k : k + 1], head.units[12][:, k : k + 1])
             bump(side * 0.56, 0.16 - 0.10 * cheek, 0.20, 0.16, 0.05 + 0.11 * cheek)
-            bump(side * (head.eye_u * 0.97), head.eye_v + 0.17, 0.15, 0.05,
-                 0.012 + 0.05 * head.units[6][:, k : k + 1])  # fmt: skip
+            bump(
+                side * (head.eye_u * 0.97),
+                head.eye_v + 0.17,
+                0.15,
+                0.05,
+                0.012 + 0.05 * head.units[6][:, k : k + 1],
+            )
         bump(0.0, head.mouth_v, 0.34, 0.17, 0.09)  # muzzle
         bump(0.0, head.chin - 0.17, 0.19, 0.12, 0.09 + 0.07 * units(17))
         bump(0.0, head.mouth_v + 0.2, 0.24, 0.05, -0.03 - 0.04 * units(17))
@@ -352,16 +361,23 @@ class _Canvas:
             corner_u = side * (head.mouth_half + 0.035)
             corner_v = head.mouth_v + head.corner[:, k : k + 1]
             window = torch.exp(-(((v - corner_v - 0.05) / 0.09) ** 2))
-            line(u - corner_u - side * 0.25 * (v - corner_v), window,
-                 0.55 * a15 + 0.40 * a20 + 0.30 * a12, 1.5)  # fmt: skip
+            line(
+                u - corner_u - side * 0.25 * (v - corner_v),
+                window,
+                0.55 * a15 + 0.40 * a20 + 0.30 * a12,
+                1.5,
+            )
         # the fold above the chin, and its dimples
         window = torch.exp(-((u / 0.24) ** 4))
         edge = head.lips(torch.zeros_like(head.chin))[3]
         line(v - edge - 0.085 + 0.12 * u * u, window, 0.14 + 0.45 * unit(17), 2.0)
         dimples = self.noise(42.0, 38.0, 9.0).clamp(min=0)
-        total.add_(0.45 * unit(17) * dimples * torch.exp(
-            -((u / 0.2) ** 2 + ((v - head.chin + 0.18) / 0.11) ** 2)
-        ))  # fmt: skip
+        total.add_(
+            0.45
+            * unit(17)
+            * dimples
+            * torch.exp(-((u / 0.2) ** 2 + ((v - head.chin + 0.18) / 0.11) ** 2))
+        )
         return total
 
     # -- features -----------------------------------------------------------------------------
@@ -533,8 +549,9 @@ class _Canvas:
             du = (self.u - side * (head.eye_u + 0.01)) / 0.30
             dv = (self.v - head.eye_v - 0.035) / 0.215
             d = torch.minimum(d, ((du**4 + dv**4) ** 0.25 - 1).abs() * 0.24)
-        bridge = torch.maximum((self.v - head.eye_v + 0.02 - 0.3 * self.u**2).abs(),
-                               self.u.abs() - (head.eye_u - 0.27))  # fmt: skip
+        bridge = torch.maximum(
+            (self.v - head.eye_v + 0.02 - 0.3 * self.u**2).abs(), self.u.abs() - (head.eye_u - 0.27)
+        )
         arms = torch.maximum((self.v - head.eye_v + 0.02).abs(), (head.eye_u + 0.29) - self.u.abs())
         d = torch.minimum(d, torch.minimum(bridge, arms))
         cover = self.cover(0.02 - d) * wear * self.cover(self.inside)
@@ -547,8 +564,11 @@ class _Canvas:
         s = u / head.mouth_half
         outer_up, _, _, outer_low = head.lips(s.clamp(-1, 1))
         pad = 0.035
-        mouth = (v > outer_up - pad) & (v < outer_low + pad) & (s.abs() * head.mouth_half
-                                                               < head.mouth_half + pad)  # fmt: skip
+        mouth = (
+            (v > outer_up - pad)
+            & (v < outer_low + pad)
+            & (s.abs() * head.mouth_half < head.mouth_half + pad)
+        )
         eyes, brows = torch.zeros_like(off), torch.zeros_like(off)
         for k, side in enumerate(SIDES):
             e = (u * side - head.eye_u) / (head.eye_half + 0.05)
@@ -560,15 +580,22 @@ class _Canvas:
             brows |= (t > -0.12) & (t < 1.1) & ((v - centre).abs() < head.brow_thick + 0.035)
         brow_line = torch.minimum(head.brow_v[:, 0].mean(1, True), head.brow_v[:, 1].mean(1, True))
         slope = ((v + 0.3) / (head.nose_tip + 0.3)).clamp(0, 1)
-        nose = (v > -0.36) & (v < head.nose_tip + 0.15 - head.nose_lift) & (
-            (u - head.nose_u * slope).abs() < 0.10 + (head.nose_half * 1.2 - 0.10) * slope
-        )  # fmt: skip
+        nose = (
+            (v > -0.36)
+            & (v < head.nose_tip + 0.15 - head.nose_lift)
+            & ((u - head.nose_u * slope).abs() < 0.10 + (head.nose_half * 1.2 - 0.10) * slope)
+        )
         forehead = v < brow_line
         chin = v > head.mouth_v + 0.06
         layers = {
-            "off_face": off, "mouth": mouth, "eyes": eyes, "brows": brows, "nose": nose,
-            "forehead": forehead, "chin_jaw": chin,
-        }  # fmt: skip
+            "off_face": off,
+            "mouth": mouth,
+            "eyes": eyes,
+            "brows": brows,
+            "nose": nose,
+            "forehead": forehead,
+            "chin_jaw": chin,
+        }
         taken = torch.zeros_like(off)
         found: dict[str, Tensor] = {}
         for name, mask in layers.items():

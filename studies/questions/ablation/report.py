@@ -95,10 +95,16 @@ def write_report(
     ]
     sentence = answer(variants, differences)
     write_page(
-        folder, question=question("ablation"), answer=sentence, facts=facts_of(manifest, done),
-        tables=made, pictures=pictures, method=[*method_of(manifest, done), *method(manifest)],
-        caveats=[*CAVEATS, *caveats_of(done)], manifest=manifest,
-    )  # fmt: skip
+        folder,
+        question=question("ablation"),
+        answer=sentence,
+        facts=facts_of(manifest, done),
+        tables=made,
+        pictures=pictures,
+        method=[*method_of(manifest, done), *method(manifest)],
+        caveats=[*CAVEATS, *caveats_of(done)],
+        manifest=manifest,
+    )
     summary(variants, sentence, folder)
 
 
@@ -147,9 +153,11 @@ def excess_interval(excess: NDArray[np.float64], floor: NDArray[np.float64]) -> 
     One training has no interval.
     """
     return influence_interval(
-        float(excess.mean()), (excess - excess.mean()) / len(excess),
-        extra_variance=float(floor.var(ddof=1) / len(floor)), extra_n=len(floor),
-    )  # fmt: skip
+        float(excess.mean()),
+        (excess - excess.mean()) / len(excess),
+        extra_variance=float(floor.var(ddof=1) / len(floor)),
+        extra_n=len(floor),
+    )
 
 
 def variant_table(
@@ -229,10 +237,11 @@ def difference_table(
         floors = [floor_of(name, endpoints) for name in (variant, REFERENCE)]
         gap = pairs["excess"]
         excess = influence_interval(
-            float(gap.mean()), (gap - gap.mean()) / len(gap),
+            float(gap.mean()),
+            (gap - gap.mean()) / len(gap),
             extra_variance=float(sum(floor.var(ddof=1) / len(floor) for floor in floors)),
             extra_n=min(map(len, floors)),
-        )  # fmt: skip
+        )
         found.append(
             {
                 "variant": variant,

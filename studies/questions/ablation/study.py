@@ -173,10 +173,15 @@ class Ablation:
 
     def _faces(self, column: Column) -> Faces:
         faces = load_dataset(
-            column.data, split="test", source=column.source, landmarks=self.landmarks,
-            landmarks_size=self.landmarks_size, emotions=SIX, limit=self.options.limit,
+            column.data,
+            split="test",
+            source=column.source,
+            landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size,
+            emotions=SIX,
+            limit=self.options.limit,
             skip_bad=self.options.skip_bad,
-        )  # fmt: skip
+        )
         if faces.landmarks is None:
             raise InputError(f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv.")
         return faces
@@ -196,9 +201,13 @@ class Ablation:
         """
         registration = register(faces.landmarks_at(SIZE), size=SIZE, kind="similarity")
         calibration = load_dataset(
-            column.data, split="train", source=column.source, emotions=SIX, limit=CALIBRATION,
+            column.data,
+            split="train",
+            source=column.source,
+            emotions=SIX,
+            limit=CALIBRATION,
             skip_bad=self.options.skip_bad,
-        )  # fmt: skip
+        )
         found = {}
         variants = list(dict.fromkeys(cell.variant for cell in done))
         with progress_bar(shown=self.progress) as bar:

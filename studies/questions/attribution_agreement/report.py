@@ -82,10 +82,16 @@ def write_report(
             ),
         ]
     write_page(
-        folder, question=question("attribution_agreement"), answer=sentence,
-        facts=_facts(manifest, faces), tables=made, pictures=pictures, method=_method(manifest),
-        caveats=CAVEATS, manifest=manifest,
-    )  # fmt: skip
+        folder,
+        question=question("attribution_agreement"),
+        answer=sentence,
+        facts=_facts(manifest, faces),
+        tables=made,
+        pictures=pictures,
+        method=_method(manifest),
+        caveats=CAVEATS,
+        manifest=manifest,
+    )
     console = terminal()
     console.print(sentence, style="bold")
     console.print(f"Report: {folder / 'report.html'}")
@@ -94,11 +100,16 @@ def write_report(
 def _ceilings(tops: dict[str, Interval]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"model": model, "between fills": top.estimate, "between fills low": top.low,
-             "between fills high": top.high, "units": top.n}
+            {
+                "model": model,
+                "between fills": top.estimate,
+                "between fills low": top.low,
+                "between fills high": top.high,
+                "units": top.n,
+            }
             for model, top in tops.items()
         ]
-    )  # fmt: skip
+    )
 
 
 def _refused(manifest: dict[str, Any]) -> pd.DataFrame:
@@ -129,8 +140,15 @@ def _dots(table: pd.DataFrame, top: Interval) -> Figure:
         range(len(shown)), [str(name).replace("_", " ") for name in shown["attribution"]]
     )
     axis.set_xlabel("Spearman with exact region Shapley")
-    axis.annotate("agreement between fills", (top.estimate, len(shown) - 0.4), fontsize=8,
-                  ha="center", va="bottom", color=UNTRAINED, annotation_clip=False)  # fmt: skip
+    axis.annotate(
+        "agreement between fills",
+        (top.estimate, len(shown) - 0.4),
+        fontsize=8,
+        ha="center",
+        va="bottom",
+        color=UNTRAINED,
+        annotation_clip=False,
+    )
     axis.set_ylim(-0.7, len(shown) - 0.3)
     sns.despine(fig)
     return fig
@@ -149,10 +167,18 @@ def _heatmap(matrix: pd.DataFrame) -> Figure:
     side = 0.3 * len(shown) + 2
     fig, axis = plt.subplots(figsize=(side + 0.8, side))
     sns.heatmap(
-        shown, vmin=-1, vmax=1, cmap="RdBu_r", square=True, ax=axis, xticklabels=labels,
-        yticklabels=labels, cbar_kws={"label": "Spearman over pixels", "shrink": 0.6},
-        linewidths=0.3, linecolor="white",
-    )  # fmt: skip
+        shown,
+        vmin=-1,
+        vmax=1,
+        cmap="RdBu_r",
+        square=True,
+        ax=axis,
+        xticklabels=labels,
+        yticklabels=labels,
+        cbar_kws={"label": "Spearman over pixels", "shrink": 0.6},
+        linewidths=0.3,
+        linecolor="white",
+    )
     axis.tick_params(labelsize=8, length=0)
     axis.set(xlabel="", ylabel="")
     return fig

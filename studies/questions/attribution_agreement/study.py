@@ -168,9 +168,14 @@ class AttributionAgreement:
 
     def _faces(self) -> Faces:
         faces = load_dataset(
-            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
-            landmarks_size=self.landmarks_size, emotions=SIX, skip_bad=self.skip_bad,
-        )  # fmt: skip
+            self.data,
+            split=self.split,
+            source=self.source,
+            landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size,
+            emotions=SIX,
+            skip_bad=self.skip_bad,
+        )
         if faces.landmarks is None:
             raise InputError(
                 f"Expected landmarks for {faces.name}, which regions are made of: pass --landmarks "
@@ -251,9 +256,13 @@ class _Job:
         self.bar.advance(self.task)
         store.write_json(self.folder / "manifest.json", self.manifest)
         return pd.concat(
-            [self._with_shapley(self.maps, shapley), self._with_each_other(self.maps, shapley),
-             self._with_themselves(self.maps, self.again)], ignore_index=True,
-        )  # fmt: skip
+            [
+                self._with_shapley(self.maps, shapley),
+                self._with_each_other(self.maps, shapley),
+                self._with_themselves(self.maps, self.again),
+            ],
+            ignore_index=True,
+        )
 
     def _file(self, name: str) -> Path:
         return self.folder / "maps" / slug(self.network.name) / f"{slug(name)}.npz"
@@ -264,9 +273,14 @@ class _Job:
         @counting_maps()
         def make() -> dict[str, NDArray[Any]]:
             found = explain(
-                self.probe, self.images, method=RegionShapley(fill=fill), targets=self.targets,
-                regions=self.regions, ids=self.faces.ids, seed=self.study.seed,
-            )  # fmt: skip
+                self.probe,
+                self.images,
+                method=RegionShapley(fill=fill),
+                targets=self.targets,
+                regions=self.regions,
+                ids=self.faces.ids,
+                seed=self.study.seed,
+            )
             assert found.values is not None
             values = torch.where(found.undefined[:, None], torch.nan, found.values)
             return {"maps": found.defined_maps.numpy(), "values": values.numpy()}
@@ -281,9 +295,14 @@ class _Job:
         @counting_maps()
         def make() -> dict[str, NDArray[Any]]:
             found = explain(
-                self.probe, self.images, method=name, targets=self.targets,
-                regions=self.regions, ids=self.faces.ids, seed=seed,
-            )  # fmt: skip
+                self.probe,
+                self.images,
+                method=name,
+                targets=self.targets,
+                regions=self.regions,
+                ids=self.faces.ids,
+                seed=seed,
+            )
             return {"maps": found.defined_maps.numpy()}
 
         try:
@@ -351,10 +370,12 @@ class _Job:
     def _with_themselves(self, maps: dict[str, Tensor], again: dict[str, Tensor]) -> pd.DataFrame:
         parts = [
             self._rows(
-                "seeds", name, name,
+                "seeds",
+                name,
+                name,
                 pixel_agreement(torch.stack([maps[name], second])).numpy()[:, 0, 1],
             )
             for name, second in again.items()
-        ]  # fmt: skip
+        ]
         empty = self._rows("seeds", "", "", np.zeros(len(self.faces)))[:0]
         return pd.concat([empty, *parts], ignore_index=True) if parts else empty

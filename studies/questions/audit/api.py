@@ -203,9 +203,14 @@ def audit(
     (True, 12)
     """
     board, limits, chosen = prepared(
-        methods=methods, metrics=metrics, controls=controls, targets=targets, primary=primary,
-        thresholds=thresholds or {}, seed=seed,
-    )  # fmt: skip
+        methods=methods,
+        metrics=metrics,
+        controls=controls,
+        targets=targets,
+        primary=primary,
+        thresholds=thresholds or {},
+        seed=seed,
+    )
     specs = {spec.name: spec for spec in board.specs}
     check_faces(model, faces, board, gate=gate)
     device = str(getattr(model, "device", "auto"))
@@ -221,9 +226,14 @@ def audit(
     found = gating.gate(probe, faces, board, shards=shards) if gate else None
     verdicts = {} if found is None else dict(zip(found["method"], found["gate"], strict=True))
     made = content(
-        _of_maps(rows), clusters, specs, methods=methods, primary=chosen, refused=refused,
+        _of_maps(rows),
+        clusters,
+        specs,
+        methods=methods,
+        primary=chosen,
+        refused=refused,
         gates={probe.name: verdicts} if verdicts else None,
-    )  # fmt: skip
+    )
     manifest = {
         "methods": list(methods),
         "metrics": list(specs),
@@ -344,9 +354,14 @@ def prepared(
         if isinstance(names, str):
             raise InputError(f"Expected a list of {what}, got one name: pass [{names!r}].")
     board = Scoreboard(
-        methods=methods, controls=controls, metrics=metrics, targets=targets, seed=seed,
-        chunk=CHUNK, own_fills=True,
-    )  # fmt: skip
+        methods=methods,
+        controls=controls,
+        metrics=metrics,
+        targets=targets,
+        seed=seed,
+        chunk=CHUNK,
+        own_fills=True,
+    )
     specs = {spec.name: spec for spec in board.specs}
     limits = worst_allowed(thresholds, specs, methods)
     if not specs:

@@ -128,11 +128,16 @@ class AuditStudy:
         board = self._check(thresholds)
         model = self._model()
         faces = load_dataset(
-            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
+            self.data,
+            split=self.split,
+            source=self.source,
+            landmarks=self.landmarks,
             landmarks_size=self.landmarks_size,
-            emotions=[name for name in EMOTIONS if name in model.emotions], limit=self.limit,
-            seed=self.seed, skip_bad=self.skip_bad,
-        )  # fmt: skip
+            emotions=[name for name in EMOTIONS if name in model.emotions],
+            limit=self.limit,
+            seed=self.seed,
+            skip_bad=self.skip_bad,
+        )
         check_faces(model, faces, board, gate=self.gate)
         config, inputs = self.config(), self._inputs(model, faces)
         run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
@@ -140,20 +145,31 @@ class AuditStudy:
         manifest = store.open_run(folder, config, inputs)
         known = manifest["networks"].get(model.name, {})
         probe = Probe(
-            model, device=self.device, precision=self.precision,
+            model,
+            device=self.device,
+            precision=self.precision,
             batch_size=self.batch_size or known.get("batch_size"),
-        )  # fmt: skip
+        )
         manifest["networks"][model.name] = probe.settings()
         store.write_json(folder / "manifest.json", manifest)
         started = time.perf_counter()
         with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
             task = bar.add_task("faces", total=len(faces))
             found = audit(
-                probe, faces, methods=self.methods, metrics=self.metrics, controls=self.controls,
-                targets=self.targets, primary=self.primary, thresholds=thresholds, gate=self.gate,
-                anyway=self.anyway, seed=self.seed, shards=folder / "shards",
+                probe,
+                faces,
+                methods=self.methods,
+                metrics=self.metrics,
+                controls=self.controls,
+                targets=self.targets,
+                primary=self.primary,
+                thresholds=thresholds,
+                gate=self.gate,
+                anyway=self.anyway,
+                seed=self.seed,
+                shards=folder / "shards",
                 progress=lambda n: bar.advance(task, n),
-            )  # fmt: skip
+            )
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
         weights = self._weights_in_words()
@@ -174,9 +190,14 @@ class AuditStudy:
     def _check(self, thresholds: dict[str, float]) -> Scoreboard:
         """What is scored, if the options can be used."""
         board, _, _ = prepared(
-            methods=self.methods, metrics=self.metrics, controls=self.controls,
-            targets=self.targets, primary=self.primary, thresholds=thresholds, seed=self.seed,
-        )  # fmt: skip
+            methods=self.methods,
+            metrics=self.metrics,
+            controls=self.controls,
+            targets=self.targets,
+            primary=self.primary,
+            thresholds=thresholds,
+            seed=self.seed,
+        )
         check_folder(self.out / "audit")
         for name in ("size", "landmarks_size", "batch_size"):
             if getattr(self, name) is not None:

@@ -117,9 +117,11 @@ class Job:
             model = network.load(self.floor)
             batch_size = known.get("probe", {}).get("batch_size", self.options.batch_size)
             probe = Probe(
-                model, device=self.options.device, precision=self.options.precision,
+                model,
+                device=self.options.device,
+                precision=self.options.precision,
                 batch_size=batch_size,
-            )  # fmt: skip
+            )
             self._record(network, model, probe)
             task = self.bar.add_task(f"maps of {network.name}", total=self._faces_to_map(network))
             for method in self.options.methods[network.name]:
@@ -262,10 +264,13 @@ class Job:
             cells = control_maps(
                 method,
                 Setting(
-                    maps=base, labels=self.face_set.labels, ids=self.faces.ids,
-                    pixels=self.faces.pixels(SIZE), seed=self.options.seed,
+                    maps=base,
+                    labels=self.face_set.labels,
+                    ids=self.faces.ids,
+                    pixels=self.faces.pixels(SIZE),
+                    seed=self.options.seed,
                 ),
-            )  # fmt: skip
+            )
         maps = NetworkMaps(
             network=network,
             method=method,

@@ -36,9 +36,11 @@ def mean_maps(
     """Mean registered map of each emotion (own target) on the canonical face."""
     style()
     fig, axes = plt.subplots(
-        len(networks), len(SIX), figsize=(1.75 * len(SIX), 1.95 * len(networks) + 0.3),
+        len(networks),
+        len(SIX),
+        figsize=(1.75 * len(SIX), 1.95 * len(networks) + 0.3),
         squeeze=False,
-    )  # fmt: skip
+    )
     for row, network in enumerate(networks):
         stack = maps[f"{network}/gradcam"].astype(np.float32)
         for column, emotion in enumerate(SIX):
@@ -126,9 +128,17 @@ def similarity_matrices(sets: pd.DataFrame) -> Figure:
             spread = float(np.nanmax(np.abs(table.to_numpy() - np.nanmean(table))))
             centre = float(np.nanmean(table))
             sns.heatmap(
-                table, annot=True, fmt=".2f", cmap="vlag", square=True, cbar=False, ax=axis,
-                vmin=centre - spread, vmax=centre + spread, annot_kws={"fontsize": 8},
-            )  # fmt: skip
+                table,
+                annot=True,
+                fmt=".2f",
+                cmap="vlag",
+                square=True,
+                cbar=False,
+                ax=axis,
+                vmin=centre - spread,
+                vmax=centre + spread,
+                annot_kws={"fontsize": 8},
+            )
             axis.set(xlabel="", ylabel="", title=title)
             axis.tick_params(axis="x", rotation=40)
             axis.tick_params(axis="y", rotation=0)
@@ -159,9 +169,13 @@ def distributions(rows: pd.DataFrame, networks: Sequence[str]) -> Figure:
             ].dropna()
             if values.nunique() > 1:
                 sns.kdeplot(
-                    x=values, ax=axis, color=colour, fill=True, alpha=0.25,
+                    x=values,
+                    ax=axis,
+                    color=colour,
+                    fill=True,
+                    alpha=0.25,
                     label=f"{kind} emotion{'s' if kind == 'between' else ''}",
-                )  # fmt: skip
+                )
                 axis.axvline(values.mean(), color=colour, linewidth=1.2)
         axis.set(title=network, xlabel="mean Pearson similarity of a face", ylabel="", yticks=[])
         sns.despine(ax=axis, left=True)
@@ -181,19 +195,31 @@ def profiles(regions: pd.DataFrame, networks: Sequence[str]) -> Figure:
     reach = float(np.nanmax(np.abs(shown["mean"]))) if shown["mean"].notna().any() else 1.0
     for axis, network in zip(axes[0], networks, strict=True):
         part = shown[shown["network"] == network]
-        table = part.pivot_table(index="emotion", columns="region", values="mean", sort=False,
-                                 observed=True)  # fmt: skip
+        table = part.pivot_table(
+            index="emotion", columns="region", values="mean", sort=False, observed=True
+        )
         table = table.loc[[name for name in SIX if name in table.index]]
         if not table.notna().to_numpy().any():
             _nothing(axis, network)
             continue
         sns.heatmap(
-            table, annot=True, fmt="+.2f", cmap="vlag", center=0, vmin=-reach, vmax=reach,
-            cbar=False, ax=axis, annot_kws={"fontsize": 8},
-        )  # fmt: skip
+            table,
+            annot=True,
+            fmt="+.2f",
+            cmap="vlag",
+            center=0,
+            vmin=-reach,
+            vmax=reach,
+            cbar=False,
+            ax=axis,
+            annot_kws={"fontsize": 8},
+        )
         axis.set(xlabel="", ylabel="", title=network)
-        axis.set_xticklabels([t.get_text().replace("_", "\n") for t in axis.get_xticklabels()],
-                             rotation=0, fontsize=8)  # fmt: skip
+        axis.set_xticklabels(
+            [t.get_text().replace("_", "\n") for t in axis.get_xticklabels()],
+            rotation=0,
+            fontsize=8,
+        )
         axis.tick_params(axis="y", rotation=0)
     fig.tight_layout()
     return fig

@@ -118,10 +118,16 @@ def write_report(
     ]
     sentence = tables.answer(primary, models)
     write_page(
-        folder, question=question("gradcam_consistency"), answer=sentence,
-        facts=_facts(manifest, faces), tables=made, pictures=pictures,
-        method=_method(manifest, unit), caveats=_caveats(manifest, faces), manifest=manifest,
-    )  # fmt: skip
+        folder,
+        question=question("gradcam_consistency"),
+        answer=sentence,
+        facts=_facts(manifest, faces),
+        tables=made,
+        pictures=pictures,
+        method=_method(manifest, unit),
+        caveats=_caveats(manifest, faces),
+        manifest=manifest,
+    )
     _summary(primary, sentence, folder)
 
 
@@ -138,7 +144,8 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
     missing = ", ".join(f"{name} {count}" for name, count in lost.items()) or "none"
     return {
         "Data": " / ".join(
-            str(part) for part in (config["data"].split(":")[0], config["source"], config["split"])
+            str(part)
+            for part in (config["data"].split(":")[0], config["source"], config["split"])
             if part
         ),
         "Faces": f"{len(faces)}",
@@ -147,7 +154,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Registration": config["registration"],
         "Seed": str(config["seed"]),
         "Commit": store.made_by(manifest),
-    }  # fmt: skip
+    }
 
 
 def _method(manifest: dict[str, Any], unit: str) -> list[str]:
@@ -217,11 +224,13 @@ def _summary(primary: pd.DataFrame, sentence: str, folder: Path) -> None:
     for _, row in primary.iterrows():
         p = row["p (Holm)"]
         shown.add_row(
-            row["model"], row["faces compared"],
-            _auc(row["AUC trained"]), _auc(row["AUC untrained"]),
+            row["model"],
+            row["faces compared"],
+            _auc(row["AUC trained"]),
+            _auc(row["AUC untrained"]),
             f"{signed(row['excess'])}{signed_bounds(row['low'], row['high'])}",
             "" if pd.isna(p) else ("<.001" if p < 0.001 else f"{p:.3f}"),
-        )  # fmt: skip
+        )
     console.print(shown)
     console.print(sentence, style="bold")
     console.print(f"Report: {folder / 'report.html'}")

@@ -173,9 +173,16 @@ class Scorer:
         )
 
     def _set_row(
-        self, metric: str, target: str, value: float, *, emotion: str = "all",
-        subset: str = "all", n: int | None = None, against: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        metric: str,
+        target: str,
+        value: float,
+        *,
+        emotion: str = "all",
+        subset: str = "all",
+        n: int | None = None,
+        against: str = "",
+    ) -> None:
         self.sets.append(
             {
                 "network": self.network.name,
@@ -242,8 +249,9 @@ class Scorer:
             name = f"fixed:{EMOTIONS[target]}"
             used = len(self.labels) - found.n_undefined
             self._set_row("separability", name, found.auc, subset=subset, n=used)
-            self._set_row("undefined maps", name, int(chosen[position].sum()) - used,
-                          subset=subset, n=used)  # fmt: skip
+            self._set_row(
+                "undefined maps", name, int(chosen[position].sum()) - used, subset=subset, n=used
+            )
             self._set_row("excess similarity", name, alike.macro_excess, subset=subset, n=used)
             for emotion, auc in zip(found.emotions, found.per_emotion, strict=True):
                 self._set_row("separability", name, auc, emotion=EMOTIONS[emotion], subset=subset)
@@ -255,8 +263,13 @@ class Scorer:
     def _matrix(self, alike: Any, target: str) -> None:
         for i, first in enumerate(alike.emotions):
             for j, second in enumerate(alike.emotions):
-                self._set_row("similarity", target, alike.matrix[i, j],
-                              emotion=EMOTIONS[first], against=EMOTIONS[second])  # fmt: skip
+                self._set_row(
+                    "similarity",
+                    target,
+                    alike.matrix[i, j],
+                    emotion=EMOTIONS[first],
+                    against=EMOTIONS[second],
+                )
 
     def _correct_only(self, registered: Tensor, mask: Tensor) -> None:
         """The primary endpoint on faces that the *trained* network of this architecture has right.
@@ -299,9 +312,12 @@ class Scorer:
             self._set_row("separability", target, found.auc)
             if target == "own" and self.network.trained:
                 observed, shuffled = permuted_excess(
-                    rows, self.labels, repeats=PERMUTATIONS, seed=self.faces.seed,
+                    rows,
+                    self.labels,
+                    repeats=PERMUTATIONS,
+                    seed=self.faces.seed,
                     clusters=self.faces.clusters,
-                )  # fmt: skip
+                )
                 self._set_row("excess p", target, permutation_p_value(observed, shuffled))
         if target == "own":
             pairs = ssim_within_between(

@@ -173,10 +173,16 @@ class GradcamConsistency:
 
     def _faces(self) -> Faces:
         faces = load_dataset(
-            self.data, split=self.split, source=self.source, landmarks=self.landmarks,
-            landmarks_size=self.landmarks_size, emotions=SIX, skip_bad=self.skip_bad,
-            limit=self.limit, seed=self.seed,
-        )  # fmt: skip
+            self.data,
+            split=self.split,
+            source=self.source,
+            landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size,
+            emotions=SIX,
+            skip_bad=self.skip_bad,
+            limit=self.limit,
+            seed=self.seed,
+        )
         if len(faces.emotions) < 2:
             raise InputError(
                 f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
@@ -227,8 +233,12 @@ class GradcamConsistency:
         rates: dict[str, float] = {}
         for network in chosen:
             if network.architecture not in rates:
-                probe = Probe(network.load(floor.limit(64)), device=self.device,
-                              precision=self.precision, batch_size=self.batch_size)  # fmt: skip
+                probe = Probe(
+                    network.load(floor.limit(64)),
+                    device=self.device,
+                    precision=self.precision,
+                    batch_size=self.batch_size,
+                )
                 images = faces.pixels(probe.model.size)[:64]
                 columns = torch.arange(len(probe.emotions)).expand(len(images), -1)
                 native_maps(probe, images, columns, method=MATCHED_TO)
@@ -270,9 +280,14 @@ def _calibration_faces(study: GradcamConsistency, faces: Faces) -> tuple[Faces, 
     """
     try:
         found = load_dataset(
-            study.data, split="train", source=study.source, emotions=SIX, limit=CALIBRATION,
-            seed=study.seed, skip_bad=study.skip_bad,
-        )  # fmt: skip
+            study.data,
+            split="train",
+            source=study.source,
+            emotions=SIX,
+            limit=CALIBRATION,
+            seed=study.seed,
+            skip_bad=study.skip_bad,
+        )
     except InputError:
         found = faces
     if study.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):

@@ -54,9 +54,12 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
             clusters = list(faces["cluster"])
             over_faces = influence_interval(excess, difference, clusters=clusters)
             both = influence_interval(
-                excess, difference, clusters=clusters,
-                extra_variance=float(floor.var(ddof=1) / len(floor)), extra_n=len(floor),
-            )  # fmt: skip
+                excess,
+                difference,
+                clusters=clusters,
+                extra_variance=float(floor.var(ddof=1) / len(floor)),
+                extra_n=len(floor),
+            )
             own = influence_interval(trained, influence[0], clusters=clusters)
             found.append(
                 {
@@ -217,13 +220,17 @@ def _method_intervals(
     likeness = ["within pearson", "between pearson"]
     own = here[(here["target"] == "own") & here["metric"].isin(likeness)]
     if len(own):
-        wide = own.pivot_table(index="id", columns="metric", values="value", observed=True,
-                               dropna=False).reindex(faces["id"])  # fmt: skip
+        wide = own.pivot_table(
+            index="id", columns="metric", values="value", observed=True, dropna=False
+        ).reindex(faces["id"])
         if set(likeness) <= set(wide.columns):
             gap = (wide["within pearson"] - wide["between pearson"]).to_numpy()
             mean = _macro_interval(gap, faces)
-            out |= {"excess Pearson*": mean.estimate, "excess low": mean.low,
-                    "excess high": mean.high}  # fmt: skip
+            out |= {
+                "excess Pearson*": mean.estimate,
+                "excess low": mean.low,
+                "excess high": mean.high,
+            }
     return out
 
 

@@ -68,17 +68,27 @@ def write_report(
         "maps the metric does not score all alike, before and after, so that there is an order."
     )
     write_page(
-        folder, question=question("meta_evaluation"), answer=answer,
-        facts={"faces": f"built-in, {faces} of each kind", "network": model,
-               "commit": store.made_by(manifest)},
+        folder,
+        question=question("meta_evaluation"),
+        answer=answer,
+        facts={
+            "faces": f"built-in, {faces} of each kind",
+            "network": model,
+            "commit": store.made_by(manifest),
+        },
         tables=[Table(name="metrics", frame=table, caption=caption)],
         pictures=[
-            Picture(name="metrics", figure=_figure(table), caption="Means with 95 % intervals, "
-                    "the truthful metrics first; the table below says what they are of.")
+            Picture(
+                name="metrics",
+                figure=_figure(table),
+                caption="Means with 95 % intervals, "
+                "the truthful metrics first; the table below says what they are of.",
+            )
         ],
         method=[f"{name}: {METRICS[name].reference}." for name in table["metric"]],
-        caveats=CAVEATS, manifest=manifest,
-    )  # fmt: skip
+        caveats=CAVEATS,
+        manifest=manifest,
+    )
     console = terminal()
     console.print(answer, style="bold")
     console.print(f"Report: {folder / 'report.html'}")

@@ -128,17 +128,26 @@ class MetaEvaluation:
                 scored(part, trained.scorer(part)) for part in ("as it is", "slight", "random")
             )
         rows = pd.concat(
-            [part.assign(part=name, cluster=part["id"].map(_persons(made.faces)))
-             for name, part, made in
-             (("truth", truth, planted), ("as it is", base, trained), ("slight", slight, trained),
-              ("random", random, trained))],
+            [
+                part.assign(part=name, cluster=part["id"].map(_persons(made.faces)))
+                for name, part, made in (
+                    ("truth", truth, planted),
+                    ("as it is", base, trained),
+                    ("slight", slight, trained),
+                    ("random", random, trained),
+                )
+            ],
             ignore_index=True,
-        )  # fmt: skip
+        )
         store.write_table(folder / "scores.parquet", rows)
         write_report(
-            folder, manifest, meta_table(rows, specs), model=self.model, faces=self.faces,
+            folder,
+            manifest,
+            meta_table(rows, specs),
+            model=self.model,
+            faces=self.faces,
             methods=len(self.methods),
-        )  # fmt: skip
+        )
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"
         store.write_json(folder / "manifest.json", manifest)
@@ -210,12 +219,21 @@ class _Planted:
 
     def scores(self, specs: Sequence[MetricSpec], progress: Callable[[int], None]) -> pd.DataFrame:
         """Rows of metrics, which share what they have in common."""
-        made = {name: _explanation(maps, self.targets, self.probe, name)
-                for name, maps in self.maps.items()}  # fmt: skip
+        made = {
+            name: _explanation(maps, self.targets, self.probe, name)
+            for name, maps in self.maps.items()
+        }
         frame = evaluate(
-            self.probe, self.images, made, specs, regions=self.regions, seed=self.seed,
-            fills={"skin": skin_fill(self.images, self.regions)}, chunk=CHUNK, progress=progress,
-        )  # fmt: skip
+            self.probe,
+            self.images,
+            made,
+            specs,
+            regions=self.regions,
+            seed=self.seed,
+            fills={"skin": skin_fill(self.images, self.regions)},
+            chunk=CHUNK,
+            progress=progress,
+        )
         return frame.drop(columns=["emotion", "target"])
 
 
@@ -234,15 +252,22 @@ class _Trained:
         self.targets = self.probe.model.canonical(self.probe.logits(self.images).argmax(dim=1))
         self.made = {
             name: explain(
-                self.probe, self.images, method=name, targets=self.targets, regions=self.regions,
-                ids=self.faces.ids, seed=study.seed,
+                self.probe,
+                self.images,
+                method=name,
+                targets=self.targets,
+                regions=self.regions,
+                ids=self.faces.ids,
+                seed=study.seed,
             )
             for name in study.methods
-        }  # fmt: skip
-        noise = torch.stack([
-            torch.rand(3, SIZE, SIZE, generator=generator(study.seed, face, "slight"))
-            for face in self.faces.ids
-        ])  # fmt: skip
+        }
+        noise = torch.stack(
+            [
+                torch.rand(3, SIZE, SIZE, generator=generator(study.seed, face, "slight"))
+                for face in self.faces.ids
+            ]
+        )
         self.slight = (self.images + SLIGHT * (2 * noise - 1)).clamp(0, 1)
         random = randomised(self.probe.model, seed=study.seed, images=self.images)
         self.random = Probe(random, device=study.device, batch_size=16)
@@ -254,9 +279,16 @@ class _Trained:
 
         def scores(specs: Sequence[MetricSpec], progress: Callable[[int], None]) -> pd.DataFrame:
             frame = evaluate(
-                probe, images, self.made, specs, regions=self.regions, seed=self.seed,
-                fills={"skin": skin_fill(images, self.regions)}, chunk=CHUNK, progress=progress,
-            )  # fmt: skip
+                probe,
+                images,
+                self.made,
+                specs,
+                regions=self.regions,
+                seed=self.seed,
+                fills={"skin": skin_fill(images, self.regions)},
+                chunk=CHUNK,
+                progress=progress,
+            )
             return frame.drop(columns=["emotion", "target"])
 
         return scores

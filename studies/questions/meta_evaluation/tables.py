@@ -28,11 +28,12 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
     for name, spec in specs.items():
         own = rows[rows["metric"] == name]
         wide = {
-            str(part): sign(spec) * some.pivot_table(
+            str(part): sign(spec)
+            * some.pivot_table(
                 index="id", columns="method", values="value", sort=False, dropna=False
             )
             for part, some in own.groupby("part", sort=False)
-        }  # fmt: skip
+        }
         graded = wide["truth"]
         known = [g for g in GRADES if not (spec.sign_blind and g in BLIND)]
         truth = graded[known].apply(_somers_d, axis=1)

@@ -32,9 +32,13 @@ def accuracy(
         .any()
     ]
     fig, axes = plt.subplots(
-        1, len(columns), figsize=(5.2 * len(columns), 0.38 * len(shown) + 1.3),
-        sharey=True, squeeze=False, layout="constrained",
-    )  # fmt: skip
+        1,
+        len(columns),
+        figsize=(5.2 * len(columns), 0.38 * len(shown) + 1.3),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
     for axis, data in zip(axes[0], columns, strict=True):
         for height, model in enumerate(shown):
             row = table[(table["data"] == data) & (table["model"] == TITLES.get(model, model))]
@@ -95,9 +99,12 @@ def confusions(predictions: pd.DataFrame, rows: Sequence[str], columns: Sequence
     style()
     models = [model for model in rows if (predictions["model"] == model).any()]
     fig, axes = plt.subplots(
-        len(columns), len(models), figsize=(2.9 * len(models) + 1, 2.7 * len(columns) + 0.8),
-        squeeze=False, layout="constrained",
-    )  # fmt: skip
+        len(columns),
+        len(models),
+        figsize=(2.9 * len(models) + 1, 2.7 * len(columns) + 0.8),
+        squeeze=False,
+        layout="constrained",
+    )
     for row, data in enumerate(columns):
         for column, model in enumerate(models):
             axis = axes[row, column]
@@ -118,11 +125,19 @@ def confusions(predictions: pd.DataFrame, rows: Sequence[str], columns: Sequence
                 axis=0,
             )
             sns.heatmap(
-                100 * shares, ax=axis, annot=True, fmt=".0f", vmin=0, vmax=100, cmap="Blues",
-                cbar=False, square=True, annot_kws={"size": 7},
+                100 * shares,
+                ax=axis,
+                annot=True,
+                fmt=".0f",
+                vmin=0,
+                vmax=100,
+                cmap="Blues",
+                cbar=False,
+                square=True,
+                annot_kws={"size": 7},
                 xticklabels=SIX if row == len(columns) - 1 else [],
                 yticklabels=SIX if column == 0 else [],
-            )  # fmt: skip
+            )
             axis.set_title(f"{TITLES.get(model, model)}\n{data}", fontsize=9)
             axis.tick_params(labelsize=8)
     return fig

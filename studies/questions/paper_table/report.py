@@ -104,10 +104,16 @@ def write_report(
     ]
     sentence = tables.answer(accuracy, gained)
     write_page(
-        folder, question=question("paper_table"), answer=sentence, facts=facts_of(manifest, done),
-        tables=made, pictures=pictures, method=method_of(manifest, done),
-        caveats=[*_caveats(names), *caveats_of(done)], manifest=manifest,
-    )  # fmt: skip
+        folder,
+        question=question("paper_table"),
+        answer=sentence,
+        facts=facts_of(manifest, done),
+        tables=made,
+        pictures=pictures,
+        method=method_of(manifest, done),
+        caveats=[*_caveats(names), *caveats_of(done)],
+        manifest=manifest,
+    )
     summary(accuracy, sentence, folder)
 
 

@@ -136,9 +136,10 @@ class PaperTable:
         if not self.records_only:
             return {column.name: ColumnFaces(self.options, column) for column in columns}
         rooted = [
-            column.data for column in columns
+            column.data
+            for column in columns
             if ":" in column.data and not column.data.startswith(("synthetic:", "folder:"))
-        ]  # fmt: skip
+        ]
         if rooted:
             raise InputError(
                 f"Expected --data without a root beside --records-only, which looks at no faces, "
