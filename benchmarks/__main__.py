@@ -20,7 +20,7 @@ NAMES = (
     "faithfulness",
     "road",
     "robustness",
-    "probing",
+    "predicting",
     "similarity",
     "renderer",
     "training",

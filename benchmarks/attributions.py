@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks.gradcam import agreement
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import BATCH_SIZES, Spread, alternate, best_batch_size, ratio
-from fer_xai import FERModel, Probe, load_model
+from fer_xai import FERModel, Predictor, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
 from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
@@ -50,8 +50,8 @@ def measure(*, rounds: int) -> Section:
             f"emotion, {MANY} faces ({SOME} where somebody needs more than 20 passes, {FEW} for more "
             "than 400), maps at image resolution. Peers run the plain model at the batch size of "
             f"{', '.join(map(str, BATCH_SIZES))} (or of passes a call) that suits them best; ours at "
-            "the one that Probe chooses.",
-            "Bare passes: as many forward passes (and forward and backward, to the image) of Probe's "
+            "the one that Predictor chooses.",
+            "Bare passes: as many forward passes (and forward and backward, to the image) of Predictor's "
             "copy on images in memory as the method needs, counted in the tests by a hook. What a CAM "
             "does behind its layer is less than a pass, hence ratios below one.",
             "Score-CAM and Ablation-CAM from relu2 (128 channels). LIME and KernelSHAP over eight "
@@ -70,8 +70,8 @@ def measure(*, rounds: int) -> Section:
     images = (faces.pixels(SIZE).float() / 255).contiguous()
     regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
     plain = load_model("gimefive", weights="synthetic")
-    probe = Probe(plain, device="cpu")
-    columns = probe.logits(images).argmax(dim=1)
+    predictor = Predictor(plain, device="cpu")
+    columns = predictor.logits(images).argmax(dim=1)
     peers = _peers(plain, regions)
     for name in ATTRIBUTIONS:
         method = _chosen(name)
@@ -80,7 +80,7 @@ def measure(*, rounds: int) -> Section:
         _measure_method(
             name,
             method,
-            probe=probe,
+            predictor=predictor,
             images=images,
             columns=columns,
             regions=regions,
@@ -109,19 +109,19 @@ def _chosen(name: str) -> Attribution | None:
     return special.get(name, ATTRIBUTIONS[name])
 
 
-def _bare(probe: Probe, images: Tensor, needed: tuple[float, float]) -> None:
+def _bare(predictor: Predictor, images: Tensor, needed: tuple[float, float]) -> None:
     """As many passes of images in memory; a backward one comes after a forward one."""
-    step = probe.batch_size_for(10**6)
-    batch = probe.to_device(images[torch.arange(step) % len(images)])
+    step = predictor.batch_size_for(10**6)
+    batch = predictor.to_device(images[torch.arange(step) % len(images)])
     for count, backward in ((needed[0] - needed[1], False), (needed[1], True)):
         left = round(max(count, 0) * len(images))
         while left > 0:
             some = batch[: min(step, left)]
             if backward:
                 some = some.clone().requires_grad_()
-                torch.autograd.grad(probe.fastest(some).amax(dim=1).sum(), some)
+                torch.autograd.grad(predictor.fastest(some).amax(dim=1).sum(), some)
             else:
-                probe.run(some)
+                predictor.run(some)
             left -= len(some)
 
 
@@ -129,7 +129,7 @@ def _measure_method(
     name: str,
     method: Attribution,
     *,
-    probe: Probe,
+    predictor: Predictor,
     images: Tensor,
     columns: Tensor,
     regions: Tensor,
@@ -137,13 +137,13 @@ def _measure_method(
     rounds: int,
     section: Section,
 ) -> None:
-    needed = method.passes(probe, regions=regions.shape[1])
+    needed = method.passes(predictor, regions=regions.shape[1])
     total = max(sum(needed), PEERS_NEED.get(name, 0))
     n = FEW if total > 400 else SOME if total > 20 else MANY
     images, columns, regions = images[:n], columns[:n], regions[:n]
 
     def ours() -> Tensor:
-        cells = attribute(probe, images, columns[:, None], method=method, regions=regions).cells
+        cells = attribute(predictor, images, columns[:, None], method=method, regions=regions).cells
         return upsample(cells, size=(SIZE, SIZE))[:, 0]
 
     contenders: dict[str, Callable[[], Tensor]] = {"ours": ours}
@@ -154,7 +154,7 @@ def _measure_method(
     maps = {peer: run() for peer, run in contenders.items()}
     timed: dict[str, Callable[[], object]] = {
         **contenders,
-        "passes": partial(_bare, probe, images, needed),
+        "passes": partial(_bare, predictor, images, needed),
     }
     seconds = alternate(timed, rounds=rounds)
     cell = _cell(seconds["ours"], n)

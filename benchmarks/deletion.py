@@ -21,10 +21,10 @@ from benchmarks.timing import (
     ratio,
     timed_precisions,
 )
-from fer_xai import FERModel, Probe, explain, load_model
+from fer_xai import FERModel, Predictor, explain, load_model
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from metrics.core.pixel_order import rank_pixels
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.deletion import Curve, deletion, insertion
 
 SIZE, STEPS, N_FACES = 64, 64, 32
@@ -45,9 +45,9 @@ def measure(*, rounds: int) -> Section:
             f"faces, {STEPS} steps, black; the same maps (the order of Grad-CAM's pixels, so that no "
             f"ties are left to be broken), the same counts. {PASSES} passes a face of either. "
             "torch-cam is handed the maps by an extractor that makes none. Ours takes the batch size "
-            "that Probe measures to be best. bf16: Probe's autocast. "
-            "compiled: Probe(compile=True), whose minute of compiling is not counted. Bare passes: "
-            "images in memory through Probe's copy, same batch size and mode, a quarter as many.",
+            "that Predictor measures to be best. bf16: Predictor's autocast. "
+            "compiled: Predictor(compile=True), whose minute of compiling is not counted. Bare passes: "
+            "images in memory through Predictor's copy, same batch size and mode, a quarter as many.",
             "Tried and not timed: Quantus (0.6) flips the channels of a pixel one after another and "
             "leaves the face as it is out of its curve, so that its curve is another one; Captum (0.9) "
             "has neither curve.",
@@ -72,15 +72,15 @@ def pictures(n: int) -> tuple[Tensor, Tensor, Tensor]:
     return images, 1 - ranks / (SIZE**2 - 1), faces.labels
 
 
-def _probes(model: FERModel) -> dict[str, Probe]:
+def _predictors(model: FERModel) -> dict[str, Predictor]:
     """One a mode; those that cannot be timed or compiled here are left out."""
     timed = timed_precisions()
-    probes = {name: Probe(model, device="cpu", precision=name) for name in timed}
+    predictors = {name: Predictor(model, device="cpu", precision=name) for name in timed}
     for name in timed:
-        probe = Probe(model, device="cpu", precision=name, compile=True)
-        if probe.compiled is not None:
-            probes[f"{name}, compiled"] = probe
-    return probes
+        predictor = Predictor(model, device="cpu", precision=name, compile=True)
+        if predictor.compiled is not None:
+            predictors[f"{name}, compiled"] = predictor
+    return predictors
 
 
 def _measure_curves(
@@ -103,16 +103,16 @@ def _measure_curves(
         "torch-cam": partial(theirs, batch_size=32),
         "torch-cam at its best": partial(theirs, batch_size=best),
     }
-    probes = _probes(model)
-    for name, probe in probes.items():
-        contenders[name] = partial(_ours, probe, images, maps, targets)
-        contenders[f"passes, {name}"] = partial(passes, probe, images, PASSES // FEWER)
+    predictors = _predictors(model)
+    for name, predictor in predictors.items():
+        contenders[name] = partial(_ours, predictor, images, maps, targets)
+        contenders[f"passes, {name}"] = partial(passes, predictor, images, PASSES // FEWER)
     peer_curves = _torchcam(peer, images, maps, model.columns(targets).tolist())
-    found = {name: contenders[name]() for name in probes}
+    found = {name: contenders[name]() for name in predictors}
     seconds = alternate(contenders, rounds=rounds)
-    for name in probes:
+    for name in predictors:
         seconds[f"passes, {name}"] = [FEWER * spent for spent in seconds[f"passes, {name}"]]
-    for name in probes:
+    for name in predictors:
         wanted = BOUNDS[name.partition(",")[0]]
         for label, peer_name, place in (
             ("torch-cam", "torch-cam", 0),
@@ -137,8 +137,8 @@ def _measure_curves(
                 target=Target(bound=0.9, at_least=True),
             )
         )
-    if "bf16" not in probes:
-        half = Probe(model, device="cpu", precision="bf16", batch_size=16)
+    if "bf16" not in predictors:
+        half = Predictor(model, device="cpu", precision="bf16", batch_size=16)
         away = _agreement(_ours(half, images, maps, targets), peer_curves)
         section.rows.append(
             Row(
@@ -150,7 +150,7 @@ def _measure_curves(
     section.seconds["deletion and insertion"] = seconds
     section.settings["deletion and insertion"] = {
         "torch-cam's best batch size": best,
-        "batch sizes": {name: probe.batch_size for name, probe in probes.items()},
+        "batch sizes": {name: predictor.batch_size for name, predictor in predictors.items()},
     }
 
 
@@ -201,21 +201,23 @@ def _torchcam(
     return metric.curves
 
 
-def _ours(probe: Probe, images: Tensor, maps: Tensor, targets: Tensor) -> tuple[Curve, Curve]:
-    ledger = Ledger(probe, images)
+def _ours(
+    predictor: Predictor, images: Tensor, maps: Tensor, targets: Tensor
+) -> tuple[Curve, Curve]:
+    cache = ScoreCache(predictor, images)
     return (
-        deletion(ledger, images, maps, targets, steps=STEPS, fill="black"),
-        insertion(ledger, images, maps, targets, steps=STEPS, fill="black"),
+        deletion(cache, images, maps, targets, steps=STEPS, fill="black"),
+        insertion(cache, images, maps, targets, steps=STEPS, fill="black"),
     )
 
 
-def passes(probe: Probe, images: Tensor, each: int) -> int:
+def passes(predictor: Predictor, images: Tensor, each: int) -> int:
     """Bare passes of images that are there."""
-    size = probe.batch_size
-    batch = probe.to_device(images.repeat(-(-size // len(images)), 1, 1, 1)[:size])
+    size = predictor.batch_size
+    batch = predictor.to_device(images.repeat(-(-size // len(images)), 1, 1, 1)[:size])
     total = len(images) * each
     for _ in range(-(-total // size)):
-        probe.run(batch)
+        predictor.run(batch)
     return total
 
 

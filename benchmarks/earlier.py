@@ -188,7 +188,7 @@ def _work(model: str, method: str, count: str, clock: str) -> None:
     if method in FEW:
         faces = faces[: max(len(faces) // 8, 1)]
     weights = "synthetic" if model in ("gimefive", "resnet18") else None
-    predictor = getattr(fer_xai, "Predictor", None) or fer_xai.Probe
+    predictor = getattr(fer_xai, "Predictor", None) or fer_xai.Predictor
     ready = predictor(fer_xai.load_model(model, weights=weights), device="cpu")
     chosen = ATTRIBUTIONS[method]
     if method in ONE_PASS_LESS and "most" in {field.name for field in dataclasses.fields(chosen)}:

@@ -15,10 +15,10 @@ from torch import Tensor
 from benchmarks.deletion import cell, passes, pictures
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import alternate, best_batch_size, ratio
-from fer_xai import FERModel, Probe, explain, load_model
+from fer_xai import FERModel, Predictor, explain, load_model
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.landmarks import face_regions
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.evaluation import evaluate
 from metrics.faithfulness.infidelity import infidelity
 
@@ -58,7 +58,7 @@ def measure(*, rounds: int) -> Section:
         notes=[
             f"Infidelity: GiMeFive trained on built-in faces of {SIZE}×{SIZE}, {SAMPLES} changes of "
             "each face, the same ones; drawing them is counted for both. Bare passes: as many images "
-            "in memory through Probe's copy, same batch size.",
+            "in memory through Predictor's copy, same batch size.",
             f"Everything: {len(METRICS)} metrics ({', '.join(METRICS)}) of {len(METHODS)} methods' "
             f"maps, {FEW} faces; the bare passes are those that a hook counted. A face needs "
             "1 + f + Σ shared + m · Σ own passes: f fills, what methods share (changes, subsets, "
@@ -80,19 +80,19 @@ def _measure_infidelity(
     *,
     rounds: int,
 ) -> None:
-    probe = Probe(model, device="cpu", batch_size=16)
+    predictor = Predictor(model, device="cpu", batch_size=16)
     peer = copy.deepcopy(model)
     small = maps * 0.01
 
     def theirs(size: int) -> Tensor:
-        ledger = Ledger(probe, images)
+        cache = ScoreCache(predictor, images)
 
         def perturb(inputs: Tensor) -> tuple[Tensor, Tensor]:
             each = len(inputs) // len(images)
             draws = torch.stack(
                 [
                     0.2
-                    * torch.randn(each, SIZE, SIZE, generator=ledger.generator(face, "infidelity"))
+                    * torch.randn(each, SIZE, SIZE, generator=cache.generator(face, "infidelity"))
                     for face in range(len(images))
                 ]
             )
@@ -111,7 +111,7 @@ def _measure_infidelity(
             )
 
     def ours() -> Tensor:
-        return infidelity(Ledger(probe, images), images, small, targets, samples=SAMPLES)
+        return infidelity(ScoreCache(predictor, images), images, small, targets, samples=SAMPLES)
 
     # equal only if all changes are drawn in one call: compare there, time at its best
     away = float(((ours() - theirs(SAMPLES)).abs() / ours().abs().clamp(min=1e-9)).max())
@@ -120,7 +120,7 @@ def _measure_infidelity(
         {
             "ours": ours,
             "captum": lambda: theirs(max(1, best // len(images))),
-            "passes": partial(passes, probe, images, SAMPLES + 1),
+            "passes": partial(passes, predictor, images, SAMPLES + 1),
         },
         rounds=rounds,
     )
@@ -146,19 +146,19 @@ def _measure_infidelity(
 
 
 def _measure_everything(section: Section, model: FERModel, faces: Any, *, rounds: int) -> None:
-    probe = Probe(model, device="cpu", batch_size=16)
+    predictor = Predictor(model, device="cpu", batch_size=16)
     regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
-    made = {name: explain(probe, faces, method=name, targets=faces.labels) for name in METHODS}
-    run = partial(evaluate, probe, faces, made, METRICS, regions=regions)
+    made = {name: explain(predictor, faces, method=name, targets=faces.labels) for name in METHODS}
+    run = partial(evaluate, predictor, faces, made, METRICS, regions=regions)
     counted: list[int] = []
-    handle = probe.fastest.net.register_forward_hook(
+    handle = predictor.fastest.net.register_forward_hook(
         lambda net, inputs, output: counted.append(len(output))
     )
     run()
     handle.remove()
     total = sum(counted)
     seconds = alternate(
-        {"ours": run, "passes": partial(passes, probe, faces.images[:1], total)}, rounds=rounds
+        {"ours": run, "passes": partial(passes, predictor, faces.images[:1], total)}, rounds=rounds
     )
     section.rows.append(
         Row(
@@ -170,7 +170,7 @@ def _measure_everything(section: Section, model: FERModel, faces: Any, *, rounds
             target=Target(bound=1.2, at_least=False),
         )
     )
-    half = Probe(model, device="cpu", precision="bf16", batch_size=16)
+    half = Predictor(model, device="cpu", precision="bf16", batch_size=16)
     key = ["id", "method", "metric"]
     moved = run().merge(
         evaluate(half, faces, made, METRICS, regions=regions), on=key, suffixes=("", " bf16")
@@ -200,15 +200,15 @@ def _measure_everything(section: Section, model: FERModel, faces: Any, *, rounds
 
 _MEASURED = """
 import resource, sys, torch, fer_xai
-from fer_xai import Probe
+from fer_xai import Predictor
 from fer_xai.types import Explanation
 from metrics.evaluation import evaluate
 n = int(sys.argv[1])
 images = torch.rand(n, 3, 64, 64)
-probe = Probe(fer_xai.load_model("gimefive", weights="synthetic"), device="cpu", batch_size=16)
+predictor = Predictor(fer_xai.load_model("gimefive", weights="synthetic"), device="cpu", batch_size=16)
 made = Explanation(maps=torch.rand(n, 64, 64), targets=torch.zeros(n, dtype=torch.int64),
-                   logits=torch.zeros(n, 6), emotions=probe.emotions, method="m", params={})
-evaluate(probe, images, {"m": made}, ["comprehensiveness", "average_drop", "road"])
+                   logits=torch.zeros(n, 6), emotions=predictor.emotions, method="m", params={})
+evaluate(predictor, images, {"m": made}, ["comprehensiveness", "average_drop", "road"])
 held = images.nelement() * 4 + made.maps.nelement() * 4
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held)
 """

@@ -17,7 +17,7 @@ from torchcam.methods import GradCAM as TorchCam
 
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, best_batch_size, ratio
-from fer_xai import FERModel, Probe, load_model
+from fer_xai import FERModel, Predictor, load_model
 from fer_xai.attributions import native_maps, upsample
 from fer_xai.data.datasets.synthetic import synthetic_faces
 
@@ -45,8 +45,8 @@ def measure(*, rounds: int) -> Section:
             "face (the predicted one, handed to everyone), maps brought to image resolution "
             "(pytorch-grad-cam does so itself, by cv2). Captum, pytorch-grad-cam, torchcam and the "
             "bare forward pass run the plain model, each at the batch size of "
-            "8, 16, 32, 64 that suits it best; ours at the one that Probe chooses.",
-            "Ours calls Captum on Probe's copy of the model: what it gains over Captum comes from that "
+            "8, 16, 32, 64 that suits it best; ours at the one that Predictor chooses.",
+            "Ours calls Captum on Predictor's copy of the model: what it gains over Captum comes from that "
             "copy (BatchNorm folded, channels last in memory) and from a trunk without a graph.",
             "Agreement: Pearson's r of a face's two maps at image resolution, the lowest of all faces; "
             "pytorch-grad-cam and torchcam scale each map to [0, 1], which r does not see.",
@@ -62,11 +62,11 @@ def measure(*, rounds: int) -> Section:
 def _measure_model(name: str, images: Tensor, section: Section, *, rounds: int) -> None:
     plain = load_model(name)
     started = time.perf_counter()
-    probe = Probe(plain, device="cpu")
-    own_size = probe.batch_size  # measured on first use
+    predictor = Predictor(plain, device="cpu")
+    own_size = predictor.batch_size  # measured on first use
     prepared = time.perf_counter() - started
-    columns = probe.logits(images).argmax(dim=1)  # (N,)
-    every = torch.arange(len(probe.emotions)).expand(len(images), -1)  # (N, K)
+    columns = predictor.logits(images).argmax(dim=1)  # (N,)
+    every = torch.arange(len(predictor.emotions)).expand(len(images), -1)  # (N, K)
 
     # A copy each, since some peers leave their hooks on the model.
     peers: dict[str, Maps] = {
@@ -80,8 +80,8 @@ def _measure_model(name: str, images: Tensor, section: Section, *, rounds: int) 
         for peer, run in peers.items()
     }
     contenders: dict[str, Callable[[], Tensor]] = {
-        "ours": partial(_ours, probe, images, columns[:, None]),
-        "ours, all targets": partial(_ours, probe, images, every),
+        "ours": partial(_ours, predictor, images, columns[:, None]),
+        "ours, all targets": partial(_ours, predictor, images, every),
         **{
             peer: partial(_in_batches, run, images, columns, sizes[peer])
             for peer, run in peers.items()
@@ -127,17 +127,17 @@ def _measure_model(name: str, images: Tensor, section: Section, *, rounds: int) 
         "faces": len(images),
         "layer": plain.cam_layer,
         "batch_sizes": {"ours": own_size, **sizes},
-        "seconds_to_prepare_probe": prepared,
+        "seconds_to_prepare_predictor": prepared,
     }
     section.notes.append(
-        f"Preparing {name}'s Probe (copy, folding, choice of batch size) took {prepared:.1f} s, "
+        f"Preparing {name}'s Predictor (copy, folding, choice of batch size) took {prepared:.1f} s, "
         "once a model; it is not in the rows."
     )
 
 
-def _ours(probe: Probe, images: Tensor, columns: Tensor) -> Tensor:
+def _ours(predictor: Predictor, images: Tensor, columns: Tensor) -> Tensor:
     """Maps ``(N, K, H, W)``, as :func:`fer_xai.explain` makes them."""
-    return upsample(native_maps(probe, images, columns, method="gradcam"), size=(SIZE, SIZE))
+    return upsample(native_maps(predictor, images, columns, method="gradcam"), size=(SIZE, SIZE))
 
 
 def _captum(model: FERModel) -> Maps:

@@ -14,10 +14,10 @@ from torch import Tensor
 from benchmarks.deletion import pictures
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, ratio, timed_precisions
-from fer_xai import FERModel, Probe, load_model
+from fer_xai import FERModel, Predictor, load_model
 from fer_xai.perturb.linear import linear_imputation
 from metrics.core.pixel_order import rank_pixels
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.road import FRACTIONS, road_combined
 
 SIZE = 64
@@ -41,24 +41,26 @@ def measure(*, rounds: int) -> Section:
             "once. Scores differ by the noise of the imputation, which each draws itself.",
             "Tried and not timed: Quantus's ROAD (0.6) scores the first batch only, so that a face's "
             "value depends on the batch size; the authors' code is a script of its experiments.",
-            "Bare passes: as many images in memory through Probe's copy at the same batch size and "
+            "Bare passes: as many images in memory through Predictor's copy at the same batch size and "
             "precision. The imputation alone is of the same images, all at once, without noise.",
         ],
     )
     images, maps, targets = pictures(N_FACES)
     plain = load_model("gimefive", weights="synthetic")
-    probes = {name: Probe(plain, device="cpu", precision=name) for name in timed_precisions()}
+    predictors = {
+        name: Predictor(plain, device="cpu", precision=name) for name in timed_precisions()
+    }
     contenders: dict[str, Callable[[], Tensor]] = {
         "pytorch-grad-cam": partial(
             _peer, copy.deepcopy(plain), images, maps, plain.columns(targets)
         )
     }
-    for name, probe in probes.items():
-        contenders[f"ours, {name}"] = partial(_ours, probe, images, maps, targets)
-        contenders[f"passes, {name}"] = partial(_passes, probe, images)
+    for name, predictor in predictors.items():
+        contenders[f"ours, {name}"] = partial(_ours, predictor, images, maps, targets)
+        contenders[f"passes, {name}"] = partial(_passes, predictor, images)
     scores = {name: run() for name, run in contenders.items() if not name.startswith("passes")}
     seconds = alternate(contenders, rounds=rounds)
-    for name in probes:
+    for name in predictors:
         ours = f"ours, {name}"
         away = (scores[ours] - scores["pytorch-grad-cam"]).abs().max()
         section.rows.extend(
@@ -83,7 +85,9 @@ def measure(*, rounds: int) -> Section:
     section.seconds["ROAD"] = seconds
     section.settings["ROAD"] = {
         "faces": N_FACES,
-        "batch_sizes": {name: probe.batch_size_for(_asked()) for name, probe in probes.items()},
+        "batch_sizes": {
+            name: predictor.batch_size_for(_asked()) for name, predictor in predictors.items()
+        },
     }
     _measure_imputation(images, maps, section, rounds=rounds)
     return section
@@ -124,19 +128,19 @@ def _measure_imputation(images: Tensor, maps: Tensor, section: Section, *, round
 
 
 def _asked() -> int:
-    """Images that a ledger scores together: one order of all faces."""
+    """Images that a cache scores together: one order of all faces."""
     return N_FACES * len(FRACTIONS)
 
 
-def _ours(probe: Probe, images: Tensor, maps: Tensor, targets: Tensor) -> Tensor:
-    return road_combined(Ledger(probe, images), images, maps, targets)
+def _ours(predictor: Predictor, images: Tensor, maps: Tensor, targets: Tensor) -> Tensor:
+    return road_combined(ScoreCache(predictor, images), images, maps, targets)
 
 
-def _passes(probe: Probe, images: Tensor) -> Tensor:
+def _passes(predictor: Predictor, images: Tensor) -> Tensor:
     many = images.repeat(PASSES, 1, 1, 1)
-    step = probe.batch_size_for(_asked())
+    step = predictor.batch_size_for(_asked())
     return torch.cat(
-        [probe.run(probe.to_device(many[i : i + step])) for i in range(0, len(many), step)]
+        [predictor.run(predictor.to_device(many[i : i + step])) for i in range(0, len(many), step)]
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Spread, alternate, best_batch_size, ratio
-from fer_xai import FERModel, Probe, load_model
+from fer_xai import FERModel, Predictor, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.perturbation import Occlusion
 from fer_xai.data.datasets.synthetic import synthetic_faces
@@ -40,7 +40,7 @@ def measure(*, rounds: int) -> Section:
             f"{SAMPLES} perturbed copies a face; the map of the face itself is made by everyone. "
             f"Captum's sensitivity_max takes {TOGETHER} faces a call and Captum's attribution of the "
             "plain model, with as many copies at once (8, 16, 32, 64; passes, for occlusion) as suit "
-            "it best. Ours makes the maps on Probe's copy, at the batch size that Probe chooses, and "
+            "it best. Ours makes the maps on Predictor's copy, at the batch size that Predictor chooses, and "
             "gives the mean and the Lipschitz estimate from the same maps. Agreement is on the same "
             f"perturbed images. Occlusion by windows of {WINDOW} pixels, side by side. Convolutions, "
             "alike for both, are nine tenths of a pass, forwards or backwards, and bound what can be "
@@ -48,7 +48,7 @@ def measure(*, rounds: int) -> Section:
         ],
     )
     plain = load_model("gimefive", weights="synthetic")
-    probe = Probe(plain, device="cpu")
+    predictor = Predictor(plain, device="cpu")
     for name, method, theirs, n in (
         ("saliency", ATTRIBUTIONS["saliency"], _saliency, 16),
         ("Grad-CAM", ATTRIBUTIONS["gradcam"], _gradcam, 16),
@@ -60,22 +60,22 @@ def measure(*, rounds: int) -> Section:
         ),
     ):
         images = (synthetic_faces(n, size=SIZE).pixels(SIZE).float() / 255).contiguous()
-        columns = probe.logits(images).argmax(dim=1)
+        columns = predictor.logits(images).argmax(dim=1)
         peer = partial(_captum, partial(theirs, plain), images, columns)
         size = best_batch_size(peer)
         contenders: dict[str, Callable[[], object]] = {
-            "ours": partial(_ours, probe, method, images, columns),
+            "ours": partial(_ours, predictor, method, images, columns),
             "Captum": partial(peer, size),
         }
         seconds = alternate(contenders, rounds=rounds)
         section.rows.append(
             Row(
                 name=f"Sensitivity-max of {name}: Captum / ours",
-                ours=_cell(seconds["ours"], n, probe.batch_size_for(n * SAMPLES)),
+                ours=_cell(seconds["ours"], n, predictor.batch_size_for(n * SAMPLES)),
                 peer=_cell(seconds["Captum"], n, size),
                 ratio=ratio(seconds, "Captum", "ours"),
                 target=TARGET,
-                agreement=_agreement(probe, method, theirs(plain, size), images, columns),
+                agreement=_agreement(predictor, method, theirs(plain, size), images, columns),
             )
         )
         section.seconds[f"sensitivity of {name}"] = seconds
@@ -84,7 +84,7 @@ def measure(*, rounds: int) -> Section:
 
 
 def _ours(
-    probe: Probe,
+    predictor: Predictor,
     method: Attribution,
     images: Tensor,
     columns: Tensor,
@@ -95,13 +95,13 @@ def _ours(
     def explain(_: Any, faces: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
         if seen is not None:
             seen.append(faces.clone())
-        asked = probe.model.columns(targets)[:, None]
-        cells = attribute(probe, faces, asked, method=method, ids=ids).cells
+        asked = predictor.model.columns(targets)[:, None]
+        cells = attribute(predictor, faces, asked, method=method, ids=ids).cells
         return upsample(cells, size=(SIZE, SIZE))[:, 0]
 
-    targets, ids = probe.model.canonical(columns), [str(face) for face in range(len(images))]
+    targets, ids = predictor.model.canonical(columns), [str(face) for face in range(len(images))]
     maps = explain(None, images, targets, ids)
-    return stability(probe, images, maps, targets, explain, samples=SAMPLES)
+    return stability(predictor, images, maps, targets, explain, samples=SAMPLES)
 
 
 def _captum(make: Callable[[int], Attribute], images: Tensor, columns: Tensor, size: int) -> Tensor:
@@ -168,12 +168,12 @@ def _one(inputs: Any) -> Tensor:
 
 
 def _agreement(
-    probe: Probe, method: Attribution, theirs: Attribute, images: Tensor, columns: Tensor
+    predictor: Predictor, method: Attribution, theirs: Attribute, images: Tensor, columns: Tensor
 ) -> str:
     """The largest relative difference on the same perturbed images."""
     seen: list[Tensor] = []
     few = slice(0, TOGETHER)
-    ours = _ours(probe, method, images[few], columns[few], seen).max
+    ours = _ours(predictor, method, images[few], columns[few], seen).max
     copies = torch.cat(seen[1:]).contiguous()  # the first are the faces as they are
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fer_xai.attributions import explain as explain
     from fer_xai.data import load_dataset as load_dataset
-    from fer_xai.inference.predictor import Probe as Probe
+    from fer_xai.inference.predictor import Predictor as Predictor
     from fer_xai.models import FERModel as FERModel
     from fer_xai.models import load_model as load_model
     from fer_xai.types import Explanation as Explanation
@@ -23,7 +23,7 @@ _PUBLIC = {
     "Explanation": "fer_xai.types",
     "FERModel": "fer_xai.models",
     "Faces": "fer_xai.types",
-    "Probe": "fer_xai.inference.predictor",
+    "Predictor": "fer_xai.inference.predictor",
     "explain": "fer_xai.attributions",
     "load_dataset": "fer_xai.data",
     "load_model": "fer_xai.models",
@@ -32,7 +32,7 @@ __all__ = [
     "Explanation",
     "FERModel",
     "Faces",
-    "Probe",
+    "Predictor",
     "explain",
     "load_dataset",
     "load_model",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metrics.consistency.profiles import region_profiles as region_profiles
     from metrics.core.registry import METRICS as METRICS
     from metrics.core.registry import MetricSpec as MetricSpec
-    from metrics.core.score_cache import Ledger as Ledger
+    from metrics.core.score_cache import ScoreCache as ScoreCache
     from metrics.core.similarity import map_similarity as map_similarity
     from metrics.core.similarity import normalised_rows as normalised_rows
     from metrics.core.similarity import region_agreement as region_agreement
@@ -64,7 +64,7 @@ _PUBLIC = {
         "evaluation": ("evaluate",),
         "gate": ("randomisation_gate",),
         "imputation": ("linear_imputation",),
-        "ledger": ("Ledger",),
+        "cache": ("ScoreCache",),
         "likeness": ("map_similarity",),
         "masking": ("erasure", "masked_confidence"),
         "patches": ("naopc_searched",),

@@ -14,13 +14,13 @@ from torch import Tensor
 from fer_xai.checks import check_count, check_images, check_length, check_targets
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import FILLS
 from fer_xai.perturb.linear import noise_of
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, Explain, MetricSpec
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 
 CHUNK = 64
 """Faces that are held at a time, so that memory does not grow with their number."""
@@ -31,7 +31,7 @@ DEFAULT = ("deletion", "insertion", "gini")
 
 
 def evaluate(
-    model: Classifier | Probe,
+    model: Classifier | Predictor,
     faces: Faces | Tensor,
     explanations: Explanation | Sequence[Explanation] | Mapping[str, Explanation],
     metrics: Iterable[str | MetricSpec] = DEFAULT,
@@ -52,7 +52,7 @@ def evaluate(
     Parameters
     ----------
     model
-        A classifier, or a probe of one (which fixes device, precision and batch size).
+        A classifier, or a predictor of one (which fixes device, precision and batch size).
     faces
         Those explained, or their images ``(N, 3, H, W)`` in [0, 1].
     explanations
@@ -129,17 +129,17 @@ def evaluate(
     for name, images in (fills or {}).items():
         check_length(f"images of the fill {name!r}", len(images), n)
     check_count("chunk", chunk)
-    probe = model if isinstance(model, Probe) else Probe(model)
+    predictor = model if isinstance(model, Predictor) else Predictor(model)
     for explanation in named.values():
-        probe.model.columns(check_targets(explanation.targets, n))
+        predictor.model.columns(check_targets(explanation.targets, n))
     if calibration is None and any("calibration" in spec.needs for spec in specs):
         calibration = calibration_images(ids, take)
     undefined_of = {name: explanation.undefined for name, explanation in named.items()}
     parts = []
     for start in range(0, n, chunk):
         rows = slice(start, min(start + chunk, n))
-        ledger = Ledger(
-            probe,
+        cache = ScoreCache(
+            predictor,
             take(rows),
             ids=ids[rows],
             seed=seed,
@@ -150,9 +150,9 @@ def evaluate(
             maps = explanation.maps[rows]
             undefined = undefined_of[name][rows].to(maps.device)
             offered = {
-                "model": ledger,
-                "images": ledger.images,
-                "maps": torch.where(undefined[:, None, None], 0, maps).to(probe.device),
+                "model": cache,
+                "images": cache.images,
+                "maps": torch.where(undefined[:, None, None], 0, maps).to(predictor.device),
                 "targets": explanation.targets[rows],
                 "regions": part_regions,
                 "explain": explain.get(name),

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.reexplaining import checked_maps, explained, seeded_images
 from metrics.core.registry import METRICS, Explain, MetricSpec
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.similarity import Likeness, comparable, compared
 from metrics.core.undefined import nan_where_undefined
 
@@ -66,7 +66,7 @@ class Stability:
 
 
 def stability(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -88,7 +88,7 @@ def stability(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images.
+        A classifier, a predictor of one, or a cache of these images.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -116,20 +116,20 @@ def stability(
     """
     check_count("samples", samples)
     check_number("radius", radius, 0)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    own = checked_maps(ledger, maps).double()
-    offsets = torch.zeros(len(ledger), samples, dtype=torch.float64)
-    moves = torch.zeros(len(ledger), samples, dtype=torch.float64)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    own = checked_maps(cache, maps).double()
+    offsets = torch.zeros(len(cache), samples, dtype=torch.float64)
+    moves = torch.zeros(len(cache), samples, dtype=torch.float64)
 
     def change(faces: Tensor, numbers: Tensor) -> Tensor:
-        draws = seeded_images(ledger, faces, numbers, salt="stability", draw=torch.rand)
-        clean = ledger.images[faces]
+        draws = seeded_images(cache, faces, numbers, salt="stability", draw=torch.rand)
+        clean = cache.images[faces]
         moved = (clean + radius * (2 * draws - 1)).clamp(0, 1)
         offsets[faces.cpu(), numbers.cpu()] = (moved - clean).cpu().double().flatten(1).norm(dim=1)
         return moved
 
     for faces, numbers, found in explained(
-        ledger, explain, ledger.probe.model, targets, change=change, copies=samples
+        cache, explain, cache.predictor.model, targets, change=change, copies=samples
     ):
         moves[faces, numbers] = (found.double() - own[faces]).flatten(1).norm(dim=1)
     norms = nan_where_undefined(own.flatten(1).norm(dim=1), own)

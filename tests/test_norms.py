@@ -13,7 +13,7 @@ from fer_xai.batchnorm.running_statistics import running_statistics
 from fer_xai.batchnorm.synchronised import unsynchronised
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, calibrate_batchnorm
 from metrics.randomisation.mprt import mprt
 from metrics.randomisation.random_networks import layers_of, randomised
@@ -174,7 +174,7 @@ def test_a_twin_has_the_same_random_networks_and_mprt(name, model, images):
     assert layers_of(twin, images) == layers_of(model, images)
     found = [
         mprt(
-            Probe(net, device="cpu"),
+            Predictor(net, device="cpu"),
             images,
             gradient(net, images, targets, None),
             targets,
@@ -196,7 +196,7 @@ def test_an_untrained_twin_has_the_same_floor(model, faces, group):
 
 def test_synchronised_layers_fold_and_have_rules(model, images):
     twin = twin_of(model, nn.SyncBatchNorm.convert_sync_batchnorm)
-    one, other = Probe(model, device="cpu"), Probe(twin, device="cpu")
+    one, other = Predictor(model, device="cpu"), Predictor(twin, device="cpu")
     assert other.settings()["batchnorm_folded"]
     assert torch.equal(one.logits(images), other.logits(images))
     assert isinstance(twin.net.bn1, nn.SyncBatchNorm)  # the model handed in is never touched
@@ -213,10 +213,10 @@ def test_synchronised_layers_of_vectors_fold():
         nn.Flatten(), nn.Linear(192, 5), nn.SyncBatchNorm(5), nn.ReLU(), nn.Linear(5, 6)
     )
     net[2].running_mean.normal_()
-    probe = Probe(FERModel(net, emotions=SIX, size=8), device="cpu")
-    assert type(probe.model.net[2]) is nn.BatchNorm1d
-    assert probe.settings()["batchnorm_folded"]
-    assert not probe.runs_alone("1")  # with its norm in it, it does not mean what it meant
+    predictor = Predictor(FERModel(net, emotions=SIX, size=8), device="cpu")
+    assert type(predictor.model.net[2]) is nn.BatchNorm1d
+    assert predictor.settings()["batchnorm_folded"]
+    assert not predictor.runs_alone("1")  # with its norm in it, it does not mean what it meant
 
 
 def test_a_synchronised_layer_that_is_called_for_images_and_for_vectors_stays_one():
@@ -229,11 +229,11 @@ def test_a_synchronised_layer_that_is_called_for_images_and_for_vectors_stays_on
             return self.fc(self.norm(self.norm(x).mean(dim=(2, 3))))
 
     model = FERModel(Both(), emotions=SIX, size=8).eval()
-    probe = Probe(model, device="cpu")
-    assert type(probe.model.net.norm) is nn.SyncBatchNorm
+    predictor = Predictor(model, device="cpu")
+    assert type(predictor.model.net.norm) is nn.SyncBatchNorm
     images = torch.rand(4, 3, 8, 8)
-    assert torch.allclose(probe.logits(images), model(images), atol=1e-6)
-    randomised(probe.model, seed=0, images=images)
+    assert torch.allclose(predictor.logits(images), model(images), atol=1e-6)
+    randomised(predictor.model, seed=0, images=images)
 
 
 def small(norm, channels=4):
@@ -307,7 +307,7 @@ def test_lazy_layers_are_built_before_they_are_recalibrated(images):
     torch.testing.assert_close(net[1].running_mean, level)
     torch.testing.assert_close(net[1].running_var, power)
     with pytest.raises(InputError, match=r"built, but net.1 \(LazyBatchNorm2d\) is not yet"):
-        Probe(FERModel(small(nn.LazyBatchNorm2d()), emotions=SIX), device="cpu")
+        Predictor(FERModel(small(nn.LazyBatchNorm2d()), emotions=SIX), device="cpu")
 
 
 @pytest.mark.parametrize(

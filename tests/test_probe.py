@@ -7,7 +7,7 @@ from torch import nn
 
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 from metrics.randomisation.random_networks import randomised
 
@@ -20,11 +20,11 @@ def test_folding_agrees_with_the_plain_model(name, faces):
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.normal_(std=0.2, generator=torch.Generator().manual_seed(0))
                 module.running_var.uniform_(0.5, 2, generator=torch.Generator().manual_seed(1))
-    probe = Probe(model, device="cpu", batch_size=8)
-    assert probe.settings()["batchnorm_folded"]
+    predictor = Predictor(model, device="cpu", batch_size=8)
+    assert predictor.settings()["batchnorm_folded"]
     plain = model(faces.images[:8]).detach()
     assert torch.allclose(
-        probe.logits(faces.images[:8]), plain, atol=1e-5 * float(plain.abs().max()) + 1e-6
+        predictor.logits(faces.images[:8]), plain, atol=1e-5 * float(plain.abs().max()) + 1e-6
     )
 
 
@@ -33,7 +33,7 @@ def test_the_model_is_left_as_it_was(model, images):
     hooked = []
     model.layer("relu2").register_forward_hook(lambda *a: hooked.append(1))
     before = copy.deepcopy(model.state_dict())
-    Probe(model, device="cpu", batch_size=2).logits(images)
+    Predictor(model, device="cpu", batch_size=2).logits(images)
     assert model.training
     assert not hooked
     assert all(p.requires_grad for p in model.parameters())
@@ -41,17 +41,17 @@ def test_the_model_is_left_as_it_was(model, images):
 
 
 def test_batch_size_does_not_matter(model, images):
-    whole = Probe(model, device="cpu", batch_size=64).logits(images)
+    whole = Predictor(model, device="cpu", batch_size=64).logits(images)
     for size in (1, 2, 5):
         assert torch.allclose(
-            Probe(model, device="cpu", batch_size=size).logits(images), whole, atol=1e-6
+            Predictor(model, device="cpu", batch_size=size).logits(images), whole, atol=1e-6
         )
 
 
 def test_uint8_and_faces_give_the_same(model, faces):
-    probe = Probe(model, device="cpu", batch_size=16)
-    assert torch.equal(probe.logits(faces), probe.logits(faces.pixels(64)))
-    assert torch.allclose(probe.logits(faces), probe.logits(faces.images), atol=1e-6)
+    predictor = Predictor(model, device="cpu", batch_size=16)
+    assert torch.equal(predictor.logits(faces), predictor.logits(faces.pixels(64)))
+    assert torch.allclose(predictor.logits(faces), predictor.logits(faces.images), atol=1e-6)
 
 
 def test_untraceable_networks_are_run_unfolded(images):
@@ -65,30 +65,30 @@ def test_untraceable_networks_are_run_unfolded(images):
             return y if y.sum() > 0 else -y
 
     model = FERModel(Branch(), emotions="gimefive").eval()
-    probe = Probe(model, device="cpu", batch_size=4)
-    assert not probe.settings()["batchnorm_folded"]
-    assert torch.allclose(probe.logits(images[:4]), model(images[:4]).detach(), atol=1e-6)
+    predictor = Predictor(model, device="cpu", batch_size=4)
+    assert not predictor.settings()["batchnorm_folded"]
+    assert torch.allclose(predictor.logits(images[:4]), model(images[:4]).detach(), atol=1e-6)
 
 
 def test_batch_size_is_measured_once_and_reported(model):
-    probe = Probe(model, device="cpu")
-    assert probe.batch_size == probe.batch_size == probe.settings()["batch_size"]
+    predictor = Predictor(model, device="cpu")
+    assert predictor.batch_size == predictor.batch_size == predictor.settings()["batch_size"]
 
 
 def test_few_images_are_not_worth_the_measurement(model, images, monkeypatch):
-    monkeypatch.setattr(Probe, "_measure", lambda _: pytest.fail("measured"))
-    assert Probe(model, device="cpu").logits(images).shape == (5, 6)
+    monkeypatch.setattr(Predictor, "_measure", lambda _: pytest.fail("measured"))
+    assert Predictor(model, device="cpu").logits(images).shape == (5, 6)
 
 
 def test_progress_counts_images(model, images):
     done = []
-    Probe(model, device="cpu", batch_size=2).logits(images, progress=done.append)
+    Predictor(model, device="cpu", batch_size=2).logits(images, progress=done.append)
     assert done == [2, 2, 1]
 
 
 def test_bf16_stays_close(model, images):
-    exact = Probe(model, device="cpu", batch_size=5).logits(images)
-    half = Probe(model, device="cpu", batch_size=5, precision="bf16").logits(images)
+    exact = Predictor(model, device="cpu", batch_size=5).logits(images)
+    half = Predictor(model, device="cpu", batch_size=5, precision="bf16").logits(images)
     assert half.dtype == torch.float32
     assert torch.allclose(exact, half, atol=0.05)
 
@@ -102,7 +102,7 @@ def test_weights_that_a_hook_makes_are_refused(model, norm):
     else:
         norm(model.net.fc)
     with pytest.raises(InputError, match=r"but net.fc has its made by a hook .*prune.remove"):
-        Probe(model, device="cpu")
+        Predictor(model, device="cpu")
 
 
 def test_weights_that_are_made_by_parametrizations_are_drawn_anew(images):
@@ -110,7 +110,7 @@ def test_weights_that_are_made_by_parametrizations_are_drawn_anew(images):
     model = FERModel(net, emotions=SIX, size=64)
     model(images)
     nn.utils.parametrizations.spectral_norm(net[0])
-    before = Probe(model, device="cpu")
+    before = Predictor(model, device="cpu")
     assert torch.allclose(before.logits(images), model.eval()(images), atol=1e-5)
     fresh = randomised(before.model, seed=0)
     assert not torch.allclose(fresh.net[0].weight, before.model.net[0].weight, atol=1e-2)
@@ -129,54 +129,56 @@ def test_networks_that_cannot_be_scored_are_refused(layer, said):
     if isinstance(layer, nn.Linear):
         nn.init.constant_(layer.weight, torch.nan)
     with pytest.raises(InputError, match=said):
-        Probe(FERModel(net, emotions=SIX, size=8, name="it"), device="cpu")
+        Predictor(FERModel(net, emotions=SIX, size=8, name="it"), device="cpu")
 
 
 @pytest.mark.parametrize("given", ["gimefive", nn.Linear(3, 6)])
 def test_what_is_not_wrapped_is_refused(given):
     with pytest.raises(InputError, match=f"Expected a FERModel, got {type(given).__name__}: load"):
-        Probe(given, device="cpu")
+        Predictor(given, device="cpu")
 
 
 def test_a_cpu_that_emulates_bf16_is_told_of(model, monkeypatch):
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
     with pytest.warns(UserWarning, match="no instructions for bf16"):
-        Probe(model, device="cpu", precision="bf16")
+        Predictor(model, device="cpu", precision="bf16")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        Probe(model, device="cpu")
+        Predictor(model, device="cpu")
     assert not told
 
 
 def test_bad_options(model, images):
     with pytest.raises(InputError, match="Expected precision fp32 or bf16, got 'fp8'"):
-        Probe(model, device="cpu", precision="fp8")
+        Predictor(model, device="cpu", precision="fp8")
     with pytest.raises(InputError, match="Expected a positive batch size, got 0"):
-        Probe(model, device="cpu", batch_size=0)
+        Predictor(model, device="cpu", batch_size=0)
     with pytest.raises(InputError, match="Expected a device such as"):
-        Probe(model, device="abacus")
-    probe = Probe(model, device="cpu", batch_size=4)
+        Predictor(model, device="abacus")
+    predictor = Predictor(model, device="cpu", batch_size=4)
     with pytest.raises(InputError, match=r"Expected images in \[0, 1\], got values in"):
-        probe.logits(images * 255)
+        predictor.logits(images * 255)
     with pytest.raises(InputError, match="Expected finite images"):
-        probe.logits(images * float("nan"))
+        predictor.logits(images * float("nan"))
     with pytest.raises(InputError, match=r"Expected images \(B, 3, H, W\)"):
-        probe.logits(images[0])
+        predictor.logits(images[0])
 
 
 def test_compiling_changes_no_logit_and_sees_changed_weights(model, images):
-    probe = Probe(model, device="cpu", batch_size=4, compile=True)
-    plain = Probe(model, device="cpu", batch_size=4)
-    assert torch.allclose(probe.logits(images), plain.logits(images), atol=1e-5)  # 4 and 1 faces
-    assert probe.settings()["compiled"]
+    predictor = Predictor(model, device="cpu", batch_size=4, compile=True)
+    plain = Predictor(model, device="cpu", batch_size=4)
+    assert torch.allclose(
+        predictor.logits(images), plain.logits(images), atol=1e-5
+    )  # 4 and 1 faces
+    assert predictor.settings()["compiled"]
     small = images[:, :, :32, :32]
-    assert torch.allclose(probe.logits(small), plain.logits(small), atol=1e-5)
+    assert torch.allclose(predictor.logits(small), plain.logits(small), atol=1e-5)
     with torch.no_grad():
-        for one in (probe, plain):
+        for one in (predictor, plain):
             for parameter in one.fastest.parameters():
                 parameter.mul_(1.5)
-    assert torch.allclose(probe.logits(images), plain.logits(images), atol=1e-4)
-    assert not torch.allclose(probe.logits(images), model(images), atol=1e-2)
+    assert torch.allclose(predictor.logits(images), plain.logits(images), atol=1e-4)
+    assert not torch.allclose(predictor.logits(images), model(images), atol=1e-2)
 
 
 def test_what_cannot_be_compiled_runs_plainly(model, images, monkeypatch):
@@ -184,7 +186,7 @@ def test_what_cannot_be_compiled_runs_plainly(model, images, monkeypatch):
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr(torch, "compile", broken)
-    probe = Probe(model, device="cpu", batch_size=4, compile=True)
-    plain = Probe(model, device="cpu", batch_size=4).logits(images)
-    assert torch.equal(probe.logits(images), plain)
-    assert not probe.settings()["compiled"]
+    predictor = Predictor(model, device="cpu", batch_size=4, compile=True)
+    plain = Predictor(model, device="cpu", batch_size=4).logits(images)
+    assert torch.equal(predictor.logits(images), plain)
+    assert not predictor.settings()["compiled"]

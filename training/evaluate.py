@@ -15,7 +15,7 @@ from fer_xai.command import check_folder, parsed, run_command, terminal
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from training.scoring import scores
 
@@ -71,7 +71,7 @@ class Evaluation:
             limit=self.limit,
             skip_bad=self.skip_bad,
         )
-        found = scores(Probe(model, device=self.device), faces, flip=self.flip)
+        found = scores(Predictor(model, device=self.device), faces, flip=self.flip)
         bayes: dict[str, float] = {}
         if self.data.startswith("synthetic"):
             from fer_xai.data.synthetic import bayes_accuracy

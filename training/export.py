@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import fer_xai
 from fer_xai.data.splits import face_groups
 from fer_xai.files import write_bytes
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import TRAINEE, file_digest, save_weights
 from fer_xai.provenance import commit, processor
@@ -81,11 +81,11 @@ def export(
         "kept_epoch": epoch,
         "kept_in_single_precision": kept,
     }
-    probe = Probe(exported, device=device)
+    predictor = Predictor(exported, device=device)
     if valid is not None:
-        card["validation"] = _scores(probe, valid)[0]
+        card["validation"] = _scores(predictor, valid)[0]
     if test is not None:
-        part, arrays = _test_part(model, probe, test, train)
+        part, arrays = _test_part(model, predictor, test, train)
         card |= part
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
@@ -93,7 +93,7 @@ def export(
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),
-        "machine": {"device": str(probe.device), "processor": processor(str(probe.device))},
+        "machine": {"device": str(predictor.device), "processor": processor(str(predictor.device))},
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
     log = training_log(folder)
@@ -106,17 +106,17 @@ def export(
 
 
 def _test_part(
-    model: FERModel, probe: Probe, test: Faces, train: Faces
+    model: FERModel, predictor: Predictor, test: Faces, train: Faces
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the card says of the test faces, and what it was made of.
 
-    ``model`` has the weights before halving, the probe those after.
+    ``model`` has the weights before halving, the predictor those after.
     """
-    plain, flipped, arrays = _scores(probe, test)
+    plain, flipped, arrays = _scores(predictor, test)
     arrays |= {"cluster": face_groups(test), "copy": copies(test, train)}
-    columns = probe.model.columns(test.labels)
+    columns = predictor.model.columns(test.labels)
     predicted = torch.from_numpy(arrays["logits"]).argmax(dim=1)
-    before = logits_of(Probe(model.eval(), device=str(probe.device)), test).argmax(dim=1)
+    before = logits_of(Predictor(model.eval(), device=str(predictor.device)), test).argmax(dim=1)
     rest = (predicted == columns).numpy()[~arrays["copy"]]
     card = {
         "test": plain,
@@ -134,19 +134,21 @@ def _test_part(
     return card, arrays
 
 
-def _scores(probe: Probe, faces: Faces) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _scores(
+    predictor: Predictor, faces: Faces
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Scores plain and flip averaged, and what they were made of."""
-    logits = logits_of(probe, faces)
-    averaged = logits_of(probe, faces, flip=True)
+    logits = logits_of(predictor, faces)
+    averaged = logits_of(predictor, faces, flip=True)
     arrays = {
         "ids": np.array(faces.ids),
         "labels": faces.labels.numpy(),
         "logits": logits.numpy(),
         "flip_averaged": averaged.numpy(),
     }
-    columns = probe.model.columns(faces.labels)
-    plain = scores_of_logits(logits, columns, emotions=probe.emotions)
-    flipped = scores_of_logits(averaged, columns, emotions=probe.emotions)
+    columns = predictor.model.columns(faces.labels)
+    plain = scores_of_logits(logits, columns, emotions=predictor.emotions)
+    flipped = scores_of_logits(averaged, columns, emotions=predictor.emotions)
     return plain | {"flip_averaged": False}, flipped | {"flip_averaged": True}, arrays
 
 

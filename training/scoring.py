@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import (
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.types import Faces
 
 BINS = 15
@@ -23,21 +23,21 @@ DIGITS = 4
 """Of a share on a card."""
 
 
-def logits_of(probe: Probe, faces: Faces, *, flip: bool = False) -> Tensor:
+def logits_of(predictor: Predictor, faces: Faces, *, flip: bool = False) -> Tensor:
     """Logits ``(N, C)``; with ``flip`` the mean of a face's and its mirror image's."""
-    logits = probe.logits(faces)
+    logits = predictor.logits(faces)
     if not flip:
         return logits
-    mirrored = faces.pixels(probe.model.size).flip(-1)
-    return (logits + probe.logits(mirrored)) / 2
+    mirrored = faces.pixels(predictor.model.size).flip(-1)
+    return (logits + predictor.logits(mirrored)) / 2
 
 
-def scores(probe: Probe, faces: Faces, *, flip: bool = False) -> dict[str, Any]:
+def scores(predictor: Predictor, faces: Faces, *, flip: bool = False) -> dict[str, Any]:
     """How well a model names the emotions of labelled faces.
 
     Parameters
     ----------
-    probe
+    predictor
         The model.
     faces
         Labelled with emotions that the model knows.
@@ -59,9 +59,9 @@ def scores(probe: Probe, faces: Faces, *, flip: bool = False) -> dict[str, Any]:
     """
     if not len(faces):
         raise InputError("Expected labelled faces to score a model on, got none.")
-    truth = probe.model.columns(faces.labels)
-    logits = logits_of(probe, faces, flip=flip)
-    return scores_of_logits(logits, truth, emotions=probe.emotions) | {"flip_averaged": flip}
+    truth = predictor.model.columns(faces.labels)
+    logits = logits_of(predictor, faces, flip=flip)
+    return scores_of_logits(logits, truth, emotions=predictor.emotions) | {"flip_averaged": flip}
 
 
 def scores_of_logits(logits: Tensor, truth: Tensor, *, emotions: Sequence[str]) -> dict[str, Any]:

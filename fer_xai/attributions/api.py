@@ -27,7 +27,7 @@ from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import emotion_index
 from fer_xai.errors import InputError, MapWarning, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.registry import Registry
 from fer_xai.types import LARGEST_GAP, Explanation, Faces
@@ -40,7 +40,7 @@ INVERSE = "inverse:"
 
 
 def explain(
-    model: FERModel | Probe,
+    model: FERModel | Predictor,
     images: Tensor | Faces,
     *,
     method: str | Attribution = "gradcam",
@@ -56,7 +56,7 @@ def explain(
     Parameters
     ----------
     model
-        A model, or a probe of one (which fixes device, precision and batch size).
+        A model, or a predictor of one (which fixes device, precision and batch size).
     images
         ``(B, 3, H, W)`` in [0, 1], or faces. Controls that take the maps of other faces tell
         emotions by the labels of faces, and of a tensor by its targets.
@@ -110,10 +110,10 @@ def explain(
     >>> result.maps.shape, result.targets, result.params["layer"]
     (torch.Size([2, 64, 64]), tensor([5, 5]), 'relu5')
     """
-    if not isinstance(model, FERModel | Probe):
+    if not isinstance(model, FERModel | Predictor):
         raise InputError(
-            f"Expected a FERModel or a Probe of one, got {type(model).__name__}: wrap the network "
-            "as FERModel(net, emotions=…, size=…, cam_layer=…)."
+            f"Expected a FERModel or a Predictor of one, got {type(model).__name__}: wrap the "
+            "network as FERModel(net, emotions=…, size=…, cam_layer=…)."
         )
     name, attribution, control, sign = _method(method)
     labels = None
@@ -122,10 +122,12 @@ def explain(
         images = images.images
     images = check_images(images).detach()
     attribution.check((images.shape[-2], images.shape[-1]))
-    probe = model if isinstance(model, Probe) else Probe(model, device=str(model.device))
-    logits = probe.logits(images)
+    predictor = (
+        model if isinstance(model, Predictor) else Predictor(model, device=str(model.device))
+    )
+    logits = predictor.logits(images)
     if targets is None:
-        chosen = probe.model.canonical(logits.argmax(dim=1))
+        chosen = predictor.model.canonical(logits.argmax(dim=1))
     else:
         chosen = canonical_targets(targets, len(images), what="targets")
     if name.startswith("other_face") and labels is None and len(chosen.unique()) < 2:
@@ -140,11 +142,11 @@ def explain(
             "every image: such a contrast is zero."
         )
     made = attribute(
-        probe,
+        predictor,
         images,
-        probe.model.columns(chosen)[:, None],
+        predictor.model.columns(chosen)[:, None],
         method=attribution,
-        against=None if opposed is None else probe.model.columns(opposed)[:, None],
+        against=None if opposed is None else predictor.model.columns(opposed)[:, None],
         output=output,
         regions=regions,
         ids=ids,
@@ -154,7 +156,7 @@ def explain(
     if opposed is not None:
         _warn_of_contrasts(chosen, opposed, given=targets is not None)
     if not control:
-        _warn_of_gaps(made, name, attribution, probe.name)
+        _warn_of_gaps(made, name, attribution, predictor.name)
     if control:
         setting = Setting(
             maps=cells,
@@ -165,7 +167,7 @@ def explain(
         )
         cells = control_maps(name, setting)
     size = tuple(images.shape[-2:])
-    params = dict(attribution.params(probe))
+    params = dict(attribution.params(predictor))
     if control:
         params = {"matched_to": MATCHED_TO, "layer": params["layer"]}
     if control or attribution.seeded:
@@ -174,7 +176,7 @@ def explain(
         maps=sign * upsample(cells, size=size)[:, 0],
         targets=chosen,
         logits=logits,
-        emotions=probe.emotions,
+        emotions=predictor.emotions,
         method=(INVERSE if sign < 0 else "") + name,
         params=params | {"output": output},
         against=opposed,
@@ -288,7 +290,7 @@ def _whole(number: object) -> int:
 
 
 def attribute(
-    probe: Probe,
+    predictor: Predictor,
     images: Tensor,
     columns: Tensor,
     *,
@@ -303,7 +305,7 @@ def attribute(
 
     Parameters
     ----------
-    probe
+    predictor
         The model.
     images
         ``(N, 3, H, W)`` float in [0, 1] or uint8.
@@ -327,25 +329,25 @@ def attribute(
     n = len(images)
     if output not in OUTPUTS:
         raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
-    _check_columns("columns", columns, n, None, probe)
+    _check_columns("columns", columns, n, None, predictor)
     if against is not None:
-        _check_columns("against", against, n, columns.shape[1], probe)
+        _check_columns("against", against, n, columns.shape[1], predictor)
     _check_regions(regions, attribution, images)
     keys = _names(ids, n)
-    step, parts = probe.batch_size_for(n), []
+    step, parts = predictor.batch_size_for(n), []
     for start in range(0, n, step):
         rows = slice(start, start + step)
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             question = Question(
-                images=probe.to_device(images[rows].detach().clone()),
-                columns=columns[rows].clone().to(probe.device),
-                against=None if against is None else against[rows].clone().to(probe.device),
+                images=predictor.to_device(images[rows].detach().clone()),
+                columns=columns[rows].clone().to(predictor.device),
+                against=None if against is None else against[rows].clone().to(predictor.device),
                 output=output,
                 keys=tuple(keys[rows]),
                 seed=seed,
-                regions=None if regions is None else regions[rows].to(probe.device),
+                regions=None if regions is None else regions[rows].to(predictor.device),
             )
-            parts.append(attribution.maps(probe, question))
+            parts.append(attribution.maps(predictor, question))
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1))
 
@@ -376,12 +378,12 @@ def attribute(
 
 
 def native_maps(
-    probe: Probe, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
+    predictor: Predictor, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
 ) -> Tensor:
     """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``, with NaN
     throughout where they are undefined (:attr:`Maps.undefined`).
     """
-    return attribute(probe, images, columns, method=method, seed=seed).defined_cells
+    return attribute(predictor, images, columns, method=method, seed=seed).defined_cells
 
 
 def _names(ids: Sequence[object] | None, n: int) -> list[str]:
@@ -391,7 +393,9 @@ def _names(ids: Sequence[object] | None, n: int) -> list[str]:
     return names
 
 
-def _check_columns(what: str, columns: Tensor, n: int, targets: int | None, probe: Probe) -> None:
+def _check_columns(
+    what: str, columns: Tensor, n: int, targets: int | None, predictor: Predictor
+) -> None:
     """Output columns of the model, a row an image and as many in each as there are targets."""
     fits = isinstance(columns, Tensor) and columns.dtype == torch.int64 and columns.ndim == 2
     if not fits or columns.shape[0] != n or targets not in (None, columns.shape[1]):
@@ -401,10 +405,10 @@ def _check_columns(what: str, columns: Tensor, n: int, targets: int | None, prob
             "columns an image."
         )
     low, high = torch.aminmax(columns) if columns.numel() else (0, 0)
-    if low < 0 or high >= len(probe.emotions):
+    if low < 0 or high >= len(predictor.emotions):
         raise InputError(
-            f"Expected {what} in 0–{len(probe.emotions) - 1}, the outputs of {probe.name}, got "
-            f"values in [{int(low)}, {int(high)}]: FERModel.columns gives those of emotions."
+            f"Expected {what} in 0–{len(predictor.emotions) - 1}, the outputs of {predictor.name}, "
+            f"got values in [{int(low)}, {int(high)}]: FERModel.columns gives those of emotions."
         )
 
 

@@ -18,7 +18,7 @@ from fer_xai.attributions.core.tokens import Tokens
 from fer_xai.attributions.core.tracing import check_copy
 from fer_xai.attributions.gradients import differentiating
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 
 class OpenAttention(nn.MultiheadAttention):
@@ -89,7 +89,7 @@ class _Listener(TorchFunctionMode):
         return weights @ v
 
 
-def attentions(probe: Probe, question: Question) -> tuple[Tensor, list[Tensor]]:
+def attentions(predictor: Predictor, question: Question) -> tuple[Tensor, list[Tensor]]:
     """Logits and the attention weights ``(B, heads, T, T)`` of each block, in a graph.
 
     Raises
@@ -98,9 +98,9 @@ def attentions(probe: Probe, question: Question) -> tuple[Tensor, list[Tensor]]:
         If the network has no attention among all of its tokens (Swin attends within windows), or
         one that cannot be opened without changing the logits.
     """
-    if "attention" not in probe.rewritten:
-        probe.rewritten["attention"] = _opened(probe)
-    return _listened(probe.rewritten["attention"], question.images)
+    if "attention" not in predictor.rewritten:
+        predictor.rewritten["attention"] = _opened(predictor)
+    return _listened(predictor.rewritten["attention"], question.images)
 
 
 def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -120,28 +120,28 @@ def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
     return logits, kept
 
 
-def _opened(probe: Probe) -> Any:
+def _opened(predictor: Predictor) -> Any:
     """A copy whose attentions can be listened to; ``read`` ``(T,)`` are the tokens that its logits
     depend on after the last of them, ``tokens`` says which of them are the patches.
     """
-    opened = copy.deepcopy(probe.model)
+    opened = copy.deepcopy(predictor.model)
     for module in opened.net.modules():
         if isinstance(module, nn.MultiheadAttention):
             module.__class__ = OpenAttention
         if hasattr(module, "fused_attn"):  # timm's
             module.fused_attn = True
-    check_copy(probe, lambda images: _listened(opened, images)[0], "an attention rollout")
-    with differentiating(probe):
-        logits, kept = _listened(opened, noise(probe))
+    check_copy(predictor, lambda images: _listened(opened, images)[0], "an attention rollout")
+    with differentiating(predictor):
+        logits, kept = _listened(opened, noise(predictor))
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         last = torch.autograd.grad((logits.float() * weights).sum(), kept[-1])[0]
     read = (last != 0).any(dim=3).flatten(0, 1).any(dim=0)
     opened.read = read if bool(read.any()) else ~read  # a head of zeros reads none
-    opened.tokens = token_grid(probe, len(read)) or _reshaped(opened.reshape, len(read))
+    opened.tokens = token_grid(predictor, len(read)) or _reshaped(opened.reshape, len(read))
     if opened.tokens is None:
         raise InputError(
             f"Expected {len(read)} tokens whose patches can be traced for an attention rollout, "
-            f"but those of {probe.name} stand for the cells of no patch embedding: hand in "
+            f"but those of {predictor.name} stand for the cells of no patch embedding: hand in "
             "FERModel(net, reshape=…), which makes (B, C, h, w) of tokens (B, T, C)."
         )
     return opened
@@ -185,29 +185,31 @@ class AttentionRollout(Attribution):
     nonnegative: ClassVar[bool] = True
     reference: ClassVar[str] = "Abnar & Zuidema, ACL 2020, eq. 1"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the tokens' resolution."""
-        with differentiating(probe):
-            _, kept = attentions(probe, question)
+        with differentiating(predictor):
+            _, kept = attentions(predictor, question)
         total: Tensor | None = None
         for weights in kept:
             mean = weights.detach().float().mean(dim=1)  # (B, T, T)
             mixed = 0.5 * mean + 0.5 * torch.eye(mean.shape[-1], device=mean.device)
             total = mixed if total is None else mixed @ total
         assert total is not None
-        cells = _pooled(total, probe.rewritten["attention"])[:, None].expand(
+        cells = _pooled(total, predictor.rewritten["attention"])[:, None].expand(
             -1, question.targets, -1, -1
         )
         return Maps(cells=cells)
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """How heads and residuals are taken."""
-        del probe
+        del predictor
         return {"heads": "mean", "residual": 0.5}
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards."""
-        del probe, targets, regions
+        del predictor, targets, regions
         return 1.0, 0.0
 
 
@@ -220,12 +222,12 @@ class GradientRollout(Attribution):
     nonnegative: ClassVar[bool] = True
     reference: ClassVar[str] = "Chefer et al., ICCV 2021, eq. 5-6 and 10"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the tokens' resolution."""
         made = []
-        with differentiating(probe):
-            logits, kept = attentions(probe, question)
-            opened = probe.rewritten["attention"]
+        with differentiating(predictor):
+            logits, kept = attentions(predictor, question)
+            opened = predictor.rewritten["attention"]
             each = question.scores(logits).sum(dim=0)  # (K,)
             for target, score in enumerate(each.unbind()):
                 more = target + 1 < len(each)
@@ -233,14 +235,16 @@ class GradientRollout(Attribution):
                 made.append(_pooled(_relevance(kept, gradients), opened))
         return Maps(cells=torch.stack(made, dim=1))
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """How heads are taken."""
-        del probe
+        del predictor
         return {"heads": "mean of positive gradient × attention"}
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards, one backwards a target."""
-        del probe, regions
+        del predictor, regions
         return 1.0, float(targets)
 
 

@@ -24,7 +24,7 @@ from fer_xai.attributions.core.layers import (
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_count, check_number
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +49,16 @@ class Cam(Attribution):
     def combine(activations: Tensor, gradients: Tensor) -> Tensor:
         """Maps ``(B, K, h, w)``, not clamped yet, of A ``(B, K or 1, C, h, w)`` and G."""
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
-        layer = layer_of(probe, self.layer, paper=self.paper)
-        found = activations_and_gradients(probe, question, layer)
+        layer = layer_of(predictor, self.layer, paper=self.paper)
+        found = activations_and_gradients(predictor, question, layer)
         cells = self.combine(*found).clamp(min=0)
         return Maps(cells=cells.expand(-1, question.targets, -1, -1))
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
-        layer = layer_of(probe, self.layer, paper=self.paper)
+        layer = layer_of(predictor, self.layer, paper=self.paper)
         return {"layer": layer.name, "relu": True, "upsampling": "bilinear"}
 
 
@@ -149,15 +149,17 @@ class EigenCam(Cam):
     class_blind: ClassVar[bool] = True
     reference: ClassVar[str] = "Muhammad & Yeasin, IJCNN 2020"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution, one for all targets."""
-        layer = layer_of(probe, self.layer, paper=self.paper)
-        cells = self.combine(layer_activations(probe, question.images, layer)[:, None])
+        layer = layer_of(predictor, self.layer, paper=self.paper)
+        cells = self.combine(layer_activations(predictor, question.images, layer)[:, None])
         return Maps(cells=cells.clamp(min=0).expand(-1, question.targets, -1, -1))
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards."""
-        del probe, targets, regions
+        del predictor, targets, regions
         return 1.0, 0.0
 
     @staticmethod
@@ -231,13 +233,13 @@ class FusedLayerCam(Attribution):
         check_count("stages", self.stages)
         check_number("gamma", self.gamma, 0)
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the resolution of the finest stage."""
-        layers = stages(probe, self.stages)
+        layers = stages(predictor, self.stages)
         side = layers[0].side
         fused = torch.zeros(len(question), question.targets, *side, device=question.images.device)
         for layer in layers:
-            cells = LayerCam.combine(*activations_and_gradients(probe, question, layer))
+            cells = LayerCam.combine(*activations_and_gradients(predictor, question, layer))
             cells = cells.clamp(min=0)
             top = cells.amax(dim=(-2, -1), keepdim=True)
             cells = torch.where(top > 0, cells / top, torch.zeros_like(cells))
@@ -246,15 +248,20 @@ class FusedLayerCam(Attribution):
             fused = torch.maximum(fused, upsample(cells, size=side))
         return Maps(cells=fused)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards a stage, one backwards a stage and target."""
         del regions
-        count = len(stages(probe, self.stages))
+        count = len(stages(predictor, self.stages))
         return float(count), float(count * targets)
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layers that are used."""
-        return {"layers": [layer.name for layer in stages(probe, self.stages)], "gamma": self.gamma}
+        return {
+            "layers": [layer.name for layer in stages(predictor, self.stages)],
+            "gamma": self.gamma,
+        }
 
 
 for _name, _method in {

@@ -21,7 +21,7 @@ from fer_xai.attributions.core.layers import (
 from fer_xai.attributions.core.passes import changed_scores
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.core.resizing import upsample
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 _ROWS = 256  # channels that are taken away in one pass behind the layer
 
@@ -45,10 +45,10 @@ class ScoreCam(Attribution):
     implied_fill: ClassVar[str | None] = "black"
     reference: ClassVar[str] = "Wang et al., CVPR workshops 2020, eq. 4-6"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
-        layer = layer_of(probe, self.layer)
-        activations = layer_activations(probe, question.images, layer)  # (B, C, h, w)
+        layer = layer_of(predictor, self.layer)
+        activations = layer_activations(predictor, question.images, layer)  # (B, C, h, w)
         channels = activations.shape[1]
 
         def through(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -59,18 +59,24 @@ class ScoreCam(Attribution):
             masks = torch.where(span > 0, (masks - low) / span, torch.zeros_like(masks))
             return question.images[faces] * masks
 
-        found = changed_scores(probe, question, through, copies=channels)  # (B, C, K)
+        found = changed_scores(predictor, question, through, copies=channels)  # (B, C, K)
         weights = found.softmax(dim=1).to(activations.device)
         return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
-        return {"layer": layer_of(probe, self.layer).name, "relu": True, "upsampling": "bilinear"}
+        return {
+            "layer": layer_of(predictor, self.layer).name,
+            "relu": True,
+            "upsampling": "bilinear",
+        }
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a channel."""
         del targets, regions
-        return 1.0 + _channels(probe, layer_of(probe, self.layer)), 0.0
+        return 1.0 + _channels(predictor, layer_of(predictor, self.layer)), 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,41 +96,49 @@ class AblationCam(Attribution):
     nonnegative: ClassVar[bool] = True
     reference: ClassVar[str] = "Ramaswamy & Desai, WACV 2020, eq. 2-3"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
-        layer = layer_of(probe, self.layer)
-        activations = layer_activations(probe, question.images, layer)
+        layer = layer_of(predictor, self.layer)
+        activations = layer_activations(predictor, question.images, layer)
         channels = activations.shape[1]
-        weights = torch.zeros(len(question), channels, question.targets, device=probe.device)
+        weights = torch.zeros(len(question), channels, question.targets, device=predictor.device)
         for face in range(len(question)):
             one = question.part(slice(face, face + 1))
-            full = one.scores(probe.run(one.images))  # (1, K)
+            full = one.scores(predictor.run(one.images))  # (1, K)
             for start in range(0, channels, _ROWS):
-                gone = torch.arange(start, min(start + _ROWS, channels), device=probe.device)
-                logits = _without(probe, one.images, layer, gone)
+                gone = torch.arange(start, min(start + _ROWS, channels), device=predictor.device)
+                logits = _without(predictor, one.images, layer, gone)
                 weights[face, gone] = full - one.scores(logits, each=len(gone))
         return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
-        return {"layer": layer_of(probe, self.layer).name, "relu": True, "upsampling": "bilinear"}
+        return {
+            "layer": layer_of(predictor, self.layer).name,
+            "relu": True,
+            "upsampling": "bilinear",
+        }
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a channel, but where only what lies behind the layer is run again."""
         del targets, regions
-        layer = layer_of(probe, self.layer)
-        channels = _channels(probe, layer)
+        layer = layer_of(predictor, self.layer)
+        channels = _channels(predictor, layer)
         return 2.0 + (ceil(channels / _ROWS) if layer.cut else channels), 0.0
 
 
-def _channels(probe: Probe, layer: Layer) -> int:
-    side = probe.model.size
-    return layer_activations(probe, probe.to_device(torch.zeros(1, 3, side, side)), layer).shape[1]
+def _channels(predictor: Predictor, layer: Layer) -> int:
+    side = predictor.model.size
+    return layer_activations(
+        predictor, predictor.to_device(torch.zeros(1, 3, side, side)), layer
+    ).shape[1]
 
 
-def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
+def _without(predictor: Predictor, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
     """Logits ``(M, C)`` of one face, each with another channel of the layer at zero."""
-    model = runnable(probe, [layer.name])
+    model = runnable(predictor, [layer.name])
     rows = torch.arange(len(gone), device=gone.device)
     calls = count(1)
 
@@ -137,7 +151,7 @@ def _without(probe: Probe, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
 
     handle = model.net.get_submodule(layer.name).register_forward_hook(hook)
     try:
-        with torch.inference_mode(), probe.autocast():
+        with torch.inference_mode(), predictor.autocast():
             images = image if layer.cut else image.expand(len(gone), -1, -1, -1)
             logits: Tensor = model(images)
     finally:

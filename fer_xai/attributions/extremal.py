@@ -14,7 +14,7 @@ from fer_xai.attributions.core.resizing import upsample
 from fer_xai.attributions.gradients import differentiating, generators
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 
 
@@ -61,21 +61,21 @@ class Extremal(Attribution):
                 f"{self.cells}×{self.cells}, got {self.areas}: take more cells or other areas."
             )
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps in [0, 1] at the grid's resolution."""
         filled = fill_images(question.images, self.fill, generators(question, "fill"))
-        full, empty = (question.scores(probe.run(x)) for x in (question.images, filled))
+        full, empty = (question.scores(predictor.run(x)) for x in (question.images, filled))
         made = []
         for target in range(question.targets):
             one = question.one(target)
             ends = full[:, target], empty[:, target]
-            masks = [self._mask(probe, one, filled, ends, area) for area in self.areas]
+            masks = [self._mask(predictor, one, filled, ends, area) for area in self.areas]
             made.append(torch.stack(masks).mean(dim=0))
         return Maps(cells=torch.stack(made, dim=1))
 
     def _mask(
         self,
-        probe: Probe,
+        predictor: Predictor,
         question: Question,
         filled: Tensor,
         ends: tuple[Tensor, Tensor],
@@ -92,11 +92,11 @@ class Extremal(Attribution):
             """Gradient of the loss (how far the sorted mask is from the area's, less the score),
             and the score.
             """
-            with differentiating(probe):
+            with differentiating(predictor):
                 leaf = raw.detach().clone().requires_grad_()
                 mask = smooth(leaf.sigmoid())
                 full = upsample(mask, size=tuple(images.shape[-2:]))
-                logits = probe.fastest(torch.lerp(filled, images, full))
+                logits = predictor.fastest(torch.lerp(filled, images, full))
                 score = question.scores(logits)[:, 0]
                 unequal = (mask.flatten(1).sort(dim=1).values - wanted).square().mean(dim=1)
                 gradient = torch.autograd.grad((weight * unequal - score).sum(), leaf)[0]
@@ -120,9 +120,11 @@ class Extremal(Attribution):
         with torch.no_grad():
             return (_of_area(raw, area) * (steepest > 0))[:, 0]
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards and backwards a step, area and target; the whole and the filled face."""
-        del probe, regions
+        del predictor, regions
         n = float(targets * len(self.areas) * (self.steps + 1))
         return n + 2, n
 

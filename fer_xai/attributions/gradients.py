@@ -26,7 +26,7 @@ from fer_xai.attributions.core.registry import (
 )
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 
 
@@ -43,9 +43,9 @@ class Scorer(nn.Module):
 
 
 @contextmanager
-def differentiating(probe: Probe) -> Iterator[None]:
+def differentiating(predictor: Predictor) -> Iterator[None]:
     """Gradients on, also within a caller's inference mode."""
-    with torch.inference_mode(mode=False), torch.enable_grad(), probe.autocast():
+    with torch.inference_mode(mode=False), torch.enable_grad(), predictor.autocast():
         yield
 
 
@@ -85,18 +85,20 @@ class Gradient(Attribution):
 
     reference: ClassVar[str] = "Simonyan et al., ICLR workshops 2014, sec. 3"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
-        with differentiating(probe):
-            method = Saliency(Scorer(probe.fastest, question.output))
+        with differentiating(predictor):
+            method = Saliency(Scorer(predictor.fastest, question.output))
             return per_target(
                 question,
                 lambda q: method.attribute(q.images, abs=False, additional_forward_args=extra(q)),
             )
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards and backwards a target."""
-        del probe, regions
+        del predictor, regions
         return float(targets), float(targets)
 
 
@@ -107,18 +109,20 @@ class InputTimesGradient(Attribution):
     implied_fill: ClassVar[str | None] = "black"
     reference: ClassVar[str] = "Shrikumar et al., arXiv 1605.01713"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
-        with differentiating(probe):
-            method = InputXGradient(Scorer(probe.fastest, question.output))
+        with differentiating(predictor):
+            method = InputXGradient(Scorer(predictor.fastest, question.output))
             return per_target(
                 question,
                 lambda q: method.attribute(q.images, additional_forward_args=extra(q)),
             )
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards and backwards a target."""
-        del probe, regions
+        del predictor, regions
         return float(targets), float(targets)
 
 
@@ -150,14 +154,14 @@ class IntegratedGradientsTo(Attribution):
         check_count("steps", self.steps)
         check_count("most", self.most)
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the score's difference."""
         baselines = fill_images(question.images, self.baseline, generators(question, "baseline"))
-        ends = probe.run(question.images), probe.run(baselines)
+        ends = predictor.run(question.images), predictor.run(baselines)
         whole = question.scores(ends[0]) - question.scores(ends[1])
 
         def integrated(q: Question, start: Tensor, steps: int) -> Tensor:
-            batch = max(probe.batch_size_for(len(q) * steps), len(q))
+            batch = max(predictor.batch_size_for(len(q) * steps), len(q))
             found: Tensor = method.attribute(
                 q.images,
                 start,
@@ -181,13 +185,15 @@ class IntegratedGradientsTo(Attribution):
                 steps *= 2
             return found
 
-        with differentiating(probe):
-            method = IntegratedGradients(Scorer(probe.fastest, question.output))
+        with differentiating(predictor):
+            method = IntegratedGradients(Scorer(predictor.fastest, question.output))
             return per_target(question, make, whole=whole)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards and backwards a step, and two for the gap; more where steps are doubled."""
-        del probe, regions
+        del predictor, regions
         return float(targets * self.steps + 2), float(targets * self.steps)
 
 
@@ -215,7 +221,7 @@ class SmoothGrad(Attribution):
         check_count("samples", self.samples)
         check_number("noise", self.noise, 0, ends=True)
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         images = question.images
         spread = self.noise * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
@@ -225,7 +231,7 @@ class SmoothGrad(Attribution):
             drawn = torch.stack([torch.randn(images.shape[1:], generator=g) for g in sources])
             return images + spread[:, None, None, None] * drawn.to(images), None
 
-        channels = self.summary(*mean_gradient(probe, question, noisy, samples=self.samples))
+        channels = self.summary(*mean_gradient(predictor, question, noisy, samples=self.samples))
         return Maps(cells=channels.sum(dim=2), channels=channels)
 
     @staticmethod
@@ -234,9 +240,11 @@ class SmoothGrad(Attribution):
         del variance
         return mean
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards a copy, one backwards a copy and target."""
-        del probe, regions
+        del predictor, regions
         return float(self.samples), float(targets * self.samples)
 
 
@@ -299,15 +307,17 @@ class GradientShap(Attribution):
                 f"{self.samples}: take more samples or fewer baselines."
             )
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the mean difference of scores."""
         images = question.images
         sources = generators(question, "path")
         starts = torch.stack([fill_images(images, kind, sources) for kind in self.baselines])
-        full = question.scores(probe.run(images))
-        empty = torch.stack([question.scores(probe.run(start)) for start in starts])  # (S, B, K)
+        full = question.scores(predictor.run(images))
+        empty = torch.stack(
+            [question.scores(predictor.run(start)) for start in starts]
+        )  # (S, B, K)
         whole = full - empty.mean(dim=0)
-        channels = self._expected(probe, question, starts, sources, self.samples)
+        channels = self._expected(predictor, question, starts, sources, self.samples)
         samples = 2 * self.samples
         while samples <= self.most:
             cells = channels.sum(dim=2)  # (B, K, H, W)
@@ -322,7 +332,7 @@ class GradientShap(Attribution):
                     again = question.one(target).rows(faces)
                     fresh = generators(again, f"path of {samples}")
                     channels[faces, target] = self._expected(
-                        probe, again, starts[:, faces], fresh, samples
+                        predictor, again, starts[:, faces], fresh, samples
                     )[:, 0]
             samples *= 2
         cells = channels.sum(dim=2)
@@ -330,7 +340,7 @@ class GradientShap(Attribution):
 
     @staticmethod
     def _expected(
-        probe: Probe,
+        predictor: Predictor,
         question: Question,
         starts: Tensor,
         sources: list[torch.Generator],
@@ -347,19 +357,21 @@ class GradientShap(Attribution):
             weight = samples / (points * count)  # each baseline alike
             return torch.lerp(start, images, there), (images - start) * weight
 
-        return mean_gradient(probe, question, point, samples=samples)[0]
+        return mean_gradient(predictor, question, point, samples=samples)[0]
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards a point, one backwards a point and target; the gap needs a few more, and so
         do faces whose points are doubled.
         """
-        del probe, regions
+        del predictor, regions
         forward = 1.0 + self.samples + len(self.baselines)
         return forward, float(targets * self.samples)
 
 
 def mean_gradient(
-    probe: Probe,
+    predictor: Predictor,
     question: Question,
     sample: Callable[[int], tuple[Tensor, Tensor | None]],
     *,
@@ -374,13 +386,13 @@ def mean_gradient(
     mean = torch.zeros(faces, question.targets, *size, device=question.images.device)
     spread = torch.zeros_like(mean)
     # a pass holds several samples of few faces
-    together = max(1, probe.batch_size_for(faces * samples) // max(1, faces))
+    together = max(1, predictor.batch_size_for(faces * samples) // max(1, faces))
     for start in range(0, samples, together):
         drawn = [sample(index) for index in range(start, min(start + together, samples))]
-        with differentiating(probe):
+        with differentiating(predictor):
             leaf = torch.stack([images.detach() for images, _ in drawn], dim=1).flatten(0, 1)
             leaf = leaf.contiguous(memory_format=torch.channels_last).requires_grad_()
-            each = question.scores(probe.fastest(leaf), each=len(drawn)).sum(dim=0)  # (K,)
+            each = question.scores(predictor.fastest(leaf), each=len(drawn)).sum(dim=0)  # (K,)
             for target, score in enumerate(each.unbind()):
                 more = target + 1 < len(each)
                 found = torch.autograd.grad(score, leaf, retain_graph=more)[0].float()

@@ -19,7 +19,7 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, 
 from fer_xai.attributions.gradients import generators
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 
 
@@ -49,15 +49,15 @@ class Occlusion(Attribution):
         check_number("window", self.window, 0, 1, ends=True)
         check_number("stride", self.stride, 0, ends=True)
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         masks = self.squares(question.images.shape[-2], question.images.shape[-1])
-        masks = masks.to(probe.device)  # (P, H, W), true inside the square
+        masks = masks.to(predictor.device)  # (P, H, W), true inside the square
         fill = fill_images(question.images, self.fill, generators(question, "fill"))
         found = masked_scores(
-            probe, question, lambda _, numbers: ~masks[numbers], fill, copies=len(masks)
-        ).to(probe.device)  # (B, P, K)
-        lost = question.scores(probe.run(question.images))[:, None] - found
+            predictor, question, lambda _, numbers: ~masks[numbers], fill, copies=len(masks)
+        ).to(predictor.device)  # (B, P, K)
+        lost = question.scores(predictor.run(question.images))[:, None] - found
         inside = masks.float().flatten(1)  # (P, H·W)
         total = torch.einsum("bpk,px->bkx", lost, inside) / inside.sum(dim=0)
         return Maps(cells=total.unflatten(2, masks.shape[1:]))
@@ -88,10 +88,12 @@ class Occlusion(Attribution):
             mask[top : top + side, left : left + side] = True
         return masks
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a square, and the whole face."""
         del targets, regions
-        return 1.0 + len(self.squares(probe.model.size, probe.model.size)), 0.0
+        return 1.0 + len(self.squares(predictor.model.size, predictor.model.size)), 0.0
 
 
 def _starts(extent: int, side: int, step: int) -> list[int]:
@@ -141,7 +143,7 @@ class Rise(Attribution):
         check_count("cells", self.cells)
         check_number("keep", self.keep, 0, 1)
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         height, width = question.images.shape[-2:]
         fill = fill_images(question.images, self.fill, generators(question, "fill"))
@@ -150,7 +152,9 @@ class Rise(Attribution):
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
             return _enlarged(grids[faces, numbers], shifts[faces, numbers], height, width)
 
-        found = masked_scores(probe, question, kept, fill, copies=self.masks).to(probe.device)
+        found = masked_scores(predictor, question, kept, fill, copies=self.masks).to(
+            predictor.device
+        )
         variance = _BLENDED**2 * self.keep * (1 - self.keep)
         weights = (found - found.mean(dim=1, keepdim=True)) / (self.masks * variance)
         cells = torch.stack(
@@ -172,9 +176,11 @@ class Rise(Attribution):
         shifts = [torch.rand(self.masks, 2, generator=g) for g in sources]
         return torch.stack(grids).float().to(device), torch.stack(shifts).to(device)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a mask."""
-        del probe, targets, regions
+        del predictor, targets, regions
         return float(self.masks), 0.0
 
 
@@ -209,24 +215,26 @@ class RegionAblation(Attribution):
     needs_regions: ClassVar[bool] = True
     reference: ClassVar[str] = "Captum's FeatureAblation, over facial regions"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and a number a region; NaN for faces without regions."""
         regions = question.regions
         assert regions is not None
         fill = fill_images(question.images, self.fill, generators(question, "fill"))
         found = masked_scores(
-            probe,
+            predictor,
             question,
             lambda faces, numbers: ~regions[faces, numbers],
             fill,
             copies=regions.shape[1],
-        ).to(probe.device)
-        lost = question.scores(probe.run(question.images))[:, None] - found  # (B, R, K)
+        ).to(predictor.device)
+        lost = question.scores(predictor.run(question.images))[:, None] - found  # (B, R, K)
         return painted(lost.transpose(1, 2), regions)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a region, and the whole face."""
-        del probe, targets
+        del predictor, targets
         return 1.0 + regions, 0.0
 
 

@@ -18,18 +18,18 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, 
 from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.perturbation import painted
 from fer_xai.coalitions import coalitions, shapley_values
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 
 
-def coalition_scores(probe: Probe, question: Question, *, fill: str) -> Tensor:
+def coalition_scores(predictor: Predictor, question: Question, *, fill: str) -> Tensor:
     """The score of each face with each coalition of its regions left in, ``(B, K, 2^k)``.
 
     What is not in a coalition is filled. Passes are batched across faces.
     """
     regions = question.regions
     assert regions is not None
-    members = coalitions(regions.shape[1]).to(probe.device)  # (2^k, k)
+    members = coalitions(regions.shape[1]).to(predictor.device)  # (2^k, k)
     owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W): which region holds a pixel
     filled = fill_images(question.images, fill, generators(question, "fill"))
 
@@ -37,7 +37,7 @@ def coalition_scores(probe: Probe, question: Question, *, fill: str) -> Tensor:
         present, held = members[numbers], owner[faces]  # (M, k), (M, H, W)
         return present.gather(1, held.flatten(1)).reshape(held.shape)
 
-    found = masked_scores(probe, question, kept, filled, copies=len(members))
+    found = masked_scores(predictor, question, kept, filled, copies=len(members))
     return found.transpose(1, 2)
 
 
@@ -60,20 +60,22 @@ class RegionShapley(Attribution):
     law: ClassVar[str | None] = "score of the face − score of the filled face"
     reference: ClassVar[str] = "Shapley 1953; Lundberg & Lee, NeurIPS 2017"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and a value a region; NaN for faces without regions."""
-        worth = coalition_scores(probe, question, fill=self.fill).double()
+        worth = coalition_scores(predictor, question, fill=self.fill).double()
         values = shapley_values(worth)  # (B, K, R)
         assert question.regions is not None
-        made = painted(values.to(probe.device), question.regions)
+        made = painted(values.to(predictor.device), question.regions)
         whole = worth[..., -1] - worth[..., 0]
         return dataclasses.replace(
             made, gap=(values.sum(dim=-1) - whole).float(), whole=whole.float()
         )
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a coalition."""
-        del probe, targets
+        del predictor, targets
         return 2.0**regions, 0.0
 
 

@@ -20,7 +20,7 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, 
 from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.perturbation import painted
 from fer_xai.checks import check_choice, check_count, check_number
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 
 
@@ -101,13 +101,13 @@ class Surrogate(Attribution):
         """Efficiency, which the fit of ``shap`` is held to."""
         return "score of the face − score of the filled face" if self.kernel == "shap" else None
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and a coefficient a part."""
         regions = question.regions
         if regions is None:
             regions = superpixels(question.images, n=self.parts)
         there = regions.flatten(2).any(dim=2)  # (B, R): superpixels may be fewer in one face
-        drawn = self._coalitions(question, there).to(probe.device)  # (B, P, R)
+        drawn = self._coalitions(question, there).to(predictor.device)  # (B, P, R)
         filled = fill_images(question.images, self.fill, generators(question, "fill"))
         owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W)
 
@@ -115,15 +115,18 @@ class Surrogate(Attribution):
             present, held = drawn[faces, numbers], owner[faces]
             return present.gather(1, held.flatten(1)).reshape(held.shape)
 
-        found = masked_scores(probe, question, kept, filled, copies=self.samples).double()
+        found = masked_scores(predictor, question, kept, filled, copies=self.samples).double()
         if self.kernel == "lime":
             values = self._lime(drawn.cpu(), found, there.cpu())
         else:
             ends = torch.stack(
-                [question.scores(probe.run(filled)), question.scores(probe.run(question.images))]
+                [
+                    question.scores(predictor.run(filled)),
+                    question.scores(predictor.run(question.images)),
+                ]
             )
             values = _efficient(drawn.cpu(), found, there.cpu(), ends.cpu().double())
-        made = painted(values.transpose(1, 2).to(probe.device), regions)
+        made = painted(values.transpose(1, 2).to(predictor.device), regions)
         if self.kernel == "lime":
             return made
         whole = ends[1].float().cpu() - ends[0].float().cpu()  # (B, K)
@@ -158,16 +161,18 @@ class Surrogate(Attribution):
         gram = gram + torch.diag_embed(torch.where(there, self.ridge, 1.0).double())
         return torch.linalg.solve(gram, x.transpose(1, 2) @ (weights * y))
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """Its options, without LIME's for SHAP."""
         names = ["samples", "parts", "fill", "kernel"]
-        del probe
+        del predictor
         names += ["sigma", "ridge"] if self.kernel == "lime" else []
         return {name: getattr(self, name) for name in names}
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One a coalition; the whole and the empty face for SHAP."""
-        del probe, targets, regions
+        del predictor, targets, regions
         return self.samples + (0.0 if self.kernel == "lime" else 2.0), 0.0
 
 

@@ -26,7 +26,7 @@ _BF16_TOLERANCE = 2e-2
 
 
 class Classifier(Protocol):
-    """What a probe asks of a model; :class:`fer_xai.models.FERModel` is one."""
+    """What a predictor asks of a model; :class:`fer_xai.models.FERModel` is one."""
 
     net: nn.Module
     emotions: tuple[str, ...]
@@ -46,7 +46,7 @@ class Classifier(Protocol):
         ...
 
 
-class Probe:
+class Predictor:
     """Logits of many images, fast, from a private copy of a model.
 
     The copy is in evaluation mode, needs no gradients, has BatchNorm folded into convolutions and
@@ -223,7 +223,7 @@ class Probe:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """Context of a pass in this probe's precision; fp32 is not TF32 on a GPU."""
+        """Context of a pass in this predictor's precision; fp32 is not TF32 on a GPU."""
         enabled = self.precision == "bf16"
         with (
             torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled),
@@ -274,33 +274,33 @@ class Probe:
 class _Compiled:
     """A network compiled for full batches of one shape, its weights frozen into the code."""
 
-    def __init__(self, probe: Probe) -> None:
-        self.probe, self.net, self.size = probe, probe.fastest, probe.batch_size
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor, self.net, self.size = predictor, predictor.fastest, predictor.batch_size
         self.versions = self._versions()
         self.call: Any = torch.compile(self.net, fullgraph=True, dynamic=False)
 
     @classmethod
-    def of(cls, probe: Probe) -> _Compiled | None:
+    def of(cls, predictor: Predictor) -> _Compiled | None:
         """Compile and compare with the plain network on noise; None where that fails."""
-        side = probe.model.size
-        noise = torch.rand(probe.batch_size, 3, side, side, generator=torch.Generator())
-        batch = probe.to_device(noise)
+        side = predictor.model.size
+        noise = torch.rand(predictor.batch_size, 3, side, side, generator=torch.Generator())
+        batch = predictor.to_device(noise)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                made = cls(probe)
+                made = cls(predictor)
                 found = made(batch)
         except Exception:  # noqa: BLE001 - no compiler, or a network that cannot be traced
             return None
-        with torch.no_grad(), probe.autocast():
-            plain: Tensor = probe.fastest(batch).float()
-        room = FOLD_TOLERANCE if probe.precision == "fp32" else _BF16_TOLERANCE
+        with torch.no_grad(), predictor.autocast():
+            plain: Tensor = predictor.fastest(batch).float()
+        room = FOLD_TOLERANCE if predictor.precision == "fp32" else _BF16_TOLERANCE
         agrees = (found - plain).abs().max() <= room * plain.abs().max().clamp(min=1)
         return made if bool(agrees) else None
 
     def takes(self, batch: Tensor) -> bool:
         """Whether a batch is of the shape that it was compiled for, or can be filled up to it."""
-        side = self.probe.model.size
+        side = self.predictor.model.size
         return len(batch) <= self.size and tuple(batch.shape[-2:]) == (side, side)
 
     def __call__(self, batch: Tensor) -> Tensor:
@@ -310,14 +310,14 @@ class _Compiled:
         full = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])]) if lacking else batch
         full = full.contiguous(memory_format=torch.channels_last)
         frozen: Any = config.patch
-        with torch.no_grad(), frozen(freezing=True), self.probe.autocast():
+        with torch.no_grad(), frozen(freezing=True), self.predictor.autocast():
             logits: Tensor = self.call(full)
         return logits.float()[: len(batch)]
 
     @property
     def stale(self) -> bool:
         """Whether the weights were changed since, which frozen code would not see."""
-        return self.net is not self.probe.fastest or self.versions != self._versions()
+        return self.net is not self.predictor.fastest or self.versions != self._versions()
 
     def _versions(self) -> list[tuple[int, int]]:
         state = [*self.net.parameters(), *self.net.buffers()]

@@ -126,7 +126,7 @@ def _activate_in_place(traced: Any) -> None:
     """Let a ReLU overwrite a convolution's output that it alone reads, which saves memory traffic.
 
     Only behind convolutions: a CAM layer's output is kept and differentiated, and a convolution of
-    the folded copy is never one (see :meth:`fer_xai.inference.predictor.Probe.runs_alone`).
+    the folded copy is never one (see :meth:`fer_xai.inference.predictor.Predictor.runs_alone`).
     """
     modules = dict(traced.named_modules())
     calls = [node for node in traced.graph.nodes if node.op == "call_module"]

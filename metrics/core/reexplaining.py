@@ -12,33 +12,33 @@ from fer_xai.checks import check_targets
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 from metrics.core.registry import Explain
-from metrics.core.score_cache import Change, Ledger
+from metrics.core.score_cache import Change, ScoreCache
 from metrics.core.scores import check_maps
 
 
-def checked_maps(ledger: Ledger, maps: Tensor) -> Tensor:
-    """Maps ``(B, H, W)`` on the CPU, if they fit the ledger's images."""
-    check_maps(ledger, maps)
+def checked_maps(cache: ScoreCache, maps: Tensor) -> Tensor:
+    """Maps ``(B, H, W)`` on the CPU, if they fit the cache's images."""
+    check_maps(cache, maps)
     return maps.detach().float().cpu()
 
 
 def seeded_images(
-    ledger: Ledger, faces: Tensor, numbers: Tensor, *, salt: str, draw: Callable[..., Tensor]
+    cache: ScoreCache, faces: Tensor, numbers: Tensor, *, salt: str, draw: Callable[..., Tensor]
 ) -> Tensor:
     """Random images ``(M, 3, H, W)``, each by its face's name and the number of the copy.
 
     ``draw`` is ``torch.rand`` or ``torch.randn``.
     """
-    shape = ledger.images.shape[1:]
+    shape = cache.images.shape[1:]
     rows = [
-        draw(shape, generator=generator(ledger.seed, ledger.ids[face], salt, number))
+        draw(shape, generator=generator(cache.seed, cache.ids[face], salt, number))
         for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)
     ]
-    return torch.stack(rows).to(ledger.images)
+    return torch.stack(rows).to(cache.images)
 
 
 def explained(
-    ledger: Ledger,
+    cache: ScoreCache,
     explain: Explain,
     network: Any,
     targets: Tensor,
@@ -50,8 +50,8 @@ def explained(
 
     Parameters
     ----------
-    ledger
-        Of the faces; batches are of its probe's size and full across faces and copies.
+    cache
+        Of the faces; batches are of its predictor's size and full across faces and copies.
     explain
         Gets the name of its face with each copy: what is random about a method is alike for all
         copies of a face, and does not pass for a change of the map.
@@ -60,7 +60,7 @@ def explained(
     targets
         ``(B,)`` canonical emotion indices.
     change, copies
-        As in :meth:`~metrics.core.score_cache.Ledger.ask`; the faces as they are by default.
+        As in :meth:`~metrics.core.score_cache.ScoreCache.ask`; the faces as they are by default.
 
     Yields
     ------
@@ -73,17 +73,17 @@ def explained(
     InputError
         For targets that do not fit, or maps of another shape than the images.
     """
-    chosen = check_targets(targets, len(ledger))
-    total = len(ledger) * copies
-    step = ledger.probe.batch_size_for(total)
+    chosen = check_targets(targets, len(cache))
+    total = len(cache) * copies
+    step = cache.predictor.batch_size_for(total)
     for start in range(0, total, step):
         rows = torch.arange(start, min(start + step, total))
         faces, numbers = rows // copies, rows % copies
-        here = faces.to(ledger.probe.device)
-        images = ledger.images[here] if change is None else change(here, numbers.to(here.device))
+        here = faces.to(cache.predictor.device)
+        images = cache.images[here] if change is None else change(here, numbers.to(here.device))
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             found = explain(
-                network, images.clone(), chosen[faces], [ledger.ids[face] for face in faces]
+                network, images.clone(), chosen[faces], [cache.ids[face] for face in faces]
             )
         if found.shape != (len(rows), *images.shape[-2:]):
             raise InputError(

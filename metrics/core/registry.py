@@ -26,9 +26,9 @@ class Explain(Protocol):
     :func:`fer_xai.explain` becomes one in two lines, here for Grad-CAM:
 
     >>> import functools, fer_xai, torch
-    >>> probe_of = functools.lru_cache(maxsize=1)(fer_xai.Probe)
+    >>> predictor_of = functools.lru_cache(maxsize=1)(fer_xai.Predictor)
     >>> def explain(model, images, targets, ids):
-    ...     return fer_xai.explain(probe_of(model), images, targets=targets, ids=ids).maps
+    ...     return fer_xai.explain(predictor_of(model), images, targets=targets, ids=ids).maps
     >>> model = fer_xai.load_model("baseline4")
     >>> explain(model, torch.rand(2, 3, 64, 64), torch.tensor([0, 5]), ["a", "b"]).shape
     torch.Size([2, 64, 64])
@@ -60,7 +60,7 @@ class MetricSpec:
     bounds
         Smallest and largest possible value.
     needs
-        The arguments of ``fn`` that it is called with: ``model`` (a ledger), ``images``, ``maps``,
+        The arguments of ``fn`` that it is called with: ``model`` (a cache), ``images``, ``maps``,
         ``targets``, ``regions``, ``explain``, ``calibration``, ``ids``, ``seed``.
     options
         Further arguments of ``fn``: several metrics may share one function.
@@ -69,7 +69,7 @@ class MetricSpec:
     sign_blind
         Whether a map and its inverse score alike, so that better maps need not score better than
         their inverse.
-    restates
+    redundant_with
         Metrics of which this one is a mere sum: beside them it says nothing more, and is left out
         where metrics are counted or held against each other.
     reference
@@ -86,7 +86,7 @@ class MetricSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     read: str = ""
     sign_blind: bool = False
-    restates: tuple[str, ...] = ()
+    redundant_with: tuple[str, ...] = ()
 
     @property
     def fill(self) -> str | None:

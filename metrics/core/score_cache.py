@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_images, check_length, check_tensor
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import FILLS, fill_images
 from fer_xai.perturb.linear import LINEAR, linear_imputation, noise_of
 from fer_xai.seeding import generator
@@ -24,12 +24,12 @@ FLAT = 1e-6
 """Scores that vary by less than this carry no signal: passes differ by as much."""
 
 
-class Ledger:
+class ScoreCache:
     """Logits of faces with something changed about them; each distinct image is scored once.
 
     What a metric asks for is kept: the clean face, the wholly filled one, every (ranking, fill,
     order, count), and every set of changed copies under its key are shared by all metrics that are
-    given one ledger. Images are made on the device, a batch at a time, across faces and copies.
+    given one cache. Images are made on the device, a batch at a time, across faces and copies.
 
     A fill is a name of :data:`fer_xai.perturb.fills.FILLS`, or ``linear``: noisy linear imputation
     from the pixels that are left (:func:`fer_xai.perturb.linear.linear_imputation`; ``linear:0.02``
@@ -39,7 +39,7 @@ class Ledger:
     Parameters
     ----------
     model
-        A classifier, or a probe of one.
+        A classifier, or a predictor of one.
     images
         ``(B, 3, H, W)`` in [0, 1].
     ids, seed
@@ -60,18 +60,18 @@ class Ledger:
 
     def __init__(
         self,
-        model: Classifier | Probe,
+        model: Classifier | Predictor,
         images: Tensor,
         *,
         ids: Sequence[str] | None = None,
         seed: int = 0,
         fills: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.probe = model if isinstance(model, Probe) else Probe(model)
+        self.predictor = model if isinstance(model, Predictor) else Predictor(model)
         check_images(images)
         self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
         check_length("ids", len(self.ids), len(images))
-        self.images = images.to(self.probe.device, torch.float32).contiguous(
+        self.images = images.to(self.predictor.device, torch.float32).contiguous(
             memory_format=torch.channels_last
         )
         self.seed, self.passes = seed, 0
@@ -135,12 +135,12 @@ class Ledger:
         """
         if id(maps) not in self._ranks:
             found = rank_pixels(without_undefined(maps), seed=self.seed, ids=self.ids)
-            found = found.to(self.probe.device)
+            found = found.to(self.predictor.device)
             self._ranks[id(maps)] = (maps, found)
         return self._ranks[id(maps)][1]
 
     def key_of(self, tensor: Tensor) -> int:
-        """A key for :meth:`ask` that stands for a tensor, which the ledger then holds."""
+        """A key for :meth:`ask` that stands for a tensor, which the cache then holds."""
         self._held.append(tensor)
         return id(tensor)
 
@@ -172,10 +172,10 @@ class Ledger:
         """
         if key not in self._asked:
             total = len(self) * copies
-            out = torch.zeros(total, len(self.probe.emotions))
-            step = self.probe.batch_size_for(total)
+            out = torch.zeros(total, len(self.predictor.emotions))
+            step = self.predictor.batch_size_for(total)
             for start in range(0, total, step):
-                rows = torch.arange(start, min(start + step, total), device=self.probe.device)
+                rows = torch.arange(start, min(start + step, total), device=self.predictor.device)
                 out[start : start + len(rows)] = self.score(change(rows // copies, rows % copies))
             self._asked[key] = out.unflatten(0, (len(self), copies))
         return self._asked[key]
@@ -226,8 +226,8 @@ class Ledger:
         _, held = self._removed.setdefault((id(ranks), fill, order), (ranks, {}))
         wanted = [count for count in inner if count not in held]
         if wanted:
-            limits = torch.tensor(wanted, device=self.probe.device, dtype=torch.int32)
-            here = ranks.to(self.probe.device)
+            limits = torch.tensor(wanted, device=self.predictor.device, dtype=torch.int32)
+            here = ranks.to(self.predictor.device)
 
             def change(faces: Tensor, numbers: Tensor) -> Tensor:
                 limit = limits[numbers][:, None, None]
@@ -248,37 +248,37 @@ class Ledger:
     def score(self, images: Tensor) -> Tensor:
         """Logits ``(M, C)`` on the CPU of one batch that is there, counted."""
         self.passes += len(images)
-        return self.probe.run(images.contiguous(memory_format=torch.channels_last)).cpu()
+        return self.predictor.run(images.contiguous(memory_format=torch.channels_last)).cpu()
 
 
-def ledger_of(
-    model: Classifier | Probe | Ledger,
+def cache_of(
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     *,
     ids: Sequence[str] | None = None,
     seed: int = 0,
-) -> Ledger:
-    """The ledger handed in, whose ids and seed hold, or a new one of these images.
+) -> ScoreCache:
+    """The cache handed in, whose ids and seed hold, or a new one of these images.
 
     Raises
     ------
     InputError
-        If a ledger is of other images, or has other ids, or another seed than one beside it that is
+        If a cache is of other images, or has other ids, or another seed than one beside it that is
         not the default 0.
     """
-    if not isinstance(model, Ledger):
-        return Ledger(model, images, ids=ids, seed=seed)
+    if not isinstance(model, ScoreCache):
+        return ScoreCache(model, images, ids=ids, seed=seed)
     check_tensor("images", images, "(B, 3, H, W)")
     if images is not model.images and not (
         images.shape == model.images.shape and torch.equal(images.to(model.images), model.images)
     ):
         raise InputError(
-            f"Expected the ledger's own images {tuple(model.images.shape)}, got others "
-            f"{tuple(images.shape)}: make a ledger of these."
+            f"Expected the cache's own images {tuple(model.images.shape)}, got others "
+            f"{tuple(images.shape)}: make a cache of these."
         )
     for name, given, own in (("ids", ids and list(ids), model.ids), ("seed", seed, model.seed)):
         if given and given != own:
             raise InputError(
-                f"Expected the ledger's own {name}, got others: hand them to the ledger alone."
+                f"Expected the cache's own {name}, got others: hand them to the cache alone."
             )
     return model

@@ -8,20 +8,20 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_targets, check_tensor
 from fer_xai.errors import InputError
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 
 Output = Literal["probability", "logit", "log_probability"]
 OUTPUTS = get_args(Output)
 
 
-def ranks_of(ledger: Ledger, maps: Tensor) -> Tensor:
-    """The ranks of maps, made once a ledger and map array."""
-    check_maps(ledger, maps)
-    return ledger.ranked(maps)
+def ranks_of(cache: ScoreCache, maps: Tensor) -> Tensor:
+    """The ranks of maps, made once a cache and map array."""
+    check_maps(cache, maps)
+    return cache.ranked(maps)
 
 
-def check_maps(ledger: Ledger, maps: Tensor) -> None:
-    """Maps that fit a ledger's images.
+def check_maps(cache: ScoreCache, maps: Tensor) -> None:
+    """Maps that fit a cache's images.
 
     Raises
     ------
@@ -29,16 +29,16 @@ def check_maps(ledger: Ledger, maps: Tensor) -> None:
         Saying which shape was expected.
     """
     check_tensor("maps", maps, "(B, H, W)")
-    if maps.shape != (len(ledger), *ledger.images.shape[-2:]):
+    if maps.shape != (len(cache), *cache.images.shape[-2:]):
         raise InputError(
-            f"Expected maps {(len(ledger), *ledger.images.shape[-2:])} to fit the images, got "
+            f"Expected maps {(len(cache), *cache.images.shape[-2:])} to fit the images, got "
             f"{tuple(maps.shape)}: bring them to the images' size."
         )
 
 
-def target_scores(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+def target_scores(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
     """Scores ``(B, S)`` of each face's target, of logits ``(B, S, C)``."""
-    columns = ledger.probe.model.columns(check_targets(targets, len(ledger)))
+    columns = cache.predictor.model.columns(check_targets(targets, len(cache)))
     check_choice("output", output, OUTPUTS)
     values = logits.float()
     if output == "probability":

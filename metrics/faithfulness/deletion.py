@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.pixel_order import ORDERS, Order
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, ranks_of, target_scores
 from metrics.core.undefined import nan_where_undefined
 
@@ -68,7 +68,7 @@ class Curve:
 
 
 def deletion(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -90,7 +90,7 @@ def deletion(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+        A classifier, a predictor of one, or a cache of these images, which other metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -101,7 +101,7 @@ def deletion(
         S: points beside the unperturbed one; no more than there are pixels.
     fill
         A name of :data:`fer_xai.perturb.fills.FILLS`, or ``linear``
-        (:class:`metrics.core.score_cache.Ledger`).
+        (:class:`metrics.core.score_cache.ScoreCache`).
     order
         ``morf``: most relevant first; ``lerf``: least relevant first (higher areas are better: it
         is insertion read backwards, with the same area).
@@ -121,15 +121,15 @@ def deletion(
         For maps or targets that do not fit, or steps that are not from 1 to the number of pixels.
     """
     check_choice("output", output, OUTPUTS)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    ranks = ranks_of(ledger, maps)
-    counts = step_counts(ledger.pixels, steps)
-    logits = ledger.removed(ranks, counts, fill=fill, order=order)
-    return curve_of(ledger, logits, counts, targets, output, maps=maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    ranks = ranks_of(cache, maps)
+    counts = step_counts(cache.pixels, steps)
+    logits = cache.removed(ranks, counts, fill=fill, order=order)
+    return curve_of(cache, logits, counts, targets, output, maps=maps)
 
 
 def insertion(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -144,18 +144,18 @@ def insertion(
     """How fast does the score rise as the map's first pixels are put back? Higher areas are better.
 
     Petsiuk et al., BMVC 2018, section 4.1. Putting the first k back is taking the last P − k, so
-    a ledger has these images in common with deletion in the other order. Parameters, returns and
+    a cache has these images in common with deletion in the other order. Parameters, returns and
     errors are those of :func:`deletion`.
     """
     check_choice("order", order, ORDERS)
     check_choice("output", output, OUTPUTS)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    ranks = ranks_of(ledger, maps)
-    counts = step_counts(ledger.pixels, steps)
-    gone = [ledger.pixels - count for count in counts]
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    ranks = ranks_of(cache, maps)
+    counts = step_counts(cache.pixels, steps)
+    gone = [cache.pixels - count for count in counts]
     other: Order = "lerf" if order == "morf" else "morf"
-    logits = ledger.removed(ranks, gone, fill=fill, order=other)
-    return curve_of(ledger, logits, counts, targets, output, maps=maps)
+    logits = cache.removed(ranks, gone, fill=fill, order=other)
+    return curve_of(cache, logits, counts, targets, output, maps=maps)
 
 
 def step_counts(pixels: int, steps: int) -> list[int]:
@@ -167,7 +167,7 @@ def step_counts(pixels: int, steps: int) -> list[int]:
 
 
 def curve_of(
-    ledger: Ledger,
+    cache: ScoreCache,
     logits: Tensor,
     counts: Sequence[int],
     targets: Tensor,
@@ -177,8 +177,8 @@ def curve_of(
 ) -> Curve:
     """The curve of logits ``(B, S + 1, C)`` after so many pixels; NaN for undefined maps."""
     return Curve(
-        fractions=torch.tensor(counts, dtype=torch.float64).div(ledger.pixels).float(),
-        scores=nan_where_undefined(target_scores(ledger, logits, targets, output), maps),
+        fractions=torch.tensor(counts, dtype=torch.float64).div(cache.pixels).float(),
+        scores=nan_where_undefined(target_scores(cache, logits, targets, output), maps),
     )
 
 
@@ -189,7 +189,7 @@ def _spec(
     better: bool,
     read: str = "auc",
     reference: str = "Petsiuk et al., BMVC 2018, sec. 4.1",
-    restates: tuple[str, ...] = (),
+    redundant_with: tuple[str, ...] = (),
     **options: Any,
 ) -> MetricSpec:
     return METRICS.register(name)(
@@ -203,7 +203,7 @@ def _spec(
             options=options,
             read=read,
             reference=reference,
-            restates=restates,
+            redundant_with=redundant_with,
         )
     )
 
@@ -224,5 +224,5 @@ AOPC = _spec(
     better=True,
     read="aopc",
     reference="Samek et al., TNNLS 2017, eq. 12",
-    restates=("deletion",),
+    redundant_with=("deletion",),
 )

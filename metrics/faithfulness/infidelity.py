@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.pixel_order import average_ranks
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import FLAT, Ledger, ledger_of
+from metrics.core.score_cache import FLAT, ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, target_scores
 from metrics.core.undefined import nan_where_undefined, without_undefined
 from metrics.faithfulness.deletion import Curve
@@ -34,7 +34,7 @@ class Draws:
 
     Parameters
     ----------
-    ledger
+    cache
         Whose faces they are of.
     salt
         What tells these draws from others of the face.
@@ -43,29 +43,29 @@ class Draws:
     """
 
     def __init__(
-        self, ledger: Ledger, salt: str, draw: Callable[[torch.Generator], Tensor]
+        self, cache: ScoreCache, salt: str, draw: Callable[[torch.Generator], Tensor]
     ) -> None:
-        self.ledger, self.salt, self.draw = ledger, salt, draw
+        self.cache, self.salt, self.draw = cache, salt, draw
         self._last: dict[int, Tensor] = {}
 
     def __getitem__(self, face: int) -> Tensor:
         if face not in self._last:
             while len(self._last) > 1:  # faces come one after another
                 del self._last[next(iter(self._last))]
-            self._last[face] = self.draw(self.ledger.generator(face, self.salt))
+            self._last[face] = self.draw(self.cache.generator(face, self.salt))
         return self._last[face]
 
     def rows(self, faces: Tensor, numbers: Tensor) -> Tensor:
-        """Draws ``(M, …)`` of faces and numbers, on the ledger's device."""
+        """Draws ``(M, …)`` of faces and numbers, on the cache's device."""
         found = [
             self[face][number]
             for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)
         ]
-        return torch.stack(found).to(self.ledger.probe.device)
+        return torch.stack(found).to(self.cache.predictor.device)
 
 
 def infidelity(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -86,7 +86,7 @@ def infidelity(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+        A classifier, a predictor of one, or a cache of these images, which other metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1]; changed ones are not clamped to it.
     maps
@@ -117,20 +117,20 @@ def infidelity(
     InputError
         For maps or targets that do not fit, an unknown scaling, or fewer than two samples.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
     check_count("samples", samples, low=2)
     check_number("sigma", sigma, 0)
     check_choice("scaling", scaling, get_args(Scaling))
     check_choice("output", output, OUTPUTS)
-    size = ledger.images.shape[-2:]
-    draws = Draws(ledger, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
-    logits = ledger.ask(
+    size = cache.images.shape[-2:]
+    draws = Draws(cache, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
+    logits = cache.ask(
         ("infidelity", samples, sigma),
-        lambda faces, numbers: ledger.images[faces] - draws.rows(faces, numbers)[:, None],
+        lambda faces, numbers: cache.images[faces] - draws.rows(faces, numbers)[:, None],
         copies=samples,
     )
-    drops = _drops(ledger, logits, targets, output)
+    drops = _drops(cache, logits, targets, output)
     foretold = (
         torch.stack(
             [
@@ -138,7 +138,7 @@ def infidelity(
                 for face, one in enumerate(without_undefined(maps))
             ]
         )
-        if len(ledger)
+        if len(cache)
         else drops
     )
     if scaling != "none":
@@ -154,7 +154,7 @@ def infidelity(
 
 
 def mu_fidelity(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -190,21 +190,21 @@ def mu_fidelity(
     Tensor
         ``(B,)`` in [−1, 1]; NaN where sums or scores do not vary, or the map is not finite.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
     check_count("samples", samples, low=2)
     check_choice("correlation", correlation, get_args(Correlation))
     check_choice("output", output, OUTPUTS)
     check_count("grid", grid)
     check_number("share", share, 0, 1)
-    height, width = ledger.images.shape[-2:]
+    height, width = cache.images.shape[-2:]
     taken = round(share * grid * grid)
     if grid > min(height, width) or not 1 <= taken < grid * grid:
         raise InputError(
             f"Expected a grid of 1 to {min(height, width)} cells a side of which a share is taken, "
             f"got grid {grid} and share {share}."
         )
-    cell = cells_of(height, width, grid).to(ledger.probe.device)  # (H, W)
+    cell = cells_of(height, width, grid).to(cache.predictor.device)  # (H, W)
 
     def subsets(g: torch.Generator) -> Tensor:
         order = torch.rand(samples, grid * grid, generator=g).argsort(dim=1)
@@ -212,25 +212,25 @@ def mu_fidelity(
             1, order[:, :taken], value=True
         )
 
-    draws = Draws(ledger, f"mu {grid}", subsets)
-    logits = ledger.ask(
+    draws = Draws(cache, f"mu {grid}", subsets)
+    logits = cache.ask(
         ("mu", grid, taken, samples, fill),
-        lambda faces, numbers: ledger.blended(faces, draws.rows(faces, numbers)[:, cell], fill),
+        lambda faces, numbers: cache.blended(faces, draws.rows(faces, numbers)[:, cell], fill),
         copies=samples,
     )
-    drops = _drops(ledger, logits, targets, output)
+    drops = _drops(cache, logits, targets, output)
     flat = torch.nn.functional.one_hot(cell.flatten().cpu(), grid * grid).double()  # (P, cells)
     sums = without_undefined(maps).flatten(1).cpu().double() @ flat
     given = (
         torch.stack([draws[face].double() @ one for face, one in enumerate(sums)])
-        if len(ledger)
+        if len(cache)
         else drops
     )
     return nan_where_undefined(_correlated(given, drops, correlation), maps)
 
 
 def sensitivity_n(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -254,13 +254,13 @@ def sensitivity_n(
     Curve
         Correlations ``(B, S)`` at the shares of pixels that were taken.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
     check_count("samples", samples, low=2)
     check_choice("correlation", correlation, get_args(Correlation))
     check_choice("output", output, OUTPUTS)
     check_shares("shares", shares)
-    size, total = ledger.images.shape[-2:], ledger.pixels
+    size, total = cache.images.shape[-2:], cache.pixels
     counts = [round(share * total) for share in shares]
     if any(not 1 <= count < total for count in counts):
         raise InputError(f"Expected shares between none and all of {total} pixels, got {shares}.")
@@ -273,15 +273,15 @@ def sensitivity_n(
             gone = torch.zeros(samples, total, dtype=torch.bool)
             return gone.scatter(1, first, value=True).unflatten(1, size)
 
-        draws = Draws(ledger, f"sensitivity {count}", subsets)
-        logits = ledger.ask(
+        draws = Draws(cache, f"sensitivity {count}", subsets)
+        logits = cache.ask(
             ("sensitivity-n", count, samples, fill),
-            lambda faces, numbers, draws=draws: ledger.blended(  # type: ignore[misc]
+            lambda faces, numbers, draws=draws: cache.blended(  # type: ignore[misc]
                 faces, draws.rows(faces, numbers), fill
             ),
             copies=samples,
         )
-        drops = _drops(ledger, logits, targets, output)
+        drops = _drops(cache, logits, targets, output)
         given = (
             torch.stack(
                 [
@@ -289,7 +289,7 @@ def sensitivity_n(
                     for face, one in enumerate(without_undefined(maps))
                 ]
             )
-            if len(ledger)
+            if len(cache)
             else drops
         )
         scores.append(nan_where_undefined(_correlated(given, drops, correlation), maps))
@@ -302,10 +302,10 @@ def cells_of(height: int, width: int, grid: int) -> Tensor:
     return y[:, None] * grid + x
 
 
-def _drops(ledger: Ledger, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+def _drops(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
     """What each copy lost, ``(B, M)`` float64."""
-    clean = target_scores(ledger, ledger.clean()[:, None], targets, output)
-    return (clean - target_scores(ledger, logits, targets, output)).double()
+    clean = target_scores(cache, cache.clean()[:, None], targets, output)
+    return (clean - target_scores(cache, logits, targets, output)).double()
 
 
 def _correlated(given: Tensor, drops: Tensor, kind: Correlation) -> Tensor:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_shares
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, ranks_of, target_scores
 from metrics.core.undefined import nan_where_undefined, without_undefined
 
@@ -52,7 +52,7 @@ class Confidence:
 
 
 def masked_confidence(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -71,7 +71,7 @@ def masked_confidence(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+        A classifier, a predictor of one, or a cache of these images, which other metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -79,7 +79,7 @@ def masked_confidence(
     targets
         ``(B,)`` canonical emotion indices.
     ids, seed
-        Of a new ledger.
+        Of a new cache.
 
     Returns
     -------
@@ -91,17 +91,17 @@ def masked_confidence(
     InputError
         For maps or targets that do not fit.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
-    shown = without_undefined(maps).to(ledger.images).clamp(min=0)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
+    shown = without_undefined(maps).to(cache.images).clamp(min=0)
     shown = shown / shown.amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
-    logits = ledger.ask(
-        ("masked", ledger.key_of(maps)),
-        lambda faces, _: ledger.images[faces] * shown[faces][:, None],
+    logits = cache.ask(
+        ("masked", cache.key_of(maps)),
+        lambda faces, _: cache.images[faces] * shown[faces][:, None],
         copies=1,
     )
-    clean = target_scores(ledger, ledger.clean()[:, None], targets, "probability")[:, 0]
-    masked = target_scores(ledger, logits, targets, "probability")[:, 0]
+    clean = target_scores(cache, cache.clean()[:, None], targets, "probability")[:, 0]
+    masked = target_scores(cache, logits, targets, "probability")[:, 0]
     return Confidence(clean=clean, masked=nan_where_undefined(masked, maps))
 
 
@@ -130,7 +130,7 @@ class Erasure:
 
 
 def erasure(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -149,17 +149,17 @@ def erasure(
     """
     check_shares("bins", bins)
     check_choice("output", output, OUTPUTS)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    ranks = ranks_of(ledger, maps)
-    total = ledger.pixels
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    ranks = ranks_of(cache, maps)
+    total = cache.pixels
     counts = [min(max(1, round(share * total)), total - 1) for share in bins]
-    gone = ledger.removed(ranks, counts, fill=fill, order="morf")
-    left = ledger.removed(ranks, [total - count for count in counts], fill=fill, order="lerf")
-    clean = target_scores(ledger, ledger.clean()[:, None], targets, output)
+    gone = cache.removed(ranks, counts, fill=fill, order="morf")
+    left = cache.removed(ranks, [total - count for count in counts], fill=fill, order="lerf")
+    clean = target_scores(cache, cache.clean()[:, None], targets, output)
     clean = nan_where_undefined(clean, maps)
     return Erasure(
-        without=clean - target_scores(ledger, gone, targets, output),
-        only=clean - target_scores(ledger, left, targets, output),
+        without=clean - target_scores(cache, gone, targets, output),
+        only=clean - target_scores(cache, left, targets, output),
     )
 
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_targets
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.pixel_order import ORDERS, Order, rank_pixels
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, target_scores
 from metrics.core.undefined import nan_where_undefined, without_undefined
 from metrics.faithfulness.infidelity import cells_of
@@ -25,7 +25,7 @@ GRID = 4
 
 
 def naopc_searched(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -48,7 +48,7 @@ def naopc_searched(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+        A classifier, a predictor of one, or a cache of these images, which other metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -76,9 +76,9 @@ def naopc_searched(
     InputError
         For maps or targets that do not fit, or a grid of fewer than two or too many patches a side.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
-    height, width = ledger.images.shape[-2:]
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
+    height, width = cache.images.shape[-2:]
     check_choice("order", order, ORDERS)
     check_choice("output", output, OUTPUTS)
     check_count("grid", grid, low=2)
@@ -87,14 +87,14 @@ def naopc_searched(
             f"Expected a grid of at most {min(height, width)} patches a side, got {grid}."
         )
     cell = cells_of(height, width, grid)  # (H, W)
-    scorer = _Patches(ledger, cell.to(ledger.probe.device), targets, fill, output)
+    scorer = _Patches(cache, cell.to(cache.predictor.device), targets, fill, output)
     found = torch.stack([scorer.searched(best=best) for best in (False, True)])
     lower, upper = found.aminmax(dim=0)  # where a greedy step misleads both, they cross
     flat = torch.nn.functional.one_hot(cell.flatten(), grid * grid).double()
     means = (without_undefined(maps).flatten(1).cpu().double() @ flat) / flat.sum(dim=0)
-    ranks = rank_pixels(means[:, None], seed=ledger.seed, ids=ledger.ids)[:, 0].long()  # (B, g²)
+    ranks = rank_pixels(means[:, None], seed=cache.seed, ids=cache.ids)[:, 0].long()  # (B, g²)
     first = ranks if order == "morf" else grid * grid - 1 - ranks
-    own = scorer.along(first, key=("path", ledger.key_of(maps), order))
+    own = scorer.along(first, key=("path", cache.key_of(maps), order))
     return Normalised(aopc=nan_where_undefined(own, maps), lower=lower, upper=upper)
 
 
@@ -102,27 +102,27 @@ class _Patches:
     """Scores of faces without some of their patches."""
 
     def __init__(
-        self, ledger: Ledger, cell: Tensor, targets: Tensor, fill: str, output: Output
+        self, cache: ScoreCache, cell: Tensor, targets: Tensor, fill: str, output: Output
     ) -> None:
-        self.ledger, self.cell = ledger, cell
-        self.targets = check_targets(targets, len(ledger))
+        self.cache, self.cell = cache, cell
+        self.targets = check_targets(targets, len(cache))
         self.fill, self.output = fill, output
         self.patches = int(cell.max()) + 1
-        ends = torch.stack([ledger.clean(), ledger.empty(fill)], dim=1)
-        self.clean, empty = target_scores(ledger, ends, targets, output).double().unbind(dim=1)
+        ends = torch.stack([cache.clean(), cache.empty(fill)], dim=1)
+        self.clean, empty = target_scores(cache, ends, targets, output).double().unbind(dim=1)
         self.most = self.clean - empty
 
     def losses(self, gone: Tensor, key: tuple[Any, ...]) -> Tensor:
         """What is lost, ``(B, n)``, without bool ``(B, n, patches)``."""
         held = gone.to(self.cell.device)
-        logits = self.ledger.ask(
+        logits = self.cache.ask(
             ("patches", self.patches, self.fill, *key),
-            lambda faces, numbers: self.ledger.blended(
+            lambda faces, numbers: self.cache.blended(
                 faces, held[faces, numbers][:, self.cell], self.fill
             ),
             copies=gone.shape[1],
         )
-        scores = target_scores(self.ledger, logits, self.targets, self.output)
+        scores = target_scores(self.cache, logits, self.targets, self.output)
         return self.clean[:, None] - scores.double()
 
     def along(self, first: Tensor, key: tuple[Any, ...]) -> Tensor:

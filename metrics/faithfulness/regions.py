@@ -13,21 +13,21 @@ from torch import Tensor
 from fer_xai.checks import check_choice, check_tensor
 from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.pixel_order import ORDERS, Order, rank_pixels
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import FLAT, Ledger, ledger_of
+from metrics.core.score_cache import FLAT, ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, target_scores
 from metrics.core.similarity import region_agreement, region_sums
 from metrics.core.undefined import nan_where_undefined
 
 
 def coalition_worth(
-    ledger: Ledger, targets: Tensor, regions: Tensor, *, fill: str, output: Output
+    cache: ScoreCache, targets: Tensor, regions: Tensor, *, fill: str, output: Output
 ) -> Tensor:
     """Scores ``(B, 2^k)`` of each face with each coalition of its regions left in, the rest filled.
 
-    They are in the order of :func:`fer_xai.coalitions.coalitions`, made once a ledger, regions and
+    They are in the order of :func:`fer_xai.coalitions.coalitions`, made once a cache, regions and
     fill.
 
     Raises
@@ -40,25 +40,25 @@ def coalition_worth(
     check_tensor("regions", regions, "(B, R, H, W)")
     if regions.dtype != torch.bool:
         raise InputError(f"Expected bool regions, got {regions.dtype}: compare them, regions > 0.")
-    shape = (len(ledger), regions.shape[1] if regions.ndim == 4 else 0, *ledger.images.shape[-2:])
+    shape = (len(cache), regions.shape[1] if regions.ndim == 4 else 0, *cache.images.shape[-2:])
     if regions.shape != shape:
         raise InputError(
-            f"Expected regions (B, R, H, W) to fit images {tuple(ledger.images.shape)}, got "
+            f"Expected regions (B, R, H, W) to fit images {tuple(cache.images.shape)}, got "
             f"{tuple(regions.shape)}."
         )
     if bool((regions.sum(dim=1) > 1).any()):
         raise InputError("Expected regions that do not overlap: a pixel is kept or taken once.")
-    members = coalitions(regions.shape[1]).to(ledger.probe.device)  # (2^k, k)
-    held = regions.to(ledger.probe.device)
+    members = coalitions(regions.shape[1]).to(cache.predictor.device)  # (2^k, k)
+    held = regions.to(cache.predictor.device)
 
     def change(faces: Tensor, numbers: Tensor) -> Tensor:
         gone = (held[faces] & ~members[numbers][:, :, None, None]).any(dim=1)
-        return ledger.blended(faces, gone, fill)
+        return cache.blended(faces, gone, fill)
 
-    key = ("coalitions", ledger.key_of(regions), fill)
-    some = ledger.ask(key, change, copies=len(members) - 1)  # the last is the face as it is
-    logits = torch.cat([some, ledger.clean()[:, None]], dim=1)
-    return target_scores(ledger, logits, targets, output).double()
+    key = ("coalitions", cache.key_of(regions), fill)
+    some = cache.ask(key, change, copies=len(members) - 1)  # the last is the face as it is
+    logits = torch.cat([some, cache.clean()[:, None]], dim=1)
+    return target_scores(cache, logits, targets, output).double()
 
 
 def _unknown(regions: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def _unknown(regions: Tensor) -> Tensor:
 
 
 def single_deletion(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -86,7 +86,7 @@ def single_deletion(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+        A classifier, a predictor of one, or a cache of these images, which other metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -100,7 +100,7 @@ def single_deletion(
     output
         Logit, probability or log-probability.
     ids, seed
-        Of a new ledger.
+        Of a new cache.
 
     Returns
     -------
@@ -113,16 +113,16 @@ def single_deletion(
     InputError
         For maps, targets or regions that do not fit.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
-    worth = coalition_worth(ledger, targets, regions, fill=fill, output=output)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
+    worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
     k = regions.shape[1]
     lost = worth[:, -1:] - worth[:, [2**k - 1 - 2**player for player in range(k)]]
     return _agreement(maps, lost, regions)
 
 
 def shapley_agreement(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -139,9 +139,9 @@ def shapley_agreement(
     fill, and no truth beyond it; the agreement between fills is the ceiling. Parameters, returns
     and errors are those of :func:`single_deletion`.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
-    worth = coalition_worth(ledger, targets, regions, fill=fill, output=output)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
+    worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
     return _agreement(maps, shapley_values(worth), regions)
 
 
@@ -176,7 +176,7 @@ class Normalised:
 
 
 def naopc(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -201,15 +201,15 @@ def naopc(
     Normalised
         Higher is better in the order ``morf``, lower in ``lerf``.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    check_maps(ledger, maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
     check_choice("order", order, ORDERS)
-    worth = coalition_worth(ledger, targets, regions, fill=fill, output=output)
+    worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
     k = regions.shape[1]
     area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()
     given = region_sums(maps.cpu(), regions.cpu()).double() / area
     known = torch.isfinite(given)
-    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=ledger.seed, ids=ledger.ids)
+    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=cache.seed, ids=cache.ids)
     ranks = ranks[:, 0] + k * ~known  # (B, k)
     gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
     path = worth.gather(

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_number, check_shares
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.linear import NOISE, linear_fill
 from metrics.core.pixel_order import Order
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, ranks_of
 from metrics.faithfulness.deletion import Curve, curve_of
 
@@ -22,7 +22,7 @@ FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def road(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -49,7 +49,7 @@ def road(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images, which other metrics share.
+        A classifier, a predictor of one, or a cache of these images, which other metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -84,15 +84,15 @@ def road(
         raise InputError(f"Expected fractions that rise, got {list(fractions)}: sort them.")
     check_number("noise", noise, 0, ends=True)
     check_choice("output", output, OUTPUTS)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    ranks = ranks_of(ledger, maps)
-    counts = [0, *(round(fraction * ledger.pixels) for fraction in fractions)]
-    logits = ledger.removed(ranks, counts, fill=linear_fill(noise), order=order)
-    return curve_of(ledger, logits, counts, targets, output, maps=maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    ranks = ranks_of(cache, maps)
+    counts = [0, *(round(fraction * cache.pixels) for fraction in fractions)]
+    logits = cache.removed(ranks, counts, fill=linear_fill(noise), order=order)
+    return curve_of(cache, logits, counts, targets, output, maps=maps)
 
 
 def road_combined(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -112,11 +112,11 @@ def road_combined(
     LeRF takes 60 % already at "10 %" and MoRF all at "50 %", of a blank map both take all. Here
     each takes as many as it says. Parameters and errors are those of :func:`road`.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
+    cache = cache_of(model, images, ids=ids, seed=seed)
 
     def mean(order: Order) -> Tensor:
         return road(
-            ledger,
+            cache,
             images,
             maps,
             targets,
@@ -137,7 +137,7 @@ def _spec(
     *,
     better: bool,
     read: str = "",
-    restates: tuple[str, ...] = (),
+    redundant_with: tuple[str, ...] = (),
     **options: Any,
 ) -> MetricSpec:
     return METRICS.register(name)(
@@ -151,11 +151,13 @@ def _spec(
             options=options,
             read=read,
             reference="Rong et al., ICML 2022",
-            restates=restates,
+            redundant_with=redundant_with,
         )
     )
 
 
 ROAD_MORF = _spec("road_morf", road, 0.0, 1.0, better=False, read="perturbed_mean", order="morf")
 ROAD_LERF = _spec("road_lerf", road, 0.0, 1.0, better=True, read="perturbed_mean", order="lerf")
-ROAD = _spec("road", road_combined, -0.5, 0.5, better=True, restates=("road_morf", "road_lerf"))
+ROAD = _spec(
+    "road", road_combined, -0.5, 0.5, better=True, redundant_with=("road_morf", "road_lerf")
+)

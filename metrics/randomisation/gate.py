@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_count
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.seeding import generator
 from metrics.core.reexplaining import checked_maps, explained
 from metrics.core.registry import Explain
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.similarity import Likeness, comparable, compared
 from metrics.randomisation.random_networks import Statistics, randomised
 from metrics.statistics.tests import permutation_p_value
@@ -105,7 +105,7 @@ class Gate:
 
 
 def randomisation_gate(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -162,21 +162,21 @@ def randomisation_gate(
     """
     check_count("networks", networks, low=MIN_NETWORKS)
     check_count("draws", draws)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    reference = comparable(checked_maps(ledger, maps), similarity, absolute=absolute)
-    found = torch.full((len(ledger), networks), torch.nan)
-    null = torch.full((len(ledger), networks, draws), torch.nan)
-    for number in range(networks if len(ledger) else 0):
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    reference = comparable(checked_maps(cache, maps), similarity, absolute=absolute)
+    found = torch.full((len(cache), networks), torch.nan)
+    null = torch.full((len(cache), networks, draws), torch.nan)
+    for number in range(networks if len(cache) else 0):
         network = randomised(
-            ledger.probe.model,
-            seed=generator(ledger.seed, "network", number).initial_seed(),
+            cache.predictor.model,
+            seed=generator(cache.seed, "network", number).initial_seed(),
             batchnorm=batchnorm,
-            images=ledger.images if calibration is None else calibration,
+            images=cache.images if calibration is None else calibration,
         )
-        for faces, _, made in explained(ledger, explain, network, targets):
+        for faces, _, made in explained(cache, explain, network, targets):
             own, other = reference[faces], comparable(made, similarity, absolute=absolute)
             found[faces, number] = compared(own, other, similarity)
-            names = [(ledger.seed, ledger.ids[face], "moved", number) for face in faces.tolist()]
+            names = [(cache.seed, cache.ids[face], "moved", number) for face in faces.tolist()]
             for draw, moved in enumerate(moved_copies(other, names, draws=draws)):
                 null[faces, number, draw] = compared(own, moved, similarity)
     return Gate(similarity=found, null=null)

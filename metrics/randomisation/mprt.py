@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_number, check_targets
-from fer_xai.inference.predictor import Classifier, Probe
+from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.histogram import histogram_entropy
 from metrics.core.reexplaining import checked_maps, explained, seeded_images
 from metrics.core.registry import METRICS, Explain, MetricSpec
-from metrics.core.score_cache import Ledger, ledger_of
+from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.similarity import Likeness, comparable, compared, map_similarity
 from metrics.core.undefined import nan_where_undefined
 from metrics.randomisation.random_networks import Statistics, layers_of, randomised
@@ -59,7 +59,7 @@ class Cascade:
 
 
 def mprt(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -86,7 +86,7 @@ def mprt(
     Parameters
     ----------
     model
-        A classifier, a probe of one, or a ledger of these images.
+        A classifier, a predictor of one, or a cache of these images.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
@@ -134,24 +134,24 @@ def mprt(
     check_count("layers", layers)
     check_count("smooth", smooth, low=0)
     check_number("noise", noise, 0, ends=True)
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    trained = ledger.probe.model
-    ask = partial(_smoothed, ledger, explain, targets=targets, copies=smooth, noise=noise)
-    given = checked_maps(ledger, maps)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    trained = cache.predictor.model
+    ask = partial(_smoothed, cache, explain, targets=targets, copies=smooth, noise=noise)
+    given = checked_maps(cache, maps)
     if smooth:
         [(_, given)] = ask(trained)
     # noisy copies of a face may have maps where the face has none
     reference = nan_where_undefined(comparable(given, similarity, absolute=absolute), maps)
-    blank = torch.zeros(1, 3, trained.size, trained.size, device=ledger.probe.device)
+    blank = torch.zeros(1, 3, trained.size, trained.size, device=cache.predictor.device)
     steps = _steps(layers_of(trained, blank), order, layers)
-    scores = torch.full((len(ledger), len(steps)), torch.nan)
-    for step, (_, drawn) in enumerate(steps if len(ledger) else []):
+    scores = torch.full((len(cache), len(steps)), torch.nan)
+    for step, (_, drawn) in enumerate(steps if len(cache) else []):
         network = randomised(
             trained,
-            seed=ledger.seed,
+            seed=cache.seed,
             layers=drawn,
             batchnorm=batchnorm,
-            images=ledger.images if calibration is None else calibration,
+            images=cache.images if calibration is None else calibration,
         )
         for faces, found in ask(network):
             other = comparable(found, similarity, absolute=absolute)
@@ -171,29 +171,29 @@ def _steps(names: Sequence[str], order: Order, most: int) -> list[tuple[str, lis
 
 
 def _smoothed(
-    ledger: Ledger, explain: Explain, network: Any, *, targets: Tensor, copies: int, noise: float
+    cache: ScoreCache, explain: Explain, network: Any, *, targets: Tensor, copies: int, noise: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Faces and their maps in batches, or means over noisy copies of all faces at once."""
     if not copies:
-        for faces, _, found in explained(ledger, explain, network, targets):
+        for faces, _, found in explained(cache, explain, network, targets):
             yield faces, found
         return
-    pixels = ledger.images.flatten(1)
+    pixels = cache.images.flatten(1)
     deviation = noise * (pixels.amax(dim=1) - pixels.amin(dim=1))
 
     def change(faces: Tensor, numbers: Tensor) -> Tensor:
-        draws = seeded_images(ledger, faces, numbers, salt="smooth", draw=torch.randn)
-        return (ledger.images[faces] + deviation[faces, None, None, None] * draws).clamp(0, 1)
+        draws = seeded_images(cache, faces, numbers, salt="smooth", draw=torch.randn)
+        return (cache.images[faces] + deviation[faces, None, None, None] * draws).clamp(0, 1)
 
-    total = torch.zeros(len(ledger), *ledger.images.shape[-2:])
-    batches = explained(ledger, explain, network, targets, change=change, copies=copies)
+    total = torch.zeros(len(cache), *cache.images.shape[-2:])
+    batches = explained(cache, explain, network, targets, change=change, copies=copies)
     for faces, _, found in batches:
         total.index_add_(0, faces, found)
-    yield torch.arange(len(ledger)), total / copies
+    yield torch.arange(len(cache)), total / copies
 
 
 def emprt(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -229,23 +229,23 @@ def emprt(
     InputError
         As :func:`mprt`.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    before = histogram_entropy(checked_maps(ledger, maps), bins=bins)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    before = histogram_entropy(checked_maps(cache, maps), bins=bins)
     after = torch.full_like(before, torch.nan)
-    if len(ledger):
+    if len(cache):
         network = randomised(
-            ledger.probe.model,
-            seed=ledger.seed,
+            cache.predictor.model,
+            seed=cache.seed,
             batchnorm=batchnorm,
-            images=ledger.images if calibration is None else calibration,
+            images=cache.images if calibration is None else calibration,
         )
-        for faces, _, found in explained(ledger, explain, network, targets):
+        for faces, _, found in explained(cache, explain, network, targets):
             after[faces] = histogram_entropy(found, bins=bins)
     return (after - before) / before
 
 
 def random_logit(
-    model: Classifier | Probe | Ledger,
+    model: Classifier | Predictor | ScoreCache,
     images: Tensor,
     maps: Tensor,
     targets: Tensor,
@@ -277,21 +277,21 @@ def random_logit(
     InputError
         For maps or targets that do not fit, or another similarity.
     """
-    ledger = ledger_of(model, images, ids=ids, seed=seed)
-    reference = comparable(checked_maps(ledger, maps), similarity, absolute=absolute)
-    classes = len(ledger.probe.emotions)
-    out = torch.full((len(ledger),), torch.nan)
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    reference = comparable(checked_maps(cache, maps), similarity, absolute=absolute)
+    classes = len(cache.predictor.emotions)
+    out = torch.full((len(cache),), torch.nan)
     if classes < 2:
         return out
     away = [
         int(torch.randint(1, classes, (), generator=own))
-        for own in ledger.generators("random logit")
+        for own in cache.generators("random logit")
     ]
-    columns = ledger.probe.model.columns(check_targets(targets, len(ledger))) + torch.tensor(
+    columns = cache.predictor.model.columns(check_targets(targets, len(cache))) + torch.tensor(
         away, dtype=torch.int64
     )
-    others = ledger.probe.model.canonical(columns % classes)
-    for faces, _, found in explained(ledger, explain, ledger.probe.model, others):
+    others = cache.predictor.model.canonical(columns % classes)
+    for faces, _, found in explained(cache, explain, cache.predictor.model, others):
         other = comparable(found, similarity, absolute=absolute)
         out[faces] = compared(reference[faces], other, similarity)
     return out

@@ -30,7 +30,7 @@ from fer_xai.data.datasets.synthetic import PEOPLE_SIZE as SIZE
 from fer_xai.data.datasets.synthetic import people
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.planted import CYAN, MAGENTA, Rule, marked, planted_model
 from fer_xai.names import slug
@@ -145,7 +145,7 @@ class _Plant:
     def __init__(self, plant: str, images: Tensor, regions: Tensor) -> None:
         self.plant = plant
         self.pair = plant == "XOR, both shown"
-        self.probe = Probe(
+        self.predictor = Predictor(
             planted_model("one" if plant == "one mark" else "xor"), device="cpu", batch_size=16
         )
         pictures, masks, truth, owners = [], [], [], []
@@ -172,17 +172,17 @@ class _Plant:
     def scores(self, name: str, *, seed: int) -> dict[str, NDArray[Any]]:
         """Largest value and sum a region, ``(N, R)``; for exact Shapley pairs', ``(N, R, R)``."""
         if name == SHAPLEY and self.pair:
-            columns = self.probe.model.columns(self.targets)[:, None]
+            columns = self.predictor.model.columns(self.targets)[:, None]
             question = Question(
                 images=self.images,
                 columns=columns,
                 keys=tuple(range(len(self.images))),
                 regions=self.regions,
             )
-            worth = coalition_scores(self.probe, question, fill="blur")[:, 0]
+            worth = coalition_scores(self.predictor, question, fill="blur")[:, 0]
             return {"pairs": interaction_index(worth).abs().numpy()}
         found = explain(
-            self.probe,
+            self.predictor,
             self.images,
             method=name,
             targets=self.targets,

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.names import slug
@@ -84,7 +84,7 @@ class SanityChecks(ScoredStudy):
 
     def beyond(
         self,
-        probe: Probe,
+        predictor: Predictor,
         faces: Faces,
         *,
         model: str,
@@ -95,7 +95,7 @@ class SanityChecks(ScoredStudy):
         """The gate, a method at a time; controls whose verdict is known stand beside them."""
         task = bar.add_task(f"{model}: gate", total=len(gated(board)))
         frame = gate(
-            probe,
+            predictor,
             faces,
             board,
             networks=self.networks,
@@ -106,7 +106,7 @@ class SanityChecks(ScoredStudy):
             said=gate_sentence(model, frame),
             tables=[
                 gate_table(frame, faces=len(faces), networks=self.networks),
-                *self._data_randomisation(probe, faces, model=model, board=board),
+                *self._data_randomisation(predictor, faces, model=model, board=board),
             ],
             gate=dict(zip(frame["method"], frame["gate"], strict=True)),
         )
@@ -145,24 +145,24 @@ class SanityChecks(ScoredStudy):
         return found
 
     def _data_randomisation(
-        self, probe: Probe, faces: Faces, *, model: str, board: Scoreboard
+        self, predictor: Predictor, faces: Faces, *, model: str, board: Scoreboard
     ) -> list[Table]:
         """Likeness of each method's maps with those of a network that was taught nonsense."""
         path = self._nonsense().get(model)
         if path is None:
             return []
-        asked = Asked.of(probe, faces, rule=self.targets, seed=self.seed)
-        other = Probe(
+        asked = Asked.of(predictor, faces, rule=self.targets, seed=self.seed)
+        other = Predictor(
             load_model(model, weights=path),
-            device=str(probe.device),
-            precision=probe.precision,
-            batch_size=probe.batch_size,
+            device=str(predictor.device),
+            precision=predictor.precision,
+            batch_size=predictor.batch_size,
         )
         clusters = face_groups(faces).tolist()
         names = [(self.seed, face, "moved") for face in faces.ids]
         rows = []
         for name in (m for m in self.methods if m not in board.refused):
-            one, two = (asked.maps(network, name) for network in (probe, other))
+            one, two = (asked.maps(network, name) for network in (predictor, other))
             alike = model_contrast(one, two)
             found = mean_interval(alike, clusters=clusters)
             chance = torch.stack(

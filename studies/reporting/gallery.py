@@ -21,7 +21,7 @@ from fer_xai.command import check_folder, run_command
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import SIX
 from fer_xai.files import write_bytes
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.types import Faces
 from studies.reporting.page import png
@@ -78,8 +78,8 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
     Signed maps: red speaks for the face's emotion and blue against it, and the face is bare where
     the map is near zero; others: brighter is more. Each map is scaled by its own largest value.
     """
-    probe = Probe(load_model(model, weights=weights), device="cpu")
-    faces = _of_each_emotion(probe, 2 if family == "controls" else 1)
+    predictor = Predictor(load_model(model, weights=weights), device="cpu")
+    faces = _of_each_emotion(predictor, 2 if family == "controls" else 1)
     images = faces.pixels(SIZE).float() / 255
     regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
     style()
@@ -96,7 +96,7 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
         axis.set_title(emotion, fontsize=10)
     for row, name in enumerate(names, start=1):
         found = explain(
-            probe, images, method=name, targets=faces.labels, regions=regions, ids=faces.ids
+            predictor, images, method=name, targets=faces.labels, regions=regions, ids=faces.ids
         )
         signed = (
             not ATTRIBUTIONS[name].nonnegative
@@ -120,10 +120,10 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
     return fig
 
 
-def _of_each_emotion(probe: Probe, count: int) -> Faces:
+def _of_each_emotion(predictor: Predictor, count: int) -> Faces:
     """The first faces of each emotion that the model names rightly, or the first at all."""
     faces = synthetic_faces(_CANDIDATES, size=SIZE)
-    predicted = probe.model.canonical(probe.logits(faces.pixels(SIZE)).argmax(dim=1))
+    predicted = predictor.model.canonical(predictor.logits(faces.pixels(SIZE)).argmax(dim=1))
     right = (predicted == faces.labels).numpy()
     chosen: list[int] = []
     for emotion in SIX:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fer_xai.attributions import native_maps, upsample
 from fer_xai.emotions import EMOTIONS, SIX
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks.registration import Registration
 from fer_xai.types import Faces
 from metrics.consistency.pairs import separability
@@ -23,13 +23,13 @@ CHUNK = 512
 
 
 def endpoint(
-    probe: Probe, faces: Faces, registration: Registration, *, method: str = "gradcam"
+    predictor: Predictor, faces: Faces, registration: Registration, *, method: str = "gradcam"
 ) -> dict[str, NDArray[Any]]:
     """Do maps at a fixed target tell pairs of one emotion from pairs of two?
 
     Parameters
     ----------
-    probe
+    predictor
         The network.
     faces
         Labelled.
@@ -46,11 +46,13 @@ def endpoint(
         ``undefined`` ``(6,)`` share of registered faces without a map; ``grid`` ``(2,)`` cells of
         the maps.
     """
-    images = faces.pixels(probe.model.size)
-    targets = probe.model.columns(torch.tensor([EMOTIONS.index(e) for e in SIX]))[None]  # (1, 6)
+    images = faces.pixels(predictor.model.size)
+    targets = predictor.model.columns(torch.tensor([EMOTIONS.index(e) for e in SIX]))[
+        None
+    ]  # (1, 6)
     size = (registration.size, registration.size)
     cells = [
-        native_maps(probe, part, targets.expand(len(part), -1), method=method)
+        native_maps(predictor, part, targets.expand(len(part), -1), method=method)
         for part in torch.split(images, CHUNK)
     ]
     aucs, influences, undefined = [], [], []

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from fer_xai.attributions import CONTROLS, explain
 from fer_xai.attributions.api import counting_maps
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.names import slug
 from fer_xai.types import Faces
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.evaluation import calibration_images
 from metrics.randomisation.gate import MIN_NETWORKS, Gate, randomisation_gate
 from studies.engine import store
@@ -38,12 +38,12 @@ class Asked:
     seed: int
 
     @classmethod
-    def of(cls, probe: Probe, faces: Faces, *, rule: TargetRule, seed: int) -> Asked:
+    def of(cls, predictor: Predictor, faces: Faces, *, rule: TargetRule, seed: int) -> Asked:
         """By a network's own answers, or by the labels."""
-        size = probe.model.size
+        size = predictor.model.size
         images = faces.pixels(size).float() / 255
         known = faces.landmarks is not None
-        answers = probe.model.canonical(probe.logits(images).argmax(dim=1))
+        answers = predictor.model.canonical(predictor.logits(images).argmax(dim=1))
         return cls(
             faces=faces,
             images=images,
@@ -53,10 +53,10 @@ class Asked:
         )
 
     @counting_maps()
-    def maps(self, probe: Probe, method: str) -> Tensor:
+    def maps(self, predictor: Predictor, method: str) -> Tensor:
         """Of a network, ``(N, H, W)``; NaN where they are undefined."""
         return explain(
-            probe,
+            predictor,
             self.images,
             method=method,
             targets=self.targets,
@@ -67,7 +67,7 @@ class Asked:
 
 
 def gate(
-    probe: Probe,
+    predictor: Predictor,
     faces: Faces,
     board: Scoreboard,
     *,
@@ -79,7 +79,7 @@ def gate(
 
     Parameters
     ----------
-    probe, faces
+    predictor, faces
         Of the model.
     board
         Methods, target rule and seed.
@@ -98,21 +98,21 @@ def gate(
         ``threshold``, ``excess``, ``p``, ``faces above``, ``undefined``; the least alike first,
         controls last.
     """
-    asked = Asked.of(probe, faces, rule=board.targets, seed=board.seed)
+    asked = Asked.of(predictor, faces, rule=board.targets, seed=board.seed)
     calibration = calibration_images(faces.ids, lambda chosen: asked.images[chosen])
-    made_of = {} if shards is None else {**board.made_of(probe, faces), "networks": networks}
+    made_of = {} if shards is None else {**board.made_of(predictor, faces), "networks": networks}
     if shards is not None:
         store.claim(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
     names = gated(board)
-    explainers = board.explainers(probe, faces, asked.regions, names)
+    explainers = board.explainers(predictor, faces, asked.regions, names)
     rows = []
     for name in names:
 
         def make(name: str = name) -> dict[str, NDArray[Any]]:
             found = randomisation_gate(
-                Ledger(probe, asked.images, ids=faces.ids, seed=board.seed),
+                ScoreCache(predictor, asked.images, ids=faces.ids, seed=board.seed),
                 asked.images,
-                asked.maps(probe, name),
+                asked.maps(predictor, name),
                 asked.targets,
                 explainers[name],
                 networks=networks,
@@ -126,7 +126,7 @@ def gate(
         found = Gate(**{key: torch.from_numpy(values) for key, values in kept.items()})
         rows.append(
             {
-                "model": probe.name,
+                "model": predictor.name,
                 "method": name,
                 "control": name in CONTROLS,
                 "gate": _verdict(found),

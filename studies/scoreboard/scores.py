@@ -25,7 +25,7 @@ from fer_xai.attributions import (
 )
 from fer_xai.attributions.api import counting_maps
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation, Faces
@@ -163,7 +163,7 @@ class Scoreboard:
 
     def scores(
         self,
-        probe: Probe,
+        predictor: Predictor,
         faces: Faces,
         *,
         shards: Path | None = None,
@@ -177,7 +177,7 @@ class Scoreboard:
 
         Parameters
         ----------
-        probe
+        predictor
             Of the model.
         faces
             Labelled; with landmarks if anything needs regions.
@@ -192,23 +192,25 @@ class Scoreboard:
             If regions are needed and the faces have no landmarks, every method refuses, or the
             shards are of another model, other faces or other options.
         """
-        size = probe.model.size
+        size = predictor.model.size
         if self.needs_regions() and faces.landmarks is None:
             raise InputError(
                 f"Expected landmarks for {faces.name}, which the regions of "
                 f"{', '.join(self.needs_regions())} are made of: pass a file of landmarks, or "
                 "leave these out."
             )
-        made_of = {} if shards is None else self.made_of(probe, faces)
+        made_of = {} if shards is None else self.made_of(predictor, faces)
         if shards is not None:
             store.claim(shards, made_of, write=False, shards="*.parquet")
-        setting = self._setting(probe, faces, size)
+        setting = self._setting(predictor, faces, size)
         parts = []
         for start in range(0, len(faces), self.chunk):
             rows = slice(start, min(start + self.chunk, len(faces)))
 
             def make(rows: slice = rows) -> pd.DataFrame:
-                made = self._chunk(probe, faces.subset(range(rows.start, rows.stop)), setting, rows)
+                made = self._chunk(
+                    predictor, faces.subset(range(rows.start, rows.stop)), setting, rows
+                )
                 if shards is not None:
                     store.claim(shards, made_of, shards="*.parquet")
                 return made
@@ -224,37 +226,39 @@ class Scoreboard:
         pairs = pd.MultiIndex.from_frame(found[["method", "metric"]])
         return found[~pairs.isin(unfair)].reset_index(drop=True)
 
-    def made_of(self, probe: Probe, faces: Faces) -> dict[str, Any]:
+    def made_of(self, predictor: Predictor, faces: Faces) -> dict[str, Any]:
         """Dependencies of the rows (see :func:`~studies.engine.store.claim`)."""
         return {
-            "model": model_digest(probe.model),
-            **faces_digests(faces, [probe.model.size]),
+            "model": model_digest(predictor.model),
+            **faces_digests(faces, [predictor.model.size]),
             "methods": {name: described(_attribution(name)) for name in self.methods},
             "controls": list(self.controls),
             "metrics": [described(spec) for spec in self.specs],
             "targets": self.targets,
             "seed": self.seed,
             "chunk": self.chunk,
-            "precision": probe.precision,
-            "device": probe.device.type,
+            "precision": predictor.precision,
+            "device": predictor.device.type,
         }
 
-    def _setting(self, probe: Probe, faces: Faces, size: int) -> Setting:
+    def _setting(self, predictor: Predictor, faces: Faces, size: int) -> Setting:
         """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
         pixels = faces.pixels(size)
         if self.targets == "true":
             targets = faces.labels
         else:
-            targets = probe.model.canonical(probe.logits(pixels).argmax(dim=1))
-        columns = probe.model.columns(targets)[:, None]
-        cells = native_maps(probe, pixels.float() / 255, columns, method="gradcam")
+            targets = predictor.model.canonical(predictor.logits(pixels).argmax(dim=1))
+        columns = predictor.model.columns(targets)[:, None]
+        cells = native_maps(predictor, pixels.float() / 255, columns, method="gradcam")
         return Setting(
             maps=cells.cpu(), labels=targets, ids=faces.ids, pixels=pixels, seed=self.seed
         )
 
     @counting_maps()
-    def _chunk(self, probe: Probe, faces: Faces, setting: Setting, rows: slice) -> pd.DataFrame:
-        size = probe.model.size
+    def _chunk(
+        self, predictor: Predictor, faces: Faces, setting: Setting, rows: slice
+    ) -> pd.DataFrame:
+        size = predictor.model.size
         images, targets = setting.pixels[rows].float() / 255, setting.labels[rows]
         regions = None
         if faces.landmarks is not None:
@@ -265,7 +269,7 @@ class Scoreboard:
                 continue
             try:
                 made[name] = explain(
-                    probe,
+                    predictor,
                     images,
                     method=name,
                     targets=targets,
@@ -277,7 +281,7 @@ class Scoreboard:
                 self.refused[name] = str(refusal)
         if not made:
             raise InputError(
-                f"Expected a method that can explain {probe.name}, but all refuse: "
+                f"Expected a method that can explain {predictor.name}, but all refuse: "
                 f"{next(iter(self.refused.values()))}"
             )
         pattern = next(iter(made.values()))
@@ -300,14 +304,14 @@ class Scoreboard:
         fills = {} if regions is None else {"skin": skin_fill(images, regions)}
         parts = [
             evaluate(
-                probe,
+                predictor,
                 faces,
                 some,
                 specs,
                 regions=regions,
                 fills=fills,
                 calibration=calibration,
-                explain=self.explainers(probe, faces, regions, some),
+                explain=self.explainers(predictor, faces, regions, some),
                 seed=self.seed,
                 chunk=len(faces),
             )
@@ -319,7 +323,7 @@ class Scoreboard:
         return found.merge(_map_facts(made, faces.ids), on=["method", "id"], how="left")
 
     def explainers(
-        self, probe: Probe, faces: Faces, regions: Tensor | None, made: Iterable[str]
+        self, predictor: Predictor, faces: Faces, regions: Tensor | None, made: Iterable[str]
     ) -> dict[str, Explain]:
         """What makes each method's maps of these faces again, of changed images or models.
 
@@ -328,20 +332,20 @@ class Scoreboard:
         place = {name: index for index, name in enumerate(faces.ids)}
 
         @lru_cache(maxsize=1)
-        def probe_of(model: Any) -> Probe:
-            if model is probe.model:
-                return probe
-            return Probe(
+        def predictor_of(model: Any) -> Predictor:
+            if model is predictor.model:
+                return predictor
+            return Predictor(
                 model,
-                device=str(probe.device),
-                precision=probe.precision,
-                batch_size=probe.batch_size,
+                device=str(predictor.device),
+                precision=predictor.precision,
+                batch_size=predictor.batch_size,
             )
 
         def maker(name: str) -> Explain:
             @counting_maps()
             def make(model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
-                own = probe_of(model)
+                own = predictor_of(model)
                 parts = None if regions is None else regions[[place[face] for face in ids]]
                 if name not in ATTRIBUTIONS:
                     return explain(

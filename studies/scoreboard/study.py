@@ -20,7 +20,7 @@ from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.names import slug
 from fer_xai.types import Faces
 from studies.engine import store
@@ -228,7 +228,7 @@ class ScoredStudy:
     ) -> _Part:
         """Rows of one network, and what the study finds out beyond them."""
         known = manifest["networks"].get(network.name, {})
-        probe = Probe(
+        predictor = Predictor(
             network.load(faces),
             device=self.device,
             precision=self.precision,
@@ -238,7 +238,7 @@ class ScoredStudy:
         facts = {
             "weights": Path(str(network.weights)).name,
             "refused": own.refused,
-            **probe.settings(),
+            **predictor.settings(),
         }
         manifest["networks"][network.name] = facts
         store.write_json(folder / "manifest.json", manifest)
@@ -248,14 +248,16 @@ class ScoredStudy:
             store.write_json(folder / "manifest.json", manifest)  # with what was refused meanwhile
 
         rows = own.scores(
-            probe, faces, shards=folder / "shards" / slug(network.name), progress=advance
+            predictor, faces, shards=folder / "shards" / slug(network.name), progress=advance
         )
-        beyond = self.beyond(probe, faces, model=network.name, board=own, folder=folder, bar=bar)
+        beyond = self.beyond(
+            predictor, faces, model=network.name, board=own, folder=folder, bar=bar
+        )
         return _Part(rows=rows.assign(model=network.name), beyond=beyond)
 
     def beyond(
         self,
-        probe: Probe,
+        predictor: Predictor,
         faces: Faces,
         *,
         model: str,
@@ -264,7 +266,7 @@ class ScoredStudy:
         bar: Progress,
     ) -> Beyond:
         """What a study finds out about a model beyond scores a face."""
-        del probe, faces, model, board, folder, bar
+        del predictor, faces, model, board, folder, bar
         return Beyond()
 
     def _check(self) -> None:

@@ -137,8 +137,8 @@ def disagreement_table(
 
     Krippendorff's α over metrics of their order of the methods that all of them score, and within
     each metric Kendall's W over the units that have a score of every method, of which the family's
-    least and largest are shown (and the fewest units). A metric that restates others of them is
-    left out.
+    least and largest are shown (and the fewest units). A metric that is redundant with others of
+    them is left out.
     """
     out = []
     for model, part in rows.groupby("model", sort=False, observed=True):
@@ -146,7 +146,7 @@ def disagreement_table(
         families = pd.Series({m: specs[str(m)].family for m in means.index})
         for family in dict.fromkeys(families):
             named = list(families[families == family].index)
-            some = means.loc[[m for m in named if not set(specs[m].restates) & set(named)]]
+            some = means.loc[[m for m in named if not set(specs[m].redundant_with) & set(named)]]
             scores = [_units(part, clusters, specs, str(m), methods) for m in some.index]
             concord = [kendalls_w(units.T) for units in scores]
             out.append(

@@ -7,7 +7,7 @@ from torchvision.models import ConvNeXt, SwinTransformer, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 
 from fer_xai.emotions import SIX
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 
 
@@ -52,5 +52,5 @@ def build(name: str) -> FERModel:
 
 
 @lru_cache
-def probe(name: str) -> Probe:
-    return Probe(build(name), device="cpu", batch_size=4)
+def predictor(name: str) -> Predictor:
+    return Predictor(build(name), device="cpu", batch_size=4)

@@ -12,7 +12,7 @@ from fer_xai.attributions.attention import attentions
 from fer_xai.attributions.core.registry import Question
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 ROLLOUTS = ("attention_rollout", "gradient_rollout")
 
@@ -55,7 +55,7 @@ def built(make, **given):
 def kept(model, images):
     """Weights of each attention, and the logits that they gave."""
     question = Question(images=images, columns=torch.zeros(len(images), 1).long())
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     with torch.enable_grad():
         logits, weights = attentions(used, question)
     assert torch.allclose(logits, used.model(images), atol=1e-5)
@@ -173,6 +173,6 @@ def test_rows_are_those_of_the_tokens_that_are_read(pool, small):
         total = (0.5 * weights.detach().mean(dim=1) + 0.5 * torch.eye(len(total[-1]))) @ total
     row = total[:, 0, 5:] if pool == "token" else total[:, 4:, 4:].mean(dim=1)
     found = attribute(
-        Probe(model, device="cpu"), small, torch.zeros(3, 1).long(), method="attention_rollout"
+        Predictor(model, device="cpu"), small, torch.zeros(3, 1).long(), method="attention_rollout"
     ).cells[:, 0]
     assert torch.allclose(found, row.unflatten(-1, (4, 4)), atol=1e-6)

@@ -5,17 +5,17 @@ import time
 import pytest
 import timm
 import torch
-from nets import probe
+from nets import predictor
 
 from fer_xai import FERModel
 from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.cam import EigenCam
 from fer_xai.emotions import SIX
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 
 def test_eigencam_asks_for_no_target_and_no_gradient(model, images, monkeypatch):
-    used, method = Probe(model, device="cpu", fold=False), ATTRIBUTIONS["eigencam"]
+    used, method = Predictor(model, device="cpu", fold=False), ATTRIBUTIONS["eigencam"]
     attribute(used, images, torch.zeros(5, 1).long(), method=method)  # looks at the layer
     rows = []
     used.model.net.fc.register_forward_hook(lambda *a: rows.append(len(a[2])))
@@ -23,7 +23,7 @@ def test_eigencam_asks_for_no_target_and_no_gradient(model, images, monkeypatch)
     cells = attribute(used, images, torch.arange(6).expand(5, 6), method=method).cells
     assert rows == [5]
     assert (cells == cells[:, :1]).all()
-    assert method.passes(probe("gimefive"), targets=6) == (1, 0)
+    assert method.passes(predictor("gimefive"), targets=6) == (1, 0)
 
 
 def noisy(images):
@@ -50,9 +50,9 @@ def fresh_vit():
 def test_noise_turns_no_eigencam_over(name, faces, model):
     """Behind a fresh LayerNorm the mean over channels is zero, and decided by a coin toss."""
     used = {
-        "tiny": lambda: Probe(model, device="cpu"),
-        "timm": lambda: Probe(fresh_vit(), device="cpu"),
-    }.get(name, lambda: probe(name))()
+        "tiny": lambda: Predictor(model, device="cpu"),
+        "timm": lambda: Predictor(fresh_vit(), device="cpu"),
+    }.get(name, lambda: predictor(name))()
     images, columns = faces.images[:20], torch.zeros(20, 1).long()
     one, two = (
         attribute(used, given, columns, method="eigencam").cells

@@ -7,12 +7,12 @@ import itertools
 
 import pytest
 import torch
-from nets import NAMES, build, probe
+from nets import NAMES, build, predictor
 
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 QUICK = {
@@ -86,21 +86,21 @@ def test_maps_are_right_in_shape_finite_repeatable_and_of_each_face_alone(method
     given = {"method": attribution, "targets": TARGETS, "regions": regions, "seed": 1}
     if (method, name) in REFUSED:
         with pytest.raises(InputError, match=REFUSED[method, name]):
-            explain(probe(name), images, **given)
+            explain(predictor(name), images, **given)
         return
-    found = explain(probe(name), images, **given)
+    found = explain(predictor(name), images, **given)
     assert found.maps.shape == (3, 64, 64)
     assert torch.isfinite(found.maps).all()
     assert found.targets.tolist() == TARGETS.tolist()
     assert not attribution.nonnegative or (found.maps >= 0).all()
-    columns = probe(name).model.columns(TARGETS)[:, None]
+    columns = predictor(name).model.columns(TARGETS)[:, None]
     given = {"method": attribution, "seed": 1}
     again = attribute(
-        probe(name), images, columns, regions=regions, ids=["0", "1", "2"], **given
+        predictor(name), images, columns, regions=regions, ids=["0", "1", "2"], **given
     ).cells
     assert torch.equal(upsample(again, size=(64, 64))[:, 0], found.maps)
     alone = attribute(
-        probe(name), images[2:], columns[2:], regions=regions[2:], ids=["2"], **given
+        predictor(name), images[2:], columns[2:], regions=regions[2:], ids=["2"], **given
     ).cells
     assert same(alone[0], again[2])
 
@@ -111,8 +111,8 @@ def test_targets_are_honoured(method, name, three):
     attribution = quick(method, name)
     columns = torch.tensor([[0, 3]])
     given = {"method": attribution, "regions": regions[:1], "seed": 1}
-    both = attribute(probe(name), images[:1], columns, **given).cells
-    second = attribute(probe(name), images[:1], columns[:, 1:], **given).cells
+    both = attribute(predictor(name), images[:1], columns, **given).cells
+    second = attribute(predictor(name), images[:1], columns[:, 1:], **given).cells
     scale = both.abs().amax().clamp(min=1e-12)
     assert same(second, both[:, 1:])
     differ = not torch.allclose(both[:, 0] / scale, both[:, 1] / scale, atol=1e-4)
@@ -139,12 +139,12 @@ def test_the_model_is_left_as_it_was_also_when_images_are_refused(method, name, 
 
 
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))
-def test_the_probes_copy_is_left_clean_too(method, three):
+def test_the_predictors_copy_is_left_clean_too(method, three):
     images, regions = three
     for name in ("gimefive", "vit"):
         if (method, name) in REFUSED:
             continue
-        used = probe(name)
+        used = predictor(name)
         plain = used.model(images[:1]).detach()
         explain(used, images[:1], method=quick(method, name), targets="fear", regions=regions[:1])
         assert torch.equal(used.model(images[:1]).detach(), plain)
@@ -152,7 +152,7 @@ def test_the_probes_copy_is_left_clean_too(method, three):
 
 
 def hooks(used):
-    """Modules of a probe's copies that still have hooks."""
+    """Modules of a predictor's copies that still have hooks."""
     copies = [used.model, used.folded, *used.rewritten.values()]
     parts = [part for whole in copies if whole is not None for part in whole.named_modules()]
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -166,7 +166,7 @@ def test_a_pass_that_fails_in_the_middle_leaves_no_hooks(method, name, three, mo
     if (method, {"tiny": "gimefive"}.get(name, name)) in REFUSED:
         pytest.skip("refused")
     images, regions = three
-    used = Probe(model, device="cpu") if name == "tiny" else probe(name)
+    used = Predictor(model, device="cpu") if name == "tiny" else predictor(name)
     given = {"method": quick(method, name), "regions": regions[:1], "ids": ["a"]}
     columns, linear = torch.tensor([[5]]), torch.nn.Linear.forward
     before = attribute(used, images[:1], columns, **given).cells
@@ -192,13 +192,13 @@ def test_a_grey_face_is_explained_by_a_greyscale_model_as_its_three_copies(metho
     """Of a greyscale model the channels of a map stand in the ratio of luma weights, or, where
     the image is multiplied in, of their products: what colour cannot say is not said.
     """
-    assert probe(name).model.greyscale
+    assert predictor(name).model.greyscale
     if (method, name) in REFUSED:
         pytest.skip("refused")
     images, regions = three
     grey = images[:1].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1).contiguous()
     found = explain(
-        probe(name),
+        predictor(name),
         grey,
         method=quick(method, name),
         targets="fear",

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from nets import build, probe
+from nets import build, predictor
 from torch import nn
 
 from fer_xai import FERModel, explain
@@ -19,7 +19,7 @@ from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseReleva
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb.fills import FILLS, fill_images
 from fer_xai.types import LARGEST_GAP
@@ -130,7 +130,7 @@ def test_the_output_that_is_explained_can_be_chosen(linear, small):
 def test_limit_cases():
     """SmoothGrad without noise is the gradient; one mask over everything is the score lost."""
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    used = probe("gimefive")
+    used = predictor("gimefive")
     column = torch.tensor([[4]])
     plain = attribute(used, images, column, method="saliency").channels
     still = attribute(used, images, column, method=SmoothGrad(samples=2, noise=0.0)).channels
@@ -144,7 +144,7 @@ def test_the_gap_shrinks_with_steps():
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     gaps = [
         attribute(
-            probe("resnet18"),
+            predictor("resnet18"),
             images,
             torch.tensor([[0], [1]]),
             method=IntegratedGradientsTo(steps=steps, most=1),
@@ -164,7 +164,7 @@ def test_the_gap_shrinks_with_steps():
 )
 def test_seeds_and_faces_decide_what_is_random(method, faces):
     two = faces.subset([0, 20])
-    used = probe("gimefive")
+    used = predictor("gimefive")
     one, same, other = (
         explain(used, two, method=method, targets="fear", seed=seed).maps for seed in (0, 0, 1)
     )
@@ -356,7 +356,7 @@ def test_a_method_is_a_name_or_an_attribution(method, model, images):
     with pytest.raises(InputError, match=sentence):
         explain(model, images, method=method)
     with pytest.raises(InputError, match=sentence):
-        attribute(Probe(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method)
+        attribute(Predictor(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method)
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_options_that_mean_nothing_are_refused_when_they_are_given(make, sentenc
 
 
 def test_what_attribute_is_handed_is_checked_before_any_pass(model, images):
-    used, columns = Probe(model, device="cpu"), torch.zeros(5, 1).long()
+    used, columns = Predictor(model, device="cpu"), torch.zeros(5, 1).long()
 
     def raises(sentence, columns=columns, **given):
         with pytest.raises(InputError, match=sentence):
@@ -448,7 +448,7 @@ def test_functional_and_reused_relus_are_made_safe(images):
     for method in ("guided_backprop", "deconvolution", "saliency"):
         found = [
             explain(
-                Probe(FERModel(net, emotions=SIX).eval(), device="cpu"),
+                Predictor(FERModel(net, emotions=SIX).eval(), device="cpu"),
                 images,
                 method=method,
                 targets="fear",
@@ -463,7 +463,7 @@ def test_superpixels_need_not_be_as_many_in_every_face(faces):
     """In micro-batches of their own, where the most of a batch differ."""
     three = faces.subset([0, 7, 20]).images
     three[1] = 0.5  # one flat face
-    used = Probe(build("resnet18"), device="cpu", batch_size=1)
+    used = Predictor(build("resnet18"), device="cpu", batch_size=1)
     for kernel in ("lime", "shap"):
         method = Surrogate(kernel=kernel, samples=12, parts=9)
         found = explain(used, three, method=method, targets="fear")
@@ -494,7 +494,7 @@ def test_faces_predicted_as_what_they_are_held_against_have_undefined_maps_and_a
 
 def test_images_in_a_graph_are_explained_as_without_one_and_answers_are_ordinary_tensors(model):
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     for method in (
         "lime",
         "kernel_shap",
@@ -529,19 +529,19 @@ def test_whole_numbers_are_no_images_in_0_to_1(model, images):
     for call in (model, model.preprocess, model.predict):
         with pytest.raises(InputError, match="float images.*got torch.uint8: divide uint8 pixels"):
             call(pixels)
-    used = Probe(model, device="cpu")  # converts them
+    used = Predictor(model, device="cpu")  # converts them
     assert torch.allclose(used.logits(pixels), used.logits(pixels.float() / 255))
 
 
 def test_squares_that_leave_pixels_out_are_refused_before_any_pass(model, images, monkeypatch):
     method = Occlusion(window=1 / 8, stride=1 / 4)
     with monkeypatch.context() as patch:
-        patch.setattr(Probe, "run", lambda *_: pytest.fail("a pass was made"))
-        patch.setattr(Probe, "logits", lambda *_: pytest.fail("a pass was made"))
+        patch.setattr(Predictor, "run", lambda *_: pytest.fail("a pass was made"))
+        patch.setattr(Predictor, "logits", lambda *_: pytest.fail("a pass was made"))
         for call in (
             lambda: explain(model, images, method=method),
             lambda: attribute(
-                Probe(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method
+                Predictor(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method
             ),
         ):
             with pytest.raises(
@@ -579,7 +579,7 @@ def test_a_map_that_breaks_its_law_is_warned_of_with_method_network_and_gap(mode
 
 
 def test_integrated_gradients_double_their_steps_for_the_faces_that_need_it(model, images):
-    used, columns = Probe(model, device="cpu"), torch.tensor([[5, 0]] * 5)
+    used, columns = Predictor(model, device="cpu"), torch.tensor([[5, 0]] * 5)
     fixed = IntegratedGradientsTo(steps=2, most=2)
     before = attribute(used, images, columns, method=fixed).completeness_gap.abs()
     method = IntegratedGradientsTo(steps=2)

@@ -9,7 +9,7 @@ from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, native_maps
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 
 ALL = torch.arange(6)
@@ -34,8 +34,8 @@ def _by_hand(model, layer, images, column):
 def test_maps_are_the_papers_equation_and_captums(method, name, model, images):
     net = model if name == "tiny" else load_model(name)
     layer = net.cam_layer if method == "gradcam" else net.paper_layer
-    probe = Probe(net, device="cpu", batch_size=3)
-    found = native_maps(probe, images, ALL.expand(5, 6), method=method)
+    predictor = Predictor(net, device="cpu", batch_size=3)
+    found = native_maps(predictor, images, ALL.expand(5, 6), method=method)
     for column in (0, 4):
         signed = _by_hand(net, layer, images, column)
         # what is rounded is the sum before its ReLU, which may leave next to nothing
@@ -48,26 +48,26 @@ def test_maps_are_the_papers_equation_and_captums(method, name, model, images):
 
 
 def test_all_targets_at_once_are_those_one_by_one(model, images):
-    probe = Probe(model, device="cpu", batch_size=4)
-    together = native_maps(probe, images, ALL.expand(5, 6), method="gradcam")
+    predictor = Predictor(model, device="cpu", batch_size=4)
+    together = native_maps(predictor, images, ALL.expand(5, 6), method="gradcam")
     for k in range(6):
-        alone = native_maps(probe, images, torch.full((5, 1), k), method="gradcam")
+        alone = native_maps(predictor, images, torch.full((5, 1), k), method="gradcam")
         assert torch.allclose(together[:, k : k + 1], alone, atol=1e-7)
 
 
 def test_batch_size_and_order_do_not_matter(model, images):
     columns = ALL.expand(5, 6)
     whole = native_maps(
-        Probe(model, device="cpu", batch_size=64), images, columns, method="gradcam"
+        Predictor(model, device="cpu", batch_size=64), images, columns, method="gradcam"
     )
     for size in (1, 2, 3):
         part = native_maps(
-            Probe(model, device="cpu", batch_size=size), images, columns, method="gradcam"
+            Predictor(model, device="cpu", batch_size=size), images, columns, method="gradcam"
         )
         assert torch.allclose(part, whole, atol=1e-5)
     order = torch.tensor([3, 1, 4, 0, 2])
     shuffled = native_maps(
-        Probe(model, device="cpu", batch_size=2), images[order], columns, method="gradcam"
+        Predictor(model, device="cpu", batch_size=2), images[order], columns, method="gradcam"
     )
     assert torch.allclose(shuffled, whole[order], atol=1e-5)
 
@@ -184,7 +184,7 @@ def test_bad_input_is_one_sentence(model, images):
         explain(model, images, targets=[0, 1])
     with pytest.raises(InputError, match="Expected targets as one emotion's name or one an image"):
         explain(model, images, targets=3)
-    with pytest.raises(InputError, match="Expected a FERModel or a Probe of one, got TinyNet"):
+    with pytest.raises(InputError, match="Expected a FERModel or a Predictor of one, got TinyNet"):
         explain(model.net, images)
     with pytest.raises(InputError, match="Expected images as a torch tensor"):
         explain(model, images.numpy())

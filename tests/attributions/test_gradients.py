@@ -4,11 +4,11 @@ import torch
 
 from fer_xai.attributions import Question, attribute
 from fer_xai.attributions.gradients import SmoothGrad, VarGrad, mean_gradient
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 
 def test_mean_and_variance_are_those_of_the_gradients_one_by_one(model, images):
-    used, columns = Probe(model, device="cpu"), torch.tensor([[0, 5], [2, 3]])
+    used, columns = Predictor(model, device="cpu"), torch.tensor([[0, 5], [2, 3]])
     generator = torch.Generator().manual_seed(0)
     drawn = torch.rand(5, 2, 3, 64, 64, generator=generator)
     mean, variance = mean_gradient(
@@ -25,7 +25,7 @@ def test_mean_and_variance_are_those_of_the_gradients_one_by_one(model, images):
 
 
 def test_without_noise_nothing_varies(model, images):
-    used, columns = Probe(model, device="cpu"), torch.zeros(5, 1).long()
+    used, columns = Predictor(model, device="cpu"), torch.zeros(5, 1).long()
     still = attribute(used, images, columns, method=VarGrad(samples=3, noise=0.0))
     assert not still.cells.any()
     noisy = attribute(used, images, columns, method=SmoothGrad(samples=3))

@@ -3,7 +3,7 @@
 import pytest
 import timm
 import torch
-from nets import build, probe
+from nets import build, predictor
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
@@ -12,7 +12,7 @@ from fer_xai.attributions.core.layers import channel_axis, found_layers, layer_o
 from fer_xai.attributions.core.registry import Question
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 
 FOUND = {
@@ -29,7 +29,7 @@ FOUND = {
 def test_the_last_spatial_layer_is_found_without_being_named(name):
     model = load_model(name)
     model.cam_layer, model.reshape = None, None
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     layer = layer_of(used, None)
     assert (layer.name, layer.side) == FOUND[name]
 
@@ -70,7 +70,7 @@ def test_small_timm_models_are_found():
     model = FERModel(net, emotions=SIX, size=64).eval()
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     found = attribute(
-        Probe(model, device="cpu"), images, torch.zeros(2, 1).long(), method="gradcam"
+        Predictor(model, device="cpu"), images, torch.zeros(2, 1).long(), method="gradcam"
     )
     assert found.cells.shape == (2, 1, 4, 4)  # class token and registers left out
     rollout = explain(model, images, method="attention_rollout")
@@ -95,7 +95,7 @@ def test_token_grad_cam_is_grad_cam_on_the_patch_tokens():
     gradient = torch.autograd.grad(logits[0, 2], kept[0])[0]
     tokens, slopes = kept[0][0, 1:], gradient[0, 1:]  # (16, 24), without the class token
     expected = torch.relu((tokens * slopes.mean(dim=0)).sum(dim=1)).reshape(4, 4)
-    found = attribute(probe("vit"), images, torch.tensor([[2]]), method="gradcam").cells[0, 0]
+    found = attribute(predictor("vit"), images, torch.tensor([[2]]), method="gradcam").cells[0, 0]
     assert torch.allclose(found, expected, atol=1e-6)
 
 
@@ -116,7 +116,7 @@ def test_rollouts_are_the_papers_on_torchvisions_own_attention():
 
         attention.forward = forward
     logits = model(images)
-    used = probe("vit")
+    used = predictor("vit")
     columns = torch.tensor([[2], [4]])
     question = Question(images=images, columns=columns, keys=(0, 1))
     ours, kept = attentions(used, question)
@@ -144,7 +144,7 @@ def test_a_network_that_counts_its_rows_is_not_cut(images):
             assert len(y) == len(x)
             return y.mean(dim=(2, 3))
 
-    used = Probe(
+    used = Predictor(
         FERModel(Counting(), emotions=SIX, cam_layer="relu").eval(), device="cpu", fold=False
     )
     assert not layer_of(used, None).cut
@@ -155,14 +155,14 @@ def test_a_network_that_counts_its_rows_is_not_cut(images):
 
 
 def test_layers_that_cannot_be_used_name_one_that_can(images):
-    used = Probe(build("vit"), device="cpu")
+    used = Predictor(build("vit"), device="cpu")
     with pytest.raises(InputError, match="zero everywhere.*such as encoder.layers.encoder_layer_2"):
         layer_of(used, "encoder.ln")
     with pytest.raises(InputError, match=r"got \(2, 6\): .*such as relu5"):
-        layer_of(probe("gimefive"), "fc3")
+        layer_of(predictor("gimefive"), "fc3")
     flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 6))
     with pytest.raises(InputError, match="Expected model to have a layer with a spatial output"):
-        found_layers(Probe(FERModel(flat, emotions=SIX), device="cpu"))
+        found_layers(Predictor(FERModel(flat, emotions=SIX), device="cpu"))
 
 
 class Oblong(torch.nn.Module):
@@ -185,7 +185,7 @@ class Oblong(torch.nn.Module):
 def test_grids_that_are_not_square_are_told_from_channels(channels, last):
     model = FERModel(Oblong(channels, last=last), emotions=SIX, size=32).eval()
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     layer = layer_of(used, None)
     assert (layer.name, layer.side) == ("relu", (4, 8))
     for method in ("gradcam", "eigencam", "scorecam", "ablationcam"):

@@ -10,7 +10,7 @@ from fer_xai.attributions import attribute
 from fer_xai.attributions.core.layers import found_layers, layer_of
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 CAMS = (
     "gradcam",
@@ -95,9 +95,9 @@ def test_maps_are_those_of_the_twin_that_does_not_work_in_place(change, layer):
     for inplace in (True, False):
         model = twin(change, inplace)
         model.cam_layer = layer
-        used.append(Probe(model, device="cpu"))
+        used.append(Predictor(model, device="cpu"))
     for method in CAMS:
-        one, two = (attribute(probe, small, columns, method=method).cells for probe in used)
+        one, two = (attribute(predictor, small, columns, method=method).cells for predictor in used)
         assert torch.allclose(one, two, atol=1e-6 * float(two.abs().max())), method
         assert two.any(), method
 
@@ -107,12 +107,12 @@ def test_the_layer_that_is_found_does_not_depend_on_it(change):
     found = []
     for inplace in (True, False):
         model = twin(change, inplace)
-        found.append(found_layers(Probe(model, device="cpu")))
+        found.append(found_layers(Predictor(model, device="cpu")))
     assert found[0] == found[1]
 
 
 def test_a_layer_that_is_overwritten_under_another_name_is_refused():
     model = twin(passed_on, True)
     with pytest.raises(InputError, match="same hands on its input, which a later part overwrites"):
-        layer_of(Probe(model, device="cpu"), "same")
-    assert layer_of(Probe(twin(passed_on, False), device="cpu"), "same").side == (4, 4)
+        layer_of(Predictor(model, device="cpu"), "same")
+    assert layer_of(Predictor(twin(passed_on, False), device="cpu"), "same").side == (4, 4)

@@ -8,7 +8,7 @@ from nets import NAMES, build
 from test_every_method import QUICK, REFUSED
 
 from fer_xai.attributions import ATTRIBUTIONS, attribute
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 
 
@@ -20,21 +20,21 @@ def test_forward_passes_are_counted_right(method, faces):
     attribution = dataclasses.replace(ATTRIBUTIONS[method], **QUICK.get(method, {}))
     if method in ("scorecam", "ablationcam"):
         attribution = dataclasses.replace(attribution, layer="relu1")
-    probe = Probe(build(name), device="cpu", batch_size=4)
+    predictor = Predictor(build(name), device="cpu", batch_size=4)
     for targets in (1, 2):
         columns = torch.arange(targets).expand(2, -1)
         given = {"method": attribution, "regions": regions}
-        attribute(probe, chosen.images, columns, **given)  # looks at layers, rewrites copies
+        attribute(predictor, chosen.images, columns, **given)  # looks at layers, rewrites copies
         counted = []
-        copies = [probe.model, probe.folded, *probe.rewritten.values()]
+        copies = [predictor.model, predictor.folded, *predictor.rewritten.values()]
         handles = [
             copy.net.register_forward_pre_hook(lambda _, args, c=counted: c.append(len(args[0])))
             for copy in copies
             if copy is not None
         ]
-        attribute(probe, chosen.images, columns, **given)
+        attribute(predictor, chosen.images, columns, **given)
         for handle in handles:
             handle.remove()
-        forward, _ = attribution.passes(probe, targets=targets, regions=8)
+        forward, _ = attribution.passes(predictor, targets=targets, regions=8)
         # a baseline that is one row for both faces is not counted
         assert sum(counted) // 2 == forward, (counted, forward)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from captum import attr as captum
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRule
-from nets import build, probe
+from nets import build, predictor
 
 from fer_xai.attributions import ATTRIBUTIONS, Question, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
@@ -17,7 +17,7 @@ from fer_xai.attributions.perturbation import Occlusion
 from fer_xai.attributions.relevance.methods import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate, superpixels
 from fer_xai.emotions import SIX
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
 
@@ -69,7 +69,7 @@ def ours(model, images, method):
     layer = "relu1" if method in ("scorecam", "ablationcam") else "relu5"
     kinds = {"scorecam": ScoreCam, "ablationcam": AblationCam}
     chosen = kinds[method](layer=layer) if method in kinds else ATTRIBUTIONS[method]
-    cells = attribute(Probe(model, device="cpu"), images, COLUMNS, method=chosen).cells
+    cells = attribute(Predictor(model, device="cpu"), images, COLUMNS, method=chosen).cells
     return upsample(cells, size=(64, 64))[:, 0], layer
 
 
@@ -117,7 +117,7 @@ def test_torchcam(method, trained, images):
 
 def test_torchcams_grad_cam_plus_plus_does_not_divide(trained, images):
     """Its α stays G²: it divides a copy (torchcam 0.5). Ours is the paper's and pytorch-grad-cam's."""
-    model, used = copy.deepcopy(trained), Probe(trained, device="cpu")
+    model, used = copy.deepcopy(trained), Predictor(trained, device="cpu")
     question = Question(images=images, columns=COLUMNS, keys=(0, 1))
     activations, gradients = activations_and_gradients(used, question, layer_of(used, "relu5"))
     weights = (gradients**2 * gradients.clamp(min=0)).sum(dim=(-2, -1), keepdim=True)
@@ -170,14 +170,14 @@ def test_captum(method, images):
     """On the paper's ResNet18, whose ReLUs are modules that run once: Captum is right there."""
     model = build("resnet18")
     chosen = IntegratedGradientsTo(steps=8, most=8) if method == "integrated_gradients" else method
-    found = attribute(probe("resnet18"), images, COLUMNS, method=chosen).channels[:, 0]
+    found = attribute(predictor("resnet18"), images, COLUMNS, method=chosen).channels[:, 0]
     expected = _captum(method, model, images.clone(), torch.zeros_like(images))
     assert (found - expected.detach()).norm() < 0.02 * expected.norm()  # kinks, see same()
 
 
 def test_deeplift_adds_up_on_gimefive_whose_max_pool_is_reused(trained, images):
     """Captum's breaks there, and its rule for max-pools loses some even where each is used once."""
-    found = attribute(Probe(trained, device="cpu"), images, COLUMNS, method="deeplift")
+    found = attribute(Predictor(trained, device="cpu"), images, COLUMNS, method="deeplift")
     full = trained(images).gather(1, COLUMNS)
     empty = trained(torch.zeros_like(images)).gather(1, COLUMNS)
     difference = (full - empty).detach()
@@ -213,7 +213,7 @@ def test_lrp_is_captums_where_its_layers_run_once_and_biases_play_no_part(rule, 
         net = Once(bias=rule == "epsilon")
     model = FERModel(net, emotions=SIX).eval()
     found = attribute(
-        Probe(model, device="cpu"), images, COLUMNS, method=LayerwiseRelevance(rule=rule)
+        Predictor(model, device="cpu"), images, COLUMNS, method=LayerwiseRelevance(rule=rule)
     ).channels[:, 0]
     peer = copy.deepcopy(net)
     peer.conv2.rule = kind()  # the first convolution reads the image, with ε
@@ -226,7 +226,10 @@ def test_occlusion_is_captums_up_to_how_often_a_pixel_is_covered(images):
     """Captum adds up what overlapping squares lose, and divides by how many cover a pixel."""
     model = build("resnet18")
     found = attribute(
-        probe("resnet18"), images, COLUMNS, method=Occlusion(window=0.25, stride=0.25, fill="black")
+        predictor("resnet18"),
+        images,
+        COLUMNS,
+        method=Occlusion(window=0.25, stride=0.25, fill="black"),
     ).cells[:, 0]
     expected = captum.Occlusion(model).attribute(
         images, (3, 16, 16), (3, 16, 16), baselines=0, target=COLUMNS[:, 0]
@@ -240,7 +243,7 @@ def test_region_ablation_is_captums(faces):
     chosen = faces.subset([0, 20])
     regions = face_regions(chosen.landmarks_at(64), size=64)
     found = attribute(
-        probe("resnet18"), chosen.images, COLUMNS, method="region_ablation", regions=regions
+        predictor("resnet18"), chosen.images, COLUMNS, method="region_ablation", regions=regions
     )
     for face in range(2):
         image = chosen.images[face : face + 1]
@@ -270,7 +273,7 @@ def test_kernel_shap_comes_to_the_exact_values_and_is_efficient(faces):
     )
     given = {"regions": regions, "ids": ["0"]}
     column = torch.zeros(1, 1).long()
-    used = probe("gimefive")
+    used = predictor("gimefive")
     method = Surrogate(kernel="shap", samples=2400, fill="mean")
     found = attribute(used, chosen.images, column, method=method, **given).values[0, 0]
     exact = attribute(used, chosen.images, column, method="region_shapley", **given).values[0, 0]
@@ -288,7 +291,7 @@ def test_lime_finds_the_coefficients_of_a_linear_game(faces):
     parts = superpixels(image, n=8)
     weight = net[1].weight[2].reshape(3, 64, 64).detach()
     exact = torch.stack([(weight * image[0] * part).sum() for part in parts[0]])
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     column = torch.full((1, 1), 2)
     for kernel in ("lime", "shap"):
         method = Surrogate(kernel=kernel, samples=400, parts=8, fill="black", ridge=1e-6)

@@ -9,7 +9,7 @@ from fer_xai import explain
 from fer_xai.attributions import Question
 from fer_xai.attributions.perturbation import Rise, _enlarged
 from fer_xai.emotions import SIX
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 
 
@@ -30,9 +30,9 @@ def mask_slow(grid, shift, height, width):
 
 def test_maps_are_the_papers_mask_by_mask(model, images):
     method = Rise(masks=5, cells=4)
-    probe, two = Probe(model, device="cpu"), images[:2]
+    predictor, two = Predictor(model, device="cpu"), images[:2]
     question = Question(images=two, columns=torch.tensor([[1], [4]]), keys=(7, 9))
-    found = method.maps(probe, question).cells[:, 0]
+    found = method.maps(predictor, question).cells[:, 0]
     grids, shifts = method._drawn(question)
     for face, column in enumerate((1, 4)):
         masks = [mask_slow(grids[face, m], shifts[face, m], 64, 64) for m in range(5)]

@@ -10,7 +10,7 @@ from fer_xai.attributions.relevance.canonizers import for_lrp
 from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseRelevance, _begun
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 from tests.reference.relevance_slow import relevance_slow
 
@@ -71,7 +71,7 @@ def test_rules_for_what_cannot_be_negative_wait_for_a_relu():
             z = self.other(c(self.pool(y) + self.pool(y)))
             return self.fc((e(self.tanh(d(z))) + z).mean(dim=(2, 3)))
 
-    used = Probe(FERModel(Net(), emotions=SIX, size=8).eval(), device="cpu", fold=False)
+    used = Predictor(FERModel(Net(), emotions=SIX, size=8).eval(), device="cpu", fold=False)
     names = {name.split(".")[-1] for name in for_lrp(used, "lrp").signed}
     assert names == {"0", "1", "4"}
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import probe
+from nets import predictor
 from torch import nn
 
 from fer_xai import explain
@@ -18,7 +18,7 @@ from fer_xai.coalitions import (
 from fer_xai.data.synthetic import render, sample
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
@@ -66,7 +66,7 @@ def five(faces):
 
 def test_region_values_are_those_of_a_brute_force_over_orders(five):
     images, regions = five
-    used = probe("gimefive")
+    used = predictor("gimefive")
     found = attribute(
         used, images, torch.tensor([[5, 0], [5, 0]]), method="region_shapley", regions=regions
     )
@@ -144,7 +144,7 @@ def test_two_regions_in_xor_are_found_together_where_single_deletion_sees_nothin
     for region in (eyes, mouth):
         images[:, :, regions[0, region]] = 0.9
     model = planted(regions[0, [eyes, mouth]], rule="xor")
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     question = Question(images=images, columns=torch.zeros(1, 1).long(), keys=(0,), regions=regions)
     worth = coalition_scores(used, question, fill="black")[0, 0]
     pairs = interaction_index(worth)
@@ -161,7 +161,7 @@ def test_batches_faces_and_fills_do_not_mix(five):
     for fill in ("black", "mean", "noise"):
         method = RegionShapley(fill=fill)
         both = attribute(
-            probe("gimefive"),
+            predictor("gimefive"),
             images,
             torch.tensor([[5], [0]]),
             method=method,
@@ -169,7 +169,7 @@ def test_batches_faces_and_fills_do_not_mix(five):
             ids=["3", "4"],
         )
         one = attribute(
-            probe("gimefive"),
+            predictor("gimefive"),
             images[1:],
             torch.tensor([[0]]),
             method=method,
@@ -184,7 +184,7 @@ def test_regions_may_be_the_renderers_parts():
     drawn = render(params, size=64)
     images = torch.from_numpy(drawn.images).permute(0, 3, 1, 2).float() / 255
     found = explain(
-        probe("gimefive"),
+        predictor("gimefive"),
         images,
         method=RegionShapley(),
         targets="fear",
@@ -198,7 +198,7 @@ def test_a_face_without_landmarks_has_no_map(five):
     images, regions = five
     regions = regions.clone()
     regions[1] = False
-    found = explain(probe("gimefive"), images, method="region_shapley", regions=regions)
+    found = explain(predictor("gimefive"), images, method="region_shapley", regions=regions)
     assert torch.isfinite(found.maps[0]).all()
     assert found.maps[1].isnan().all()
     assert found.values[1].isnan().all()
@@ -208,17 +208,17 @@ def test_bad_input_is_one_sentence(five):
     images, regions = five
     ask = {"method": "region_shapley", "targets": "fear"}
     with pytest.raises(InputError, match="Expected regions .* for a method over regions, got none"):
-        explain(probe("gimefive"), images, **ask)
+        explain(predictor("gimefive"), images, **ask)
     overlapping = regions.clone()
     overlapping[1, 0, :4] = True
     with pytest.raises(InputError, match="cover each pixel once, but in image 1 .* two or more"):
-        explain(probe("gimefive"), images, regions=overlapping, **ask)
+        explain(predictor("gimefive"), images, regions=overlapping, **ask)
     missing = regions.clone()
     missing[0, 4] = False
     with pytest.raises(InputError, match="but in image 0 0 pixels lie in two or more and"):
-        explain(probe("gimefive"), images, regions=missing, **ask)
+        explain(predictor("gimefive"), images, regions=missing, **ask)
     with pytest.raises(InputError, match=r"Expected regions as bool \(2, R, 64, 64\)"):
-        explain(probe("gimefive"), images, regions=regions.float(), **ask)
+        explain(predictor("gimefive"), images, regions=regions.float(), **ask)
     with pytest.raises(InputError, match="Expected 1 to 12 regions, got 13"):
         coalitions(13)
     with pytest.raises(InputError, match=r"Expected the worth of 2\^k coalitions, got 3"):

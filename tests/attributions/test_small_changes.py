@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from nets import probe
+from nets import predictor
 from test_every_method import QUICK, REFUSED
 from torch import nn
 from torch.nn import functional as F
@@ -13,7 +13,7 @@ from fer_xai import FERModel, explain
 from fer_xai.attributions import ATTRIBUTIONS, upsample
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 NETS = ("smooth", "convnext", "swin", "vit")
@@ -53,7 +53,7 @@ def smooth():
         torch.manual_seed(1)
         net = Smooth()
     model = FERModel(net, emotions=SIX, size=64, cam_layer="relu2", paper_layer="conv2")
-    return Probe(model.eval(), device="cpu", batch_size=64)
+    return Predictor(model.eval(), device="cpu", batch_size=64)
 
 
 def quick(method):
@@ -74,7 +74,7 @@ def correlation(one, two):
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))
 def test_noise_of_a_millionth_turns_no_map_over(method, name, smooth, faces):
-    used = smooth if name == "smooth" else probe(name)
+    used = smooth if name == "smooth" else predictor(name)
     images = faces.images[:3]
     source = torch.Generator().manual_seed(0)
     noisy = (images + 1e-6 * torch.randn(images.shape, generator=source)).clamp(0, 1)

@@ -3,7 +3,7 @@
 import pytest
 import timm
 import torch
-from nets import build, probe
+from nets import build, predictor
 from torch import nn
 
 from fer_xai import FERModel, explain
@@ -11,7 +11,7 @@ from fer_xai.attributions import attribute
 from fer_xai.attributions.core.layers import found_layers, layer_of, token_grid
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models.registry import architecture
 from fer_xai.models.transformers import CompactTransformer
 
@@ -117,7 +117,7 @@ def small():
 def test_patches_are_told_from_the_tokens_beside_them(name, small):
     options, side = CASES[name]
     model = made(sequence(**options))
-    used = Probe(model, device="cpu")
+    used = Predictor(model, device="cpu")
     layer = layer_of(used, None)
     assert (layer.name, layer.side) == ("last", side)
     assert torch.equal(layer.tokens.places, model.net.places())
@@ -159,7 +159,7 @@ def test_where_the_grid_cannot_be_known_a_reshape_is_asked_for(small):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = Pooled(embed=MixedEarly)
-    used = Probe(made(net), device="cpu")
+    used = Predictor(made(net), device="cpu")
     with pytest.raises(InputError, match=r"layer last of tokens, got \(2, 32, 12\).*reshape=…"):
         layer_of(used, "last")
     assert found_layers(used) == ["patch_embed.proj"]  # before there are tokens
@@ -169,7 +169,7 @@ def test_where_the_grid_cannot_be_known_a_reshape_is_asked_for(small):
     def reshape(tokens):
         return tokens.transpose(1, 2).unflatten(2, (8, 4))
 
-    told = Probe(made(net, cam_layer="last", reshape=reshape), device="cpu")
+    told = Predictor(made(net, cam_layer="last", reshape=reshape), device="cpu")
     for method in ("gradcam", "attention_rollout"):
         cells = attribute(told, small, torch.zeros(2, 1).long(), method=method).cells
         assert cells.shape == (2, 1, 8, 4)
@@ -203,7 +203,7 @@ def test_timms_vits(given):
     )
     patch = given["patch_size"]
     side = (SIZE // 8, SIZE // 8) if patch == 8 else (2, 4)
-    layer = layer_of(Probe(made(net), device="cpu"), None)
+    layer = layer_of(Predictor(made(net), device="cpu"), None)
     assert layer.name == ("blocks.1.norm2" if "global_pool" in given else "blocks.1.norm1")
     assert layer.side == side
     assert layer.tokens.places.tolist() == list(
@@ -221,14 +221,14 @@ def test_a_distilled_vit_of_timms():
         embed_dim=16,
         num_heads=2,
     )
-    assert layer_of(Probe(made(net), device="cpu"), "blocks.0.norm1").tokens.places[0] == 2
+    assert layer_of(Predictor(made(net), device="cpu"), "blocks.0.norm1").tokens.places[0] == 2
 
 
 def test_the_shipped_transformers_need_no_reshape():
     assert architecture("cct").reshape is None
     cct = CompactTransformer(width=16, depth=1, heads=2)
-    used = Probe(FERModel(cct, emotions=SIX).eval(), device="cpu")
+    used = Predictor(FERModel(cct, emotions=SIX).eval(), device="cpu")
     assert token_grid(used, 256).places.tolist() == list(range(256))
-    assert token_grid(probe("vit"), 17).places.tolist() == list(range(1, 17))
+    assert token_grid(predictor("vit"), 17).places.tolist() == list(range(1, 17))
     assert build("vit").reshape is None
-    assert layer_of(probe("swin"), None).tokens is None  # (B, h, w, C) as it is
+    assert layer_of(predictor("swin"), None).tokens is None  # (B, h, w, C) as it is

@@ -5,7 +5,7 @@ import torch
 
 from fer_xai.attributions import native_maps
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 
 FAMILIES = (
@@ -29,7 +29,9 @@ def test_the_layer_gives_a_map_that_is_spatial_and_not_blank(name):
     model = load_model(f"torchvision/{name}")
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     columns = torch.arange(6)[None]
-    maps = native_maps(Probe(model, device="cpu", fold=False), images, columns, method="gradcam")
+    maps = native_maps(
+        Predictor(model, device="cpu", fold=False), images, columns, method="gradcam"
+    )
     assert maps.shape[:2] == (1, 6)
     assert min(maps.shape[2:]) > 1
     assert torch.isfinite(maps).all()
@@ -49,4 +51,6 @@ def test_a_layer_that_is_only_a_container_is_refused(images):
 
     model = FERModel(Net(), emotions="gimefive", cam_layer="parts.blocks").eval()
     with pytest.raises(InputError, match="but parts.blocks is only a container"):
-        native_maps(Probe(model, device="cpu"), images, torch.zeros(5, 1).long(), method="gradcam")
+        native_maps(
+            Predictor(model, device="cpu"), images, torch.zeros(5, 1).long(), method="gradcam"
+        )

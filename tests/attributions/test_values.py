@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import torch
-from nets import build, probe
+from nets import build, predictor
 from torch import nn
 from torch.nn import functional as F
 
@@ -143,7 +143,7 @@ def test_gradient_rollout_is_the_papers_head_by_head():
     for block in model.net.encoder.layers:
         block.self_attention.forward = attend(block.self_attention)
     columns = torch.tensor(COLUMNS)[:, None]
-    found = attribute(probe("vit"), images, columns, method="gradient_rollout").cells[:, 0]
+    found = attribute(predictor("vit"), images, columns, method="gradient_rollout").cells[:, 0]
     logits = model(images).gather(1, columns).sum()
     flat = torch.autograd.grad(logits, [head for heads in kept for head in heads])
     for face in range(2):

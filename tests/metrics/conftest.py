@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from tests.conftest import tiny_model
 from tests.metrics.explainers import gradient
 
@@ -20,11 +20,11 @@ def trained():
         optimiser.zero_grad()
         nn.functional.cross_entropy(model(images), columns).backward()
         optimiser.step()
-    probe = Probe(model.eval(), device="cpu", batch_size=4)
-    return probe, images[:6], faces.labels[:6]
+    predictor = Predictor(model.eval(), device="cpu", batch_size=4)
+    return predictor, images[:6], faces.labels[:6]
 
 
 @pytest.fixture
 def case(trained):
-    probe, images, targets = trained
-    return probe, images, gradient(probe.model, images, targets, None), targets
+    predictor, images, targets = trained
+    return predictor, images, gradient(predictor.model, images, targets, None), targets

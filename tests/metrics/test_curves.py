@@ -4,10 +4,10 @@ import torch
 from scipy.stats import spearmanr
 
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import FILLS
 from metrics.core.pixel_order import rank_pixels
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.deletion import deletion, insertion, step_counts
 from tests.reference.curves_slow import auc_slow, deletion_slow, insertion_slow
 
@@ -27,11 +27,11 @@ def maps():
 @pytest.mark.parametrize("fill", ["black", "blur", "noise"])
 @pytest.mark.parametrize("steps", [1, 6, 7])
 def test_curves_are_those_of_the_paper_pixel_by_pixel(model, three, maps, fill, steps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     columns = model.columns(TARGETS)
     ranks = rank_pixels(maps)
     for fast, slow in ((deletion, deletion_slow), (insertion, insertion_slow)):
-        found = fast(ledger, three, maps, TARGETS, steps=steps, fill=fill)
+        found = fast(cache, three, maps, TARGETS, steps=steps, fill=fill)
         counts = step_counts(4096, steps)
         assert np.allclose(found.fractions, np.array(counts) / 4096)
         for face in range(3):
@@ -41,7 +41,7 @@ def test_curves_are_those_of_the_paper_pixel_by_pixel(model, three, maps, fill, 
                 three[face],
                 order,
                 counts,
-                filled=ledger.filled(fill)[face],
+                filled=cache.filled(fill)[face],
                 column=int(columns[face]),
             )
             assert np.allclose(found.scores[face], expected, atol=1e-5)
@@ -52,23 +52,23 @@ def test_curves_are_those_of_the_paper_pixel_by_pixel(model, three, maps, fill, 
 
 
 def test_each_distinct_image_is_scored_once(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    one = deletion(ledger, three, maps, TARGETS, steps=8, fill="black")
-    assert ledger.passes == 3 * (7 + 1 + 1)  # inner steps, the clean face, the black one
-    deletion(ledger, three, maps, TARGETS, steps=4, fill="black")  # every other of these
-    assert ledger.passes == 3 * 9
-    insertion(ledger, three, maps, TARGETS, steps=8, fill="black")
-    assert ledger.passes == 3 * (9 + 7)
-    deletion(ledger, three, maps, TARGETS, steps=8, fill="black", order="lerf")
-    assert ledger.passes == 3 * 16  # insertion has had these images already
-    again = deletion(ledger, three, maps, TARGETS, steps=8, fill="black", output="logit")
-    assert ledger.passes == 3 * 16
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    one = deletion(cache, three, maps, TARGETS, steps=8, fill="black")
+    assert cache.passes == 3 * (7 + 1 + 1)  # inner steps, the clean face, the black one
+    deletion(cache, three, maps, TARGETS, steps=4, fill="black")  # every other of these
+    assert cache.passes == 3 * 9
+    insertion(cache, three, maps, TARGETS, steps=8, fill="black")
+    assert cache.passes == 3 * (9 + 7)
+    deletion(cache, three, maps, TARGETS, steps=8, fill="black", order="lerf")
+    assert cache.passes == 3 * 16  # insertion has had these images already
+    again = deletion(cache, three, maps, TARGETS, steps=8, fill="black", output="logit")
+    assert cache.passes == 3 * 16
     assert not torch.allclose(one.scores, again.scores)
 
 
 def test_batch_order_and_neighbours_do_not_matter(model, three, maps):
     whole = deletion(
-        Probe(model, device="cpu", batch_size=64),
+        Predictor(model, device="cpu", batch_size=64),
         three,
         maps,
         TARGETS,
@@ -78,7 +78,7 @@ def test_batch_order_and_neighbours_do_not_matter(model, three, maps):
     )
     order = torch.tensor([2, 0])
     part = deletion(
-        Probe(model, device="cpu", batch_size=1),
+        Predictor(model, device="cpu", batch_size=1),
         three[order],
         maps[order],
         TARGETS[order],
@@ -96,8 +96,8 @@ def test_ties_take_as_many_pixels_as_they_should(model, three):
     for maps in (sparse, torch.zeros(3, 64, 64)):
         ranks = rank_pixels(maps)
         assert (ranks.flatten(1).sort(dim=1).values == torch.arange(4096)).all()
-        ledger = Ledger(Probe(model, device="cpu"), three)
-        found = deletion(ledger, three, maps, TARGETS, steps=10, fill="black")
+        cache = ScoreCache(Predictor(model, device="cpu"), three)
+        found = deletion(cache, three, maps, TARGETS, steps=10, fill="black")
         assert found.fractions[1].item() == pytest.approx(0.1, abs=1e-3)
         assert torch.isfinite(found.scores).all()
     zero = rank_pixels(torch.zeros(2, 8, 8), ids=["a", "b"])
@@ -130,27 +130,27 @@ def test_what_an_outlier_dwarfs_is_in_random_order(maps):
 
 
 def test_scale_does_not_matter_and_sign_does(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     one, two, three_ = (
-        deletion(ledger, three, m, TARGETS, steps=4).scores for m in (maps, 7 * maps, -maps)
+        deletion(cache, three, m, TARGETS, steps=4).scores for m in (maps, 7 * maps, -maps)
     )
     assert torch.equal(one, two)
     assert not torch.allclose(one, three_)
-    turned = deletion(ledger, three, maps, TARGETS, steps=4, order="lerf").scores
+    turned = deletion(cache, three, maps, TARGETS, steps=4, order="lerf").scores
     assert torch.allclose(three_, turned, atol=1e-3)
 
 
 def test_least_relevant_first_is_insertion_read_backwards(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    lerf = deletion(ledger, three, maps, TARGETS, steps=8, order="lerf")
-    come = insertion(ledger, three, maps, TARGETS, steps=8)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    lerf = deletion(cache, three, maps, TARGETS, steps=8, order="lerf")
+    come = insertion(cache, three, maps, TARGETS, steps=8)
     assert torch.equal(lerf.scores.flip(1), come.scores)
     assert torch.allclose(lerf.auc, come.auc)
 
 
 def test_the_error_shrinks_with_steps(model, three, maps):
     errors = [
-        deletion(Probe(model, device="cpu"), three, maps, TARGETS, steps=steps).error.mean()
+        deletion(Predictor(model, device="cpu"), three, maps, TARGETS, steps=steps).error.mean()
         for steps in (4, 64)
     ]
     assert errors[1] < errors[0]
@@ -159,9 +159,9 @@ def test_the_error_shrinks_with_steps(model, three, maps):
 
 @pytest.mark.parametrize("fill", list(FILLS))
 def test_curves_end_where_they_must(model, three, maps, fill):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    gone = deletion(ledger, three, maps, TARGETS, steps=3, fill=fill).scores
-    come = insertion(ledger, three, maps, TARGETS, steps=3, fill=fill).scores
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    gone = deletion(cache, three, maps, TARGETS, steps=3, fill=fill).scores
+    come = insertion(cache, three, maps, TARGETS, steps=3, fill=fill).scores
     assert torch.equal(gone[:, 0], come[:, -1])
     assert torch.equal(gone[:, -1], come[:, 0])
 
@@ -177,12 +177,12 @@ def test_bad_input_is_one_sentence(model, three, maps):
         deletion(model, three, maps, TARGETS[:2])
     with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
         insertion(model, three, maps, TARGETS, output="loss")
-    unread = Ledger(Probe(model, device="cpu"), three)
+    unread = ScoreCache(Predictor(model, device="cpu"), three)
     with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
         deletion(unread, three, maps, TARGETS, output="loss")
     assert not unread.passes
     with pytest.raises(InputError, match="Expected 3 ids, one an image, got 1"):
         insertion(model, three, maps, TARGETS, ids=["a"])
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     with pytest.raises(InputError, match="Expected counts from 0 to 4096 pixels"):
-        ledger.removed(rank_pixels(maps), [5000], fill="black", order="morf")
+        cache.removed(rank_pixels(maps), [5000], fill="black", order="morf")

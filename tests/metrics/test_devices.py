@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fer_xai.attributions.cam import EigenCam
 from fer_xai.coalitions import banzhaf_values, interaction_index, shapley_values
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb.skin import skin_fill
 from metrics.agreement import pixel_agreement
@@ -129,9 +129,9 @@ def test_skin_is_found_of_faces_on_an_accelerator(faces):
 
 @pytest.mark.parametrize("metric", [infidelity, mu_fidelity, sensitivity_n, naopc_searched])
 def test_maps_may_lie_on_an_accelerator(metric):
-    probe, images = Probe(tiny_model(), device="cpu"), torch.rand(2, 3, 64, 64)
+    predictor, images = Predictor(tiny_model(), device="cpu"), torch.rand(2, 3, 64, 64)
     options = {"grid": 2} if metric is naopc_searched else {"samples": 4}
-    given = [probe, images, MAPS[:2], torch.tensor([0, 5])]
+    given = [predictor, images, MAPS[:2], torch.tensor([0, 5])]
     expected = metric(*given, **options)
     given[2] = given[2].as_subclass(Apple)
     found = metric(*given, **options)

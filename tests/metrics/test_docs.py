@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.types import Explanation
 from metrics.core.registry import METRICS
@@ -25,9 +25,9 @@ def test_every_metric_stands_on_the_page():
 @pytest.mark.parametrize("row", FAITHFULNESS, ids=lambda row: row[0])
 def test_passes_are_those_of_the_page(model, faces, monkeypatch, row):
     passed = []
-    run = Probe.run
+    run = Predictor.run
     monkeypatch.setattr(
-        Probe, "run", lambda self, batch: passed.append(len(batch)) or run(self, batch)
+        Predictor, "run", lambda self, batch: passed.append(len(batch)) or run(self, batch)
     )
     one = faces.subset([0])
     source = torch.Generator().manual_seed(0)
@@ -43,12 +43,12 @@ def test_passes_are_those_of_the_page(model, faces, monkeypatch, row):
         for name in ("a", "b")
     }
     names = [name.strip("` ") for name in row[0].split(",")]
-    probe = Probe(model, device="cpu", batch_size=64)
+    predictor = Predictor(model, device="cpu", batch_size=64)
     counts = []
     for methods in (["a"], ["a", "b"]):
         passed.clear()
         evaluate(
-            probe,
+            predictor,
             one,
             {name: made[name] for name in methods},
             names,

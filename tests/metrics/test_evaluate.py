@@ -7,7 +7,7 @@ import torch
 
 from fer_xai import explain
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from metrics import deletion, evaluate, insertion, naopc
 from metrics.core.registry import METRICS, MetricSpec
@@ -65,23 +65,23 @@ def test_undefined_maps_are_nan_and_named(model, few):
 
 def test_chunks_change_nothing_and_passes_are_shared(model, few, monkeypatch):
     passed = []
-    run = Probe.run
+    run = Predictor.run
 
     def counted(self, batch):
         passed.append(len(batch))
         return run(self, batch)
 
-    monkeypatch.setattr(Probe, "run", counted)
-    probe = Probe(model, device="cpu")
-    made = {name: explain(probe, few, method=name) for name in ("gradcam", "saliency")}
+    monkeypatch.setattr(Predictor, "run", counted)
+    predictor = Predictor(model, device="cpu")
+    made = {name: explain(predictor, few, method=name) for name in ("gradcam", "saliency")}
     passed.clear()
     names = ["deletion", "aopc", "insertion", "comprehensiveness", "infidelity"]
-    whole = evaluate(probe, few, made, names)
+    whole = evaluate(predictor, few, made, names)
     # clean and blurred face, 64 changes; a method: two curves of 63 inner points, and five bins
     # in both orders, of which half the image is on the curves already
     per_face = 2 + 64 + 2 * (63 + 63 + 4 + 4)
     assert sum(passed) == 5 * per_face
-    parts = evaluate(probe, few, made, names, chunk=2)
+    parts = evaluate(predictor, few, made, names, chunk=2)
     key = ["id", "method", "metric"]
     merged = whole.merge(parts, on=key, suffixes=("", " in parts"))
     assert len(merged) == len(whole)

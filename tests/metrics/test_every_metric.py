@@ -11,13 +11,13 @@ from torch import nn
 from fer_xai import explain
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import EMOTIONS
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.models import FERModel
 from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation
 from metrics.core.registry import METRICS
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.evaluation import evaluate
 from tests.conftest import TinyNet, tiny_model
 
@@ -25,11 +25,11 @@ NAMES = list(METRICS)
 CALIBRATION = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-probe_of = functools.lru_cache(maxsize=1)(Probe)
+predictor_of = functools.lru_cache(maxsize=1)(Predictor)
 
 
 def saliency(model, images, targets, ids):
-    return explain(probe_of(model), images, method="saliency", targets=targets, ids=ids).maps
+    return explain(predictor_of(model), images, method="saliency", targets=targets, ids=ids).maps
 
 
 def explanation(maps, targets, emotions) -> Explanation:
@@ -56,19 +56,19 @@ def maps():
 
 @pytest.fixture(scope="module")
 def shared(faces):
-    """A ledger that keeps what several metrics ask for, and the faces' regions."""
+    """A cache that keeps what several metrics ask for, and the faces' regions."""
     images = faces.pixels(64).float() / 255
     regions = face_regions(faces.landmarks_at(64), size=64)
-    probe = Probe(tiny_model(), device="cpu", batch_size=4)
+    predictor = Predictor(tiny_model(), device="cpu", batch_size=4)
     fills = {"skin": skin_fill(images, regions)}
-    return Ledger(probe, images, ids=faces.ids, seed=3, fills=fills), regions
+    return ScoreCache(predictor, images, ids=faces.ids, seed=3, fills=fills), regions
 
 
 def scores(name, model, faces, made, *, seed=3, chunk=64, batch_size=8, sign=1) -> pd.DataFrame:
     side = next(iter(made.values())).shape[-1]
     regions = face_regions(faces.landmarks_at(side), size=side)
     return evaluate(
-        Probe(model, device="cpu", batch_size=batch_size),
+        Predictor(model, device="cpu", batch_size=batch_size),
         faces,
         {key: explanation(sign * maps, faces.labels, model.emotions) for key, maps in made.items()},
         [name],
@@ -126,13 +126,13 @@ def test_other_sizes_and_classes(name, faces, maps):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_map_that_is_not_finite_is_nan_for_its_face_alone(name, faces, maps, shared):
     """Asked directly, as anybody may, and not through `evaluate`."""
-    spec, (ledger, regions) = METRICS[name], shared
+    spec, (cache, regions) = METRICS[name], shared
     options = spec.options | {key: 3 for key in ("smooth",) if key in spec.options}
 
     def asked(given) -> torch.Tensor:
         offered = {
-            "model": ledger,
-            "images": ledger.images,
+            "model": cache,
+            "images": cache.images,
             "maps": given,
             "targets": faces.labels,
             "regions": regions,

@@ -11,9 +11,9 @@ from tests.reference.randomisation_slow import moves_slow
 @pytest.mark.parametrize("explain", [edges, centre], ids=["edges", "centre"])
 @pytest.mark.parametrize("kind", ["spearman", "ssim"])
 def test_the_gate_stops_what_ignores_the_model(trained, explain, kind):
-    probe, images, targets = trained
-    maps = explain(probe.model, images, targets, None)
-    gate = randomisation_gate(probe, images, maps, targets, explain, similarity=kind, draws=5)
+    predictor, images, targets = trained
+    maps = explain(predictor.model, images, targets, None)
+    gate = randomisation_gate(predictor, images, maps, targets, explain, similarity=kind, draws=5)
     assert not gate.passed
     assert gate.mean == pytest.approx(1)
     assert gate.threshold < 0.9
@@ -21,15 +21,15 @@ def test_the_gate_stops_what_ignores_the_model(trained, explain, kind):
 
 
 def test_the_gate_lets_pass_what_depends_on_the_model_and_noise(case):
-    probe, images, maps, targets = case
-    gate = randomisation_gate(probe, images, maps, targets, gradient)
+    predictor, images, maps, targets = case
+    gate = randomisation_gate(predictor, images, maps, targets, gradient)
     assert gate.passed
     assert gate.share_above == 0
     assert gate.similarity.shape == (6, 10)
     assert gate.null.shape == (6, 10, 20)
     own = torch.Generator().manual_seed(0)
     noise = randomisation_gate(
-        probe,
+        predictor,
         images,
         torch.rand(6, 64, 64, generator=own),
         targets,
@@ -58,20 +58,24 @@ def test_beside_the_verdict_stands_whether_the_mean_exceeds_means_of_the_null():
 
 
 def test_noise_that_is_the_same_for_every_network_does_not_pass(trained):
-    probe, images, targets = trained
+    predictor, images, targets = trained
 
     def explain(model, images, targets, ids):
         rows = [torch.rand(64, 64, generator=torch.Generator().manual_seed(int(i))) for i in ids]
         return torch.stack(rows)
 
     maps = explain(None, images, targets, [str(i) for i in range(6)])
-    assert not randomisation_gate(probe, images, maps, targets, explain, draws=5).passed
+    assert not randomisation_gate(predictor, images, maps, targets, explain, draws=5).passed
 
 
 def test_uniform_maps_say_nothing_and_do_not_pass(trained):
-    probe, images, targets = trained
+    predictor, images, targets = trained
     gate = randomisation_gate(
-        probe, images, torch.ones(6, 64, 64), targets, lambda m, i, t, d: torch.ones(len(i), 64, 64)
+        predictor,
+        images,
+        torch.ones(6, 64, 64),
+        targets,
+        lambda m, i, t, d: torch.ones(len(i), 64, 64),
     )
     assert not gate.passed
     assert gate.blank == 6
@@ -92,6 +96,6 @@ def test_the_null_is_of_moved_and_mirrored_maps():
 
 
 def test_bad_networks_are_one_sentence(case):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     with pytest.raises(InputError, match="Expected networks as a whole number of 10 or more"):
-        randomisation_gate(probe, images, maps, targets, gradient, networks=9)
+        randomisation_gate(predictor, images, maps, targets, gradient, networks=9)

@@ -3,8 +3,8 @@ import torch
 
 import metrics
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
-from metrics.core.score_cache import Ledger
+from fer_xai.inference.predictor import Predictor
+from metrics.core.score_cache import ScoreCache
 
 TARGETS = torch.tensor([0, 5, 2])
 
@@ -24,33 +24,31 @@ def test_double_precision_images_are_scored_as_single(model, three, maps):
         metrics.deletion(model, one, maps, TARGETS, steps=4).auc for one in (three, three.double())
     )
     assert torch.equal(once, twice)
-    ledger = Ledger(Probe(model, device="cpu"), three, fills={"mine": three.double()})
-    assert ledger.filled("mine").dtype == ledger.images.dtype == torch.float32
+    cache = ScoreCache(Predictor(model, device="cpu"), three, fills={"mine": three.double()})
+    assert cache.filled("mine").dtype == cache.images.dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", ["blur", "black", "linear", "linear:0.02"])
 def test_a_built_in_fill_keeps_its_name(model, three, name):
     with pytest.raises(InputError, match=f"a name of your own for a fill, got '{name}', which is"):
-        Ledger(model, three, fills={name: three})
+        ScoreCache(model, three, fills={name: three})
 
 
-def test_a_ledger_is_of_its_own_images(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    own = metrics.deletion(ledger, three.clone(), maps, TARGETS, steps=4).auc
-    assert torch.equal(metrics.deletion(ledger, ledger.images, maps, TARGETS, steps=4).auc, own)
+def test_a_cache_is_of_its_own_images(model, three, maps):
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    own = metrics.deletion(cache, three.clone(), maps, TARGETS, steps=4).auc
+    assert torch.equal(metrics.deletion(cache, cache.images, maps, TARGETS, steps=4).auc, own)
     for other in (three.flip(0), three[:2], three[..., :32]):
-        with pytest.raises(
-            InputError, match="Expected the ledger's own images .3, 3, 64, 64., got"
-        ):
-            metrics.deletion(ledger, other, maps, TARGETS, steps=4)
+        with pytest.raises(InputError, match="Expected the cache's own images .3, 3, 64, 64., got"):
+            metrics.deletion(cache, other, maps, TARGETS, steps=4)
 
 
-def test_a_ledger_keeps_its_own_ids_and_seed(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three, ids=list("abc"), seed=3)
-    asked = (ledger, three, maps, TARGETS)
+def test_a_cache_keeps_its_own_ids_and_seed(model, three, maps):
+    cache = ScoreCache(Predictor(model, device="cpu"), three, ids=list("abc"), seed=3)
+    asked = (cache, three, maps, TARGETS)
     own = metrics.infidelity(*asked, samples=3)
     assert torch.equal(metrics.infidelity(*asked, samples=3, ids=("a", "b", "c"), seed=3), own)
-    with pytest.raises(InputError, match="Expected the ledger's own ids, got others"):
+    with pytest.raises(InputError, match="Expected the cache's own ids, got others"):
         metrics.infidelity(*asked, samples=3, ids=list("abd"))
-    with pytest.raises(InputError, match="Expected the ledger's own seed, got others"):
+    with pytest.raises(InputError, match="Expected the cache's own seed, got others"):
         metrics.infidelity(*asked, samples=3, seed=4)

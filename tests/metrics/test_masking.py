@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from metrics.core.pixel_order import rank_pixels
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.masking import BINS, erasure, masked_confidence
 from tests.reference.masking_slow import erasure_slow, masked_confidence_slow
 
@@ -47,8 +47,8 @@ def test_a_map_that_is_not_finite_has_no_confidence(model, three, maps, bad):
 
 
 def test_erasure_is_the_papers_pixel_by_pixel(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    found = erasure(ledger, three, maps, TARGETS, fill="black")
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    found = erasure(cache, three, maps, TARGETS, fill="black")
     ranks = rank_pixels(maps)
     for face, column in enumerate(model.columns(TARGETS)):
         order = ranks[face].flatten().argsort().tolist()
@@ -60,12 +60,12 @@ def test_erasure_is_the_papers_pixel_by_pixel(model, three, maps):
 
 
 def test_the_clean_face_is_shared(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    masked_confidence(ledger, three, maps, TARGETS)
-    masked_confidence(ledger, three, maps, TARGETS)
-    assert ledger.passes == 6
-    erasure(ledger, three, maps, TARGETS)
-    assert ledger.passes == 6 + 3 * 2 * len(BINS)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    masked_confidence(cache, three, maps, TARGETS)
+    masked_confidence(cache, three, maps, TARGETS)
+    assert cache.passes == 6
+    erasure(cache, three, maps, TARGETS)
+    assert cache.passes == 6 + 3 * 2 * len(BINS)
 
 
 def test_bad_input_is_one_sentence(model, three, maps):
@@ -73,5 +73,5 @@ def test_bad_input_is_one_sentence(model, three, maps):
         masked_confidence(model, three, maps[:, :32], TARGETS)
     with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
         erasure(model, three, maps[:2], TARGETS)
-    with pytest.raises(InputError, match="Expected the ledger's own images"):
-        erasure(Ledger(model, three), three[:2], maps[:2], TARGETS[:2])
+    with pytest.raises(InputError, match="Expected the cache's own images"):
+        erasure(ScoreCache(model, three), three[:2], maps[:2], TARGETS[:2])

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
-from metrics.core.score_cache import Ledger
+from fer_xai.inference.predictor import Predictor
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.infidelity import cells_of
 from metrics.faithfulness.naopc import naopc_searched
 
@@ -23,9 +23,9 @@ def maps():
 
 
 def test_limits_lie_within_the_true_ones(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    found = naopc_searched(ledger, three, maps, TARGETS, grid=2)
-    cell, filled = cells_of(64, 64, 2), ledger.filled("blur")
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    found = naopc_searched(cache, three, maps, TARGETS, grid=2)
+    cell, filled = cells_of(64, 64, 2), cache.filled("blur")
     for face, column in enumerate(model.columns(TARGETS)):
 
         def score(gone, face=face, column=column):
@@ -46,11 +46,11 @@ def test_limits_lie_within_the_true_ones(model, three, maps):
 
 
 def test_limits_are_the_same_for_all_maps(model, three):
-    ledger, cell = Ledger(Probe(model, device="cpu"), three), cells_of(64, 64, 2)
+    cache, cell = ScoreCache(Predictor(model, device="cpu"), three), cells_of(64, 64, 2)
     made = []
     for path in permutations(range(4)):
         maps = torch.tensor(path)[cell].float().expand(3, -1, -1).contiguous()
-        made.append(naopc_searched(ledger, three, maps, TARGETS, grid=2))
+        made.append(naopc_searched(cache, three, maps, TARGETS, grid=2))
     for one in made[1:]:
         assert torch.equal(one.lower, made[0].lower)
         assert torch.equal(one.upper, made[0].upper)
@@ -61,14 +61,14 @@ def test_limits_are_the_same_for_all_maps(model, three):
 
 
 def test_maps_share_the_search(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    naopc_searched(ledger, three, maps, TARGETS, grid=2)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    naopc_searched(cache, three, maps, TARGETS, grid=2)
     searched = 4 + 2 * (3 + 2)  # both ways share the first step; of the last nothing is left
-    assert ledger.passes == 3 * (2 + searched + 3)
-    naopc_searched(ledger, three, -maps, TARGETS, grid=2)
-    assert ledger.passes == 3 * (2 + searched + 6)
-    ledger.empty("blur")
-    assert ledger.passes == 3 * (2 + searched + 6)
+    assert cache.passes == 3 * (2 + searched + 3)
+    naopc_searched(cache, three, -maps, TARGETS, grid=2)
+    assert cache.passes == 3 * (2 + searched + 6)
+    cache.empty("blur")
+    assert cache.passes == 3 * (2 + searched + 6)
 
 
 def test_lerf_is_the_other_end(model, three, maps):

@@ -5,7 +5,7 @@ import torch
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import EMOTIONS
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.planted import MAGENTA, marked, planted_model
 from fer_xai.perturb.skin import skin_fill
@@ -41,21 +41,26 @@ def scores():
         "random": noise[torch.randperm(6, generator=torch.Generator().manual_seed(1))],
         "inverted": -truth - 0.01 * noise,
     }
-    probe = Probe(planted_model("one"), device="cpu", batch_size=16)
+    predictor = Predictor(planted_model("one"), device="cpu", batch_size=16)
     targets = torch.full((6,), EMOTIONS.index("happiness"))
     made = {
         name: Explanation(
             maps=one,
             targets=targets,
             logits=torch.zeros(6, 6),
-            emotions=probe.emotions,
+            emotions=predictor.emotions,
             method=name,
             params={},
         )
         for name, one in maps.items()
     }
     frame = evaluate(
-        probe, images, made, FAITHFUL, regions=regions, fills={"skin": skin_fill(images, regions)}
+        predictor,
+        images,
+        made,
+        FAITHFUL,
+        regions=regions,
+        fills={"skin": skin_fill(images, regions)},
     )
     return frame.groupby(["metric", "method"])["value"].mean().unstack()
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from metrics.complexity import effective_complexity, entropy, gini
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.deletion import deletion
 from metrics.faithfulness.road import road_combined
 from tests.conftest import tiny_model
@@ -79,12 +79,12 @@ def test_pixel_flipping_has_the_points_of_deletion_but_the_first(images, maps):
 
 def test_a_score_does_not_change_with_the_batch(images, maps):
     """Quantus' ROAD scores the first batch only."""
-    whole = road_combined(Probe(tiny_model(), device="cpu"), images, maps, TARGETS)
+    whole = road_combined(Predictor(tiny_model(), device="cpu"), images, maps, TARGETS)
     for batch in (1, 2, 4):
         parts = [
             road_combined(
-                Ledger(
-                    Probe(tiny_model(), device="cpu", batch_size=batch),
+                ScoreCache(
+                    Predictor(tiny_model(), device="cpu", batch_size=batch),
                     images[rows],
                     ids=[str(i) for i in range(rows.start, min(rows.stop, 5))],
                 ),

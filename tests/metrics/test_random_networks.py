@@ -115,9 +115,9 @@ def test_global_randomness_modes_and_hooks_are_left_as_found(model):
 
 
 def test_a_copy_made_in_inference_mode_has_gradients(trained):
-    probe, images, targets = trained
+    predictor, images, targets = trained
     with torch.inference_mode():
-        fresh = randomised(probe.model, seed=0, images=images)
+        fresh = randomised(predictor.model, seed=0, images=images)
     assert gradient(fresh, images, targets, None).isfinite().all()
 
 

@@ -7,7 +7,7 @@ import torch
 import fer_xai
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from metrics.core.histogram import histogram_entropy
 from metrics.core.registry import METRICS
@@ -43,18 +43,18 @@ def test_similarity_is_the_slow_one(kind):
 @pytest.mark.parametrize("order", ["cascading", "bottom_up", "independent"])
 @pytest.mark.parametrize("kind", ["spearman", "ssim"])
 def test_mprt_is_the_slow_version(case, order, kind):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     found = mprt(
-        probe, images, maps, targets, gradient, order=order, similarity=kind, batchnorm="keep"
+        predictor, images, maps, targets, gradient, order=order, similarity=kind, batchnorm="keep"
     )
     assert list(found.layers) == (TINY[::-1] if order == "bottom_up" else TINY)
-    random = randomised(probe.model, seed=0, batchnorm="keep")
+    random = randomised(predictor.model, seed=0, batchnorm="keep")
     for face in range(2):
 
         def one(network, image, face=face):
             return gradient(network, image[None], targets[face : face + 1], None)[0].numpy()
 
-        slow = functools.partial(mprt_slow, (probe.model, random), images[face], one, kind=kind)
+        slow = functools.partial(mprt_slow, (predictor.model, random), images[face], one, kind=kind)
         if order == "independent":
             expected = [slow(order=[layer])[0] for layer in TINY]
         else:
@@ -67,12 +67,12 @@ def test_mprt_is_the_slow_version(case, order, kind):
 
 
 def test_steps_are_evenly_chosen_with_the_last_among_them(case):
-    probe, images, maps, targets = case
-    every = mprt(probe, images, maps, targets, gradient, batchnorm="keep")
-    two = mprt(probe, images, maps, targets, gradient, batchnorm="keep", layers=2)
+    predictor, images, maps, targets = case
+    every = mprt(predictor, images, maps, targets, gradient, batchnorm="keep")
+    two = mprt(predictor, images, maps, targets, gradient, batchnorm="keep", layers=2)
     assert two.layers == ("net.bn2", "net.conv1")
     assert torch.allclose(two.similarity, every.similarity[:, [1, 4]], atol=1e-6)
-    one = mprt(probe, images, maps, targets, gradient, batchnorm="keep", layers=1)
+    one = mprt(predictor, images, maps, targets, gradient, batchnorm="keep", layers=1)
     assert torch.allclose(one.mean, every.last, atol=1e-6)
 
 
@@ -81,8 +81,8 @@ def test_batch_size_order_and_neighbours_do_not_matter(model, images):
     targets, ids = torch.tensor([0, 5, 2]), ["a", "b", "c"]
     calibration, faces = images[3:], images[:3]
     maps = gradient(model, faces, targets, None)
-    whole = Probe(model, device="cpu", batch_size=64)
-    single = Probe(model, device="cpu", batch_size=1)
+    whole = Predictor(model, device="cpu", batch_size=64)
+    single = Predictor(model, device="cpu", batch_size=1)
     order = torch.tensor([2, 0])
     reading = {
         mprt: lambda found: found.similarity,
@@ -110,33 +110,33 @@ def test_batch_size_order_and_neighbours_do_not_matter(model, images):
 
 
 def test_undefined_maps_are_nan_and_counted(case):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     maps = maps.clone()
     maps[0] = 0
 
     def sometimes(model, images, targets, ids):
         found = gradient(model, images, targets, ids)
-        if torch.equal(model.net.conv2.weight, probe.model.net.conv2.weight):
+        if torch.equal(model.net.conv2.weight, predictor.model.net.conv2.weight):
             return found
         return torch.where(torch.tensor([name == "1" for name in ids])[:, None, None], 0.0, found)
 
-    found = mprt(probe, images, maps, targets, sometimes)
+    found = mprt(predictor, images, maps, targets, sometimes)
     assert found.undefined.tolist() == [5, 3, 0, 0, 0, 0]
     assert found.mean.isnan().tolist() == [True] + [False] * 5
     assert found.mean[1] == pytest.approx(found.similarity[1, :2].mean().item())
-    assert emprt(probe, images, maps, targets, sometimes)[:2].isnan().all()
+    assert emprt(predictor, images, maps, targets, sometimes)[:2].isnan().all()
     assert (
-        random_logit(probe, images, maps, targets, gradient).isnan().tolist()
+        random_logit(predictor, images, maps, targets, gradient).isnan().tolist()
         == [True] + [False] * 5
     )
-    gate = randomisation_gate(probe, images, maps, targets, sometimes, draws=2)
+    gate = randomisation_gate(predictor, images, maps, targets, sometimes, draws=2)
     assert gate.blank == 2
     assert gate.undefined == 20
     assert np.isfinite(gate.mean)
 
 
 def test_smooth_mprt_is_that_of_mean_maps(case):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     asked = []
 
     def explain(model, pixels, targets, ids):
@@ -145,47 +145,50 @@ def test_smooth_mprt_is_that_of_mean_maps(case):
         assert pixels.max() <= 1
         return gradient(model, pixels, targets, ids)
 
-    found = mprt(probe, images, maps, targets, explain, smooth=4, layers=1)
+    found = mprt(predictor, images, maps, targets, explain, smooth=4, layers=1)
     assert asked == [4] * 12  # six faces, four copies, two networks, four at once
-    still = mprt(probe, images, maps, targets, gradient, smooth=3, noise=0, layers=1)
-    plain = mprt(probe, images, maps, targets, gradient, layers=1)
+    still = mprt(predictor, images, maps, targets, gradient, smooth=3, noise=0, layers=1)
+    plain = mprt(predictor, images, maps, targets, gradient, layers=1)
     assert torch.allclose(still.similarity, plain.similarity, atol=1e-3)
     assert not torch.allclose(found.similarity, plain.similarity, atol=1e-3)
-    again = mprt(probe, images, 0 * maps, targets, gradient, smooth=4, layers=1)
+    again = mprt(predictor, images, 0 * maps, targets, gradient, smooth=4, layers=1)
     assert torch.equal(found.similarity, again.similarity)  # the trained map is made anew
 
 
 def test_emprt_is_the_relative_rise_of_entropy(case):
-    probe, images, maps, targets = case
-    found = emprt(probe, images, maps, targets, gradient, bins=20)
-    random = randomised(probe.model, seed=0, images=images)
+    predictor, images, maps, targets = case
+    found = emprt(predictor, images, maps, targets, gradient, bins=20)
+    random = randomised(predictor.model, seed=0, images=images)
     after = gradient(random, images, targets, None)
     for face in range(6):
         low, high = (histogram_entropy_slow(m[face].numpy(), 20) for m in (maps, after))
         assert found[face].item() == pytest.approx((high - low) / low, abs=2e-3)
-    assert emprt(probe, images, edges(None, images, None, None), targets, edges).tolist() == [0] * 6
+    assert (
+        emprt(predictor, images, edges(None, images, None, None), targets, edges).tolist()
+        == [0] * 6
+    )
     assert histogram_entropy(maps).min() > 0
 
 
 def test_random_logit_is_held_against_another_emotion_the_model_has(case):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     asked = []
 
     def explain(model, images, targets, ids):
         asked.extend(targets.tolist())
         return gradient(model, images, targets, ids)
 
-    found = random_logit(probe, images, maps, targets, explain)
-    own = set(probe.model.canonical(torch.arange(6)).tolist())
+    found = random_logit(predictor, images, maps, targets, explain)
+    own = set(predictor.model.canonical(torch.arange(6)).tolist())
     assert all(other in own for other in asked)
     assert all(other != target for other, target in zip(asked, targets.tolist(), strict=True))
-    others = gradient(probe.model, images, torch.tensor(asked), None)
+    others = gradient(predictor.model, images, torch.tensor(asked), None)
     slow = [
         similarity_slow(a.numpy(), b.numpy(), "ssim") for a, b in zip(maps, others, strict=True)
     ]
     assert found.tolist() == pytest.approx(slow, abs=1e-4)
     assert random_logit(
-        probe, images, edges(None, images, None, None), targets, edges
+        predictor, images, edges(None, images, None, None), targets, edges
     ).tolist() == pytest.approx([1] * 6)
 
 
@@ -209,38 +212,38 @@ def test_as_many_emotions_as_the_model_has(classes, images):
 
 
 def test_no_faces_have_no_scores(trained):
-    probe, _, targets = trained
+    predictor, _, targets = trained
     images, maps, none = torch.zeros(0, 3, 64, 64), torch.zeros(0, 64, 64), targets[:0]
     for found in (
-        mprt(probe, images, maps, none, gradient).last,
-        mprt(probe, images, maps, none, gradient, smooth=2).mean,
-        emprt(probe, images, maps, none, gradient),
-        random_logit(probe, images, maps, none, gradient),
+        mprt(predictor, images, maps, none, gradient).last,
+        mprt(predictor, images, maps, none, gradient, smooth=2).mean,
+        emprt(predictor, images, maps, none, gradient),
+        random_logit(predictor, images, maps, none, gradient),
     ):
         assert found.shape == (0,)
-    gate = randomisation_gate(probe, images, maps, none, gradient)
+    gate = randomisation_gate(predictor, images, maps, none, gradient)
     assert not gate.passed
     assert np.isnan(gate.p)
 
 
 def test_explain_of_the_package_is_adapted_in_two_lines(trained):
-    probe, images, targets = trained
-    probe_of = functools.lru_cache(maxsize=1)(functools.partial(Probe, device="cpu"))
+    predictor, images, targets = trained
+    predictor_of = functools.lru_cache(maxsize=1)(functools.partial(Predictor, device="cpu"))
 
     def explain(model, images, targets, ids):
-        return fer_xai.explain(probe_of(model), images, targets=targets, ids=ids).maps
+        return fer_xai.explain(predictor_of(model), images, targets=targets, ids=ids).maps
 
-    maps = explain(probe.model, images, targets, [str(i) for i in range(6)])
-    found = mprt(probe, images, maps, targets, explain)
+    maps = explain(predictor.model, images, targets, [str(i) for i in range(6)])
+    found = mprt(predictor, images, maps, targets, explain)
     assert found.similarity.shape == (6, 5)
     assert found.similarity.isfinite().any()
     assert (found.similarity[:, 0] < 0.9999).any()  # the new network, not the last one
 
 
 def test_specs_are_called_by_what_they_need(case):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     given = {
-        "model": probe,
+        "model": predictor,
         "images": images,
         "maps": maps,
         "targets": targets,
@@ -260,18 +263,18 @@ def test_specs_are_called_by_what_they_need(case):
 
 
 def test_bad_input_is_one_sentence(case):
-    probe, images, maps, targets = case
+    predictor, images, maps, targets = case
     with pytest.raises(InputError, match="Expected order cascading, independent, bottom_up"):
-        mprt(probe, images, maps, targets, gradient, order="down")
+        mprt(predictor, images, maps, targets, gradient, order="down")
     with pytest.raises(InputError, match="Expected similarity spearman, pearson, ssim, got 'mse'"):
-        mprt(probe, images, maps, targets, gradient, similarity="mse")
+        mprt(predictor, images, maps, targets, gradient, similarity="mse")
     with pytest.raises(InputError, match="Expected layers as a whole number of 1 or more, got 0"):
-        mprt(probe, images, maps, targets, gradient, layers=0)
+        mprt(predictor, images, maps, targets, gradient, layers=0)
     with pytest.raises(InputError, match=r"Expected maps \(6, 64, 64\) to fit the images"):
-        mprt(probe, images, maps[:, :32], targets, gradient)
+        mprt(predictor, images, maps[:, :32], targets, gradient)
     with pytest.raises(InputError, match="Expected 6 targets, one an image, got 2"):
-        emprt(probe, images, maps, targets[:2], gradient)
+        emprt(predictor, images, maps, targets[:2], gradient)
     with pytest.raises(InputError, match="Expected at least two images to recalibrate .* got 1"):
-        mprt(probe, images[:1], maps[:1], targets[:1], gradient)
+        mprt(predictor, images[:1], maps[:1], targets[:1], gradient)
     with pytest.raises(InputError, match="Expected two stacks of maps"):
         map_similarity(maps, maps[:2])

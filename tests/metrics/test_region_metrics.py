@@ -3,8 +3,8 @@ import torch
 
 from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
-from metrics.core.score_cache import Ledger
+from fer_xai.inference.predictor import Predictor
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.regions import _limits, naopc, shapley_agreement, single_deletion
 from tests.reference.regions_slow import naopc_slow, single_deletion_slow
 from tests.reference.shapley_slow import shapley_by_permutation
@@ -32,8 +32,8 @@ def regions():
 
 
 def test_single_deletion_is_the_papers(model, three, maps, regions):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    found = single_deletion(ledger, three, maps, TARGETS, regions)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    found = single_deletion(cache, three, maps, TARGETS, regions)
     for face, column in enumerate(model.columns(TARGETS)):
         expected = single_deletion_slow(
             model,
@@ -41,15 +41,15 @@ def test_single_deletion_is_the_papers(model, three, maps, regions):
             maps[face],
             regions[face],
             int(column),
-            filled=ledger.filled("blur")[face],
+            filled=cache.filled("blur")[face],
         )
         assert found[face].item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("order", ["morf", "lerf"])
 def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regions, order):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    found = naopc(ledger, three, maps, TARGETS, regions, order=order)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    found = naopc(cache, three, maps, TARGETS, regions, order=order)
     for face, column in enumerate(model.columns(TARGETS)):
         expected = naopc_slow(
             model,
@@ -57,7 +57,7 @@ def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regio
             maps[face],
             regions[face],
             int(column),
-            filled=ledger.filled("blur")[face],
+            filled=cache.filled("blur")[face],
             order=order,
         )
         assert found.value[face].item() == pytest.approx(expected, abs=1e-3)
@@ -65,10 +65,12 @@ def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regio
 
 @pytest.mark.parametrize("order", ["morf", "lerf"])
 def test_naopc_of_ties_is_that_of_a_random_order(model, three, regions, order):
-    ledgers = [Ledger(Probe(model, device="cpu"), three, ids=list("abc"), seed=s) for s in range(8)]
+    caches = [
+        ScoreCache(Predictor(model, device="cpu"), three, ids=list("abc"), seed=s) for s in range(8)
+    ]
     flat = torch.ones(3, 64, 64)
     found = torch.stack(
-        [naopc(one, three, flat, TARGETS, regions, order=order).value for one in ledgers]
+        [naopc(one, three, flat, TARGETS, regions, order=order).value for one in caches]
     )
     assert (found.std(dim=0) > 0).all()
     part = naopc(model, three[1:2], flat[:1], TARGETS[1:2], regions[1:2], order=order, ids=["b"])
@@ -94,12 +96,12 @@ def test_limits_are_found_by_a_map_that_knows_the_order():
 
 
 def test_shapley_agreement_is_one_for_the_values_themselves(model, three, regions):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    shapley_agreement(ledger, three, torch.zeros(3, 64, 64), TARGETS, regions)
-    assert ledger.passes == 3 * (2**5 - 1 + 1)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    shapley_agreement(cache, three, torch.zeros(3, 64, 64), TARGETS, regions)
+    assert cache.passes == 3 * (2**5 - 1 + 1)
     columns = model.columns(TARGETS)
     members = coalitions(5)
-    filled = ledger.filled("blur")
+    filled = cache.filled("blur")
     painted = torch.zeros(3, 64, 64)
     for face in range(3):
         worth = {}
@@ -112,12 +114,12 @@ def test_shapley_agreement_is_one_for_the_values_themselves(model, three, region
         values = shapley_by_permutation(worth, 5)
         for k in range(5):
             painted[face][regions[face, k]] = values[k] / int(regions[face, k].sum())
-    found = shapley_agreement(ledger, three, painted, TARGETS, regions)
+    found = shapley_agreement(cache, three, painted, TARGETS, regions)
     assert torch.allclose(found, torch.ones(3))
     assert torch.allclose(
-        shapley_agreement(ledger, three, -painted, TARGETS, regions), -torch.ones(3)
+        shapley_agreement(cache, three, -painted, TARGETS, regions), -torch.ones(3)
     )
-    assert ledger.passes == 3 * 2**5
+    assert cache.passes == 3 * 2**5
 
 
 def test_faces_without_regions_are_undefined(model, three, maps, regions):

@@ -8,14 +8,14 @@ from torch import nn
 import metrics.core.score_cache
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
 from fer_xai.perturb.linear import linear_imputation
 from fer_xai.seeding import generator
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.registry import METRICS
-from metrics.core.score_cache import Ledger
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.deletion import deletion, insertion
 from metrics.faithfulness.road import FRACTIONS, road, road_combined
 from tests.reference.road_slow import road_slow
@@ -33,8 +33,8 @@ def maps():
     return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
 
 
-def ledger(model, images, **options) -> Ledger:
-    return Ledger(Probe(model, device="cpu"), images, **options)
+def cache(model, images, **options) -> ScoreCache:
+    return ScoreCache(Predictor(model, device="cpu"), images, **options)
 
 
 @pytest.mark.parametrize("order", ["morf", "lerf"])
@@ -63,7 +63,7 @@ def test_road_is_that_of_the_paper_pixel_by_pixel(model, three, maps, order):
 
 
 def test_three_metrics_cost_nineteen_passes_a_face(model, three, maps):
-    one = ledger(model, three)
+    one = cache(model, three)
     asked = {"model": one, "images": three, "maps": maps, "targets": TARGETS}
     found = {}
     for name in ("road_morf", "road_lerf", "road"):
@@ -100,9 +100,11 @@ def test_every_face_is_scored_whatever_the_batch(model, images):
     """Quantus' ROAD scores the first batch only."""
     maps = torch.randn(5, 64, 64, generator=torch.Generator().manual_seed(4))
     targets, ids = torch.tensor([0, 5, 2, 1, 1]), list("abcde")
-    whole = road_combined(Probe(model, device="cpu", batch_size=64), images, maps, targets, ids=ids)
+    whole = road_combined(
+        Predictor(model, device="cpu", batch_size=64), images, maps, targets, ids=ids
+    )
     assert len(whole.unique()) == 5
-    small = Probe(model, device="cpu", batch_size=2)
+    small = Predictor(model, device="cpu", batch_size=2)
     assert torch.allclose(road_combined(small, images, maps, targets, ids=ids), whole, atol=1e-5)
     for face in range(5):
         rows = slice(face, face + 1)
@@ -161,7 +163,7 @@ def test_perfect_beats_random_beats_inverted():
 
 def test_noise_is_drawn_once_a_face_and_left_outside_of_the_unit_interval(model, three):
     white = torch.ones_like(three)
-    one = ledger(model, white, ids=["a", "b", "c"], seed=2)
+    one = cache(model, white, ids=["a", "b", "c"], seed=2)
     faces = torch.arange(3)
     gone = torch.zeros(3, 64, 64, dtype=torch.bool)
     gone[:, :32] = True
@@ -173,12 +175,12 @@ def test_noise_is_drawn_once_a_face_and_left_outside_of_the_unit_interval(model,
     assert torch.allclose(one.blended(faces, gone, "linear:0.05") - 1, 5 * few, atol=1e-5)
     assert torch.allclose(one.blended(faces, gone, "linear:0"), white, atol=1e-6)
     assert not torch.allclose(few[0], few[1], atol=1e-3)
-    part = ledger(model, white[2:], ids=["c"], seed=2)
+    part = cache(model, white[2:], ids=["c"], seed=2)
     assert torch.equal(part.blended(faces[:1], gone[:1], "linear")[0] - 1, few[2])
 
 
 def test_nothing_left_is_the_mean_colour_with_noise(model, three, maps):
-    one = ledger(model, three)
+    one = cache(model, three)
     gone = torch.ones(3, 64, 64, dtype=torch.bool)
     filled = one.filled("linear")
     assert torch.allclose(one.blended(torch.arange(3), gone, "linear"), filled, atol=1e-6)

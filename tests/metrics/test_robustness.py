@@ -8,7 +8,7 @@ from captum.metrics import sensitivity_max
 import fer_xai
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.seeding import generator
 from metrics.core.registry import METRICS
@@ -31,8 +31,8 @@ def gradient(model, images, targets, ids):
 
 
 @pytest.fixture
-def probe(model):
-    return Probe(model, device="cpu", batch_size=5)
+def predictor(model):
+    return Predictor(model, device="cpu", batch_size=5)
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def three(images):
 
 
 @pytest.fixture
-def maps(probe, three):
-    return gradient(probe.model, three, TARGETS, IDS)
+def maps(predictor, three):
+    return gradient(predictor.model, three, TARGETS, IDS)
 
 
 def _perturbed(images, names=IDS):
@@ -81,40 +81,40 @@ def _stability(model, images, maps, **options):
     return stability(model, images, maps, **(settings | options))
 
 
-def test_all_three_are_the_slow_version(probe, three, maps):
-    found = _stability(probe, three, maps)
+def test_all_three_are_the_slow_version(predictor, three, maps):
+    found = _stability(predictor, three, maps)
     for face, (image, copies) in enumerate(zip(three, _perturbed(three), strict=True)):
 
         def one(pixels, face=face):
             batch = torch.as_tensor(pixels, dtype=torch.float32)[None]
-            return gradient(probe.model, batch, TARGETS[face : face + 1], None)[0].numpy()
+            return gradient(predictor.model, batch, TARGETS[face : face + 1], None)[0].numpy()
 
         expected = stability_slow(one, image.numpy(), copies.numpy())
         got = (found.max[face], found.mean[face], found.lipschitz[face])
         assert [float(value) for value in got] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_maximum_is_captums_for_the_same_images(probe, three, maps):
+def test_the_maximum_is_captums_for_the_same_images(predictor, three, maps):
     copies = _perturbed(three).flatten(0, 1)
-    peer = _captums(probe, three, copies)
-    assert _stability(probe, three, maps).max.tolist() == pytest.approx(peer.tolist(), rel=1e-4)
+    peer = _captums(predictor, three, copies)
+    assert _stability(predictor, three, maps).max.tolist() == pytest.approx(peer.tolist(), rel=1e-4)
 
 
-def _captums(probe, images, copies):
+def _captums(predictor, images, copies):
     def attribute(inputs):
         inputs = inputs[0] if isinstance(inputs, tuple) else inputs
         with torch.enable_grad():
             targets = TARGETS.repeat_interleave(len(inputs) // 3)
-            return (gradient(probe.model, inputs, targets, None),)
+            return (gradient(predictor.model, inputs, targets, None),)
 
     return sensitivity_max(attribute, images, lambda inputs: copies, n_perturb_samples=SAMPLES)
 
 
 def test_batch_size_order_and_neighbours_do_not_matter(model, three, maps):
-    whole = _stability(Probe(model, device="cpu", batch_size=64), three, maps)
+    whole = _stability(Predictor(model, device="cpu", batch_size=64), three, maps)
     order = torch.tensor([2, 0])
     part = _stability(
-        Probe(model, device="cpu", batch_size=1),
+        Predictor(model, device="cpu", batch_size=1),
         three[order],
         maps[order],
         targets=TARGETS[order],
@@ -124,7 +124,7 @@ def test_batch_size_order_and_neighbours_do_not_matter(model, three, maps):
         assert torch.allclose(getattr(part, name), getattr(whole, name)[order], rtol=1e-4)
 
 
-def test_no_more_faces_at_once_than_a_pass_takes(probe, three, maps):
+def test_no_more_faces_at_once_than_a_pass_takes(predictor, three, maps):
     seen = []
 
     def explain(model, images, targets, ids):
@@ -134,30 +134,34 @@ def test_no_more_faces_at_once_than_a_pass_takes(probe, three, maps):
         seen.extend([len(images), *ids])
         return gradient(model, images, targets, ids)
 
-    _stability(probe, three, maps, explain=explain)
+    _stability(predictor, three, maps, explain=explain)
     assert [entry for entry in seen if isinstance(entry, int)] == [5, 5, 2]
     assert [entry for entry in seen if isinstance(entry, str)] == list("aaaabbbbcccc")
 
 
-def test_zero_maps_have_no_score_and_are_counted(probe, three, maps):
+def test_zero_maps_have_no_score_and_are_counted(predictor, three, maps):
     maps[1], maps[2, 0, 0] = 0.0, torch.nan
-    found = _stability(probe, three, maps)
+    found = _stability(predictor, three, maps)
     assert found.blank == 2
     for values in (found.max, found.mean, found.lipschitz):
         assert values.isfinite().tolist() == [True, False, False]
-    still = _stability(probe, three, maps, explain=lambda m, i, t, d: torch.zeros(len(i), 64, 64))
+    still = _stability(
+        predictor, three, maps, explain=lambda m, i, t, d: torch.zeros(len(i), 64, 64)
+    )
     assert still.max[0] == 1  # all of it has gone
 
 
-def test_what_ignores_the_image_is_steady_and_scale_matters_to_lipschitz_alone(probe, three, maps):
+def test_what_ignores_the_image_is_steady_and_scale_matters_to_lipschitz_alone(
+    predictor, three, maps
+):
     constant = torch.ones(3, 64, 64)
     still = _stability(
-        probe, three, constant, explain=lambda m, i, t, d: torch.ones(len(i), 64, 64)
+        predictor, three, constant, explain=lambda m, i, t, d: torch.ones(len(i), 64, 64)
     )
     assert still.max.tolist() == still.lipschitz.tolist() == [0, 0, 0]
-    one = _stability(probe, three, maps)
-    more = _stability(probe, three, 7 * maps, explain=lambda *ask: 7 * gradient(*ask))
-    turned = _stability(probe, three, -maps, explain=lambda *ask: -gradient(*ask))
+    one = _stability(predictor, three, maps)
+    more = _stability(predictor, three, 7 * maps, explain=lambda *ask: 7 * gradient(*ask))
+    turned = _stability(predictor, three, -maps, explain=lambda *ask: -gradient(*ask))
     assert torch.allclose(one.max, more.max)
     assert torch.allclose(7 * one.lipschitz, more.lipschitz)
     assert torch.equal(one.max, turned.max)
@@ -177,26 +181,32 @@ def test_other_sizes_and_numbers_of_emotions(classes, size):
 
 
 def test_explain_of_the_package_is_adapted_in_two_lines(model, three):
-    probe_of = functools.lru_cache(maxsize=1)(functools.partial(Probe, device="cpu"))
+    predictor_of = functools.lru_cache(maxsize=1)(functools.partial(Predictor, device="cpu"))
 
     def explain(model, images, targets, ids):
         return fer_xai.explain(
-            probe_of(model), images, method="smoothgrad", targets=targets, ids=ids
+            predictor_of(model), images, method="smoothgrad", targets=targets, ids=ids
         ).maps
 
-    probe = Probe(model, device="cpu", batch_size=5)
+    predictor = Predictor(model, device="cpu", batch_size=5)
     with torch.inference_mode():  # a caller's own does not forbid gradients
-        maps = explain(probe.model, three, TARGETS, IDS)
-        found = _stability(probe, three, maps, explain=explain, radius=1e-7)
+        maps = explain(predictor.model, three, TARGETS, IDS)
+        found = _stability(predictor, three, maps, explain=explain, radius=1e-7)
     # the method's own noise is alike for a face and its copies
     assert found.max.max() < 0.05
 
 
-def test_specs_share_one_function(probe, three, maps):
+def test_specs_share_one_function(predictor, three, maps):
     names = ("sensitivity_max", "sensitivity_mean", "local_lipschitz")
     specs = [METRICS[name] for name in names]
     assert len({(spec.fn, tuple(spec.options.items())) for spec in specs}) == 1
-    given = {"model": probe, "images": three, "maps": maps, "targets": TARGETS, "explain": gradient}
+    given = {
+        "model": predictor,
+        "images": three,
+        "maps": maps,
+        "targets": TARGETS,
+        "explain": gradient,
+    }
     made = specs[0].fn(**{need: given[need] for need in specs[0].needs})
     for spec in specs:
         values = getattr(made, spec.read)
@@ -230,16 +240,16 @@ def test_seed_agreement_is_the_mean_over_pairs():
     )
 
 
-def test_bad_input_is_one_sentence(probe, three, maps):
+def test_bad_input_is_one_sentence(predictor, three, maps):
     with pytest.raises(InputError, match="Expected samples as a whole number of 1 or more, got 0"):
-        _stability(probe, three, maps, samples=0)
+        _stability(predictor, three, maps, samples=0)
     with pytest.raises(InputError, match="Expected radius above 0, got 0.0"):
-        _stability(probe, three, maps, radius=0.0)
+        _stability(predictor, three, maps, radius=0.0)
     with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
-        _stability(probe, three, maps[:, ::2])
+        _stability(predictor, three, maps[:, ::2])
     with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
-        _stability(probe, three, maps, targets=TARGETS[:2])
+        _stability(predictor, three, maps, targets=TARGETS[:2])
     with pytest.raises(InputError, match=r"Expected maps \(5, 64, 64\) from `explain`, got \(5, 3"):
-        _stability(probe, three, maps, explain=lambda m, i, t, d: i)
+        _stability(predictor, three, maps, explain=lambda m, i, t, d: i)
     with pytest.raises(InputError, match=r"Expected maps \(S, N, H, W\) of at least two seeds"):
         seed_agreement(maps[None])

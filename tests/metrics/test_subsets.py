@@ -4,8 +4,8 @@ from captum.metrics import infidelity as captum_infidelity
 
 import fer_xai
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
-from metrics.core.score_cache import Ledger
+from fer_xai.inference.predictor import Predictor
+from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.infidelity import (
     INFIDELITY_SCALED,
     infidelity,
@@ -27,34 +27,34 @@ def maps():
     return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
 
 
-def changes_of(ledger, samples, face):
-    return 0.2 * torch.randn(samples, 64, 64, generator=ledger.generator(face, "infidelity"))
+def changes_of(cache, samples, face):
+    return 0.2 * torch.randn(samples, 64, 64, generator=cache.generator(face, "infidelity"))
 
 
 @pytest.mark.parametrize("scaling", ["none", "free"])
 def test_infidelity_is_the_papers(model, three, maps, scaling):
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     small = maps * 0.01
-    found = infidelity(ledger, three, small, TARGETS, samples=7, scaling=scaling)
+    found = infidelity(cache, three, small, TARGETS, samples=7, scaling=scaling)
     for face, column in enumerate(model.columns(TARGETS)):
         expected = infidelity_slow(
             model,
             three[face],
             small[face],
             int(column),
-            changes_of(ledger, 7, face),
+            changes_of(cache, 7, face),
             free=scaling == "free",
         )
         assert found[face].item() == pytest.approx(expected, rel=1e-3)
-    assert ledger.passes == 3 * 8
+    assert cache.passes == 3 * 8
 
 
 @pytest.mark.parametrize("scaling", ["none", "free"])
 def test_infidelity_is_captums_with_the_same_changes(model, three, maps, scaling):
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     samples, small = 6, maps * 0.01
-    found = infidelity(ledger, three, small, TARGETS, samples=samples, scaling=scaling)
-    draws = torch.stack([changes_of(ledger, samples, face) for face in range(3)])
+    found = infidelity(cache, three, small, TARGETS, samples=samples, scaling=scaling)
+    draws = torch.stack([changes_of(cache, samples, face) for face in range(3)])
 
     def perturb(inputs):  # every face `samples` times in a row
         changes = draws.flatten(0, 1)[:, None].expand_as(inputs)
@@ -106,9 +106,9 @@ def test_a_trained_networks_gradient_foretells_more_than_noise():
     faces = fer_xai.load_dataset("synthetic", limit=3)
     explanation = fer_xai.explain(trained, faces, method="saliency")
     noise = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
-    ledger = Ledger(Probe(trained, device="cpu"), faces.images)
+    cache = ScoreCache(Predictor(trained, device="cpu"), faces.images)
     gradient, chance = (
-        infidelity(ledger, faces.images, one, explanation.targets, **INFIDELITY_SCALED.options)
+        infidelity(cache, faces.images, one, explanation.targets, **INFIDELITY_SCALED.options)
         for one in (explanation.maps, noise)
     )
     assert (gradient < 0.95).all()
@@ -117,12 +117,12 @@ def test_a_trained_networks_gradient_foretells_more_than_noise():
 
 
 def test_a_map_that_foretells_nothing_has_one_on_average(model, three):
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     source = torch.Generator().manual_seed(1)
     found = torch.stack(
         [
             infidelity(
-                ledger,
+                cache,
                 three,
                 torch.randn(3, 64, 64, generator=source),
                 TARGETS,
@@ -157,12 +157,12 @@ def test_a_map_that_is_not_finite_foretells_nothing_known(model, three, maps, ki
 
 @pytest.mark.parametrize("kind", ["pearson", "spearman"])
 def test_mu_fidelity_is_the_correlation_over_subsets_of_cells(model, three, maps, kind):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    found = mu_fidelity(ledger, three, maps, TARGETS, samples=6, fill="black", correlation=kind)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    found = mu_fidelity(cache, three, maps, TARGETS, samples=6, fill="black", correlation=kind)
     cells = (torch.arange(64) * 9 // 64)[:, None] * 9 + torch.arange(64) * 9 // 64
     assert cells.unique().tolist() == list(range(81))
     for face, column in enumerate(model.columns(TARGETS)):
-        order = torch.rand(6, 81, generator=ledger.generator(face, "mu 9")).argsort(dim=1)
+        order = torch.rand(6, 81, generator=cache.generator(face, "mu 9")).argsort(dim=1)
         masks = torch.stack([torch.isin(cells, order[m, :16]) for m in range(6)])
         expected = subset_correlation_slow(
             model,
@@ -177,11 +177,11 @@ def test_mu_fidelity_is_the_correlation_over_subsets_of_cells(model, three, maps
 
 
 def test_sensitivity_n_is_the_correlation_over_subsets_of_pixels(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
-    found = sensitivity_n(ledger, three, maps, TARGETS, shares=(0.05,), samples=4, fill="black")
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    found = sensitivity_n(cache, three, maps, TARGETS, shares=(0.05,), samples=4, fill="black")
     assert found.fractions.item() == pytest.approx(205 / 4096)
     for face, column in enumerate(model.columns(TARGETS)):
-        source = ledger.generator(face, "sensitivity 205")
+        source = cache.generator(face, "sensitivity 205")
         order = torch.rand(4, 4096, generator=source).argsort(dim=1)
         masks = torch.zeros(4, 4096, dtype=torch.bool)
         for m in range(4):
@@ -198,12 +198,12 @@ def test_sensitivity_n_is_the_correlation_over_subsets_of_pixels(model, three, m
 
 
 def test_maps_of_all_methods_share_the_passes(model, three, maps):
-    ledger = Ledger(Probe(model, device="cpu"), three)
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
     for one in (maps, -maps, maps.abs()):
-        infidelity(ledger, three, one, TARGETS, samples=4)
-        mu_fidelity(ledger, three, one, TARGETS, samples=4)
-        sensitivity_n(ledger, three, one, TARGETS, shares=(0.1, 0.5), samples=4)
-    assert ledger.passes == 3 * (1 + 4 + 4 + 8)
+        infidelity(cache, three, one, TARGETS, samples=4)
+        mu_fidelity(cache, three, one, TARGETS, samples=4)
+        sensitivity_n(cache, three, one, TARGETS, shares=(0.1, 0.5), samples=4)
+    assert cache.passes == 3 * (1 + 4 + 4 + 8)
 
 
 def test_bad_input_is_one_sentence(model, three, maps):

@@ -3,7 +3,7 @@ import torch
 
 from fer_xai.attributions.core.layers import token_grid
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model
 from fer_xai.models.registry import architecture
 
@@ -39,7 +39,7 @@ def test_variants_of_ours_give_logits_and_a_map(name):
     assert logits.shape == (2, 6)
     shown = maps[0]
     if name == "cct":
-        shown = token_grid(Probe(model, device="cpu"), shown.shape[1]).maps(shown)
+        shown = token_grid(Predictor(model, device="cpu"), shown.shape[1]).maps(shown)
     assert shown.ndim == 4
     assert shown.shape[-1] == shown.shape[-2]
 

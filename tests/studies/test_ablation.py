@@ -14,7 +14,7 @@ from fer_xai.attributions import native_maps, upsample
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import register
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import save_weights
@@ -61,11 +61,11 @@ def test_it_leaves_tables_a_figure_and_a_report(finished):
 
 def test_the_endpoint_is_the_mean_separability_over_fixed_targets():
     faces = load_dataset("synthetic", split="test", limit=48)
-    probe = Probe(load_model("resnet18", weights="synthetic"), device="cpu", batch_size=16)
+    predictor = Predictor(load_model("resnet18", weights="synthetic"), device="cpu", batch_size=16)
     registration = register(faces.landmarks_at(64), size=64, kind="similarity")
-    found = endpoint(probe, faces, registration)
-    columns = probe.model.columns(torch.tensor([EMOTIONS.index(name) for name in SIX]))
-    maps = native_maps(probe, faces.images, columns.expand(len(faces), -1), method="gradcam")
+    found = endpoint(predictor, faces, registration)
+    columns = predictor.model.columns(torch.tensor([EMOTIONS.index(name) for name in SIX]))
+    maps = native_maps(predictor, faces.images, columns.expand(len(faces), -1), method="gradcam")
     assert found["grid"].tolist() == list(maps.shape[-2:])
     influences = []
     for position in range(6):
@@ -94,8 +94,8 @@ def test_the_endpoint_is_that_of_the_consistency_study(tmp_path):
     ].set_index("target")["value"]
     faces = load_dataset("synthetic", split="test", emotions=SIX, limit=48)
     registration = register(faces.landmarks_at(64), size=64, kind="similarity")
-    probe = Probe(load_model("tiny", weights=weights), device="cpu", batch_size=8)
-    ours = dict(zip(SIX, endpoint(probe, faces, registration)["auc"], strict=True))
+    predictor = Predictor(load_model("tiny", weights=weights), device="cpu", batch_size=8)
+    ours = dict(zip(SIX, endpoint(predictor, faces, registration)["auc"], strict=True))
     for name, value in ours.items():
         assert value == pytest.approx(theirs[f"fixed:{name}"], abs=1e-6)
 

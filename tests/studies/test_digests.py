@@ -21,7 +21,7 @@ from torch import nn
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
 from fer_xai.files import read_arrays
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from metrics.core.registry import METRICS
 from studies import audit
@@ -380,9 +380,9 @@ def test_a_damaged_manifest_names_the_folder_to_delete(tmp_path, content):
         store.open_run(tmp_path, {}, {})
 
 
-def test_the_digest_of_a_probes_copy_is_that_of_its_model():
+def test_the_digest_of_a_predictors_copy_is_that_of_its_model():
     model = tiny_model()
-    assert model_digest(Probe(model, device="cpu").model) == model_digest(model)
+    assert model_digest(Predictor(model, device="cpu").model) == model_digest(model)
     assert described(model)[1] == model_digest(model)
 
 

@@ -37,7 +37,7 @@ def test_a_run_leaves_all_that_its_reader_needs(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["status"] == "complete"
     assert set(manifest["networks"]) == {"tiny", "tiny@untrained0", "tiny@untrained1"}
-    assert manifest["networks"]["tiny"]["probe"]["batch_size"] == 8
+    assert manifest["networks"]["tiny"]["predictor"]["batch_size"] == 8
     assert manifest["networks"]["tiny"]["methods"]["gradcam"]["layer"] == "relu2"
     assert manifest["networks"]["tiny"]["methods"]["gradcam_paper"]["layer"] == "conv2"
     for name in ("primary", "methods", "emotions", "regions", "self_consistency"):

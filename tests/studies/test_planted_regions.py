@@ -76,8 +76,8 @@ def test_bad_input_is_one_sentence(tmp_path):
 def test_a_map_that_is_undefined_finds_nothing_and_misses_nothing(tmp_path, monkeypatch):
     explained = planted_regions.explain
 
-    def sometimes(probe, images, *, method, **options):
-        found = explained(probe, images, method=method, **options)
+    def sometimes(predictor, images, *, method, **options):
+        found = explained(predictor, images, method=method, **options)
         if method != "saliency":
             return found
         maps = found.maps.clone()

@@ -13,7 +13,7 @@ from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import register
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.statistics.effect_sizes import rank_biserial
@@ -35,7 +35,7 @@ REMAKE = MetricSpec(
     bounds=(0, 1),
     reference="none",
     fn=lambda model, images, maps, targets, explain, ids: (
-        (explain(model.probe.model, images, targets, ids) - maps).abs().amax(dim=(1, 2)) < 1e-5
+        (explain(model.predictor.model, images, targets, ids) - maps).abs().amax(dim=(1, 2)) < 1e-5
     ),
     needs=("model", "images", "maps", "targets", "explain", "ids"),
 )
@@ -47,8 +47,8 @@ def faces():
 
 
 @pytest.fixture(scope="module")
-def probe():
-    return Probe(tiny_model(), device="cpu", batch_size=16)
+def predictor():
+    return Predictor(tiny_model(), device="cpu", batch_size=16)
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def broken(faces, monkeypatch):
     places = ["2", "3"]  # what they are called where nobody says
     make = kind.maps
 
-    def maps(self, probe, question):
-        made = make(self, probe, question)
+    def maps(self, predictor, question):
+        made = make(self, predictor, question)
         lost = torch.tensor([key in names + places for key in question.keys])[:, None].float()
         whole = made.cells.abs().sum(dim=(2, 3))
         return dataclasses.replace(made, gap=0.2 * whole * lost, whole=whole)
@@ -73,22 +73,22 @@ def board(**options) -> Scoreboard:
     return Scoreboard(**chosen)
 
 
-def test_methods_and_controls_have_a_row_a_face_and_metric(probe, faces):
-    rows = board().scores(probe, faces)
+def test_methods_and_controls_have_a_row_a_face_and_metric(predictor, faces):
+    rows = board().scores(predictor, faces)
     assert len(rows) == 7 * 2 * (2 + len(CHANCE))
     assert set(rows["method"]) == {"gradcam", "saliency", *CHANCE}
     uniform = rows[(rows["method"] == "uniform") & (rows["metric"] == "average_drop")]
     assert np.allclose(uniform["value"], 0, atol=1e-6)
 
 
-def test_no_method_is_scored_with_the_fill_it_starts_from(probe, faces):
+def test_no_method_is_scored_with_the_fill_it_starts_from(predictor, faces):
     """A blurred deletion would hold a map that starts from the blur against itself."""
     chosen = board(
         methods=["integrated_gradients_blur", "gradcam"], metrics=["deletion", "average_drop"]
     )
     shared = [("integrated_gradients_blur", "deletion", "blur")]
     assert chosen.fills_shared == shared
-    rows = chosen.scores(probe, faces)
+    rows = chosen.scores(predictor, faces)
     pairs = set(zip(rows["method"], rows["metric"], strict=True))
     assert ("integrated_gradients_blur", "average_drop") in pairs
     assert ("integrated_gradients_blur", "deletion") not in pairs
@@ -106,13 +106,13 @@ def test_no_method_is_scored_with_the_fill_it_starts_from(probe, faces):
         ).tables
     }
     assert told["fills_shared"].frame.to_numpy().tolist() == [list(shared[0])]
-    with_them = dataclasses.replace(chosen, own_fills=True).scores(probe, faces)
+    with_them = dataclasses.replace(chosen, own_fills=True).scores(predictor, faces)
     assert len(with_them) == len(rows) + len(faces)
 
 
-def test_chunks_and_shards_change_nothing(probe, faces, tmp_path):
-    whole = board().scores(probe, faces)
-    parts = board(chunk=3).scores(probe, faces, shards=tmp_path)
+def test_chunks_and_shards_change_nothing(predictor, faces, tmp_path):
+    whole = board().scores(predictor, faces)
+    parts = board(chunk=3).scores(predictor, faces, shards=tmp_path)
     key = ["id", "method", "metric"]
     merged = whole.merge(parts, on=key, suffixes=("", "_part"))
     assert len(merged) == len(whole)
@@ -120,35 +120,35 @@ def test_chunks_and_shards_change_nothing(probe, faces, tmp_path):
     kept = sorted(tmp_path.glob("*.parquet"))
     assert len(kept) == 3
     kept[1].unlink()  # as if it had been stopped
-    again = board(chunk=3).scores(probe, faces, shards=tmp_path)
+    again = board(chunk=3).scores(predictor, faces, shards=tmp_path)
     pd.testing.assert_frame_equal(parts, again)
 
 
-def test_metrics_may_make_a_methods_maps_again(probe, faces):
-    rows = board(metrics=[REMAKE], methods=["saliency", "region_ablation"]).scores(probe, faces)
+def test_metrics_may_make_a_methods_maps_again(predictor, faces):
+    rows = board(metrics=[REMAKE], methods=["saliency", "region_ablation"]).scores(predictor, faces)
     assert (rows["value"] == 1).all()
     assert {"saliency", "region_ablation", "centre", "random"} <= set(rows["method"])
     assert "average" not in set(rows["method"])  # other faces are needed to make it
 
 
-def test_the_true_emotion_may_be_explained(probe, faces):
-    rows = board(targets="true").scores(probe, faces)
+def test_the_true_emotion_may_be_explained(predictor, faces):
+    rows = board(targets="true").scores(predictor, faces)
     assert (rows["target"] == rows["emotion"]).all()
 
 
-def test_a_method_that_refuses_is_told_and_left_out(probe, faces):
+def test_a_method_that_refuses_is_told_and_left_out(predictor, faces):
     some = board(methods=["gradcam", "attention_rollout"], metrics=["average_drop"])
-    rows = some.scores(probe, faces)
+    rows = some.scores(predictor, faces)
     assert "attention_rollout" not in set(rows["method"])
     assert "Expected" in some.refused["attention_rollout"]
     with pytest.raises(InputError, match="Expected a method that can explain tiny, but all refuse"):
-        board(methods=["attention_rollout"]).scores(probe, faces)
+        board(methods=["attention_rollout"]).scores(predictor, faces)
 
 
-def test_bad_input_is_one_sentence(probe, faces):
+def test_bad_input_is_one_sentence(predictor, faces):
     bare = dataclasses.replace(faces, landmarks=None)
     with pytest.raises(InputError, match="Expected landmarks for synthetic.* naopc are made of"):
-        board().scores(probe, bare)
+        board().scores(predictor, bare)
     with pytest.raises(UnknownNameError, match="Unknown attribution 'gradcm': did you mean"):
         board(methods=["gradcm"])
     with pytest.raises(UnknownNameError, match="Unknown control"):
@@ -174,7 +174,7 @@ def test_what_is_named_twice_is_refused(what, names):
         board(**{f"{what}s": names})
 
 
-def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
+def test_blank_maps_are_told_and_counted(predictor, faces, monkeypatch):
     explained = scores_module.explain
 
     def sometimes(*arguments, ids, **options):
@@ -183,7 +183,7 @@ def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
         return dataclasses.replace(found, maps=found.maps.masked_fill(lost[:, None, None], 0))
 
     monkeypatch.setattr(scores_module, "explain", sometimes)
-    rows = board(chunk=4).scores(probe, faces)
+    rows = board(chunk=4).scores(predictor, faces)
     own = rows[(rows["method"] == "gradcam") & (rows["metric"] == "average_drop")]
     assert own["blank"].tolist() == [False, True, True, True, False, False, False]
     assert own["value"].notna().all()
@@ -201,9 +201,9 @@ def test_blank_maps_are_told_and_counted(probe, faces, monkeypatch):
     assert "Blank: share of faces" in made.tables[0].caption
 
 
-def test_undefined_maps_are_nan_told_and_counted(probe, faces, broken):
+def test_undefined_maps_are_nan_told_and_counted(predictor, faces, broken):
     """What misses a tenth of its sum is no score, wherever a study takes maps from."""
-    rows = board(chunk=4, metrics=["average_drop", "naopc", "mprt"]).scores(probe, faces)
+    rows = board(chunk=4, metrics=["average_drop", "naopc", "mprt"]).scores(predictor, faces)
     lost = [face in broken for face in faces.ids]
     for name in ("average_drop", "naopc", "mprt"):
         own = rows[(rows["method"] == "saliency") & (rows["metric"] == name)]
@@ -227,17 +227,17 @@ def test_undefined_maps_are_nan_told_and_counted(probe, faces, broken):
     assert "misses more than 10% of what it should add up to" in made.tables[0].caption
 
 
-def test_the_gate_and_the_endpoint_know_undefined_maps(probe, faces, broken):
+def test_the_gate_and_the_endpoint_know_undefined_maps(predictor, faces, broken):
     lost = torch.tensor([face in broken for face in faces.ids])
-    asked = Asked.of(probe, faces, rule="predicted", seed=0)
-    maps = asked.maps(probe, "saliency")
+    asked = Asked.of(predictor, faces, rule="predicted", seed=0)
+    maps = asked.maps(predictor, "saliency")
     assert torch.equal(maps.isnan().flatten(1).all(dim=1), lost)
     assert torch.equal(maps.isnan().flatten(1).any(dim=1), lost)
-    table = gate(probe, faces, board(methods=["saliency"])).set_index("method")
+    table = gate(predictor, faces, board(methods=["saliency"])).set_index("method")
     assert table.loc["saliency", "undefined"] == 2 / 7
     assert table.loc["centre", "undefined"] == 0
     registration = register(faces.landmarks_at(64), size=64)
-    found = endpoint(probe, faces, registration, method="saliency")
+    found = endpoint(predictor, faces, registration, method="saliency")
     assert np.allclose(found["undefined"], 2 / 7)
     assert np.isnan(found["influence"][lost.numpy()]).all()
 
@@ -455,10 +455,10 @@ def test_captions_say_how_many_units_are_complete(rows):
     assert disagreement["units"].tolist() == [19]
 
 
-def test_scores_do_not_depend_on_the_order_of_faces(probe, faces):
+def test_scores_do_not_depend_on_the_order_of_faces(predictor, faces):
     turned = faces.subset(list(range(len(faces)))[::-1])
     controls = ("centre", "random", "edges")
-    one, two = (board(controls=controls).scores(probe, some) for some in (faces, turned))
+    one, two = (board(controls=controls).scores(predictor, some) for some in (faces, turned))
     merged = one.merge(two, on=["id", "method", "metric"])
     assert torch.allclose(
         torch.tensor(merged["value_x"]), torch.tensor(merged["value_y"]), atol=1e-4

@@ -12,7 +12,7 @@ import torch
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from tests.conftest import tiny_model
@@ -202,8 +202,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_epoch(tmp_pat
 
 def test_scores_are_those_of_scikit_learns_definitions(faces):
     model = tiny_model()
-    probe = Probe(model, device="cpu")
-    found = scores(probe, faces)
+    predictor = Predictor(model, device="cpu")
+    found = scores(predictor, faces)
     predicted, truth = model.predict(faces.images), faces.labels
     assert found["accuracy"] == pytest.approx(float((predicted == truth).float().mean()), abs=1e-4)
     recall, f1 = [], []
@@ -215,7 +215,7 @@ def test_scores_are_those_of_scikit_learns_definitions(faces):
     assert found["macro_recall"] == pytest.approx(sum(recall) / 6, abs=1e-4)
     assert found["macro_f1"] == pytest.approx(sum(f1) / 6, abs=1e-4)
     assert torch.tensor(found["confusion"]).sum(dim=1).tolist() == [6] * 6
-    confidence, right = probe.logits(faces).softmax(dim=1).max(dim=1)[0], predicted == truth
+    confidence, right = predictor.logits(faces).softmax(dim=1).max(dim=1)[0], predicted == truth
     bins = (confidence * 15).floor().long()
     gaps = [
         abs(float(confidence[bins == k].mean() - right[bins == k].float().mean()))
@@ -226,16 +226,16 @@ def test_scores_are_those_of_scikit_learns_definitions(faces):
 
 
 def test_flip_averaging_sees_a_face_and_its_mirror_image_alike(faces):
-    probe = Probe(tiny_model(), device="cpu", batch_size=16)
+    predictor = Predictor(tiny_model(), device="cpu", batch_size=16)
     flipped = torch.stack([image.flip(-1) for image in faces.images])
-    expected = (probe.logits(faces.images) + probe.logits(flipped)) / 2
-    assert torch.allclose(logits_of(probe, faces, flip=True), expected, atol=1e-5)
-    assert scores(probe, faces, flip=True)["flip_averaged"]
+    expected = (predictor.logits(faces.images) + predictor.logits(flipped)) / 2
+    assert torch.allclose(logits_of(predictor, faces, flip=True), expected, atol=1e-5)
+    assert scores(predictor, faces, flip=True)["flip_averaged"]
 
 
 def test_scores_of_no_faces_are_refused(faces):
     with pytest.raises(InputError, match="Expected labelled faces to score a model on, got none"):
-        scores(Probe(tiny_model(), device="cpu"), faces.subset([]))
+        scores(Predictor(tiny_model(), device="cpu"), faces.subset([]))
 
 
 def test_a_card_without_a_test_split_has_no_test_section(folder):

@@ -20,7 +20,7 @@ from fer_xai.attributions.gradients import IntegratedGradientsTo
 from fer_xai.attributions.relevance.methods import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.types import Faces
 from tests.zoo.networks import ACTIVATIONS, FAMILIES, RELU_NETS, member, small
 
@@ -70,12 +70,12 @@ def _trained(place: str | None) -> Iterator[tuple[str, FERModel, Faces]]:
         yield label, load_model(name, weights=weights), faces
 
 
-def _gap(probe: Probe, images: torch.Tensor | Faces, method: object) -> str:
+def _gap(predictor: Predictor, images: torch.Tensor | Faces, method: object) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = explain(
-                probe,
+                predictor,
                 images,
                 method=method,  # type: ignore[arg-type]
                 targets="fear" if isinstance(images, torch.Tensor) else images.labels,
@@ -101,17 +101,17 @@ def main() -> None:
     chosen = parser.parse_args()
     lines = []
     for name, model, faces in _trained(chosen.faces):
-        probe = Probe(model, device="cpu", batch_size=16)
+        predictor = Predictor(model, device="cpu", batch_size=16)
         exact = list(METHODS.values())[:3]
-        cells = [_gap(probe, faces, method) for method in exact]
+        cells = [_gap(predictor, faces, method) for method in exact]
         lines.append(f"| {name} | {' | '.join([*cells, *[''] * (len(METHODS) - 3)])} |")
         sys.stderr.write(f"{lines[-1]}\n")
     for name, model in _networks(not chosen.small):
-        probe = Probe(model, device="cpu", batch_size=4)
+        predictor = Predictor(model, device="cpu", batch_size=4)
         images = torch.rand(
             3, 3, model.size, model.size, generator=torch.Generator().manual_seed(1)
         )
-        cells = [_gap(probe, images, method) for method in METHODS.values()]
+        cells = [_gap(predictor, images, method) for method in METHODS.values()]
         if cells[2:5] == cells[2:3] * 3 and cells[2].startswith("refused"):
             cells[3:5] = ["as LRP-0"] * 2
         if cells[1] == cells[0] and cells[0].startswith("refused"):

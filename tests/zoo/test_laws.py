@@ -10,7 +10,7 @@ from fer_xai import explain, load_dataset, load_model
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.attributions.relevance.methods import LayerwiseRelevance
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from tests.reference.secants_slow import contributions_slow
 from tests.zoo.networks import (
     ACTIVATIONS,
@@ -53,8 +53,8 @@ def images(size=SIZE, n=3):
 
 
 @lru_cache
-def probe(name, style="module", bias=True):
-    return Probe(small(name, style=style, bias=bias), device="cpu", batch_size=4)
+def predictor(name, style="module", bias=True):
+    return Predictor(small(name, style=style, bias=bias), device="cpu", batch_size=4)
 
 
 def maps(used, method, x):
@@ -75,9 +75,9 @@ def test_nothing_of_the_score_is_lost(name, method):
     part = refused(name, method)
     if part is not None:
         with pytest.raises(InputError, match=f"rules for, but {name} has {part}"):
-            maps(probe(name), RULES[method], images())
+            maps(predictor(name), RULES[method], images())
         return
-    found = maps(probe(name), RULES[method], images())
+    found = maps(predictor(name), RULES[method], images())
     assert found.completeness_gap.abs().max() < 1e-4
     assert not found.undefined.any()
     assert torch.isfinite(found.channels).all()
@@ -89,15 +89,15 @@ def test_styles_of_activations_make_no_difference(name):
     for method in ("deeplift", "lrp", *GUIDED):
         if method in GUIDED and name == "maxout":
             continue
-        plain = maps(probe(name), method, images()).maps
+        plain = maps(predictor(name), method, images()).maps
         for style in STYLES[1:]:
-            other = maps(probe(name, style), method, images()).maps
+            other = maps(predictor(name, style), method, images()).maps
             assert (other - plain).abs().max() <= 1e-4 * plain.abs().max(), (method, style)
 
 
 @pytest.mark.parametrize("name", RELU_NETS)
 def test_multipliers_are_those_of_one_pixel_at_a_time(name):
-    used, x = probe(name), images(n=1)
+    used, x = predictor(name), images(n=1)
     inputs = used.model.preprocess(x)[0]
     column = used.emotions.index("fear")
     for method, start in (("lrp", None), ("deeplift", torch.zeros_like(inputs))):
@@ -116,7 +116,7 @@ def test_multipliers_are_those_of_one_pixel_at_a_time(name):
 @pytest.mark.parametrize("name", BIAS_FREE)
 def test_without_biases_three_methods_are_one(name):
     """Input × gradient, LRP-0 and DeepLift from zero, where a ReLU network has no constants."""
-    used, x = probe(name, bias=False), images()
+    used, x = predictor(name, bias=False), images()
     column = used.emotions.index("fear")
     plain = maps(used, "input_x_gradient", x)
     assert torch.allclose(plain.maps.sum(dim=(1, 2)), plain.logits[:, column], rtol=1e-4, atol=1e-6)
@@ -132,13 +132,13 @@ def test_noise_turns_no_map_over(method):
         0, 1
     )
     for name in [name for name in RELU_NETS if refused(name, method) is None]:
-        one, two = (maps(probe(name), RULES[method], y).maps.flatten(1) for y in (x, moved))
+        one, two = (maps(predictor(name), RULES[method], y).maps.flatten(1) for y in (x, moved))
         assert torch.cosine_similarity(one, two).min() > 0.9, name
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "squeezenet1_1"])
 def test_small_members_of_families(name):
-    used = Probe(member("torchvision", name), device="cpu", batch_size=2)
+    used = Predictor(member("torchvision", name), device="cpu", batch_size=2)
     for method in RULES.values():
         assert maps(used, method, images(64, 2)).completeness_gap.abs().max() < 1e-3
 
@@ -146,7 +146,7 @@ def test_small_members_of_families(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("family", "name"), [(f, name) for f in FAMILIES for name in FAMILIES[f]])
 def test_all_members_of_families_keep_the_laws_or_are_refused(family, name):
-    used = Probe(member(family, name), device="cpu", batch_size=2)
+    used = Predictor(member(family, name), device="cpu", batch_size=2)
     for label, method in RULES.items():
         try:
             found = maps(used, method, images(64, 2))
@@ -158,7 +158,7 @@ def test_all_members_of_families_keep_the_laws_or_are_refused(family, name):
 @pytest.mark.parametrize("name", ["gimefive", "resnet18"])
 def test_the_shipped_networks_lose_nothing(name):
     faces = load_dataset("synthetic", split="test", limit=12)
-    used = Probe(load_model(name, weights="rafdb"), device="cpu", batch_size=12)
+    used = Predictor(load_model(name, weights="rafdb"), device="cpu", batch_size=12)
     for method in ("deeplift", "deeplift_shap", "lrp"):
         assert explain(used, faces, method=method).completeness_gap.abs().max() < 1e-4, method
 

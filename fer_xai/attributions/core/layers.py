@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fer_xai.attributions.core.registry import Question
 from fer_xai.attributions.core.tokens import Tokens, trace_tokens
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 Reshape = Callable[[Tensor], Tensor]
 
@@ -54,26 +54,26 @@ def feature_maps(
     return output.movedim(channel_axis(output, grids=grids), 1) if output.ndim == 4 else None
 
 
-def token_grid(probe: Probe, length: int) -> Tokens | None:
+def token_grid(predictor: Predictor, length: int) -> Tokens | None:
     """Which of ``length`` tokens are the patches, and their grid; None where it cannot be known.
 
     It is traced once a model and length, on noise (:func:`~fer_xai.attributions.core.tokens.
     trace_tokens`).
     """
     key = f"{length} tokens"  # no module has a space in its name
-    if key not in probe.layers:
+    if key not in predictor.layers:
         with torch.inference_mode(mode=False):
-            probe.layers[key] = trace_tokens(probe.model, noise(probe), length)
-    found: Tokens | None = probe.layers[key]
+            predictor.layers[key] = trace_tokens(predictor.model, noise(predictor), length)
+    found: Tokens | None = predictor.layers[key]
     return found
 
 
-def convolved_grids(probe: Probe) -> Grids:
+def convolved_grids(predictor: Predictor) -> Grids:
     """``(h, w)`` of what convolutions give, and what is left of these after halving them.
 
     They tell ``(B, C, h, w)`` from ``(B, h, w, C)`` where patches or strides are not square.
     """
-    if "convolved grids" not in probe.layers:
+    if "convolved grids" not in predictor.layers:
         found: set[tuple[int, int]] = set()
 
         def note(_: nn.Module, __: Any, output: Tensor) -> None:
@@ -83,12 +83,12 @@ def convolved_grids(probe: Probe) -> Grids:
                 height, width = height // 2, width // 2
 
         with ExitStack() as stack, torch.inference_mode():
-            for module in probe.model.net.modules():
+            for module in predictor.model.net.modules():
                 if isinstance(module, nn.Conv2d):
                     stack.callback(module.register_forward_hook(note).remove)
-            probe.model(noise(probe)[:1])
-        probe.layers["convolved grids"] = frozenset(found)
-    grids: Grids = probe.layers["convolved grids"]
+            predictor.model(noise(predictor)[:1])
+        predictor.layers["convolved grids"] = frozenset(found)
+    grids: Grids = predictor.layers["convolved grids"]
     return grids
 
 
@@ -164,7 +164,7 @@ class Layer:
     grids: Grids = frozenset()
 
 
-def layer_of(probe: Probe, name: str | None, *, paper: bool = False) -> Layer:
+def layer_of(predictor: Predictor, name: str | None, *, paper: bool = False) -> Layer:
     """A layer by name, or the model's CAM layer, or, where it names none, the one that is found.
 
     Raises
@@ -173,7 +173,7 @@ def layer_of(probe: Probe, name: str | None, *, paper: bool = False) -> Layer:
         If it does not run, is not spatial, or no gradient reaches it; the sentence names a layer to
         take instead.
     """
-    model = probe.model
+    model = predictor.model
     if name is None:
         name = model.paper_layer if paper else model.cam_layer
     if name is None and paper:
@@ -182,54 +182,54 @@ def layer_of(probe: Probe, name: str | None, *, paper: bool = False) -> Layer:
             "FERModel(net, paper_layer='…') with the name of the layer that its authors used."
         )
     if name is None:
-        name = found_layers(probe)[-1]
-    if name not in probe.layers:
+        name = found_layers(predictor)[-1]
+    if name not in predictor.layers:
         model.layer(name)  # an unknown name names the last ones there are
-        probe.layers[name] = _looked_at(probe, name)
-    layer: Layer = probe.layers[name]
+        predictor.layers[name] = _looked_at(predictor, name)
+    layer: Layer = predictor.layers[name]
     return layer
 
 
-def stages(probe: Probe, last: int) -> list[Layer]:
+def stages(predictor: Predictor, last: int) -> list[Layer]:
     """The last layer at each of the deepest ``last`` resolutions, the deepest one at the end."""
-    return [layer_of(probe, name) for name in found_layers(probe)[-last:]]
+    return [layer_of(predictor, name) for name in found_layers(predictor)[-last:]]
 
 
-def found_layers(probe: Probe) -> list[str]:
+def found_layers(predictor: Predictor) -> list[str]:
     """The last layer at each resolution, in the order of execution; cells of 2×2 or more.
 
     Looked for are modules that run once, give one spatial output a face, and pass on a gradient
     at every place of it (the last block's output of a ViT does so at the class token alone). Where
     a container and its last part give the same output, the container stands for both.
     """
-    if "" not in probe.layers:
+    if "" not in predictor.layers:
         found: dict[tuple[int, int], str] = {}
-        for name, side, gradient in _outputs(probe):
+        for name, side, gradient in _outputs(predictor):
             if min(side) >= 2 and bool((gradient.flatten(2).abs().sum(1) > 0).all()):
                 found.pop(side, None)  # so that it moves to the end
                 found[side] = name
-        probe.layers[""] = list(found.values())
-    names: list[str] = probe.layers[""]
+        predictor.layers[""] = list(found.values())
+    names: list[str] = predictor.layers[""]
     if not names:
         raise InputError(
-            f"Expected {probe.name} to have a layer with a spatial output of 2×2 cells or more, "
-            "but found none: name one as FERModel(net, cam_layer='…', reshape=…)."
+            f"Expected {predictor.name} to have a layer with a spatial output of 2×2 cells or "
+            "more, but found none: name one as FERModel(net, cam_layer='…', reshape=…)."
         )
     return names
 
 
-def noise(probe: Probe) -> Tensor:
+def noise(predictor: Predictor) -> Tensor:
     """Two images ``(2, 3, side, side)`` to try a network on."""
-    side = probe.model.size
+    side = predictor.model.size
     generator = torch.Generator().manual_seed(0)
-    return probe.to_device(torch.rand(2, 3, side, side, generator=generator))
+    return predictor.to_device(torch.rand(2, 3, side, side, generator=generator))
 
 
-def _outputs(probe: Probe) -> list[tuple[str, tuple[int, int], Tensor]]:
+def _outputs(predictor: Predictor) -> list[tuple[str, tuple[int, int], Tensor]]:
     """Name, grid and gradient ``(B, C, h, w)`` of every module that could be a CAM layer, in the
     order in which they ran.
     """
-    net = probe.model.net
+    net = predictor.model.net
     calls: list[str] = []
     ran: dict[tuple[int, int], tuple[str, list[Tensor]]] = {}
     kept: list[Tensor] = []
@@ -257,16 +257,16 @@ def _outputs(probe: Probe) -> list[tuple[str, tuple[int, int], Tensor]]:
             if name:
                 handle = module.register_forward_hook(listen(name, module))
                 stack.callback(handle.remove)
-        images = noise(probe).requires_grad_()
-        logits = probe.model(images)
+        images = noise(predictor).requires_grad_()
+        logits = predictor.model(images)
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         (logits.float() * weights).sum().backward()
-    found, grids = [], convolved_grids(probe)
+    found, grids = [], convolved_grids(predictor)
     for name, gradients in ran.values():
         if calls.count(name) != 1 or not gradients:
             continue
         raw = gradients[-1].detach()
-        tokens = token_grid(probe, raw.shape[1]) if raw.ndim == 3 else None
+        tokens = token_grid(predictor, raw.shape[1]) if raw.ndim == 3 else None
         maps = feature_maps(raw, tokens=tokens, grids=grids)
         if maps is None:
             continue
@@ -277,15 +277,15 @@ def _outputs(probe: Probe) -> list[tuple[str, tuple[int, int], Tensor]]:
     return found
 
 
-def _looked_at(probe: Probe, name: str) -> Layer:
+def _looked_at(predictor: Predictor, name: str) -> Layer:
     """What is known of a layer after two noise images."""
-    model = probe.model
+    model = predictor.model
     reshape = model.reshape if name == model.cam_layer else None
     kept: list[Any] = []  # of which shapes alone are read: later parts may overwrite the values
     handle = model.net.get_submodule(name).register_forward_hook(
         lambda _, __, output: kept.append(output)
     )
-    images = noise(probe)
+    images = noise(predictor)
     try:
         with torch.inference_mode():
             logits = model(images).float()
@@ -294,11 +294,11 @@ def _looked_at(probe: Probe, name: str) -> Layer:
     if not kept:
         raise InputError(
             f"Expected a layer that the forward pass of {model.name} runs, but {name} is only "
-            f"a container: choose one of the modules in it{_instead(probe)}."
+            f"a container: choose one of the modules in it{_instead(predictor)}."
         )
     output, tokens = kept[-1], None
     if reshape is None and isinstance(output, Tensor) and output.ndim == 3:
-        tokens = token_grid(probe, output.shape[1])
+        tokens = token_grid(predictor, output.shape[1])
         if tokens is None:
             raise InputError(
                 f"Expected tokens whose patches can be traced from layer {name} of {model.name}, "
@@ -306,48 +306,48 @@ def _looked_at(probe: Probe, name: str) -> Layer:
                 "a patch embedding and what is beside them: hand in FERModel(net, cam_layer="
                 "'…', reshape=…), which makes (B, C, h, w) of them."
             )
-    grids = convolved_grids(probe)
+    grids = convolved_grids(predictor)
     maps = feature_maps(output, reshape, tokens, grids)
     if maps is None or min(maps.shape[2:]) < 1 or len(maps) != len(images):
         shape = tuple(kept[-1].shape) if isinstance(kept[-1], Tensor) else type(kept[-1]).__name__
         raise InputError(
             f"Expected feature maps (B, C, h, w) or tokens (B, T, C) from layer {name}, got "
-            f"{shape}: choose another cam_layer{_instead(probe)}."
+            f"{shape}: choose another cam_layer{_instead(predictor)}."
         )
     layer = Layer(
         name=name,
         side=(maps.shape[2], maps.shape[3]),
         calls=len(kept),
-        cut=len(kept) == 1 and _is_cut(probe, name),
+        cut=len(kept) == 1 and _is_cut(predictor, name),
         reshape=reshape,
         tokens=tokens,
         grids=grids,
     )
-    dead, cut = _gradient_at(probe, layer)
+    dead, cut = _gradient_at(predictor, layer)
     if not torch.allclose(cut, logits, rtol=1e-3, atol=1e-3 * float(logits.abs().max())):
         raise InputError(
             f"Expected a layer of {model.name} that can be read without changing the logits, but "
             f"{name} hands on its input, which a later part overwrites under another name: choose "
-            f"the module before it{_instead(probe)}."
+            f"the module before it{_instead(predictor)}."
         )
     if dead:
         raise InputError(
             f"Expected a gradient at layer {name} of {model.name}, but it is zero everywhere, as "
             "behind the last attention of a ViT (only the class token goes on) or before a head "
-            f"of zeros: choose another cam_layer{_instead(probe)}."
+            f"of zeros: choose another cam_layer{_instead(predictor)}."
         )
     return layer
 
 
-def _gradient_at(probe: Probe, layer: Layer) -> tuple[bool, Tensor]:
+def _gradient_at(predictor: Predictor, layer: Layer) -> tuple[bool, Tensor]:
     """Whether no score can depend on the layer's places, and the logits with the graph cut there.
 
     No gradient at them, though there is one elsewhere in its output (at a class token), or none at
     all since the head's weights are zero. A network that is merely saturated on noise is not dead.
     """
-    module = probe.model.net.get_submodule(layer.name)
+    module = predictor.model.net.get_submodule(layer.name)
     with torch.inference_mode(mode=False), torch.enable_grad(), _repeated(module, 1) as kept:
-        logits = probe.model(noise(probe))
+        logits = predictor.model(noise(predictor))
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         raw: Tensor | None = None
         if logits.requires_grad:  # else nothing that follows reads the layer
@@ -357,23 +357,23 @@ def _gradient_at(probe: Probe, layer: Layer) -> tuple[bool, Tensor]:
         return True, found
     if bool((_maps(raw, layer) != 0).any()):
         return False, found
-    heads = [part for part in probe.model.net.modules() if isinstance(part, nn.Linear)]
+    heads = [part for part in predictor.model.net.modules() if isinstance(part, nn.Linear)]
     return bool((raw != 0).any()) or bool(heads and not heads[-1].weight.any()), found
 
 
-def _instead(probe: Probe) -> str:
+def _instead(predictor: Predictor) -> str:
     try:
-        return f", such as {found_layers(probe)[-1]}"
+        return f", such as {found_layers(predictor)[-1]}"
     except InputError:
         return ""
 
 
-def _is_cut(probe: Probe, name: str) -> bool:
+def _is_cut(predictor: Predictor, name: str) -> bool:
     """Whether the layer's output can be repeated, tried on two images."""
-    module = probe.model.net.get_submodule(name)
+    module = predictor.model.net.get_submodule(name)
     try:
         with _repeated(module, 3), torch.no_grad():
-            return len(probe.model(noise(probe))) == 6
+            return len(predictor.model(noise(predictor))) == 6
     except Exception:  # noqa: BLE001 - the user's code meets more rows than it was given
         return False
 
@@ -397,20 +397,22 @@ def _repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def runnable(probe: Probe, names: Sequence[str]) -> Any:
+def runnable(predictor: Predictor, names: Sequence[str]) -> Any:
     """The folded copy where these layers mean the same in it as in the plain one, else that."""
-    return probe.folded if all(probe.runs_alone(name) for name in names) else probe.model
+    return (
+        predictor.folded if all(predictor.runs_alone(name) for name in names) else predictor.model
+    )
 
 
-def layer_activations(probe: Probe, images: Tensor, layer: Layer) -> Tensor:
+def layer_activations(predictor: Predictor, images: Tensor, layer: Layer) -> Tensor:
     """Feature maps ``(B, C, h, w)`` float32 of a layer, from one pass."""
-    model = runnable(probe, [layer.name])
+    model = runnable(predictor, [layer.name])
     kept: list[Tensor] = []
     handle = model.net.get_submodule(layer.name).register_forward_hook(
         lambda _, __, output: kept.append(output.clone())  # a later part may overwrite it
     )
     try:
-        with torch.inference_mode(), probe.autocast():
+        with torch.inference_mode(), predictor.autocast():
             model(images)
     finally:
         handle.remove()
@@ -418,7 +420,7 @@ def layer_activations(probe: Probe, images: Tensor, layer: Layer) -> Tensor:
 
 
 def activations_and_gradients(
-    probe: Probe, question: Question, layer: Layer
+    predictor: Predictor, question: Question, layer: Layer
 ) -> tuple[Tensor, Tensor]:
     """Feature maps of a layer and the gradients of each target's score.
 
@@ -430,10 +432,10 @@ def activations_and_gradients(
     tuple
         Activations ``(B, K or 1, C, h, w)`` and gradients ``(B, K, C, h, w)``, float32.
     """
-    model = runnable(probe, [layer.name])
+    model = runnable(predictor, [layer.name])
     module = model.net.get_submodule(layer.name)
     batch, targets = len(question), question.targets
-    with torch.inference_mode(mode=False), torch.enable_grad(), probe.autocast():
+    with torch.inference_mode(mode=False), torch.enable_grad(), predictor.autocast():
         times = targets if layer.cut else 1
         with _repeated(module, times) as kept:
             logits = model(question.images)

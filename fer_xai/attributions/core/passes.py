@@ -8,33 +8,35 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.core.registry import Question, scores
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
 
 
-def changed_scores(probe: Probe, question: Question, change: Change, *, copies: int) -> Tensor:
+def changed_scores(
+    predictor: Predictor, question: Question, change: Change, *, copies: int
+) -> Tensor:
     """Scores ``(B, P, K)`` of P copies of each face, on the CPU.
 
     Batches are filled across faces, so few copies a face cost no half-empty passes.
     """
     total, targets = len(question) * copies, question.targets
-    step = probe.batch_size_for(total)
+    step = predictor.batch_size_for(total)
     out = torch.empty(total, targets)
     for start in range(0, total, step):
-        rows = torch.arange(start, min(start + step, total), device=probe.device)
+        rows = torch.arange(start, min(start + step, total), device=predictor.device)
         faces, numbers = rows // copies, rows % copies
         images = change(faces, numbers).contiguous(memory_format=torch.channels_last)
         against = None if question.against is None else question.against[faces]
-        logits = probe.run(images)
+        logits = predictor.run(images)
         found = scores(logits, question.columns[faces], against, output=question.output)
         out[start : start + len(rows)] = found.cpu()
     return out.reshape(len(question), copies, targets)
 
 
 def masked_scores(
-    probe: Probe,
+    predictor: Predictor,
     question: Question,
     keep: Callable[[Tensor, Tensor], Tensor],
     fill: Tensor,
@@ -60,4 +62,4 @@ def masked_scores(
             return torch.where(mask, images[faces], fill[faces])
         return torch.lerp(fill[faces], images[faces], mask.float())
 
-    return changed_scores(probe, question, change, copies=copies)
+    return changed_scores(predictor, question, change, copies=copies)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.registry import Registry
 from fer_xai.seeding import generator
 from fer_xai.types import undefined_maps
@@ -67,7 +67,7 @@ class Question:
     Attributes
     ----------
     images
-        ``(B, 3, H, W)`` float in [0, 1], on the probe's device.
+        ``(B, 3, H, W)`` float in [0, 1], on the predictor's device.
     columns, against
         ``(B, K)`` output columns to explain, and those they are held against, or None.
     output
@@ -222,16 +222,16 @@ class Attribution(ABC):
     reference: ClassVar[str]
 
     @abstractmethod
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps of a batch for K targets a face, from as few passes as possible."""
 
     def check(self, size: tuple[int, int]) -> None:
         """Refuse options that do not fit images of ``(H, W)`` pixels, before any pass."""
         del size
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """Its options and what it found out about the model, for manifests."""
-        del probe
+        del predictor
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 
     @property
@@ -250,11 +250,13 @@ class Attribution(ABC):
             "noise" in (option if isinstance(option, tuple) else (option,)) for option in options
         )
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """Forward and backward passes that a face needs, of the network or of what lies behind a
         layer.
         """
-        del probe, regions
+        del predictor, regions
         return 1.0, float(targets)
 
 

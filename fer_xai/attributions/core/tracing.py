@@ -21,7 +21,7 @@ from torchvision.ops import StochasticDepth
 
 from fer_xai.attributions.core.layers import noise
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, StochasticDepth)
 
@@ -33,29 +33,31 @@ _TOLERANCE = 1e-4
 """Share of the largest logit by which a copy's may differ: merging BatchNorm rounds otherwise."""
 
 
-def canonical(probe: Probe, method: str, *, merging: tuple[bool, ...] = (True, False)) -> Any:
+def canonical(
+    predictor: Predictor, method: str, *, merging: tuple[bool, ...] = (True, False)
+) -> Any:
     """The plain copy with its network traced: nothing in it works in place, is passive, or runs
     twice, and BatchNorms are merged into the convolutions that they alone read.
 
     They are left where merging moves the logits by more than rounding should, if ``merging`` says
     that they may be.
     """
-    model = copy.copy(probe.model)
-    model._modules = dict(probe.model._modules)
+    model = copy.copy(predictor.model)
+    model._modules = dict(predictor.model._modules)
     for merged in merging:
-        model.net = _traced(probe, method)
+        model.net = _traced(predictor, method)
         if merged:
             _merge_batchnorms(model.net)
         finish(model.net)
-        apart, room = _apart(probe, model)
+        apart, room = _apart(predictor, model)
         if apart <= room:
             break
     return model
 
 
-def _traced(probe: Probe, method: str) -> Any:
+def _traced(predictor: Predictor, method: str) -> Any:
     """The network as a graph in which each module runs once and writes into nothing it reads."""
-    net = _baked(copy.deepcopy(probe.model.net))
+    net = _baked(copy.deepcopy(predictor.model.net))
     options = {
         name: parameter.default
         for name, parameter in list(inspect.signature(net.forward).parameters.items())[1:]
@@ -65,20 +67,20 @@ def _traced(probe: Probe, method: str) -> Any:
         traced: Any = fx.symbolic_trace(net, concrete_args=options or None)
     except fx.proxy.TraceError:
         raise InputError(
-            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
-            "(it chooses by the numbers that it sees, or loops over a tensor's parts; write "
-            "a, b = x.chunk(2)): take saliency or integrated_gradients, which ask for no rule."
+            f"Expected a network that torch.fx can trace for {method}, but {predictor.name} cannot "
+            "be (it chooses by the numbers that it sees, or loops over a tensor's parts; write a, "
+            "b = x.chunk(2)): take saliency or integrated_gradients, which ask for no rule."
         ) from None
     except Exception as error:  # noqa: BLE001 - tracing runs the user's code
         raise InputError(
-            f"Expected a network that torch.fx can trace for {method}, but {probe.name} cannot be "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
+            f"Expected a network that torch.fx can trace for {method}, but {predictor.name} cannot "
+            f"be ({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
             "saliency or integrated_gradients, which ask for no rule."
         ) from None
     for node in traced.graph.nodes:
         if node.op in CALLS and not node.args:
             _named_first(node)
-    refuse(_out_of_place(traced), probe.name, method)
+    refuse(_out_of_place(traced), predictor.name, method)
     run: set[Any] = set()
     for node in list(traced.graph.nodes):
         if node.op != "call_module":
@@ -273,11 +275,11 @@ class Watching(fx.Interpreter):
         Nodes whose truth values or whole numbers depend on the image.
     """
 
-    def __init__(self, probe: Probe, traced: Any) -> None:
+    def __init__(self, predictor: Predictor, traced: Any) -> None:
         super().__init__(traced, garbage_collect_values=False)
         self.values: dict[fx.Node, Any] = {}
         with torch.no_grad():
-            self.run(probe.model.preprocess(noise(probe)))
+            self.run(predictor.model.preprocess(noise(predictor)))
         found: dict[fx.Node, None] = {}
         for node, value in self.values.items():
             reads = any(source in found for source in node.all_input_nodes)
@@ -353,7 +355,7 @@ def refuse(kinds: set[str], name: str, method: str) -> None:
         )
 
 
-def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> None:
+def check_copy(predictor: Predictor, model: Callable[[Tensor], Tensor], method: str) -> None:
     """The copy says what the model says.
 
     Raises
@@ -361,24 +363,24 @@ def check_copy(probe: Probe, model: Callable[[Tensor], Tensor], method: str) -> 
     InputError
         If it does not.
     """
-    apart, room = _apart(probe, model)
+    apart, room = _apart(predictor, model)
     if not apart <= room:
-        again = _apart(probe, probe.model)[0]
+        again = _apart(predictor, predictor.model)[0]
         if again > room:
             raise InputError(
-                f"Expected {probe.name} to answer twice alike, but its logits of one image differ "
-                f"by {again:.2g}: something in it is random in evaluation mode, such as F.dropout "
-                "without training=self.training."
+                f"Expected {predictor.name} to answer twice alike, but its logits of one image "
+                f"differ by {again:.2g}: something in it is random in evaluation mode, such as "
+                "F.dropout without training=self.training."
             )
         raise InputError(
-            f"Expected the copy of {probe.name} that {method} works on to give the same logits, "
-            f"but they differ by {apart:.2g}: take saliency instead."
+            f"Expected the copy of {predictor.name} that {method} works on to give the same "
+            f"logits, but they differ by {apart:.2g}: take saliency instead."
         )
 
 
-def _apart(probe: Probe, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+def _apart(predictor: Predictor, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """By how much a copy's logits of noise differ from the model's, and by how much they may."""
-    images = noise(probe)
+    images = noise(predictor)
     with torch.inference_mode():
-        plain, ours = probe.model(images), model(images)
+        plain, ours = predictor.model(images), model(images)
     return float((plain - ours).abs().max()), max(_TOLERANCE * float(plain.abs().max()), 1e-6)

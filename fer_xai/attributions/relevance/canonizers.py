@@ -45,7 +45,7 @@ from fer_xai.attributions.relevance.rules import (
     Shared,
 )
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 _AFFINE_MODULES = (
     nn.Conv1d,
@@ -282,7 +282,7 @@ _GUIDED_MODULES = (
 )
 
 
-def for_relus(probe: Probe, method: str) -> Any:
+def for_relus(predictor: Predictor, method: str) -> Any:
     """A copy of the model in which every ReLU is a :class:`Guided` of its own.
 
     Raises
@@ -291,27 +291,27 @@ def for_relus(probe: Probe, method: str) -> Any:
         If it has no ReLU, or parts beside them that are not known to be no activation (the method
         would change some of the gradients alone), or cannot be traced.
     """
-    if "relu" not in probe.rewritten:
-        model = canonical(probe, method)
+    if "relu" not in predictor.rewritten:
+        model = canonical(predictor, method)
         traced = model.net
-        watched = Watching(probe, traced)
+        watched = Watching(predictor, traced)
         others = {kind_of(traced, node) for node in watched.active if _escapes(traced, node)}
         others |= _switched(traced, watched, watched.active)
         relus = [node for node in watched.active if kind_of(traced, node) in ("relu", "ReLU")]
         if others or not relus:
             raise InputError(
-                f"Expected no activations but ReLUs for {method}, but {probe.name} has "
+                f"Expected no activations but ReLUs for {method}, but {predictor.name} has "
                 f"{', '.join(sorted(others)) or 'none of them'}: take saliency or "
                 "integrated_gradients, which ask for no rule."
             )
         _place(traced, {node: Guided() for node in relus})
         finish(traced)
-        check_copy(probe, model, method)
-        probe.rewritten["relu"] = model
-    return probe.rewritten["relu"]
+        check_copy(predictor, model, method)
+        predictor.rewritten["relu"] = model
+    return predictor.rewritten["relu"]
 
 
-def for_deeplift(probe: Probe, method: str) -> Any:
+def for_deeplift(predictor: Predictor, method: str) -> Any:
     """A copy on which DeepLift's rules hold.
 
     Raises
@@ -319,22 +319,22 @@ def for_deeplift(probe: Probe, method: str) -> Any:
     InputError
         Naming the parts that have no rule.
     """
-    if "deeplift" not in probe.rewritten:
-        model = canonical(probe, method)
+    if "deeplift" not in predictor.rewritten:
+        model = canonical(predictor, method)
         traced = model.net
-        watched = Watching(probe, traced)
+        watched = Watching(predictor, traced)
         rules = {node: _deeplift_rule(traced, node, watched.dependent) for node in watched.active}
-        refuse(_unruled(traced, rules), probe.name, method)
-        _check_rows(probe, traced, watched, watched.active, method)
+        refuse(_unruled(traced, rules), predictor.name, method)
+        _check_rows(predictor, traced, watched, watched.active, method)
         _place(traced, rules)
         finish(traced)
-        check_copy(probe, model, method)
-        check_law(probe, model, method, black=True)
-        probe.rewritten["deeplift"] = model
-    return probe.rewritten["deeplift"]
+        check_copy(predictor, model, method)
+        check_law(predictor, model, method, black=True)
+        predictor.rewritten["deeplift"] = model
+    return predictor.rewritten["deeplift"]
 
 
-def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
+def for_lrp(predictor: Predictor, method: str, *, gamma: float | None = 0.0) -> Any:
     """A copy for LRP: its gradient is relevance over activation.
 
     ``signed`` names its convolutions whose input may be negative, which have LRP-0 always.
@@ -350,10 +350,10 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
         Naming the parts that have no rule.
     """
     key = f"lrp {gamma}"
-    if key not in probe.rewritten:
-        model = canonical(probe, method, merging=(True, False) if gamma == 0 else (True,))
+    if key not in predictor.rewritten:
+        model = canonical(predictor, method, merging=(True, False) if gamma == 0 else (True,))
         traced = model.net
-        watched = Watching(probe, traced)
+        watched = Watching(predictor, traced)
         active = watched.dependent
         gates = _gates_of_products(traced, active)
         carrying = _carrying(traced, active, gates)
@@ -368,17 +368,17 @@ def for_lrp(probe: Probe, method: str, *, gamma: float | None = 0.0) -> Any:
             else:
                 rules[node] = _lrp_rule(traced, node, active, gates)
                 constants[node] = watched.at_zero(node) if _affine(traced, node, active) else None
-        refuse(_unruled(traced, rules), probe.name, method)
-        _check_rows(probe, traced, watched, list(rules), method)
+        refuse(_unruled(traced, rules), predictor.name, method)
+        _check_rows(predictor, traced, watched, list(rules), method)
         _place(traced, rules)
         for node, constant in constants.items():
             if constant is not None and bool(constant.any()):
                 follow(traced, node, Constant(constant))
         finish(traced)
-        check_copy(probe, model, method)
-        check_law(probe, model, method, black=False)
-        probe.rewritten[key] = model
-    return probe.rewritten[key]
+        check_copy(predictor, model, method)
+        check_law(predictor, model, method, black=False)
+        predictor.rewritten[key] = model
+    return predictor.rewritten[key]
 
 
 def _reads(node: fx.Node, active: Collection[fx.Node]) -> list[fx.Node]:
@@ -436,7 +436,7 @@ def _switched(traced: Any, watched: Watching, nodes: Collection[fx.Node]) -> set
 
 
 def _check_rows(
-    probe: Probe, traced: Any, watched: Watching, nodes: Collection[fx.Node], method: str
+    predictor: Predictor, traced: Any, watched: Watching, nodes: Collection[fx.Node], method: str
 ) -> None:
     """What is counted face by face has a row a face, and more than one number in it.
 
@@ -445,8 +445,8 @@ def _check_rows(
     InputError
         Naming the parts that have not, and those that make truth values of the image.
     """
-    refuse(_switched(traced, watched, nodes), probe.name, method)
-    faces = len(noise(probe))
+    refuse(_switched(traced, watched, nodes), predictor.name, method)
+    faces = len(noise(predictor))
     other = {
         kind_of(traced, node)
         for node in nodes
@@ -455,7 +455,7 @@ def _check_rows(
     }
     if other:
         raise InputError(
-            f"Expected parts that keep a row an image for {method}, but {probe.name} has "
+            f"Expected parts that keep a row an image for {method}, but {predictor.name} has "
             f"{', '.join(sorted(other))} with another first axis: take integrated_gradients, which "
             "asks for no rules."
         )

@@ -16,18 +16,18 @@ from fer_xai.attributions.core.layers import noise
 from fer_xai.attributions.core.tracing import floats_of
 from fer_xai.attributions.relevance.rules import Constant, Shared, forget, recording
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 
 LARGEST_LEAK = 0.01
 """Share of a score that may be lost on noise."""
 
 
-def check_law(probe: Probe, model: Any, method: str, *, black: bool) -> None:
+def check_law(predictor: Predictor, model: Any, method: str, *, black: bool) -> None:
     """The network's multipliers add up to a score of noise.
 
     Parameters
     ----------
-    probe, model
+    predictor, model
         The original, and its rewritten copy.
     method
         Named in what is said.
@@ -39,9 +39,9 @@ def check_law(probe: Probe, model: Any, method: str, *, black: bool) -> None:
     InputError
         Naming the part that loses most.
     """
-    net, face = model.net, noise(probe)
-    inputs = probe.model.preprocess(face)
-    start = probe.model.preprocess(torch.zeros_like(face[:1])) if black else None
+    net, face = model.net, noise(predictor)
+    inputs = predictor.model.preprocess(face)
+    start = predictor.model.preprocess(torch.zeros_like(face[:1])) if black else None
     with torch.inference_mode(mode=False), torch.enable_grad():
         inputs = inputs.clone()
         if start is not None:
@@ -52,9 +52,9 @@ def check_law(probe: Probe, model: Any, method: str, *, black: bool) -> None:
     forget(net)
     if not bool(total.abs().max() <= LARGEST_LEAK):
         raise InputError(
-            f"Expected {method} to account for the scores of {probe.name}, but of noise it misses "
-            f"{float(total.abs().max()):.0%}, most of it in {worst}: take integrated_gradients, "
-            "which asks for no rules."
+            f"Expected {method} to account for the scores of {predictor.name}, but of noise it "
+            f"misses {float(total.abs().max()):.0%}, most of it in {worst}: take "
+            "integrated_gradients, which asks for no rules."
         )
 
 

@@ -28,7 +28,7 @@ from fer_xai.attributions.gradients import differentiating, generators
 from fer_xai.attributions.relevance.canonizers import for_deeplift, for_lrp, for_relus
 from fer_xai.attributions.relevance.rules import Constant, Guided, Shared, forget, recording
 from fer_xai.checks import check_choice, check_count
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
 
 _GAMMA: dict[str, float | None] = {"epsilon": 0.0, "gamma": 0.25, "alpha1_beta0": None}
@@ -61,22 +61,24 @@ class GuidedGradient(Attribution):
     forward_too: bool = True
     reference: ClassVar[str] = "Springenberg et al., 2015; Zeiler & Fergus, ECCV 2014"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         name = "guided_backprop" if self.forward_too else "deconvolution"
-        model = for_relus(probe, name)
+        model = for_relus(predictor, name)
         for part in model.net.modules():
             if isinstance(part, Guided):
                 part.forward_too = self.forward_too
-        with differentiating(probe):
+        with differentiating(predictor):
             leaf = question.images.detach().requires_grad_()
             scores = question.scores(model(leaf))
             channels = torch.stack(list(_each(scores, leaf)), dim=1).float()
         return Maps(cells=channels.sum(dim=2), channels=channels)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards, one backwards a target."""
-        del probe, regions
+        del predictor, regions
         return 1.0, float(targets)
 
 
@@ -93,21 +95,23 @@ class GuidedGradCam(Attribution):
     layer: str | None = None
     reference: ClassVar[str] = "Selvaraju et al., ICCV 2017, sec. 3.2"
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
-        fine = GuidedGradient().maps(probe, question)
+        fine = GuidedGradient().maps(predictor, question)
         assert fine.channels is not None
-        coarse = GradCam(layer=self.layer).maps(probe, question).cells
+        coarse = GradCam(layer=self.layer).maps(predictor, question).cells
         cam = upsample(coarse, size=tuple(fine.cells.shape[-2:]))
         return Maps(cells=fine.cells * cam, channels=fine.channels * cam[:, :, None])
 
-    def params(self, probe: Probe) -> Mapping[str, Any]:
+    def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
-        return GradCam(layer=self.layer).params(probe)
+        return GradCam(layer=self.layer).params(predictor)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """One forwards and backwards, and those of Grad-CAM."""
-        del probe, regions
+        del predictor, regions
         return 2.0, 2.0 * targets
 
 
@@ -129,16 +133,20 @@ class DeepLiftFrom(Attribution):
     def __post_init__(self) -> None:
         check_count("the number of baselines", len(self.baselines))
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the score's mean difference."""
         need_logits(question, "deeplift")
-        model, images = for_deeplift(probe, "deeplift"), question.images
+        model, images = for_deeplift(predictor, "deeplift"), question.images
         sources = generators(question, "baseline")
         starts = [fill_images(images, kind, sources) for kind in self.baselines]
-        empty = torch.stack([question.scores(probe.run(start)) for start in starts])  # (S, B, K)
-        whole = question.scores(probe.run(images)) - empty.mean(dim=0)
-        total = torch.zeros(len(question), question.targets, *images.shape[1:], device=probe.device)
-        with differentiating(probe):
+        empty = torch.stack(
+            [question.scores(predictor.run(start)) for start in starts]
+        )  # (S, B, K)
+        whole = question.scores(predictor.run(images)) - empty.mean(dim=0)
+        total = torch.zeros(
+            len(question), question.targets, *images.shape[1:], device=predictor.device
+        )
+        with differentiating(predictor):
             leaf = images.detach().requires_grad_()
             scores = question.scores(model(leaf))
             for number, start in enumerate(starts):
@@ -153,11 +161,13 @@ class DeepLiftFrom(Attribution):
         cells = total.sum(dim=2)
         return Maps(cells=cells, channels=total, gap=cells.sum(dim=(-2, -1)) - whole, whole=whole)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """The image and each baseline twice, once for the rules and once for the gap; a baseline
         that is the same for all faces is one row a batch for the rules, and not counted.
         """
-        del probe, regions
+        del predictor, regions
         own = [kind for kind in self.baselines if kind not in _SAME_FOR_ALL]
         forward = 2 + len(self.baselines) + len(own)
         return float(forward), float(targets * len(self.baselines))
@@ -204,14 +214,14 @@ class LayerwiseRelevance(Attribution):
     def __post_init__(self) -> None:
         check_choice("rule", self.rule, tuple(_GAMMA))
 
-    def maps(self, probe: Probe, question: Question) -> Maps:
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the resolution of the network's input, and what they and biases lack."""
         need_logits(question, "lrp")
-        model = for_lrp(probe, "lrp", gamma=_GAMMA[self.rule])
+        model = for_lrp(predictor, "lrp", gamma=_GAMMA[self.rule])
         keepers = [part for part in model.net.modules() if isinstance(part, Constant | Shared)]
-        whole = question.scores(probe.run(question.images))
+        whole = question.scores(predictor.run(question.images))
         made, kept = [], []
-        with differentiating(probe):
+        with differentiating(predictor):
             leaf = model.preprocess(question.images).detach().requires_grad_()
             _clear(keepers)
             for multipliers in _each(question.scores(model.net(leaf)), leaf):
@@ -222,9 +232,11 @@ class LayerwiseRelevance(Attribution):
         gap = cells.sum(dim=(-2, -1)) + torch.stack(kept, dim=1) - whole
         return Maps(cells=cells, channels=channels, gap=gap, whole=whole)
 
-    def passes(self, probe: Probe, *, targets: int = 1, regions: int = 0) -> tuple[float, float]:
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
         """Two forwards, one of them for the gap, and one backwards a target."""
-        del probe, regions
+        del predictor, regions
         return 2.0, float(targets)
 
 

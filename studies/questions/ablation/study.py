@@ -15,7 +15,7 @@ from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import register
 from fer_xai.models import FERModel, calibrate_batchnorm, load_model
 from fer_xai.models.registry import architecture
@@ -214,7 +214,7 @@ class Ablation:
             task = bar.add_task("endpoint", total=len(done) + len(variants) * self.untrained)
 
             def of_network(model: FERModel) -> dict[str, Any]:
-                return endpoint(Probe(model, device=self.options.device), faces, registration)
+                return endpoint(Predictor(model, device=self.options.device), faces, registration)
 
             def of_training(cell: Training) -> dict[str, Any]:
                 return of_network(load_model(cell.variant.model, weights=cell.weights()))

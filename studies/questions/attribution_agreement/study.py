@@ -25,7 +25,7 @@ from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.names import slug
 from fer_xai.perturb.fills import FILLS
@@ -207,10 +207,10 @@ class _Job:
         self.manifest, self.bar = manifest, bar
         self.regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
         model = network.load(faces)
-        self.probe = Probe(model, device=study.device, batch_size=16)
+        self.predictor = Predictor(model, device=study.device, batch_size=16)
         self.images = faces.pixels(SIZE).float() / 255
-        predicted = self.probe.logits(self.images).argmax(dim=1)
-        self.targets = self.probe.model.canonical(predicted)  # (N,)
+        predicted = self.predictor.logits(self.images).argmax(dim=1)
+        self.targets = self.predictor.model.canonical(predicted)  # (N,)
         self.described = manifest["networks"].setdefault(
             network.name,
             {"weights": Path(str(network.weights)).name, "methods": {}, "refused": {}},
@@ -273,7 +273,7 @@ class _Job:
         @counting_maps()
         def make() -> dict[str, NDArray[Any]]:
             found = explain(
-                self.probe,
+                self.predictor,
                 self.images,
                 method=RegionShapley(fill=fill),
                 targets=self.targets,
@@ -295,7 +295,7 @@ class _Job:
         @counting_maps()
         def make() -> dict[str, NDArray[Any]]:
             found = explain(
-                self.probe,
+                self.predictor,
                 self.images,
                 method=name,
                 targets=self.targets,
@@ -308,8 +308,8 @@ class _Job:
         try:
             if name in ATTRIBUTIONS and name not in self.described["methods"]:
                 self.described["methods"][name] = {
-                    **ATTRIBUTIONS[name].params(self.probe),
-                    "passes": ATTRIBUTIONS[name].passes(self.probe, regions=len(REGIONS)),
+                    **ATTRIBUTIONS[name].params(self.predictor),
+                    "passes": ATTRIBUTIONS[name].passes(self.predictor, regions=len(REGIONS)),
                     "starts from": list(ATTRIBUTIONS[name].fills),
                 }
             return torch.from_numpy(store.once(self._file(f"{name}-seed{seed}"), make)["maps"])

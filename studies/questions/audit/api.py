@@ -14,7 +14,7 @@ from fer_xai.checks import check_count, check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
@@ -123,7 +123,7 @@ class Audit:
 
 
 def audit(
-    model: FERModel | Probe,
+    model: FERModel | Predictor,
     faces: Faces,
     *,
     methods: Sequence[str] = METHODS,
@@ -144,7 +144,7 @@ def audit(
     ----------
     model
         Any network, as a :class:`fer_xai.FERModel` (its emotions may be in an order of their own),
-        or a probe of one.
+        or a predictor of one.
     faces
         Labelled; with landmarks for metrics and methods over facial regions.
     methods
@@ -214,16 +214,22 @@ def audit(
     specs = {spec.name: spec for spec in board.specs}
     check_faces(model, faces, board, gate=gate)
     device = str(getattr(model, "device", "auto"))
-    probe = model if isinstance(model, Probe) else Probe(model, device=device)
-    rows = _scores(board, probe, faces, shards, progress).assign(model=probe.name)
+    predictor = model if isinstance(model, Predictor) else Predictor(model, device=device)
+    rows = _scores(board, predictor, faces, shards, progress).assign(model=predictor.name)
     clusters = pd.Series(face_groups(faces), index=faces.ids)
-    predicted = probe.model.canonical(probe.logits(faces.pixels(probe.model.size)).argmax(dim=1))
+    predicted = predictor.model.canonical(
+        predictor.logits(faces.pixels(predictor.model.size)).argmax(dim=1)
+    )
     recognised = recognition(
-        probe.name, faces.labels.numpy(), predicted.numpy(), list(clusters), emotions=probe.emotions
+        predictor.name,
+        faces.labels.numpy(),
+        predicted.numpy(),
+        list(clusters),
+        emotions=predictor.emotions,
     )
     judged = anyway or recognised.above_prior
-    refused = {probe.name: board.refused}
-    found = gating.gate(probe, faces, board, shards=shards) if gate else None
+    refused = {predictor.name: board.refused}
+    found = gating.gate(predictor, faces, board, shards=shards) if gate else None
     verdicts = {} if found is None else dict(zip(found["method"], found["gate"], strict=True))
     made = content(
         _of_maps(rows),
@@ -232,7 +238,7 @@ def audit(
         methods=methods,
         primary=chosen,
         refused=refused,
-        gates={probe.name: verdicts} if verdicts else None,
+        gates={predictor.name: verdicts} if verdicts else None,
     )
     manifest = {
         "methods": list(methods),
@@ -244,13 +250,13 @@ def audit(
         "gate": gate,
         "anyway": anyway,
         "seed": seed,
-        "model": model_digest(probe.model),
-        **faces_digests(faces, [probe.model.size]),
-        **probe.settings(),
+        "model": model_digest(predictor.model),
+        **faces_digests(faces, [predictor.model.size]),
+        **predictor.settings(),
         **store.environment(),
     }
     facts = {
-        "model": f"{probe.name}, {', '.join(probe.emotions)}",
+        "model": f"{predictor.name}, {', '.join(predictor.emotions)}",
         "faces": f"{len(faces)} of {faces.name}",
         "recognised": (
             f"{100 * recognised.share:.1f} % "
@@ -266,7 +272,7 @@ def audit(
     lines = [recognised.sentence, *_verdict_on(recognised, anyway=anyway), *map_sentences(maps)]
     lines += [made.answer, *(_verdict(asked) if judged else [])]
     if found is not None:
-        lines.append(gating.gate_sentence(probe.name, found))
+        lines.append(gating.gate_sentence(predictor.name, found))
         asked += gated(found)
         tables.append(gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS))
     if not judged:
@@ -374,7 +380,7 @@ def prepared(
 
 
 def check_faces(
-    model: FERModel | Probe, faces: Faces, board: Scoreboard, *, gate: bool = False
+    model: FERModel | Predictor, faces: Faces, board: Scoreboard, *, gate: bool = False
 ) -> None:
     """Faces that an audit can be made on.
 
@@ -390,7 +396,7 @@ def check_faces(
         )
     if not len(faces):
         raise InputError("Expected faces to audit the model on, got none.")
-    net = model.model if isinstance(model, Probe) else model
+    net = model.model if isinstance(model, Predictor) else model
     drawn = gate or any("calibration" in spec.needs for spec in board.specs)
     if drawn and len(faces) < 2 and statistics_of(net, None):
         raise InputError(
@@ -401,7 +407,7 @@ def check_faces(
 
 def _scores(
     board: Scoreboard,
-    probe: Probe,
+    predictor: Predictor,
     faces: Faces,
     shards: Path | None,
     progress: Callable[[int], None] | None,
@@ -417,4 +423,4 @@ def _scores(
         if progress is not None:
             progress(n)
 
-    return board.scores(probe, faces, shards=shards, progress=done)
+    return board.scores(predictor, faces, shards=shards, progress=done)

@@ -22,7 +22,7 @@ from fer_xai.command import DONE, REFUSED, check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError, UnknownNameError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import MODELS, FERModel, load_model, shipped_weights
 from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.types import Faces
@@ -144,19 +144,19 @@ class AuditStudy:
         folder = self.out / "audit" / run_id
         manifest = store.open_run(folder, config, inputs)
         known = manifest["networks"].get(model.name, {})
-        probe = Probe(
+        predictor = Predictor(
             model,
             device=self.device,
             precision=self.precision,
             batch_size=self.batch_size or known.get("batch_size"),
         )
-        manifest["networks"][model.name] = probe.settings()
+        manifest["networks"][model.name] = predictor.settings()
         store.write_json(folder / "manifest.json", manifest)
         started = time.perf_counter()
         with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
             task = bar.add_task("faces", total=len(faces))
             found = audit(
-                probe,
+                predictor,
                 faces,
                 methods=self.methods,
                 metrics=self.metrics,
@@ -209,8 +209,8 @@ class AuditStudy:
     def _inputs(self, model: FERModel, faces: Faces) -> dict[str, Any]:
         """Digests of what is read; code of a network that no digest sees shows in its answers."""
         digest = model_digest(model)  # before a pass, which may count itself
-        probe = Probe(model, device=self.device, precision=self.precision, batch_size=16)
-        answers = probe.logits(faces.pixels(model.size)).numpy().round(2)
+        predictor = Predictor(model, device=self.device, precision=self.precision, batch_size=16)
+        answers = predictor.logits(faces.pixels(model.size)).numpy().round(2)
         return {
             **faces_digests(faces, [model.size]),
             "model": digest,

@@ -21,7 +21,7 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Setting, control_maps, 
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.files import read_arrays, write_arrays
-from fer_xai.inference.predictor import Precision, Probe
+from fer_xai.inference.predictor import Precision, Predictor
 from fer_xai.landmarks import face_regions, register
 from fer_xai.landmarks.registration import Kind
 from fer_xai.models import FERModel
@@ -59,7 +59,7 @@ class Run:
     seed
         Seed of samples, controls and permutations.
     device, precision, batch_size
-        As :class:`~fer_xai.inference.predictor.Probe` takes them.
+        As :class:`~fer_xai.inference.predictor.Predictor` takes them.
     """
 
     faces: Faces
@@ -115,22 +115,22 @@ class Job:
             if not todo and known:
                 continue
             model = network.load(self.floor)
-            batch_size = known.get("probe", {}).get("batch_size", self.options.batch_size)
-            probe = Probe(
+            batch_size = known.get("predictor", {}).get("batch_size", self.options.batch_size)
+            predictor = Predictor(
                 model,
                 device=self.options.device,
                 precision=self.options.precision,
                 batch_size=batch_size,
             )
-            self._record(network, model, probe)
+            self._record(network, model, predictor)
             task = self.bar.add_task(f"maps of {network.name}", total=self._faces_to_map(network))
             for method in self.options.methods[network.name]:
                 for start in range(0, len(self.faces), CHUNK):
-                    self._map_shard(network, probe, method, start)
+                    self._map_shard(network, predictor, method, start)
                     self.bar.advance(task, min(CHUNK, len(self.faces) - start))
                 if self.is_moved(network, method):
                     for move in moves(self._cell(network)):
-                        self._moved_shard(network, probe, method, move.name)
+                        self._moved_shard(network, predictor, method, move.name)
                         self.bar.advance(task, len(self.face_set.moved))
 
     def _faces_to_map(self, network: Network) -> int:
@@ -159,40 +159,44 @@ class Job:
             self.folder / "maps" / slug(network.name) / f"{slug(method)}-{name.zfill(6)}{sign}.npz"
         )
 
-    def _record(self, network: Network, model: FERModel, probe: Probe) -> None:
+    def _record(self, network: Network, model: FERModel, predictor: Predictor) -> None:
         self.manifest["networks"][network.name] = {
             "architecture": network.architecture,
             "weights": network.weights and Path(network.weights).name,
             "seed": None if network.trained else network.seed,
             "sha256": model_digest(model),
-            "probe": probe.settings(),
+            "predictor": predictor.settings(),
             "methods": {
-                method: dict(ATTRIBUTIONS[method].params(probe))
+                method: dict(ATTRIBUTIONS[method].params(predictor))
                 for method in self.options.methods[network.name]
             },
         }
         store.write_json(self.folder / "manifest.json", self.manifest)
 
-    def _columns(self, probe: Probe, n: int) -> Tensor:
-        return probe.model.columns(torch.tensor(self.face_set.targets)).expand(n, -1)  # (n, K)
+    def _columns(self, predictor: Predictor, n: int) -> Tensor:
+        return predictor.model.columns(torch.tensor(self.face_set.targets)).expand(n, -1)  # (n, K)
 
-    def _map_shard(self, network: Network, probe: Probe, method: str, start: int) -> None:
-        images = self.faces.pixels(probe.model.size)[start : start + CHUNK]
+    def _map_shard(self, network: Network, predictor: Predictor, method: str, start: int) -> None:
+        images = self.faces.pixels(predictor.model.size)[start : start + CHUNK]
 
         def make() -> dict[str, NDArray[Any]]:
-            cells = native_maps(probe, images, self._columns(probe, len(images)), method=method)
-            logits = probe.logits(images)[:, self._columns(probe, 1)[0]]
+            cells = native_maps(
+                predictor, images, self._columns(predictor, len(images)), method=method
+            )
+            logits = predictor.logits(images)[:, self._columns(predictor, 1)[0]]
             return {"maps": cells.numpy(), "logits": logits.numpy()}
 
         store.once(self.file(network, method, str(start)), make)
 
-    def _moved_shard(self, network: Network, probe: Probe, method: str, name: str) -> None:
+    def _moved_shard(self, network: Network, predictor: Predictor, method: str, name: str) -> None:
         move = next(m for m in moves(self._cell(network)) if m.name == name)
-        images = self.faces.pixels(probe.model.size)[torch.from_numpy(self.face_set.moved)]
+        images = self.faces.pixels(predictor.model.size)[torch.from_numpy(self.face_set.moved)]
 
         def make() -> dict[str, NDArray[Any]]:
             changed = move.image(images.float() / 255)
-            cells = native_maps(probe, changed, self._columns(probe, len(images)), method=method)
+            cells = native_maps(
+                predictor, changed, self._columns(predictor, len(images)), method=method
+            )
             return {"maps": cells.numpy()}
 
         store.once(self.file(network, method, name), make)

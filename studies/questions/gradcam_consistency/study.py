@@ -17,7 +17,7 @@ from fer_xai.command import check_folder, terminal
 from fer_xai.data import load_dataset
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
@@ -233,17 +233,17 @@ class GradcamConsistency:
         rates: dict[str, float] = {}
         for network in chosen:
             if network.architecture not in rates:
-                probe = Probe(
+                predictor = Predictor(
                     network.load(floor.limit(64)),
                     device=self.device,
                     precision=self.precision,
                     batch_size=self.batch_size,
                 )
-                images = faces.pixels(probe.model.size)[:64]
-                columns = torch.arange(len(probe.emotions)).expand(len(images), -1)
-                native_maps(probe, images, columns, method=MATCHED_TO)
+                images = faces.pixels(predictor.model.size)[:64]
+                columns = torch.arange(len(predictor.emotions)).expand(len(images), -1)
+                native_maps(predictor, images, columns, method=MATCHED_TO)
                 begun = time.perf_counter()
-                native_maps(probe, images, columns, method=MATCHED_TO)
+                native_maps(predictor, images, columns, method=MATCHED_TO)
                 rates[network.architecture] = (time.perf_counter() - begun) / len(images)
             passes = self._passes(network, len(faces))
             seconds = passes * rates[network.architecture]

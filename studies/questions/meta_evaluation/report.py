@@ -41,7 +41,7 @@ def write_report(
     methods: int,
 ) -> None:
     """Table, figure, report; the answer on the terminal."""
-    told = {m for m in table["metric"] if not set(METRICS[m].restates) & set(table["metric"])}
+    told = {m for m in table["metric"] if not set(METRICS[m].redundant_with) & set(table["metric"])}
     faithful = table[(table["family"] == "faithfulness") & table["metric"].isin(told)]
     sure = faithful[believable(faithful)]
     answer = (

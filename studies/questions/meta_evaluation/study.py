@@ -24,7 +24,7 @@ from fer_xai.data.datasets.synthetic import PEOPLE_SIZE as SIZE
 from fer_xai.data.datasets.synthetic import people
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Probe
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import load_model
 from fer_xai.models.planted import CYAN, MAGENTA, marked, planted_model
@@ -109,7 +109,7 @@ class MetaEvaluation:
         trained = _Trained(self, model)
         inputs = {
             "metrics": code_digest(specs.values()),
-            "models": [model_digest(part.probe.model) for part in (planted, trained)],
+            "models": [model_digest(part.predictor.model) for part in (planted, trained)],
             "faces": [faces_digests(part.faces, [model.size]) for part in (planted, trained)],
         }
         folder = self.out / self.name / f"synthetic-{store.digest([config, inputs])}"
@@ -201,7 +201,7 @@ class _Planted:
             pictures.append(with_two[0])
         self.images, self.regions = torch.stack(pictures), regions
         self.seed = seed
-        self.probe = Probe(planted_model("one"), device=device, batch_size=16)
+        self.predictor = Predictor(planted_model("one"), device=device, batch_size=16)
         self.targets = torch.full((n,), EMOTIONS.index("happiness"))
         truth, other = (_soft(torch.stack(masks)) for masks in (truths, others))
         noise = torch.stack(
@@ -220,11 +220,11 @@ class _Planted:
     def scores(self, specs: Sequence[MetricSpec], progress: Callable[[int], None]) -> pd.DataFrame:
         """Rows of metrics, which share what they have in common."""
         made = {
-            name: _explanation(maps, self.targets, self.probe, name)
+            name: _explanation(maps, self.targets, self.predictor, name)
             for name, maps in self.maps.items()
         }
         frame = evaluate(
-            self.probe,
+            self.predictor,
             self.images,
             made,
             specs,
@@ -248,11 +248,13 @@ class _Trained:
         )
         self.images = self.faces.pixels(SIZE).float() / 255
         self.regions = face_regions(self.faces.landmarks_at(SIZE), size=SIZE)
-        self.probe = Probe(model, device=study.device, batch_size=16)
-        self.targets = self.probe.model.canonical(self.probe.logits(self.images).argmax(dim=1))
+        self.predictor = Predictor(model, device=study.device, batch_size=16)
+        self.targets = self.predictor.model.canonical(
+            self.predictor.logits(self.images).argmax(dim=1)
+        )
         self.made = {
             name: explain(
-                self.probe,
+                self.predictor,
                 self.images,
                 method=name,
                 targets=self.targets,
@@ -269,17 +271,17 @@ class _Trained:
             ]
         )
         self.slight = (self.images + SLIGHT * (2 * noise - 1)).clamp(0, 1)
-        random = randomised(self.probe.model, seed=study.seed, images=self.images)
-        self.random = Probe(random, device=study.device, batch_size=16)
+        random = randomised(self.predictor.model, seed=study.seed, images=self.images)
+        self.random = Predictor(random, device=study.device, batch_size=16)
 
     def scorer(self, part: str) -> Scorer:
         """What scores metrics under a change."""
-        probe = self.random if part == "random" else self.probe
+        predictor = self.random if part == "random" else self.predictor
         images = self.slight if part == "slight" else self.images
 
         def scores(specs: Sequence[MetricSpec], progress: Callable[[int], None]) -> pd.DataFrame:
             frame = evaluate(
-                probe,
+                predictor,
                 images,
                 self.made,
                 specs,
@@ -305,8 +307,13 @@ def _soft(masks: Tensor) -> Tensor:
     return soft / soft.amax(dim=(1, 2), keepdim=True)
 
 
-def _explanation(maps: Tensor, targets: Tensor, probe: Probe, name: str) -> Explanation:
-    logits = torch.zeros(len(maps), len(probe.emotions))
+def _explanation(maps: Tensor, targets: Tensor, predictor: Predictor, name: str) -> Explanation:
+    logits = torch.zeros(len(maps), len(predictor.emotions))
     return Explanation(
-        maps=maps, targets=targets, logits=logits, emotions=probe.emotions, method=name, params={}
+        maps=maps,
+        targets=targets,
+        logits=logits,
+        emotions=predictor.emotions,
+        method=name,
+        params={},
     )

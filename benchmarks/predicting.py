@@ -1,4 +1,4 @@
-"""Logits in bulk: Probe against the plain model."""
+"""Logits in bulk: Predictor against the plain model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.report import Row, Section
 from benchmarks.timing import Spread, alternate, best_batch_size, ratio
-from fer_xai import FERModel, Probe, load_model
+from fer_xai import FERModel, Predictor, load_model
 from fer_xai.data.datasets.synthetic import synthetic_faces
 
 N_IMAGES = 256
@@ -23,28 +23,28 @@ def measure(*, rounds: int) -> Section:
         seconds={},
         notes=[
             f"Logits: {N_IMAGES} built-in faces; the plain model runs eagerly in inference mode at the "
-            "batch size of 8, 16, 32, 64 that suits it best, Probe at its own choice, checks of the "
+            "batch size of 8, 16, 32, 64 that suits it best, Predictor at its own choice, checks of the "
             "images included. Agreement is the largest difference over the largest logit.",
         ],
     )
     images = (synthetic_faces(N_IMAGES).pixels(64).float() / 255).contiguous()
     for name in ("gimefive", "resnet18"):
         plain = load_model(name)
-        probe = Probe(plain, device="cpu")
+        predictor = Predictor(plain, device="cpu")
         size = best_batch_size(partial(_eager, plain, images[:N_SEARCH]))
-        difference = (probe.logits(images) - _eager(plain, images, size)).abs().max()
+        difference = (predictor.logits(images) - _eager(plain, images, size)).abs().max()
         largest = _eager(plain, images, size).abs().max()
         seconds = alternate(
             {
-                "ours": partial(probe.logits, images),
+                "ours": partial(predictor.logits, images),
                 "plain": partial(_eager, plain, images, size),
             },
             rounds=rounds,
         )
         section.rows.append(
             Row(
-                name=f"Logits, {name}: plain / Probe",
-                ours=_cell(seconds["ours"], probe.batch_size),
+                name=f"Logits, {name}: plain / Predictor",
+                ours=_cell(seconds["ours"], predictor.batch_size),
                 peer=_cell(seconds["plain"], size),
                 ratio=ratio(seconds, "plain", "ours"),
                 agreement=f"differ by {float(difference / largest):.0e}",
@@ -53,8 +53,8 @@ def measure(*, rounds: int) -> Section:
         section.seconds[name] = seconds
         section.settings[name] = {
             "images": len(images),
-            "batch_sizes": {"ours": probe.batch_size, "plain": size},
-            "batchnorm_folded": probe.folded is not None,
+            "batch_sizes": {"ours": predictor.batch_size, "plain": size},
+            "batchnorm_folded": predictor.folded is not None,
         }
     return section
 
