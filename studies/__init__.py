@@ -1,20 +1,8 @@
-"""One file a question: ``python -m studies.run --list``, and ``audit`` for a model of your own."""
+"""One question each: ``python -m studies.run --list``, and ``audit`` for a model of your own.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+The public names stand in ``__init__.pyi`` and are imported when first used.
+"""
 
-if TYPE_CHECKING:
-    from studies.questions.audit.api import Audit as Audit
-    from studies.questions.audit.api import audit as audit
+import lazy_loader
 
-_PUBLIC = {"Audit": "studies.questions.audit.api", "audit": "studies.questions.audit.api"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'studies' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_PUBLIC]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,13 +5,13 @@ import time
 import pytest
 import timm
 import torch
-from nets import predictor
 
 from fer_xai import FERModel
 from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.cam import EigenCam
 from fer_xai.emotions import SIX
 from fer_xai.inference.predictor import Predictor
+from tests.attributions.nets import predictor
 
 
 def test_eigencam_asks_for_no_target_and_no_gradient(model, images, monkeypatch):

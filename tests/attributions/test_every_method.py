@@ -7,12 +7,12 @@ import itertools
 
 import pytest
 import torch
-from nets import NAMES, build, predictor
 
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from tests.attributions.nets import NAMES, build, predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 QUICK = {

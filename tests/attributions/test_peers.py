@@ -7,7 +7,6 @@ import pytest
 import torch
 from captum import attr as captum
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRule
-from nets import build, predictor
 
 from fer_xai.attributions import ATTRIBUTIONS, Question, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
@@ -20,6 +19,7 @@ from fer_xai.emotions import SIX
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
+from tests.attributions.nets import build, predictor
 
 pytorch_grad_cam = pytest.importorskip("pytorch_grad_cam")
 torchcam = pytest.importorskip("torchcam.methods")

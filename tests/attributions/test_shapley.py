@@ -3,7 +3,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import predictor
 from torch import nn
 
 from fer_xai import explain
@@ -22,6 +21,7 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
+from tests.attributions.nets import predictor
 from tests.reference.shapley_slow import (
     banzhaf_by_subset,
     interaction_by_subset,

@@ -4,8 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from nets import predictor
-from test_every_method import QUICK, REFUSED
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,6 +12,8 @@ from fer_xai.attributions import ATTRIBUTIONS, upsample
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from tests.attributions.nets import predictor
+from tests.attributions.test_every_method import QUICK, REFUSED
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 NETS = ("smooth", "convnext", "swin", "vit")

@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import torch
-from nets import build, predictor
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,6 +16,7 @@ from fer_xai.attributions.gradients import GradientShap
 from fer_xai.emotions import SIX
 from fer_xai.perturb.fills import fill_images
 from fer_xai.seeding import generator
+from tests.attributions.nets import build, predictor
 from tests.reference import attributions_slow as slow
 
 TARGETS = ["fear", "happiness"]

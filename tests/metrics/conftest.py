@@ -4,7 +4,7 @@ from torch import nn
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.inference.predictor import Predictor
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.metrics.explainers import gradient
 
 

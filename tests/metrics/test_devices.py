@@ -23,7 +23,7 @@ from metrics.core.ssim import ssim
 from metrics.faithfulness.infidelity import infidelity, mu_fidelity, sensitivity_n
 from metrics.faithfulness.naopc import naopc_searched
 from metrics.robustness import seed_agreement
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 MOVES = {"cpu", "to", "type_as", "__getitem__", "__setitem__", "copy_", "index_put_"}
 """What takes tensors of two devices."""

@@ -19,7 +19,7 @@ from fer_xai.types import Explanation
 from metrics.core.registry import METRICS
 from metrics.core.score_cache import ScoreCache
 from metrics.evaluation import evaluate
-from tests.conftest import TinyNet, tiny_model
+from tests.helpers import TinyNet, tiny_model
 
 NAMES = list(METRICS)
 CALIBRATION = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(1))

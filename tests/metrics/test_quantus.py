@@ -11,7 +11,7 @@ from metrics.complexity import effective_complexity, entropy, gini
 from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.deletion import deletion
 from metrics.faithfulness.road import road_combined
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

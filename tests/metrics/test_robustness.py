@@ -13,7 +13,7 @@ from fer_xai.models import FERModel
 from fer_xai.seeding import generator
 from metrics.core.registry import METRICS
 from metrics.robustness import seed_agreement, stability
-from tests.conftest import TinyNet
+from tests.helpers import TinyNet
 from tests.reference.randomisation_slow import similarity_slow
 from tests.reference.robustness_slow import stability_slow
 

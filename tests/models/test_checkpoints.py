@@ -12,7 +12,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest, load_state, read_state, save_weights
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 SHIPPED = sorted((Path(fer_xai.__file__).parent / "weights").glob("*.safetensors"))
 RECORDS = Path(__file__).parents[2] / "results" / "trainings"

@@ -15,7 +15,7 @@ import torch
 
 from fer_xai.models.registry import MODELS, Architecture
 from studies.questions.gradcam_consistency.study import GradcamConsistency
-from tests.conftest import TinyNet
+from tests.helpers import TinyNet
 
 if "tiny" not in MODELS:
     MODELS.register("tiny")(Architecture(build=TinyNet, cam_layer="relu2", paper_layer="conv2"))

@@ -17,7 +17,7 @@ from studies.questions.paper_table import tables as paper_tables
 from studies.reporting.formatting import counted, signed, signed_bounds
 from studies.run import main
 from studies.scoreboard.report import answer, common_caveats
-from tests.conftest import TinyNet
+from tests.helpers import TinyNet
 
 
 class BlankNet(TinyNet):

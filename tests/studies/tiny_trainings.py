@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from fer_xai.models.registry import MODELS, Architecture
-from tests.conftest import TinyNet
+from tests.helpers import TinyNet
 from tests.training.run_training import faces_read_once
 from training.grid import TrainingOptions
 from training.recipes import Overrides

@@ -17,7 +17,7 @@ import torch
 
 from fer_xai.models.registry import MODELS, Architecture
 from fer_xai.types import Faces
-from tests.conftest import TinyNet
+from tests.helpers import TinyNet
 from training import run as module
 from training.recipes import Overrides
 from training.trainee import Trainee

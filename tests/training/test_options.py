@@ -19,7 +19,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.training.run_training import training_run
 from training import run as module
 from training.augmenting import NUMBERS

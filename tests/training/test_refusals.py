@@ -11,7 +11,7 @@ import torch
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.training.run_training import faces_read_once, training_run
 from training import loop
 from training.card import recipe_lines

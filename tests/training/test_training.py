@@ -15,7 +15,7 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.training.run_training import training_run
 from training.card import model_card
 from training.evaluate import Evaluation

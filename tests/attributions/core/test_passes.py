@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 import torch
-from nets import NAMES, build
-from test_every_method import QUICK, REFUSED
 
 from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
+from tests.attributions.nets import NAMES, build
+from tests.attributions.test_every_method import QUICK, REFUSED
 
 
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from nets import build, predictor
 from torch import nn
 
 from fer_xai import FERModel, explain
@@ -23,6 +22,7 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb.fills import FILLS, fill_images
 from fer_xai.types import LARGEST_GAP
+from tests.attributions.nets import build, predictor
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, calibrate_batchnorm
 from metrics.randomisation.mprt import mprt
 from metrics.randomisation.random_networks import layers_of, randomised
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.metrics.explainers import gradient
 
 

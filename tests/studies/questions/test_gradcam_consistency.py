@@ -17,7 +17,7 @@ from fer_xai.files import read_arrays
 from fer_xai.models.checkpoints import save_weights
 from studies.engine import store
 from studies.reporting import page as report
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.studies.run_study import study
 
 

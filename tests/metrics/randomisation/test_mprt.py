@@ -15,7 +15,7 @@ from metrics.core.similarity import map_similarity
 from metrics.randomisation.gate import randomisation_gate
 from metrics.randomisation.mprt import emprt, model_contrast, mprt, random_logit
 from metrics.randomisation.random_networks import randomised
-from tests.conftest import TinyNet
+from tests.helpers import TinyNet
 from tests.metrics.explainers import edges, gradient
 from tests.reference.complexity_slow import histogram_entropy_slow
 from tests.reference.randomisation_slow import mprt_slow, similarity_slow

@@ -14,7 +14,7 @@ from fer_xai.errors import InputError, UnknownNameError
 from metrics.core.registry import METRICS
 from studies.questions.meta_evaluation.study import MetaEvaluation
 from studies.questions.meta_evaluation.tables import GRADES, _somers_d, believable, meta_table
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 FEW = ("insertion", "comprehensiveness", "infidelity_scaled", "gini", "single_deletion")
 

@@ -11,7 +11,7 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from metrics import deletion, evaluate, insertion, naopc
 from metrics.core.registry import METRICS, MetricSpec
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 
 @pytest.fixture

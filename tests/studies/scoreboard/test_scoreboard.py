@@ -26,7 +26,7 @@ from studies.scoreboard.consistency import endpoint
 from studies.scoreboard.gate import Asked, gate
 from studies.scoreboard.report import answer, content
 from studies.scoreboard.scores import CHANCE, Scoreboard
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 REMAKE = MetricSpec(
     name="remake",

@@ -28,7 +28,7 @@ from studies import audit
 from studies.engine import store
 from studies.engine.digests import code_digest, described, faces_digests, model_digest
 from studies.questions.ablation.study import VARIANTS, endpoint_inputs
-from tests.conftest import TinyNet, tiny_model
+from tests.helpers import TinyNet, tiny_model
 
 
 def cells(tokens, side=8):
@@ -265,7 +265,7 @@ def test_what_cannot_be_looked_into_is_never_the_same_again():
 
 def test_digests_are_the_same_in_another_process():
     script = (
-        "from tests.studies.test_digests import *; m = tiny_model(); m.reshape = grid_of(8);"
+        "from tests.studies.engine.test_digests import *; m = tiny_model(); m.reshape = grid_of(8);"
         "print(model_digest(m), own_digest(), code_digest(METRICS[name] for name in METRICS))"
     )
     found = {
@@ -386,7 +386,7 @@ def test_the_digest_of_a_predictors_copy_is_that_of_its_model():
     assert described(model)[1] == model_digest(model)
 
 
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = Path(__file__).parents[3] / "results"
 ENDPOINTS = sorted(RESULTS.glob("trainings/*/endpoint-*.npz"))
 
 

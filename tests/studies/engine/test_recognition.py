@@ -14,7 +14,7 @@ from metrics.statistics.intervals import mean_interval
 from studies import audit
 from studies.engine.recognition import recognition, wilson_interval
 from studies.run import main
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 
 @pytest.fixture(scope="module")

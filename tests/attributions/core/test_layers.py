@@ -3,7 +3,6 @@
 import pytest
 import timm
 import torch
-from nets import build, predictor
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
@@ -14,6 +13,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
+from tests.attributions.nets import build, predictor
 
 FOUND = {
     "gimefive": ("relu5", (4, 4)),

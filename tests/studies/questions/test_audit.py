@@ -18,7 +18,7 @@ from metrics.core.registry import METRICS
 from studies import Audit, audit
 from studies.run import main
 from studies.scoreboard.thresholds import held
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 
 FACTORY = '''
 import timm
@@ -35,11 +35,11 @@ def broken():
     raise RuntimeError("no\\nweights")
 
 def tiny():
-    from tests.conftest import tiny_model
+    from tests.helpers import tiny_model
     return tiny_model().net
 
 def wrapped():
-    from tests.conftest import tiny_model
+    from tests.helpers import tiny_model
     return tiny_model()
 
 class Crashes(torch.nn.Module):

@@ -10,7 +10,7 @@ from fer_xai.errors import InputError
 from studies.questions.faithfulness import Faithfulness
 from studies.questions.sanity_checks import SanityChecks
 from studies.scoreboard.gate import gate_sentence
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 
 

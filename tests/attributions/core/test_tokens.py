@@ -3,7 +3,6 @@
 import pytest
 import timm
 import torch
-from nets import build, predictor
 from torch import nn
 
 from fer_xai import FERModel, explain
@@ -14,6 +13,7 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models.registry import architecture
 from fer_xai.models.transformers import CompactTransformer
+from tests.attributions.nets import build, predictor
 
 SIZE = 32
 

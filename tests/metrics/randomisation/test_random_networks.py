@@ -10,7 +10,7 @@ from fer_xai.errors import InputError
 from metrics.randomisation import random_networks
 from metrics.randomisation.random_networks import layers_of, randomised
 from tests.attributions.nets import SMALL, build
-from tests.conftest import tiny_model
+from tests.helpers import tiny_model
 from tests.metrics.explainers import gradient
 
 

@@ -16,7 +16,7 @@ METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_ro
 def weights(tmp_path_factory):
     from safetensors.torch import save_file
 
-    from tests.conftest import tiny_model
+    from tests.helpers import tiny_model
 
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_file(tiny_model().net.state_dict(), path)

@@ -1,0 +1,9 @@
+from .attributions import explain as explain
+from .data import load_dataset as load_dataset
+from .inference.predictor import Predictor as Predictor
+from .models import FERModel as FERModel
+from .models import load_model as load_model
+from .types import Explanation as Explanation
+from .types import Faces as Faces
+
+__version__: str

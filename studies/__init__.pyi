@@ -1,0 +1,2 @@
+from .questions.audit.api import Audit as Audit
+from .questions.audit.api import audit as audit

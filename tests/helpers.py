@@ -1,0 +1,41 @@
+"""Small networks that the tests share: nothing downloaded, nothing trained."""
+
+import torch
+from torch import Tensor, nn
+
+from fer_xai.emotions import SIX
+from fer_xai.models import FERModel
+
+
+class TinyNet(nn.Module):
+    """Two convolution blocks and a linear head: milliseconds, yet with all that hooks can meet."""
+
+    def __init__(self, classes: int = 6) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.relu1 = nn.ReLU()
+        self.pool = nn.MaxPool2d(8)
+        self.conv2 = nn.Conv2d(8, 16, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.relu2 = nn.ReLU()
+        self.fc = nn.Linear(16, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.relu1(self.bn1(self.conv1(x))))
+        x = self.relu2(self.bn2(self.conv2(x)))
+        return self.fc(x.mean(dim=(2, 3)))
+
+
+def tiny_model(seed: int = 0) -> FERModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = TinyNet()
+        for norm in (net.bn1, net.bn2):  # statistics that folding has to get right
+            norm.running_mean.normal_(std=0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+            norm.weight.data.uniform_(0.5, 1.5)
+            norm.bias.data.normal_(std=0.1)
+    return FERModel(
+        net, emotions=SIX, size=64, cam_layer="relu2", paper_layer="conv2", name="tiny"
+    ).eval()
