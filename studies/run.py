@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from fer_xai.command import DONE, STATUSES, UNUSABLE, parsed, run_command
 from studies.registry import STUDIES, question
@@ -33,8 +34,19 @@ def _run(words: list[str]) -> object:
         for name in STUDIES:
             sys.stdout.write(f"{name:<{width}}  {question(name)}\n")
         return DONE
-    study = STUDIES[words[0]]
-    return parsed(study, words[1:], prog=f"python -m studies.run {words[0]}").run()
+    study = parsed(STUDIES[words[0]], words[1:], prog=f"python -m studies.run {words[0]}")
+    found = study.run()
+    if isinstance(found, Path) and not getattr(study, "dry_run", False):
+        _compare(found)
+    return found
+
+
+def _compare(run: Path) -> None:
+    """Say whether the numbers of a run are those of its reference run, where there is one."""
+    from studies.engine.reference import verdict
+
+    if sentence := verdict(run):
+        sys.stdout.write(f"{sentence}\n")
 
 
 if __name__ == "__main__":

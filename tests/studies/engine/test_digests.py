@@ -392,7 +392,7 @@ ENDPOINTS = sorted(RESULTS.glob("trainings/*/endpoint-*.npz"))
 
 def test_endpoints_of_the_records_are_found_again():
     """Their names are digests of faces, landmarks, weights and how the networks are fed."""
-    (table,) = RESULTS.glob("ablation/rafdb-*/manifest.json")
+    (table,) = RESULTS.glob("reference/ablation/rafdb-*/manifest.json")
     inputs = json.loads(table.read_text())["inputs"]
     assert len(ENDPOINTS) == 14
     for file in ENDPOINTS:
