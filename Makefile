@@ -1,8 +1,13 @@
-# Two commands for users (run, test); both set everything up in .venv on a fresh machine.
+# Two commands for users (run, test); all set everything up in .venv on a fresh machine.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests of what other versions of the libraries change first: models, maps, metrics, a study.
+VERSIONS_TESTS := tests/test_command.py tests/test_types.py tests/inference tests/models \
+	tests/attributions/test_gradcam.py tests/attributions/test_values.py \
+	tests/attributions/relevance tests/metrics/faithfulness/test_deletion.py \
+	tests/metrics/test_evaluation.py tests/training/test_refusals.py tests/studies/test_run.py
 
-.PHONY: run test lint bench slow clean
+.PHONY: run test lint format docs bench slow versions clean help
 .DEFAULT_GOAL := run
 
 .venv/.ready: pyproject.toml
@@ -11,24 +16,44 @@ BIN := .venv/bin
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
 run: .venv/.ready  ## the main job: are Grad-CAM maps consistent across faces of one emotion? (built-in faces)
 	$(BIN)/python -m studies.run gradcam_consistency
 
-lint: .venv/.ready
+test: lint  ## lint, types, import rules and tests
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/.ready  ## lint, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
-	$(BIN)/python -m pytest -n 2
+format: .venv/.ready  ## lay out the code, and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-slow: .venv/.ready
+docs: .venv/.ready  ## tables of the documentation that are made from the registries
+	$(BIN)/python -m fer_xai.attributions.table docs/attributions.md
+
+slow: .venv/.ready  ## tests that take long
 	$(BIN)/python -m pytest -m slow
 
 bench: .venv/.ready  ## speed, as ratios against peers and the bare forward pass
 	$(BIN)/pip install --quiet --editable '.[peers]'
 	$(BIN)/python -m benchmarks
 
-clean:
+versions: .cache/oldest/.ready .cache/newest/.ready  ## a part of the tests with the oldest and the newest libraries (gigabytes)
+	.cache/oldest/bin/python -m pytest $(VERSIONS_TESTS)
+	.cache/newest/bin/python -m pytest $(VERSIONS_TESTS)
+
+.cache/%/.ready: constraints/%.txt pyproject.toml
+	$(PYTHON) -m venv --clear .cache/$*
+	.cache/$*/bin/pip install --quiet --upgrade pip
+	.cache/$*/bin/pip install --quiet --upgrade --constraint $< --editable '.[versions]'
+	touch $@
+
+clean:  ## remove what was set up and built, results apart
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info

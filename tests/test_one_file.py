@@ -23,7 +23,7 @@ here = Path.cwd()
 for package in (fer_xai, metrics):
     assert Path(package.__file__).is_relative_to(here), package.__file__
 
-model = tiny_model()
+model = fer_xai.Predictor(tiny_model(), device="cpu", batch_size=6)
 images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
 np.savez("own.npz", images=images, emotions=["happy", "Su", "sadness", "angry", "DISGUST", "fear"])
 faces = fer_xai.load_dataset("arrays:own.npz", split="test")
