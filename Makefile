@@ -35,8 +35,9 @@ format: .venv/.ready  ## lay out the code, and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: .venv/.ready  ## tables of the documentation that are made from the registries
+docs: .venv/.ready  ## tables and pictures of the documentation, made from the code
 	$(BIN)/python -m fer_xai.attributions.table docs/attributions.md
+	$(BIN)/python -m tests.test_readme
 
 slow: .venv/.ready  ## tests that take long
 	$(BIN)/python -m pytest -m slow
