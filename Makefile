@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests of what other versions of the libraries change first: models, maps, metrics, a study.
 VERSIONS_TESTS := tests/test_command.py tests/test_types.py tests/inference tests/models \
-	tests/attributions/test_gradcam.py tests/attributions/test_values.py \
-	tests/attributions/relevance tests/metrics/faithfulness/test_deletion.py \
-	tests/metrics/test_evaluation.py tests/training/test_refusals.py tests/studies/test_run.py
+	tests/attributions/test_cam.py tests/attributions/test_values.py \
+	tests/metrics/faithfulness/test_deletion.py tests/metrics/test_evaluation.py \
+	tests/training/test_refusals.py tests/studies/test_run.py
 
 .PHONY: run test lint format docs bench slow versions clean help
 .DEFAULT_GOAL := run
