@@ -7,7 +7,7 @@ Scores are taken in double precision, and so on the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import torch
 from torch import Tensor
@@ -130,34 +130,59 @@ def _shares(maps: Tensor) -> Tensor:
     return rows / rows.sum(dim=1, keepdim=True)
 
 
-def _spec(
-    fn: Callable[..., Tensor], *, better: bool | None, bounds: tuple[float, float], reference: str
-) -> MetricSpec:
-    name = fn.__name__
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="complexity",
-            higher_is_better=better,
-            bounds=bounds,
-            needs=("maps",),
-            sign_blind=True,
-            reference=reference,
-        )
+METRICS.register("gini")(
+    MetricSpec(
+        name="gini",
+        fn=gini,
+        family="complexity",
+        question="How unequally is relevance distributed over the pixels?",
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("maps",),
+        passes=(0, 0),
+        sign_blind=True,
+        reference="Chalasani et al., ICML 2020",
     )
-
-
-GINI = _spec(gini, better=True, bounds=(0, 1), reference="Chalasani et al., ICML 2020")
-ENTROPY = _spec(
-    entropy, better=False, bounds=(0, float("inf")), reference="Bhatt et al., IJCAI 2020"
 )
-EFFECTIVE_COMPLEXITY = _spec(
-    effective_complexity,
-    better=False,
-    bounds=(0, 1),
-    reference="Nguyen & Martínez, arXiv 2007.07584, as simplified by Quantus",
+METRICS.register("entropy")(
+    MetricSpec(
+        name="entropy",
+        fn=entropy,
+        family="complexity",
+        question="Over how many pixels is relevance spread?",
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("maps",),
+        passes=(0, 0),
+        sign_blind=True,
+        reference="Bhatt et al., IJCAI 2020",
+    )
 )
-TOTAL_VARIATION = _spec(
-    total_variation, better=None, bounds=(0, 2), reference="Rudin et al., Physica D 1992"
+METRICS.register("effective_complexity")(
+    MetricSpec(
+        name="effective_complexity",
+        fn=effective_complexity,
+        family="complexity",
+        question="Which share of the pixels exceeds 1 % of the map's largest value?",
+        higher_is_better=False,
+        bounds=(0.0, 1.0),
+        needs=("maps",),
+        passes=(0, 0),
+        sign_blind=True,
+        reference="Nguyen & Martínez, arXiv 2007.07584, as simplified by Quantus",
+    )
+)
+METRICS.register("total_variation")(
+    MetricSpec(
+        name="total_variation",
+        fn=total_variation,
+        family="complexity",
+        question="How rough is the map?",
+        higher_is_better=None,
+        bounds=(0.0, 2.0),
+        needs=("maps",),
+        passes=(0, 0),
+        sign_blind=True,
+        reference="Rudin et al., Physica D 1992",
+    )
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -173,25 +173,51 @@ def seed_agreement(
     return torch.stack(pairs).nanmean(dim=0)
 
 
-def _spec(name: str, read: str, reference: str, **options: Any) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=stability,
-            family="robustness",
-            higher_is_better=False,
-            bounds=(0, float("inf")),
-            needs=("model", "images", "maps", "targets", "explain"),
-            options=options,
-            read=read,
-            sign_blind=True,
-            reference=reference,
-        )
+METRICS.register("sensitivity_max")(
+    MetricSpec(
+        name="sensitivity_max",
+        fn=stability,
+        family="robustness",
+        question=(
+            "How far, relative to its length, does the map move at most when the face changes by "
+            "±0.02?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain"),
+        read="max",
+        sign_blind=True,
+        reference="Yeh et al., NeurIPS 2019",
     )
-
-
-SENSITIVITY_MAX = _spec("sensitivity_max", "max", "Yeh et al., NeurIPS 2019")
-SENSITIVITY_MEAN = _spec("sensitivity_mean", "mean", "Bhatt et al., IJCAI 2020")
-LOCAL_LIPSCHITZ = _spec(
-    "local_lipschitz", "lipschitz", "Alvarez-Melis & Jaakkola, arXiv 1806.08049"
+)
+METRICS.register("sensitivity_mean")(
+    MetricSpec(
+        name="sensitivity_mean",
+        fn=stability,
+        family="robustness",
+        question=(
+            "How far, relative to its length, does the map move on average when the face changes "
+            "by ±0.02?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain"),
+        read="mean",
+        sign_blind=True,
+        reference="Bhatt et al., IJCAI 2020",
+    )
+)
+METRICS.register("local_lipschitz")(
+    MetricSpec(
+        name="local_lipschitz",
+        fn=stability,
+        family="robustness",
+        question="How far does the map move, at most, per unit of change of the face?",
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain"),
+        read="lipschitz",
+        sign_blind=True,
+        reference="Alvarez-Melis & Jaakkola, arXiv 1806.08049",
+    )
 )

@@ -1,4 +1,4 @@
-"""Orders of pixels."""
+"""Orders of pixels, and cells of a grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length, check_tensor
+from fer_xai.checks import (
+    check_length,
+    check_tensor,
+)
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 
@@ -86,3 +89,9 @@ def average_ranks(rows: Tensor) -> Tensor:
     first = torch.searchsorted(ordered, rows.contiguous(), side="left")
     last = torch.searchsorted(ordered, rows.contiguous(), side="right")
     return (first + last - 1).double() / 2
+
+
+def cells_of(height: int, width: int, grid: int) -> Tensor:
+    """``(H, W)``: the cell of each pixel."""
+    y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
+    return y[:, None] * grid + x

@@ -46,3 +46,9 @@ def target_scores(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Ou
     elif output == "log_probability":
         values = values.log_softmax(dim=-1)
     return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
+
+
+def score_losses(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+    """Score of the clean face less that of each changed copy, ``(B, M)`` float64."""
+    clean = target_scores(cache, cache.clean()[:, None], targets, output)
+    return (clean - target_scores(cache, logits, targets, output)).double()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -182,47 +181,128 @@ def curve_of(
     )
 
 
-def _spec(
-    name: str,
-    fn: Callable[..., Curve],
-    *,
-    better: bool,
-    read: str = "auc",
-    reference: str = "Petsiuk et al., BMVC 2018, sec. 4.1",
-    redundant_with: tuple[str, ...] = (),
-    **options: Any,
-) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="faithfulness",
-            higher_is_better=better,
-            bounds=(-1.0 if read == "aopc" else 0.0, 1.0),
-            needs=("model", "images", "maps", "targets"),
-            options=options,
-            read=read,
-            reference=reference,
-            redundant_with=redundant_with,
-        )
+METRICS.register("deletion")(
+    MetricSpec(
+        name="deletion",
+        fn=deletion,
+        family="faithfulness",
+        question=(
+            "How fast does the target's probability fall as the map's first pixels are blurred?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        read="auc",
+        passes=(2, 63),
+        reference="Petsiuk et al., BMVC 2018, sec. 4.1",
     )
-
-
-DELETION = _spec("deletion", deletion, better=False)
-INSERTION = _spec("insertion", insertion, better=True)
-DELETION_RISE = _spec("deletion_rise", deletion, better=False, fill="black")
-INSERTION_RISE = _spec("insertion_rise", insertion, better=True, fill="blur_rise")
-"""After the paper's fills: black for deletion, where its zeros of normalised images are their mean
-colour; for insertion its 11×11 kernel (there at 224 pixels a side), where it pads with that colour
-and here the image is mirrored."""
-DELETION_SKIN = _spec("deletion_skin", deletion, better=False, fill="skin")
-INSERTION_SKIN = _spec("insertion_skin", insertion, better=True, fill="skin")
-"""With the face's own skin, which callers hand in (:func:`fer_xai.landmarks.skin_fill`)."""
-AOPC = _spec(
-    "aopc",
-    deletion,
-    better=True,
-    read="aopc",
-    reference="Samek et al., TNNLS 2017, eq. 12",
-    redundant_with=("deletion",),
+)
+METRICS.register("insertion")(
+    MetricSpec(
+        name="insertion",
+        fn=insertion,
+        family="faithfulness",
+        question=(
+            "How fast does the target's probability rise as the map's first pixels return to a "
+            "blurred face?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        read="auc",
+        passes=(2, 63),
+        reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+    )
+)
+# RISE sets pixels to zero after normalisation, which is the mean colour of its training images.
+METRICS.register("deletion_rise")(
+    MetricSpec(
+        name="deletion_rise",
+        fn=deletion,
+        family="faithfulness",
+        question=(
+            "How fast does the target's probability fall as the map's first pixels turn black?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        options={"fill": "black"},
+        read="auc",
+        passes=(2, 63),
+        reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+    )
+)
+# RISE blurs with this kernel (at 224 pixels a side); where it pads with the mean colour, the
+# image is mirrored here.
+METRICS.register("insertion_rise")(
+    MetricSpec(
+        name="insertion_rise",
+        fn=insertion,
+        family="faithfulness",
+        question=(
+            "How fast does the target's probability rise as the map's first pixels return to a "
+            "face under RISE's blur?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        options={"fill": "blur_rise"},
+        read="auc",
+        passes=(2, 63),
+        reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+    )
+)
+# Callers hand in the face's own skin (fer_xai.landmarks.skin_fill).
+METRICS.register("deletion_skin")(
+    MetricSpec(
+        name="deletion_skin",
+        fn=deletion,
+        family="faithfulness",
+        question=(
+            "How fast does the target's probability fall as the map's first pixels are covered "
+            "with the face's own skin?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        options={"fill": "skin"},
+        read="auc",
+        passes=(2, 63),
+        reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+    )
+)
+METRICS.register("insertion_skin")(
+    MetricSpec(
+        name="insertion_skin",
+        fn=insertion,
+        family="faithfulness",
+        question=(
+            "How fast does the target's probability rise as the map's first pixels return to a "
+            "face covered with its own skin?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        options={"fill": "skin"},
+        read="auc",
+        passes=(2, 63),
+        reference="Petsiuk et al., BMVC 2018, sec. 4.1",
+    )
+)
+METRICS.register("aopc")(
+    MetricSpec(
+        name="aopc",
+        fn=deletion,
+        family="faithfulness",
+        question=(
+            "How much of the target's probability is lost, on average, along the deletion curve?"
+        ),
+        higher_is_better=True,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        read="aopc",
+        passes=(2, 63),
+        redundant_with=("deletion",),
+        reference="Samek et al., TNNLS 2017, eq. 12",
+    )
 )

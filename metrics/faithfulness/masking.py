@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_choice, check_shares
 from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.core.score_cache import ScoreCache, cache_of
-from metrics.core.scores import OUTPUTS, Output, check_maps, ranks_of, target_scores
+from metrics.core.scores import check_maps, target_scores
 from metrics.core.undefined import nan_where_undefined, without_undefined
-
-BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
-"""Shares of the image that are kept or taken (DeYoung et al., ACL 2020, sec. 4.2)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,92 +100,48 @@ def masked_confidence(
     return Confidence(clean=clean, masked=nan_where_undefined(masked, maps))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Erasure:
-    """What is lost with the most relevant pixels, and without the others.
-
-    Attributes
-    ----------
-    without, only
-        ``(B, q)`` score less the score without the first pixels, and with only those, a bin each.
-    """
-
-    without: Tensor
-    only: Tensor
-
-    @property
-    def comprehensiveness(self) -> Tensor:
-        """``(B,)`` mean loss when the first pixels are taken; higher is better."""
-        return self.without.mean(dim=1)
-
-    @property
-    def sufficiency(self) -> Tensor:
-        """``(B,)`` mean loss when only they are left; lower is better."""
-        return self.only.mean(dim=1)
-
-
-def erasure(
-    model: Classifier | Predictor | ScoreCache,
-    images: Tensor,
-    maps: Tensor,
-    targets: Tensor,
-    *,
-    bins: Sequence[float] = BINS,
-    fill: str = "blur",
-    output: Output = "probability",
-    ids: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Erasure:
-    """Comprehensiveness and sufficiency (DeYoung et al., "ERASER", ACL 2020, sec. 4.2).
-
-    They are averaged over bins, on pixels instead of tokens. Parameters and errors are those of
-    :func:`metrics.faithfulness.deletion.deletion`; ``bins`` are shares of the image, of which at
-    least one pixel is taken and one left.
-    """
-    check_shares("bins", bins)
-    check_choice("output", output, OUTPUTS)
-    cache = cache_of(model, images, ids=ids, seed=seed)
-    ranks = ranks_of(cache, maps)
-    total = cache.pixels
-    counts = [min(max(1, round(share * total)), total - 1) for share in bins]
-    gone = cache.removed(ranks, counts, fill=fill, order="morf")
-    left = cache.removed(ranks, [total - count for count in counts], fill=fill, order="lerf")
-    clean = target_scores(cache, cache.clean()[:, None], targets, output)
-    clean = nan_where_undefined(clean, maps)
-    return Erasure(
-        without=clean - target_scores(cache, gone, targets, output),
-        only=clean - target_scores(cache, left, targets, output),
+METRICS.register("average_drop")(
+    MetricSpec(
+        name="average_drop",
+        fn=masked_confidence,
+        family="faithfulness",
+        question="Which share of the confidence is lost when the face is multiplied by its map?",
+        higher_is_better=False,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        read="drop",
+        passes=(1, 1),
+        reference="Chattopadhay et al., WACV 2018, sec. 4.1",
     )
-
-
-def _spec(
-    name: str, fn: Callable[..., Any], read: str, low: float, *, better: bool, reference: str
-) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="faithfulness",
-            higher_is_better=better,
-            bounds=(low, 1.0),
-            needs=("model", "images", "maps", "targets"),
-            read=read,
-            reference=reference,
-        )
+)
+METRICS.register("average_increase")(
+    MetricSpec(
+        name="average_increase",
+        fn=masked_confidence,
+        family="faithfulness",
+        question="Does the confidence rise when the face is multiplied by its map?",
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        read="increase",
+        passes=(1, 1),
+        reference="Chattopadhay et al., WACV 2018, sec. 4.1",
     )
-
-
-_CHATTOPADHAY, _ERASER = "Chattopadhay et al., WACV 2018, sec. 4.1", "DeYoung et al., ACL 2020"
-AVERAGE_DROP = _spec(
-    "average_drop", masked_confidence, "drop", 0.0, better=False, reference=_CHATTOPADHAY
 )
-AVERAGE_INCREASE = _spec(
-    "average_increase", masked_confidence, "increase", 0.0, better=True, reference=_CHATTOPADHAY
+METRICS.register("average_gain")(
+    MetricSpec(
+        name="average_gain",
+        fn=masked_confidence,
+        family="faithfulness",
+        question=(
+            "Which share of the missing confidence is gained when the face is multiplied by its "
+            "map?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        read="gain",
+        passes=(1, 1),
+        reference="Zhang et al. 2023",
+    )
 )
-AVERAGE_GAIN = _spec(
-    "average_gain", masked_confidence, "gain", 0.0, better=True, reference="Zhang et al. 2023"
-)
-COMPREHENSIVENESS = _spec(
-    "comprehensiveness", erasure, "comprehensiveness", -1.0, better=True, reference=_ERASER
-)
-SUFFICIENCY = _spec("sufficiency", erasure, "sufficiency", -1.0, better=False, reference=_ERASER)

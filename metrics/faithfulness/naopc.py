@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_targets
+from fer_xai.coalitions import coalitions
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
-from metrics.core.pixel_order import ORDERS, Order, rank_pixels
+from metrics.core.pixel_order import ORDERS, Order, cells_of, rank_pixels
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import ScoreCache, cache_of
+from metrics.core.score_cache import FLAT, ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, target_scores
+from metrics.core.similarity import region_sums
 from metrics.core.undefined import nan_where_undefined, without_undefined
-from metrics.faithfulness.infidelity import cells_of
-from metrics.faithfulness.regions import Normalised
+from metrics.faithfulness.regions import coalition_worth, no_regions
 
 GRID = 4
 """Patches a side."""
@@ -39,7 +41,7 @@ def naopc_searched(
 ) -> Normalised:
     """Area over the perturbation curve of patches, between limits that a search has found.
 
-    As :func:`metrics.faithfulness.regions.naopc`, for faces without landmarks (Edin et al.,
+    As :func:`metrics.faithfulness.naopc.naopc`, for faces without landmarks (Edin et al.,
     "Normalized AOPC", 2024, who search with a beam). The limits are no true ones but bounds from
     within: a greedy search takes at each step the patch without which the score falls furthest, or
     least. They are the same for all maps, which share the search's g⁴ − 1 passes a face; so a map
@@ -147,15 +149,133 @@ class _Patches:
         return total / (self.patches + 1)
 
 
-NAOPC_SEARCHED = METRICS.register("naopc_searched")(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normalised:
+    """Area over a perturbation curve, beside the least and largest that orders reach.
+
+    Attributes
+    ----------
+    aopc, lower, upper
+        ``(B,)``: mean loss along the map's order, and along the worst and the best order, of all
+        or of those that a search has found.
+    """
+
+    aopc: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """``(B,)``: 0 for the worst order, 1 for the best; NaN where all orders are alike."""
+        room = self.upper - self.lower
+        return torch.where(room > FLAT, (self.aopc - self.lower) / room, torch.nan).float()
+
+
+def naopc(
+    model: Classifier | Predictor | ScoreCache,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    regions: Tensor,
+    *,
+    order: Order = "morf",
+    fill: str = "blur",
+    output: Output = "probability",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Normalised:
+    """Area over the perturbation curve of regions, between each face's own limits.
+
+    AOPC compares maps of one model only: models differ in how far their scores can fall at all
+    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels,
+    ties by (seed, face); those without pixels count as the least relevant. Both limits are exact:
+    the best chain of subsets is found over all 2^k.
+    Parameters and errors are those of :func:`single_deletion`.
+
+    Returns
+    -------
+    Normalised
+        Higher is better in the order ``morf``, lower in ``lerf``.
+    """
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
+    check_choice("order", order, ORDERS)
+    worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
+    k = regions.shape[1]
+    area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()
+    given = region_sums(maps.cpu(), regions.cpu()).double() / area
+    known = torch.isfinite(given)
+    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=cache.seed, ids=cache.ids)
+    ranks = ranks[:, 0] + k * ~known  # (B, k)
+    gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
+    path = worth.gather(
+        1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1).neg().add(2**k - 1)
+    )
+    total = (path[:, :1] - path).sum(dim=1)
+    lower, upper = _limits(worth)
+    made = torch.where(no_regions(regions).cpu(), torch.nan, total / (k + 1))
+    made = nan_where_undefined(made, maps)
+    return Normalised(aopc=made, lower=lower / (k + 1), upper=upper / (k + 1))
+
+
+def _limits(worth: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest Σ (v(all) − v(left)) over all orders in which players leave, ``(B,)``.
+
+    The best way to what is left ends with the best way to one player more, so that each of 2^k
+    subsets is looked at once, the larger ones first.
+    """
+    k = worth.shape[1].bit_length() - 1
+    loss = worth[:, -1:] - worth
+    best, worst = loss.clone(), loss.clone()
+    members = coalitions(k)
+    sizes = members.sum(dim=1)
+    for size in range(k - 1, -1, -1):
+        here = (sizes == size).nonzero()[:, 0]
+        before = torch.stack(
+            [here + (1 << player) for player in range(k)], dim=1
+        )  # with one player more, where there is one
+        absent = ~members[here]
+        at = torch.where(absent, before, 0)
+        for table, extreme, nothing in (
+            (best, torch.amax, -math.inf),
+            (worst, torch.amin, math.inf),
+        ):
+            ways = torch.where(absent, table[:, at], nothing)  # (B, n, k)
+            table[:, here] += extreme(ways, dim=2)
+    return worst[:, 0], best[:, 0]
+
+
+METRICS.register("naopc")(
+    MetricSpec(
+        name="naopc",
+        fn=naopc,
+        family="faithfulness",
+        question=(
+            "Where does the map's order of facial regions lie between the worst and the best of "
+            "all orders?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets", "regions"),
+        read="value",
+        passes=(256, 0),
+        reference="Edin et al. 2024, over facial regions",
+    )
+)
+METRICS.register("naopc_searched")(
     MetricSpec(
         name="naopc_searched",
         fn=naopc_searched,
         family="faithfulness",
+        question=(
+            "Where does the map's order of 16 patches lie between the worst and the best order "
+            "that a search found?"
+        ),
         higher_is_better=True,
         bounds=(-math.inf, math.inf),
         needs=("model", "images", "maps", "targets"),
         read="value",
-        reference="Edin et al. 2024, over patches, limits by greedy search",
+        passes=(256, 15),
+        reference="Edin et al. 2024, over patches, with limits by greedy search",
     )
 )

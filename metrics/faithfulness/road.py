@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -129,35 +128,55 @@ def road_combined(
     return (mean("lerf") - mean("morf")) / 2
 
 
-def _spec(
-    name: str,
-    fn: Callable[..., Any],
-    low: float,
-    high: float,
-    *,
-    better: bool,
-    read: str = "",
-    redundant_with: tuple[str, ...] = (),
-    **options: Any,
-) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="faithfulness",
-            higher_is_better=better,
-            bounds=(low, high),
-            needs=("model", "images", "maps", "targets"),
-            options=options,
-            read=read,
-            reference="Rong et al., ICML 2022",
-            redundant_with=redundant_with,
-        )
+METRICS.register("road_morf")(
+    MetricSpec(
+        name="road_morf",
+        fn=road,
+        family="faithfulness",
+        question=(
+            "How high does the target's probability stay when the most relevant pixels are imputed?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        options={"order": "morf"},
+        read="perturbed_mean",
+        passes=(1, 9),
+        reference="Rong et al., ICML 2022",
     )
-
-
-ROAD_MORF = _spec("road_morf", road, 0.0, 1.0, better=False, read="perturbed_mean", order="morf")
-ROAD_LERF = _spec("road_lerf", road, 0.0, 1.0, better=True, read="perturbed_mean", order="lerf")
-ROAD = _spec(
-    "road", road_combined, -0.5, 0.5, better=True, redundant_with=("road_morf", "road_lerf")
+)
+METRICS.register("road_lerf")(
+    MetricSpec(
+        name="road_lerf",
+        fn=road,
+        family="faithfulness",
+        question=(
+            "How high does the target's probability stay when the least relevant pixels are "
+            "imputed?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets"),
+        options={"order": "lerf"},
+        read="perturbed_mean",
+        passes=(1, 9),
+        reference="Rong et al., ICML 2022",
+    )
+)
+METRICS.register("road")(
+    MetricSpec(
+        name="road",
+        fn=road_combined,
+        family="faithfulness",
+        question=(
+            "How much more does the score suffer when relevant pixels are imputed than when "
+            "irrelevant ones are?"
+        ),
+        higher_is_better=True,
+        bounds=(-0.5, 0.5),
+        needs=("model", "images", "maps", "targets"),
+        passes=(1, 18),
+        redundant_with=("road_morf", "road_lerf"),
+        reference="Rong et al., ICML 2022",
+    )
 )

@@ -6,6 +6,7 @@ alike: exactly by rank and product correlation, nearly by SSIM and histograms.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,13 +15,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_choice, check_count, check_number, check_targets
+from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.histogram import histogram_entropy
 from metrics.core.reexplaining import checked_maps, explained, seeded_images
 from metrics.core.registry import METRICS, Explain, MetricSpec
 from metrics.core.score_cache import ScoreCache, cache_of
-from metrics.core.similarity import Likeness, comparable, compared, map_similarity
+from metrics.core.similarity import Likeness, comparable, compared
 from metrics.core.undefined import nan_where_undefined
 from metrics.randomisation.random_networks import Statistics, layers_of, randomised
 
@@ -244,118 +245,62 @@ def emprt(
     return (after - before) / before
 
 
-def random_logit(
-    model: Classifier | Predictor | ScoreCache,
-    images: Tensor,
-    maps: Tensor,
-    targets: Tensor,
-    explain: Explain,
-    *,
-    similarity: Likeness = "ssim",
-    absolute: bool = False,
-    ids: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Tensor:
-    """Is the map of another emotion the same? Lower is better.
-
-    Sixt et al., "When explanations lie: why many modified BP attributions fail", ICML 2020: the
-    similarity of the target's map with that of another class, drawn for each face
-    among the emotions that the model has. SSIM is taken in two dimensions.
-
-    Parameters
-    ----------
-    model, images, maps, targets, explain, similarity, absolute, ids, seed
-        As in :func:`mprt`.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)`` in [−1, 1]; NaN where either map is undefined, or the model has one emotion.
-
-    Raises
-    ------
-    InputError
-        For maps or targets that do not fit, or another similarity.
-    """
-    cache = cache_of(model, images, ids=ids, seed=seed)
-    reference = comparable(checked_maps(cache, maps), similarity, absolute=absolute)
-    classes = len(cache.predictor.emotions)
-    out = torch.full((len(cache),), torch.nan)
-    if classes < 2:
-        return out
-    away = [
-        int(torch.randint(1, classes, (), generator=own))
-        for own in cache.generators("random logit")
-    ]
-    columns = cache.predictor.model.columns(check_targets(targets, len(cache))) + torch.tensor(
-        away, dtype=torch.int64
+METRICS.register("mprt")(
+    MetricSpec(
+        name="mprt",
+        fn=mprt,
+        family="randomisation",
+        question="How similar does the map stay as layers are made random, from the logits down?",
+        higher_is_better=False,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        read="mean",
+        sign_blind=True,
+        reference="Adebayo et al., NeurIPS 2018",
     )
-    others = cache.predictor.model.canonical(columns % classes)
-    for faces, _, found in explained(cache, explain, cache.predictor.model, others):
-        other = comparable(found, similarity, absolute=absolute)
-        out[faces] = compared(reference[faces], other, similarity)
-    return out
-
-
-def model_contrast(
-    maps: Tensor, other_maps: Tensor, *, similarity: Likeness = "spearman", absolute: bool = False
-) -> Tensor:
-    """Are these the maps of a network that was taught nonsense, too? Lower is better.
-
-    The data randomisation test of Adebayo et al., NeurIPS 2018: ``other_maps`` are
-    those of a network trained on permuted labels, which the caller has trained. Parameters and
-    returns are those of :func:`~metrics.core.similarity.map_similarity`.
-    """
-    return map_similarity(maps, other_maps, similarity=similarity, absolute=absolute)
-
-
-def _spec(
-    name: str,
-    fn: Any,
-    *,
-    better: bool,
-    bounds: tuple[float, float],
-    reference: str,
-    read: str = "",
-    needs: tuple[str, ...] = ("calibration",),
-    **options: Any,
-) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="randomisation",
-            higher_is_better=better,
-            bounds=bounds,
-            needs=("model", "images", "maps", "targets", "explain", *needs),
-            options=options,
-            read=read,
-            sign_blind=True,
-            reference=reference,
-        )
-    )
-
-
-_ADEBAYO = "Adebayo et al., NeurIPS 2018"
-_HEDSTROEM = "Hedström et al., xAI 2024"
-MPRT = _spec("mprt", mprt, better=False, bounds=(-1, 1), reference=_ADEBAYO, read="mean")
-MPRT_LAST = _spec("mprt_last", mprt, better=False, bounds=(-1, 1), reference=_ADEBAYO, read="last")
-SMOOTH_MPRT = _spec(
-    "smooth_mprt",
-    mprt,
-    better=False,
-    bounds=(-1, 1),
-    reference=_HEDSTROEM,
-    read="mean",
-    smooth=50,
-    order="bottom_up",
 )
-EMPRT = _spec("emprt", emprt, better=True, bounds=(-1, float("inf")), reference=_HEDSTROEM)
-RANDOM_LOGIT = _spec(
-    "random_logit",
-    random_logit,
-    better=False,
-    bounds=(-1, 1),
-    needs=(),
-    reference="Sixt et al., ICML 2020",
+METRICS.register("mprt_last")(
+    MetricSpec(
+        name="mprt_last",
+        fn=mprt,
+        family="randomisation",
+        question="How similar is the map to that of a network that is random throughout?",
+        higher_is_better=False,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        read="last",
+        sign_blind=True,
+        reference="Adebayo et al., NeurIPS 2018",
+    )
+)
+METRICS.register("smooth_mprt")(
+    MetricSpec(
+        name="smooth_mprt",
+        fn=mprt,
+        family="randomisation",
+        question=(
+            "How similar does the mean map of noisy copies stay as layers are made random, from "
+            "the image up?"
+        ),
+        higher_is_better=False,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        options={"smooth": 50, "order": "bottom_up"},
+        read="mean",
+        sign_blind=True,
+        reference="Hedström et al., xAI 2024",
+    )
+)
+METRICS.register("emprt")(
+    MetricSpec(
+        name="emprt",
+        fn=emprt,
+        family="randomisation",
+        question="How much more complex is the map of a network that is random throughout?",
+        higher_is_better=True,
+        bounds=(-1.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        sign_blind=True,
+        reference="Hedström et al., xAI 2024",
+    )
 )

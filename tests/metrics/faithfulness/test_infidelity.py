@@ -5,13 +5,10 @@ from captum.metrics import infidelity as captum_infidelity
 import fer_xai
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from metrics.core.registry import METRICS
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.infidelity import (
-    INFIDELITY_SCALED,
-    infidelity,
-    mu_fidelity,
-    sensitivity_n,
-)
+from metrics.faithfulness.correlation import mu_fidelity, sensitivity_n
+from metrics.faithfulness.infidelity import infidelity
 from tests.reference.subsets_slow import infidelity_slow, subset_correlation_slow
 
 TARGETS = torch.tensor([0, 5, 2])
@@ -108,7 +105,9 @@ def test_a_trained_networks_gradient_foretells_more_than_noise():
     noise = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
     cache = ScoreCache(Predictor(trained, device="cpu"), faces.images)
     gradient, chance = (
-        infidelity(cache, faces.images, one, explanation.targets, **INFIDELITY_SCALED.options)
+        infidelity(
+            cache, faces.images, one, explanation.targets, **METRICS["infidelity_scaled"].options
+        )
         for one in (explanation.maps, noise)
     )
     assert (gradient < 0.95).all()

@@ -5,7 +5,8 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.masking import BINS, erasure, masked_confidence
+from metrics.faithfulness.erasure import BINS, erasure
+from metrics.faithfulness.masking import masked_confidence
 from tests.reference.masking_slow import erasure_slow, masked_confidence_slow
 
 TARGETS = torch.tensor([0, 5, 2])

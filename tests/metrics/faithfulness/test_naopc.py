@@ -5,8 +5,8 @@ import torch
 
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from metrics.core.pixel_order import cells_of
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.infidelity import cells_of
 from metrics.faithfulness.naopc import naopc_searched
 
 TARGETS = torch.tensor([0, 5, 2])

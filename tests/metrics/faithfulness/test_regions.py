@@ -5,7 +5,8 @@ from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.regions import _limits, naopc, shapley_agreement, single_deletion
+from metrics.faithfulness.naopc import _limits, naopc
+from metrics.faithfulness.regions import shapley_agreement, single_deletion
 from tests.reference.regions_slow import naopc_slow, single_deletion_slow
 from tests.reference.shapley_slow import shapley_by_permutation
 

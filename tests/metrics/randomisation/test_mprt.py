@@ -12,8 +12,10 @@ from fer_xai.models import FERModel
 from metrics.core.histogram import histogram_entropy
 from metrics.core.registry import METRICS
 from metrics.core.similarity import map_similarity
+from metrics.randomisation.data_randomisation import model_contrast
 from metrics.randomisation.gate import randomisation_gate
-from metrics.randomisation.mprt import emprt, model_contrast, mprt, random_logit
+from metrics.randomisation.mprt import emprt, mprt
+from metrics.randomisation.random_logit import random_logit
 from metrics.randomisation.random_networks import randomised
 from tests.helpers import TinyNet
 from tests.metrics.explainers import edges, gradient
