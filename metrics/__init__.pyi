@@ -8,6 +8,7 @@ from .consistency.pairs import permuted_excess as permuted_excess
 from .consistency.pairs import separability as separability
 from .consistency.pairs import similarity as similarity
 from .consistency.profiles import region_profiles as region_profiles
+from .core.curve import Curve as Curve
 from .core.registry import METRICS as METRICS
 from .core.registry import MetricSpec as MetricSpec
 from .core.score_cache import ScoreCache as ScoreCache
@@ -18,7 +19,6 @@ from .core.similarity import region_sums as region_sums
 from .evaluation import evaluate as evaluate
 from .faithfulness.correlation import mu_fidelity as mu_fidelity
 from .faithfulness.correlation import sensitivity_n as sensitivity_n
-from .faithfulness.deletion import Curve as Curve
 from .faithfulness.deletion import deletion as deletion
 from .faithfulness.deletion import insertion as insertion
 from .faithfulness.erasure import erasure as erasure

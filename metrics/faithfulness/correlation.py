@@ -1,4 +1,4 @@
-"""TODO."""
+"""Correlation: do sums of a map over random subsets go with the loss of score without them?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
+from metrics.core.curve import Curve
 from metrics.core.draws import Draws
 from metrics.core.pixel_order import average_ranks, cells_of
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.core.score_cache import FLAT, ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, score_losses
 from metrics.core.undefined import nan_where_undefined, without_undefined
-from metrics.faithfulness.deletion import Curve
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75)
 """Shares of pixels that sensitivity-n takes."""
@@ -39,27 +39,65 @@ def mu_fidelity(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Do sums of the map over random cells go with what is lost without them? Higher is better.
+    """Do sums of the map over random cells correlate with the loss without them? Higher is better.
 
-    Correlation over subsets of the cells of a grid (Bhatt et al., IJCAI 2020, definition 3, which
-    asks for Pearson's; grid and share are those of Fel et al., "Xplique", 2022, which asks for
-    Spearman's). Parameters are those of :func:`infidelity`, and:
+    The correlation over subsets of the cells of a grid (Bhatt et al., IJCAI 2020, definition 3,
+    with Pearson's correlation). Grid and share are those of Fel et al., "Xplique", 2022, who take
+    Spearman's.
 
     Parameters
     ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
     grid
-        Cells a side; pixel y belongs to cell ⌊y · grid / H⌋, so sides need not divide.
+        Number of cells along each side; pixel y belongs to cell ⌊y · grid / H⌋, so sides need not
+        be multiples of it.
     share
-        Of the cells that is taken.
+        Share of the cells that is removed, above 0 and below 1.
+    samples
+        Number of subsets; at least 2.
     fill
-        What stands in their place.
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
     correlation
         ``pearson`` or ``spearman``.
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed the subsets and random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Tensor
-        ``(B,)`` in [−1, 1]; NaN where sums or scores do not vary, or the map is not finite.
+        ``(B,)`` in [−1, 1]; NaN if sums or scores do not vary, or the map is not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, an option is none of its choices, or a number is
+        out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> mu_fidelity(model, images, maps, targets, grid=4, fill="black")  # a linear model: exact
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
@@ -114,16 +152,64 @@ def sensitivity_n(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Curve:
-    """Do sums of the map over n random pixels go with what is lost without them, for every n?
+    """Do sums of the map over n random pixels go with the loss without them? Higher is better.
 
     Ancona et al., "Towards better understanding of gradient-based attribution methods", ICLR 2018,
-    sec. 4. Higher is better. Parameters are those of :func:`mu_fidelity`; of 100 samples a share a
-    face's mean over six shares is off by about .04, of 32 by .07, as much as methods differ.
+    section 4, for several n. With 100 samples for each share, a face's mean over six shares has an
+    error of about .04; with 32 it is .07, as large as the differences between methods.
+
+    Parameters
+    ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    shares
+        S shares of the pixels that are removed, above 0 and below 1.
+    samples
+        Number of subsets for each share; at least 2.
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    correlation
+        ``pearson`` or ``spearman``.
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed the subsets and random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Curve
-        Correlations ``(B, S)`` at the shares of pixels that were taken.
+        Correlations ``(B, S)`` at the shares of pixels that were removed; NaN if sums or scores do
+        not vary, or the map is not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, an option is none of its choices, or a number is
+        out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> found = sensitivity_n(model, images, maps, targets, shares=(0.1, 0.5), fill="black")
+    >>> found.scores
+    tensor([[1., 1.]])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Erasure: the score without the first pixels of a map, and with only these."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Erasure:
-    """What is lost with the most relevant pixels, and without the others.
+    """Losses of score without the most relevant pixels, and with only these.
 
     Attributes
     ----------
     without, only
-        ``(B, q)`` score less the score without the first pixels, and with only those, a bin each.
+        ``(B, q)`` score of the face less the score without the first pixels, and with only those,
+        for each of q bins.
     """
 
     without: Tensor
@@ -33,12 +34,12 @@ class Erasure:
 
     @property
     def comprehensiveness(self) -> Tensor:
-        """``(B,)`` mean loss when the first pixels are taken; higher is better."""
+        """``(B,)`` mean loss without the first pixels; higher is better."""
         return self.without.mean(dim=1)
 
     @property
     def sufficiency(self) -> Tensor:
-        """``(B,)`` mean loss when only they are left; lower is better."""
+        """``(B,)`` mean loss with only the first pixels; lower is better."""
         return self.only.mean(dim=1)
 
 
@@ -54,11 +55,57 @@ def erasure(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Erasure:
-    """Comprehensiveness and sufficiency (DeYoung et al., "ERASER", ACL 2020, sec. 4.2).
+    """Are the map's first pixels needed for the score, and are they enough?
 
-    They are averaged over bins, on pixels instead of tokens. Parameters and errors are those of
-    :func:`metrics.faithfulness.deletion.deletion`; ``bins`` are shares of the image, of which at
-    least one pixel is taken and one left.
+    Comprehensiveness (higher is better) and sufficiency (lower is better) of DeYoung et al.,
+    "ERASER", ACL 2020, section 4.2, averaged over bins, for pixels instead of tokens.
+
+    Parameters
+    ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    bins
+        Shares of the image, above 0 and below 1; at least one pixel is removed, and one is left.
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed ties and random fills; their positions by default.
+    seed
+        Seed of the random generators.
+
+    Returns
+    -------
+    Erasure
+        ``comprehensiveness`` and ``sufficiency``, ``(B,)`` each; NaN for a map that is not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, bins are out of range, or the output is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> found = erasure(model, images, maps, targets, bins=(0.25,), fill="black")
+    >>> found.comprehensiveness > 0, found.sufficiency < 0  # the other quarters speak against it
+    (tensor([True]), tensor([True]))
     """
     check_shares("bins", bins)
     check_choice("output", output, OUTPUTS)

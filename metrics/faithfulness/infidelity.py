@@ -1,4 +1,4 @@
-"""Do sums of a map say how far the score moves? Random changes of a face, and their effects."""
+"""Infidelity: does a map predict how the score changes with small changes of the face?"""
 
 from __future__ import annotations
 
@@ -37,35 +37,40 @@ def infidelity(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Does the map, times a change of the image, foretell the change of the score? Lower is better.
+    """Does the map, times a change of the image, predict the change of the score? Lower is better.
 
-    E[(Iᵀφ − (f(x) − f(x − I)))²] over I ~ N(0, σ²), one value a pixel for its three channels, so
-    that φ may be a map whose channels were added up (Yeh et al., NeurIPS 2019, eq. 1). The plain
-    value depends on the map's units: it is meant for gradients, and compares nothing else.
+    E[(Iᵀφ − (f(x) − f(x − I)))²] over I ~ N(0, σ²), with one value for the three channels of a
+    pixel, so that φ may be a map whose channels were added up (Yeh et al., NeurIPS 2019, equation
+    1). The plain value depends on the map's units: it is meant for gradients, and must not be
+    compared between methods.
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images, which other metrics share.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
-        ``(B, 3, H, W)`` in [0, 1]; changed ones are not clamped to it.
+        ``(B, 3, H, W)`` in [0, 1]; changed images are not clamped to this range.
     maps
         ``(B, H, W)``.
     targets
-        ``(B,)`` canonical emotion indices.
-    samples, sigma
-        Number and standard deviation of changes.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    samples
+        M, number of changes; at least 2.
+    sigma
+        σ, standard deviation of the changes, above 0.
     scaling
-        ``free``: of the best multiple of the map, as Captum's ``normalize=True`` has it, which
-        makes maps of all methods comparable, and turns a blind eye to their sign; ``share``: the
-        same as a share of E[Δ²], which makes faces and models comparable too, over 1 − 1/M for
-        the multiple that was fitted to the same M changes (as adjusted R² has it), so that a map
-        that foretells nothing has 1 on average, and M/(M − 1) at worst. One that is zero
-        everywhere has E[Δ²], or 1.
+        ``none``: the map as it is. ``free``: the best multiple of the map, as with Captum's
+        ``normalize=True``, which makes all methods comparable and ignores the map's sign.
+        ``share``: the same as a share of E[Δ²], which makes faces and models comparable too. It is
+        divided by 1 − 1/M, because the multiple is fitted to the same M changes (as in adjusted
+        R²): a map that predicts nothing scores 1 on average and M/(M − 1) at worst. A map that is
+        zero everywhere scores E[Δ²] with ``free``, and 1 with ``share``.
     output
-        Logit, probability or log-probability: that which was explained.
-    ids, seed
-        Of the changes.
+        Score that was explained: ``logit``, ``probability`` or ``log_probability`` of the target.
+    ids
+        Names of the faces, which seed the changes; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
@@ -75,7 +80,25 @@ def infidelity(
     Raises
     ------
     InputError
-        For maps or targets that do not fit, an unknown scaling, or fewer than two samples.
+        If maps or targets do not fit the images, an option is none of its choices, or a number is
+        out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> images.requires_grad_()[0, 0, 0, 0].item()
+    1.0
+    >>> gradient = torch.autograd.grad(model(images)[:, 0].sum(), images)[0].sum(dim=1)
+    >>> score = infidelity(model, images.detach(), gradient, targets)  # a linear model: exact
+    >>> score < 1e-8
+    tensor([True])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)

@@ -1,4 +1,4 @@
-"""Is what a map shows enough, and is it needed? Scores of faces that keep, or lack, the shown."""
+"""Masking: the score of a face that is multiplied by its map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from metrics.core.undefined import nan_where_undefined, without_undefined
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Confidence:
-    """The target's probability on the face, and on the face seen through its map.
+    """Probability of the target for the face, and for the face multiplied by its map.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Confidence:
 
     @property
     def drop(self) -> Tensor:
-        """``(B,)`` in [0, 1]: share of the confidence that is lost, 0 where it rises."""
+        """``(B,)`` in [0, 1]: share of the confidence that is lost; 0 where it rises."""
         return (self.clean - self.masked).clamp(min=0) / self.clean
 
     @property
@@ -40,7 +40,7 @@ class Confidence:
 
     @property
     def gain(self) -> Tensor:
-        """``(B,)`` in [0, 1]: share of what was lacking to certainty that is gained."""
+        """``(B,)`` in [0, 1]: share of the missing confidence, 1 − clean, that is gained."""
         lacking = 1 - self.clean
         gained = (self.masked - self.clean).clamp(min=0)
         return torch.where(lacking > 0, gained / lacking.clamp(min=1e-12), torch.nan)
@@ -55,36 +55,55 @@ def masked_confidence(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Confidence:
-    """Does the face keep its score when it is multiplied by its map?
+    """Does the face keep its score when it is multiplied by its map? A smaller drop is better.
 
-    Average drop and increase in confidence are the means of ``drop`` and ``increase`` over faces
-    (Chattopadhay et al., WACV 2018, sec. 4.1); ``gain`` is that of Zhang et al., "Opti-CAM", 2023.
-    A map's positive part is divided by its largest value; a map without any shows nothing, so that
-    a black image is left. These reward maps that are bright all over (a uniform one loses nothing):
-    read them beside the uniform control.
+    Average drop and increase in confidence are the means of ``drop`` (lower is better) and
+    ``increase`` (higher) over faces (Chattopadhay et al., WACV 2018, section 4.1); ``gain``
+    (higher) is that of Zhang et al., "Opti-CAM", 2023. The positive part of a map is divided by its
+    largest value; a map without a positive value leaves a black image. These metrics reward maps
+    that are bright everywhere (a uniform one loses nothing), so compare them with the uniform
+    control.
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images, which other metrics share.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
-        ``(B, H, W)``.
+        ``(B, H, W)``; negative values count as zero.
     targets
-        ``(B,)`` canonical emotion indices.
-    ids, seed
-        Of a new cache.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    ids
+        Names of the faces, if a new score cache is made; no draw depends on them.
+    seed
+        Seed of a new score cache; no draw depends on it.
 
     Returns
     -------
     Confidence
-        One pass a face and map; ``masked`` is NaN for a map that is not finite.
+        ``drop``, ``increase`` and ``gain``, ``(B,)`` each; NaN for a map that is not finite. It
+        takes one pass for each face and map.
 
     Raises
     ------
     InputError
-        For maps or targets that do not fit.
+        If maps or targets do not fit the images.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> masked_confidence(model, images, maps, targets).increase  # the other quarters turn black
+    tensor([1.])
+    >>> masked_confidence(model, images, maps * 0 + 1, targets).drop
+    tensor([0.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)

@@ -1,4 +1,4 @@
-"""Limits of a perturbation curve over patches, found by search where all orders are too many."""
+"""NAOPC: area over a perturbation curve, between the worst and the best order of each face."""
 
 from __future__ import annotations
 
@@ -39,44 +39,64 @@ def naopc_searched(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Normalised:
-    """Area over the perturbation curve of patches, between limits that a search has found.
+    """Where does the map's order of patches lie between the limits of a search? Higher is better.
 
-    As :func:`metrics.faithfulness.naopc.naopc`, for faces without landmarks (Edin et al.,
-    "Normalized AOPC", 2024, who search with a beam). The limits are no true ones but bounds from
-    within: a greedy search takes at each step the patch without which the score falls furthest, or
-    least. They are the same for all maps, which share the search's g⁴ − 1 passes a face; so a map
-    that beats the search has more than 1, and one worse than the worst found has less than 0.
+    :func:`naopc` for faces without landmarks (Edin et al., "Normalized AOPC", 2024, who use a beam
+    search). The limits are bounds from within, and not the true ones: at each step, a greedy search
+    removes the patch whose loss costs the score most, or least. All maps share the search and its
+    g⁴ − 1 passes for each face. So a map that beats the search scores more than 1, and one that is
+    worse than the worst order found scores less than 0.
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images, which other metrics share.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
-        ``(B, H, W)``; patches are taken by their mean, ties by seed.
+        ``(B, H, W)``; patches are ordered by their mean.
     targets
-        ``(B,)`` canonical emotion indices.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
     grid
-        g, patches a side; pixel y belongs to patch ⌊y · g / H⌋, so sides need not divide.
+        g, number of patches along each side, at least 2; pixel y belongs to patch ⌊y · g / H⌋, so
+        sides need not be multiples of it.
     order
-        ``morf`` (higher is better) or ``lerf`` (lower is).
+        ``morf`` removes the most relevant patch first, ``lerf`` the least relevant (then lower is
+        better).
     fill
-        What stands in a patch's place.
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
     output
-        Probability, logit or log-probability of the target.
-    ids, seed
-        Of ties and random fills.
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed ties and random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Normalised
-        With the limits that were found; NaN for a map that is not finite.
+        ``value``, with the limits that were found; NaN for a map that is not finite.
 
     Raises
     ------
     InputError
-        For maps or targets that do not fit, or a grid of fewer than two or too many patches a side.
+        If maps or targets do not fit the images, the grid is out of range, or an option is none of
+        its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> naopc_searched(model, images, maps, targets, grid=2, fill="black").value
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
@@ -151,13 +171,13 @@ class _Patches:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Normalised:
-    """Area over a perturbation curve, beside the least and largest that orders reach.
+    """Area over a perturbation curve, with the smallest and the largest area that orders reach.
 
     Attributes
     ----------
     aopc, lower, upper
-        ``(B,)``: mean loss along the map's order, and along the worst and the best order, of all
-        or of those that a search has found.
+        ``(B,)`` mean loss along the map's order, along the worst and along the best order: of all
+        orders, or of those that a search found.
     """
 
     aopc: Tensor
@@ -184,18 +204,70 @@ def naopc(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Normalised:
-    """Area over the perturbation curve of regions, between each face's own limits.
+    """Where does the map's order of regions lie between the worst and the best? Higher is better.
 
-    AOPC compares maps of one model only: models differ in how far their scores can fall at all
-    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels,
-    ties by (seed, face); those without pixels count as the least relevant. Both limits are exact:
-    the best chain of subsets is found over all 2^k.
-    Parameters and errors are those of :func:`single_deletion`.
+    The area over the perturbation curve (AOPC) compares maps of one model only, because models
+    differ in how far their scores can fall (Edin et al., "Normalized AOPC", 2024). Regions are
+    removed in the order of the map's mean over their pixels, with ties broken by seed; regions
+    without pixels count as the least relevant. Both limits are exact: the best chain of subsets is
+    found over all 2^R.
+
+    Parameters
+    ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    regions
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
+    order
+        ``morf`` removes the most relevant region first, ``lerf`` the least relevant (then lower is
+        better).
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed ties and random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Normalised
-        Higher is better in the order ``morf``, lower in ``lerf``.
+        ``value`` in [0, 1], with the exact limits; NaN for a face without regions, or a map that is
+        not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, regions are not bool, overlap or do not fit, or an
+        option is none of its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> regions = torch.zeros(1, 4, 16, 16, dtype=torch.bool)
+    >>> for k, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+    ...     regions[:, k, y : y + 8, x : x + 8] = True
+    >>> naopc(model, images, maps, targets, regions, fill="black").value
+    tensor([1.])
+    >>> naopc(model, images, -maps, targets, regions, fill="black").value
+    tensor([0.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)

@@ -1,4 +1,4 @@
-"""Facial regions as the features of an explanation: few enough for every subset to be scored."""
+"""Facial regions as the features of an explanation: few enough to score every subset."""
 
 from __future__ import annotations
 
@@ -20,15 +20,33 @@ from metrics.core.similarity import region_agreement, region_sums
 def coalition_worth(
     cache: ScoreCache, targets: Tensor, regions: Tensor, *, fill: str, output: Output
 ) -> Tensor:
-    """Scores ``(B, 2^k)`` of each face with each coalition of its regions left in, the rest filled.
+    """Scores of each face with each coalition of its regions left in, and the rest filled.
 
-    They are in the order of :func:`fer_xai.coalitions.coalitions`, made once a cache, regions and
-    fill.
+    Parameters
+    ----------
+    cache
+        Score cache of the faces, which makes these scores once for regions and fill.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    regions
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 2^R)`` float64, in the order of :func:`fer_xai.coalitions.coalitions`.
 
     Raises
     ------
     InputError
-        For more than twelve regions, or regions that are not bool, overlap, or do not fit the
+        If there are more than twelve regions, or regions are not bool, overlap, or do not fit the
         images.
     """
     check_choice("output", output, OUTPUTS)
@@ -73,40 +91,62 @@ def single_deletion(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Does the map give more to regions without which the score falls further? Higher is better.
+    """Does the map give more to regions whose removal costs more of the score? Higher is better.
 
-    Spearman over regions of the map's sums with what is lost when one region alone is filled (Hesse
-    et al., "FunnyBirds", ICCV 2023, sec. 4.2; there over a bird's parts).
+    Spearman's correlation over regions of the map's sums with the loss of score when a single
+    region is filled (Hesse et al., "FunnyBirds", ICCV 2023, section 4.2, for the parts of a bird).
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images, which other metrics share.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
-        ``(B, H, W)``.
+        ``(B, H, W)``; signed maps keep their sign.
     targets
-        ``(B,)`` canonical emotion indices.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
     regions
-        Bool ``(B, R, H, W)`` that do not overlap.
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
     fill
-        What stands in a region's place.
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
     output
-        Logit, probability or log-probability.
-    ids, seed
-        Of a new cache.
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Tensor
-        ``(B,)`` in [−1, 1]; NaN with fewer than three regions that have pixels, where all are
-        given alike, or for a map that is not finite.
+        ``(B,)`` in [−1, 1]; NaN if fewer than three regions have pixels, if the map or the score
+        distinguishes no regions, or for a map that is not finite.
 
     Raises
     ------
     InputError
-        For maps, targets or regions that do not fit.
+        If maps or targets do not fit the images, regions are not bool, overlap or do not fit, or an
+        option is none of its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> regions = torch.zeros(1, 4, 16, 16, dtype=torch.bool)
+    >>> for k, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+    ...     regions[:, k, y : y + 8, x : x + 8] = True
+    >>> single_deletion(model, images, maps, targets, regions, fill="black")
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
@@ -128,11 +168,63 @@ def shapley_agreement(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Does the map give regions what their exact Shapley values do? Higher is better.
+    """Does the map rank regions as their exact Shapley values do? Higher is better.
 
-    Spearman over regions of the map's sums with Shapley values of all 2^k coalitions: exact for the
-    fill, and no truth beyond it; the agreement between fills is the ceiling. Parameters, returns
-    and errors are those of :func:`single_deletion`.
+    Spearman's correlation over regions of the map's sums with the Shapley values of all 2^R
+    coalitions. These values are exact for the fill, and are no truth beyond it: the agreement
+    between fills is the ceiling.
+
+    Parameters
+    ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    regions
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed random fills; their positions by default.
+    seed
+        Seed of the random generators.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in [−1, 1]; NaN if fewer than three regions have pixels, if the map or the score
+        distinguishes no regions, or for a map that is not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, regions are not bool, overlap or do not fit, or an
+        option is none of its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> regions = torch.zeros(1, 4, 16, 16, dtype=torch.bool)
+    >>> for k, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+    ...     regions[:, k, y : y + 8, x : x + 8] = True
+    >>> shapley_agreement(model, images, maps, targets, regions, fill="black")
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
