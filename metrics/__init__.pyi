@@ -31,8 +31,8 @@ from .faithfulness.regions import single_deletion as single_deletion
 from .faithfulness.road import road as road
 from .faithfulness.road import road_combined as road_combined
 from .randomisation.data_randomisation import model_contrast as model_contrast
+from .randomisation.emprt import emprt as emprt
 from .randomisation.gate import randomisation_gate as randomisation_gate
-from .randomisation.mprt import emprt as emprt
 from .randomisation.mprt import mprt as mprt
 from .randomisation.random_logit import random_logit as random_logit
 from .randomisation.random_networks import randomised as randomised

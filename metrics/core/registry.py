@@ -158,6 +158,7 @@ METRICS: Registry[MetricSpec] = Registry(
         "faithfulness.regions",
         "faithfulness.naopc",
         "randomisation.mprt",
+        "randomisation.emprt",
         "randomisation.random_logit",
         "robustness",
         "complexity",

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Random logit: is the map of another emotion the same?"""
 
 from __future__ import annotations
 
@@ -27,26 +27,62 @@ def random_logit(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Is the map of another emotion the same? Lower is better.
+    """How similar is the map of another emotion? Lower is better.
 
     Sixt et al., "When explanations lie: why many modified BP attributions fail", ICML 2020: the
-    similarity of the target's map with that of another class, drawn for each face
-    among the emotions that the model has. SSIM is taken in two dimensions.
+    similarity of the target's map with the map of another emotion, which is drawn for each face
+    among those of the model. SSIM is taken in two dimensions.
 
     Parameters
     ----------
-    model, images, maps, targets, explain, similarity, absolute, ids, seed
-        As in :func:`mprt`.
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)`` of the trained network, made by ``explain``.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    explain
+        Callable that makes maps of a network (:class:`metrics.core.registry.Explain`).
+    similarity
+        ``spearman``, ``pearson`` or ``ssim`` (:func:`~metrics.core.similarity.map_similarity`).
+    absolute
+        Whether maps lose their sign first.
+    ids
+        Names of the faces, which seed the draw of the other emotion; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Tensor
-        ``(B,)`` in [−1, 1]; NaN where either map is undefined, or the model has one emotion.
+        ``(B,)`` in [−1, 1]; NaN where either map is undefined, or the model has a single emotion.
 
     Raises
     ------
     InputError
-        For maps or targets that do not fit, or another similarity.
+        If maps or targets do not fit the images, or the similarity is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.Flatten(), torch.nn.Linear(16, 7)
+    ... )
+    >>> model = FERModel(net, emotions="rafdb", size=16).eval()
+    >>> images, targets = torch.rand(2, 3, 16, 16), torch.tensor([0, 5])
+    >>> def explain(model, images, targets, ids):
+    ...     images = images.requires_grad_()
+    ...     scores = model(images).gather(1, model.columns(targets)[:, None])
+    ...     return torch.autograd.grad(scores.sum(), images)[0].sum(dim=1)
+    >>> maps = explain(model, images, targets, ["a", "b"])
+    >>> random_logit(model, images, maps, targets, explain).shape
+    torch.Size([2])
+    >>> same = lambda model, images, targets, ids: images.mean(dim=1)  # ignores the target
+    >>> random_logit(model, images, images.mean(dim=1), targets, same)
+    tensor([1., 1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     reference = comparable(checked_maps(cache, maps), similarity, absolute=absolute)

@@ -13,8 +13,9 @@ from metrics.core.histogram import histogram_entropy
 from metrics.core.registry import METRICS
 from metrics.core.similarity import map_similarity
 from metrics.randomisation.data_randomisation import model_contrast
+from metrics.randomisation.emprt import emprt
 from metrics.randomisation.gate import randomisation_gate
-from metrics.randomisation.mprt import emprt, mprt
+from metrics.randomisation.mprt import mprt
 from metrics.randomisation.random_logit import random_logit
 from metrics.randomisation.random_networks import randomised
 from tests.helpers import TinyNet
