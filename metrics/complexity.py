@@ -73,8 +73,8 @@ def entropy(maps: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> entropy(torch.tensor([[[0.0, 0.0], [0.0, -3.0]], [[1.0, 1.0], [1.0, 1.0]]]))
-    tensor([0.0000, 1.3863])
+    >>> entropy(torch.tensor([[[0.0, 0.0], [1.0, -3.0]], [[1.0, 1.0], [1.0, 1.0]]]))
+    tensor([0.5623, 1.3863])
     """
     rows = _shares(maps)
     return (-torch.xlogy(rows, rows).sum(dim=1)).clamp(min=0).float()

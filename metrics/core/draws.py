@@ -1,4 +1,4 @@
-"""TODO."""
+"""Random changes of each face, drawn when they are needed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from metrics.core.score_cache import ScoreCache
 
 
 class Draws:
-    """Random changes of each face, drawn when they are needed, the same whatever the batch.
+    """Random changes of each face, which are the same whatever the batch.
 
     Parameters
     ----------
     cache
-        Whose faces they are of.
+        Score cache of the faces.
     salt
-        What tells these draws from others of the face.
+        Name of these draws, which distinguishes them from others of the same face.
     draw
-        From a generator to the draws of one face, ``(M, …)``.
+        Function from a random generator to the draws of one face, ``(M, …)``.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Draws:
         return self._last[face]
 
     def rows(self, faces: Tensor, numbers: Tensor) -> Tensor:
-        """Draws ``(M, …)`` of faces and numbers, on the cache's device."""
+        """Draws ``(M, …)`` for pairs of a face and a number, on the device of the cache."""
         found = [
             self[face][number]
             for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)

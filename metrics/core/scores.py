@@ -15,18 +15,18 @@ OUTPUTS = get_args(Output)
 
 
 def ranks_of(cache: ScoreCache, maps: Tensor) -> Tensor:
-    """The ranks of maps, made once a cache and map array."""
+    """Ranks of maps, made once for each cache and tensor of maps."""
     check_maps(cache, maps)
     return cache.ranked(maps)
 
 
 def check_maps(cache: ScoreCache, maps: Tensor) -> None:
-    """Maps that fit a cache's images.
+    """Check that maps fit a cache's images.
 
     Raises
     ------
     InputError
-        Saying which shape was expected.
+        If they do not, with the shape that was expected.
     """
     check_tensor("maps", maps, "(B, H, W)")
     if maps.shape != (len(cache), *cache.images.shape[-2:]):

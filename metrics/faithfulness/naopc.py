@@ -22,9 +22,6 @@ from metrics.core.similarity import region_sums
 from metrics.core.undefined import nan_where_undefined, without_undefined
 from metrics.faithfulness.regions import coalition_worth, no_regions
 
-GRID = 4
-"""Patches a side."""
-
 
 def naopc_searched(
     model: Classifier | Predictor | ScoreCache,
@@ -32,7 +29,7 @@ def naopc_searched(
     maps: Tensor,
     targets: Tensor,
     *,
-    grid: int = GRID,
+    grid: int = 4,
     order: Order = "morf",
     fill: str = "blur",
     output: Output = "probability",
