@@ -1,4 +1,4 @@
-"""What a metric is, beside the function that computes it, and where it is found by name."""
+"""The registry of metrics: facts about each, beside the function that computes it."""
 
 from __future__ import annotations
 

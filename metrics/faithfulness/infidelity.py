@@ -18,9 +18,9 @@ from metrics.core.scores import OUTPUTS, Output, check_maps, score_losses
 from metrics.core.undefined import nan_where_undefined, without_undefined
 
 SMALL = 0.01
-"""Changes, of pixels in [0, 1], of the scaled infidelity that is registered. Of changes as large as
-0.2 what a trained network's score does is next to nothing first-order, and its own gradient
-foretells no more of it than noise."""
+"""Standard deviation of the changes in the registered scaled infidelity, for pixels in [0, 1]. With
+changes as large as 0.2, a trained network's score is hardly linear any more, and its own gradient
+predicts no more of it than noise."""
 Scaling = Literal["none", "free", "share"]
 
 
@@ -114,7 +114,7 @@ def infidelity(
         copies=samples,
     )
     drops = score_losses(cache, logits, targets, output)
-    foretold = (
+    predicted = (
         torch.stack(
             [
                 draws[face].flatten(1).double() @ one.flatten().cpu().double()
@@ -125,10 +125,10 @@ def infidelity(
         else drops
     )
     if scaling != "none":
-        size_of = (foretold**2).mean(dim=1)
-        beta = (foretold * drops).mean(dim=1) / size_of.clamp(min=1e-300)
-        foretold = foretold * beta[:, None]
-    left = ((foretold - drops) ** 2).mean(dim=1)
+        size_of = (predicted**2).mean(dim=1)
+        beta = (predicted * drops).mean(dim=1) / size_of.clamp(min=1e-300)
+        predicted = predicted * beta[:, None]
+    left = ((predicted - drops) ** 2).mean(dim=1)
     if scaling == "share":
         all_of_it = (drops**2).mean(dim=1)
         left = left / torch.where(size_of > 0, 1 - 1 / samples, 1.0)

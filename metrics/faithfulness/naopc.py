@@ -132,7 +132,7 @@ class _Patches:
         self.most = self.clean - empty
 
     def losses(self, gone: Tensor, key: tuple[Any, ...]) -> Tensor:
-        """What is lost, ``(B, n)``, without bool ``(B, n, patches)``."""
+        """Losses of score ``(B, n)`` without the patches of bool ``(B, n, patches)``."""
         held = gone.to(self.cell.device)
         logits = self.cache.ask(
             ("patches", self.patches, self.fill, *key),

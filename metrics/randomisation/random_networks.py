@@ -31,10 +31,11 @@ _KEPT = 64
 _POWER_ITERATIONS = 50
 Known = dict[str, RunningStatistics]
 _RECALIBRATED: WeakKeyDictionary[nn.Module, dict[str, list[Tensor]]] = WeakKeyDictionary()
-"""Of each trained model, BatchNorm's buffers by what they were taken of: the networks that every
-method and chunk of faces is held against are the same, drawn quickly and recalibrated slowly."""
+"""BatchNorm's buffers of each trained model, by the digest of weights and images that they were
+taken from. Every method and chunk of faces is compared with the same random networks, which are
+drawn quickly and recalibrated slowly."""
 _STATISTICS: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
-"""Of each trained model, which modules keep running statistics."""
+"""Modules that keep running statistics, for each trained model."""
 
 
 def randomised(
