@@ -25,11 +25,11 @@ def table(specs: Iterable[MetricSpec]) -> str:
 
     Examples
     --------
-    >>> print(table([METRICS["gini"]]).splitlines()[0])
+    >>> print(table([METRICS["deletion"]]).splitlines()[0])
     | name | question | better | values | passes shared | passes each | source |
     """
     specs = list(specs)
-    counted = any(spec.passes is not None for spec in specs)
+    counted = any(spec.passes and any(spec.passes) for spec in specs)
     head = ["name", "question", "better", "values", "passes shared", "passes each", "source"]
     lines = [head, ["---"] * len(head)]
     for spec in specs:
@@ -42,8 +42,8 @@ def table(specs: Iterable[MetricSpec]) -> str:
                 spec.question,
                 better,
                 values,
-                f"{shared}",
-                f"{each}",
+                str(shared),
+                str(each),
                 spec.reference,
             ]
         )

@@ -136,7 +136,7 @@ METRICS.register("comprehensiveness")(
         bounds=(-1.0, 1.0),
         needs=("model", "images", "maps", "targets"),
         read="comprehensiveness",
-        passes=(1, 5),
+        passes=(1, 10),
         reference="DeYoung et al., ACL 2020",
     )
 )
@@ -153,7 +153,7 @@ METRICS.register("sufficiency")(
         bounds=(-1.0, 1.0),
         needs=("model", "images", "maps", "targets"),
         read="sufficiency",
-        passes=(1, 5),
+        passes=(1, 10),
         reference="DeYoung et al., ACL 2020",
     )
 )
