@@ -33,9 +33,12 @@ CALIBRATION = torch.rand(8, 3, SIDE, SIDE, generator=torch.Generator().manual_se
 def quick(name: str) -> MetricSpec:
     """The metric, with fewer copies and samples where it leaves their number open."""
     spec = METRICS[name]
-    open_ = set(inspect.signature(spec.fn).parameters) - set(spec.options) - {"smooth"}
-    chosen = open_ | ({"smooth"} & set(spec.options))
-    fewer = {key: value for key, value in FEWER.items() if key in chosen}
+    parameters = inspect.signature(spec.fn).parameters
+    defaults = {key: parameters[key].default for key in FEWER.keys() & parameters}
+    most = {**defaults, **{key: spec.options[key] for key in FEWER.keys() & spec.options}}
+    fewer = {key: min(value, FEWER[key]) for key, value in most.items()}
+    if spec.options.get("samples"):  # the bounds depend on it
+        fewer.pop("samples")
     return dataclasses.replace(spec, options={**spec.options, **fewer})
 
 

@@ -87,7 +87,8 @@ def test_grad_cam_combines_them_alike(monkeypatch, maps):
 
 def test_every_face_is_scored_whatever_the_batch(model, images):
     """Quantus' ROAD scores the first batch only."""
-    maps = torch.randn(5, 64, 64, generator=torch.Generator().manual_seed(4))
+    images = images[..., ::2, ::2].contiguous()
+    maps = torch.randn(5, 32, 32, generator=torch.Generator().manual_seed(4))
     targets, ids = torch.tensor([0, 5, 2, 1, 1]), list("abcde")
     whole = road_combined(
         Predictor(model, device="cpu", batch_size=64), images, maps, targets, ids=ids
@@ -110,14 +111,15 @@ def test_ties_take_as_many_pixels_as_they_should(monkeypatch, model, three):
         return linear_imputation(images, gone)
 
     monkeypatch.setattr(metrics.core.score_cache, "linear_imputation", counted)
-    sparse = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
-    sparse[:, :39] = 0
-    counts = [round(fraction * 4096) for fraction in FRACTIONS]
-    for maps in (sparse, torch.zeros(3, 64, 64), torch.ones(3, 64, 64)):
+    three = three[..., ::2, ::2].contiguous()
+    sparse = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    sparse[:, :20] = 0
+    counts = [round(fraction * 1024) for fraction in FRACTIONS]
+    for maps in (sparse, torch.zeros(3, 32, 32), torch.ones(3, 32, 32)):
         taken.clear()
         assert torch.isfinite(road_combined(model, three, maps, TARGETS)).all()
         assert torch.cat(taken).sort().values.tolist() == sorted(6 * counts)
-    blank = torch.zeros(3, 64, 64)
+    blank = torch.zeros(3, 32, 32)
     one, other = (road_combined(model, three, blank, TARGETS, seed=seed) for seed in (0, 1))
     assert not torch.equal(one, other)
 
