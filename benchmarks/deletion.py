@@ -23,9 +23,10 @@ from benchmarks.timing import (
 )
 from fer_xai import FERModel, Predictor, explain, load_model
 from fer_xai.data.datasets.synthetic import synthetic_faces
+from metrics.core.curve import Curve
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.deletion import Curve, deletion, insertion
+from metrics.faithfulness.deletion import deletion, insertion
 
 SIZE, STEPS, N_FACES = 64, 64, 32
 PASSES = 2 * (STEPS - 1) + 2

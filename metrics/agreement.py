@@ -16,9 +16,9 @@ Array = NDArray[np.float64]
 def pixel_agreement(maps: Tensor) -> Tensor:
     """Do maps of one face order its pixels alike? Spearman of each pair; higher is more alike.
 
-    Neeley et al., "Order in the court: explainable AI methods prone to disagreement" (2021), ask
-    the same of attributions by Kendall's τ. Ties are averaged after quantising (see
-    :func:`metrics.core.similarity.normalised_rows`), so that signed maps keep their sign's order.
+    Neeley et al., "Order in the court: explainable AI methods prone to disagreement" (2021),
+    compare attributions by Kendall's τ. Ties have their mean rank, after quantising (see
+    :func:`metrics.core.similarity.normalised_rows`); signed maps keep their sign.
 
     Parameters
     ----------
@@ -34,6 +34,13 @@ def pixel_agreement(maps: Tensor) -> Tensor:
     ------
     InputError
         If the maps are not ``(M, N, H, W)``.
+
+    Examples
+    --------
+    >>> maps = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> pixel_agreement(torch.cat([maps, -maps]))
+    tensor([[[ 1., -1.],
+             [-1.,  1.]]])
     """
     if maps.ndim != 4:
         raise InputError(f"Expected maps (M, N, H, W), got {tuple(maps.shape)}.")

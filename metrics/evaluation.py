@@ -23,11 +23,11 @@ from metrics.core.registry import METRICS, Explain, MetricSpec
 from metrics.core.score_cache import ScoreCache
 
 CHUNK = 64
-"""Faces that are held at a time, so that memory does not grow with their number."""
+"""Number of faces at a time, so that memory does not grow with their number."""
 CALIBRATION = 128
-"""Faces that BatchNorm statistics of random networks come from."""
+"""Number of faces that BatchNorm statistics of random networks come from."""
 DEFAULT = ("deletion", "insertion", "gini")
-"""Metrics that need nothing but maps and the model."""
+"""Metrics that need only maps and the model."""
 
 
 def evaluate(
@@ -46,60 +46,64 @@ def evaluate(
 ) -> pd.DataFrame:
     """Score explanations; each distinct image is passed through the network once.
 
-    Faces are taken a chunk at a time; what metrics and methods have in common (the clean face, the
-    filled one, random subsets, coalitions of regions) is scored once for all of them.
+    Faces are processed a chunk at a time. Images that metrics and methods share (the clean face,
+    the filled one, random subsets, coalitions of regions) are scored once for all of them.
 
     Parameters
     ----------
     model
         A classifier, or a predictor of one (which fixes device, precision and batch size).
     faces
-        Those explained, or their images ``(N, 3, H, W)`` in [0, 1].
+        The faces that were explained, or their images ``(N, 3, H, W)`` in [0, 1].
     explanations
-        One, several, or several by name; of these faces in this order (checked where both have
-        names), at the images' size.
+        One explanation, several, or several by name; of these faces in this order (checked where
+        both have names), at the images' size.
     metrics
         Names of :data:`metrics.METRICS`, or specs of your own, each once.
     regions
         Bool ``(N, R, H, W)`` that do not overlap, for metrics over facial regions
         (:func:`fer_xai.landmarks.face_regions`).
     explain
-        By the explanation's name, what makes its maps, for metrics of robustness and randomisation.
+        Callables that make the maps of a method, by the explanation's name, for metrics of
+        robustness and randomisation (:class:`metrics.core.registry.Explain`).
     fills
-        Images ``(N, 3, H, W)`` to stand where something is taken away, by a name of your own, for
-        specs whose options ask for it (``skin``: :func:`fer_xai.landmarks.skin_fill`).
+        Images ``(N, 3, H, W)`` of fills of your own, by name, for specs whose options ask for them
+        (``skin``: :func:`fer_xai.landmarks.skin_fill`).
     calibration
         Images ``(M, 3, H, W)`` that the BatchNorm statistics of random networks come from; by
-        default at most 128 of the faces, drawn by their ids. Hand them in where a part of the
-        faces is to score as it does among all.
+        default at most 128 of the faces, drawn by their ids. Hand them in if a part of the faces
+        should score as it does among all.
     seed
-        Of ties, fills and samples.
+        Seed of ties, fills and samples.
     chunk
-        Faces at a time; it changes no value.
+        Number of faces at a time; it changes no value.
     progress
-        Called with the number of faces done after each chunk.
+        Function that is called with the number of faces done after each chunk.
 
     Returns
     -------
     DataFrame
-        A row a face, explanation and metric: ``id``, ``emotion`` (what the face shows, if known),
-        ``target`` (what is explained), ``method``, ``metric``, ``value`` (NaN where undefined, and
-        for undefined maps), ``undefined`` (whether the map is:
+        One row for each face, explanation and metric: ``id``, ``emotion`` (that of the face, if
+        known), ``target`` (the emotion that is explained), ``method``, ``metric``, ``value`` (NaN
+        where undefined, and for undefined maps), ``undefined`` (whether the map is undefined, see
         :attr:`fer_xai.types.Explanation.undefined`).
 
     Raises
     ------
     UnknownNameError, InputError
-        For an unknown metric, explanations of other faces, targets that are none of the model's, or
-        a metric whose needs are not met.
+        If a metric is unknown, explanations are of other faces, targets are none of the model's, or
+        the needs of a metric are not met.
 
     Examples
     --------
     >>> import fer_xai
-    >>> model, faces = fer_xai.load_model("gimefive"), fer_xai.load_dataset("synthetic", limit=2)
-    >>> frame = evaluate(model, faces, fer_xai.explain(model, faces), ["deletion", "insertion"])
-    >>> frame[["method", "metric"]].drop_duplicates().to_numpy().tolist()
-    [['gradcam', 'deletion'], ['gradcam', 'insertion']]
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 7))
+    >>> model = fer_xai.FERModel(net, emotions="rafdb", size=8)
+    >>> images = torch.rand(2, 3, 8, 8)
+    >>> explanation = fer_xai.explain(model, images, method="saliency")
+    >>> frame = evaluate(model, images, explanation, ["deletion", "gini"])
+    >>> frame[["id", "method", "metric"]].to_numpy().tolist()[::2]
+    [['0', 'saliency', 'deletion'], ['0', 'saliency', 'gini']]
     """
     if isinstance(metrics, str):
         raise InputError(f"Expected a list of metrics, got one name: pass [{metrics!r}].")
@@ -240,7 +244,7 @@ def _rows(
 
 
 def _key(value: object) -> tuple[type, object]:
-    """A word or a number is itself; of anything else its repr may leave out what differs."""
+    """A key of an option: words and numbers by value, anything else by identity."""
     return type(value), value if isinstance(value, str | Real) else id(value)
 
 
@@ -299,7 +303,7 @@ def _needs_met(
     explain: Mapping[str, Explain],
     fills: Mapping[str, Tensor],
 ) -> None:
-    """Every need is told before anything is passed through the network."""
+    """Check the needs of all metrics before anything is passed through the network."""
     if not specs:
         raise InputError("Expected at least one metric, got none.")
     for spec in specs:

@@ -1,11 +1,11 @@
-"""Robustness: does the map move when the image hardly does, or when only the seed changes?"""
+"""Robustness: does the map move when the image hardly changes, or only the seed does?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,13 +22,14 @@ from metrics.core.undefined import nan_where_undefined
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stability:
-    """How far maps move under small changes of the image; all from the same perturbed maps.
+    """How far maps move under small changes of the image.
+
+    All values come from the same perturbed maps.
 
     Attributes
     ----------
     norms
-        ``(B,)`` ‖φ(x)‖₂; NaN for maps of zeros and those that are not finite, of which nothing is
-        said.
+        ``(B,)`` ‖φ(x)‖₂; NaN for maps that are zero or not finite, which have no score.
     moves
         ``(B, n)`` ‖φ(x + δ) − φ(x)‖₂; NaN where either map is not finite.
     offsets
@@ -46,22 +47,22 @@ class Stability:
 
     @property
     def mean(self) -> Tensor:
-        """``(B,)`` its mean (average sensitivity, Bhatt et al., IJCAI 2020)."""
+        """``(B,)`` mean of ‖φ(x + δ) − φ(x)‖ / ‖φ(x)‖ (Bhatt et al., IJCAI 2020)."""
         return (self.moves / self.norms[:, None]).mean(dim=1).float()
 
     @property
     def lipschitz(self) -> Tensor:
-        """``(B,)`` largest ‖φ(x + δ) − φ(x)‖ / ‖δ‖ (Alvarez-Melis & Jaakkola, "On the
-        robustness of interpretability methods", 2018).
+        """``(B,)`` largest ‖φ(x + δ) − φ(x)‖ / ‖δ‖.
 
-        It grows with the map's scale, so it compares faces of one method and not methods.
+        Alvarez-Melis & Jaakkola, "On the robustness of interpretability methods", 2018. It grows
+        with the map's scale, so it compares faces of one method and not methods.
         """
         ratio = (self.moves / self.offsets).amax(dim=1).float()
         return torch.where(self.norms.isnan(), torch.nan, ratio)
 
     @property
     def blank(self) -> int:
-        """Faces without a defined map."""
+        """Number of faces without a defined map."""
         return int(self.norms.isnan().sum())
 
 
@@ -77,42 +78,64 @@ def stability(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Stability:
-    """How far does the map move when the image hardly does? Lower is steadier.
+    """How far does the map move when the image hardly changes? Lower is better.
 
-    Each pixel of each channel is moved by δ ~ U(−r, r), and the image clamped to [0, 1], which
-    leaves δ smaller at black and white; ‖δ‖ is what is left. Captum's ``sensitivity_max`` gives
-    the same maximum for the same perturbed images, but 0 where the map is zero and stays so. A
-    method with randomness of its own has it alike for a face and its copies, and one that ignores
-    the image is perfectly steady: steadiness alone is no merit.
+    Each pixel of each channel is moved by δ ~ U(−r, r), and the image is clamped to [0, 1], which
+    makes δ smaller at black and white; ‖δ‖ is the clamped change. Captum's ``sensitivity_max``
+    gives the same maximum for the same perturbed images, except that it gives 0 where the map is
+    zero and stays so. A method with randomness of its own gets the same seed for a face and its
+    copies. A method that ignores the image is perfectly stable: stability alone is no merit.
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
         ``(B, H, W)``, made by ``explain``.
     targets
-        ``(B,)`` canonical emotion indices: they stay, whatever is predicted for the copies.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`; they
+        stay the same, whatever is predicted for the copies.
     explain
-        Makes maps of changed faces (:class:`metrics.core.registry.Explain`).
+        Callable that makes maps of a network (:class:`metrics.core.registry.Explain`).
     radius
-        r, in units of [0, 1].
+        r, in units of [0, 1]; above 0.
     samples
-        n, copies a face.
-    ids, seed
-        Of the copies.
+        n, number of copies of each face.
+    ids
+        Names of the faces, which seed the changes; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Stability
-        With ``max``, ``mean`` and ``lipschitz``, a value a face.
+        ``max``, ``mean`` and ``lipschitz``, ``(B,)`` each.
 
     Raises
     ------
     InputError
-        For maps or targets that do not fit, no samples, or a radius that is not positive.
+        If maps or targets do not fit the images, there are no samples, or the radius is not
+        positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.Flatten(), torch.nn.Linear(16, 7)
+    ... )
+    >>> model = FERModel(net, emotions="rafdb", size=16).eval()
+    >>> images, targets = torch.rand(2, 3, 16, 16), torch.tensor([0, 5])
+    >>> def explain(model, images, targets, ids):
+    ...     images = images.requires_grad_()
+    ...     scores = model(images).gather(1, model.columns(targets)[:, None])
+    ...     return torch.autograd.grad(scores.sum(), images)[0].sum(dim=1)
+    >>> maps = explain(model, images, targets, ["a", "b"])
+    >>> found = stability(model, images, maps, targets, explain, samples=3)
+    >>> bool((found.mean <= found.max).all())
+    True
     """
     check_count("samples", samples)
     check_number("radius", radius, 0)
@@ -143,26 +166,35 @@ def stability(
 def seed_agreement(
     maps_by_seed: Tensor, *, similarity: Likeness = "spearman", absolute: bool = False
 ) -> Tensor:
-    """Do maps of a face that differ by the seed alone say the same? Higher is better.
+    """Are maps of a face that differ by the seed alone the same? Higher is better.
 
-    The seed of the method (RISE, LIME, SmoothGrad, …) or of the training, as the caller made them.
+    The seed is that of the method (RISE, LIME, SmoothGrad, …) or of the training; the caller makes
+    the maps.
 
     Parameters
     ----------
     maps_by_seed
         ``(S, N, H, W)``: S seeds, at least two.
-    similarity, absolute
-        As in :func:`~metrics.core.similarity.map_similarity`.
+    similarity
+        ``spearman``, ``pearson`` or ``ssim`` (:func:`~metrics.core.similarity.map_similarity`).
+    absolute
+        Whether maps lose their sign first.
 
     Returns
     -------
     Tensor
-        ``(N,)`` mean over the pairs of seeds of which both maps are defined; NaN if none is.
+        ``(N,)`` mean over the pairs of seeds for which both maps are defined; NaN if there is none.
 
     Raises
     ------
     InputError
-        For one seed, or maps that are not ``(S, N, H, W)``.
+        If there is only one seed, maps are not ``(S, N, H, W)``, or the similarity is unknown.
+
+    Examples
+    --------
+    >>> maps = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> seed_agreement(torch.cat([maps, 2 * maps, -maps]))
+    tensor([-0.3333])
     """
     if maps_by_seed.ndim != 4 or len(maps_by_seed) < 2:
         raise InputError(
@@ -173,25 +205,51 @@ def seed_agreement(
     return torch.stack(pairs).nanmean(dim=0)
 
 
-def _spec(name: str, read: str, reference: str, **options: Any) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=stability,
-            family="robustness",
-            higher_is_better=False,
-            bounds=(0, float("inf")),
-            needs=("model", "images", "maps", "targets", "explain"),
-            options=options,
-            read=read,
-            sign_blind=True,
-            reference=reference,
-        )
+METRICS.register("sensitivity_max")(
+    MetricSpec(
+        name="sensitivity_max",
+        fn=stability,
+        family="robustness",
+        question=(
+            "How far, relative to its length, does the map move at most when the face changes by "
+            "±0.02?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain"),
+        read="max",
+        sign_blind=True,
+        reference="Yeh et al., NeurIPS 2019",
     )
-
-
-SENSITIVITY_MAX = _spec("sensitivity_max", "max", "Yeh et al., NeurIPS 2019")
-SENSITIVITY_MEAN = _spec("sensitivity_mean", "mean", "Bhatt et al., IJCAI 2020")
-LOCAL_LIPSCHITZ = _spec(
-    "local_lipschitz", "lipschitz", "Alvarez-Melis & Jaakkola, arXiv 1806.08049"
+)
+METRICS.register("sensitivity_mean")(
+    MetricSpec(
+        name="sensitivity_mean",
+        fn=stability,
+        family="robustness",
+        question=(
+            "How far, relative to its length, does the map move on average when the face changes "
+            "by ±0.02?"
+        ),
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain"),
+        read="mean",
+        sign_blind=True,
+        reference="Bhatt et al., IJCAI 2020",
+    )
+)
+METRICS.register("local_lipschitz")(
+    MetricSpec(
+        name="local_lipschitz",
+        fn=stability,
+        family="robustness",
+        question="How far does the map move, at most, per unit of change of the face?",
+        higher_is_better=False,
+        bounds=(0.0, math.inf),
+        needs=("model", "images", "maps", "targets", "explain"),
+        read="lipschitz",
+        sign_blind=True,
+        reference="Alvarez-Melis & Jaakkola, arXiv 1806.08049",
+    )
 )

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from fer_xai.emotions import SIX
 from fer_xai.models import FERModel
 
+TARGETS = torch.tensor([0, 5, 2])
+"""Canonical emotions of three faces: happiness, fear and sadness."""
+
 
 class TinyNet(nn.Module):
     """Two convolution blocks and a linear head: milliseconds, yet with all that hooks can meet."""
@@ -27,7 +30,7 @@ class TinyNet(nn.Module):
         return self.fc(x.mean(dim=(2, 3)))
 
 
-def tiny_model(seed: int = 0) -> FERModel:
+def tiny_model(seed: int = 0, *, size: int = 64) -> FERModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = TinyNet()
@@ -37,5 +40,5 @@ def tiny_model(seed: int = 0) -> FERModel:
             norm.weight.data.uniform_(0.5, 1.5)
             norm.bias.data.normal_(std=0.1)
     return FERModel(
-        net, emotions=SIX, size=64, cam_layer="relu2", paper_layer="conv2", name="tiny"
+        net, emotions=SIX, size=size, cam_layer="relu2", paper_layer="conv2", name="tiny"
     ).eval()

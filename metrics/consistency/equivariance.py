@@ -16,14 +16,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SelfConsistency:
-    """Whether a map moves with the face.
+    """How well a map moves with the face.
 
     Attributes
     ----------
     equivariant
-        ``(N,)`` Pearson correlation of the moved image's map with the map, moved.
+        ``(N,)`` Pearson correlation of the moved image's map with the moved map.
     unmoved
-        ``(N,)`` the same for a map that stays where it was: what coarse cells give for nothing.
+        ``(N,)`` the same for a map that stays where it was: the score that coarse cells give for
+        free.
     gain
         ``(N,)`` equivariant − unmoved.
     """
@@ -36,18 +37,37 @@ class SelfConsistency:
 def self_consistency(
     maps: Tensor, maps_of_moved: Tensor, maps_moved: Tensor, mask: Tensor
 ) -> SelfConsistency:
-    """Gain of following the face over not moving at all. Higher is better, 0 is no following.
+    """Does the map move with the face? A higher gain is better, 0 is a map that does not follow.
 
     Parameters
     ----------
     maps
         ``(N, H, W)`` maps of the faces.
     maps_of_moved
-        ``(N, H, W)`` maps of the moved faces (flipped, shifted, turned, brightened).
+        ``(N, H, W)`` maps of the moved faces (flipped, shifted, rotated, brightened).
     maps_moved
-        ``(N, H, W)`` the first maps, moved likewise.
+        ``(N, H, W)`` the first maps, moved in the same way.
     mask
         ``(H, W)`` bool: pixels that come from inside the image.
+
+    Returns
+    -------
+    SelfConsistency
+        ``equivariant``, ``unmoved`` and ``gain``, ``(N,)`` each; NaN where a map is constant on the
+        mask, or not finite.
+
+    Raises
+    ------
+    InputError
+        If the stacks of maps differ in length, or do not fit the mask.
+
+    Examples
+    --------
+    >>> import torch
+    >>> maps = torch.tensor([[[0.0, 1.0], [2.0, 5.0]]])
+    >>> found = self_consistency(maps, maps.flip(2), maps.flip(2), torch.ones(2, 2) > 0)
+    >>> found.equivariant.round(3), found.gain.round(3)
+    (array([1.]), array([0.714]))
     """
     for name, other in (("maps of moved faces", maps_of_moved), ("moved maps", maps_moved)):
         check_length(name, len(other), len(maps))

@@ -1,4 +1,4 @@
-"""Region profiles: what an emotion's maps give the parts of the face, and how reliably."""
+"""Region profiles: the share of maps that lies in each part of the face, and its reliability."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ _CHUNK = 128
 
 
 def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
-    """Where a map's positive mass lies, as log-gain over each region's area.
+    """Where does a map's positive mass lie? This is a description: neither direction is better.
 
-    gain = share of the mass / share of the area, so a uniform map has log-gain 0 everywhere;
-    shares alone mostly measure area. One per cent of a uniform map is mixed in, which keeps empty
-    regions finite (at log .01).
+    It is the logarithm of the gain over each region's area.
+
+    gain = share of the mass / share of the area, so a uniform map has log-gain 0 everywhere; shares
+    alone mostly measure area. One per cent of a uniform map is mixed in, which keeps empty regions
+    finite (at log .01).
 
     Parameters
     ----------
@@ -33,13 +35,19 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(N, R)``; NaN for blank maps and those that are not finite, faces without regions, and
-        regions without a pixel.
+        ``(N, R)``; NaN for maps that are blank or not finite, faces without regions, and regions
+        without a pixel.
 
     Raises
     ------
     InputError
-        For regions that do not fit the maps.
+        If regions do not fit the maps.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[1.0, 1.0], [0.0, 0.0]]])
+    >>> region_profiles(maps, torch.stack([maps[0] > 0, maps[0] == 0]))
+    tensor([[ 0.6881, -4.6052]])
     """
     if regions.ndim not in (3, 4) or regions.shape[-2:] != maps.shape[1:]:
         raise InputError(
@@ -68,13 +76,27 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
 
 
 def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[float, float, int]]:
-    """Do faces of one emotion agree on where the evidence lies?
+    """Do faces of one emotion agree on where the evidence lies? Higher is more reliable.
+
+    Parameters
+    ----------
+    profiles
+        ``(N, R)`` from :func:`region_profiles`.
+    labels
+        ``(N,)`` emotion of each face.
 
     Returns
     -------
     dict
         For each emotion: ICC(A,1), Kendall's W, and the number of faces (raters) behind them.
-        Regions that more than half of the faces lack are left out, and then faces that lack one.
+        Regions that more than half of the faces lack are left out, and then faces that lack a
+        region.
+
+    Examples
+    --------
+    >>> profiles = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]])
+    >>> profile_reliability(profiles, torch.tensor([0, 0]))
+    {0: (1.0, 1.0, 2)}
     """
     out: dict[int, tuple[float, float, int]] = {}
     profiles, labels = profiles.cpu(), labels.cpu()

@@ -14,26 +14,37 @@ def ssim_within_between(
 ) -> dict[int, tuple[float, float]]:
     """Mean SSIM of pairs of maps within each emotion, and between it and the others.
 
-    A seeded sample of ``pairs`` pairs of distinct faces for each emotion and kind; strangers come
-    from all other emotions equally. Maps are brought to [0, 1] by
-    :func:`~metrics.core.ssim.unit_range`, as signed ones where any has a negative value; all-zero
-    and unregistered ones take no part.
+    A seeded sample of ``pairs`` pairs of distinct faces is drawn for each emotion and kind;
+    partners between emotions come from all other emotions equally often. Maps are brought to [0, 1]
+    by :func:`~metrics.core.ssim.unit_range`, as signed ones if any has a negative value; maps that
+    are zero or unregistered take no part.
 
     Parameters
     ----------
     maps
         ``(N, H, W)``, in one frame.
     labels
-        ``(N,)``.
+        ``(N,)`` emotion of each face.
     mask
-        ``(H, W)`` bool: pixels compared.
-    pairs, seed
-        Pairs an emotion and kind, and the seed of their draw.
+        ``(H, W)`` bool: pixels that are compared.
+    pairs
+        Number of pairs for each emotion and kind.
+    seed
+        Seed of the draw of pairs.
 
     Returns
     -------
     dict
         Emotion to (within, between); emotions with fewer than two maps are left out.
+
+    Examples
+    --------
+    >>> maps = torch.rand(4, 8, 8)
+    >>> found = ssim_within_between(
+    ...     maps[[0, 0, 1, 1]], torch.tensor([0, 0, 5, 5]), maps[0] >= 0, pairs=2, seed=0
+    ... )
+    >>> round(found[0][0], 3), found[0][1] < 1
+    (1.0, True)
     """
     scaled = unit_range(maps, signed=bool((maps < 0).any()))
     fine = torch.isfinite(scaled).flatten(1).all(dim=1)

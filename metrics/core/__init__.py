@@ -1,1 +1,1 @@
-"""What metrics share: the registry, cached scores, pixel orders, similarities, new maps."""
+"""Parts that metrics share: registry, cached scores, pixel orders, similarities, new maps."""

@@ -17,7 +17,7 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
     maps
         ``(B, H, W)``.
     bins
-        Of equal width; the largest value lies in the last.
+        Number of bins of equal width, at least 2; the largest value lies in the last.
 
     Returns
     -------
@@ -27,7 +27,12 @@ def histogram_entropy(maps: Tensor, *, bins: int = 100) -> Tensor:
     Raises
     ------
     InputError
-        For fewer than two bins.
+        If there are fewer than two bins, or maps are not ``(B, H, W)``.
+
+    Examples
+    --------
+    >>> histogram_entropy(torch.tensor([[[0.0, 0.0], [1.0, 1.0]]]))  # ln 2
+    tensor([0.6931])
     """
     check_count("bins", bins, low=2)
     rows = as_doubles(maps).flatten(1)  # (B, P)

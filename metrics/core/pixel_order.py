@@ -1,4 +1,4 @@
-"""Orders of pixels."""
+"""Orders of pixels, and cells of a grid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_length, check_tensor
+from fer_xai.checks import (
+    check_length,
+    check_tensor,
+)
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 
@@ -16,33 +19,36 @@ Order = Literal["morf", "lerf"]
 """Most relevant pixels first, or least relevant first (Samek et al., TNNLS 2017)."""
 ORDERS = get_args(Order)
 LEVELS = 2**16
-"""Maps are rounded to this many steps of their largest magnitude before they are ranked: they move
-by 1e-6 of it with the batch size, and on the plateaus of an enlarged map 13 % of ranks would then
-swap. What a batch changes is of the size of the map's largest sums, near zero too, so that no
-rounding of each value by itself would do."""
+"""Maps are rounded to this number of steps of their largest magnitude before they are ranked. Maps
+change by 1e-6 of it with the batch size, and on the plateaus of an enlarged map 13 % of the ranks
+would then swap. These changes have the size of the map's largest sums, near zero as well, so
+rounding each value by itself would not help."""
 
 
 def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None) -> Tensor:
     """Rank of each pixel, 0 for the most relevant.
 
-    Signed maps stay signed: what speaks against the target comes last. Ties are broken at random,
-    by (seed, face): a map that is zero everywhere gives a random order, and not the image's rows.
+    Signed maps stay signed: pixels that speak against the target come last. Ties are broken at
+    random, by seed and face: a map that is zero everywhere gives a random order, and not the
+    image's rows.
 
     Values within about 2⁻¹⁶ of the largest magnitude are ties (:data:`LEVELS`). So a map with one
     pixel 10⁶ times as large as the rest ranks that pixel first and the rest at random: clip such a
-    map before it is scored, if the rest is to count.
+    map before it is scored, if the rest should count.
 
     Parameters
     ----------
     maps
         ``(B, H, W)``, finite.
-    seed, ids
-        Of the ties; faces go by their position where they have no ids.
+    seed
+        Seed of the random order of ties.
+    ids
+        Names of the faces, which seed their ties; their positions by default.
 
     Returns
     -------
     Tensor
-        int32 ``(B, H, W)``; each rank from 0 to H·W − 1 occurs once a face.
+        int32 ``(B, H, W)``; each rank from 0 to H·W − 1 occurs once for each face.
 
     Raises
     ------
@@ -72,17 +78,34 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
 
 
 def levels_of(rows: Tensor) -> Tensor:
-    """Rows ``(N, P)`` rounded to 2⁻¹⁶ of their largest magnitudes, in whole steps, float64, on the
-    CPU.
-    """
+    """Rows ``(N, P)`` in whole steps of 2⁻¹⁶ of their largest magnitudes, float64 on the CPU."""
     rows = rows.cpu().double()
     largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
     return (rows / largest * LEVELS).round()
 
 
 def average_ranks(rows: Tensor) -> Tensor:
-    """Ranks ``(N, P)`` float64 of rows from the least, 0; what is tied has the mean rank."""
+    """Ranks ``(N, P)`` float64 of rows, 0 for the smallest; ties have their mean rank.
+
+    Examples
+    --------
+    >>> average_ranks(torch.tensor([[0.5, 2.0, 0.5]]))
+    tensor([[0.5000, 2.0000, 0.5000]], dtype=torch.float64)
+    """
     ordered = rows.sort(dim=1).values
     first = torch.searchsorted(ordered, rows.contiguous(), side="left")
     last = torch.searchsorted(ordered, rows.contiguous(), side="right")
     return (first + last - 1).double() / 2
+
+
+def cells_of(height: int, width: int, grid: int) -> Tensor:
+    """Number of the grid's cell that each pixel belongs to, ``(H, W)``.
+
+    Examples
+    --------
+    >>> cells_of(2, 3, 2)
+    tensor([[0, 0, 1],
+            [2, 2, 3]])
+    """
+    y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
+    return y[:, None] * grid + x

@@ -1,4 +1,4 @@
-"""Maps that a metric asks for while it runs: of other networks, changed faces, other targets."""
+"""Maps that a metric asks for while it runs: for other networks, changed faces, other targets."""
 
 from __future__ import annotations
 
@@ -51,27 +51,31 @@ def explained(
     Parameters
     ----------
     cache
-        Of the faces; batches are of its predictor's size and full across faces and copies.
+        Score cache of the faces; batches have its predictor's size and are full across faces and
+        copies.
     explain
-        Gets the name of its face with each copy: what is random about a method is alike for all
-        copies of a face, and does not pass for a change of the map.
+        Callable that makes maps. It gets the name of the face with each copy, so that a method with
+        randomness draws the same for all copies of a face.
     network
-        What is explained.
+        The network that is explained.
     targets
         ``(B,)`` canonical emotion indices.
-    change, copies
-        As in :meth:`~metrics.core.score_cache.ScoreCache.ask`; the faces as they are by default.
+    change
+        Function from faces ``(M,)`` and numbers of their copies ``(M,)`` to images
+        ``(M, 3, H, W)``; by default the faces are not changed.
+    copies
+        Number of copies of each face.
 
     Yields
     ------
     tuple
-        Faces ``(M,)``, the numbers of their copies ``(M,)``, and maps ``(M, H, W)`` float32, all on
-        the CPU; copies of a face come in order.
+        Faces ``(M,)``, the numbers of their copies ``(M,)``, and maps ``(M, H, W)`` float32, all
+        on the CPU; copies of a face come in order.
 
     Raises
     ------
     InputError
-        For targets that do not fit, or maps of another shape than the images.
+        If targets do not fit, or maps differ in shape from the images.
     """
     chosen = check_targets(targets, len(cache))
     total = len(cache) * copies

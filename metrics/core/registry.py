@@ -1,4 +1,4 @@
-"""What a metric is, beside the function that computes it, and where it is found by name."""
+"""The registry of metrics: facts about each, beside the function that computes it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ Family = Literal[
 
 
 class Explain(Protocol):
-    """Maps of a model that a metric hands in: a copy with other weights, or changed faces.
+    """A callable that makes maps of a model that a metric hands in.
 
-    Every network is an object of its own, so that one may keep what one knows about the last.
-    :func:`fer_xai.explain` becomes one in two lines, here for Grad-CAM:
+    Metrics ask for maps of a copy with other weights, or of changed faces. Each network is an
+    object of its own, so that results can be cached by it. :func:`fer_xai.explain` becomes such a
+    callable in two lines, here for Grad-CAM:
 
     >>> import functools, fer_xai, torch
     >>> predictor_of = functools.lru_cache(maxsize=1)(fer_xai.Predictor)
@@ -45,35 +46,55 @@ class Explain(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MetricSpec:
     """Facts about a metric.
 
     Attributes
     ----------
     name, fn
-        Its registered name, and the function.
+        The registered name, and the function.
     family
-        What it asks of an explanation.
+        Kind of question that the metric asks about an explanation.
+    question
+        The sentence that the metric answers; by default the question at the beginning of the
+        function's docstring.
     higher_is_better
-        None where neither is (a description).
+        Direction; None for a description, of which no value is better. :attr:`better` says the
+        same in a word.
     bounds
         Smallest and largest possible value.
     needs
-        The arguments of ``fn`` that it is called with: ``model`` (a cache), ``images``, ``maps``,
+        The arguments that ``fn`` is called with: ``model`` (a score cache), ``images``, ``maps``,
         ``targets``, ``regions``, ``explain``, ``calibration``, ``ids``, ``seed``.
+    reference
+        The paper or equation.
     options
         Further arguments of ``fn``: several metrics may share one function.
     read
-        Attribute of what ``fn`` returns that holds a value a face; empty where it returns them.
+        Name of the attribute of the result of ``fn`` that holds one value a face; empty if ``fn``
+        returns these values itself.
+    passes
+        Number of images that are passed through the network for each face, if the metric is scored
+        alone: those that all explanations share, and those of each explanation. None for metrics
+        that make maps anew, whose costs are those of the attribution.
     sign_blind
         Whether a map and its inverse score alike, so that better maps need not score better than
         their inverse.
     redundant_with
-        Metrics of which this one is a mere sum: beside them it says nothing more, and is left out
-        where metrics are counted or held against each other.
-    reference
-        The paper or equation.
+        Metrics that this one can be computed from. It adds nothing beside them, and is left out
+        where metrics are counted or compared.
+
+    Examples
+    --------
+    >>> import metrics
+    >>> spec = metrics.METRICS["deletion"]
+    >>> spec
+    MetricSpec('deletion', faithfulness, lower is better, from 0 to 1)
+    >>> spec.question
+    "How fast does the target's probability fall as the map's first pixels are blurred?"
+    >>> spec.fn is metrics.deletion, spec.better
+    (True, 'lower')
     """
 
     name: str
@@ -83,17 +104,45 @@ class MetricSpec:
     bounds: tuple[float, float]
     needs: tuple[str, ...]
     reference: str
+    question: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     read: str = ""
+    passes: tuple[int, int] | None = None
     sign_blind: bool = False
     redundant_with: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.question:
+            object.__setattr__(self, "question", _first_question(self.fn))
+
+    def __repr__(self) -> str:
+        low, high = self.bounds
+        direction = "neither direction" if self.better is None else self.better
+        return (
+            f"MetricSpec({self.name!r}, {self.family}, {direction} is better, "
+            f"from {low:g} to {high:g})"
+        )
+
+    @property
+    def better(self) -> Literal["higher", "lower"] | None:
+        """The better direction in a word; None for a description."""
+        if self.higher_is_better is None:
+            return None
+        return "higher" if self.higher_is_better else "lower"
+
     @property
     def fill(self) -> str | None:
-        """What stands where pixels are removed; None where none are, or the metric has its own."""
+        """Name of the fill that replaces removed pixels; None for a metric that has no choice."""
         default = inspect.signature(self.fn).parameters.get("fill")
         chosen = self.options.get("fill", None if default is None else default.default)
         return chosen if isinstance(chosen, str) else None
+
+
+def _first_question(fn: Callable[..., Any]) -> str:
+    """The question that a function's docstring begins with; empty if it begins otherwise."""
+    said, mark, _ = (inspect.getdoc(fn) or "").partition("?")
+    asked = " ".join(said.split()) + mark
+    return asked if mark and ". " not in asked else ""
 
 
 METRICS: Registry[MetricSpec] = Registry(
@@ -102,11 +151,15 @@ METRICS: Registry[MetricSpec] = Registry(
     first=(
         "faithfulness.deletion",
         "faithfulness.masking",
+        "faithfulness.erasure",
         "faithfulness.infidelity",
+        "faithfulness.correlation",
         "faithfulness.road",
         "faithfulness.regions",
         "faithfulness.naopc",
         "randomisation.mprt",
+        "randomisation.emprt",
+        "randomisation.random_logit",
         "robustness",
         "complexity",
     ),

@@ -27,14 +27,14 @@ FLAT = 1e-6
 class ScoreCache:
     """Logits of faces with something changed about them; each distinct image is scored once.
 
-    What a metric asks for is kept: the clean face, the wholly filled one, every (ranking, fill,
-    order, count), and every set of changed copies under its key are shared by all metrics that are
-    given one cache. Images are made on the device, a batch at a time, across faces and copies.
+    Scores are kept: the clean face, the wholly filled one, every combination of ranking, fill,
+    order and count, and every set of changed copies under its key are shared by all metrics that
+    use one cache. Images are made on the device, a batch at a time, across faces and copies.
 
     A fill is a name of :data:`fer_xai.perturb.fills.FILLS`, or ``linear``: noisy linear imputation
     from the pixels that are left (:func:`fer_xai.perturb.linear.linear_imputation`; ``linear:0.02``
-    for other noise than 0.01), whose noise is drawn once a face. Of a face of which nothing is left
-    it makes the mean colour, with noise.
+    for other noise than 0.01), whose noise is drawn once for each face. If no pixel is left, the
+    fill is the mean colour, with noise.
 
     Parameters
     ----------
@@ -42,20 +42,35 @@ class ScoreCache:
         A classifier, or a predictor of one.
     images
         ``(B, 3, H, W)`` in [0, 1].
-    ids, seed
-        What seeds random fills, ties and samples.
+    ids
+        Names of the faces, which seed random fills, ties and samples; their positions by default.
+    seed
+        Seed of the random generators.
     fills
-        Images ``(B, 3, H, W)`` to stand where something is taken away, by a name of your own.
+        Images ``(B, 3, H, W)`` of fills of your own, by their names.
 
     Raises
     ------
     InputError
-        For images, ids or fills that do not fit, or a fill under a name that is taken.
+        If images, ids or fills do not fit, or the name of a fill is taken.
 
     Attributes
     ----------
     passes
-        How many images were scored so far.
+        Number of images that were scored so far.
+
+    Examples
+    --------
+    >>> import fer_xai, metrics
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 7))
+    >>> model = fer_xai.FERModel(net, emotions="rafdb", size=8)
+    >>> cache = ScoreCache(model, torch.rand(2, 3, 8, 8))
+    >>> maps, targets = torch.rand(2, 8, 8), torch.tensor([0, 5])
+    >>> for steps in (4, 8):  # the first curve's points are among those of the second
+    ...     _ = metrics.deletion(cache, cache.images, maps, targets, steps=steps)
+    ...     print(cache.passes)
+    10
+    18
     """
 
     def __init__(
@@ -103,11 +118,11 @@ class ScoreCache:
         return self.images.shape[-2] * self.images.shape[-1]
 
     def generator(self, face: int, salt: str) -> torch.Generator:
-        """Randomness of one face, by (seed, its name, salt), on the CPU."""
+        """Random generator of one face, seeded by seed, its name and salt, on the CPU."""
         return generator(self.seed, self.ids[face], salt)
 
     def generators(self, salt: str) -> list[torch.Generator]:
-        """Of every face."""
+        """Random generators of all faces, in order."""
         return [self.generator(face, salt) for face in range(len(self))]
 
     def filled(self, fill: str) -> Tensor:
@@ -123,15 +138,16 @@ class ScoreCache:
 
     @cached_property
     def _noise(self) -> Tensor:
-        """Standard normal noise ``(B, 3, H, W)`` of each face, drawn once."""
+        """Standard normal noise ``(B, 3, H, W)``, drawn once for each face."""
         out = torch.empty_like(self.images)
         for face, drawn in enumerate(self.generators(f"fill {LINEAR}")):
             out[face] = torch.randn(out.shape[1:], generator=drawn)
         return out
 
     def ranked(self, maps: Tensor) -> Tensor:
-        """Ranks of maps ``(B, H, W)``, sorted once however many metrics ask; as of a blank map for
-        one that is not finite.
+        """Ranks of maps ``(B, H, W)``, sorted once for all metrics.
+
+        A map that is not finite is ranked as a blank one.
         """
         if id(maps) not in self._ranks:
             found = rank_pixels(without_undefined(maps), seed=self.seed, ids=self.ids)
@@ -159,11 +175,12 @@ class ScoreCache:
         Parameters
         ----------
         key
-            What names the copies: asked again, they are not scored again.
+            Name of the copies: if they are asked for again, they are not scored again.
         change
-            From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``.
+            Function of faces ``(M,)`` and numbers of their copies ``(M,)`` that makes images
+            ``(M, 3, H, W)``.
         copies
-            n, of each face.
+            n, number of copies of each face.
 
         Returns
         -------
@@ -197,11 +214,11 @@ class ScoreCache:
             int32 ``(B, H, W)`` of :func:`~metrics.core.pixel_order.rank_pixels`; one tensor is one
             ranking.
         counts
-            How many pixels are taken, S of them, from 0 to P.
+            S numbers of pixels that are removed, from 0 to P.
         fill
-            What stands in their place.
+            Name of what replaces them.
         order
-            ``morf`` takes the most relevant first, ``lerf`` the least relevant.
+            ``morf`` removes the most relevant first, ``lerf`` the least relevant.
 
         Returns
         -------
@@ -211,7 +228,7 @@ class ScoreCache:
         Raises
         ------
         InputError
-            If ranks do not fit the images, for another order, or a count that is out of range.
+            If ranks do not fit the images, the order is unknown, or a count is out of range.
         """
         if ranks.shape != (len(self), *self.images.shape[-2:]):
             raise InputError(
@@ -246,7 +263,7 @@ class ScoreCache:
         return torch.stack([held[int(count)] for count in counts], dim=1)
 
     def score(self, images: Tensor) -> Tensor:
-        """Logits ``(M, C)`` on the CPU of one batch that is there, counted."""
+        """Logits ``(M, C)`` of one batch of images, on the CPU; the passes are counted."""
         self.passes += len(images)
         return self.predictor.run(images.contiguous(memory_format=torch.channels_last)).cpu()
 
@@ -258,13 +275,15 @@ def cache_of(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> ScoreCache:
-    """The cache handed in, whose ids and seed hold, or a new one of these images.
+    """The cache that was handed in, or a new one of these images.
+
+    The ids and the seed of a cache that was handed in hold.
 
     Raises
     ------
     InputError
-        If a cache is of other images, or has other ids, or another seed than one beside it that is
-        not the default 0.
+        If the cache has other images or other ids, or another seed than the one given beside it
+        (the default, 0, means none).
     """
     if not isinstance(model, ScoreCache):
         return ScoreCache(model, images, ids=ids, seed=seed)

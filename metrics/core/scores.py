@@ -15,18 +15,18 @@ OUTPUTS = get_args(Output)
 
 
 def ranks_of(cache: ScoreCache, maps: Tensor) -> Tensor:
-    """The ranks of maps, made once a cache and map array."""
+    """Ranks of maps, made once for each cache and tensor of maps."""
     check_maps(cache, maps)
     return cache.ranked(maps)
 
 
 def check_maps(cache: ScoreCache, maps: Tensor) -> None:
-    """Maps that fit a cache's images.
+    """Check that maps fit a cache's images.
 
     Raises
     ------
     InputError
-        Saying which shape was expected.
+        If they do not, with the shape that was expected.
     """
     check_tensor("maps", maps, "(B, H, W)")
     if maps.shape != (len(cache), *cache.images.shape[-2:]):
@@ -46,3 +46,9 @@ def target_scores(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Ou
     elif output == "log_probability":
         values = values.log_softmax(dim=-1)
     return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
+
+
+def score_losses(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Output) -> Tensor:
+    """Score of the clean face less that of each changed copy, ``(B, M)`` float64."""
+    clean = target_scores(cache, cache.clean()[:, None], targets, output)
+    return (clean - target_scores(cache, logits, targets, output)).double()

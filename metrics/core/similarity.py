@@ -1,4 +1,4 @@
-"""How alike two maps of one face are, a value a face."""
+"""Similarity of two maps of one face, one value for each face."""
 
 from __future__ import annotations
 
@@ -23,27 +23,34 @@ Array = NDArray[np.float64]
 def map_similarity(
     first: Tensor, second: Tensor, *, similarity: Likeness = "spearman", absolute: bool = False
 ) -> Tensor:
-    """Similarity of pairs of maps, ``(B,)``; higher is more alike.
+    """How similar are two maps of a face? Higher is more similar.
 
     Parameters
     ----------
     first, second
         ``(B, H, W)``.
     similarity
-        ``spearman`` (ties averaged, after quantising), ``pearson``, or ``ssim`` in two dimensions.
-        For SSIM, maps are brought to [0, 1] by :func:`~metrics.core.ssim.unit_range`.
+        ``spearman`` (ties have their mean rank, after quantising), ``pearson``, or ``ssim`` in two
+        dimensions, for which maps are brought to [0, 1] by :func:`~metrics.core.ssim.unit_range`.
     absolute
         Whether maps lose their sign first.
 
     Returns
     -------
     Tensor
-        ``(B,)`` float32 in [−1, 1]; NaN where a map is zero, not finite or (but for SSIM) constant.
+        ``(B,)`` float32 in [−1, 1]; NaN where a map is zero, not finite or (except for SSIM)
+        constant.
 
     Raises
     ------
     InputError
-        For another similarity, or maps of two shapes.
+        If the similarity is unknown, or the two stacks of maps differ in shape.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])
+    >>> map_similarity(maps, maps**2), map_similarity(maps, -maps, similarity="pearson")
+    (tensor([1.]), tensor([-1.]))
     """
     if first.shape != second.shape or first.ndim != 3:
         raise InputError(
@@ -55,9 +62,9 @@ def map_similarity(
 
 
 def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) -> Tensor:
-    """Maps ``(B, H, W)`` as :func:`compared` takes them, on the CPU; NaN where undefined.
+    """Maps ``(B, H, W)`` in the form that :func:`compared` takes, on the CPU; NaN where undefined.
 
-    Moving or mirroring one is moving or mirroring the map it came from.
+    Moving or mirroring the result is the same as moving or mirroring the map before.
     """
     check_choice("similarity", similarity, get_args(Likeness))
     values = maps.abs() if absolute else maps
@@ -68,7 +75,7 @@ def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) ->
 
 
 def compared(first: Tensor, second: Tensor, similarity: Likeness) -> Tensor:
-    """Similarity ``(B,)`` of what :func:`comparable` made."""
+    """Similarity ``(B,)`` of two results of :func:`comparable`."""
     if similarity == "ssim":
         everywhere = torch.ones(first.shape[1:], dtype=torch.bool)
         return ssim(first, second, everywhere).float()
@@ -79,29 +86,36 @@ Kind = Literal["pearson", "cosine", "spearman"]
 
 
 def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Tensor:
-    """Maps as unit vectors whose dot products are their similarities.
+    """Maps as unit vectors, whose dot products are their similarities.
 
     Parameters
     ----------
     maps
         ``(N, H, W)``.
     mask
-        ``(H, W)`` bool: the P pixels compared.
+        ``(H, W)`` bool: the P pixels that are compared.
     kind
-        ``pearson`` centres, ``cosine`` does not, ``spearman`` centres ranks (ties averaged, after
-        quantising to 2⁻¹⁶ of each map's largest magnitude: maps move by about 1e-6 with the batch
-        size, which would otherwise reorder plateaus).
+        ``pearson`` centres the values, ``cosine`` does not, ``spearman`` centres their ranks. Ties
+        have their mean rank, after quantising to 2⁻¹⁶ of each map's largest magnitude: maps change
+        by about 1e-6 with the batch size, which would otherwise reorder plateaus.
 
     Returns
     -------
     Tensor
-        ``(N, P)`` float32 on the CPU. Rows are NaN where the similarity is undefined: maps that are
-        constant (zero, for cosine) on the mask, or not finite everywhere, on the mask or off it.
+        ``(N, P)`` float32 on the CPU. Rows are NaN where the similarity is undefined: for maps that
+        are constant on the mask (for cosine, zero), or not finite somewhere, on the mask or off it.
 
     Raises
     ------
     InputError
-        For an unknown kind, maps that do not fit the mask, or a mask of fewer than two pixels.
+        If the kind is unknown, maps do not fit the mask, or the mask has fewer than two pixels.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[0.0, 1.0], [2.0, 3.0]], [[3.0, 2.0], [1.0, 0.0]]])
+    >>> rows = normalised_rows(maps, torch.ones(2, 2, dtype=torch.bool))
+    >>> (rows[0] @ rows[1]).round()
+    tensor(-1.)
     """
     check_choice("similarity", kind, get_args(Kind))
     if maps.ndim != 3 or maps.shape[1:] != mask.shape:
@@ -126,7 +140,7 @@ def normalised_rows(maps: Tensor, mask: Tensor, *, kind: Kind = "pearson") -> Te
 
 
 def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
-    """What a map gives each region: the sum over its pixels.
+    """Sum of a map over the pixels of each region.
 
     Parameters
     ----------
@@ -138,8 +152,14 @@ def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(N, R)`` float32; NaN for a region without pixels, which nothing can be given to, and for
-        all regions of a map that is not finite everywhere.
+        ``(N, R)`` float32; NaN for a region without pixels, and for all regions of a map that is
+        not finite.
+
+    Examples
+    --------
+    >>> maps = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])
+    >>> region_sums(maps, torch.stack([maps > 1, maps < 0], dim=1))
+    tensor([[5., nan]])
     """
     sums = torch.einsum("nhw,nrhw->nr", maps.float(), regions.float())
     known = regions.flatten(2).any(dim=2) & ~undefined_maps(maps)[:, None]
@@ -147,7 +167,7 @@ def region_sums(maps: Tensor, regions: Tensor) -> Tensor:
 
 
 def region_agreement(values: Tensor, reference: Tensor) -> Array:
-    """Do two accounts of one face order its regions alike? Spearman a face; higher is more alike.
+    """Do two accounts of one face order its regions alike? Spearman; higher is more alike.
 
     Parameters
     ----------
@@ -157,12 +177,18 @@ def region_agreement(values: Tensor, reference: Tensor) -> Array:
     Returns
     -------
     ndarray
-        ``(N,)`` in [−1, 1]; NaN with fewer than three regions, or where either gives all alike.
+        ``(N,)`` in [−1, 1]; NaN with fewer than three regions, or if all regions of either are
+        equal.
 
     Raises
     ------
     InputError
-        If the two do not have one shape.
+        If the two differ in shape.
+
+    Examples
+    --------
+    >>> region_agreement(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[0.1, 0.2, 0.3]])).round(6)
+    array([1.])
     """
     if values.shape != reference.shape or values.ndim != 2:
         raise InputError(

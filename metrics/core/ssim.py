@@ -14,22 +14,28 @@ WINDOW = 7
 
 
 def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
-    """Maps as :func:`ssim` takes them: over their largest magnitude, in [0, 1].
+    """Maps in the form that :func:`ssim` takes: divided by their largest magnitude, in [0, 1].
 
-    Signed ones are brought there from [−1, 1]: on signed values opposite means and opposite
-    patterns would make up for each other, and a map be like its inverse.
+    Signed maps are brought there from [−1, 1]. With signed values, opposite means and opposite
+    patterns would cancel, and a map would be similar to its inverse.
 
     Parameters
     ----------
     maps
         ``(B, H, W)``.
     signed
-        Whether they may have negative values; what is compared has to be treated alike.
+        Whether maps may have negative values; maps that are compared have to be treated alike.
 
     Returns
     -------
     Tensor
-        ``(B, H, W)`` float32 on the CPU; NaN for maps of zeros and those that are not finite.
+        ``(B, H, W)`` float32 on the CPU; NaN for maps that are zero or not finite.
+
+    Examples
+    --------
+    >>> unit_range(torch.tensor([[[0.0, 2.0], [1.0, -2.0]]]), signed=True)
+    tensor([[[0.5000, 1.0000],
+             [0.7500, 0.0000]]])
     """
     maps = maps.cpu()
     peak = maps.abs().flatten(1).amax(dim=1)[:, None, None]
@@ -39,13 +45,13 @@ def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
 
 
 def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
-    """Mean structural similarity of pairs of maps over the pixels of a mask. Higher is more alike.
+    """Mean structural similarity of pairs of maps over a mask. Higher is more similar.
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE
-    TIP 2004, eq. 13, with uniform 7x7 windows, unbiased covariances and a data range of 1: the
-    values are scikit-image's ``structural_similarity(…, data_range=1, full=True)``. Windows that
-    reach over the border mirror it, as there. Maps stay two-dimensional: on flattened maps the
-    windows would mean nothing.
+    TIP 2004, equation 13, with uniform 7x7 windows, unbiased covariances and a data range of 1: the
+    values are those of scikit-image's ``structural_similarity(…, data_range=1, full=True)``. As
+    there, windows that reach over the border mirror it. Maps stay two-dimensional: on flattened
+    maps windows would be meaningless.
 
     Parameters
     ----------
@@ -63,6 +69,12 @@ def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     ------
     InputError
         If shapes differ or a side is shorter than a window.
+
+    Examples
+    --------
+    >>> maps = torch.linspace(0, 1, 64).reshape(1, 8, 8)
+    >>> ssim(maps, maps, torch.ones(8, 8, dtype=torch.bool))
+    tensor([1.], dtype=torch.float64)
     """
     if first.shape != second.shape or first.ndim != 3 or first.shape[1:] != mask.shape:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Maps that are NaN or infinite anywhere: scored as NaN, and without an effect on other faces."""
+"""Undefined maps (NaN or infinite anywhere): scored as NaN, without effect on other faces."""
 
 from __future__ import annotations
 

@@ -1,27 +1,26 @@
-"""Limits of a perturbation curve over patches, found by search where all orders are too many."""
+"""NAOPC: area over a perturbation curve, between the worst and the best order of each face."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_targets
+from fer_xai.coalitions import coalitions
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
-from metrics.core.pixel_order import ORDERS, Order, rank_pixels
+from metrics.core.pixel_order import ORDERS, Order, cells_of, rank_pixels
 from metrics.core.registry import METRICS, MetricSpec
-from metrics.core.score_cache import ScoreCache, cache_of
+from metrics.core.score_cache import FLAT, ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, target_scores
+from metrics.core.similarity import region_sums
 from metrics.core.undefined import nan_where_undefined, without_undefined
-from metrics.faithfulness.infidelity import cells_of
-from metrics.faithfulness.regions import Normalised
-
-GRID = 4
-"""Patches a side."""
+from metrics.faithfulness.regions import coalition_worth, no_regions
 
 
 def naopc_searched(
@@ -30,51 +29,71 @@ def naopc_searched(
     maps: Tensor,
     targets: Tensor,
     *,
-    grid: int = GRID,
+    grid: int = 4,
     order: Order = "morf",
     fill: str = "blur",
     output: Output = "probability",
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Normalised:
-    """Area over the perturbation curve of patches, between limits that a search has found.
+    """Where does the map's order of patches lie between the limits of a search? Higher is better.
 
-    As :func:`metrics.faithfulness.regions.naopc`, for faces without landmarks (Edin et al.,
-    "Normalized AOPC", 2024, who search with a beam). The limits are no true ones but bounds from
-    within: a greedy search takes at each step the patch without which the score falls furthest, or
-    least. They are the same for all maps, which share the search's g⁴ − 1 passes a face; so a map
-    that beats the search has more than 1, and one worse than the worst found has less than 0.
+    :func:`naopc` for faces without landmarks (Edin et al., "Normalized AOPC", 2024, who use a beam
+    search). The limits are bounds from within, and not the true ones: at each step, a greedy search
+    removes the patch whose loss costs the score most, or least. All maps share the search and its
+    g⁴ − 1 passes for each face. So a map that beats the search scores more than 1, and one that is
+    worse than the worst order found scores less than 0.
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images, which other metrics share.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
-        ``(B, H, W)``; patches are taken by their mean, ties by seed.
+        ``(B, H, W)``; patches are ordered by their mean.
     targets
-        ``(B,)`` canonical emotion indices.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
     grid
-        g, patches a side; pixel y belongs to patch ⌊y · g / H⌋, so sides need not divide.
+        g, number of patches along each side, at least 2; pixel y belongs to patch ⌊y · g / H⌋, so
+        sides need not be multiples of it.
     order
-        ``morf`` (higher is better) or ``lerf`` (lower is).
+        ``morf`` removes the most relevant patch first, ``lerf`` the least relevant (then lower is
+        better).
     fill
-        What stands in a patch's place.
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
     output
-        Probability, logit or log-probability of the target.
-    ids, seed
-        Of ties and random fills.
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed ties and random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Normalised
-        With the limits that were found; NaN for a map that is not finite.
+        ``value``, with the limits that were found; NaN for a map that is not finite.
 
     Raises
     ------
     InputError
-        For maps or targets that do not fit, or a grid of fewer than two or too many patches a side.
+        If maps or targets do not fit the images, the grid is out of range, or an option is none of
+        its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> naopc_searched(model, images, maps, targets, grid=2, fill="black").value
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
@@ -113,7 +132,7 @@ class _Patches:
         self.most = self.clean - empty
 
     def losses(self, gone: Tensor, key: tuple[Any, ...]) -> Tensor:
-        """What is lost, ``(B, n)``, without bool ``(B, n, patches)``."""
+        """Losses of score ``(B, n)`` without the patches of bool ``(B, n, patches)``."""
         held = gone.to(self.cell.device)
         logits = self.cache.ask(
             ("patches", self.patches, self.fill, *key),
@@ -147,15 +166,185 @@ class _Patches:
         return total / (self.patches + 1)
 
 
-NAOPC_SEARCHED = METRICS.register("naopc_searched")(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normalised:
+    """Area over a perturbation curve, with the smallest and the largest area that orders reach.
+
+    Attributes
+    ----------
+    aopc, lower, upper
+        ``(B,)`` mean loss along the map's order, along the worst and along the best order: of all
+        orders, or of those that a search found.
+    """
+
+    aopc: Tensor
+    lower: Tensor
+    upper: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """``(B,)``: 0 for the worst order, 1 for the best; NaN where all orders are alike."""
+        room = self.upper - self.lower
+        return torch.where(room > FLAT, (self.aopc - self.lower) / room, torch.nan).float()
+
+
+def naopc(
+    model: Classifier | Predictor | ScoreCache,
+    images: Tensor,
+    maps: Tensor,
+    targets: Tensor,
+    regions: Tensor,
+    *,
+    order: Order = "morf",
+    fill: str = "blur",
+    output: Output = "probability",
+    ids: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Normalised:
+    """Where does the map's order of regions lie between the worst and the best? Higher is better.
+
+    The area over the perturbation curve (AOPC) compares maps of one model only, because models
+    differ in how far their scores can fall (Edin et al., "Normalized AOPC", 2024). Regions are
+    removed in the order of the map's mean over their pixels, with ties broken by seed; regions
+    without pixels count as the least relevant. Both limits are exact: the best chain of subsets is
+    found over all 2^R.
+
+    Parameters
+    ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    regions
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
+    order
+        ``morf`` removes the most relevant region first, ``lerf`` the least relevant (then lower is
+        better).
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed ties and random fills; their positions by default.
+    seed
+        Seed of the random generators.
+
+    Returns
+    -------
+    Normalised
+        ``value`` in [0, 1], with the exact limits; NaN for a face without regions, or a map that is
+        not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, regions are not bool, overlap or do not fit, or an
+        option is none of its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> regions = torch.zeros(1, 4, 16, 16, dtype=torch.bool)
+    >>> for k, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+    ...     regions[:, k, y : y + 8, x : x + 8] = True
+    >>> naopc(model, images, maps, targets, regions, fill="black").value
+    tensor([1.])
+    >>> naopc(model, images, -maps, targets, regions, fill="black").value
+    tensor([0.])
+    """
+    cache = cache_of(model, images, ids=ids, seed=seed)
+    check_maps(cache, maps)
+    check_choice("order", order, ORDERS)
+    worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
+    k = regions.shape[1]
+    area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()
+    given = region_sums(maps.cpu(), regions.cpu()).double() / area
+    known = torch.isfinite(given)
+    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=cache.seed, ids=cache.ids)
+    ranks = ranks[:, 0] + k * ~known  # (B, k)
+    gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
+    path = worth.gather(
+        1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1).neg().add(2**k - 1)
+    )
+    total = (path[:, :1] - path).sum(dim=1)
+    lower, upper = _limits(worth)
+    made = torch.where(no_regions(regions).cpu(), torch.nan, total / (k + 1))
+    made = nan_where_undefined(made, maps)
+    return Normalised(aopc=made, lower=lower / (k + 1), upper=upper / (k + 1))
+
+
+def _limits(worth: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest Σ (v(all) − v(left)) over all orders in which players leave, ``(B,)``.
+
+    The best way to what is left ends with the best way to one player more, so that each of 2^k
+    subsets is looked at once, the larger ones first.
+    """
+    k = worth.shape[1].bit_length() - 1
+    loss = worth[:, -1:] - worth
+    best, worst = loss.clone(), loss.clone()
+    members = coalitions(k)
+    sizes = members.sum(dim=1)
+    for size in range(k - 1, -1, -1):
+        here = (sizes == size).nonzero()[:, 0]
+        before = torch.stack(
+            [here + (1 << player) for player in range(k)], dim=1
+        )  # with one player more, where there is one
+        absent = ~members[here]
+        at = torch.where(absent, before, 0)
+        for table, extreme, nothing in (
+            (best, torch.amax, -math.inf),
+            (worst, torch.amin, math.inf),
+        ):
+            ways = torch.where(absent, table[:, at], nothing)  # (B, n, k)
+            table[:, here] += extreme(ways, dim=2)
+    return worst[:, 0], best[:, 0]
+
+
+METRICS.register("naopc")(
+    MetricSpec(
+        name="naopc",
+        fn=naopc,
+        family="faithfulness",
+        question=(
+            "Where does the map's order of facial regions lie between the worst and the best of "
+            "all orders?"
+        ),
+        higher_is_better=True,
+        bounds=(0.0, 1.0),
+        needs=("model", "images", "maps", "targets", "regions"),
+        read="value",
+        passes=(256, 0),
+        reference="Edin et al. 2024, over facial regions",
+    )
+)
+METRICS.register("naopc_searched")(
     MetricSpec(
         name="naopc_searched",
         fn=naopc_searched,
         family="faithfulness",
+        question=(
+            "Where does the map's order of 16 patches lie between the worst and the best order "
+            "that a search found?"
+        ),
         higher_is_better=True,
         bounds=(-math.inf, math.inf),
         needs=("model", "images", "maps", "targets"),
         read="value",
-        reference="Edin et al. 2024, over patches, limits by greedy search",
+        passes=(256, 15),
+        reference="Edin et al. 2024, over patches, with limits by greedy search",
     )
 )

@@ -1,11 +1,8 @@
-"""Facial regions as the features of an explanation: few enough for every subset to be scored."""
+"""Facial regions as the features of an explanation: few enough to score every subset."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,26 +11,42 @@ from fer_xai.checks import check_choice, check_tensor
 from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
-from metrics.core.pixel_order import ORDERS, Order, rank_pixels
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.core.score_cache import FLAT, ScoreCache, cache_of
 from metrics.core.scores import OUTPUTS, Output, check_maps, target_scores
 from metrics.core.similarity import region_agreement, region_sums
-from metrics.core.undefined import nan_where_undefined
 
 
 def coalition_worth(
     cache: ScoreCache, targets: Tensor, regions: Tensor, *, fill: str, output: Output
 ) -> Tensor:
-    """Scores ``(B, 2^k)`` of each face with each coalition of its regions left in, the rest filled.
+    """Scores of each face with each coalition of its regions left in, and the rest filled.
 
-    They are in the order of :func:`fer_xai.coalitions.coalitions`, made once a cache, regions and
-    fill.
+    Parameters
+    ----------
+    cache
+        Score cache of the faces, which makes these scores once for regions and fill.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    regions
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 2^R)`` float64, in the order of :func:`fer_xai.coalitions.coalitions`.
 
     Raises
     ------
     InputError
-        For more than twelve regions, or regions that are not bool, overlap, or do not fit the
+        If there are more than twelve regions, or regions are not bool, overlap, or do not fit the
         images.
     """
     check_choice("output", output, OUTPUTS)
@@ -61,8 +74,8 @@ def coalition_worth(
     return target_scores(cache, logits, targets, output).double()
 
 
-def _unknown(regions: Tensor) -> Tensor:
-    """``(B,)``: faces without landmarks have no regions."""
+def no_regions(regions: Tensor) -> Tensor:
+    """Which faces have no region with a pixel, bool ``(B,)``: those without landmarks."""
     return ~regions.flatten(1).any(dim=1)
 
 
@@ -78,40 +91,62 @@ def single_deletion(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Does the map give more to regions without which the score falls further? Higher is better.
+    """Does the map give more to regions whose removal costs more of the score? Higher is better.
 
-    Spearman over regions of the map's sums with what is lost when one region alone is filled (Hesse
-    et al., "FunnyBirds", ICCV 2023, sec. 4.2; there over a bird's parts).
+    Spearman's correlation over regions of the map's sums with the loss of score when a single
+    region is filled (Hesse et al., "FunnyBirds", ICCV 2023, section 4.2, for the parts of a bird).
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images, which other metrics share.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
-        ``(B, H, W)``.
+        ``(B, H, W)``; signed maps keep their sign.
     targets
-        ``(B,)`` canonical emotion indices.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
     regions
-        Bool ``(B, R, H, W)`` that do not overlap.
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
     fill
-        What stands in a region's place.
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
     output
-        Logit, probability or log-probability.
-    ids, seed
-        Of a new cache.
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed random fills; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Tensor
-        ``(B,)`` in [−1, 1]; NaN with fewer than three regions that have pixels, where all are
-        given alike, or for a map that is not finite.
+        ``(B,)`` in [−1, 1]; NaN if fewer than three regions have pixels, if the map or the score
+        distinguishes no regions, or for a map that is not finite.
 
     Raises
     ------
     InputError
-        For maps, targets or regions that do not fit.
+        If maps or targets do not fit the images, regions are not bool, overlap or do not fit, or an
+        option is none of its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> regions = torch.zeros(1, 4, 16, 16, dtype=torch.bool)
+    >>> for k, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+    ...     regions[:, k, y : y + 8, x : x + 8] = True
+    >>> single_deletion(model, images, maps, targets, regions, fill="black")
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
@@ -133,11 +168,63 @@ def shapley_agreement(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Tensor:
-    """Does the map give regions what their exact Shapley values do? Higher is better.
+    """Does the map rank regions as their exact Shapley values do? Higher is better.
 
-    Spearman over regions of the map's sums with Shapley values of all 2^k coalitions: exact for the
-    fill, and no truth beyond it; the agreement between fills is the ceiling. Parameters, returns
-    and errors are those of :func:`single_deletion`.
+    Spearman's correlation over regions of the map's sums with the Shapley values of all 2^R
+    coalitions. These values are exact for the fill, and are no truth beyond it: the agreement
+    between fills is the ceiling.
+
+    Parameters
+    ----------
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)``; signed maps keep their sign.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    regions
+        Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
+        (:func:`fer_xai.landmarks.face_regions`).
+    fill
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
+        ``linear``, or a fill of your own in the score cache
+        (:class:`metrics.core.score_cache.ScoreCache`).
+    output
+        Score of the target: ``probability``, ``logit`` or ``log_probability``.
+    ids
+        Names of the faces, which seed random fills; their positions by default.
+    seed
+        Seed of the random generators.
+
+    Returns
+    -------
+    Tensor
+        ``(B,)`` in [−1, 1]; NaN if fewer than three regions have pixels, if the map or the score
+        distinguishes no regions, or for a map that is not finite.
+
+    Raises
+    ------
+    InputError
+        If maps or targets do not fit the images, regions are not bool, overlap or do not fit, or an
+        option is none of its choices.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
+    >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
+    >>> model = FERModel(quarters, emotions=names, size=16)
+    >>> images, targets = torch.ones(1, 3, 16, 16), torch.tensor([0])  # happiness
+    >>> maps = torch.zeros(1, 16, 16)
+    >>> maps[:, :8, :8] = 1  # the quarter that the logit of happiness depends on
+    >>> regions = torch.zeros(1, 4, 16, 16, dtype=torch.bool)
+    >>> for k, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+    ...     regions[:, k, y : y + 8, x : x + 8] = True
+    >>> shapley_agreement(model, images, maps, targets, regions, fill="black")
+    tensor([1.])
     """
     cache = cache_of(model, images, ids=ids, seed=seed)
     check_maps(cache, maps)
@@ -153,123 +240,29 @@ def _agreement(maps: Tensor, values: Tensor, regions: Tensor) -> Tensor:
     return torch.from_numpy(region_agreement(sums, values)).float()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Normalised:
-    """Area over a perturbation curve, beside the least and largest that orders reach.
-
-    Attributes
-    ----------
-    aopc, lower, upper
-        ``(B,)``: mean loss along the map's order, and along the worst and the best order, of all
-        or of those that a search has found.
-    """
-
-    aopc: Tensor
-    lower: Tensor
-    upper: Tensor
-
-    @property
-    def value(self) -> Tensor:
-        """``(B,)``: 0 for the worst order, 1 for the best; NaN where all orders are alike."""
-        room = self.upper - self.lower
-        return torch.where(room > FLAT, (self.aopc - self.lower) / room, torch.nan).float()
-
-
-def naopc(
-    model: Classifier | Predictor | ScoreCache,
-    images: Tensor,
-    maps: Tensor,
-    targets: Tensor,
-    regions: Tensor,
-    *,
-    order: Order = "morf",
-    fill: str = "blur",
-    output: Output = "probability",
-    ids: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Normalised:
-    """Area over the perturbation curve of regions, between each face's own limits.
-
-    AOPC compares maps of one model only: models differ in how far their scores can fall at all
-    (Edin et al., "Normalized AOPC", 2024). Regions are taken by the map's mean over their pixels,
-    ties by (seed, face); those without pixels count as the least relevant. Both limits are exact:
-    the best chain of subsets is found over all 2^k.
-    Parameters and errors are those of :func:`single_deletion`.
-
-    Returns
-    -------
-    Normalised
-        Higher is better in the order ``morf``, lower in ``lerf``.
-    """
-    cache = cache_of(model, images, ids=ids, seed=seed)
-    check_maps(cache, maps)
-    check_choice("order", order, ORDERS)
-    worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
-    k = regions.shape[1]
-    area = regions.flatten(2).sum(dim=2).clamp(min=1).cpu()
-    given = region_sums(maps.cpu(), regions.cpu()).double() / area
-    known = torch.isfinite(given)
-    ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=cache.seed, ids=cache.ids)
-    ranks = ranks[:, 0] + k * ~known  # (B, k)
-    gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
-    path = worth.gather(
-        1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1).neg().add(2**k - 1)
+METRICS.register("single_deletion")(
+    MetricSpec(
+        name="single_deletion",
+        fn=single_deletion,
+        family="faithfulness",
+        question="Does the map rank facial regions by the loss of score when each is removed?",
+        higher_is_better=True,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "regions"),
+        passes=(256, 0),
+        reference="Hesse et al., ICCV 2023, sec. 4.2",
     )
-    total = (path[:, :1] - path).sum(dim=1)
-    lower, upper = _limits(worth)
-    made = torch.where(_unknown(regions).cpu(), torch.nan, total / (k + 1))
-    made = nan_where_undefined(made, maps)
-    return Normalised(aopc=made, lower=lower / (k + 1), upper=upper / (k + 1))
-
-
-def _limits(worth: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and largest Σ (v(all) − v(left)) over all orders in which players leave, ``(B,)``.
-
-    The best way to what is left ends with the best way to one player more, so that each of 2^k
-    subsets is looked at once, the larger ones first.
-    """
-    k = worth.shape[1].bit_length() - 1
-    loss = worth[:, -1:] - worth
-    best, worst = loss.clone(), loss.clone()
-    members = coalitions(k)
-    sizes = members.sum(dim=1)
-    for size in range(k - 1, -1, -1):
-        here = (sizes == size).nonzero()[:, 0]
-        before = torch.stack(
-            [here + (1 << player) for player in range(k)], dim=1
-        )  # with one player more, where there is one
-        absent = ~members[here]
-        at = torch.where(absent, before, 0)
-        for table, extreme, nothing in (
-            (best, torch.amax, -math.inf),
-            (worst, torch.amin, math.inf),
-        ):
-            ways = torch.where(absent, table[:, at], nothing)  # (B, n, k)
-            table[:, here] += extreme(ways, dim=2)
-    return worst[:, 0], best[:, 0]
-
-
-def _spec(
-    name: str, fn: Callable[..., Any], *, reference: str, low: float = -1.0, read: str = ""
-) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="faithfulness",
-            higher_is_better=True,
-            needs=("model", "images", "maps", "targets", "regions"),
-            bounds=(low, 1.0),
-            read=read,
-            reference=reference,
-        )
+)
+METRICS.register("shapley_agreement")(
+    MetricSpec(
+        name="shapley_agreement",
+        fn=shapley_agreement,
+        family="faithfulness",
+        question="Does the map rank facial regions as their exact Shapley values do?",
+        higher_is_better=True,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "regions"),
+        passes=(256, 0),
+        reference="Shapley 1953, over facial regions",
     )
-
-
-SINGLE_DELETION = _spec(
-    "single_deletion", single_deletion, reference="Hesse et al., ICCV 2023, sec. 4.2"
 )
-SHAPLEY_AGREEMENT = _spec(
-    "shapley_agreement", shapley_agreement, reference="Shapley 1953, over facial regions"
-)
-NAOPC = _spec("naopc", naopc, low=0.0, read="value", reference="Edin et al. 2024, over regions")

@@ -1,4 +1,4 @@
-"""The gate: a method whose maps random networks would have given as well gets no rank."""
+"""The randomisation gate: a method whose maps random networks would also give gets no rank."""
 
 from __future__ import annotations
 
@@ -28,18 +28,25 @@ MIN_NETWORKS = 10
 class Gate:
     """Whether an explanation depends on what the model has learned, at least grossly.
 
-    The verdict holds a *mean* over faces and networks against the 95th percentile of *single*
-    pairs of the null. Single pairs spread much wider than such a mean would under the null, so the
-    verdict is a bar and no test at 5 %: a method passes whose maps are more like those of random
-    networks than chance has it, as long as they are so by little. How much more they are is
-    ``excess``, and whether chance would do as much is ``p``; both stand beside the verdict.
+    The verdict compares a *mean* over faces and networks with the 95th percentile of *single* pairs
+    of the null. Single pairs spread much wider than such a mean would under the null, so the
+    verdict is a bar and not a test at 5 %: a method passes if its maps are only a little more like
+    those of random networks than by chance. ``excess`` says how much more similar they are, and
+    ``p`` whether chance would do as much; report both beside the verdict.
 
     Attributes
     ----------
     similarity
-        ``(N, R)`` of each face's map with that of R random networks; NaN where undefined.
+        ``(N, R)`` of each face's map with the maps of R random networks; NaN where undefined.
     null
-        ``(N, R, D)`` with D moved and mirrored copies of these networks' maps.
+        ``(N, R, D)`` of each face's map with D moved and mirrored copies of these networks' maps.
+
+    Examples
+    --------
+    >>> null = torch.linspace(-1, 1, 60).reshape(1, 3, 20)
+    >>> gate = Gate(similarity=torch.full((1, 3), 0.5), null=null)
+    >>> gate.passed, round(gate.excess, 3), round(gate.p, 3)
+    (True, 0.5, 0.048)
     """
 
     similarity: Tensor
@@ -58,7 +65,7 @@ class Gate:
 
     @property
     def mean(self) -> float:
-        """Over faces with a defined map."""
+        """Mean over faces with a defined map."""
         return float(self.per_face.nanmean()) if len(self.similarity) else float("nan")
 
     @property
@@ -68,20 +75,20 @@ class Gate:
 
     @property
     def null_mean(self) -> float:
-        """What the mean is of moved maps, over all draws."""
+        """Mean similarity with moved maps, over all draws."""
         return float(self.null.nanmean(dim=1).nanmean(dim=0).mean())
 
     @property
     def excess(self) -> float:
-        """How much more alike the maps are than moved ones, ``mean - null_mean``."""
+        """Difference of similarity from that with moved maps, ``mean - null_mean``."""
         return self.mean - self.null_mean
 
     @property
     def p(self) -> float:
         """One-sided Monte-Carlo p of the mean among the D means of the null, (1 + #≥) / (1 + D).
 
-        It speaks of these faces and networks, and is at its least 1 / (1 + D). Maps that share no
-        more than a liking for the middle of the face have a small one.
+        It holds for these faces and networks, and is never below 1 / (1 + D). Maps that share no
+        more than a preference for the middle of the face have a small p.
         """
         every = torch.cat([self.similarity[..., None], self.null], dim=2)
         mean, *null = every.nanmean(dim=1).nanmean(dim=0).tolist()  # 1 + D, summed alike
@@ -95,12 +102,12 @@ class Gate:
 
     @property
     def blank(self) -> int:
-        """Faces that nothing can be said of: their map is undefined, or all networks' are."""
+        """Number of faces without any similarity: their own map is undefined, or all others."""
         return int(self.similarity.isnan().all(dim=1).sum())
 
     @property
     def undefined(self) -> int:
-        """Pairs of a face and a network without a similarity."""
+        """Number of pairs of a face and a network without a similarity."""
         return int(self.similarity.isnan().sum())
 
 
@@ -122,32 +129,55 @@ def randomisation_gate(
 ) -> Gate:
     """Would random networks have given the same maps? A method for which they do gets no rank.
 
-    Each face's map is held against those of R networks that are random throughout. Some likeness
-    is to be expected of maps as smooth as these, wherever they point: the null holds the same
-    trained map against the same random networks' maps after they were moved (round the border, by
-    at least a quarter of the side along at least one axis) and mirrored at random, which keeps
-    their smoothness and their values and takes away where they point. The gate fails where the
-    mean similarity, over faces and networks, lies above the 95th percentile of single pairs of the
-    null. That is a bar against gross likeness, and not a test of whether there is any: ``excess``
-    and ``p`` of the result say that (:class:`Gate`).
+    Each face's map is compared with the maps of R networks that are random throughout. Maps as
+    smooth as these are somewhat similar wherever they point. So the null compares the same trained
+    map with the same random networks' maps after these were moved (around the border, by at least a
+    quarter of the side along at least one axis) and mirrored at random, which keeps their
+    smoothness and their values, and removes where they point. The gate fails if the mean
+    similarity, over faces and networks, is above the 95th percentile of single pairs of the null.
+    That is a bar against gross similarity, and not a test of any similarity: ``excess`` and ``p``
+    of the result give that (:class:`Gate`).
 
-    The null is *not* the likeness of random networks to each other: an edge detector, or a
-    Gaussian on the centre, gives the same map for every network, trained or not, so its trained
-    map is as much like a random network's as random networks' are like each other, and it would
-    pass. Moved maps do not match it: it fails.
+    The null is *not* the similarity between random networks: an edge detector, or a Gaussian on the
+    centre, gives the same map for every network, trained or not, so its trained map is as similar
+    to a random network's as random networks' maps are to each other, and it would pass. It does not
+    match moved maps: so it fails.
 
-    It is a gate and no score: noise that is drawn anew for each network passes as well, and so may
-    a method that depends on the weights and on nothing else that matters. Noise drawn by the face's
-    name is a map that ignores the model: it fails.
+    The gate is not a score: noise that is drawn anew for each network passes as well, and so may a
+    method that depends on the weights and on nothing else that matters. Noise that is drawn by the
+    face's name is a map that ignores the model: it fails.
 
     Parameters
     ----------
-    model, images, maps, targets, explain, similarity, absolute, batchnorm, calibration, ids, seed
-        As in :func:`~metrics.randomisation.mprt.mprt`.
+    model
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
+    images
+        ``(B, 3, H, W)`` in [0, 1].
+    maps
+        ``(B, H, W)`` of the trained network, made by ``explain``.
+    targets
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
+    explain
+        Callable that makes maps of a network (:class:`metrics.core.registry.Explain`).
     networks
-        R, at least 10.
+        R, number of random networks; at least 10.
     draws
-        D: moved copies of a network's map, for each face.
+        D, number of moved copies of a network's map, for each face.
+    similarity
+        ``spearman``, ``pearson`` or ``ssim`` (:func:`~metrics.core.similarity.map_similarity`).
+    absolute
+        Whether maps lose their sign first.
+    batchnorm
+        Running statistics of BatchNorm in the random networks: ``recalibrate`` takes them from
+        images, ``keep`` leaves the trained ones, ``reset`` sets those of random layers to mean 0
+        and variance 1 (:func:`~metrics.randomisation.random_networks.randomised`).
+    calibration
+        Images ``(N, 3, H, W)`` in [0, 1] for ``recalibrate``; the faces at hand by default, so that
+        the score of a face depends a little on the others.
+    ids
+        Names of the faces, which seed the moves; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
@@ -158,7 +188,28 @@ def randomisation_gate(
     Raises
     ------
     InputError
-        As :func:`~metrics.randomisation.mprt.mprt`, or for fewer networks or no draws.
+        If maps or targets do not fit the images, an option is none of its choices, there are too
+        few networks or no draws, or BatchNorm has to be recalibrated on a single face.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.Flatten(), torch.nn.Linear(16, 7)
+    ... )
+    >>> model = FERModel(net, emotions="rafdb", size=16).eval()
+    >>> images, targets = torch.rand(2, 3, 16, 16), torch.tensor([0, 5])
+    >>> def explain(model, images, targets, ids):
+    ...     images = images.requires_grad_()
+    ...     scores = model(images).gather(1, model.columns(targets)[:, None])
+    ...     return torch.autograd.grad(scores.sum(), images)[0].sum(dim=1)
+    >>> maps = explain(model, images, targets, ["a", "b"])
+    >>> def edges(model, images, targets, ids):
+    ...     return images.diff(dim=3, prepend=images[..., :1]).sum(dim=1)
+    >>> gate = randomisation_gate(model, images, edges(None, images, None, None), targets, edges)
+    >>> gate.passed, round(gate.mean, 3)  # it ignores the model
+    (False, 1.0)
     """
     check_count("networks", networks, low=MIN_NETWORKS)
     check_count("draws", draws)
@@ -185,10 +236,11 @@ def randomisation_gate(
 def moved_copies(
     maps: Tensor, names: Sequence[tuple[object, ...]], *, draws: int
 ) -> Iterator[Tensor]:
-    """Copies of maps ``(B, H, W)``, moved round the border and mirrored at random.
+    """Copies of maps ``(B, H, W)`` that are moved around the border and mirrored at random.
 
-    By at least a quarter of the side along at least one axis, all such moves being equally likely;
-    mirrored along each axis in half of the cases. ``names`` seed each map's draws.
+    They are moved by at least a quarter of the side along at least one axis, all such moves being
+    equally likely, and mirrored along each axis in half of the cases. ``names`` seed each map's
+    draws.
     """
     height, width = maps.shape[-2:]
     far = [

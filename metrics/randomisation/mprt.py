@@ -1,7 +1,7 @@
-"""Randomisation: does an explanation change when what the model has learned is taken away?
+"""MPRT: does an explanation change when the parameters of the network are made random?
 
-All compare maps of one method with each other, so that a method with its sign turned over scores
-alike: exactly by rank and product correlation, nearly by SSIM and histograms.
+These metrics compare maps of one method with each other, so a method with its sign inverted scores
+the same: exactly with rank and product correlation, nearly with SSIM and histograms.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_choice, check_count, check_number, check_targets
+from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.inference.predictor import Classifier, Predictor
-from metrics.core.histogram import histogram_entropy
 from metrics.core.reexplaining import checked_maps, explained, seeded_images
 from metrics.core.registry import METRICS, Explain, MetricSpec
 from metrics.core.score_cache import ScoreCache, cache_of
-from metrics.core.similarity import Likeness, comparable, compared, map_similarity
+from metrics.core.similarity import Likeness, comparable, compared
 from metrics.core.undefined import nan_where_undefined
 from metrics.randomisation.random_networks import Statistics, layers_of, randomised
 
@@ -29,14 +28,15 @@ Order = Literal["cascading", "independent", "bottom_up"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cascade:
-    """Similarity of each face's map with those of ever more random networks.
+    """Similarity of each face's map with the maps of ever more random networks.
 
     Attributes
     ----------
     layers
-        L names: what is drawn anew at each step (with ``independent``), or last of all that is.
+        L names of layers, one for each step: with ``independent`` the layer that is drawn anew,
+        else the last of those that are.
     similarity
-        ``(B, L)``; NaN where either map is undefined. The trained network is not among them.
+        ``(B, L)``; NaN where either map is undefined. The trained network is not among the steps.
     """
 
     layers: tuple[str, ...]
@@ -44,17 +44,17 @@ class Cascade:
 
     @property
     def mean(self) -> Tensor:
-        """``(B,)`` over the steps at which it is defined."""
+        """``(B,)`` mean over the steps at which the similarity is defined."""
         return self.similarity.nanmean(dim=1)
 
     @property
     def last(self) -> Tensor:
-        """``(B,)`` at the last step: all is random by then (the first layer, if independent)."""
+        """``(B,)`` at the last step: the whole network is random (or one, if independent)."""
         return self.similarity[:, -1]
 
     @property
     def undefined(self) -> Tensor:
-        """``(B,)`` at how many steps it is not defined."""
+        """``(B,)`` number of steps at which the similarity is undefined."""
         return self.similarity.isnan().sum(dim=1)
 
 
@@ -76,59 +76,83 @@ def mprt(
     ids: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Cascade:
-    """Does the map stay as it was when layers are made random? Lower is better.
+    """How similar does the map stay when layers are made random? Lower is better.
 
-    The model parameter randomisation test of Adebayo et al., NeurIPS 2018. Its averages here are
-    over random networks alone: one that counts the trained network, whose map is like itself,
-    starts from 1. Two maps that show where the face is are alike for that, so the score is read
-    against a null (:func:`~metrics.randomisation.gate.randomisation_gate`), not against zero.
+    The model parameter randomisation test of Adebayo et al., NeurIPS 2018. The average here is over
+    random networks alone: an average that includes the trained network, whose map equals itself,
+    starts from 1. Two maps that show where the face is are similar for that reason, so the score
+    has to be compared with a null (:func:`~metrics.randomisation.gate.randomisation_gate`), not
+    with zero.
 
     Parameters
     ----------
     model
-        A classifier, a predictor of one, or a cache of these images.
+        A classifier, a predictor of one, or a score cache of these images, which metrics share.
     images
         ``(B, 3, H, W)`` in [0, 1].
     maps
         ``(B, H, W)`` of the trained network, made by ``explain``.
     targets
-        ``(B,)`` canonical emotion indices.
+        ``(B,)`` canonical emotion indices, positions in :data:`fer_xai.emotions.EMOTIONS`.
     explain
-        Makes maps of a network (:class:`metrics.core.registry.Explain`).
+        Callable that makes maps of a network (:class:`metrics.core.registry.Explain`).
     order
-        ``cascading``: from the logits down, as in the paper; ``independent``: one layer at a time;
-        ``bottom_up``: from the image up (Hedström et al., 2024, as Sixt et al., ICML 2020, found
-        that maps of some methods do not depend on the upper layers).
-    similarity, absolute
-        As in :func:`~metrics.core.similarity.map_similarity`; signed maps keep their sign unless
-        ``absolute``.
+        ``cascading``: from the logits down, as in the paper. ``independent``: one layer at a time.
+        ``bottom_up``: from the image up (Hedström et al., 2024, because Sixt et al., ICML 2020,
+        found methods whose maps do not depend on the upper layers).
+    similarity
+        ``spearman``, ``pearson`` or ``ssim`` (:func:`~metrics.core.similarity.map_similarity`).
+    absolute
+        Whether maps lose their sign first.
     layers
-        At most this many steps, evenly chosen, the last one always among them.
+        Largest number of steps; they are evenly spaced, and the last step is always included.
     smooth
-        Noisy copies of a face whose mean map stands for its map, of the trained network too (for
-        which ``maps`` are then made anew): smooth MPRT, Hedström et al., "A fresh look at sanity
-        checks for saliency maps", xAI 2024, where 50. None by default.
+        Number of noisy copies of a face whose mean map replaces its map, also for the trained
+        network (``maps`` are then made anew): smooth MPRT of Hedström et al., "A fresh look at
+        sanity checks for saliency maps", xAI 2024, who take 50. 0 means no copies.
     noise
         Standard deviation of that noise, as a share of the range of a face's pixels; noisy faces
         are clamped to [0, 1].
-    batchnorm, calibration
-        As ``batchnorm`` and ``images`` in
-        :func:`~metrics.randomisation.random_networks.randomised`. By default networks are
-        recalibrated on the faces at hand, so that a face's score depends a little on which others
-        these are; hand in images to keep it from that.
-    ids, seed
-        Of the draws and the noise.
+    batchnorm
+        Running statistics of BatchNorm in the random networks: ``recalibrate`` takes them from
+        images, ``keep`` leaves the trained ones, ``reset`` sets those of random layers to mean 0
+        and variance 1 (:func:`~metrics.randomisation.random_networks.randomised`).
+    calibration
+        Images ``(N, 3, H, W)`` in [0, 1] for ``recalibrate``; the faces at hand by default, so that
+        the score of a face depends a little on the others.
+    ids
+        Names of the faces, which seed the noise; their positions by default.
+    seed
+        Seed of the random generators.
 
     Returns
     -------
     Cascade
-        Similarities a step.
+        Similarities ``(B, L)`` with their ``mean`` and the ``last``.
 
     Raises
     ------
     InputError
-        For another order, maps or targets that do not fit, a number that makes no sense, or one
-        face alone where BatchNorm needs at least two.
+        If maps or targets do not fit the images, an option is none of its choices, a number is out
+        of range, or BatchNorm has to be recalibrated on a single face.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.Flatten(), torch.nn.Linear(16, 7)
+    ... )
+    >>> model = FERModel(net, emotions="rafdb", size=16).eval()
+    >>> images, targets = torch.rand(2, 3, 16, 16), torch.tensor([0, 5])
+    >>> def explain(model, images, targets, ids):
+    ...     images = images.requires_grad_()
+    ...     scores = model(images).gather(1, model.columns(targets)[:, None])
+    ...     return torch.autograd.grad(scores.sum(), images)[0].sum(dim=1)
+    >>> maps = explain(model, images, targets, ["a", "b"])
+    >>> found = mprt(model, images, maps, targets, explain)
+    >>> found.layers, found.mean.shape
+    (('net.2', 'net.0'), torch.Size([2]))
     """
     check_choice("order", order, get_args(Order))
     check_count("layers", layers)
@@ -160,7 +184,7 @@ def mprt(
 
 
 def _steps(names: Sequence[str], order: Order, most: int) -> list[tuple[str, list[str]]]:
-    """What each step is called, and which layers it draws, of all layers from the image up."""
+    """Name of each step and the layers it draws, for all layers from the image up."""
     ordered = list(names) if order == "bottom_up" else list(names)[::-1]
     count = min(most, len(ordered))
     ends = [round((index + 1) * len(ordered) / count) for index in range(count)]
@@ -192,170 +216,49 @@ def _smoothed(
     yield torch.arange(len(cache)), total / copies
 
 
-def emprt(
-    model: Classifier | Predictor | ScoreCache,
-    images: Tensor,
-    maps: Tensor,
-    targets: Tensor,
-    explain: Explain,
-    *,
-    bins: int = 100,
-    batchnorm: Statistics = "recalibrate",
-    calibration: Tensor | None = None,
-    ids: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Tensor:
-    """Does the map grow more complex as the model is made random throughout? Higher is better.
-
-    Efficient MPRT, Hedström et al., "A fresh look at sanity checks for saliency maps", xAI 2024:
-    (H(ê) − H(e)) / H(e), with H the entropy of the histogram of a map's values (over its own
-    range) and ê the map of the random network. No similarity is needed, and two networks are
-    enough; but a method whose maps are complex from the start cannot gain by it.
-
-    Parameters
-    ----------
-    model, images, maps, targets, explain, batchnorm, calibration, ids, seed
-        As in :func:`mprt`.
-    bins
-        Of the histogram.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)``, above −1; NaN where either map is constant or not finite.
-
-    Raises
-    ------
-    InputError
-        As :func:`mprt`.
-    """
-    cache = cache_of(model, images, ids=ids, seed=seed)
-    before = histogram_entropy(checked_maps(cache, maps), bins=bins)
-    after = torch.full_like(before, torch.nan)
-    if len(cache):
-        network = randomised(
-            cache.predictor.model,
-            seed=cache.seed,
-            batchnorm=batchnorm,
-            images=cache.images if calibration is None else calibration,
-        )
-        for faces, _, found in explained(cache, explain, network, targets):
-            after[faces] = histogram_entropy(found, bins=bins)
-    return (after - before) / before
-
-
-def random_logit(
-    model: Classifier | Predictor | ScoreCache,
-    images: Tensor,
-    maps: Tensor,
-    targets: Tensor,
-    explain: Explain,
-    *,
-    similarity: Likeness = "ssim",
-    absolute: bool = False,
-    ids: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Tensor:
-    """Is the map of another emotion the same? Lower is better.
-
-    Sixt et al., "When explanations lie: why many modified BP attributions fail", ICML 2020: the
-    similarity of the target's map with that of another class, drawn for each face
-    among the emotions that the model has. SSIM is taken in two dimensions.
-
-    Parameters
-    ----------
-    model, images, maps, targets, explain, similarity, absolute, ids, seed
-        As in :func:`mprt`.
-
-    Returns
-    -------
-    Tensor
-        ``(B,)`` in [−1, 1]; NaN where either map is undefined, or the model has one emotion.
-
-    Raises
-    ------
-    InputError
-        For maps or targets that do not fit, or another similarity.
-    """
-    cache = cache_of(model, images, ids=ids, seed=seed)
-    reference = comparable(checked_maps(cache, maps), similarity, absolute=absolute)
-    classes = len(cache.predictor.emotions)
-    out = torch.full((len(cache),), torch.nan)
-    if classes < 2:
-        return out
-    away = [
-        int(torch.randint(1, classes, (), generator=own))
-        for own in cache.generators("random logit")
-    ]
-    columns = cache.predictor.model.columns(check_targets(targets, len(cache))) + torch.tensor(
-        away, dtype=torch.int64
+METRICS.register("mprt")(
+    MetricSpec(
+        name="mprt",
+        fn=mprt,
+        family="randomisation",
+        question="How similar does the map stay as layers are made random, from the logits down?",
+        higher_is_better=False,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        read="mean",
+        sign_blind=True,
+        reference="Adebayo et al., NeurIPS 2018",
     )
-    others = cache.predictor.model.canonical(columns % classes)
-    for faces, _, found in explained(cache, explain, cache.predictor.model, others):
-        other = comparable(found, similarity, absolute=absolute)
-        out[faces] = compared(reference[faces], other, similarity)
-    return out
-
-
-def model_contrast(
-    maps: Tensor, other_maps: Tensor, *, similarity: Likeness = "spearman", absolute: bool = False
-) -> Tensor:
-    """Are these the maps of a network that was taught nonsense, too? Lower is better.
-
-    The data randomisation test of Adebayo et al., NeurIPS 2018: ``other_maps`` are
-    those of a network trained on permuted labels, which the caller has trained. Parameters and
-    returns are those of :func:`~metrics.core.similarity.map_similarity`.
-    """
-    return map_similarity(maps, other_maps, similarity=similarity, absolute=absolute)
-
-
-def _spec(
-    name: str,
-    fn: Any,
-    *,
-    better: bool,
-    bounds: tuple[float, float],
-    reference: str,
-    read: str = "",
-    needs: tuple[str, ...] = ("calibration",),
-    **options: Any,
-) -> MetricSpec:
-    return METRICS.register(name)(
-        MetricSpec(
-            name=name,
-            fn=fn,
-            family="randomisation",
-            higher_is_better=better,
-            bounds=bounds,
-            needs=("model", "images", "maps", "targets", "explain", *needs),
-            options=options,
-            read=read,
-            sign_blind=True,
-            reference=reference,
-        )
-    )
-
-
-_ADEBAYO = "Adebayo et al., NeurIPS 2018"
-_HEDSTROEM = "Hedström et al., xAI 2024"
-MPRT = _spec("mprt", mprt, better=False, bounds=(-1, 1), reference=_ADEBAYO, read="mean")
-MPRT_LAST = _spec("mprt_last", mprt, better=False, bounds=(-1, 1), reference=_ADEBAYO, read="last")
-SMOOTH_MPRT = _spec(
-    "smooth_mprt",
-    mprt,
-    better=False,
-    bounds=(-1, 1),
-    reference=_HEDSTROEM,
-    read="mean",
-    smooth=50,
-    order="bottom_up",
 )
-EMPRT = _spec("emprt", emprt, better=True, bounds=(-1, float("inf")), reference=_HEDSTROEM)
-RANDOM_LOGIT = _spec(
-    "random_logit",
-    random_logit,
-    better=False,
-    bounds=(-1, 1),
-    needs=(),
-    reference="Sixt et al., ICML 2020",
+METRICS.register("mprt_last")(
+    MetricSpec(
+        name="mprt_last",
+        fn=mprt,
+        family="randomisation",
+        question="How similar is the map to that of a network that is random throughout?",
+        higher_is_better=False,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        read="last",
+        sign_blind=True,
+        reference="Adebayo et al., NeurIPS 2018",
+    )
+)
+METRICS.register("smooth_mprt")(
+    MetricSpec(
+        name="smooth_mprt",
+        fn=mprt,
+        family="randomisation",
+        question=(
+            "How similar does the mean map of noisy copies stay as layers are made random, from "
+            "the image up?"
+        ),
+        higher_is_better=False,
+        bounds=(-1.0, 1.0),
+        needs=("model", "images", "maps", "targets", "explain", "calibration"),
+        options={"smooth": 50, "order": "bottom_up"},
+        read="mean",
+        sign_blind=True,
+        reference="Hedström et al., xAI 2024",
+    )
 )

@@ -1,4 +1,4 @@
-"""Networks of a trained one's build that have learned nothing."""
+"""Random networks: copies of a trained network that have learned nothing."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ _KEPT = 64
 _POWER_ITERATIONS = 50
 Known = dict[str, RunningStatistics]
 _RECALIBRATED: WeakKeyDictionary[nn.Module, dict[str, list[Tensor]]] = WeakKeyDictionary()
-"""Of each trained model, BatchNorm's buffers by what they were taken of: the networks that every
-method and chunk of faces is held against are the same, drawn quickly and recalibrated slowly."""
+"""BatchNorm's buffers of each trained model, by the digest of weights and images that they were
+taken from. Every method and chunk of faces is compared with the same random networks, which are
+drawn quickly and recalibrated slowly."""
 _STATISTICS: WeakKeyDictionary[nn.Module, Known] = WeakKeyDictionary()
-"""Of each trained model, which modules keep running statistics."""
+"""Modules that keep running statistics, for each trained model."""
 
 
 def randomised(
@@ -45,46 +46,54 @@ def randomised(
     batchnorm: Statistics = "recalibrate",
     images: Tensor | None = None,
 ) -> M:
-    """A copy of a model whose parameters are drawn anew, bare ones among them.
+    """A copy of a model whose parameters are drawn anew, including bare parameters.
 
-    Modules with a ``reset_parameters`` initialise themselves. Whatever that leaves alone (class
-    tokens, position embeddings, the ``in_proj_weight`` of attention, layer scales, …) is drawn
-    from a normal distribution with the mean and standard deviation of the trained tensor, or, where
-    all its entries are alike, with their magnitude as the deviation. So no trained value survives,
-    but where a fresh one is the same by design: ones and zeros of normalisation layers, biases that
-    start at zero, tensors that are zero throughout. A frozen BatchNorm, whose learned values are
-    buffers, is drawn as BatchNorm is: its scale becomes 1 and its offset 0.
+    Modules with a ``reset_parameters`` initialise themselves. All other parameters (class tokens,
+    position embeddings, the ``in_proj_weight`` of attention, layer scales, …) are drawn from a
+    normal distribution with the mean and standard deviation of the trained tensor; if all its
+    entries are equal, the deviation is their magnitude. So no trained value survives, except where
+    a fresh one is the same by design: ones and zeros of normalisation layers, biases that start at
+    zero, tensors that are zero throughout. A frozen BatchNorm, whose learned values are buffers, is
+    drawn as BatchNorm is: its scale becomes 1 and its offset 0.
 
-    A layer is drawn alike whichever others are drawn with it, so that a cascade takes one step at
-    a time. Draws are made on the CPU; PyTorch's global generator is left as found.
+    A layer is drawn the same whichever others are drawn with it, so that a cascade takes one step
+    at a time. Draws are made on the CPU; PyTorch's global generator is left as found.
 
     Parameters
     ----------
     model
         The trained model, which stays as it is.
     seed
-        Of all draws.
+        Seed of all draws.
     layers
         Names of the modules whose own parameters are drawn; all by default.
     batchnorm
-        Running statistics, which are no parameters: ``recalibrate`` takes those of ``images``,
-        since activations of random weights have another scale, for each layer that keeps some (see
-        :mod:`fer_xai.batchnorm.running_statistics`) at or behind a layer that is drawn; ``keep``
-        leaves the trained ones; ``reset`` sets those of the layers drawn to mean 0 and variance 1.
+        Policy for running statistics, which are no parameters. ``recalibrate`` takes them from
+        ``images``, because activations of random weights have another scale, for each layer that
+        keeps some (see :mod:`fer_xai.batchnorm.running_statistics`) at or behind a drawn layer;
+        ``keep`` leaves the trained ones; ``reset`` sets those of drawn layers to mean 0 and
+        variance 1.
     images
         ``(N, 3, H, W)`` in [0, 1], to recalibrate with.
 
     Returns
     -------
     nn.Module
-        On the model's device and in its mode. Other buffers are the trained model's, but those of
-        parametrisations (``spectral_norm``), which follow the weights.
+        The random copy, on the model's device and in its mode. Other buffers are the trained
+        model's, except those of parametrisations (``spectral_norm``), which follow the weights.
 
     Raises
     ------
     InputError
-        For an unknown layer or policy, fewer than two images where BatchNorm needs them, or running
-        statistics that the policy cannot take anew.
+        If a layer or the policy is unknown, BatchNorm needs at least two images and there are
+        fewer, or the policy cannot be applied to the running statistics.
+
+    Examples
+    --------
+    >>> trained = nn.Linear(3, 2)
+    >>> random = randomised(trained, seed=0)
+    >>> bool((random.weight == trained.weight).any()), random.weight.shape
+    (False, torch.Size([2, 3]))
     """
     check_choice("batchnorm", batchnorm, get_args(Statistics))
     modules = dict(model.named_modules())
@@ -157,8 +166,10 @@ def _no_images(n: int) -> InputError:
 
 
 def _redrawn_buffers(module: nn.Module) -> None:
-    """What a layer that is drawn has learned in buffers: a frozen BatchNorm its scale and offset,
-    parametrisations what follows from their weights by iteration in training mode.
+    """Reset what a drawn layer has learned in buffers.
+
+    A frozen BatchNorm loses its scale and offset; parametrisations compute their buffers from their
+    new weights, by iteration in training mode.
     """
     if is_fixed_norm(module):
         for key, value in (("weight", 1), ("bias", 0)):
@@ -251,7 +262,7 @@ def _buffers(model: nn.Module, names: Iterable[str]) -> list[Tensor]:
 
 
 def _digest(tensors: Iterable[Tensor], *, also: str) -> str:
-    """Of what tensors hold."""
+    """SHA-256 of the values of tensors, their shapes, types and devices."""
     made = hashlib.sha256(also.encode())
     for tensor in tensors:
         made.update(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.device}".encode())
@@ -264,15 +275,21 @@ def layers_of(model: nn.Module, images: Tensor) -> list[str]:
     """Modules with parameters of their own, in the order in which a pass reaches them.
 
     A frozen BatchNorm, whose learned values are buffers, is among them. Modules that are never
-    called, only read (the output projection of attention), take the place of the one that they are
-    part of.
+    called and only read (the output projection of attention) take the place of the module that they
+    belong to.
 
     Parameters
     ----------
     model
-        Takes the images.
+        Network that takes the images.
     images
-        ``(B, 3, H, W)``; what is in them does not matter.
+        ``(B, 3, H, W)``; their values do not matter.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2))
+    >>> layers_of(net, torch.zeros(1, 3, 4, 4))
+    ['0', '3']
     """
     modules = dict(model.named_modules())
     return [

@@ -48,12 +48,19 @@ def cluster_sums(values: Array, clusters: Sequence[object] | None) -> Array:
 
 
 def pick(labels: Sequence[object], used: NDArray[np.bool_]) -> list[object]:
-    """Labels of the faces that are used, ``used`` being a mask ``(N,)``.
+    """Labels of the faces that are used.
+
+    Parameters
+    ----------
+    labels
+        N labels.
+    used
+        Bool ``(N,)``.
 
     Raises
     ------
     InputError
-        If there is not one label a face.
+        If there is not one label for each face.
 
     Examples
     --------

@@ -8,11 +8,26 @@ from scipy import stats
 
 
 def rank_biserial(differences: ArrayLike) -> float:
-    """Effect size of the signed-rank test, in [−1, 1] (Kerby 2014): share of the rank sum above
-    zero less the share below it, (W⁺ − W⁻) / (W⁺ + W⁻).
+    """Effect size of the signed-rank test, in [−1, 1] (Kerby 2014).
 
-    Of the ranks that :func:`wilcoxon_p` tests, zeros ranked and dropped (Pratt 1959), so that the
-    two never point to different sides; NaN where all are zero.
+    The share of the rank sum above zero less the share below it, (W⁺ − W⁻) / (W⁺ + W⁻). The ranks
+    are those that :func:`~metrics.statistics.tests.wilcoxon_p` tests, with zeros ranked and dropped
+    (Pratt 1959), so that the two never point to different sides.
+
+    Parameters
+    ----------
+    differences
+        ``(N,)`` paired differences; NaN is left out.
+
+    Returns
+    -------
+    float
+        NaN if all differences are zero.
+
+    Examples
+    --------
+    >>> rank_biserial([1.0, 2.0, -3.0])
+    0.0
     """
     values = np.asarray(differences, dtype=np.float64)
     values = values[np.isfinite(values)]
@@ -23,7 +38,23 @@ def rank_biserial(differences: ArrayLike) -> float:
 
 
 def cohens_d(differences: ArrayLike) -> float:
-    """Standardised mean of paired differences, d_z = mean / SD."""
+    """Standardised mean of paired differences, d_z = mean / SD.
+
+    Parameters
+    ----------
+    differences
+        ``(N,)`` paired differences; NaN is left out.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two differences, or if they do not vary.
+
+    Examples
+    --------
+    >>> cohens_d([1.0, 2.0, 3.0])
+    2.0
+    """
     values = np.asarray(differences, dtype=np.float64)
     values = values[np.isfinite(values)]
     sd = values.std(ddof=1) if len(values) > 1 else 0.0
@@ -31,9 +62,14 @@ def cohens_d(differences: ArrayLike) -> float:
 
 
 def auc_to_d(auc: float) -> float:
-    """Standardised difference of means that an AUC stands for, √2·Φ⁻¹(AUC).
+    """Standardised difference of means that an AUC corresponds to, √2·Φ⁻¹(AUC).
 
-    Exact for two normal distributions of one variance (Ruscio, "A probability-based measure of
+    Exact for two normal distributions of equal variance (Ruscio, "A probability-based measure of
     effect size", Psychological Methods 2008).
+
+    Examples
+    --------
+    >>> round(auc_to_d(0.76), 2)
+    1.0
     """
     return float(np.sqrt(2) * stats.norm.ppf(auc))

@@ -1,4 +1,4 @@
-"""Statistics of scores over faces: the unit is the face (or the person), never the pair.
+"""Intervals of scores over faces: the unit is the face (or the person), never the pair.
 
 Pairs of faces share faces: resampling pairs as if they were independent gave a standard deviation
 of .002 where .010 was true. Everything here resamples, permutes or perturbs faces.
@@ -26,13 +26,13 @@ class Interval:
     Attributes
     ----------
     estimate, low, high
-        Point and bounds.
+        Point estimate and bounds.
     standard_error
-        Over faces or clusters.
+        Standard error over faces or clusters.
     n
-        Units (faces or clusters) behind it.
+        Number of units (faces or clusters) behind it.
     scheme
-        How the interval was made, for captions.
+        Method by which the interval was made, for captions.
     freedom
         Degrees of freedom of the standard error.
     """
@@ -53,7 +53,7 @@ class Interval:
         return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.freedom))
 
     def units_needed(self, half_width: float) -> float:
-        """How many units would have given a 95 % interval of this half width; NaN if unknown."""
+        """Number of units that would give a 95 % interval of this half width; NaN if unknown."""
         if not half_width > 0:
             raise InputError(f"Expected a positive half width, got {half_width}.")
         return float(np.ceil(self.n * (1.96 * self.standard_error / half_width) ** 2))
@@ -72,7 +72,8 @@ def influence_interval(
 
     With U_i the derivative of the statistic by the weight of face i, its variance over samples of
     faces is Σ (U_i − Ū)² (Efron 1982, "The jackknife, the bootstrap and other resampling plans",
-    §6.3); within a cluster (a person, a group of copies) influences add up before squaring.
+    §6.3); within a cluster (a person, a group of copies) influences are added before they are
+    squared.
 
     Parameters
     ----------
@@ -84,9 +85,27 @@ def influence_interval(
         N labels; each face is its own by default, and where its label is empty, None or NaN.
     level
         Coverage; t quantile with n − 1 degrees of freedom.
-    extra_variance, extra_n
-        Variance of the estimate from another source, and the units it was measured on (the
-        untrained networks): it is added, and the degrees of freedom follow Welch & Satterthwaite.
+    extra_variance
+        Variance of the estimate from another source, such as the untrained networks, which is
+        added; the degrees of freedom follow Welch & Satterthwaite.
+    extra_n
+        Number of units that the extra variance was measured on.
+
+    Returns
+    -------
+    Interval
+        NaN bounds with fewer than two units.
+
+    Raises
+    ------
+    InputError
+        If there is not one cluster label for each face.
+
+    Examples
+    --------
+    >>> found = influence_interval(2.0, np.array([-1.0, 0.0, 1.0]) / 3)
+    >>> round(found.low, 3), round(found.high, 3)
+    (-0.484, 4.484)
     """
     values = np.asarray(influence, dtype=np.float64)
     used = np.isfinite(values)
@@ -122,7 +141,34 @@ def influence_interval(
 def mean_interval(
     values: ArrayLike, *, clusters: Sequence[object] | None = None, level: float = 0.95
 ) -> Interval:
-    """Mean of a score over faces with its interval; NaN scores are left out."""
+    """Mean of a score over faces with its interval.
+
+    Parameters
+    ----------
+    values
+        ``(N,)`` scores; NaN is left out.
+    clusters
+        N labels, such as the person of each face; each face is its own by default, and where its
+        label is empty, None or NaN.
+    level
+        Coverage.
+
+    Returns
+    -------
+    Interval
+        NaN bounds with fewer than two units.
+
+    Raises
+    ------
+    InputError
+        If there is not one cluster label for each face.
+
+    Examples
+    --------
+    >>> found = mean_interval([1.0, 2.0, 3.0, float("nan")])
+    >>> found.estimate, round(found.low, 3), round(found.high, 3), found.n
+    (2.0, -0.484, 4.484, 3)
+    """
     scores = np.asarray(values, dtype=np.float64)
     used = np.isfinite(scores)
     if not used.any():
@@ -144,27 +190,41 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile bootstrap over faces (or clusters) of a statistic of face weights.
 
-    The statistic gets how often each face was drawn, ``(n,)``, instead of a list with repeats, so
-    that a statistic over pairs can leave out the pairs of a face with itself that resampling
-    creates.
+    The statistic gets the number of times that each face was drawn, ``(n,)``, instead of a list
+    with repeats, so that a statistic over pairs can leave out the pairs of a face with itself that
+    resampling creates.
 
     Parameters
     ----------
     statistic
-        From multiplicities to a number.
+        Function from multiplicities ``(n,)`` to a number.
     n
         Number of faces.
-    repeats, seed
-        Resamples B, and their seed.
+    repeats
+        B, number of resamples; at least 2.
+    seed
+        Seed of the resamples.
     clusters
         N labels: whole clusters are drawn; a face with an empty label is its own.
     level
         Coverage.
 
+    Returns
+    -------
+    Interval
+        Percentile bounds, with the standard deviation over resamples.
+
     Raises
     ------
     InputError
-        For no faces, fewer than two resamples, or labels that do not fit.
+        If there are no faces, fewer than two resamples, or labels that do not fit.
+
+    Examples
+    --------
+    >>> scores = np.array([1.0, 2.0, 3.0])
+    >>> found = bootstrap_interval(lambda weights: (weights * scores).sum() / weights.sum(), 3)
+    >>> found.estimate, found.low >= 1, found.high <= 3
+    (2.0, True, True)
     """
     check_count("the number of faces", n)
     if repeats < 2:
@@ -195,9 +255,17 @@ def bootstrap_interval(
 
 
 def percent_interval(values: ArrayLike) -> Interval:
-    """Mean of percents with Student's interval, whose bounds stay within 0 and 100.
+    """Mean of percentages with Student's interval, whose bounds stay within 0 and 100.
 
-    One value has no interval: its bounds are NaN.
+    Parameters
+    ----------
+    values
+        ``(N,)`` percentages; NaN is left out. A single value has no interval: its bounds are NaN.
+
+    Returns
+    -------
+    Interval
+        The mean and its clipped bounds.
 
     Examples
     --------

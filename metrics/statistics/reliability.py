@@ -1,4 +1,4 @@
-"""Do raters order things alike? Agreement of rankings, and which differences in rank are real."""
+"""Reliability: do raters order things alike, and which differences in rank are real?"""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def krippendorff_alpha(ratings: ArrayLike) -> float:
     """Agreement of raters beyond chance on an ordinal scale: 1 all alike, 0 as by chance.
 
     Krippendorff, "Content analysis", 2004, chapter 11, over each rater's ranks. Here the raters are
-    metrics and the units explanations. Ranks among other units are other ranks: a unit that some
-    rater lacks (NaN) is left out for all, once raters without any rating are.
+    metrics and the units explanations. Ranks depend on which units are ranked: raters without any
+    rating are left out, and then each unit that a rater lacks (NaN) is left out for all.
 
     Parameters
     ----------
@@ -30,12 +30,18 @@ def krippendorff_alpha(ratings: ArrayLike) -> float:
     Returns
     -------
     float
-        NaN with fewer than two raters or units left, or where none tells any units apart.
+        1 for equal orders, 0 for chance; NaN with fewer than two raters or units left, or if no
+        rater distinguishes any units.
 
     Raises
     ------
     InputError
         If ratings are not ``(raters, units)``.
+
+    Examples
+    --------
+    >>> krippendorff_alpha([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
+    1.0
     """
     table = np.asarray(ratings, dtype=np.float64)
     if table.ndim != 2:
@@ -57,11 +63,11 @@ class RankTest:
     ranks
         ``(K,)`` mean rank of each explanation over faces, 1 the best.
     p_value
-        Friedman's test that all are alike.
+        p-value of Friedman's test that all are equal.
     pairs
         ``(K, K)`` p-values of Nemenyi's test, corrected for all pairs.
     n
-        Faces (or clusters) that have a score of every explanation.
+        Number of faces (or clusters) that have a score of every explanation.
     """
 
     ranks: Array
@@ -82,6 +88,16 @@ def friedman_nemenyi(scores: ArrayLike) -> RankTest:
     -------
     RankTest
         NaN p-values with fewer than two complete faces or three explanations.
+
+    Raises
+    ------
+    InputError
+        If scores are not ``(faces, explanations)``.
+
+    Examples
+    --------
+    >>> friedman_nemenyi([[0.9, 0.5, 0.1], [0.8, 0.4, 0.2], [0.7, 0.5, 0.3]]).ranks
+    array([1., 2., 3.])
     """
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2:
@@ -112,6 +128,16 @@ def icc_a1(ratings: ArrayLike) -> float:
     ----------
     ratings
         ``(subjects, raters)``; a rater with a NaN is left out.
+
+    Returns
+    -------
+    float
+        1 for equal ratings; NaN with fewer than two subjects or raters, or without any variation.
+
+    Examples
+    --------
+    >>> icc_a1([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
+    1.0
     """
     table = np.asarray(ratings, dtype=np.float64)
     table = table[:, np.isfinite(table).all(axis=0)]
@@ -134,8 +160,18 @@ def kendalls_w(ratings: ArrayLike) -> float:
     Parameters
     ----------
     ratings
-        ``(subjects, raters)``; a rater with a NaN is left out. NaN where no rater tells any two
-        subjects apart.
+        ``(subjects, raters)``; a rater with a NaN is left out.
+
+    Returns
+    -------
+    float
+        1 for equal orders; NaN with fewer than two subjects or raters, or if no rater distinguishes
+        any two subjects.
+
+    Examples
+    --------
+    >>> kendalls_w([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+    1.0
     """
     table = np.asarray(ratings, dtype=np.float64)
     table = table[:, np.isfinite(table).all(axis=0)]
@@ -154,5 +190,11 @@ def kendalls_w(ratings: ArrayLike) -> float:
 
 
 def mean_spearman(w: float, raters: int) -> float:
-    """Mean pairwise Spearman correlation that a Kendall's W of m raters stands for."""
+    """Mean pairwise Spearman correlation that a Kendall's W of m raters corresponds to.
+
+    Examples
+    --------
+    >>> mean_spearman(0.5, 2)
+    0.0
+    """
     return (raters * w - 1) / (raters - 1) if raters > 1 else float("nan")

@@ -26,8 +26,10 @@ def permutations(
     ----------
     labels
         ``(N,)``.
-    repeats, seed
-        How many orders, and their seed.
+    repeats
+        Number of orders.
+    seed
+        Seed of the orders.
     clusters
         ``(N,)``; each face is its own by default, and where its label is empty, None or NaN.
 
@@ -35,6 +37,13 @@ def permutations(
     -------
     ndarray
         ``(repeats, N)``: ``labels[order]`` are the labels under each permutation.
+
+    Examples
+    --------
+    >>> labels = np.array([0, 0, 1, 1])
+    >>> orders = permutations(labels, repeats=5, seed=0, clusters=np.array([7, 7, 8, 8]))
+    >>> {tuple(labels[order].tolist()) for order in orders} == {(0, 0, 1, 1), (1, 1, 0, 0)}
+    True
     """
     n = len(labels)
     groups = cluster_codes(None if clusters is None else list(clusters), n)
@@ -58,7 +67,22 @@ def permutations(
 def permutation_p_value(observed: float, permuted: ArrayLike) -> float:
     """One-sided p of a statistic among its values under permuted labels, (1 + #≥) / (1 + B).
 
-    NaN where the statistic, or one of its values, is undefined.
+    Parameters
+    ----------
+    observed
+        The statistic.
+    permuted
+        ``(B,)`` its values under permutation.
+
+    Returns
+    -------
+    float
+        NaN if the statistic, or one of its values, is undefined.
+
+    Examples
+    --------
+    >>> permutation_p_value(0.5, [0.1, 0.2, 0.3, 0.6])
+    0.4
     """
     values = np.asarray(permuted, dtype=np.float64)
     if np.isnan(observed) or np.isnan(values).any():
@@ -67,7 +91,23 @@ def permutation_p_value(observed: float, permuted: ArrayLike) -> float:
 
 
 def holm(p_values: ArrayLike) -> Array:
-    """Holm's step-down adjusted p-values of a declared family (Holm 1979); NaN stays NaN."""
+    """Holm's step-down adjusted p-values of a declared family (Holm 1979).
+
+    Parameters
+    ----------
+    p_values
+        ``(K,)``; NaN stays NaN, and does not count as a member of the family.
+
+    Returns
+    -------
+    ndarray
+        ``(K,)`` adjusted p-values, in the given order.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
+    """
     p = np.asarray(p_values, dtype=np.float64)
     out = np.full_like(p, np.nan)
     known = np.flatnonzero(np.isfinite(p))
@@ -81,8 +121,22 @@ def holm(p_values: ArrayLike) -> Array:
 def wilcoxon_p(differences: ArrayLike) -> float:
     """Two-sided p of Wilcoxon's signed-rank test that paired differences are centred on zero.
 
-    Zeros are ranked and dropped from the statistic (Pratt 1959); NaN is left out, and returned
-    where fewer than two differences are not zero.
+    Zeros are ranked and dropped from the statistic (Pratt 1959).
+
+    Parameters
+    ----------
+    differences
+        ``(N,)`` paired differences; NaN is left out.
+
+    Returns
+    -------
+    float
+        NaN if fewer than two differences are not zero.
+
+    Examples
+    --------
+    >>> wilcoxon_p([1.0, 2.0, 3.0, 4.0, 5.0])
+    0.0625
     """
     values = np.asarray(differences, dtype=np.float64)
     values = values[np.isfinite(values)]

@@ -18,8 +18,8 @@ from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.names import slug
 from fer_xai.types import Faces
+from metrics.randomisation.data_randomisation import model_contrast
 from metrics.randomisation.gate import MIN_NETWORKS, moved_copies
-from metrics.randomisation.mprt import model_contrast
 from metrics.statistics.intervals import mean_interval
 from studies.registry import STUDIES, question
 from studies.reporting.page import Table

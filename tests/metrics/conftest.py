@@ -28,3 +28,15 @@ def trained():
 def case(trained):
     predictor, images, targets = trained
     return predictor, images, gradient(predictor.model, images, targets, None), targets
+
+
+@pytest.fixture
+def three(images):
+    """Three random images, to go with :data:`tests.helpers.TARGETS`."""
+    return images[:3]
+
+
+@pytest.fixture
+def maps():
+    """Random maps of these three."""
+    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))

@@ -5,7 +5,6 @@ from scipy.stats import spearmanr
 
 from fer_xai.errors import InputError
 from metrics.agreement import pixel_agreement
-from metrics.core.similarity import region_agreement, region_sums
 
 
 def test_pixel_agreement_is_scipys_spearman_of_each_pair():
@@ -26,36 +25,6 @@ def test_pixel_agreement_keeps_signs_scale_does_not_matter_and_constants_are_und
     assert pixel_agreement(torch.zeros(2, 0, 5, 5)).shape == (0, 2, 2)
 
 
-def test_region_sums_add_up_and_empty_regions_are_nan():
-    maps = torch.arange(8.0).reshape(2, 2, 2)
-    regions = torch.zeros(2, 3, 2, 2, dtype=torch.bool)
-    regions[:, 0, 0], regions[:, 1, 1] = True, True
-    found = region_sums(maps, regions)
-    assert found[:, :2].tolist() == [[1, 5], [9, 13]]
-    assert found[:, 2].isnan().all()
-
-
-def test_region_agreement_is_scipys_and_leaves_unknown_regions_out():
-    generator = torch.Generator().manual_seed(2)
-    one, two = (torch.randn(5, 8, generator=generator) for _ in range(2))
-    one[1, 3] = torch.nan
-    one[2] = 1.0
-    one[3, 2:] = torch.nan
-    found = region_agreement(one, two)
-    assert np.isclose(found[0], spearmanr(one[0], two[0]).statistic)
-    keep = [0, 1, 2, 4, 5, 6, 7]
-    assert np.isclose(found[1], spearmanr(one[1, keep], two[1, keep]).statistic)
-    assert np.isnan(found[2:4]).all()
-
-
-def test_bad_input_is_one_sentence():
+def test_maps_of_one_explanation_are_refused():
     with pytest.raises(InputError, match=r"Expected maps \(M, N, H, W\), got \(2, 2\)"):
         pixel_agreement(torch.zeros(2, 2))
-    with pytest.raises(InputError, match=r"Expected two accounts \(N, R\) of the same regions"):
-        region_agreement(torch.zeros(2, 3), torch.zeros(2, 4))
-
-
-def test_rounding_noise_decides_no_rank():
-    exact = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
-    noisy = torch.tensor([[1.0, 1e-12, -1e-12, 2e-12]])
-    assert region_agreement(noisy, exact) == pytest.approx(1)

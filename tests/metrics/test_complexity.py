@@ -97,10 +97,21 @@ def test_specs_say_what_is_better():
     assert METRICS["total_variation"].higher_is_better is None
 
 
-def test_bad_input_is_one_sentence():
-    with pytest.raises(InputError, match=r"Expected maps \(B, H, W\), got \(3, 3\)"):
-        gini(torch.ones(3, 3))
-    with pytest.raises(InputError, match="Expected threshold from 0 to 1, got 2"):
-        effective_complexity(torch.ones(1, 3, 3), threshold=2)
-    with pytest.raises(InputError, match="Expected bins as a whole number of 2 or more, got 1"):
-        histogram_entropy(torch.ones(1, 3, 3), bins=1)
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        (lambda: gini(torch.ones(3, 3)), r"Expected maps \(B, H, W\), got \(3, 3\)"),
+        (
+            lambda: effective_complexity(torch.ones(1, 3, 3), threshold=2),
+            "Expected threshold from 0 to 1, got 2",
+        ),
+        (
+            lambda: histogram_entropy(torch.ones(1, 3, 3), bins=1),
+            "Expected bins as a whole number of 2 or more, got 1",
+        ),
+    ],
+    ids=["one map", "threshold", "bins"],
+)
+def test_bad_input_is_one_sentence(asked, match):
+    with pytest.raises(InputError, match=match):
+        asked()

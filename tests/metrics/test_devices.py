@@ -20,7 +20,8 @@ from metrics.core.histogram import histogram_entropy
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.similarity import map_similarity, normalised_rows, region_agreement
 from metrics.core.ssim import ssim
-from metrics.faithfulness.infidelity import infidelity, mu_fidelity, sensitivity_n
+from metrics.faithfulness.correlation import mu_fidelity, sensitivity_n
+from metrics.faithfulness.infidelity import infidelity
 from metrics.faithfulness.naopc import naopc_searched
 from metrics.robustness import seed_agreement
 from tests.helpers import tiny_model

@@ -1,5 +1,7 @@
 """Perfect maps of a planted network score above random ones, and those above inverted ones."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -18,9 +20,10 @@ FAITHFUL = [
     for name in METRICS
     if METRICS[name].family == "faithfulness" and METRICS[name].higher_is_better is not None
 ]
+FEWER_SUBSETS = dataclasses.replace(METRICS["sensitivity_n"], options={"samples": 16})
 UNSIGNED = {"average_drop"}
 """It looks at a map's positive part: an inverted one shows nothing, and a random one too much."""
-EXEMPT = {
+FAILING = {
     "average_increase": "the plant's confidence cannot rise when only its mark is shown",
     "average_gain": "the plant's confidence cannot rise when only its mark is shown",
     "infidelity": "it is in the units of a gradient, which these maps are not in",
@@ -58,19 +61,25 @@ def scores():
         predictor,
         images,
         made,
-        FAITHFUL,
+        [METRICS[name] if name != "sensitivity_n" else FEWER_SUBSETS for name in FAITHFUL],
         regions=regions,
         fills={"skin": skin_fill(images, regions)},
     )
     return frame.groupby(["metric", "method"])["value"].mean().unstack()
 
 
-@pytest.mark.parametrize("name", FAITHFUL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=FAILING[name]))
+        if name in FAILING
+        else name
+        for name in FAITHFUL
+    ],
+)
 def test_perfect_is_better_than_random_and_random_than_inverted(name, scores):
     sign = 1 if METRICS[name].higher_is_better else -1
     row = sign * scores.loc[name]
-    if name in EXEMPT:
-        return
     assert row["perfect"] > row["random"]
     if not METRICS[name].sign_blind and name not in UNSIGNED:
         assert row["random"] > row["inverted"]

@@ -79,6 +79,7 @@ def test_pixel_flipping_has_the_points_of_deletion_but_the_first(images, maps):
 
 def test_a_score_does_not_change_with_the_batch(images, maps):
     """Quantus' ROAD scores the first batch only."""
+    images, maps = images[..., ::2, ::2].contiguous(), maps[:, ::2, ::2].contiguous()
     whole = road_combined(Predictor(tiny_model(), device="cpu"), images, maps, TARGETS)
     for batch in (1, 2, 4):
         parts = [

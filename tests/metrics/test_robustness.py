@@ -13,12 +13,11 @@ from fer_xai.models import FERModel
 from fer_xai.seeding import generator
 from metrics.core.registry import METRICS
 from metrics.robustness import seed_agreement, stability
-from tests.helpers import TinyNet
+from tests.helpers import TARGETS, TinyNet
 from tests.reference.randomisation_slow import similarity_slow
 from tests.reference.robustness_slow import stability_slow
 
 IDS = ["a", "b", "c"]
-TARGETS = torch.tensor([0, 5, 2])
 RADIUS, SAMPLES = 0.05, 4
 
 
@@ -36,15 +35,15 @@ def predictor(model):
 
 
 @pytest.fixture
-def three(images):
-    dark = images[:3].clone()
-    dark[1] = (dark[1] - 0.5).clamp(min=0)  # half of it black, where changes are clamped
-    return dark
+def dark(images):
+    some = images[:3].clone()
+    some[1] = (some[1] - 0.5).clamp(min=0)  # half of it black, where changes are clamped
+    return some
 
 
 @pytest.fixture
-def maps(predictor, three):
-    return gradient(predictor.model, three, TARGETS, IDS)
+def maps(predictor, dark):
+    return gradient(predictor.model, dark, TARGETS, IDS)
 
 
 def _perturbed(images, names=IDS):
@@ -81,9 +80,9 @@ def _stability(model, images, maps, **options):
     return stability(model, images, maps, **(settings | options))
 
 
-def test_all_three_are_the_slow_version(predictor, three, maps):
-    found = _stability(predictor, three, maps)
-    for face, (image, copies) in enumerate(zip(three, _perturbed(three), strict=True)):
+def test_all_three_are_the_slow_version(predictor, dark, maps):
+    found = _stability(predictor, dark, maps)
+    for face, (image, copies) in enumerate(zip(dark, _perturbed(dark), strict=True)):
 
         def one(pixels, face=face):
             batch = torch.as_tensor(pixels, dtype=torch.float32)[None]
@@ -94,10 +93,10 @@ def test_all_three_are_the_slow_version(predictor, three, maps):
         assert [float(value) for value in got] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_maximum_is_captums_for_the_same_images(predictor, three, maps):
-    copies = _perturbed(three).flatten(0, 1)
-    peer = _captums(predictor, three, copies)
-    assert _stability(predictor, three, maps).max.tolist() == pytest.approx(peer.tolist(), rel=1e-4)
+def test_the_maximum_is_captums_for_the_same_images(predictor, dark, maps):
+    copies = _perturbed(dark).flatten(0, 1)
+    peer = _captums(predictor, dark, copies)
+    assert _stability(predictor, dark, maps).max.tolist() == pytest.approx(peer.tolist(), rel=1e-4)
 
 
 def _captums(predictor, images, copies):
@@ -110,12 +109,12 @@ def _captums(predictor, images, copies):
     return sensitivity_max(attribute, images, lambda inputs: copies, n_perturb_samples=SAMPLES)
 
 
-def test_batch_size_order_and_neighbours_do_not_matter(model, three, maps):
-    whole = _stability(Predictor(model, device="cpu", batch_size=64), three, maps)
+def test_batch_size_order_and_neighbours_do_not_matter(model, dark, maps):
+    whole = _stability(Predictor(model, device="cpu", batch_size=64), dark, maps)
     order = torch.tensor([2, 0])
     part = _stability(
         Predictor(model, device="cpu", batch_size=1),
-        three[order],
+        dark[order],
         maps[order],
         targets=TARGETS[order],
         ids=["c", "a"],
@@ -124,7 +123,7 @@ def test_batch_size_order_and_neighbours_do_not_matter(model, three, maps):
         assert torch.allclose(getattr(part, name), getattr(whole, name)[order], rtol=1e-4)
 
 
-def test_no_more_faces_at_once_than_a_pass_takes(predictor, three, maps):
+def test_no_more_faces_at_once_than_a_pass_takes(predictor, dark, maps):
     seen = []
 
     def explain(model, images, targets, ids):
@@ -134,34 +133,34 @@ def test_no_more_faces_at_once_than_a_pass_takes(predictor, three, maps):
         seen.extend([len(images), *ids])
         return gradient(model, images, targets, ids)
 
-    _stability(predictor, three, maps, explain=explain)
+    _stability(predictor, dark, maps, explain=explain)
     assert [entry for entry in seen if isinstance(entry, int)] == [5, 5, 2]
     assert [entry for entry in seen if isinstance(entry, str)] == list("aaaabbbbcccc")
 
 
-def test_zero_maps_have_no_score_and_are_counted(predictor, three, maps):
+def test_zero_maps_have_no_score_and_are_counted(predictor, dark, maps):
     maps[1], maps[2, 0, 0] = 0.0, torch.nan
-    found = _stability(predictor, three, maps)
+    found = _stability(predictor, dark, maps)
     assert found.blank == 2
     for values in (found.max, found.mean, found.lipschitz):
         assert values.isfinite().tolist() == [True, False, False]
     still = _stability(
-        predictor, three, maps, explain=lambda m, i, t, d: torch.zeros(len(i), 64, 64)
+        predictor, dark, maps, explain=lambda m, i, t, d: torch.zeros(len(i), 64, 64)
     )
     assert still.max[0] == 1  # all of it has gone
 
 
 def test_what_ignores_the_image_is_steady_and_scale_matters_to_lipschitz_alone(
-    predictor, three, maps
+    predictor, dark, maps
 ):
     constant = torch.ones(3, 64, 64)
     still = _stability(
-        predictor, three, constant, explain=lambda m, i, t, d: torch.ones(len(i), 64, 64)
+        predictor, dark, constant, explain=lambda m, i, t, d: torch.ones(len(i), 64, 64)
     )
     assert still.max.tolist() == still.lipschitz.tolist() == [0, 0, 0]
-    one = _stability(predictor, three, maps)
-    more = _stability(predictor, three, 7 * maps, explain=lambda *ask: 7 * gradient(*ask))
-    turned = _stability(predictor, three, -maps, explain=lambda *ask: -gradient(*ask))
+    one = _stability(predictor, dark, maps)
+    more = _stability(predictor, dark, 7 * maps, explain=lambda *ask: 7 * gradient(*ask))
+    turned = _stability(predictor, dark, -maps, explain=lambda *ask: -gradient(*ask))
     assert torch.allclose(one.max, more.max)
     assert torch.allclose(7 * one.lipschitz, more.lipschitz)
     assert torch.equal(one.max, turned.max)
@@ -180,7 +179,7 @@ def test_other_sizes_and_numbers_of_emotions(classes, size):
     assert found.max.isfinite().all()
 
 
-def test_explain_of_the_package_is_adapted_in_two_lines(model, three):
+def test_explain_of_the_package_is_adapted_in_two_lines(model, dark):
     predictor_of = functools.lru_cache(maxsize=1)(functools.partial(Predictor, device="cpu"))
 
     def explain(model, images, targets, ids):
@@ -190,19 +189,19 @@ def test_explain_of_the_package_is_adapted_in_two_lines(model, three):
 
     predictor = Predictor(model, device="cpu", batch_size=5)
     with torch.inference_mode():  # a caller's own does not forbid gradients
-        maps = explain(predictor.model, three, TARGETS, IDS)
-        found = _stability(predictor, three, maps, explain=explain, radius=1e-7)
+        maps = explain(predictor.model, dark, TARGETS, IDS)
+        found = _stability(predictor, dark, maps, explain=explain, radius=1e-7)
     # the method's own noise is alike for a face and its copies
     assert found.max.max() < 0.05
 
 
-def test_specs_share_one_function(predictor, three, maps):
+def test_specs_share_one_function(predictor, dark, maps):
     names = ("sensitivity_max", "sensitivity_mean", "local_lipschitz")
     specs = [METRICS[name] for name in names]
     assert len({(spec.fn, tuple(spec.options.items())) for spec in specs}) == 1
     given = {
         "model": predictor,
-        "images": three,
+        "images": dark,
         "maps": maps,
         "targets": TARGETS,
         "explain": gradient,
@@ -240,16 +239,37 @@ def test_seed_agreement_is_the_mean_over_pairs():
     )
 
 
-def test_bad_input_is_one_sentence(predictor, three, maps):
-    with pytest.raises(InputError, match="Expected samples as a whole number of 1 or more, got 0"):
-        _stability(predictor, three, maps, samples=0)
-    with pytest.raises(InputError, match="Expected radius above 0, got 0.0"):
-        _stability(predictor, three, maps, radius=0.0)
-    with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
-        _stability(predictor, three, maps[:, ::2])
-    with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
-        _stability(predictor, three, maps, targets=TARGETS[:2])
-    with pytest.raises(InputError, match=r"Expected maps \(5, 64, 64\) from `explain`, got \(5, 3"):
-        _stability(predictor, three, maps, explain=lambda m, i, t, d: i)
-    with pytest.raises(InputError, match=r"Expected maps \(S, N, H, W\) of at least two seeds"):
-        seed_agreement(maps[None])
+BAD = {
+    "no samples": (
+        lambda predictor, dark, maps: _stability(predictor, dark, maps, samples=0),
+        "Expected samples as a whole number of 1 or more, got 0",
+    ),
+    "no radius": (
+        lambda predictor, dark, maps: _stability(predictor, dark, maps, radius=0.0),
+        "Expected radius above 0, got 0.0",
+    ),
+    "maps of another size": (
+        lambda predictor, dark, maps: _stability(predictor, dark, maps[:, ::2]),
+        r"Expected maps \(3, 64, 64\) to fit the images",
+    ),
+    "too few targets": (
+        lambda predictor, dark, maps: _stability(predictor, dark, maps, targets=TARGETS[:2]),
+        "Expected 3 targets, one an image, got 2",
+    ),
+    "maps with channels": (
+        lambda predictor, dark, maps: _stability(
+            predictor, dark, maps, explain=lambda m, i, t, d: i
+        ),
+        r"Expected maps \(5, 64, 64\) from `explain`, got \(5, 3",
+    ),
+    "one seed": (
+        lambda predictor, dark, maps: seed_agreement(maps[None]),
+        r"Expected maps \(S, N, H, W\) of at least two seeds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "match"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence(asked, match, predictor, dark, maps):
+    with pytest.raises(InputError, match=match):
+        asked(predictor, dark, maps)

@@ -4,19 +4,9 @@ import torch
 import metrics
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from metrics.core.pixel_order import rank_pixels
 from metrics.core.score_cache import ScoreCache
-
-TARGETS = torch.tensor([0, 5, 2])
-
-
-@pytest.fixture
-def three(images):
-    return images[:3]
-
-
-@pytest.fixture
-def maps():
-    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+from tests.helpers import TARGETS
 
 
 def test_double_precision_images_are_scored_as_single(model, three, maps):
@@ -52,3 +42,10 @@ def test_a_cache_keeps_its_own_ids_and_seed(model, three, maps):
         metrics.infidelity(*asked, samples=3, ids=list("abd"))
     with pytest.raises(InputError, match="Expected the cache's own seed, got others"):
         metrics.infidelity(*asked, samples=3, seed=4)
+
+
+@pytest.mark.parametrize("count", [-1, 5000])
+def test_counts_are_numbers_of_pixels(model, three, maps, count):
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    with pytest.raises(InputError, match="Expected counts from 0 to 4096 pixels"):
+        cache.removed(rank_pixels(maps), [count], fill="black", order="morf")

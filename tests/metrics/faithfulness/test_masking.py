@@ -2,23 +2,9 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Predictor
-from metrics.core.pixel_order import rank_pixels
-from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.masking import BINS, erasure, masked_confidence
-from tests.reference.masking_slow import erasure_slow, masked_confidence_slow
-
-TARGETS = torch.tensor([0, 5, 2])
-
-
-@pytest.fixture
-def three(images):
-    return images[:3]
-
-
-@pytest.fixture
-def maps():
-    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+from metrics.faithfulness.masking import masked_confidence
+from tests.helpers import TARGETS
+from tests.reference.masking_slow import masked_confidence_slow
 
 
 def test_confidence_is_the_papers(model, three, maps):
@@ -46,32 +32,6 @@ def test_a_map_that_is_not_finite_has_no_confidence(model, three, maps, bad):
         assert getattr(found, name).isnan().tolist() == [False, True, False]
 
 
-def test_erasure_is_the_papers_pixel_by_pixel(model, three, maps):
-    cache = ScoreCache(Predictor(model, device="cpu"), three)
-    found = erasure(cache, three, maps, TARGETS, fill="black")
-    ranks = rank_pixels(maps)
-    for face, column in enumerate(model.columns(TARGETS)):
-        order = ranks[face].flatten().argsort().tolist()
-        whole, enough = erasure_slow(
-            model, three[face], order, BINS, filled=torch.zeros(3, 64, 64), column=int(column)
-        )
-        assert found.comprehensiveness[face].item() == pytest.approx(whole, abs=1e-5)
-        assert found.sufficiency[face].item() == pytest.approx(enough, abs=1e-5)
-
-
-def test_the_clean_face_is_shared(model, three, maps):
-    cache = ScoreCache(Predictor(model, device="cpu"), three)
-    masked_confidence(cache, three, maps, TARGETS)
-    masked_confidence(cache, three, maps, TARGETS)
-    assert cache.passes == 6
-    erasure(cache, three, maps, TARGETS)
-    assert cache.passes == 6 + 3 * 2 * len(BINS)
-
-
-def test_bad_input_is_one_sentence(model, three, maps):
+def test_maps_of_another_size_are_refused(model, three, maps):
     with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
         masked_confidence(model, three, maps[:, :32], TARGETS)
-    with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
-        erasure(model, three, maps[:2], TARGETS)
-    with pytest.raises(InputError, match="Expected the cache's own images"):
-        erasure(ScoreCache(model, three), three[:2], maps[:2], TARGETS[:2])

@@ -5,21 +5,11 @@ import torch
 
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from metrics.core.pixel_order import cells_of
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.infidelity import cells_of
-from metrics.faithfulness.naopc import naopc_searched
-
-TARGETS = torch.tensor([0, 5, 2])
-
-
-@pytest.fixture
-def three(images):
-    return images[:3]
-
-
-@pytest.fixture
-def maps():
-    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
+from metrics.faithfulness.naopc import _limits, naopc, naopc_searched
+from tests.helpers import TARGETS
+from tests.reference.regions_slow import naopc_slow
 
 
 def test_limits_lie_within_the_true_ones(model, three, maps):
@@ -111,8 +101,104 @@ def test_searches_that_mislead_leave_limits_in_order(model, three, maps, monkeyp
     assert found.value.isfinite().all()
 
 
-def test_bad_input_is_one_sentence(model, three, maps):
-    with pytest.raises(InputError, match="Expected grid as a whole number of 2 or more, got 1"):
-        naopc_searched(model, three, maps, TARGETS, grid=1)
-    with pytest.raises(InputError, match="Expected order morf, lerf"):
-        naopc_searched(model, three, maps, TARGETS, order="up")
+@pytest.fixture
+def regions():
+    """Four unequal stripes and the rest."""
+    out = torch.zeros(3, 5, 64, 64, dtype=torch.bool)
+    for k, (top, end) in enumerate(((0, 6), (6, 20), (20, 33), (33, 50), (50, 64))):
+        out[:, k, top:end] = True
+    return out
+
+
+@pytest.mark.parametrize("order", ["morf", "lerf"])
+def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regions, order):
+    cache = ScoreCache(Predictor(model, device="cpu"), three)
+    regions = torch.cat([regions[:, :3], regions[:, 3:].any(dim=1, keepdim=True)], dim=1)
+    found = naopc(cache, three, maps, TARGETS, regions, order=order)
+    for face, column in enumerate(model.columns(TARGETS)):
+        expected = naopc_slow(
+            model,
+            three[face],
+            maps[face],
+            regions[face],
+            int(column),
+            filled=cache.filled("blur")[face],
+            order=order,
+        )
+        assert found.value[face].item() == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("order", ["morf", "lerf"])
+def test_naopc_of_ties_is_that_of_a_random_order(model, three, regions, order):
+    caches = [
+        ScoreCache(Predictor(model, device="cpu"), three, ids=list("abc"), seed=s) for s in range(8)
+    ]
+    flat = torch.ones(3, 64, 64)
+    found = torch.stack(
+        [naopc(one, three, flat, TARGETS, regions, order=order).value for one in caches]
+    )
+    assert (found.std(dim=0) > 0).all()
+    part = naopc(model, three[1:2], flat[:1], TARGETS[1:2], regions[1:2], order=order, ids=["b"])
+    assert part.value.item() == pytest.approx(found[0, 1].item(), abs=1e-3)
+
+
+def test_limits_are_found_by_a_map_that_knows_the_order():
+    """Every order of a random game of six, by hand."""
+    from itertools import permutations
+
+    worth = torch.rand(1, 64, generator=torch.Generator().manual_seed(1)).double()
+    totals = []
+    for path in permutations(range(6)):
+        left = 63
+        total = 0.0
+        for player in path:
+            left -= 1 << player
+            total += float(worth[0, 63] - worth[0, left])
+        totals.append(total)
+    lower, upper = _limits(worth)
+    assert lower.item() == pytest.approx(min(totals))
+    assert upper.item() == pytest.approx(max(totals))
+
+
+BAD = {
+    "one patch": (
+        lambda model, three, maps: naopc_searched(model, three, maps, TARGETS, grid=1),
+        "Expected grid as a whole number of 2 or more, got 1",
+    ),
+    "unknown order": (
+        lambda model, three, maps: naopc_searched(model, three, maps, TARGETS, order="up"),
+        "Expected order morf, lerf",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "match"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence(asked, match, model, three, maps):
+    with pytest.raises(InputError, match=match):
+        asked(model, three, maps)
+
+
+BAD_REGIONS = {
+    "regions of one face": (
+        lambda model, three, maps, regions: naopc(model, three, maps, TARGETS, regions[0]),
+        r"Expected regions \(B, R, H, W\) to fit images",
+    ),
+    "too many regions": (
+        lambda model, three, maps, regions: naopc(
+            model, three, maps, TARGETS, regions[:, :1].repeat(1, 15, 1, 1) & False
+        ),
+        "Expected 1 to 12 regions, got 15",
+    ),
+    "unknown order": (
+        lambda model, three, maps, regions: naopc(
+            model, three, maps, TARGETS, regions, order="first"
+        ),
+        "Expected order morf, lerf",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "match"), BAD_REGIONS.values(), ids=BAD_REGIONS)
+def test_bad_regions_are_one_sentence(asked, match, *, model, three, maps, regions):
+    with pytest.raises(InputError, match=match):
+        asked(model, three, maps, regions)

@@ -5,21 +5,11 @@ from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from metrics.core.score_cache import ScoreCache
-from metrics.faithfulness.regions import _limits, naopc, shapley_agreement, single_deletion
-from tests.reference.regions_slow import naopc_slow, single_deletion_slow
+from metrics.faithfulness.naopc import naopc
+from metrics.faithfulness.regions import shapley_agreement, single_deletion
+from tests.helpers import TARGETS
+from tests.reference.regions_slow import single_deletion_slow
 from tests.reference.shapley_slow import shapley_by_permutation
-
-TARGETS = torch.tensor([0, 5, 2])
-
-
-@pytest.fixture
-def three(images):
-    return images[:3]
-
-
-@pytest.fixture
-def maps():
-    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
 
 
 @pytest.fixture
@@ -44,55 +34,6 @@ def test_single_deletion_is_the_papers(model, three, maps, regions):
             filled=cache.filled("blur")[face],
         )
         assert found[face].item() == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize("order", ["morf", "lerf"])
-def test_naopc_lies_between_the_extremes_of_all_orders(model, three, maps, regions, order):
-    cache = ScoreCache(Predictor(model, device="cpu"), three)
-    found = naopc(cache, three, maps, TARGETS, regions, order=order)
-    for face, column in enumerate(model.columns(TARGETS)):
-        expected = naopc_slow(
-            model,
-            three[face],
-            maps[face],
-            regions[face],
-            int(column),
-            filled=cache.filled("blur")[face],
-            order=order,
-        )
-        assert found.value[face].item() == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize("order", ["morf", "lerf"])
-def test_naopc_of_ties_is_that_of_a_random_order(model, three, regions, order):
-    caches = [
-        ScoreCache(Predictor(model, device="cpu"), three, ids=list("abc"), seed=s) for s in range(8)
-    ]
-    flat = torch.ones(3, 64, 64)
-    found = torch.stack(
-        [naopc(one, three, flat, TARGETS, regions, order=order).value for one in caches]
-    )
-    assert (found.std(dim=0) > 0).all()
-    part = naopc(model, three[1:2], flat[:1], TARGETS[1:2], regions[1:2], order=order, ids=["b"])
-    assert part.value.item() == pytest.approx(found[0, 1].item(), abs=1e-3)
-
-
-def test_limits_are_found_by_a_map_that_knows_the_order():
-    """Every order of a random game of six, by hand."""
-    from itertools import permutations
-
-    worth = torch.rand(1, 64, generator=torch.Generator().manual_seed(1)).double()
-    totals = []
-    for path in permutations(range(6)):
-        left = 63
-        total = 0.0
-        for player in path:
-            left -= 1 << player
-            total += float(worth[0, 63] - worth[0, left])
-        totals.append(total)
-    lower, upper = _limits(worth)
-    assert lower.item() == pytest.approx(min(totals))
-    assert upper.item() == pytest.approx(max(totals))
 
 
 def test_shapley_agreement_is_one_for_the_values_themselves(model, three, regions):
@@ -140,20 +81,34 @@ def test_blank_maps_agree_with_nothing(model, three, regions):
     assert shapley_agreement(model, three, zero, TARGETS, regions).isnan().all()
 
 
-def test_bad_input_is_one_sentence(model, three, maps, regions):
-    with pytest.raises(InputError, match="Expected regions that do not overlap"):
-        single_deletion(model, three, maps, TARGETS, regions | regions.roll(1, dims=1))
-    with pytest.raises(InputError, match=r"Expected regions \(B, R, H, W\) to fit images"):
-        naopc(model, three, maps, TARGETS, regions[0])
-    with pytest.raises(InputError, match="Expected 1 to 12 regions, got 15"):
-        naopc(model, three, maps, TARGETS, torch.zeros(3, 15, 64, 64, dtype=torch.bool))
-    for other in (regions.to(torch.uint8), regions.float()):
-        with pytest.raises(InputError, match="Expected bool regions, got torch"):
-            shapley_agreement(model, three, maps, TARGETS, other)
-    with pytest.raises(InputError, match="Expected order morf, lerf"):
-        naopc(model, three, maps, TARGETS, regions, order="first")
-
-
 def test_worth_of_values_adds_up():
     worth = torch.rand(2, 32, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(shapley_values(worth).sum(1), (worth[:, -1] - worth[:, 0]).double())
+
+
+BAD = {
+    "overlap": (
+        lambda model, three, maps, regions: single_deletion(
+            model, three, maps, TARGETS, regions | regions.roll(1, dims=1)
+        ),
+        "Expected regions that do not overlap",
+    ),
+    "integers": (
+        lambda model, three, maps, regions: shapley_agreement(
+            model, three, maps, TARGETS, regions.to(torch.uint8)
+        ),
+        "Expected bool regions, got torch",
+    ),
+    "floats": (
+        lambda model, three, maps, regions: shapley_agreement(
+            model, three, maps, TARGETS, regions.float()
+        ),
+        "Expected bool regions, got torch",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "match"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence(asked, match, *, model, three, maps, regions):
+    with pytest.raises(InputError, match=match):
+        asked(model, three, maps, regions)

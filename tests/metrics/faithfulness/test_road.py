@@ -18,19 +18,8 @@ from metrics.core.registry import METRICS
 from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.deletion import deletion, insertion
 from metrics.faithfulness.road import FRACTIONS, road, road_combined
+from tests.helpers import TARGETS
 from tests.reference.road_slow import road_slow
-
-TARGETS = torch.tensor([0, 5, 2])
-
-
-@pytest.fixture
-def three(images):
-    return images[:3]
-
-
-@pytest.fixture
-def maps():
-    return torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(4))
 
 
 def cache(model, images, **options) -> ScoreCache:
@@ -98,7 +87,8 @@ def test_grad_cam_combines_them_alike(monkeypatch, maps):
 
 def test_every_face_is_scored_whatever_the_batch(model, images):
     """Quantus' ROAD scores the first batch only."""
-    maps = torch.randn(5, 64, 64, generator=torch.Generator().manual_seed(4))
+    images = images[..., ::2, ::2].contiguous()
+    maps = torch.randn(5, 32, 32, generator=torch.Generator().manual_seed(4))
     targets, ids = torch.tensor([0, 5, 2, 1, 1]), list("abcde")
     whole = road_combined(
         Predictor(model, device="cpu", batch_size=64), images, maps, targets, ids=ids
@@ -121,14 +111,15 @@ def test_ties_take_as_many_pixels_as_they_should(monkeypatch, model, three):
         return linear_imputation(images, gone)
 
     monkeypatch.setattr(metrics.core.score_cache, "linear_imputation", counted)
-    sparse = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
-    sparse[:, :39] = 0
-    counts = [round(fraction * 4096) for fraction in FRACTIONS]
-    for maps in (sparse, torch.zeros(3, 64, 64), torch.ones(3, 64, 64)):
+    three = three[..., ::2, ::2].contiguous()
+    sparse = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
+    sparse[:, :20] = 0
+    counts = [round(fraction * 1024) for fraction in FRACTIONS]
+    for maps in (sparse, torch.zeros(3, 32, 32), torch.ones(3, 32, 32)):
         taken.clear()
         assert torch.isfinite(road_combined(model, three, maps, TARGETS)).all()
         assert torch.cat(taken).sort().values.tolist() == sorted(6 * counts)
-    blank = torch.zeros(3, 64, 64)
+    blank = torch.zeros(3, 32, 32)
     one, other = (road_combined(model, three, blank, TARGETS, seed=seed) for seed in (0, 1))
     assert not torch.equal(one, other)
 
@@ -192,18 +183,41 @@ def test_nothing_left_is_the_mean_colour_with_noise(model, three, maps):
     assert torch.equal(fall.scores[:, 0], rise.scores[:, -1])
 
 
-def test_bad_input_is_one_sentence(model, three, maps):
-    for fractions in ((), (0.0, 0.5), (0.5, 1.0), (0.5, 0.2), (0.2, 0.2)):
-        with pytest.raises(
-            InputError, match="Expected fractions (as at least one share|that rise)"
-        ):
-            road(model, three, maps, TARGETS, fractions=fractions)
-    with pytest.raises(InputError, match=r"Expected maps \(3, 64, 64\) to fit the images"):
-        road(model, three, maps[:, ::2], TARGETS)
-    with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
-        road_combined(model, three, maps, TARGETS[:2])
-    for noise in (-0.1, float("nan")):
-        with pytest.raises(InputError, match="Expected noise from 0, got"):
-            road(model, three, maps, TARGETS, noise=noise)
-    with pytest.raises(InputError, match="Expected a fill like linear:0.01, .* got 'linear:much'"):
-        deletion(model, three, maps, TARGETS, fill="linear:much")
+@pytest.mark.parametrize("fractions", [(), (0.0, 0.5), (0.5, 1.0)])
+def test_fractions_lie_between_0_and_1(model, three, maps, fractions):
+    with pytest.raises(InputError, match="Expected fractions as at least one share"):
+        road(model, three, maps, TARGETS, fractions=fractions)
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.2), (0.2, 0.2)])
+def test_fractions_rise(model, three, maps, fractions):
+    with pytest.raises(InputError, match="Expected fractions that rise"):
+        road(model, three, maps, TARGETS, fractions=fractions)
+
+
+@pytest.mark.parametrize("noise", [-0.1, float("nan")])
+def test_noise_is_no_less_than_0(model, three, maps, noise):
+    with pytest.raises(InputError, match="Expected noise from 0, got"):
+        road(model, three, maps, TARGETS, noise=noise)
+
+
+BAD = {
+    "maps of another size": (
+        lambda model, three, maps: road(model, three, maps[:, ::2], TARGETS),
+        r"Expected maps \(3, 64, 64\) to fit the images",
+    ),
+    "too few targets": (
+        lambda model, three, maps: road_combined(model, three, maps, TARGETS[:2]),
+        "Expected 3 targets, one an image, got 2",
+    ),
+    "noise in words": (
+        lambda model, three, maps: deletion(model, three, maps, TARGETS, fill="linear:much"),
+        "Expected a fill like linear:0.01, .* got 'linear:much'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "match"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_sentence(asked, match, model, three, maps):
+    with pytest.raises(InputError, match=match):
+        asked(model, three, maps)

@@ -207,10 +207,14 @@ def test_layers_come_in_the_order_of_a_pass():
     assert vit.index("net.encoder") < vit.index("net.encoder.layers.encoder_layer_0.ln_1")
 
 
-def test_bad_layers_are_one_sentence(model):
-    with pytest.raises(
-        InputError, match="Expected names of the model's modules as layers, got top"
-    ):
-        randomised(model, seed=0, layers=["top"])
-    with pytest.raises(InputError, match="Expected batchnorm recalibrate, keep, reset"):
-        randomised(model, seed=0, batchnorm="fold")
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"layers": ["top"]}, "Expected names of the model's modules as layers, got top"),
+        ({"batchnorm": "fold"}, "Expected batchnorm recalibrate, keep, reset"),
+    ],
+    ids=["layer", "policy"],
+)
+def test_bad_options_are_one_sentence(model, options, match):
+    with pytest.raises(InputError, match=match):
+        randomised(model, seed=0, **options)

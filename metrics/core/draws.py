@@ -1,0 +1,45 @@
+"""Random changes of each face, drawn when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from metrics.core.score_cache import ScoreCache
+
+
+class Draws:
+    """Random changes of each face, which are the same whatever the batch.
+
+    Parameters
+    ----------
+    cache
+        Score cache of the faces.
+    salt
+        Name of these draws, which distinguishes them from others of the same face.
+    draw
+        Function from a random generator to the draws of one face, ``(M, …)``.
+    """
+
+    def __init__(
+        self, cache: ScoreCache, salt: str, draw: Callable[[torch.Generator], Tensor]
+    ) -> None:
+        self.cache, self.salt, self.draw = cache, salt, draw
+        self._last: dict[int, Tensor] = {}
+
+    def __getitem__(self, face: int) -> Tensor:
+        if face not in self._last:
+            while len(self._last) > 1:  # faces come one after another
+                del self._last[next(iter(self._last))]
+            self._last[face] = self.draw(self.cache.generator(face, self.salt))
+        return self._last[face]
+
+    def rows(self, faces: Tensor, numbers: Tensor) -> Tensor:
+        """Draws ``(M, …)`` for pairs of a face and a number, on the device of the cache."""
+        found = [
+            self[face][number]
+            for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)
+        ]
+        return torch.stack(found).to(self.cache.predictor.device)
