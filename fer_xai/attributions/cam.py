@@ -15,12 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.core.layers import (
-    activations_and_gradients,
-    layer_activations,
-    layer_of,
-    stages,
-)
+from fer_xai.attributions.core.layer_passes import activations_and_gradients, layer_activations
+from fer_xai.attributions.core.layers import layer_of, stages
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_count, check_number
@@ -264,14 +260,11 @@ class FusedLayerCam(Attribution):
         }
 
 
-for _name, _method in {
-    "gradcam": GradCam(),
-    "gradcam_paper": GradCam(paper=True),
-    "gradcam++": GradCamPlusPlus(),
-    "hirescam": HiResCam(),
-    "layercam": LayerCam(),
-    "xgradcam": XGradCam(),
-    "eigencam": EigenCam(),
-    "layercam_fused": FusedLayerCam(),
-}.items():
-    ATTRIBUTIONS.register(_name)(_method)
+ATTRIBUTIONS.register("gradcam")(GradCam())
+ATTRIBUTIONS.register("gradcam_paper")(GradCam(paper=True))
+ATTRIBUTIONS.register("gradcam++")(GradCamPlusPlus())
+ATTRIBUTIONS.register("hirescam")(HiResCam())
+ATTRIBUTIONS.register("layercam")(LayerCam())
+ATTRIBUTIONS.register("xgradcam")(XGradCam())
+ATTRIBUTIONS.register("eigencam")(EigenCam())
+ATTRIBUTIONS.register("layercam_fused")(FusedLayerCam())

@@ -11,13 +11,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from fer_xai.attributions.core.layers import (
-    Layer,
-    channel_axis,
-    layer_activations,
-    layer_of,
-    runnable,
-)
+from fer_xai.attributions.core.feature_maps import Layer, channel_axis
+from fer_xai.attributions.core.layer_passes import layer_activations, runnable
+from fer_xai.attributions.core.layers import layer_of
 from fer_xai.attributions.core.passes import changed_scores
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.core.resizing import upsample

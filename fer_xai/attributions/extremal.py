@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fer_xai.attributions.core.differentiation import differentiating, generators
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.core.resizing import upsample
-from fer_xai.attributions.gradients import differentiating, generators
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

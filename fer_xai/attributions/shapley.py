@@ -13,9 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fer_xai.attributions.core.differentiation import generators
 from fer_xai.attributions.core.passes import masked_scores
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.perturbation import painted
 from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.inference.predictor import Predictor

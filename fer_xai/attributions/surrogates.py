@@ -15,9 +15,9 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
+from fer_xai.attributions.core.differentiation import generators
 from fer_xai.attributions.core.passes import masked_scores
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.gradients import generators
 from fer_xai.attributions.perturbation import painted
 from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.inference.predictor import Predictor

@@ -12,9 +12,12 @@ from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.cam import FusedLayerCam
 from fer_xai.attributions.core.registry import scores
 from fer_xai.attributions.extremal import Extremal
-from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
+from fer_xai.attributions.gradient_shap import GradientShap
+from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
 from fer_xai.attributions.perturbation import Occlusion, Rise
-from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseRelevance
+from fer_xai.attributions.relevance.deeplift import DeepLiftFrom
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
+from fer_xai.attributions.smoothgrad import SmoothGrad
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError, UnknownNameError

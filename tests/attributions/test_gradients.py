@@ -3,7 +3,8 @@
 import torch
 
 from fer_xai.attributions import Question, attribute
-from fer_xai.attributions.gradients import SmoothGrad, VarGrad, mean_gradient
+from fer_xai.attributions.core.differentiation import mean_gradient
+from fer_xai.attributions.smoothgrad import SmoothGrad, VarGrad
 from fer_xai.inference.predictor import Predictor
 
 

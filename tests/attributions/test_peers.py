@@ -10,10 +10,11 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRu
 
 from fer_xai.attributions import ATTRIBUTIONS, Question, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
-from fer_xai.attributions.core.layers import activations_and_gradients, layer_of
-from fer_xai.attributions.gradients import IntegratedGradientsTo
+from fer_xai.attributions.core.layer_passes import activations_and_gradients
+from fer_xai.attributions.core.layers import layer_of
+from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
 from fer_xai.attributions.perturbation import Occlusion
-from fer_xai.attributions.relevance.methods import LayerwiseRelevance
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate, superpixels
 from fer_xai.emotions import SIX
 from fer_xai.inference.predictor import Predictor

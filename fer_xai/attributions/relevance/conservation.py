@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from fer_xai.attributions.core.layers import noise
-from fer_xai.attributions.core.tracing import floats_of
-from fer_xai.attributions.relevance.rules import Constant, Shared, forget, recording
+from fer_xai.attributions.core.feature_maps import noise
+from fer_xai.attributions.core.graphs import floats_of
+from fer_xai.attributions.relevance.lrp_rules import Constant, Shared
+from fer_xai.attributions.relevance.rules import forget, recording
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 

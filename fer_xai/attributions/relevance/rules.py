@@ -160,25 +160,6 @@ class _Product(torch.autograd.Function):
         return to_a, to_b, None
 
 
-class Gate(nn.Module):
-    """A product of a signal and a gate for LRP: the signal takes all the relevance, the gate none
-    (Arras et al., WASSA 2017).
-
-    Parameters
-    ----------
-    last
-        Whether the gate is the second factor.
-    """
-
-    def __init__(self, *, last: bool) -> None:
-        super().__init__()
-        self.last = last
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """The product."""
-        return a * b.detach() if self.last else a.detach() * b
-
-
 class Larger(nn.Module):
     """The larger of two for DeepLift, b + relu(a − b), or the smaller, b − relu(b − a)."""
 
@@ -250,76 +231,6 @@ class MaxPool(nn.Module):
         return n, max(0, (n - 1) * stride + kernel - padding - extent)
 
 
-class Shared(nn.Module):
-    """A convolution whose relevance is shared as other weights would share it, for LRP.
-
-    R_i = Σ_j x_i ρ(w_ij) / (Σ_i x_i ρ(w_ij) + ρ(b_j)) R_j, where ρ favours weights of the output's
-    own sign: w + γ w⁺ where z_j > 0 and w + γ w⁻ where z_j < 0 (the generalised γ rule, Andéol et
-    al., TMLR 2023), or w⁺ and w⁻ alone (α1β0, its limit). So the denominator is never smaller
-    than |z_j|, also where z_j may be negative, as before a shortcut. Inputs are not negative.
-
-    Parameters
-    ----------
-    conv
-        The convolution.
-    gamma
-        γ, or None for α1β0.
-    """
-
-    def __init__(self, conv: nn.Conv2d, gamma: float | None) -> None:
-        super().__init__()
-        self.conv, self.gamma = conv, gamma
-        self.drawn: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The convolution's output."""
-        if not torch.is_grad_enabled():
-            return self.conv(x)
-        found: Tensor = _Shared.apply(x, self)
-        return found
-
-    def favoured(self, value: Tensor, sign: int) -> Tensor:
-        """ρ of weights or biases, for outputs of a sign."""
-        own = (sign * value).clamp(min=0) * sign
-        return own if self.gamma is None else value + self.gamma * own
-
-    def halves(self, x: Tensor, z: Tensor) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """For either sign of z: ρ(w), ρ(b), and z / (Σ x ρ(w) + ρ(b)) where z has that sign."""
-        conv = self.conv
-        for sign in (1, -1):
-            here = sign * z > 0
-            if not bool(here.any()):
-                continue
-            weight = self.favoured(conv.weight, sign)
-            bias = None if conv.bias is None else self.favoured(conv.bias, sign)
-            below = conv._conv_forward(x, weight, bias)
-            yield weight, bias, torch.where(here, z / torch.where(here, below, 1), 0)
-
-
-class _Shared(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, part: Shared) -> Tensor:
-        z = part.conv(x)
-        ctx.part = part
-        ctx.save_for_backward(x, z)
-        return z
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        x, z = ctx.saved_tensors
-        part = ctx.part
-        total = torch.zeros_like(x)
-        for weight, bias, share in part.halves(x, z):
-            with torch.enable_grad():
-                leaf = x.detach().requires_grad_()
-                out = part.conv._conv_forward(leaf, weight, None)
-            total += torch.autograd.grad(out, leaf, gradient * share)[0]
-            if bias is not None:
-                drawn = torch.einsum("bchw,bchw,c->b", gradient, share, bias)
-                part.drawn.append(drawn)
-        return total, None
-
-
 class Guided(nn.Module):
     """A ReLU that passes positive gradients alone (Springenberg et al., 2015).
 
@@ -353,30 +264,3 @@ class _Guided(torch.autograd.Function):
         if not ctx.forward_too:
             return gradient.clamp(min=0), None
         return torch.ops.aten.threshold_backward(gradient, y, 0).clamp_(min=0), None  # a ReLU's own
-
-
-class Constant(nn.Module):
-    """Behind an affine part: keeps what its constant draws of the relevance, face by face.
-
-    Parameters
-    ----------
-    value
-        ``(1, …)``: the part's output where all that it reads is zero.
-    """
-
-    value: Tensor
-
-    def __init__(self, value: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("value", value)
-        self.drawn: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        """X itself."""
-        if torch.is_grad_enabled() and x.requires_grad:
-            x = x.view_as(x)  # a tensor of its own to listen to
-            x.register_hook(self._listen)
-        return x
-
-    def _listen(self, gradient: Tensor) -> None:
-        self.drawn.append((gradient * self.value).flatten(1).sum(dim=1))

@@ -7,7 +7,8 @@ from torch import nn
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
-from fer_xai.attributions.core.layers import found_layers, layer_of, token_grid
+from fer_xai.attributions.core.feature_maps import token_grid
+from fer_xai.attributions.core.layers import found_layers, layer_of
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

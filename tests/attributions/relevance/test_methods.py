@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from fer_xai import FERModel, explain, load_dataset, load_model
-from fer_xai.attributions.relevance.canonizers import for_lrp
-from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseRelevance, _begun
+from fer_xai.attributions.relevance.composites import for_lrp
+from fer_xai.attributions.relevance.deeplift import DeepLiftFrom, _begun
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

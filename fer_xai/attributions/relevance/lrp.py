@@ -1,0 +1,90 @@
+"""Layer-wise relevance propagation (LRP)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from fer_xai.attributions.core.differentiation import differentiating, each_gradient
+from fer_xai.attributions.core.registry import (
+    ATTRIBUTIONS,
+    Attribution,
+    Maps,
+    Question,
+    need_logits,
+)
+from fer_xai.attributions.relevance.composites import for_lrp
+from fer_xai.attributions.relevance.lrp_rules import Constant, Shared
+from fer_xai.checks import check_choice
+from fer_xai.inference.predictor import Predictor
+
+_GAMMA: dict[str, float | None] = {"epsilon": 0.0, "gamma": 0.25, "alpha1_beta0": None}
+"""γ of a rule; None is its limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerwiseRelevance(Attribution):
+    """Relevance handed back layer by layer (Bach et al., PLoS ONE 2015).
+
+    Relevance is that of the network's *input*, after resizing, greyscale and normalisation, which
+    have no rule. BatchNorm is merged into convolutions first, as the rules ask for. Biases keep
+    their share of it, and the law counts that: what reaches the input and what biases keep is the
+    score. The relevance of a product with a gate (squeeze and excitation) goes to the signal.
+
+    Attributes
+    ----------
+    rule
+        Of convolutions: ``epsilon`` (its limit ε → 0, LRP-0), ``gamma`` (γ = 0.25, generalised to
+        outputs of either sign) or ``alpha1_beta0``; everything else has ε. The other two are for
+        inputs that cannot be negative: a convolution that reads the normalised image, or whatever
+        no ReLU has passed, has ε too. Biases are changed as weights are (Captum's rules leave
+        them). With ε everywhere a ReLU network's map is the network's input × gradient.
+    """
+
+    rule: Literal["epsilon", "gamma", "alpha1_beta0"] = "epsilon"
+    law: ClassVar[str | None] = "score − what biases keep"
+    reference: ClassVar[str] = "Bach et al., PLoS ONE 10(7), 2015; Montavon et al., 2019"
+
+    def __post_init__(self) -> None:
+        check_choice("rule", self.rule, tuple(_GAMMA))
+
+    def maps(self, predictor: Predictor, question: Question) -> Maps:
+        """Maps at the resolution of the network's input, and what they and biases lack."""
+        need_logits(question, "lrp")
+        model = for_lrp(predictor, "lrp", gamma=_GAMMA[self.rule])
+        keepers = [part for part in model.net.modules() if isinstance(part, Constant | Shared)]
+        whole = question.scores(predictor.run(question.images))
+        made, kept = [], []
+        with differentiating(predictor):
+            leaf = model.preprocess(question.images).detach().requires_grad_()
+            _clear(keepers)
+            for multipliers in each_gradient(question.scores(model.net(leaf)), leaf):
+                made.append((multipliers * leaf.detach()).float())
+                kept.append(_clear(keepers, like=whole[:, 0]))
+        channels = torch.stack(made, dim=1)
+        cells = channels.sum(dim=2)
+        gap = cells.sum(dim=(-2, -1)) + torch.stack(kept, dim=1) - whole
+        return Maps(cells=cells, channels=channels, gap=gap, whole=whole)
+
+    def passes(
+        self, predictor: Predictor, *, targets: int = 1, regions: int = 0
+    ) -> tuple[float, float]:
+        """Two forwards, one of them for the gap, and one backwards a target."""
+        del predictor, regions
+        return 2.0, float(targets)
+
+
+def _clear(keepers: list[Any], *, like: Tensor | None = None) -> Tensor:
+    """What parts have drawn ``(B,)`` since it was last asked, which they forget."""
+    total = torch.zeros(()) if like is None else torch.zeros_like(like)
+    for part in keepers:
+        for drawn in part.drawn if like is not None else ():
+            total = total + drawn.float()
+        part.drawn.clear()
+    return total
+
+
+ATTRIBUTIONS.register("lrp")(LayerwiseRelevance())
