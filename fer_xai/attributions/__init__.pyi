@@ -13,10 +13,10 @@ from .cam_ablation import ScoreCam as ScoreCam
 from .controls import CONTROLS as CONTROLS
 from .controls import Setting as Setting
 from .controls import control_maps as control_maps
+from .core.question import Question as Question
 from .core.registry import ATTRIBUTIONS as ATTRIBUTIONS
 from .core.registry import Attribution as Attribution
 from .core.registry import Maps as Maps
-from .core.registry import Question as Question
 from .core.resizing import upsample as upsample
 from .extremal import Extremal as Extremal
 from .gradient_shap import GradientShap as GradientShap

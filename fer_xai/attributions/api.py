@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Output,
-)
+from fer_xai.attributions.core.question import Output
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.attributions.raw_maps import attribute, names_of, no_method
-from fer_xai.attributions.targets import Targets, canonical_targets
+from fer_xai.attributions.targets import (
+    ExplainedTargets,
+    Targets,
+    canonical_targets,
+    explained_targets,
+)
 from fer_xai.checks import check_images
 from fer_xai.errors import InputError, MapWarning, UnknownNameError
 from fer_xai.inference.predictor import Predictor
@@ -27,9 +28,9 @@ from fer_xai.registry import Registry
 from fer_xai.types import LARGEST_GAP, Explanation, Faces
 
 MATCHED_TO = "gradcam"
-"""Whose resolution and maps the controls have."""
+"""The method whose resolution and maps the controls take."""
 INVERSE = "inverse:"
-"""Before a method's name: its map with the sign turned over."""
+"""Prefix of a method's name: its map with the sign turned over."""
 
 
 def explain(
@@ -56,27 +57,26 @@ def explain(
     method
         A name of :data:`ATTRIBUTIONS`, of :data:`CONTROLS` (matched to Grad-CAM), either with
         ``"inverse:"`` before it for the map turned over, or an attribution with options of its own,
-        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``, which the result names after
-        its class where none of those with a name is the same.
+        such as ``IntegratedGradientsTo(baseline="blur", steps=64)``. The result names it by its
+        class, or by the registered name of an equal one.
     targets
         What is explained: ``(B,)`` canonical emotion indices (not output columns) or names, the
         name of one emotion for all, or None for each image's predicted emotion.
     against
-        Emotions that the targets are held against, given likewise: the contrast of the two numbers
-        is explained, as for ``targets="happiness", against="surprise"``. Where both are the same
-        for a face (it is predicted as what it is held against) its map is undefined, NaN, and a
-        warning counts such faces.
+        Emotions that the targets are contrasted with, given likewise: the difference of the two
+        numbers is explained, as for ``targets="happiness", against="surprise"``. Where both are
+        the same for a face its map is undefined (NaN), and a warning counts such faces.
     output
         The number of an emotion that is explained: ``logit``, ``log_probability`` or
         ``probability``.
     regions
         Bool ``(B, R, H, W)``, for methods over regions: parts that cover each image once
-        (:func:`fer_xai.landmarks.face_regions`). A face without any has maps of NaN.
+        (:func:`fer_xai.landmarks.face_regions`). A face without any region has maps of NaN.
     ids
-        Names of the images, from which (with the seed) each draws what is random about it: those
-        of the faces, or positions.
+        Names of the images, which seed (with ``seed``) what is random about each: by default the
+        ids of the faces, or positions.
     seed
-        Of random methods.
+        Seed of random methods.
 
     Returns
     -------
@@ -86,8 +86,8 @@ def explain(
     Warns
     -----
     MapWarning
-        Where maps do not add up to what the method promises, beyond its tolerance, and where they
-        are undefined.
+        Where maps miss what they should add up to by more than the method's tolerance, and where
+        they are undefined.
 
     Raises
     ------
@@ -118,42 +118,43 @@ def explain(
     predictor = (
         model if isinstance(model, Predictor) else Predictor(model, device=str(model.device))
     )
-    logits = predictor.logits(images)
-    if targets is None:
-        chosen = predictor.model.canonical(logits.argmax(dim=1))
-    else:
-        chosen = canonical_targets(targets, len(images), what="targets")
-    if name.startswith("other_face") and labels is None and len(chosen.unique()) < 2:
-        raise InputError(
-            f"Expected images of two emotions or more for {name}, got targets that are all the "
-            "same: hand in Faces, whose labels say which emotion each shows."
+
+    def decided(logits: Tensor | None = None) -> ExplainedTargets:
+        chosen = explained_targets(
+            predictor.model, len(images), targets=targets, against=against, logits=logits
         )
-    opposed = None if against is None else canonical_targets(against, len(images), what="against")
-    if opposed is not None and len(chosen) and bool((opposed == chosen).all()):
-        raise InputError(
-            "Expected emotions other than the targets to hold these against, got the same for "
-            "every image: such a contrast is zero."
-        )
+        if name.startswith("other_face") and labels is None:
+            _check_two_emotions(name, chosen.targets)
+        return chosen
+
+    chosen = None if targets is None else decided()
+    opposed = None  # known before the predicted emotion is
+    if against is not None:
+        opposed = canonical_targets(against, len(images), what="against")
+        opposed = predictor.model.columns(opposed)[:, None]
     made = attribute(
         predictor,
         images,
-        predictor.model.columns(chosen)[:, None],
+        None if chosen is None else chosen.columns,
         method=attribution,
-        against=None if opposed is None else predictor.model.columns(opposed)[:, None],
+        against=opposed,
         output=output,
         regions=regions,
         ids=ids,
         seed=seed,
     )
+    logits = predictor.logits(images) if made.logits is None else made.logits
+    if chosen is None:
+        chosen = decided(logits)
+    if chosen.against is not None:
+        _warn_of_contrasts(chosen.targets, chosen.against, given=targets is not None)
     cells, gap = made.cells, made.completeness_gap
-    if opposed is not None:
-        _warn_of_contrasts(chosen, opposed, given=targets is not None)
     if not control:
         _warn_of_gaps(made, name, attribution, predictor.name)
     if control:
         setting = Setting(
             maps=cells,
-            labels=chosen if labels is None else labels,
+            labels=chosen.targets if labels is None else labels,
             ids=names_of(ids, len(images)),
             pixels=(images * 255).round().to(torch.uint8).cpu(),
             seed=seed,
@@ -167,12 +168,12 @@ def explain(
         params["seed"] = seed
     return Explanation(
         maps=sign * upsample(cells, size=size)[:, 0],
-        targets=chosen,
+        targets=chosen.targets,
         logits=logits,
         emotions=predictor.emotions,
         method=(INVERSE if sign < 0 else "") + name,
         params=params | {"output": output},
-        against=opposed,
+        against=chosen.against,
         channels=None if control or made.channels is None else sign * made.channels[:, 0],
         completeness_gap=None if control or gap is None else sign * gap[:, 0],
         values=None if control or made.values is None else sign * made.values[:, 0],
@@ -182,20 +183,35 @@ def explain(
 
 @contextmanager
 def counting_maps() -> Iterator[None]:
-    """Within it (or in what it decorates) ``explain`` does not warn of maps: the caller counts."""
+    """Within it (or in what it decorates) ``explain`` does not warn of maps: the caller counts.
+
+    Examples
+    --------
+    >>> with counting_maps():
+    ...     warnings.warn("1 of 8 maps is undefined", MapWarning)
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MapWarning)
         yield
 
 
+def _check_two_emotions(name: str, targets: Tensor) -> None:
+    """Refuse targets that are all the same for controls that tell emotions by them."""
+    if len(targets.unique()) < 2:
+        raise InputError(
+            f"Expected images of two emotions or more for {name}, got targets that are all the "
+            "same: hand in Faces, whose labels say which emotion each shows."
+        )
+
+
 def _warn_of_contrasts(chosen: Tensor, opposed: Tensor, *, given: bool) -> None:
-    """Faces whose target is held against itself have no contrast."""
+    """Warn of faces whose target is contrasted with itself."""
     same = int((chosen == opposed).sum())
     if same:
         how = (
-            "have the target that they are held against"
+            "have the target that they are contrasted with"
             if given
-            else ("are predicted as the emotion that they are held against")
+            else "are predicted as the emotion that they are contrasted with"
         )
         warnings.warn(
             f"{same} of {len(chosen)} faces {how}: such a contrast is zero whatever the face, and "
@@ -206,21 +222,21 @@ def _warn_of_contrasts(chosen: Tensor, opposed: Tensor, *, given: bool) -> None:
 
 
 def _warn_of_gaps(made: Maps, name: str, attribution: Attribution, model: str) -> None:
-    """Maps that do not add up to what the method promises are counted, those that are undefined
-    for another reason aside.
+    """Warn of maps that do not add up to what the method promises; maps that are undefined for
+    another reason are not counted.
     """
     if made.completeness_gap is None:
         return
     off = made.completeness_gap[:, 0].abs()[torch.isfinite(made.cells[:, 0]).all(dim=2).all(dim=1)]
-    beyond, undefined = (
+    outside, undefined = (
         int((~(off <= room)).sum()) for room in (attribution.tolerance, LARGEST_GAP)
     )
-    if beyond:
-        # of a difference that is all but zero a gap can be any share
+    if outside:
+        # where the expected sum is close to zero, any share of it can be missing
         worst = f"{float(off.max()):.1%}" if float(off.max()) <= 1 else "more than 100%"
         rest = f" {undefined} are undefined in metrics, being off by more than {LARGEST_GAP:.0%}."
         warnings.warn(
-            f"{name} of {model}: {beyond} of {len(made.cells)} maps miss what they should add up "
+            f"{name} of {model}: {outside} of {len(made.cells)} maps miss what they should add up "
             f"to ({attribution.law or 'its law'}) by more than the method's tolerance of "
             f"{attribution.tolerance:.0%}, the worst by {worst}."
             f"{rest if undefined else ''}",
@@ -230,7 +246,9 @@ def _warn_of_gaps(made: Maps, name: str, attribution: Attribution, model: str) -
 
 
 def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
-    """Name, what makes the maps, whether a control is made of them, and the sign."""
+    """A method's name, the attribution that makes its maps, whether a control is made of them, and
+    the sign.
+    """
     if isinstance(method, Attribution):
         known = [name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] == method]
         return (known or [type(method).__name__])[0], method, False, 1

@@ -15,7 +15,8 @@ from torch.overrides import TorchFunctionMode
 from fer_xai.attributions.core.canonizers import check_copy
 from fer_xai.attributions.core.differentiation import differentiating
 from fer_xai.attributions.core.feature_maps import noise, token_grid
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.tokens import Tokens
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

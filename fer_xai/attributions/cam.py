@@ -15,9 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.core.layer_passes import activations_and_gradients, layer_activations
+from fer_xai.attributions.core.layer_passes import (
+    activations_and_gradients,
+    layer_activations,
+    runs_fastest,
+)
 from fer_xai.attributions.core.layers import layer_of, stages
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_count, check_number
 from fer_xai.inference.predictor import Predictor
@@ -48,9 +53,13 @@ class Cam(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(predictor, self.layer, paper=self.paper)
-        found = activations_and_gradients(predictor, question, layer)
-        cells = self.combine(*found).clamp(min=0)
-        return Maps(cells=cells.expand(-1, question.targets, -1, -1))
+        activations, gradients, logits = activations_and_gradients(predictor, question, layer)
+        cells = self.combine(activations, gradients).clamp(min=0)
+        return Maps(cells=cells.expand(-1, question.targets, -1, -1), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If the pass that reads the layer is one of the predictor's own network."""
+        return runs_fastest(predictor, layer_of(predictor, self.layer, paper=self.paper))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
@@ -148,8 +157,9 @@ class EigenCam(Cam):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution, one for all targets."""
         layer = layer_of(predictor, self.layer, paper=self.paper)
-        cells = self.combine(layer_activations(predictor, question.images, layer)[:, None])
-        return Maps(cells=cells.clamp(min=0).expand(-1, question.targets, -1, -1))
+        activations, logits = layer_activations(predictor, question.images, layer)
+        cells = self.combine(activations[:, None]).clamp(min=0)
+        return Maps(cells=cells.expand(-1, question.targets, -1, -1), logits=logits)
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
@@ -235,14 +245,19 @@ class FusedLayerCam(Attribution):
         side = layers[0].side
         fused = torch.zeros(len(question), question.targets, *side, device=question.images.device)
         for layer in layers:
-            cells = LayerCam.combine(*activations_and_gradients(predictor, question, layer))
-            cells = cells.clamp(min=0)
+            activations, gradients, logits = activations_and_gradients(predictor, question, layer)
+            question = question.resolved(logits)
+            cells = LayerCam.combine(activations, gradients).clamp(min=0)
             top = cells.amax(dim=(-2, -1), keepdim=True)
             cells = torch.where(top > 0, cells / top, torch.zeros_like(cells))
             if layer is not layers[-1]:
                 cells = torch.tanh(self.gamma * cells)
             fused = torch.maximum(fused, upsample(cells, size=side))
-        return Maps(cells=fused)
+        return Maps(cells=fused, logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If the passes that read the layers are of the predictor's own network."""
+        return all(runs_fastest(predictor, layer) for layer in stages(predictor, self.stages))
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

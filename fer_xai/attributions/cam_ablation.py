@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from fer_xai.attributions.core.feature_maps import Layer, channel_axis
-from fer_xai.attributions.core.layer_passes import layer_activations, runnable
+from fer_xai.attributions.core.layer_passes import layer_activations, runnable, runs_fastest
 from fer_xai.attributions.core.layers import layer_of
 from fer_xai.attributions.core.passes import changed_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.inference.predictor import Predictor
 
@@ -44,7 +45,8 @@ class ScoreCam(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(predictor, self.layer)
-        activations = layer_activations(predictor, question.images, layer)  # (B, C, h, w)
+        activations, logits = layer_activations(predictor, question.images, layer)
+        question = question.resolved(logits)
         channels = activations.shape[1]
 
         def through(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -57,7 +59,12 @@ class ScoreCam(Attribution):
 
         found = changed_scores(predictor, question, through, copies=channels)  # (B, C, K)
         weights = found.softmax(dim=1).to(activations.device)
-        return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
+        cells = torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0)
+        return Maps(cells=cells, logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If the pass that reads the layer is one of the predictor's own network."""
+        return runs_fastest(predictor, layer_of(predictor, self.layer))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
@@ -95,7 +102,8 @@ class AblationCam(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(predictor, self.layer)
-        activations = layer_activations(predictor, question.images, layer)
+        activations, logits = layer_activations(predictor, question.images, layer)
+        question = question.resolved(logits)
         channels = activations.shape[1]
         weights = torch.zeros(len(question), channels, question.targets, device=predictor.device)
         for face in range(len(question)):
@@ -103,9 +111,14 @@ class AblationCam(Attribution):
             full = one.scores(predictor.run(one.images))  # (1, K)
             for start in range(0, channels, _ROWS):
                 gone = torch.arange(start, min(start + _ROWS, channels), device=predictor.device)
-                logits = _without(predictor, one.images, layer, gone)
-                weights[face, gone] = full - one.scores(logits, each=len(gone))
-        return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
+                changed = _without(predictor, one.images, layer, gone)
+                weights[face, gone] = full - one.scores(changed, each=len(gone))
+        cells = torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0)
+        return Maps(cells=cells, logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If the pass that reads the layer is one of the predictor's own network."""
+        return runs_fastest(predictor, layer_of(predictor, self.layer))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
@@ -127,14 +140,13 @@ class AblationCam(Attribution):
 
 def _channels(predictor: Predictor, layer: Layer) -> int:
     side = predictor.model.size
-    return layer_activations(
-        predictor, predictor.to_device(torch.zeros(1, 3, side, side)), layer
-    ).shape[1]
+    images = predictor.to_device(torch.zeros(1, 3, side, side))
+    return layer_activations(predictor, images, layer)[0].shape[1]
 
 
 def _without(predictor: Predictor, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
     """Logits ``(M, C)`` of one face, each with another channel of the layer at zero."""
-    model = runnable(predictor, [layer.name])
+    model = runnable(predictor, layer)
     rows = torch.arange(len(gone), device=gone.device)
     calls = count(1)
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.core.differentiation import differentiating, generators
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.differentiation import differentiating
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
@@ -63,15 +64,22 @@ class Extremal(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps in [0, 1] at the grid's resolution."""
-        filled = fill_images(question.images, self.fill, generators(question, "fill"))
-        full, empty = (question.scores(predictor.run(x)) for x in (question.images, filled))
+        filled = fill_images(question.images, self.fill, question.generators("fill"))
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
+        full, empty = question.scores(logits), question.scores(predictor.run(filled))
         made = []
         for target in range(question.targets):
             one = question.one(target)
             ends = full[:, target], empty[:, target]
             masks = [self._mask(predictor, one, filled, ends, area) for area in self.areas]
             made.append(torch.stack(masks).mean(dim=0))
-        return Maps(cells=torch.stack(made, dim=1))
+        return Maps(cells=torch.stack(made, dim=1), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: the range of the score is taken from them."""
+        del predictor
+        return True
 
     def _mask(
         self,

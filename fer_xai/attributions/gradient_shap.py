@@ -9,15 +9,10 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.core.differentiation import (
-    generators,
     mean_gradient,
 )
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-)
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -72,33 +67,47 @@ class GradientShap(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the mean difference of scores."""
         images = question.images
-        sources = generators(question, "path")
+        sources = question.generators("path")
         starts = torch.stack([fill_images(images, kind, sources) for kind in self.baselines])
-        full = question.scores(predictor.run(images))
+        logits = predictor.run(images)
+        question = question.resolved(logits)
+        full = question.scores(logits)
         empty = torch.stack(
             [question.scores(predictor.run(start)) for start in starts]
         )  # (S, B, K)
-        whole = full - empty.mean(dim=0)
+        expected = full - empty.mean(dim=0)
         channels = self._expected(predictor, question, starts, sources, self.samples)
         samples = 2 * self.samples
         while samples <= self.most:
             cells = channels.sum(dim=2)  # (B, K, H, W)
-            share = Maps(cells=cells, gap=cells.sum(dim=(2, 3)) - whole, whole=whole)
-            assert share.completeness_gap is not None
-            lacking = share.completeness_gap.abs() > self.tolerance  # (B, K)
+            delta = cells.sum(dim=(2, 3)) - expected
+            made = Maps(cells=cells, completeness_delta=delta, expected_sum=expected)
+            assert made.completeness_gap is not None
+            lacking = made.completeness_gap.abs() > self.tolerance  # (B, K)
             if not bool(lacking.any()):
                 break
             for target in range(question.targets):
                 faces = lacking[:, target].nonzero()[:, 0]
                 if len(faces):
                     again = question.one(target).rows(faces)
-                    fresh = generators(again, f"path of {samples}")
+                    fresh = again.generators(f"path of {samples}")
                     channels[faces, target] = self._expected(
                         predictor, again, starts[:, faces], fresh, samples
                     )[:, 0]
             samples *= 2
         cells = channels.sum(dim=2)
-        return Maps(cells=cells, channels=channels, gap=cells.sum(dim=(2, 3)) - whole, whole=whole)
+        return Maps(
+            cells=cells,
+            channels=channels,
+            completeness_delta=cells.sum(dim=(2, 3)) - expected,
+            expected_sum=expected,
+            logits=logits,
+        )
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: the completeness gap needs them."""
+        del predictor
+        return True
 
     @staticmethod
     def _expected(

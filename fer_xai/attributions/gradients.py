@@ -6,6 +6,7 @@ Colour channels are added up with their sign, so that what a method distributes 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,12 +18,8 @@ from fer_xai.attributions.core.differentiation import (
     extra,
     per_target,
 )
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-)
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.inference.predictor import Predictor
 
 
@@ -37,12 +34,18 @@ class Gradient(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
+        scorer = Scorer(predictor.fastest, question)
         with differentiating(predictor):
-            method = Saliency(Scorer(predictor.fastest, question.output))
-            return per_target(
+            method = Saliency(scorer)
+            made = per_target(
                 question,
                 lambda q: method.attribute(q.images, abs=False, additional_forward_args=extra(q)),
             )
+        return dataclasses.replace(made, logits=scorer.logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If passes of the predictor are not compiled."""
+        return predictor.compiled is None
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
@@ -61,12 +64,18 @@ class InputTimesGradient(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
+        scorer = Scorer(predictor.fastest, question)
         with differentiating(predictor):
-            method = InputXGradient(Scorer(predictor.fastest, question.output))
-            return per_target(
+            method = InputXGradient(scorer)
+            made = per_target(
                 question,
                 lambda q: method.attribute(q.images, additional_forward_args=extra(q)),
             )
+        return dataclasses.replace(made, logits=scorer.logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If passes of the predictor are not compiled."""
+        return predictor.compiled is None
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,15 +13,10 @@ from fer_xai.attributions.core.differentiation import (
     Scorer,
     differentiating,
     extra,
-    generators,
     per_target,
 )
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-)
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count
 from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
@@ -56,9 +52,10 @@ class IntegratedGradientsTo(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and what they lack of the score's difference."""
-        baselines = fill_images(question.images, self.baseline, generators(question, "baseline"))
+        baselines = fill_images(question.images, self.baseline, question.generators("baseline"))
         ends = predictor.run(question.images), predictor.run(baselines)
-        whole = question.scores(ends[0]) - question.scores(ends[1])
+        question = question.resolved(ends[0])
+        expected = question.scores(ends[0]) - question.scores(ends[1])
 
         def integrated(q: Question, start: Tensor, steps: int) -> Tensor:
             batch = max(predictor.batch_size_for(len(q) * steps), len(q))
@@ -76,9 +73,10 @@ class IntegratedGradientsTo(Attribution):
             found, steps = integrated(q, baselines, self.steps), 2 * self.steps
             while steps <= self.most:
                 cells = found.float().sum(dim=1, keepdim=True)  # (B, 1, H, W)
-                share = Maps(cells=cells, gap=cells.sum(dim=(2, 3)) - due, whole=due)
-                assert share.completeness_gap is not None
-                lacking = (share.completeness_gap[:, 0].abs() > self.tolerance).nonzero()[:, 0]
+                delta = cells.sum(dim=(2, 3)) - due
+                made = Maps(cells=cells, completeness_delta=delta, expected_sum=due)
+                assert made.completeness_gap is not None
+                lacking = (made.completeness_gap[:, 0].abs() > self.tolerance).nonzero()[:, 0]
                 if not len(lacking):
                     break
                 found[lacking] = integrated(q.rows(lacking), baselines[lacking], steps)
@@ -86,8 +84,14 @@ class IntegratedGradientsTo(Attribution):
             return found
 
         with differentiating(predictor):
-            method = IntegratedGradients(Scorer(predictor.fastest, question.output))
-            return per_target(question, make, whole=whole)
+            method = IntegratedGradients(Scorer(predictor.fastest, question))
+            made = per_target(question, make, expected_sum=expected)
+        return dataclasses.replace(made, logits=ends[0])
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: the completeness gap needs them."""
+        del predictor
+        return True
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

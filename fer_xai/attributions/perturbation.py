@@ -7,6 +7,7 @@ tests hold the two equal.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -14,9 +15,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.differentiation import generators
 from fer_xai.attributions.core.passes import masked_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -51,16 +52,23 @@ class Occlusion(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
         masks = self.squares(question.images.shape[-2], question.images.shape[-1])
         masks = masks.to(predictor.device)  # (P, H, W), true inside the square
-        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        fill = fill_images(question.images, self.fill, question.generators("fill"))
         found = masked_scores(
             predictor, question, lambda _, numbers: ~masks[numbers], fill, copies=len(masks)
         ).to(predictor.device)  # (B, P, K)
-        lost = question.scores(predictor.run(question.images))[:, None] - found
+        lost = question.scores(logits)[:, None] - found
         inside = masks.float().flatten(1)  # (P, H·W)
         total = torch.einsum("bpk,px->bkx", lost, inside) / inside.sum(dim=0)
-        return Maps(cells=total.unflatten(2, masks.shape[1:]))
+        return Maps(cells=total.unflatten(2, masks.shape[1:]), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: losses are differences to them."""
+        del predictor
+        return True
 
     def check(self, size: tuple[int, int]) -> None:
         """Refuse steps that leave pixels between the squares."""
@@ -146,7 +154,7 @@ class Rise(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         height, width = question.images.shape[-2:]
-        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        fill = fill_images(question.images, self.fill, question.generators("fill"))
         grids, shifts = self._drawn(question)
 
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -171,7 +179,7 @@ class Rise(Attribution):
         Two cells more than lie across the image, so that every pixel lies between four.
         """
         side, device = self.cells + 2, question.images.device
-        sources = generators(question, "masks")
+        sources = question.generators("masks")
         grids = [torch.rand(self.masks, side, side, generator=g) < self.keep for g in sources]
         shifts = [torch.rand(self.masks, 2, generator=g) for g in sources]
         return torch.stack(grids).float().to(device), torch.stack(shifts).to(device)
@@ -219,7 +227,9 @@ class RegionAblation(Attribution):
         """Maps at image resolution, and a number a region; NaN for faces without regions."""
         regions = question.regions
         assert regions is not None
-        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
+        fill = fill_images(question.images, self.fill, question.generators("fill"))
         found = masked_scores(
             predictor,
             question,
@@ -227,8 +237,13 @@ class RegionAblation(Attribution):
             fill,
             copies=regions.shape[1],
         ).to(predictor.device)
-        lost = question.scores(predictor.run(question.images))[:, None] - found  # (B, R, K)
-        return painted(lost.transpose(1, 2), regions)
+        lost = question.scores(logits)[:, None] - found  # (B, R, K)
+        return dataclasses.replace(painted(lost.transpose(1, 2), regions), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: losses are differences to them."""
+        del predictor
+        return True
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

@@ -8,14 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    OUTPUTS,
-    Attribution,
-    Maps,
-    Output,
-    Question,
-)
+from fer_xai.attributions.core.question import OUTPUTS, Output, Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -32,7 +26,7 @@ def no_method(got: object) -> InputError:
 def attribute(
     predictor: Predictor,
     images: Tensor,
-    columns: Tensor,
+    columns: Tensor | None,
     *,
     method: str | Attribution,
     against: Tensor | None = None,
@@ -49,18 +43,44 @@ def attribute(
         The model.
     images
         ``(N, 3, H, W)`` float in [0, 1] or uint8.
-    columns, against
-        ``(N, K)`` output columns.
+    columns
+        ``(N, K)`` int64: output columns to explain, or None for the predicted emotion alone
+        (K = 1); the answer has the logits then.
     method
         A name of :data:`ATTRIBUTIONS`, or an attribution.
-    output, regions, ids, seed
-        As in :func:`explain`; nothing is warned of here.
+    against
+        ``(N, K)`` int64: output columns that are contrasted with those, or None. A map whose
+        target is contrasted with itself is undefined (NaN).
+    output
+        The number of an emotion that is explained: ``logit``, ``log_probability`` or
+        ``probability``.
+    regions
+        Bool ``(N, R, H, W)``, for methods over regions: parts that cover each image once.
+    ids
+        Names of the images, which seed their random generators; positions by default.
+    seed
+        Seed of random methods.
+
+    Returns
+    -------
+    Maps
+        Maps at the method's own resolution. This function gives no warnings.
 
     Raises
     ------
     UnknownNameError, InputError
-        For what :func:`explain` refuses, and columns that are none of the model's or not one row
+        For what :func:`explain` refuses, and for columns that are not the model's or not one row
         an image.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> used = Predictor(model, device="cpu")
+    >>> both = torch.tensor([[0, 1]])  # of one face, both emotions
+    >>> attribute(used, torch.rand(1, 3, 8, 8), both, method="saliency").cells.shape
+    torch.Size([1, 2, 8, 8])
     """
     attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
     if not isinstance(attribution, Attribution):
@@ -69,11 +89,20 @@ def attribute(
     n = len(images)
     if output not in OUTPUTS:
         raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
-    _check_columns("columns", columns, n, None, predictor)
+    if columns is not None:
+        _check_columns("columns", columns, n, None, predictor)
     if against is not None:
-        _check_columns("against", against, n, columns.shape[1], predictor)
+        _check_columns("against", against, n, 1 if columns is None else columns.shape[1], predictor)
     _check_regions(regions, attribution, images)
     keys = names_of(ids, n)
+    logits = None
+    given = attribution.gives_logits(predictor)
+    predicted = columns is None and given
+    if columns is None:
+        columns = torch.zeros(n, 1, dtype=torch.int64)
+        if not predicted:
+            logits = predictor.logits(images)
+            columns = logits.argmax(dim=1, keepdim=True)
     step, parts = predictor.batch_size_for(n), []
     for start in range(0, n, step):
         rows = slice(start, start + step)
@@ -86,48 +115,98 @@ def attribute(
                 keys=tuple(keys[rows]),
                 seed=seed,
                 regions=None if regions is None else regions[rows].to(predictor.device),
+                predicted=predicted,
             )
             parts.append(attribution.maps(predictor, question))
     if not parts:
-        return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1))
+        return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1), logits=logits)
+    if given:
+        logits = _joined([part.logits for part in parts])
+    if predicted:
+        assert logits is not None  # the method has promised them
+        columns = logits.argmax(dim=1, keepdim=True)
+    same = None if against is None else columns.cpu() == against.cpu()
+    return _together(parts, logits, same)
 
-    alike = torch.zeros_like(columns, dtype=torch.bool)
-    if against is not None:
-        alike = (columns == against).cpu()  # held against itself: undefined
+
+def _together(parts: Sequence[Maps], logits: Tensor | None, same: Tensor | None) -> Maps:
+    """The answers of all micro-batches as one, NaN where ``same`` ``(N, K)`` says that a target is
+    contrasted with itself.
+    """
 
     def joined(field: str) -> Tensor | None:
-        found = [getattr(part, field) for part in parts]
-        if found[0] is None:
-            return None
-        most = max(part.shape[-1] for part in found)  # superpixels: not as many in every batch
-        whole = torch.cat(
-            [F.pad(part.cpu(), (0, most - part.shape[-1]), value=torch.nan) for part in found]
-        )
-        whole[alike] = torch.nan
-        return whole
+        found = _joined([getattr(part, field) for part in parts])
+        if found is not None and same is not None:
+            found[same] = torch.nan
+        return found
 
     cells = joined("cells")
     assert cells is not None
     return Maps(
         cells=cells,
         channels=joined("channels"),
-        gap=joined("gap"),
-        whole=joined("whole"),
+        expected_sum=joined("expected_sum"),
+        completeness_delta=joined("completeness_delta"),
         values=joined("values"),
+        logits=logits,
+    )
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Tensors one after the other on the CPU; last axes of several lengths are filled with NaN."""
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts):
+        return None
+    most = max(part.shape[-1] for part in found)  # superpixels: not as many in every batch
+    return torch.cat(
+        [F.pad(part.cpu(), (0, most - part.shape[-1]), value=torch.nan) for part in found]
     )
 
 
 def native_maps(
     predictor: Predictor, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
 ) -> Tensor:
-    """Maps ``(N, K, h, w)`` at the method's own resolution: :func:`attribute`'s ``cells``, with NaN
-    throughout where they are undefined (:attr:`Maps.undefined`).
+    """Maps at the method's own resolution, with NaN throughout where they are undefined
+    (:attr:`Maps.undefined`).
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    images
+        ``(N, 3, H, W)`` float in [0, 1] or uint8.
+    columns
+        ``(N, K)`` int64: output columns to explain.
+    method
+        A name of :data:`ATTRIBUTIONS`.
+    seed
+        Seed of random methods.
+
+    Returns
+    -------
+    Tensor
+        ``(N, K, h, w)`` float32.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For what :func:`attribute` refuses.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used, columns = Predictor(model, device="cpu"), torch.tensor([[0], [1], [1]])
+    >>> native_maps(used, torch.rand(3, 3, 8, 8), columns, method="gradcam").shape
+    torch.Size([3, 1, 2, 2])
     """
     return attribute(predictor, images, columns, method=method, seed=seed).defined_cells
 
 
 def names_of(ids: Sequence[object] | None, n: int) -> list[str]:
-    """What images are called: by position where nothing is said."""
+    """Names of images: their positions where no names are given."""
     names = [str(name) for name in (range(n) if ids is None else ids)]
     check_length("ids", len(names), n)
     return names
@@ -136,7 +215,7 @@ def names_of(ids: Sequence[object] | None, n: int) -> list[str]:
 def _check_columns(
     what: str, columns: Tensor, n: int, targets: int | None, predictor: Predictor
 ) -> None:
-    """Output columns of the model, a row an image and as many in each as there are targets."""
+    """Refuse what is not output columns of the model, a row an image with one for each target."""
     fits = isinstance(columns, Tensor) and columns.dtype == torch.int64 and columns.ndim == 2
     if not fits or columns.shape[0] != n or targets not in (None, columns.shape[1]):
         got = f"{columns.dtype} {tuple(columns.shape)}" if isinstance(columns, Tensor) else columns
@@ -153,7 +232,9 @@ def _check_columns(
 
 
 def _check_regions(regions: Tensor | None, attribution: Attribution, images: Tensor) -> None:
-    """Regions are there where they are needed, and cover each pixel once or (no face) never."""
+    """Refuse regions that are missing where they are needed, or do not cover each pixel of an image
+    once; an image without any region (no face was found) is let through.
+    """
     if regions is None:
         if attribution.needs_regions:
             raise InputError(

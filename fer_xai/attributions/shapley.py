@@ -13,9 +13,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.differentiation import generators
 from fer_xai.attributions.core.passes import masked_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.perturbation import painted
 from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.inference.predictor import Predictor
@@ -31,7 +31,7 @@ def coalition_scores(predictor: Predictor, question: Question, *, fill: str) -> 
     assert regions is not None
     members = coalitions(regions.shape[1]).to(predictor.device)  # (2^k, k)
     owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W): which region holds a pixel
-    filled = fill_images(question.images, fill, generators(question, "fill"))
+    filled = fill_images(question.images, fill, question.generators("fill"))
 
     def kept(faces: Tensor, numbers: Tensor) -> Tensor:
         present, held = members[numbers], owner[faces]  # (M, k), (M, H, W)
@@ -66,9 +66,11 @@ class RegionShapley(Attribution):
         values = shapley_values(worth)  # (B, K, R)
         assert question.regions is not None
         made = painted(values.to(predictor.device), question.regions)
-        whole = worth[..., -1] - worth[..., 0]
+        expected = worth[..., -1] - worth[..., 0]
         return dataclasses.replace(
-            made, gap=(values.sum(dim=-1) - whole).float(), whole=whole.float()
+            made,
+            completeness_delta=(values.sum(dim=-1) - expected).float(),
+            expected_sum=expected.float(),
         )
 
     def passes(

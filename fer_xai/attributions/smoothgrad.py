@@ -9,15 +9,10 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.core.differentiation import (
-    generators,
     mean_gradient,
 )
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-)
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count, check_number
 from fer_xai.inference.predictor import Predictor
 
@@ -50,7 +45,7 @@ class SmoothGrad(Attribution):
         """Maps at image resolution."""
         images = question.images
         spread = self.noise * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
-        sources = generators(question, "noise")
+        sources = question.generators("noise")
 
         def noisy(_: int) -> tuple[Tensor, None]:
             drawn = torch.stack([torch.randn(images.shape[1:], generator=g) for g in sources])

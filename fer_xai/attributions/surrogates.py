@@ -15,9 +15,9 @@ import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-from fer_xai.attributions.core.differentiation import generators
 from fer_xai.attributions.core.passes import masked_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.perturbation import painted
 from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.inference.predictor import Predictor
@@ -103,12 +103,16 @@ class Surrogate(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and a coefficient a part."""
+        logits = None
+        if self.kernel == "shap":
+            logits = predictor.run(question.images)
+            question = question.resolved(logits)
         regions = question.regions
         if regions is None:
             regions = superpixels(question.images, n=self.parts)
         there = regions.flatten(2).any(dim=2)  # (B, R): superpixels may be fewer in one face
         drawn = self._coalitions(question, there).to(predictor.device)  # (B, P, R)
-        filled = fill_images(question.images, self.fill, generators(question, "fill"))
+        filled = fill_images(question.images, self.fill, question.generators("fill"))
         owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W)
 
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -116,27 +120,28 @@ class Surrogate(Attribution):
             return present.gather(1, held.flatten(1)).reshape(held.shape)
 
         found = masked_scores(predictor, question, kept, filled, copies=self.samples).double()
-        if self.kernel == "lime":
+        if logits is None:
             values = self._lime(drawn.cpu(), found, there.cpu())
-        else:
-            ends = torch.stack(
-                [
-                    question.scores(predictor.run(filled)),
-                    question.scores(predictor.run(question.images)),
-                ]
-            )
-            values = _efficient(drawn.cpu(), found, there.cpu(), ends.cpu().double())
-        made = painted(values.transpose(1, 2).to(predictor.device), regions)
-        if self.kernel == "lime":
-            return made
-        whole = ends[1].float().cpu() - ends[0].float().cpu()  # (B, K)
-        gap = values.sum(dim=1).float() - whole
-        return dataclasses.replace(made, gap=gap, whole=whole)
+            return painted(values.transpose(1, 2).to(predictor.device), regions)
+        ends = torch.stack([question.scores(predictor.run(filled)), question.scores(logits)]).cpu()
+        values = _efficient(drawn.cpu(), found, there.cpu(), ends.double())
+        expected = ends[1] - ends[0]  # (B, K)
+        return dataclasses.replace(
+            painted(values.transpose(1, 2).to(predictor.device), regions),
+            expected_sum=expected,
+            completeness_delta=values.sum(dim=1).float() - expected,
+            logits=logits,
+        )
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """For the kernel of SHAP, whose efficiency is a law about them."""
+        del predictor
+        return self.kernel == "shap"
 
     def _coalitions(self, question: Question, there: Tensor) -> Tensor:
         """Bool ``(B, P, R)``: parts that are left in."""
         rows = []
-        for face, source in enumerate(generators(question, "coalitions")):
+        for face, source in enumerate(question.generators("coalitions")):
             present = there[face].cpu().nonzero()[:, 0]  # not as many as in the batch's largest
             drawn = torch.zeros(self.samples, there.shape[1], dtype=torch.bool)
             if self.kernel == "lime":

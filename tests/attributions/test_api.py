@@ -10,7 +10,7 @@ from torch import nn
 from fer_xai import FERModel, explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute
 from fer_xai.attributions.cam import FusedLayerCam
-from fer_xai.attributions.core.registry import scores
+from fer_xai.attributions.core.question import scores
 from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradient_shap import GradientShap
 from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
@@ -152,7 +152,7 @@ def test_the_gap_shrinks_with_steps():
             torch.tensor([[0], [1]]),
             method=IntegratedGradientsTo(steps=steps, most=1),
         )
-        .gap.abs()
+        .completeness_delta.abs()
         .max()
         for steps in (2, 64)
     ]
@@ -483,14 +483,14 @@ def test_faces_predicted_as_what_they_are_held_against_have_undefined_maps_and_a
     assert len(predicted.unique()) > 1
     other = EMOTIONS[int(predicted[0])]
     same = predicted == predicted[0]
-    sentence = f"{int(same.sum())} of 6 faces are predicted as the emotion that they are held again"
+    sentence = f"{int(same.sum())} of 6 faces are predicted as the emotion that they are contraste"
     for method in ("gradcam", "lime", "eigencam"):
         with pytest.warns(UserWarning, match=sentence):
             found = explain(model, images, method=method, against=other)
         assert torch.equal(found.undefined, same), method
         assert found.maps[same].isnan().all()
         assert not found.blank[same].any()
-    with pytest.warns(UserWarning, match=r"1 of 6 faces have the target that they are held agai"):
+    with pytest.warns(UserWarning, match=r"1 of 6 faces have the target that they are contrast"):
         given = explain(model, images, targets=[0, 1, 2, 3, 4, 5], against="happiness")
     assert given.undefined.tolist() == [True, *[False] * 5]
 

@@ -120,7 +120,7 @@ def test_torchcams_grad_cam_plus_plus_does_not_divide(trained, images):
     """Its α stays G²: it divides a copy (torchcam 0.5). Ours is the paper's and pytorch-grad-cam's."""
     model, used = copy.deepcopy(trained), Predictor(trained, device="cpu")
     question = Question(images=images, columns=COLUMNS, keys=(0, 1))
-    activations, gradients = activations_and_gradients(used, question, layer_of(used, "relu5"))
+    activations, gradients, _ = activations_and_gradients(used, question, layer_of(used, "relu5"))
     weights = (gradients**2 * gradients.clamp(min=0)).sum(dim=(-2, -1), keepdim=True)
     undivided = (weights * activations).sum(dim=2).clamp(min=0)
     with torchcam.GradCAMpp(model, target_layer=model.layer("relu5")) as peer:
@@ -183,7 +183,7 @@ def test_deeplift_adds_up_on_gimefive_whose_max_pool_is_reused(trained, images):
     empty = trained(torch.zeros_like(images)).gather(1, COLUMNS)
     difference = (full - empty).detach()
     assert torch.allclose(found.cells.sum(dim=(2, 3)), difference, atol=1e-3)
-    assert found.gap.abs().max() < 1e-3
+    assert found.completeness_delta.abs().max() < 1e-3
 
 
 class Once(torch.nn.Module):

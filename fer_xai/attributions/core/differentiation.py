@@ -10,36 +10,51 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_xai.attributions.core.registry import (
-    Maps,
-    Output,
-    Question,
-    scores,
-)
+from fer_xai.attributions.core.question import Question, scores
+from fer_xai.attributions.core.registry import Maps
 from fer_xai.inference.predictor import Predictor
 
 
 class Scorer(nn.Module):
-    """A model whose output is the number that is explained, ``(B,)``, as Captum takes it."""
+    """A model whose output is the number that is explained, ``(B,)``, as Captum takes it.
 
-    def __init__(self, model: nn.Module, output: Output) -> None:
+    Parameters
+    ----------
+    model
+        A network that gives logits ``(B, C)``.
+    question
+        The question whose output is explained. If it asks for the predicted emotion, the columns
+        that :meth:`forward` is given are not read.
+
+    Attributes
+    ----------
+    logits
+        ``(B, C)`` float32 of the last pass, without a graph; None before the first.
+    """
+
+    def __init__(self, model: nn.Module, question: Question) -> None:
         super().__init__()
-        self.model, self.output = model, output
+        self.model, self.output, self.predicted = model, question.output, question.predicted
+        self.logits: Tensor | None = None
 
     def forward(self, images: Tensor, columns: Tensor, against: Tensor | None = None) -> Tensor:
         """Scores of images ``(B, 3, H, W)`` for columns ``(B, 1)``, less those of ``against``."""
-        return scores(self.model(images), columns, against, output=self.output)[:, 0]
+        logits: Tensor = self.model(images)
+        self.logits = logits.detach().float()
+        if self.predicted:
+            columns = self.logits.argmax(dim=1, keepdim=True)
+        return scores(logits, columns, against, output=self.output)[:, 0]
 
 
 @contextmanager
 def differentiating(predictor: Predictor) -> Iterator[None]:
-    """Gradients on, also within a caller's inference mode."""
+    """Switch gradients on, also within a caller's inference mode."""
     with torch.inference_mode(mode=False), torch.enable_grad(), predictor.autocast():
         yield
 
 
 def extra(question: Question) -> tuple[Any, ...]:
-    """What a :class:`Scorer` is given beside the images, for a question with one target."""
+    """Arguments of a :class:`Scorer` beside the images, for a question with one target."""
     if question.against is None:
         return (question.columns,)
     return (question.columns, question.against)
@@ -49,20 +64,26 @@ def per_target(
     question: Question,
     make: Callable[[Question], Tensor],
     *,
-    whole: Tensor | None = None,
+    expected_sum: Tensor | None = None,
 ) -> Maps:
     """Maps of methods that explain one target at a time.
 
-    ``make`` returns channels ``(B, 3, H, W)`` for a question with one target; ``whole`` ``(B, K)``
-    is what they should add up to, for methods with a law of completeness.
+    Parameters
+    ----------
+    question
+        The question for K targets.
+    make
+        From a question with one target to channels ``(B, 3, H, W)``.
+    expected_sum
+        ``(B, K)``: what maps should add up to, for methods with a law of completeness.
     """
     images = question.images.detach().requires_grad_()  # Captum warns where it has to do so
     asked = dataclasses.replace(question, images=images)
     made = [make(asked.one(target)) for target in range(question.targets)]
     channels = torch.stack([part.detach().float() for part in made], dim=1)
     cells = channels.sum(dim=2)
-    gap = None if whole is None else cells.sum(dim=(-2, -1)) - whole
-    return Maps(cells=cells, channels=channels, gap=gap, whole=whole)
+    delta = None if expected_sum is None else cells.sum(dim=(-2, -1)) - expected_sum
+    return Maps(cells=cells, channels=channels, completeness_delta=delta, expected_sum=expected_sum)
 
 
 def mean_gradient(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,17 +12,19 @@ from torch import Tensor, nn
 from fer_xai.attributions.core.feature_maps import (
     Layer,
 )
-from fer_xai.attributions.core.registry import Question
+from fer_xai.attributions.core.question import Question
 from fer_xai.inference.predictor import Predictor
 
 
 @contextmanager
 def repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
-    """Cut the graph at a layer and repeat its output; the list gets what is differentiated."""
+    """Cut the graph at a layer and repeat each row of its output. The list collects the tensors to
+    differentiate by.
+    """
     kept: list[Tensor] = []
 
     def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
-        # copies, here and below: what follows, or reads the same tensor, may work in place
+        # both clones: parts that follow, or read the same tensor, may work in place
         rows = output.detach().repeat_interleave(times, dim=0) if times > 1 else output.detach()
         rows = rows if times > 1 else rows.clone()
         kept.append(rows.requires_grad_(torch.is_grad_enabled()))
@@ -35,42 +37,54 @@ def repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def runnable(predictor: Predictor, names: Sequence[str]) -> Any:
-    """The folded copy where these layers mean the same in it as in the plain one, else that."""
-    return (
-        predictor.folded if all(predictor.runs_alone(name) for name in names) else predictor.model
-    )
+def runnable(predictor: Predictor, layer: Layer) -> Any:
+    """The network that a pass reading this layer runs: the folded copy if the layer means the same
+    in it as in the plain one, else the plain one.
+    """
+    return predictor.folded if predictor.runs_alone(layer.name) else predictor.model
 
 
-def layer_activations(predictor: Predictor, images: Tensor, layer: Layer) -> Tensor:
-    """Feature maps ``(B, C, h, w)`` float32 of a layer, from one pass."""
-    model = runnable(predictor, [layer.name])
+def runs_fastest(predictor: Predictor, layer: Layer) -> bool:
+    """Whether a pass that reads this layer runs the network of the predictor's own passes, so that
+    it gives the predictor's logits.
+    """
+    return runnable(predictor, layer) is predictor.fastest and predictor.compiled is None
+
+
+def layer_activations(predictor: Predictor, images: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
+    """Feature maps ``(B, C, h, w)`` of a layer and the logits ``(B, classes)``, float32, from one
+    pass.
+    """
+    model = runnable(predictor, layer)
     kept: list[Tensor] = []
     handle = model.net.get_submodule(layer.name).register_forward_hook(
         lambda _, __, output: kept.append(output.clone())  # a later part may overwrite it
     )
     try:
         with torch.inference_mode(), predictor.autocast():
-            model(images)
+            logits: Tensor = model(images)
     finally:
         handle.remove()
-    return layer.maps(kept[-1]).float()
+    # copies of what was made in inference mode, which could be part of no graph
+    return layer.maps(kept[-1]).float().clone(), logits.float().clone()
 
 
 def activations_and_gradients(
     predictor: Predictor, question: Question, layer: Layer
-) -> tuple[Tensor, Tensor]:
-    """Feature maps of a layer and the gradients of each target's score.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Feature maps of a layer, the gradients of each target's score there, and the logits.
 
-    The pass up to the layer runs once, without a graph; what lies behind it once a target: at once,
-    on repeated rows, where the layer's output can be repeated, else backwards target by target.
+    The pass up to the layer runs once, without a graph. The part behind it runs once a target: in
+    one pass over repeated rows where the layer's output can be repeated, else there is one backward
+    pass a target.
 
     Returns
     -------
     tuple
-        Activations ``(B, K or 1, C, h, w)`` and gradients ``(B, K, C, h, w)``, float32.
+        Activations ``(B, K or 1, C, h, w)``, gradients ``(B, K, C, h, w)`` and logits
+        ``(B, classes)``, float32.
     """
-    model = runnable(predictor, [layer.name])
+    model = runnable(predictor, layer)
     module = model.net.get_submodule(layer.name)
     batch, targets = len(question), question.targets
     with torch.inference_mode(mode=False), torch.enable_grad(), predictor.autocast():
@@ -91,11 +105,11 @@ def activations_and_gradients(
     gradients = (
         maps[1].unflatten(0, (batch, targets)) if times == targets else torch.stack(maps[1:], dim=1)
     )
-    return activations.float(), gradients.float()
+    return activations.float(), gradients.float(), logits.detach()[::times].float()
 
 
 def _own_target(question: Question, logits: Tensor) -> Tensor:
-    """Of logits ``(B · K, C)``, each row's score for the target that it stands for."""
+    """Scores ``(B, K)`` from logits ``(B · K, C)``: each row has the score of its own target."""
     targets = question.targets
     every = question.scores(logits, each=targets)  # (B · K, K)
     return every.unflatten(0, (-1, targets)).diagonal(dim1=1, dim2=2)  # (B, K)

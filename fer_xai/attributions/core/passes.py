@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.registry import Question, scores
+from fer_xai.attributions.core.question import Question, scores
 from fer_xai.inference.predictor import Predictor
 
 Change = Callable[[Tensor, Tensor], Tensor]

@@ -8,14 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.differentiation import differentiating, generators
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-    need_logits,
-)
+from fer_xai.attributions.core.differentiation import differentiating
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, need_logits
 from fer_xai.attributions.relevance.composites import for_deeplift
 from fer_xai.attributions.relevance.rules import forget, recording
 from fer_xai.checks import check_count
@@ -48,12 +43,14 @@ class DeepLiftFrom(Attribution):
         """Maps at image resolution, and what they lack of the score's mean difference."""
         need_logits(question, "deeplift")
         model, images = for_deeplift(predictor, "deeplift"), question.images
-        sources = generators(question, "baseline")
+        logits = predictor.run(images)
+        question = question.resolved(logits)
+        sources = question.generators("baseline")
         starts = [fill_images(images, kind, sources) for kind in self.baselines]
         empty = torch.stack(
             [question.scores(predictor.run(start)) for start in starts]
         )  # (S, B, K)
-        whole = question.scores(predictor.run(images)) - empty.mean(dim=0)
+        expected = question.scores(logits) - empty.mean(dim=0)
         total = torch.zeros(
             len(question), question.targets, *images.shape[1:], device=predictor.device
         )
@@ -70,7 +67,18 @@ class DeepLiftFrom(Attribution):
                     total[:, target] += multipliers.float() * (images - start) / len(starts)
         forget(model.net)
         cells = total.sum(dim=2)
-        return Maps(cells=cells, channels=total, gap=cells.sum(dim=(-2, -1)) - whole, whole=whole)
+        return Maps(
+            cells=cells,
+            channels=total,
+            completeness_delta=cells.sum(dim=(-2, -1)) - expected,
+            expected_sum=expected,
+            logits=logits,
+        )
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: the completeness gap needs them."""
+        del predictor
+        return True
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

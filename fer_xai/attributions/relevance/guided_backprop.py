@@ -10,12 +10,8 @@ import torch
 
 from fer_xai.attributions.cam import GradCam
 from fer_xai.attributions.core.differentiation import differentiating, each_gradient
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-)
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.attributions.relevance.composites import for_relus
 from fer_xai.attributions.relevance.rules import Guided
@@ -75,11 +71,18 @@ class GuidedGradCam(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
+        coarse = GradCam(layer=self.layer).maps(predictor, question)
+        if coarse.logits is not None:
+            question = question.resolved(coarse.logits)
         fine = GuidedGradient().maps(predictor, question)
         assert fine.channels is not None
-        coarse = GradCam(layer=self.layer).maps(predictor, question).cells
-        cam = upsample(coarse, size=tuple(fine.cells.shape[-2:]))
-        return Maps(cells=fine.cells * cam, channels=fine.channels * cam[:, :, None])
+        cam = upsample(coarse.cells, size=tuple(fine.cells.shape[-2:]))
+        channels = fine.channels * cam[:, :, None]
+        return Maps(cells=fine.cells * cam, channels=channels, logits=coarse.logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If Grad-CAM does."""
+        return GradCam(layer=self.layer).gives_logits(predictor)
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""

@@ -9,13 +9,8 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.core.differentiation import differentiating, each_gradient
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Question,
-    need_logits,
-)
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, need_logits
 from fer_xai.attributions.relevance.composites import for_lrp
 from fer_xai.attributions.relevance.lrp_rules import Constant, Shared
 from fer_xai.checks import check_choice
@@ -56,18 +51,31 @@ class LayerwiseRelevance(Attribution):
         need_logits(question, "lrp")
         model = for_lrp(predictor, "lrp", gamma=_GAMMA[self.rule])
         keepers = [part for part in model.net.modules() if isinstance(part, Constant | Shared)]
-        whole = question.scores(predictor.run(question.images))
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
+        expected = question.scores(logits)
         made, kept = [], []
         with differentiating(predictor):
             leaf = model.preprocess(question.images).detach().requires_grad_()
             _clear(keepers)
             for multipliers in each_gradient(question.scores(model.net(leaf)), leaf):
                 made.append((multipliers * leaf.detach()).float())
-                kept.append(_clear(keepers, like=whole[:, 0]))
+                kept.append(_clear(keepers, like=expected[:, 0]))
         channels = torch.stack(made, dim=1)
         cells = channels.sum(dim=2)
-        gap = cells.sum(dim=(-2, -1)) + torch.stack(kept, dim=1) - whole
-        return Maps(cells=cells, channels=channels, gap=gap, whole=whole)
+        delta = cells.sum(dim=(-2, -1)) + torch.stack(kept, dim=1) - expected
+        return Maps(
+            cells=cells,
+            channels=channels,
+            expected_sum=expected,
+            completeness_delta=delta,
+            logits=logits,
+        )
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: the completeness gap needs them."""
+        del predictor
+        return True
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
