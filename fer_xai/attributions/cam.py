@@ -30,15 +30,29 @@ from fer_xai.inference.predictor import Predictor
 
 @dataclass(frozen=True, kw_only=True)
 class Cam(Attribution):
-    """A map from one layer, clamped at zero.
+    """The common part of class activation maps: a map from one layer, clamped at zero.
 
     Attributes
     ----------
     layer
-        Dotted name; by default the model's ``cam_layer`` (after BatchNorm and ReLU), or the last
-        spatial one that is found. Tokens are reshaped.
+        Dotted name of the layer; by default the model's ``cam_layer`` (after BatchNorm and ReLU),
+        or the last spatial one that is found. Tokens are reshaped.
     paper
-        Take the layer that the model's authors took, where it differs (``paper_layer``).
+        Whether to take the layer that the model's authors took, where it differs (``paper_layer``).
+
+    Examples
+    --------
+    A new one is the sum that it takes over channels:
+
+    >>> from fer_xai.attributions.cam import Cam
+    >>> class MeanCam(Cam):
+    ...     reference = "the mean activation, whatever the target"
+    ...
+    ...     @staticmethod
+    ...     def combine(activations, gradients):
+    ...         return activations.mean(dim=-3)
+    >>> MeanCam.combine(torch.ones(1, 1, 4, 2, 2), torch.zeros(1, 1, 4, 2, 2)).shape
+    torch.Size([1, 1, 2, 2])
     """
 
     layer: str | None = None
@@ -48,7 +62,20 @@ class Cam(Attribution):
     @staticmethod
     @abstractmethod
     def combine(activations: Tensor, gradients: Tensor) -> Tensor:
-        """Maps ``(B, K, h, w)``, not clamped yet, of A ``(B, K or 1, C, h, w)`` and G."""
+        """Maps before clamping.
+
+        Parameters
+        ----------
+        activations
+            A ``(B, K or 1, C, h, w)``.
+        gradients
+            G ``(B, K, C, h, w)``: gradients of each target's score with respect to A.
+
+        Returns
+        -------
+        Tensor
+            ``(B, K, h, w)``.
+        """
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
@@ -69,9 +96,26 @@ class Cam(Attribution):
 
 @dataclass(frozen=True, kw_only=True)
 class GradCam(Cam):
-    """Channels weighted by the mean of their gradient (Selvaraju et al., ICCV 2017, eq. 1-2).
+    """Grad-CAM: channels weighted by the mean of their gradient (Selvaraju et al., ICCV 2017, eq.
+    1-2).
 
     On a transformer the tokens of the layer are the feature maps.
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=GradCam(layer="0"), targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     reference: ClassVar[str] = "Selvaraju et al., ICCV 2017, eq. 1-2"
@@ -84,8 +128,26 @@ class GradCam(Cam):
 
 @dataclass(frozen=True, kw_only=True)
 class GradCamPlusPlus(Cam):
-    """Positive gradients weighted by α (Chattopadhay et al., WACV 2018, eq. 19 with an exponential
-    score): α = G² / (2 G² + ΣA · G³), which is 1 / (2 + ΣA · G) where there is a gradient.
+    """Grad-CAM++: positive gradients weighted by α (Chattopadhay et al., WACV 2018).
+
+    With an exponential score (eq. 19) α = G² / (2 G² + ΣA · G³), which is 1 / (2 + ΣA · G) where
+    there is a gradient.
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=GradCamPlusPlus()).params["layer"]
+    '1'
     """
 
     reference: ClassVar[str] = "Chattopadhay et al., WACV 2018, eq. 10 and 19"
@@ -101,7 +163,20 @@ class GradCamPlusPlus(Cam):
 
 @dataclass(frozen=True, kw_only=True)
 class HiResCam(Cam):
-    """Each cell's gradient times its activation (Draelos & Carin, arXiv 2011.08891)."""
+    """HiResCAM: each cell's gradient times its activation (Draelos & Carin, arXiv 2011.08891).
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> activations = torch.tensor([[[[[1.0, 2.0]]]]])  # one face, one target, one channel
+    >>> HiResCam.combine(activations, torch.tensor([[[[[3.0, -1.0]]]]]))
+    tensor([[[[ 3., -2.]]]])
+    """
 
     reference: ClassVar[str] = "Draelos & Carin, arXiv 2011.08891, eq. 5"
 
@@ -113,7 +188,21 @@ class HiResCam(Cam):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCam(Cam):
-    """Each cell's positive gradient times its activation (Jiang et al., TIP 2021, eq. 6-8)."""
+    """LayerCAM: each cell's positive gradient times its activation (Jiang et al., TIP 2021, eq.
+    6-8).
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> activations = torch.tensor([[[[[1.0, 2.0]]]]])  # one face, one target, one channel
+    >>> LayerCam.combine(activations, torch.tensor([[[[[3.0, -1.0]]]]]))
+    tensor([[[[3., 0.]]]])
+    """
 
     reference: ClassVar[str] = "Jiang et al., IEEE TIP 30, 2021, eq. 6-8"
 
@@ -125,7 +214,21 @@ class LayerCam(Cam):
 
 @dataclass(frozen=True, kw_only=True)
 class XGradCam(Cam):
-    """Channels weighted by their gradient's mean over activation (Fu et al., BMVC 2020, eq. 8)."""
+    """XGrad-CAM: channels weighted by the mean of their gradient, in which each cell counts by its
+    activation (Fu et al., BMVC 2020, eq. 8).
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> activations = torch.tensor([[[[[1.0, 3.0]]]]])  # one face, one target, one channel
+    >>> XGradCam.combine(activations, torch.tensor([[[[[4.0, 0.0]]]]]))
+    tensor([[[[1., 3.]]]])
+    """
 
     reference: ClassVar[str] = "Fu et al., BMVC 2020, eq. 8"
 
@@ -140,22 +243,35 @@ class XGradCam(Cam):
 
 @dataclass(frozen=True, kw_only=True)
 class EigenCam(Cam):
-    """The first principal component of the activations (Muhammad & Yeasin, IJCNN 2020).
+    """Eigen-CAM: the first principal component of the activations (Muhammad & Yeasin, IJCNN 2020).
 
     It asks for no target and no gradient: every emotion of a face has the same map. A component's
     sign is arbitrary (peers leave it to the solver). Ours is the one that follows the mean
     activation. Behind a LayerNorm whose weights are still 1 and 0 that mean is zero in every cell,
-    and rounding would decide: where it decides by less than a thousandth, the sign is the one in
-    which the cells farthest from the mean cell are positive, so that the map shows what stands out.
-    Where neither decides, or two components are equally strong, the map is undefined (NaN). Where
-    all cells are alike it is blank.
+    and rounding would decide: where the mean decides by less than a thousandth, the sign is the one
+    in which the cells farthest from the mean cell are positive, so that the map shows what stands
+    out. Where neither decides, or two components are equally strong, the map is undefined (NaN).
+    Where all cells are alike it is blank.
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> cells = torch.tensor([[[[[0.0, 0.0], [0.0, 2.0]]]]])  # one face, one channel
+    >>> EigenCam.combine(cells)
+    tensor([[[[-0.5000, -0.5000],
+              [-0.5000,  1.5000]]]])
     """
 
     class_blind: ClassVar[bool] = True
     reference: ClassVar[str] = "Muhammad & Yeasin, IJCNN 2020"
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps at the layer's resolution, one for all targets."""
+        """Maps at the layer's resolution, the same for all targets."""
         layer = layer_of(predictor, self.layer, paper=self.paper)
         activations, logits = layer_activations(predictor, question.images, layer)
         cells = self.combine(activations[:, None]).clamp(min=0)
@@ -164,7 +280,7 @@ class EigenCam(Cam):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards."""
+        """One forward pass."""
         del predictor, targets, regions
         return 1.0, 0.0
 
@@ -177,7 +293,7 @@ class EigenCam(Cam):
         length = cells.norm(dim=(-2, -1))  # (B, 1)
         cells = cells - cells.mean(dim=-2, keepdim=True)
         size, projection, follows = _first_component(cells)
-        # how far each cell is from the mean cell, of which the map shows the farther ones
+        # distance of each cell from the mean cell: the map shows the farther ones
         far = cells.square().sum(dim=-1)  # (B, 1, h·w)
         stands = F.cosine_similarity(projection, far, dim=-1)
         sign = torch.where(follows.abs() > _FOLLOWS, follows, stands).sign()
@@ -197,10 +313,11 @@ _ROUNDING = 1e-5
 
 
 def _first_component(cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of centred cells ``(…, n, C)`` the two largest singular values ``(…, 2)``, the projection on
-    the first component ``(…, n)``, and that component's cosine ``(…)`` to the mean over channels.
+    """The first principal component of centred cells ``(…, n, C)``.
 
-    The smaller of the two Gram matrices, cells by cells or channels by channels, has them.
+    Returns the two largest singular values ``(…, 2)``, the projection on the first component
+    ``(…, n)``, and that component's cosine ``(…)`` to the mean over channels. They come from the
+    smaller of the two Gram matrices, cells by cells or channels by channels.
     """
     n, channels = cells.shape[-2:]
     wide = channels > n
@@ -217,17 +334,27 @@ def _first_component(cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class FusedLayerCam(Attribution):
-    """LayerCAM from several stages, brought to the finest one's resolution and fused by maximum.
+    """LayerCAM of several resolutions, enlarged to the finest one and fused by the maximum.
 
-    Each stage's map is scaled by its own maximum; those before the deepest are passed through
-    tanh(γ ·), which lifts their weak evidence (Jiang et al., TIP 2021, eq. 9).
+    Each map is scaled by its own maximum. Those before the deepest are passed through tanh(γ ·),
+    which lifts their weak evidence (Jiang et al., TIP 2021, eq. 9).
 
     Attributes
     ----------
     stages
-        How many resolutions, counted from the deepest.
+        Number of resolutions, counted from the deepest.
     gamma
         γ.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=FusedLayerCam(stages=1)).params
+    {'layers': ['1'], 'gamma': 2.0, 'output': 'logit'}
     """
 
     stages: int = 3
@@ -262,7 +389,7 @@ class FusedLayerCam(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards a stage, one backwards a stage and target."""
+        """A forward pass for each stage, a backward pass for each stage and target."""
         del regions
         count = len(stages(predictor, self.stages))
         return float(count), float(count * targets)

@@ -1,4 +1,4 @@
-"""CAMs that weigh channels by what happens without, or with nothing but, them."""
+"""CAMs that weight a channel by the score without it, or of the face seen through it alone."""
 
 from __future__ import annotations
 
@@ -25,16 +25,28 @@ _ROWS = 256  # channels that are taken away in one pass behind the layer
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreCam(Attribution):
-    """Channels weighted by the score of the face seen through them (Wang et al., CVPRW 2020).
+    """Score-CAM: channels weighted by the score of the face seen through them (Wang et al., CVPRW
+    2020).
 
-    A pass a channel: 1,024 for GiMeFive. Each channel, upsampled and scaled to [0, 1], multiplies
-    the image; the scores' softmax over channels weighs them (the baseline's score, which the paper
-    takes off, is the same for all and drops out).
+    It takes a pass for each channel: 1,024 for GiMeFive. Each channel, upsampled and scaled to [0,
+    1], multiplies the image; the scores' softmax over channels weights them (the baseline's score,
+    which the paper subtracts, is the same for all and drops out).
 
     Attributes
     ----------
     layer
-        As in :class:`fer_xai.attributions.cam.Cam`.
+        Dotted name of the layer; by default the model's ``cam_layer``, or the last spatial one that
+        is found.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=ScoreCam(), targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     layer: str | None = None
@@ -57,7 +69,7 @@ class ScoreCam(Attribution):
             masks = torch.where(span > 0, (masks - low) / span, torch.zeros_like(masks))
             return question.images[faces] * masks
 
-        found = changed_scores(predictor, question, through, copies=channels)  # (B, C, K)
+        found = changed_scores(predictor, question, through, variants=channels)  # (B, C, K)
         weights = found.softmax(dim=1).to(activations.device)
         cells = torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0)
         return Maps(cells=cells, logits=logits)
@@ -77,14 +89,15 @@ class ScoreCam(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a channel."""
+        """A forward pass for each channel, and one to read the layer."""
         del targets, regions
         return 1.0 + _channels(predictor, layer_of(predictor, self.layer)), 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblationCam(Attribution):
-    """Channels weighted by the score that is lost without them (Ramaswamy & Desai, WACV 2020).
+    """Ablation-CAM: channels weighted by the score that is lost without them (Ramaswamy & Desai,
+    WACV 2020).
 
     The paper divides by the score itself, which turns the map over where a logit is negative; that
     is left out (the scale of a map means nothing).
@@ -92,7 +105,18 @@ class AblationCam(Attribution):
     Attributes
     ----------
     layer
-        As in :class:`fer_xai.attributions.cam.Cam`.
+        Dotted name of the layer; by default the model's ``cam_layer``, or the last spatial one that
+        is found.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=AblationCam(), targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     layer: str | None = None
@@ -131,7 +155,9 @@ class AblationCam(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a channel, but where only what lies behind the layer is run again."""
+        """A pass for each channel; where only the part behind the layer is run again, one for 256
+        of them.
+        """
         del targets, regions
         layer = layer_of(predictor, self.layer)
         channels = _channels(predictor, layer)

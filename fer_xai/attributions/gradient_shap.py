@@ -21,14 +21,14 @@ from fer_xai.perturb.fills import fill_images
 
 @dataclass(frozen=True, kw_only=True)
 class GradientShap(Attribution):
-    """Gradients at random points on the ways from several baselines, times the way (Lundberg & Lee,
-    NeurIPS 2017, "expected gradients").
+    """Gradients at random points on the paths from several baselines, times the path (Lundberg &
+    Lee, NeurIPS 2017, "expected gradients").
 
-    Captum's draws from the global generators; here each face has draws of its own. The points of a
-    baseline are stratified: each is drawn from an equal part of the way, which leaves the mean
-    what it is and a fraction of the variance. Every baseline weighs alike, however many points
-    it has. Where a map still misses more than ``tolerance`` of what it should add up to, it is made
-    anew from twice the points, and again, up to ``most``.
+    Captum's version draws from the global generators; here each face has draws of its own. The
+    points of a baseline are stratified: each is drawn from an equal part of the path, which leaves
+    the mean what it is and a fraction of the variance. Every baseline has the same weight, however
+    many points it has. Where a map still misses more than ``tolerance`` of what it should add up
+    to, it is made anew from twice the points, and again, up to ``most``.
 
     Attributes
     ----------
@@ -38,6 +38,16 @@ class GradientShap(Attribution):
         Points a face, shared among the baselines; at least one each.
     most
         Points up to which they are doubled; no more than ``samples`` for a fixed number.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> method = GradientShap(baselines=("black", "mean"), samples=4)
+    >>> bool(explain(model, faces, method=method).completeness_gap.abs().max() < 1e-3)
+    True
     """
 
     baselines: tuple[str, ...] = ("black", "mean", "blur")
@@ -65,7 +75,7 @@ class GradientShap(Attribution):
             )
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps at image resolution, and what they lack of the mean difference of scores."""
+        """Maps at image resolution, and by how much they miss the mean difference of scores."""
         images = question.images
         sources = question.generators("path")
         starts = torch.stack([fill_images(images, kind, sources) for kind in self.baselines])
@@ -117,7 +127,7 @@ class GradientShap(Attribution):
         sources: list[torch.Generator],
         samples: int,
     ) -> Tensor:
-        """Mean of gradients times ways ``(B, K, 3, H, W)`` from starts ``(S, B, 3, H, W)``."""
+        """Mean ``(B, K, 3, H, W)`` of gradients times paths from starts ``(S, B, 3, H, W)``."""
         images, count = question.images, len(starts)
 
         def point(sample: int) -> tuple[Tensor, Tensor]:
@@ -133,8 +143,8 @@ class GradientShap(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards a point, one backwards a point and target; the gap needs a few more, and so
-        do faces whose points are doubled.
+        """A forward pass for each point, a backward pass for each point and target. The gap needs a
+        few more, and so do faces whose points are doubled.
         """
         del predictor, regions
         forward = 1.0 + self.samples + len(self.baselines)

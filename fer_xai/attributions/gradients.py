@@ -25,9 +25,20 @@ from fer_xai.inference.predictor import Predictor
 
 @dataclass(frozen=True, kw_only=True)
 class Gradient(Attribution):
-    """The score's gradient (Simonyan et al., ICLR workshops 2014), with its sign.
+    """Saliency: the score's gradient (Simonyan et al., ICLR workshops 2014), with its sign.
 
-    The paper shows the largest absolute value over channels; take it from the channels.
+    The paper shows the largest absolute value over channels, which ``channels`` of the explanation
+    gives.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=Gradient(), targets="fear").channels.shape
+    torch.Size([2, 3, 8, 8])
     """
 
     reference: ClassVar[str] = "Simonyan et al., ICLR workshops 2014, sec. 3"
@@ -50,14 +61,25 @@ class Gradient(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards and backwards a target."""
+        """A forward and a backward pass for each target."""
         del predictor, regions
         return float(targets), float(targets)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputTimesGradient(Attribution):
-    """The image times the gradient: a first-order account of the way from black."""
+    """The image times the gradient: a first-order account of the way from black.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> black = torch.zeros(1, 3, 8, 8)
+    >>> bool(explain(model, black, method=InputTimesGradient()).blank)
+    True
+    """
 
     implied_fill: ClassVar[str | None] = "black"
     reference: ClassVar[str] = "Shrikumar et al., arXiv 1605.01713"
@@ -80,7 +102,7 @@ class InputTimesGradient(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards and backwards a target."""
+        """A forward and a backward pass for each target."""
         del predictor, regions
         return float(targets), float(targets)
 

@@ -27,7 +27,7 @@ class IntegratedGradientsTo(Attribution):
     """Gradients integrated on the straight way from a baseline (Sundararajan et al., ICML 2017).
 
     A face whose map misses more than ``tolerance`` of the score's difference is integrated again
-    with twice the points, and again, up to ``most``; whatever its neighbours in the batch.
+    with twice the points, and again, up to ``most``, whatever its neighbours in the batch.
 
     Attributes
     ----------
@@ -37,6 +37,17 @@ class IntegratedGradientsTo(Attribution):
         Points of the Gauss-Legendre rule.
     most
         Points up to which they are doubled; no more than ``steps`` for a fixed number.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> found = explain(model, faces, method=IntegratedGradientsTo(baseline="mean", steps=8))
+    >>> bool(found.completeness_gap.abs().max() < 1e-3)  # exact for a linear network
+    True
     """
 
     baseline: str = "black"
@@ -51,7 +62,7 @@ class IntegratedGradientsTo(Attribution):
         check_count("most", self.most)
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps at image resolution, and what they lack of the score's difference."""
+        """Maps at image resolution, and by how much they miss the score's difference."""
         baselines = fill_images(question.images, self.baseline, question.generators("baseline"))
         ends = predictor.run(question.images), predictor.run(baselines)
         question = question.resolved(ends[0])
@@ -96,7 +107,9 @@ class IntegratedGradientsTo(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards and backwards a step, and two for the gap; more where steps are doubled."""
+        """A forward and a backward pass for each step, and two forward passes for the gap; more
+        where steps are doubled.
+        """
         del predictor, regions
         return float(targets * self.steps + 2), float(targets * self.steps)
 

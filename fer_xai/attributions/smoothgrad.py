@@ -19,7 +19,8 @@ from fer_xai.inference.predictor import Predictor
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothGrad(Attribution):
-    """The mean gradient over noisy copies (Smilkov et al., arXiv 1706.03825).
+    """SmoothGrad: the mean gradient over noisy versions of an image (Smilkov et al., arXiv
+    1706.03825).
 
     Captum's NoiseTunnel draws from the global generator, so that a face's map depends on its
     neighbours; here each face has noise of its own.
@@ -27,9 +28,18 @@ class SmoothGrad(Attribution):
     Attributes
     ----------
     samples
-        Copies a face.
+        Noisy versions of each face.
     noise
         Standard deviation as a share of the image's range of values.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=SmoothGrad(samples=2), seed=7).params
+    {'samples': 2, 'noise': 0.15, 'seed': 7, 'output': 'logit'}
     """
 
     samples: int = 25
@@ -56,21 +66,39 @@ class SmoothGrad(Attribution):
 
     @staticmethod
     def summary(mean: Tensor, variance: Tensor) -> Tensor:
-        """What is kept of the gradients' mean and variance."""
+        """The map's channels, given the gradients' mean and variance ``(B, K, 3, H, W)``."""
         del variance
         return mean
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards a copy, one backwards a copy and target."""
+        """A forward pass for each noisy version, a backward pass for each version and target."""
         del predictor, regions
         return float(self.samples), float(targets * self.samples)
 
 
 @dataclass(frozen=True, kw_only=True)
 class VarGrad(SmoothGrad):
-    """The gradient's variance over noisy copies (Adebayo et al., NeurIPS 2018): it has no sign."""
+    """VarGrad: the gradient's variance over noisy versions of an image (Adebayo et al., NeurIPS
+    2018). It has no sign.
+
+    Attributes
+    ----------
+    samples
+        Noisy versions of each face.
+    noise
+        Standard deviation as a share of the image's range of values.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> bool(explain(model, faces, method=VarGrad(samples=2)).blank.all())  # a linear network
+    True
+    """
 
     nonnegative: ClassVar[bool] = True
     reference: ClassVar[str] = "Adebayo et al., NeurIPS 2018"

@@ -144,7 +144,7 @@ def canonical_targets(targets: Targets, n: int, *, what: str = "targets") -> Ten
     Examples
     --------
     >>> canonical_targets("fear", 2), canonical_targets(["happy", "anger"], 2)
-    (tensor([5, 5]), tensor([0, 4]))
+    (tensor([5, 5]), tensor([0, 3]))
     """
     if isinstance(targets, str):
         return torch.full((n,), emotion_index(targets))

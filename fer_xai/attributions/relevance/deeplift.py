@@ -23,13 +23,24 @@ _SAME_FOR_ALL = ("black", "grey", "white")
 
 @dataclass(frozen=True, kw_only=True)
 class DeepLiftFrom(Attribution):
-    """Differences from baselines, handed back by the rescale rule (Shrikumar et al., ICML 2017);
-    with several, their mean, which is DeepLiftSHAP (Lundberg & Lee, NeurIPS 2017).
+    """DeepLift: differences from baselines, passed back by the rescale rule (Shrikumar et al., ICML
+    2017); with several baselines their mean, which is DeepLiftSHAP (Lundberg & Lee, NeurIPS 2017).
 
     Attributes
     ----------
     baselines
         Fills (see :data:`fer_xai.perturb.fills.FILLS`).
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> found = explain(model, faces, method=DeepLiftFrom(baselines=("black", "mean")))
+    >>> bool(found.completeness_gap.abs().max() < 1e-3)
+    True
     """
 
     baselines: tuple[str, ...] = ("black",)
@@ -40,7 +51,7 @@ class DeepLiftFrom(Attribution):
         check_count("the number of baselines", len(self.baselines))
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps at image resolution, and what they lack of the score's mean difference."""
+        """Maps at image resolution, and by how much they miss the mean difference of scores."""
         need_logits(question, "deeplift")
         model, images = for_deeplift(predictor, "deeplift"), question.images
         logits = predictor.run(images)
@@ -83,8 +94,8 @@ class DeepLiftFrom(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """The image and each baseline twice, once for the rules and once for the gap; a baseline
-        that is the same for all faces is one row a batch for the rules, and not counted.
+        """The image and each baseline twice, once for the rules and once for the gap. A baseline
+        that is the same for all faces is one row a batch for the rules, and is not counted.
         """
         del predictor, regions
         own = [kind for kind in self.baselines if kind not in _SAME_FOR_ALL]
@@ -95,8 +106,8 @@ class DeepLiftFrom(Attribution):
 def _begun(model: Any, start: Tensor) -> Tensor:
     """Baselines ``(B, 3, H, W)`` as the network sees them; one row where all are the same.
 
-    A constant is resized as a constant: interpolation leaves rounding on it, by which secants would
-    be divided.
+    A constant is resized as a constant: interpolation would leave rounding errors, and secants
+    would be divided by them.
     """
     if bool((start == start[:1]).all()):
         start = start[:1]

@@ -23,13 +23,23 @@ class GuidedGradient(Attribution):
     """Gradients that ReLUs pass only where they are positive.
 
     Randomising the network barely changes such maps (Adebayo et al., NeurIPS 2018): they show the
-    image more than the model. They are here to be caught at it.
+    image more than the model. They are here so that the sanity checks have something to find.
 
     Attributes
     ----------
     forward_too
-        Also only where the activation was positive: guided backprop (Springenberg et al., ICLR
-        workshops 2015); otherwise deconvolution (Zeiler & Fergus, ECCV 2014).
+        Whether they also pass only where the activation was positive: guided backprop (Springenberg
+        et al., ICLR workshops 2015); otherwise deconvolution (Zeiler & Fergus, ECCV 2014).
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=GuidedGradient()).channels.shape
+    torch.Size([2, 3, 8, 8])
     """
 
     forward_too: bool = True
@@ -51,19 +61,29 @@ class GuidedGradient(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards, one backwards a target."""
+        """One forward pass, and a backward pass for each target."""
         del predictor, regions
         return 1.0, float(targets)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCam(Attribution):
-    """Guided backprop times Grad-CAM (Selvaraju et al., ICCV 2017, sec. 3.2).
+    """Guided Grad-CAM: guided backprop times Grad-CAM (Selvaraju et al., ICCV 2017, sec. 3.2).
 
     Attributes
     ----------
     layer
-        Of Grad-CAM.
+        The layer of Grad-CAM; by default the model's ``cam_layer``.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=GuidedGradCam()).params["layer"]
+    '1'
     """
 
     layer: str | None = None
@@ -91,7 +111,7 @@ class GuidedGradCam(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards and backwards, and those of Grad-CAM."""
+        """A forward pass and a backward pass for each target, and those of Grad-CAM."""
         del predictor, regions
         return 2.0, 2.0 * targets
 

@@ -22,21 +22,33 @@ _GAMMA: dict[str, float | None] = {"epsilon": 0.0, "gamma": 0.25, "alpha1_beta0"
 
 @dataclass(frozen=True, kw_only=True)
 class LayerwiseRelevance(Attribution):
-    """Relevance handed back layer by layer (Bach et al., PLoS ONE 2015).
+    """Relevance passed back layer by layer (Bach et al., PLoS ONE 2015).
 
-    Relevance is that of the network's *input*, after resizing, greyscale and normalisation, which
+    It is the relevance of the network's *input*, after resizing, greyscale and normalisation, which
     have no rule. BatchNorm is merged into convolutions first, as the rules ask for. Biases keep
-    their share of it, and the law counts that: what reaches the input and what biases keep is the
-    score. The relevance of a product with a gate (squeeze and excitation) goes to the signal.
+    their share of the relevance, and the law counts it: the relevance that reaches the input and
+    the share that biases keep add up to the score. The relevance of a product with a gate (squeeze
+    and excitation) goes to the signal.
 
     Attributes
     ----------
     rule
-        Of convolutions: ``epsilon`` (its limit ε → 0, LRP-0), ``gamma`` (γ = 0.25, generalised to
-        outputs of either sign) or ``alpha1_beta0``; everything else has ε. The other two are for
+        Rule of convolutions: ``epsilon`` (its limit ε → 0, LRP-0), ``gamma`` (γ = 0.25, generalised
+        to outputs of either sign) or ``alpha1_beta0``; everything else has ε. The other two are for
         inputs that cannot be negative: a convolution that reads the normalised image, or whatever
         no ReLU has passed, has ε too. Biases are changed as weights are (Captum's rules leave
         them). With ε everywhere a ReLU network's map is the network's input × gradient.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> found = explain(model, faces, method=LayerwiseRelevance(rule="gamma"))
+    >>> bool(found.completeness_gap.abs().max() < 1e-3)
+    True
     """
 
     rule: Literal["epsilon", "gamma", "alpha1_beta0"] = "epsilon"
@@ -47,7 +59,9 @@ class LayerwiseRelevance(Attribution):
         check_choice("rule", self.rule, tuple(_GAMMA))
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps at the resolution of the network's input, and what they and biases lack."""
+        """Maps at the resolution of the network's input, and by how much they and biases miss the
+        score.
+        """
         need_logits(question, "lrp")
         model = for_lrp(predictor, "lrp", gamma=_GAMMA[self.rule])
         keepers = [part for part in model.net.modules() if isinstance(part, Constant | Shared)]
@@ -80,13 +94,13 @@ class LayerwiseRelevance(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """Two forwards, one of them for the gap, and one backwards a target."""
+        """Two forward passes, one of them for the gap, and a backward pass for each target."""
         del predictor, regions
         return 2.0, float(targets)
 
 
 def _clear(keepers: list[Any], *, like: Tensor | None = None) -> Tensor:
-    """What parts have drawn ``(B,)`` since it was last asked, which they forget."""
+    """Relevance ``(B,)`` that constants kept since this was last asked; it is forgotten then."""
     total = torch.zeros(()) if like is None else torch.zeros_like(like)
     for part in keepers:
         for drawn in part.drawn if like is not None else ():
