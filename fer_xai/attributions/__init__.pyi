@@ -1,8 +1,6 @@
 from .api import explain as explain
 from .attention import AttentionRollout as AttentionRollout
 from .attention import GradientRollout as GradientRollout
-from .cam import EigenCam as EigenCam
-from .cam import FusedLayerCam as FusedLayerCam
 from .cam import GradCam as GradCam
 from .cam import GradCamPlusPlus as GradCamPlusPlus
 from .cam import HiResCam as HiResCam
@@ -18,11 +16,13 @@ from .core.registry import ATTRIBUTIONS as ATTRIBUTIONS
 from .core.registry import Attribution as Attribution
 from .core.registry import Maps as Maps
 from .core.resizing import upsample as upsample
+from .eigencam import EigenCam as EigenCam
 from .extremal import Extremal as Extremal
 from .gradient_shap import GradientShap as GradientShap
 from .gradients import Gradient as Gradient
 from .gradients import InputTimesGradient as InputTimesGradient
 from .integrated_gradients import IntegratedGradientsTo as IntegratedGradientsTo
+from .layercam_fused import FusedLayerCam as FusedLayerCam
 from .perturbation import Occlusion as Occlusion
 from .perturbation import RegionAblation as RegionAblation
 from .perturbation import Rise as Rise

@@ -98,10 +98,13 @@ def explain(
 
     Examples
     --------
-    >>> from fer_xai import load_model
-    >>> result = explain(load_model("gimefive"), torch.rand(2, 3, 64, 64), targets="fear")
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> result = explain(model, torch.rand(2, 3, 8, 8), targets="fear")
     >>> result.maps.shape, result.targets, result.params["layer"]
-    (torch.Size([2, 64, 64]), tensor([5, 5]), 'relu5')
+    (torch.Size([2, 8, 8]), tensor([5, 5]), '1')
     """
     if not isinstance(model, FERModel | Predictor):
         raise InputError(

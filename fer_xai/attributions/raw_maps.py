@@ -16,7 +16,18 @@ from fer_xai.inference.predictor import Predictor
 
 
 def no_method(got: object) -> InputError:
-    """The refusal of what is neither a method's name nor an attribution."""
+    """The refusal of what is neither a method's name nor an attribution.
+
+    Parameters
+    ----------
+    got
+        What was given.
+
+    Examples
+    --------
+    >>> print(no_method(3))
+    Expected method as a name or an attribution with its options, got 3: write 'gradcam' or ...
+    """
     return InputError(
         f"Expected method as a name or an attribution with its options, got {got!r}: write "
         "'gradcam' or GradCam(layer='relu3')."
@@ -206,7 +217,25 @@ def native_maps(
 
 
 def names_of(ids: Sequence[object] | None, n: int) -> list[str]:
-    """Names of images: their positions where no names are given."""
+    """Names of images.
+
+    Parameters
+    ----------
+    ids
+        The names, or None for their positions.
+    n
+        Number of images.
+
+    Raises
+    ------
+    InputError
+        If there are not ``n`` names.
+
+    Examples
+    --------
+    >>> names_of(None, 2), names_of(["a", 7], 2)
+    (['0', '1'], ['a', '7'])
+    """
     names = [str(name) for name in (range(n) if ids is None else ids)]
     check_length("ids", len(names), n)
     return names

@@ -20,7 +20,16 @@ Targets = Tensor | NDArray[Any] | Sequence[int] | Sequence[str] | str
 
 
 class Outputs(Protocol):
-    """The part of a model that this module asks: which output column stands for which emotion."""
+    """The part of a model that this module asks: which output column stands for which emotion.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model: Outputs = FERModel(net, emotions=["fear", "happiness"], size=8)
+    >>> model.canonical(torch.tensor([0, 1]))
+    tensor([5, 0])
+    """
 
     def canonical(self, columns: Tensor) -> Tensor:
         """Canonical emotion index of each output column."""
@@ -45,6 +54,12 @@ class ExplainedTargets:
         ``(N,)`` int64: canonical index of the emotion that it is contrasted with, or None.
     against_columns
         ``(N, 1)`` int64: that emotion's output column, or None.
+
+    Examples
+    --------
+    >>> found = ExplainedTargets(targets=torch.tensor([5]), columns=torch.tensor([[0]]))
+    >>> found.against is None
+    True
     """
 
     targets: Tensor

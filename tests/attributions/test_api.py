@@ -9,11 +9,11 @@ from torch import nn
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute
-from fer_xai.attributions.cam import FusedLayerCam
 from fer_xai.attributions.core.question import scores
 from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradient_shap import GradientShap
 from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
+from fer_xai.attributions.layercam_fused import FusedLayerCam
 from fer_xai.attributions.perturbation import Occlusion, Rise
 from fer_xai.attributions.relevance.deeplift import DeepLiftFrom
 from fer_xai.attributions.relevance.lrp import LayerwiseRelevance

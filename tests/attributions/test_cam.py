@@ -8,7 +8,7 @@ import torch
 
 from fer_xai import FERModel
 from fer_xai.attributions import ATTRIBUTIONS, attribute
-from fer_xai.attributions.cam import EigenCam
+from fer_xai.attributions.eigencam import EigenCam
 from fer_xai.emotions import SIX
 from fer_xai.inference.predictor import Predictor
 from tests.attributions.nets import predictor

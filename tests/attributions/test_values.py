@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
-from fer_xai.attributions.cam import FusedLayerCam
 from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradient_shap import GradientShap
+from fer_xai.attributions.layercam_fused import FusedLayerCam
 from fer_xai.emotions import SIX
 from fer_xai.perturb.fills import fill_images
 from fer_xai.seeding import generator

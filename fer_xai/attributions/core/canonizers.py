@@ -1,4 +1,4 @@
-"""Networks traced and made canonical, so that each part can be given a rule of its own.
+"""Canonical form of a network: traced, so that each part can be given a rule of its own.
 
 Nothing in such a copy works in place, is passive, or runs twice; BatchNorms are merged into the
 convolutions that they alone read, and parametrised weights are parameters.
@@ -34,11 +34,32 @@ _TOLERANCE = 1e-4
 def canonical(
     predictor: Predictor, method: str, *, merging: tuple[bool, ...] = (True, False)
 ) -> Any:
-    """The plain copy with its network traced: nothing in it works in place, is passive, or runs
-    twice, and BatchNorms are merged into the convolutions that they alone read.
+    """A copy of the model with its network traced: nothing in it works in place, is passive, or
+    runs twice, and BatchNorms are merged into the convolutions that they alone read.
 
-    They are left where merging moves the logits by more than rounding should, if ``merging`` says
-    that they may be.
+    Parameters
+    ----------
+    predictor
+        The model.
+    method
+        Name of the method that needs it, for messages of errors.
+    merging
+        Whether BatchNorms are merged, in the order of trial: the second is taken if the first moves
+        the logits by more than rounding should.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be traced.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, norm = nn.Conv2d(3, 2, 8), nn.BatchNorm2d(2)
+    >>> net = nn.Sequential(conv, norm, nn.ReLU(inplace=True), nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> [type(part).__name__ for part in canonical(used, "lrp").net.children()]
+    ['ReLU', 'Flatten', 'Conv2d']
     """
     model = copy.copy(predictor.model)
     model._modules = dict(predictor.model._modules)
@@ -94,7 +115,8 @@ def _traced(predictor: Predictor, method: str) -> Any:
 
 
 def _baked(net: nn.Module) -> nn.Module:
-    """Parametrised weights (spectral and weight norm) as the parameters that they come to.
+    """Replace parametrised weights (spectral and weight norm) by the parameters that they stand
+    for.
 
     By hand: PyTorch's own way takes them out of a class that the user's network shares.
     """
@@ -110,7 +132,7 @@ def _baked(net: nn.Module) -> nn.Module:
 
 
 def _named_first(node: fx.Node) -> None:
-    """What a part reads, given by name, in its place."""
+    """Move inputs that a node is given by name to the front of its arguments."""
     kwargs = dict(node.kwargs)
     given = [kwargs.pop(name) for name in ("input", "self", "x", "other") if name in kwargs]
     node.args, node.kwargs = tuple(given), kwargs
@@ -126,10 +148,11 @@ _PLAIN = {
 
 
 def _out_of_place(traced: Any) -> set[str]:
-    """Let nothing write into what it reads; later readers of that get the result instead.
+    """Replace nodes that write into their input by nodes that do not; later readers of the input
+    read the result instead.
 
-    Returns names of what has no twin that writes elsewhere. Readers of *views* of what was written
-    to are not followed: there the copy's logits differ, and it is refused by that.
+    Returns the names of nodes for which there is none. Readers of *views* of an input are not
+    followed: there the copy's logits differ, and the check of the copy refuses it.
     """
     order = {node: number for number, node in enumerate(traced.graph.nodes)}
     refused = set()
@@ -166,7 +189,7 @@ def _writes_in_place(traced: Any, node: fx.Node) -> bool:
 
 
 def _made_plain(node: fx.Node) -> bool:
-    """Whether a node has been changed to its twin that writes elsewhere."""
+    """Change a node to its counterpart that does not work in place; whether there is one."""
     if node.op == "call_method":
         name = str(node.target)[:-1]
         if not hasattr(Tensor, name):
@@ -192,7 +215,7 @@ def _made_plain(node: fx.Node) -> bool:
 
 
 def _merge_batchnorms(traced: Any) -> None:
-    """BatchNorms into the convolutions that they alone read."""
+    """Merge BatchNorms into the convolutions that they alone read."""
     for node in list(traced.graph.nodes):
         source = node.args[0] if node.args else None
         if node.op != "call_module" or not isinstance(source, fx.Node):
@@ -208,17 +231,46 @@ def _merge_batchnorms(traced: Any) -> None:
 
 
 def fixed_norm(module: nn.Module) -> bool:
-    """Whether a module is a BatchNorm that goes by what it has kept, and so is affine."""
+    """Whether a module is a BatchNorm that normalises by running statistics, and so is affine.
+
+    Parameters
+    ----------
+    module
+        Any module.
+
+    Examples
+    --------
+    >>> fixed_norm(nn.BatchNorm2d(3)), fixed_norm(nn.BatchNorm2d(3, track_running_stats=False))
+    (True, False)
+    """
     return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None
 
 
 def check_copy(predictor: Predictor, model: Callable[[Tensor], Tensor], method: str) -> None:
-    """The copy says what the model says.
+    """Check that a copy gives the logits of the model.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    model
+        The copy, from images to logits.
+    method
+        Name of the method that works on the copy, for the message.
 
     Raises
     ------
     InputError
         If it does not.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> check_copy(used, lambda images: used.model(images) + 1, "lrp")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the copy of ... to give the same logits, but they ...
     """
     apart, room = _apart(predictor, model)
     if not apart <= room:

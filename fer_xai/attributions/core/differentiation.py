@@ -30,6 +30,15 @@ class Scorer(nn.Module):
     ----------
     logits
         ``(B, C)`` float32 of the last pass, without a graph; None before the first.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> question = Question(images=torch.rand(1, 3, 8, 8), columns=torch.tensor([[1]]))
+    >>> Scorer(model, question)(question.images, question.columns).shape
+    torch.Size([1])
     """
 
     def __init__(self, model: nn.Module, question: Question) -> None:
@@ -48,13 +57,39 @@ class Scorer(nn.Module):
 
 @contextmanager
 def differentiating(predictor: Predictor) -> Iterator[None]:
-    """Switch gradients on, also within a caller's inference mode."""
+    """Switch gradients on, also within a caller's inference mode.
+
+    Parameters
+    ----------
+    predictor
+        The model, whose precision the passes have.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> with torch.inference_mode(), differentiating(used):
+    ...     torch.is_grad_enabled()
+    True
+    """
     with torch.inference_mode(mode=False), torch.enable_grad(), predictor.autocast():
         yield
 
 
 def extra(question: Question) -> tuple[Any, ...]:
-    """Arguments of a :class:`Scorer` beside the images, for a question with one target."""
+    """Arguments of a :class:`Scorer` beside the images.
+
+    Parameters
+    ----------
+    question
+        A question with one target.
+
+    Examples
+    --------
+    >>> extra(Question(images=torch.zeros(1, 3, 8, 8), columns=torch.tensor([[1]])))
+    (tensor([[1]]),)
+    """
     if question.against is None:
         return (question.columns,)
     return (question.columns, question.against)
@@ -76,6 +111,12 @@ def per_target(
         From a question with one target to channels ``(B, 3, H, W)``.
     expected_sum
         ``(B, K)``: what maps should add up to, for methods with a law of completeness.
+
+    Examples
+    --------
+    >>> question = Question(images=torch.ones(1, 3, 8, 8), columns=torch.tensor([[1, 0]]))
+    >>> per_target(question, lambda one: one.images * one.columns[0, 0]).cells.sum(dim=(2, 3))
+    tensor([[192.,   0.]])
     """
     images = question.images.detach().requires_grad_()  # Captum warns where it has to do so
     asked = dataclasses.replace(question, images=images)
@@ -93,10 +134,36 @@ def mean_gradient(
     *,
     samples: int,
 ) -> tuple[Tensor, Tensor]:
-    """Mean and variance ``(B, K, 3, H, W)`` of gradients at sampled images, by Welford's updates:
-    a difference of mean squares would leave rounding noise where nothing varies.
+    """Mean and variance of gradients at sampled images, by Welford's updates: a difference of mean
+    squares would leave rounding noise where nothing varies.
 
-    ``sample`` gives images ``(B, 3, H, W)`` and what their gradient is multiplied by, or None.
+    Parameters
+    ----------
+    predictor
+        The model.
+    question
+        The faces and their K targets.
+    sample
+        From the number of a sample to images ``(B, 3, H, W)`` and a factor of their gradient, or
+        None.
+    samples
+        Number of samples.
+
+    Returns
+    -------
+    tuple
+        Mean and variance, ``(B, K, 3, H, W)`` each.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> question = Question(images=torch.rand(1, 3, 8, 8), columns=torch.tensor([[1]]))
+    >>> used = Predictor(model, device="cpu")
+    >>> mean, variance = mean_gradient(used, question, lambda _: (question.images, None), samples=2)
+    >>> mean.shape, float(variance.max())
+    (torch.Size([1, 1, 3, 8, 8]), 0.0)
     """
     faces, size = len(question), question.images.shape[1:]
     mean = torch.zeros(faces, question.targets, *size, device=question.images.device)
@@ -121,13 +188,23 @@ def mean_gradient(
     return mean, spread / samples
 
 
-def generators(question: Question, salt: str) -> list[torch.Generator]:
-    """A generator a face."""
-    return [question.generator(face, salt) for face in range(len(question))]
-
-
 def each_gradient(scores: Tensor, leaf: Tensor) -> Iterator[Tensor]:
-    """Gradients ``(B, 3, h, w)`` of each of K scores ``(B, K)``, one after the other."""
+    """Gradients of each of K scores, one after the other.
+
+    Parameters
+    ----------
+    scores
+        ``(B, K)``, in a graph.
+    leaf
+        ``(B, 3, h, w)``: the images that they are differentiated by.
+
+    Examples
+    --------
+    >>> leaf = torch.ones(1, 1, 1, 2, requires_grad=True)
+    >>> scores = torch.stack([leaf.sum(), (3 * leaf).sum()])[None]
+    >>> [found.tolist() for found in each_gradient(scores, leaf)]
+    [[[[[1.0, 1.0]]]], [[[[3.0, 3.0]]]]]
+    """
     for target, score in enumerate(scores.sum(dim=0).unbind()):
         more = target + 1 < scores.shape[1]
         yield torch.autograd.grad(score, leaf, retain_graph=more)[0].detach()

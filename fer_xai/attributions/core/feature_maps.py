@@ -26,10 +26,20 @@ def feature_maps(
 ) -> Tensor | None:
     """A layer's output as feature maps ``(B, C, h, w)``, or None if it cannot be spatial.
 
-    Maps with channels first stay as they are, channels last (Swin in timm) are moved
+    Maps with channels first stay as they are, maps with channels last (Swin in timm) are moved
     (:func:`channel_axis`), and of tokens ``(B, T, C)`` those of the patches are taken, if
-    ``tokens`` says which these are (:func:`token_grid`). ``reshape`` does it for a model that needs
-    another way.
+    ``tokens`` says which these are (:func:`token_grid`).
+
+    Parameters
+    ----------
+    output
+        The layer's output.
+    reshape
+        The model's own way from the output to feature maps, if it needs another one.
+    tokens
+        The patches among the tokens, for an output ``(B, T, C)``.
+    grids
+        Grids ``(h, w)`` that convolutions of the network gave.
 
     Examples
     --------
@@ -52,10 +62,27 @@ def feature_maps(
 
 
 def token_grid(predictor: Predictor, length: int) -> Tokens | None:
-    """Which of ``length`` tokens are the patches, and their grid; None where it cannot be known.
+    """The patches among a number of tokens, and their grid; None where it cannot be known.
 
-    It is traced once a model and length, on noise (:func:`~fer_xai.attributions.core.tokens.
-    trace_tokens`).
+    It is traced once for each model and length, on noise
+    (:func:`~fer_xai.attributions.core.tokens.trace_tokens`).
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    length
+        T, the number of tokens.
+
+    Examples
+    --------
+    >>> from torchvision.models import VisionTransformer
+    >>> from fer_xai import FERModel
+    >>> sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 2}
+    >>> net = VisionTransformer(image_size=8, patch_size=4, **sizes)
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> token_grid(used, 5).places  # behind the class token
+    tensor([1, 2, 3, 4])
     """
     key = f"{length} tokens"  # no module has a space in its name
     if key not in predictor.layers:
@@ -66,9 +93,25 @@ def token_grid(predictor: Predictor, length: int) -> Tokens | None:
 
 
 def convolved_grids(predictor: Predictor) -> Grids:
-    """``(h, w)`` of what convolutions give, and what is left of these after halving them.
+    """Grids ``(h, w)`` that the network's convolutions give, and the halves that pooling leaves of
+    them.
 
     They tell ``(B, C, h, w)`` from ``(B, h, w, C)`` where patches or strides are not square.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> sorted(convolved_grids(used))
+    [(1, 1), (2, 2)]
     """
     if "convolved grids" not in predictor.layers:
         found: set[tuple[int, int]] = set()
@@ -90,11 +133,20 @@ def convolved_grids(predictor: Predictor) -> Grids:
 
 
 def channel_axis(output: Tensor, reshape: Reshape | None = None, grids: Grids = frozenset()) -> int:
-    """Where an output has its channels: ``(B, C, h, w)``, ``(B, h, w, C)``, ``(B, T, C)``, or what
-    the model's own ``reshape`` makes feature maps of.
+    """The axis of an output's channels: ``(B, C, h, w)``, ``(B, h, w, C)``, ``(B, T, C)``, or
+    whatever the model's own ``reshape`` makes feature maps of.
 
     If one of the two pairs of axes is among the ``grids`` that convolutions gave, it is the grid;
-    else the pair that is square, and where this does not tell, channels come first.
+    else the pair that is square. Where this does not tell, channels come first.
+
+    Parameters
+    ----------
+    output
+        A layer's output, with the batch first.
+    reshape
+        The model's own way from the output to feature maps, if it has one.
+    grids
+        Grids ``(h, w)`` that convolutions of the network gave.
 
     Raises
     ------
@@ -140,16 +192,22 @@ class Layer:
     side
         ``(h, w)`` of its feature maps.
     calls
-        How often it runs; maps are taken from the last time.
+        Number of times that it runs in a pass; maps are taken from the last.
     cut
-        Whether all later parts read this layer alone, so that its output may be repeated once a
-        target. Inside a residual block they do not: a shortcut would meet it unrepeated.
+        Whether all later parts read this layer alone, so that its output may be repeated once for
+        each target. Inside a residual block they do not: a shortcut would meet it unrepeated.
     reshape
         The model's own way from its output to feature maps, if it has one.
     tokens
-        Which of its tokens are the patches, if its output is a sequence.
+        The patches among its tokens, if its output is a sequence.
     grids
         Grids that convolutions of the network gave.
+
+    Examples
+    --------
+    >>> layer = Layer(name="conv", side=(2, 2), calls=1, cut=True, reshape=None)
+    >>> layer.maps(torch.zeros(1, 4, 2, 2)).shape
+    torch.Size([1, 4, 2, 2])
     """
 
     name: str
@@ -170,7 +228,23 @@ class Layer:
 
 
 def noise(predictor: Predictor) -> Tensor:
-    """Two images ``(2, 3, side, side)`` to try a network on."""
+    """Two images ``(2, 3, side, side)`` of noise, on the device, to try a network on.
+
+    Parameters
+    ----------
+    predictor
+        The model, whose size they have.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> noise(used).shape
+    torch.Size([2, 3, 8, 8])
+    """
     side = predictor.model.size
     generator = torch.Generator().manual_seed(0)
     return predictor.to_device(torch.rand(2, 3, side, side, generator=generator))

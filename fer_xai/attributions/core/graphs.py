@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -16,7 +17,22 @@ CALLS = ("call_module", "call_function", "call_method")
 
 
 def finish(traced: Any) -> None:
-    """What a changed graph asks for."""
+    """Recompile a graph that was changed, without the parts that nothing reads any more.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+
+    Examples
+    --------
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> _ = relu.replace_all_uses_with(conv)
+    >>> finish(traced)
+    >>> [type(part).__name__ for part in traced.children()]
+    ['Conv2d']
+    """
     traced.graph.eliminate_dead_code()
     traced.delete_all_unused_submodules()
     traced.graph.lint()
@@ -25,7 +41,20 @@ def finish(traced: Any) -> None:
 
 
 def options_of(node: fx.Node) -> dict[str, Any]:
-    """Arguments of a function by name, as far as it tells its names."""
+    """Arguments of a function by name, as far as its signature is known.
+
+    Parameters
+    ----------
+    node
+        A node that calls a function.
+
+    Examples
+    --------
+    >>> traced = fx.symbolic_trace(lambda x: torch.nn.functional.relu(x, inplace=True))
+    >>> _, relu, _ = traced.graph.nodes
+    >>> options_of(relu)["inplace"]
+    True
+    """
     try:
         bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
     except (TypeError, ValueError):  # built-in functions have no signature
@@ -34,7 +63,31 @@ def options_of(node: fx.Node) -> dict[str, Any]:
 
 
 def put(traced: Any, node: fx.Node, module: nn.Module, args: Any, kwargs: Any = None) -> fx.Node:
-    """A module of its own in place of a node."""
+    """Put a module in place of a node.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        The node, which is erased.
+    module
+        The module, which gets a name that no other has.
+    args, kwargs
+        Arguments of the new node.
+
+    Returns
+    -------
+    fx.Node
+        The new node.
+
+    Examples
+    --------
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> kind_of(traced, put(traced, relu, nn.Tanh(), relu.args))
+    'Tanh'
+    """
     name = _added(traced, module)
     with traced.graph.inserting_after(node):
         new: fx.Node = traced.graph.call_module(name, args, kwargs)
@@ -45,7 +98,25 @@ def put(traced: Any, node: fx.Node, module: nn.Module, args: Any, kwargs: Any = 
 
 
 def follow(traced: Any, node: fx.Node, module: nn.Module) -> None:
-    """A module behind a node, which all its readers read instead."""
+    """Put a module behind a node, which all readers of the node read instead.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        The node.
+    module
+        The module.
+
+    Examples
+    --------
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> follow(traced, conv, nn.Tanh())
+    >>> [kind_of(traced, reader) for reader in conv.users]
+    ['Tanh']
+    """
     name = _added(traced, module)
     with traced.graph.inserting_after(node):
         new: fx.Node = traced.graph.call_module(name, (node,))
@@ -65,15 +136,31 @@ def _added(traced: Any, module: nn.Module) -> str:
 class Watching(fx.Interpreter):
     """A run on noise that keeps what each node gives.
 
+    Parameters
+    ----------
+    predictor
+        The model, which prepares the noise.
+    traced
+        Its traced network.
+
     Attributes
     ----------
     values
-        By node.
+        Value of each node.
     dependent, active
-        Nodes whose numbers depend on the image, it among them, and calls alone, in order; shapes
-        and assertions do not.
+        Nodes whose numbers depend on the image, the image included; and calls alone, in order.
+        Shapes and assertions do not depend on it.
     switches
         Nodes whose truth values or whole numbers depend on the image.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = nn.Sequential(nn.Conv2d(3, 2, 8), nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> traced = fx.symbolic_trace(net)
+    >>> [kind_of(traced, node) for node in Watching(used, traced).active]
+    ['Conv2d', 'Flatten']
     """
 
     def __init__(self, predictor: Predictor, traced: Any) -> None:
@@ -127,14 +214,40 @@ def _floating(value: Any) -> bool:
 
 
 def floats_of(value: Any) -> list[Tensor]:
-    """The floating tensors in what a node gives."""
+    """The floating tensors among what a node gives.
+
+    Parameters
+    ----------
+    value
+        A tensor, or tuples and lists of them.
+
+    Examples
+    --------
+    >>> floats_of((torch.tensor([1.0]), [torch.tensor([2]), torch.tensor([3.0])]))
+    [tensor([1.]), tensor([3.])]
+    """
     if isinstance(value, tuple | list):
         return [part for inner in value for part in floats_of(inner)]
     return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
 
 
 def kind_of(traced: Any, node: fx.Node) -> str:
-    """A module's class, or a function's or method's name."""
+    """A module's class, or a function's or method's name.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        A node of it.
+
+    Examples
+    --------
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> kind_of(traced, relu)
+    'ReLU'
+    """
     if node.op == "call_module":
         return type(traced.get_submodule(str(node.target))).__name__
     name = name_of(node)
@@ -142,15 +255,71 @@ def kind_of(traced: Any, node: fx.Node) -> str:
 
 
 def name_of(node: fx.Node) -> str:
-    """A function's or method's name."""
+    """A function's or method's name.
+
+    Parameters
+    ----------
+    node
+        A node that calls one.
+
+    Examples
+    --------
+    >>> _, flat, _ = fx.symbolic_trace(lambda x: x.flatten(1)).graph.nodes
+    >>> name_of(flat)
+    'flatten'
+    """
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
     return name.lstrip("_") or name
 
 
 def refuse(kinds: set[str], name: str, method: str) -> None:
-    """Say which parts of a network have no rule."""
+    """Refuse a network with parts that have no rule.
+
+    Parameters
+    ----------
+    kinds
+        Names of the parts; if there are none, nothing happens.
+    name
+        Name of the model.
+    method
+        Name of the method.
+
+    Raises
+    ------
+    InputError
+        If there are any.
+
+    Examples
+    --------
+    >>> refuse({"Tanh"}, "my-net", "lrp")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected parts that lrp has rules for, but my-net has Tanh: ...
+    """
     if kinds:
         raise InputError(
             f"Expected parts that {method} has rules for, but {name} has "
             f"{', '.join(sorted(kinds))}: take integrated_gradients, which asks for none."
         )
+
+
+def reads_of(node: fx.Node, active: Collection[fx.Node]) -> list[fx.Node]:
+    """Inputs of a node that depend on the image, each as often as the node reads it.
+
+    Parameters
+    ----------
+    node
+        A node.
+    active
+        Nodes whose numbers depend on the image.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> reads_of(relu, [image, conv]) == [conv]
+    True
+    """
+    found: list[fx.Node] = []
+    fx.node.map_arg((node.args, node.kwargs), found.append)
+    return [source for source in found if source in active]

@@ -20,6 +20,22 @@ from fer_xai.inference.predictor import Predictor
 def repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
     """Cut the graph at a layer and repeat each row of its output. The list collects the tensors to
     differentiate by.
+
+    Parameters
+    ----------
+    module
+        The layer.
+    times
+        Number of times that each row is there.
+
+    Examples
+    --------
+    >>> conv = nn.Conv2d(3, 2, 4)
+    >>> with repeated(conv, 3) as kept:
+    ...     conv(torch.zeros(2, 3, 4, 4)).shape
+    torch.Size([6, 2, 1, 1])
+    >>> kept[0].is_leaf
+    True
     """
     kept: list[Tensor] = []
 
@@ -40,6 +56,24 @@ def repeated(module: nn.Module, times: int) -> Iterator[list[Tensor]]:
 def runnable(predictor: Predictor, layer: Layer) -> Any:
     """The network that a pass reading this layer runs: the folded copy if the layer means the same
     in it as in the plain one, else the plain one.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    layer
+        The layer.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> layer = Layer(name="1", side=(2, 2), calls=1, cut=True, reshape=None)
+    >>> runnable(used, layer) is used.fastest
+    True
     """
     return predictor.folded if predictor.runs_alone(layer.name) else predictor.model
 
@@ -47,13 +81,56 @@ def runnable(predictor: Predictor, layer: Layer) -> Any:
 def runs_fastest(predictor: Predictor, layer: Layer) -> bool:
     """Whether a pass that reads this layer runs the network of the predictor's own passes, so that
     it gives the predictor's logits.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    layer
+        The layer.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> layer = Layer(name="1", side=(2, 2), calls=1, cut=True, reshape=None)
+    >>> runs_fastest(used, layer)
+    True
     """
     return runnable(predictor, layer) is predictor.fastest and predictor.compiled is None
 
 
 def layer_activations(predictor: Predictor, images: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
-    """Feature maps ``(B, C, h, w)`` of a layer and the logits ``(B, classes)``, float32, from one
-    pass.
+    """Feature maps of a layer and the logits, from one pass.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    images
+        ``(B, 3, H, W)`` in [0, 1], on the predictor's device.
+    layer
+        The layer.
+
+    Returns
+    -------
+    tuple
+        Feature maps ``(B, C, h, w)`` and logits ``(B, classes)``, float32.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> layer = Layer(name="1", side=(2, 2), calls=1, cut=True, reshape=None)
+    >>> activations, logits = layer_activations(used, torch.rand(3, 3, 8, 8), layer)
+    >>> activations.shape, logits.shape
+    (torch.Size([3, 2, 2, 2]), torch.Size([3, 2]))
     """
     model = runnable(predictor, layer)
     kept: list[Tensor] = []
@@ -74,15 +151,36 @@ def activations_and_gradients(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Feature maps of a layer, the gradients of each target's score there, and the logits.
 
-    The pass up to the layer runs once, without a graph. The part behind it runs once a target: in
-    one pass over repeated rows where the layer's output can be repeated, else there is one backward
-    pass a target.
+    The pass up to the layer runs once, without a graph. The part behind it runs once for all
+    targets, over repeated rows, where the layer's output can be repeated; else there is one
+    backward pass for each target.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    question
+        The faces and their K targets.
+    layer
+        The layer.
 
     Returns
     -------
     tuple
-        Activations ``(B, K or 1, C, h, w)``, gradients ``(B, K, C, h, w)`` and logits
-        ``(B, classes)``, float32.
+        Activations ``(B, K or 1, C, h, w)``, gradients ``(B, K, C, h, w)`` and logits ``(B,
+        classes)``, float32.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> layer = Layer(name="1", side=(2, 2), calls=1, cut=True, reshape=None)
+    >>> question = Question(images=torch.rand(3, 3, 8, 8), columns=torch.tensor([[0, 1]] * 3))
+    >>> [tuple(found.shape) for found in activations_and_gradients(used, question, layer)]
+    [(3, 2, 2, 2, 2), (3, 2, 2, 2, 2), (3, 2)]
     """
     model = runnable(predictor, layer)
     module = model.net.get_submodule(layer.name)

@@ -1,4 +1,4 @@
-"""Layers to take maps from: found, checked, and run up to and behind."""
+"""Layers that maps can be taken from: found, and checked before they are used."""
 
 from __future__ import annotations
 
@@ -24,11 +24,30 @@ from fer_xai.inference.predictor import Predictor
 def layer_of(predictor: Predictor, name: str | None, *, paper: bool = False) -> Layer:
     """A layer by name, or the model's CAM layer, or, where it names none, the one that is found.
 
+    Parameters
+    ----------
+    predictor
+        The model.
+    name
+        Dotted name of the layer, or None.
+    paper
+        Whether the model's ``paper_layer`` is meant where no name is given.
+
     Raises
     ------
     InputError
         If it does not run, is not spatial, or no gradient reaches it; the sentence names a layer to
         take instead.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> layer_of(used, None).name, layer_of(used, "0").side
+    ('1', (2, 2))
     """
     model = predictor.model
     if name is None:
@@ -48,16 +67,54 @@ def layer_of(predictor: Predictor, name: str | None, *, paper: bool = False) -> 
 
 
 def stages(predictor: Predictor, last: int) -> list[Layer]:
-    """The last layer at each of the deepest ``last`` resolutions, the deepest one at the end."""
+    """The last layer at each of the deepest resolutions, the deepest one at the end.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    last
+        Number of resolutions.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> [layer.name for layer in stages(used, 1)]
+    ['1']
+    """
     return [layer_of(predictor, name) for name in found_layers(predictor)[-last:]]
 
 
 def found_layers(predictor: Predictor) -> list[str]:
     """The last layer at each resolution, in the order of execution; cells of 2×2 or more.
 
-    Looked for are modules that run once, give one spatial output a face, and pass on a gradient
-    at every place of it (the last block's output of a ViT does so at the class token alone). Where
-    a container and its last part give the same output, the container stands for both.
+    They are modules that run once, give one spatial output a face, and pass on a gradient at every
+    place of it (the last block's output of a ViT does so at the class token alone). Where a
+    container and its last part give the same output, the container stands for both.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> used = Predictor(model, device="cpu")
+    >>> found_layers(used)
+    ['1']
     """
     if "" not in predictor.layers:
         found: dict[tuple[int, int], str] = {}
@@ -128,7 +185,7 @@ def _outputs(predictor: Predictor) -> list[tuple[str, tuple[int, int], Tensor]]:
 
 
 def _looked_at(predictor: Predictor, name: str) -> Layer:
-    """What is known of a layer after two noise images."""
+    """A layer as a pass of two noise images shows it."""
     model = predictor.model
     reshape = model.reshape if name == model.cam_layer else None
     kept: list[Any] = []  # of which shapes alone are read: later parts may overwrite the values
@@ -192,8 +249,9 @@ def _looked_at(predictor: Predictor, name: str) -> Layer:
 def _gradient_at(predictor: Predictor, layer: Layer) -> tuple[bool, Tensor]:
     """Whether no score can depend on the layer's places, and the logits with the graph cut there.
 
-    No gradient at them, though there is one elsewhere in its output (at a class token), or none at
-    all since the head's weights are zero. A network that is merely saturated on noise is not dead.
+    It cannot if there is no gradient at them though there is one elsewhere in the output (at a
+    class token), or none at all since the head's weights are zero. A network that is merely
+    saturated on noise is not dead.
     """
     module = predictor.model.net.get_submodule(layer.name)
     with torch.inference_mode(mode=False), torch.enable_grad(), repeated(module, 1) as kept:

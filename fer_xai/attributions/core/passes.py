@@ -1,4 +1,4 @@
-"""Scores of many changed variants of each face, in full batches across faces."""
+"""Scores of many variants of each face, in full batches across faces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,28 @@ def changed_scores(
 ) -> Tensor:
     """Scores ``(B, P, K)`` of P variants of each face, on the CPU.
 
-    Batches are filled across faces, so few variants a face cost no half-empty passes.
+    Batches are filled across faces, so that few variants a face cost no half-empty passes.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    question
+        The faces and their K targets.
+    change
+        From faces ``(M,)`` and numbers of variants ``(M,)`` to images ``(M, 3, H, W)``.
+    variants
+        P.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> question = Question(images=torch.rand(2, 3, 8, 8), columns=torch.tensor([[1], [0]]))
+    >>> change = lambda faces, numbers: question.images[faces] * numbers[:, None, None, None] / 4
+    >>> changed_scores(Predictor(model, device="cpu"), question, change, variants=5).shape
+    torch.Size([2, 5, 1])
     """
     total, targets = len(question) * variants, question.targets
     step = predictor.batch_size_for(total)
@@ -43,16 +64,32 @@ def masked_scores(
     *,
     variants: int,
 ) -> Tensor:
-    """Scores ``(B, P, K)`` of faces that are blended with a fill.
+    """Scores ``(B, P, K)`` of faces that are blended with a fill, on the CPU.
 
     Parameters
     ----------
+    predictor
+        The model.
+    question
+        The faces and their K targets.
     keep
-        From faces ``(M,)`` and numbers ``(M,)`` to what is kept, ``(M, H, W)`` in [0, 1] or bool.
+        From faces ``(M,)`` and numbers of masks ``(M,)`` to the share of the face that is kept,
+        ``(M, H, W)`` in [0, 1] or bool.
     fill
-        ``(B, 3, H, W)``: what stands where nothing is kept.
+        ``(B, 3, H, W)``: the image that shows where nothing is kept.
     variants
         P.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> question = Question(images=torch.rand(1, 3, 8, 8), columns=torch.tensor([[1]]))
+    >>> keep = lambda faces, numbers: torch.arange(8).expand(len(faces), 8, 8) < 4
+    >>> fill, used = torch.zeros(1, 3, 8, 8), Predictor(model, device="cpu")
+    >>> masked_scores(used, question, keep, fill, variants=1).shape
+    torch.Size([1, 1, 1])
     """
     images = question.images
 

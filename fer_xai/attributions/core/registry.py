@@ -198,7 +198,27 @@ class Attribution(ABC):
 
 
 def need_logits(question: Question, method: str) -> None:
-    """Refuse other outputs for methods whose rules have none for the softmax."""
+    """Refuse other outputs for methods whose rules have none for the softmax.
+
+    Parameters
+    ----------
+    question
+        The question.
+    method
+        Name of the method.
+
+    Raises
+    ------
+    InputError
+        If the question asks for another output.
+
+    Examples
+    --------
+    >>> asked = {"images": torch.zeros(1, 3, 8, 8), "columns": torch.tensor([[0]])}
+    >>> need_logits(Question(**asked, output="probability"), "lrp")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected output='logit' for lrp, got 'probability': ...
+    """
     if question.output != "logit":
         raise InputError(
             f"Expected output='logit' for {method}, got {question.output!r}: its rules do not "
@@ -211,6 +231,8 @@ ATTRIBUTIONS: Registry[Attribution] = Registry(
     package="fer_xai.attributions",
     first=(
         "cam",
+        "eigencam",
+        "layercam_fused",
         "cam_ablation",
         "gradients",
         "integrated_gradients",

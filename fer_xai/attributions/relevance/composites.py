@@ -1,8 +1,8 @@
-"""Networks rewritten for methods with a rule a part: a private copy in which rules are modules.
+"""Composites: which part of a network gets which rule of guided backprop, DeepLift or LRP.
 
-A traced copy is made canonical (nothing works in place, nothing passive is left); then parts that
-no gradient passes as it must are replaced by their rules
-(:mod:`fer_xai.attributions.relevance.rules`). What has no rule is refused by name, before any pass,
+A traced copy is made canonical (:mod:`fer_xai.attributions.core.canonizers`). Then parts are
+replaced by modules that hold their rules (:mod:`fer_xai.attributions.relevance.rules`), unless the
+plain gradient follows the rule already. Parts without a rule are refused by name, before any pass,
 and the method's own law is tried on noise.
 """
 
@@ -23,9 +23,11 @@ from fer_xai.attributions.core.graphs import (
     follow,
     kind_of,
     put,
+    reads_of,
     refuse,
 )
 from fer_xai.attributions.relevance.conservation import check_law
+from fer_xai.attributions.relevance.gates import gates_of_products
 from fer_xai.attributions.relevance.kinds import (
     HOMOGENEOUS,
 )
@@ -33,12 +35,10 @@ from fer_xai.attributions.relevance.lrp_rules import Constant, Gate, Shared
 from fer_xai.attributions.relevance.parts import (
     carrying_relevance,
     elementwise_function,
-    gates_of_products,
     is_affine,
     is_conv2d,
     is_other_convolution,
     is_unknown_to_guided,
-    reads_of,
     signed_convolutions,
 )
 from fer_xai.attributions.relevance.rules import (
@@ -55,11 +55,27 @@ from fer_xai.inference.predictor import Predictor
 def for_relus(predictor: Predictor, method: str) -> Any:
     """A copy of the model in which every ReLU is a :class:`Guided` of its own.
 
+    Parameters
+    ----------
+    predictor
+        The model.
+    method
+        Name of the method, for messages of errors.
+
     Raises
     ------
     InputError
-        If it has no ReLU, or parts beside them that are not known to be no activation (the method
-        would change some of the gradients alone), or cannot be traced.
+        If it has no ReLU, or other parts that are not known to be no activation (the method would
+        change some of the gradients alone), or cannot be traced.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = nn.Conv2d(3, 2, 4, stride=4), nn.AdaptiveAvgPool2d(1)
+    >>> net = nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> [type(part).__name__ for part in for_relus(used, "guided_backprop").net.children()]
+    ['Conv2d', 'AdaptiveAvgPool2d', 'Flatten', 'Guided']
     """
     if "relu" not in predictor.rewritten:
         model = canonical(predictor, method)
@@ -84,12 +100,28 @@ def for_relus(predictor: Predictor, method: str) -> Any:
 
 
 def for_deeplift(predictor: Predictor, method: str) -> Any:
-    """A copy on which DeepLift's rules hold.
+    """A copy of the model on which DeepLift's rules hold.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    method
+        Name of the method, for messages of errors.
 
     Raises
     ------
     InputError
-        Naming the parts that have no rule.
+        With the names of the parts that have no rule.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = nn.Conv2d(3, 2, 4, stride=4), nn.AdaptiveAvgPool2d(1)
+    >>> net = nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> [type(part).__name__ for part in for_deeplift(used, "deeplift").net.children()]
+    ['Conv2d', 'AdaptiveAvgPool2d', 'Flatten', 'Secant']
     """
     if "deeplift" not in predictor.rewritten:
         model = canonical(predictor, method)
@@ -107,19 +139,33 @@ def for_deeplift(predictor: Predictor, method: str) -> Any:
 
 
 def for_lrp(predictor: Predictor, method: str, *, gamma: float | None = 0.0) -> Any:
-    """A copy for LRP: its gradient is relevance over activation.
+    """A copy of the model for LRP: its gradient is relevance over activation.
 
-    ``signed`` names its convolutions whose input may be negative, which have LRP-0 always.
+    ``signed`` of the copy names its convolutions whose input may be negative, which have LRP-0
+    always.
 
     Parameters
     ----------
+    predictor
+        The model.
+    method
+        Name of the method, for messages of errors.
     gamma
         γ of the other convolutions; 0 for LRP-0, None for α1β0.
 
     Raises
     ------
     InputError
-        Naming the parts that have no rule.
+        With the names of the parts that have no rule.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, pool = nn.Conv2d(3, 2, 4, stride=4), nn.AdaptiveAvgPool2d(1)
+    >>> net = nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> for_lrp(used, "lrp").signed  # it reads the normalised image
+    {'0'}
     """
     key = f"lrp {gamma}"
     if key not in predictor.rewritten:
@@ -154,8 +200,8 @@ def for_lrp(predictor: Predictor, method: str, *, gamma: float | None = 0.0) -> 
 
 
 def _switched(traced: Any, watched: Watching, nodes: Collection[fx.Node]) -> set[str]:
-    """Kinds of what makes truth values or whole numbers of the image that the nodes work with: a
-    hand-made ReLU, x · (x > 0), is a product with a constant to automatic differentiation.
+    """Kinds of nodes that make truth values or whole numbers of the image, which the given nodes
+    read. Automatic differentiation takes them for constants, as in a hand-made ReLU, x · (x > 0).
     """
     return {
         kind_of(traced, source)
@@ -168,12 +214,12 @@ def _switched(traced: Any, watched: Watching, nodes: Collection[fx.Node]) -> set
 def _check_rows(
     predictor: Predictor, traced: Any, watched: Watching, nodes: Collection[fx.Node], method: str
 ) -> None:
-    """What is counted face by face has a row a face, and more than one number in it.
+    """Check that each node gives a row for each face, with more than one number in it.
 
     Raises
     ------
     InputError
-        Naming the parts that have not, and those that make truth values of the image.
+        With the names of nodes that do not, and of those that make truth values of the image.
     """
     refuse(_switched(traced, watched, nodes), predictor.name, method)
     faces = len(noise(predictor))
@@ -192,12 +238,12 @@ def _check_rows(
 
 
 def _unruled(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> set[str]:
-    """Kinds of what has no rule."""
+    """Kinds of nodes without a rule."""
     return {kind_of(traced, node) for node, rule in rules.items() if rule is False}
 
 
 def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> None:
-    """Modules in place of what they are the rule of; True says that none is needed."""
+    """Put modules in place of the nodes whose rule they are; True means that none is needed."""
     for node, rule in rules.items():
         if isinstance(rule, nn.Module):
             both = isinstance(rule, Product | Gate | Larger)
@@ -205,7 +251,7 @@ def _place(traced: Any, rules: Mapping[fx.Node, nn.Module | bool]) -> None:
 
 
 def _deeplift_rule(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> nn.Module | bool:
-    """DeepLift's rule of a node, if there is one, or whether it needs none."""
+    """DeepLift's rule of a node; True if it needs none, False if there is none."""
     if is_affine(traced, node, active):
         return True
     function = elementwise_function(traced, node)
@@ -220,7 +266,7 @@ def _deeplift_rule(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> n
 
 
 def _pairwise(traced: Any, node: fx.Node) -> MaxPool | None:
-    """A max-pool of two axes without dilation, by pairs."""
+    """The rule of a max-pool of two axes without dilation, or None for other nodes."""
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         if not isinstance(module, nn.MaxPool2d):
@@ -256,7 +302,7 @@ def _pairwise(traced: Any, node: fx.Node) -> MaxPool | None:
 def _lrp_rule(
     traced: Any, node: fx.Node, active: Collection[fx.Node], gates: Mapping[fx.Node, fx.Node]
 ) -> nn.Module | bool:
-    """LRP's rule of a node, if there is one, or whether it needs none."""
+    """LRP's rule of a node; True if it needs none, False if there is none."""
     if is_affine(traced, node, active):
         return True
     if kind_of(traced, node) in HOMOGENEOUS:  # unless a constant is among what is compared

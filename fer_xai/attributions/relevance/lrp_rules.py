@@ -17,6 +17,13 @@ class Gate(nn.Module):
     ----------
     last
         Whether the gate is the second factor.
+
+    Examples
+    --------
+    >>> signal, gate = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    >>> Gate(last=True)(signal, gate).sum().backward()
+    >>> signal.grad, gate.grad
+    (tensor([1., 1.]), None)
     """
 
     def __init__(self, *, last: bool) -> None:
@@ -33,8 +40,8 @@ class Shared(nn.Module):
 
     R_i = Σ_j x_i ρ(w_ij) / (Σ_i x_i ρ(w_ij) + ρ(b_j)) R_j, where ρ favours weights of the output's
     own sign: w + γ w⁺ where z_j > 0 and w + γ w⁻ where z_j < 0 (the generalised γ rule, Andéol et
-    al., TMLR 2023), or w⁺ and w⁻ alone (α1β0, its limit). So the denominator is never smaller
-    than |z_j|, also where z_j may be negative, as before a shortcut. Inputs are not negative.
+    al., TMLR 2023), or w⁺ and w⁻ alone (α1β0, its limit). So the denominator is never smaller than
+    |z_j|, also where z_j may be negative, as before a shortcut. Inputs must not be negative.
 
     Parameters
     ----------
@@ -42,6 +49,15 @@ class Shared(nn.Module):
         The convolution.
     gamma
         γ, or None for α1β0.
+
+    Examples
+    --------
+    >>> conv = nn.Conv2d(2, 1, 1, bias=False)
+    >>> conv.weight.data = torch.tensor([3.0, -1.0]).view(1, 2, 1, 1)
+    >>> x = torch.ones(1, 2, 1, 1, requires_grad=True)
+    >>> Shared(conv, None)(x).sum().backward()  # α1β0: the positive weight takes all the relevance
+    >>> x.grad.flatten() * x.detach().flatten()
+    tensor([2., 0.])
     """
 
     def __init__(self, conv: nn.Conv2d, gamma: float | None) -> None:
@@ -99,12 +115,24 @@ class _Shared(torch.autograd.Function):
 
 
 class Constant(nn.Module):
-    """Behind an affine part: keeps what its constant draws of the relevance, face by face.
+    """A module behind an affine part that keeps the relevance of the part's constant, face by face.
 
     Parameters
     ----------
     value
         ``(1, …)``: the part's output where all that it reads is zero.
+
+    Attributes
+    ----------
+    drawn
+        ``(B,)`` for each backward pass: relevance that the constant kept.
+
+    Examples
+    --------
+    >>> bias = Constant(torch.tensor([[2.0]]))
+    >>> bias(torch.ones(1, 1, requires_grad=True)).sum().backward()
+    >>> bias.drawn
+    [tensor([2.])]
     """
 
     value: Tensor

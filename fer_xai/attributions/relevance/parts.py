@@ -1,4 +1,4 @@
-"""What a node of a traced network is to the rules: linear, elementwise, a gate, a convolution."""
+"""Role of a node in a traced network: linear, elementwise, a gate, a convolution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from fer_xai.attributions.core.graphs import (
     kind_of,
     name_of,
     options_of,
+    reads_of,
 )
+from fer_xai.attributions.relevance.gates import is_scaling_gate
 from fer_xai.attributions.relevance.kinds import (
     AFFINE,
     AFFINE_MODULES,
@@ -26,9 +28,7 @@ from fer_xai.attributions.relevance.kinds import (
     GUIDED,
     GUIDED_MODULES,
     POSITIVE,
-    PRODUCTS,
     SCALED,
-    SHAPES,
     WEIGHTED,
 )
 from fer_xai.attributions.relevance.rules import (
@@ -36,15 +36,26 @@ from fer_xai.attributions.relevance.rules import (
 )
 
 
-def reads_of(node: fx.Node, active: Collection[fx.Node]) -> list[fx.Node]:
-    """What a node reads that depends on the image, each as often as it reads it."""
-    found: list[fx.Node] = []
-    fx.node.map_arg((node.args, node.kwargs), found.append)
-    return [source for source in found if source in active]
-
-
 def is_affine(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> bool:
-    """Whether a node is linear in what depends on the image, a constant apart."""
+    """Whether a node is linear, a constant apart, in its inputs that depend on the image.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        A node of it.
+    active
+        Nodes whose numbers depend on the image.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> is_affine(traced, conv, [image]), is_affine(traced, relu, [image, conv])
+    (True, False)
+    """
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
@@ -58,7 +69,24 @@ def is_affine(traced: Any, node: fx.Node, active: Collection[fx.Node]) -> bool:
 
 
 def elementwise_function(traced: Any, node: fx.Node) -> Elementwise | None:
-    """A node's function of one tensor, each element by itself, if it is one."""
+    """The function of a node that treats each element of one tensor by itself; None for other
+    nodes.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        A node of it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> elementwise_function(traced, relu) is F.relu, elementwise_function(traced, conv)
+    (True, None)
+    """
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         if isinstance(module, nn.ReLU):
@@ -79,7 +107,7 @@ def elementwise_function(traced: Any, node: fx.Node) -> Elementwise | None:
 
 
 def _constant(traced: Any, value: Any) -> Any:
-    """A parameter or buffer that a function is given, or what else it is given."""
+    """The parameter or buffer that an argument stands for, or the argument itself."""
     if not isinstance(value, fx.Node):
         return value
     owner, _, name = str(value.target).rpartition(".")
@@ -87,52 +115,80 @@ def _constant(traced: Any, value: Any) -> Any:
 
 
 def is_conv2d(traced: Any, node: fx.Node) -> bool:
-    """Whether a node is a plain two-dimensional convolution."""
+    """Whether a node is a plain two-dimensional convolution.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        A node of it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> is_conv2d(traced, conv), is_conv2d(traced, relu)
+    (True, False)
+    """
     return node.op == "call_module" and type(traced.get_submodule(str(node.target))) is nn.Conv2d
 
 
 def is_other_convolution(traced: Any, node: fx.Node) -> bool:
-    """Whether a convolution is none of :class:`Shared`'s: a function, transposed, of other axes."""
+    """Whether a node is a convolution without a rule for other weights
+    (:class:`~fer_xai.attributions.relevance.lrp_rules.Shared`): a function, transposed, of other
+    axes.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        A node of it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))
+    >>> image, conv, relu, _ = traced.graph.nodes
+    >>> is_other_convolution(traced, conv)
+    False
+    """
     if node.op == "call_module":
         module = traced.get_submodule(str(node.target))
         return isinstance(module, nn.modules.conv._ConvNd) and type(module) is not nn.Conv2d
     return kind_of(traced, node).startswith("conv")
 
 
-def _is_gate(traced: Any, node: Any) -> bool:
-    while isinstance(node, fx.Node) and node.op in CALLS:
-        kind = kind_of(traced, node)
-        if kind.lower() in GATES:
-            return True
-        if kind not in SHAPES:
-            return False
-        node = node.args[0]
-    return False
-
-
 def _moves_below(node: fx.Node) -> bool:
-    """Whether a sum or product has a number below zero among what it is made of."""
+    """Whether a negative number is among the arguments of a sum or product."""
     given = (*node.args, *node.kwargs.values())
     below = any(isinstance(value, float | int) and value < 0 for value in given)
     return below and name_of(node) in ("add", "mul", "pad")
 
 
-def gates_of_products(traced: Any, active: Collection[fx.Node]) -> dict[fx.Node, fx.Node]:
-    """Products of a signal and a gate (a sigmoid or softmax, in another shape or not): the gate."""
-    found = {}
-    for node in active:
-        if kind_of(traced, node) == "mul" and len(reads_of(node, active)) == 2:
-            factors = [source for source in node.args if isinstance(source, fx.Node)]
-            gates = [source for source in factors if _is_gate(traced, source)]
-            if len(gates) == 1 and len(node.args) == 2:
-                found[node] = gates[0]
-    return found
-
-
 def carrying_relevance(
     traced: Any, active: Collection[fx.Node], gates: Mapping[fx.Node, fx.Node]
 ) -> set[fx.Node]:
-    """Nodes that relevance comes through: all that the logits read, but for gates."""
+    """Nodes that relevance comes through: all that the logits read, gates excepted.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    active
+        Nodes whose numbers depend on the image.
+    gates
+        The gate of each product of a signal and a gate.
+
+    Examples
+    --------
+    >>> traced = fx.symbolic_trace(lambda x: x * x.sigmoid())
+    >>> image, gate, product, _ = traced.graph.nodes
+    >>> carrying_relevance(traced, [image, gate, product], {product: gate}) == {image, product}
+    True
+    """
     carrying: set[fx.Node] = set()
     waiting = [
         source
@@ -151,6 +207,23 @@ def carrying_relevance(
 def signed_convolutions(traced: Any, watched: Watching) -> set[str]:
     """Names of convolutions whose input may be negative: no ReLU stands between it and the image,
     or another linear layer.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    watched
+        What each node gives on noise.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fer_xai import FERModel, Predictor
+    >>> net = nn.Sequential(nn.Conv2d(3, 2, 4), nn.ReLU(), nn.Conv2d(2, 2, 5), nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> traced = fx.symbolic_trace(net)
+    >>> signed_convolutions(traced, Watching(used, traced))
+    {'0'}
     """
     positive: set[fx.Node] = set()
     names = set()
@@ -168,27 +241,26 @@ def signed_convolutions(traced: Any, watched: Watching) -> set[str]:
 
 
 def is_unknown_to_guided(traced: Any, node: fx.Node) -> bool:
-    """Whether a node is none of what a guided gradient passes as a gradient does."""
+    """Whether guided backpropagation does not know that a node's plain gradient may be passed.
+
+    Parameters
+    ----------
+    traced
+        A traced network.
+    node
+        A node of it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> traced = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 2, 1), nn.GELU()))
+    >>> _, conv, gelu, _ = traced.graph.nodes
+    >>> is_unknown_to_guided(traced, conv), is_unknown_to_guided(traced, gelu)
+    (False, True)
+    """
     kind = kind_of(traced, node)
     if kind.lower() in GATES:
         return not is_scaling_gate(traced, node)
     if node.op == "call_module":
         return not isinstance(traced.get_submodule(str(node.target)), GUIDED_MODULES)
     return kind not in GUIDED and kind != "relu"
-
-
-def is_scaling_gate(traced: Any, node: fx.Node) -> bool:
-    """Whether a sigmoid or softmax scales other activations, and not the one that it is made of
-    (x · sigmoid(x) is a SiLU).
-    """
-    source, waiting, scales = node.args[0], list(node.users), False
-    while waiting:
-        user = waiting.pop()
-        kind = kind_of(traced, user) if user.op in CALLS else user.op
-        if kind in PRODUCTS and source not in user.args:
-            scales = True
-        elif kind in SHAPES:
-            waiting += user.users
-        else:
-            return False
-    return scales

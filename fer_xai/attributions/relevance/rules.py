@@ -1,4 +1,4 @@
-"""What activations, pools, products and convolutions pass back, each rule a few lines of maths.
+"""Rules of DeepLift, LRP-0 and guided backprop: what activations, pools and products pass back.
 
 A rule replaces a part's derivative by a *multiplier*, and automatic differentiation does the rest:
 it adds up what several readers of a tensor send back, and hands it through everything linear. So no
@@ -32,18 +32,29 @@ _ROUNDING = 8
 class Secant(nn.Module):
     """An elementwise activation that passes back the slope of a secant.
 
-    From where is what it saw while :func:`recording`, DeepLift's baseline, or zero if it has seen
-    nothing, as LRP has it (then f(0) must be 0). Where both ends differ by no more than rounding,
-    the secant is the tangent in their middle: the floor is eight units in the last place of the
-    face's largest value in the layer, since that is the error of float32's sums.
+    The secant starts at the value that the activation saw while :func:`recording`, DeepLift's
+    baseline, or at zero if it has seen none, as LRP has it (then f(0) must be 0). Where both ends
+    differ by no more than rounding, the secant is the tangent in their middle: the floor is eight
+    units in the last place of the face's largest value in the layer, since that is the error of
+    float32's sums.
 
     Parameters
     ----------
     function
         From a tensor to one of the same shape, each element by itself.
     at_zero
-        Slope of a ReLU's tangent at zero; one half where it compares two, so that both have a share
-        of a tie.
+        Slope of a ReLU's tangent at zero; one half where it compares two values, so that both have
+        a share of a tie.
+
+    Examples
+    --------
+    >>> relu = Secant(F.relu)
+    >>> with torch.no_grad(), recording(relu):
+    ...     _ = relu(torch.tensor([[-1.0]]))
+    >>> x = torch.tensor([[3.0]], requires_grad=True)
+    >>> relu(x).sum().backward()
+    >>> x.grad  # (3 − 0) / (3 − (−1))
+    tensor([[0.7500]])
     """
 
     def __init__(self, function: Elementwise, *, at_zero: float = 0.0) -> None:
@@ -104,7 +115,22 @@ def _derivative(function: Elementwise, at: Tensor) -> Tensor:
 
 @contextmanager
 def recording(net: nn.Module) -> Iterator[None]:
-    """Within it, parts keep what they see as the start of their secants."""
+    """Within it, parts keep what they see as the start of their secants.
+
+    Parameters
+    ----------
+    net
+        A network with :class:`Secant` or :class:`Product` in it, or one of them.
+
+    Examples
+    --------
+    >>> tanh = Secant(torch.tanh)
+    >>> with torch.no_grad(), recording(tanh):
+    ...     tanh(torch.zeros(1, 1))
+    tensor([[0.]])
+    >>> tanh.start
+    (tensor([[0.]]), tensor([[0.]]))
+    """
     parts = [part for part in net.modules() if isinstance(part, Secant | Product)]
     for part in parts:
         part.records = True
@@ -116,7 +142,21 @@ def recording(net: nn.Module) -> Iterator[None]:
 
 
 def forget(net: nn.Module) -> None:
-    """Let go of what was recorded."""
+    """Let go of what was recorded.
+
+    Parameters
+    ----------
+    net
+        A network with :class:`Secant` or :class:`Product` in it, or one of them.
+
+    Examples
+    --------
+    >>> tanh = Secant(torch.tanh)
+    >>> tanh.start = (torch.zeros(1, 1), torch.zeros(1, 1))
+    >>> forget(tanh)
+    >>> tanh.start is None
+    True
+    """
     for part in net.modules():
         if isinstance(part, Secant | Product):
             part.start = None
@@ -127,6 +167,16 @@ class Product(nn.Module):
 
     Δ(ab) = Δa (b + b₀) / 2 + Δb (a + a₀) / 2: the Shapley values of the two factors, as in SHAP's
     deep explainer (Lundberg & Lee, NeurIPS 2017).
+
+    Examples
+    --------
+    >>> product = Product()
+    >>> with torch.no_grad(), recording(product):
+    ...     _ = product(torch.zeros(1), torch.ones(1))
+    >>> a, b = torch.full((1,), 2.0, requires_grad=True), torch.full((1,), 5.0, requires_grad=True)
+    >>> product(a, b).backward()
+    >>> a.grad, b.grad  # (5 + 1) / 2 and (2 + 0) / 2; 2 · 3 + 4 · 1 = 10
+    (tensor([3.]), tensor([1.]))
     """
 
     def __init__(self) -> None:
@@ -161,7 +211,18 @@ class _Product(torch.autograd.Function):
 
 
 class Larger(nn.Module):
-    """The larger of two for DeepLift, b + relu(a − b), or the smaller, b − relu(b − a)."""
+    """The larger of two values for DeepLift, b + relu(a − b), or the smaller, b − relu(b − a).
+
+    Parameters
+    ----------
+    smaller
+        Whether it is the smaller.
+
+    Examples
+    --------
+    >>> Larger(smaller=False)(torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 3.0]]))
+    tensor([[2., 5.]])
+    """
 
     def __init__(self, *, smaller: bool) -> None:
         super().__init__()
@@ -186,6 +247,12 @@ class MaxPool(nn.Module):
         ``(rows, columns)``, as in :class:`torch.nn.MaxPool2d`.
     ceil_mode
         Whether the last window may reach over the border.
+
+    Examples
+    --------
+    >>> pool = MaxPool((2, 2), (2, 2), (0, 0), ceil_mode=False)
+    >>> pool(torch.tensor([[[[1.0, 2.0], [4.0, 3.0]]]]))
+    tensor([[[[4.]]]])
     """
 
     def __init__(
@@ -237,7 +304,14 @@ class Guided(nn.Module):
     Attributes
     ----------
     forward_too
-        Whether only where the activation was positive; otherwise deconvolution's rule.
+        Whether they pass only where the activation was positive; otherwise deconvolution's rule.
+
+    Examples
+    --------
+    >>> x = torch.tensor([1.0, -1.0, 2.0], requires_grad=True)
+    >>> (Guided()(x) * torch.tensor([3.0, 3.0, -3.0])).sum().backward()
+    >>> x.grad
+    tensor([3., 0., 0.])
     """
 
     def __init__(self) -> None:
