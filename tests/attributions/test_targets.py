@@ -1,8 +1,10 @@
 """What is explained: targets, contrasts, and the predicted emotion."""
 
+import numpy as np
 import pytest
 import torch
 
+from fer_xai import explain
 from fer_xai.attributions.targets import explained_targets
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
@@ -42,3 +44,32 @@ def test_targets_come_before_logits_and_contrasts_have_columns():
 def test_what_cannot_be_explained_is_refused(given, sentence):
     with pytest.raises(InputError, match=sentence):
         explained_targets(tiny_model(), 2, **given)
+
+
+@pytest.mark.parametrize(
+    ("targets", "sentence"),
+    [
+        ([[0], [1]], "Expected targets as emotions' names or whole numbers, one an image"),
+        ([None, 1], "Expected targets as emotions' names or whole numbers"),
+        ([float("nan"), 1], "Expected targets as emotions' names or whole numbers"),
+        ([True, False], "Expected targets as emotions' names or whole numbers"),
+        ([1.7, 1], "Expected targets as emotions' names or whole numbers"),
+        (torch.tensor([1.0, 2.0]), "Expected targets as emotions' names or whole numbers"),
+        (torch.tensor(1), "Expected targets as one emotion's name or one an image"),
+        (3, "Expected targets as one emotion's name or one an image"),
+        ([0, 1, 2], "Expected 2 targets, one an image, got 3"),
+        ([0, 9], "Expected canonical emotion indices 0–7"),
+    ],
+)
+def test_targets_that_are_none_are_refused_in_one_sentence(targets, sentence, model, images):
+    with pytest.raises(InputError, match=sentence):
+        explain(model, images[:2], targets=targets)
+
+
+def test_targets_may_come_from_numpy_and_images_in_double_precision(model, images):
+    expected = explain(model, images[:2], targets=[5, 0]).maps
+    for targets in (np.array([5, 0]), np.array(["fear", "happy"]), [np.int64(5), torch.tensor(0)]):
+        assert torch.equal(explain(model, images[:2], targets=targets).maps, expected)
+    double = explain(model, images[:2].double(), targets=[5, 0], ids=[1, 2])
+    assert torch.allclose(double.maps, expected, atol=1e-6)
+    assert double.maps.dtype == torch.float32

@@ -170,9 +170,9 @@ def test_where_the_grid_cannot_be_known_a_reshape_is_asked_for(small):
     def reshape(tokens):
         return tokens.transpose(1, 2).unflatten(2, (8, 4))
 
-    told = Predictor(made(net, cam_layer="last", reshape=reshape), device="cpu")
+    reshaped = Predictor(made(net, cam_layer="last", reshape=reshape), device="cpu")
     for method in ("gradcam", "attention_rollout"):
-        cells = attribute(told, small, torch.zeros(2, 1).long(), method=method).cells
+        cells = attribute(reshaped, small, torch.zeros(2, 1).long(), method=method).cells
         assert cells.shape == (2, 1, 8, 4)
 
 
