@@ -21,8 +21,10 @@ from benchmarks.timing import BATCH_SIZES, Spread, alternate, best_batch_size, r
 from fer_xai import FERModel, Predictor, load_model
 from fer_xai.attributions import ATTRIBUTIONS, Attribution, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
-from fer_xai.attributions.gradients import GradientShap, IntegratedGradientsTo, SmoothGrad
+from fer_xai.attributions.gradient_shap import GradientShap
+from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
 from fer_xai.attributions.perturbation import Occlusion
+from fer_xai.attributions.smoothgrad import SmoothGrad
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.landmarks import face_regions

@@ -1,20 +1,8 @@
-"""Attributions, and the chance controls that every comparison needs."""
+"""Attributions, and the chance controls that every comparison needs.
 
-from fer_xai.attributions.api import attribute, explain, native_maps
-from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.core.resizing import upsample
+The public names stand in ``__init__.pyi`` and are imported when first used.
+"""
 
-__all__ = [
-    "ATTRIBUTIONS",
-    "CONTROLS",
-    "Attribution",
-    "Maps",
-    "Question",
-    "Setting",
-    "attribute",
-    "control_maps",
-    "explain",
-    "native_maps",
-    "upsample",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

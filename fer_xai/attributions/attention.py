@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from fer_xai.attributions.core.layers import noise, token_grid
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.canonizers import check_copy
+from fer_xai.attributions.core.differentiation import differentiating
+from fer_xai.attributions.core.feature_maps import noise, token_grid
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.tokens import Tokens
-from fer_xai.attributions.core.tracing import check_copy
-from fer_xai.attributions.gradients import differentiating
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 
 
-class OpenAttention(nn.MultiheadAttention):
+class _OpenAttention(nn.MultiheadAttention):
     """An ``nn.MultiheadAttention`` in all its attributes, but one that calls
     ``scaled_dot_product_attention`` where it can be listened to, and returns no weights.
     """
@@ -90,13 +91,37 @@ class _Listener(TorchFunctionMode):
 
 
 def attentions(predictor: Predictor, question: Question) -> tuple[Tensor, list[Tensor]]:
-    """Logits and the attention weights ``(B, heads, T, T)`` of each block, in a graph.
+    """Logits and the attention weights of each block, in a graph.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    question
+        The faces; their targets are not read.
+
+    Returns
+    -------
+    tuple
+        Logits ``(B, classes)``, and for each block ``(B, heads, T, T)``.
 
     Raises
     ------
     InputError
         If the network has no attention among all of its tokens (Swin attends within windows), or
-        one that cannot be opened without changing the logits.
+        attention that cannot be read without changing the logits.
+
+    Examples
+    --------
+    >>> from torchvision.models import VisionTransformer
+    >>> from fer_xai import FERModel
+    >>> sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 2}
+    >>> net = VisionTransformer(image_size=8, patch_size=4, **sizes)
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> question = Question(images=torch.rand(1, 3, 8, 8), columns=torch.tensor([[1]]))
+    >>> _, weights = attentions(used, question)
+    >>> [tuple(block.shape) for block in weights]  # four patches and a class token
+    [(1, 2, 5, 5), (1, 2, 5, 5)]
     """
     if "attention" not in predictor.rewritten:
         predictor.rewritten["attention"] = _opened(predictor)
@@ -127,7 +152,7 @@ def _opened(predictor: Predictor) -> Any:
     opened = copy.deepcopy(predictor.model)
     for module in opened.net.modules():
         if isinstance(module, nn.MultiheadAttention):
-            module.__class__ = OpenAttention
+            module.__class__ = _OpenAttention
         if hasattr(module, "fused_attn"):  # timm's
             module.fused_attn = True
     check_copy(predictor, lambda images: _listened(opened, images)[0], "an attention rollout")
@@ -177,8 +202,18 @@ def _pooled(rollout: Tensor, opened: Any) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRollout(Attribution):
-    """Attention multiplied through the blocks, half of each for the residual (Abnar & Zuidema, ACL
-    2020). It asks for no target.
+    """Attention rollout: attention multiplied through the blocks, with a half of each for the
+    residual (Abnar & Zuidema, ACL 2020). It asks for no target.
+
+    Examples
+    --------
+    >>> from torchvision.models import VisionTransformer
+    >>> from fer_xai import FERModel, explain
+    >>> sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 2}
+    >>> net = VisionTransformer(image_size=8, patch_size=4, **sizes)
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> explain(model, torch.rand(1, 3, 8, 8), method=AttentionRollout()).maps.shape
+    torch.Size([1, 8, 8])
     """
 
     class_blind: ClassVar[bool] = True
@@ -208,15 +243,25 @@ class AttentionRollout(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards."""
+        """One forward pass."""
         del predictor, targets, regions
         return 1.0, 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradientRollout(Attribution):
-    """Attention weighted by the positive gradient of the target, added up through the blocks
-    (Chefer et al., ICCV 2021): R ← R + mean_heads(relu(∇A ∘ A)) R, from R = 1.
+    """Gradient rollout: attention weighted by the positive gradient of the target, added up through
+    the blocks (Chefer et al., ICCV 2021): R ← R + mean_heads(relu(∇A ∘ A)) R, from R = 1.
+
+    Examples
+    --------
+    >>> from torchvision.models import VisionTransformer
+    >>> from fer_xai import FERModel, explain
+    >>> sizes = {"num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 2}
+    >>> net = VisionTransformer(image_size=8, patch_size=4, **sizes)
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> explain(model, torch.rand(1, 3, 8, 8), method=GradientRollout()).maps.shape
+    torch.Size([1, 8, 8])
     """
 
     nonnegative: ClassVar[bool] = True
@@ -243,7 +288,7 @@ class GradientRollout(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards, one backwards a target."""
+        """One forward pass, and a backward pass for each target."""
         del predictor, regions
         return 1.0, float(targets)
 

@@ -1,4 +1,4 @@
-"""CAMs that weigh channels by what happens without, or with nothing but, them."""
+"""CAMs that weight a channel by the score without it, or of the face seen through it alone."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from fer_xai.attributions.core.layers import (
-    Layer,
-    channel_axis,
-    layer_activations,
-    layer_of,
-    runnable,
-)
+from fer_xai.attributions.core.feature_maps import Layer, channel_axis
+from fer_xai.attributions.core.layer_passes import layer_activations, runnable, runs_fastest
+from fer_xai.attributions.core.layers import layer_of
 from fer_xai.attributions.core.passes import changed_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.inference.predictor import Predictor
 
@@ -28,16 +25,28 @@ _ROWS = 256  # channels that are taken away in one pass behind the layer
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreCam(Attribution):
-    """Channels weighted by the score of the face seen through them (Wang et al., CVPRW 2020).
+    """Score-CAM: channels weighted by the score of the face seen through them (Wang et al., CVPRW
+    2020).
 
-    A pass a channel: 1,024 for GiMeFive. Each channel, upsampled and scaled to [0, 1], multiplies
-    the image; the scores' softmax over channels weighs them (the baseline's score, which the paper
-    takes off, is the same for all and drops out).
+    It takes a pass for each channel: 1,024 for GiMeFive. Each channel, upsampled and scaled to [0,
+    1], multiplies the image; the scores' softmax over channels weights them (the baseline's score,
+    which the paper subtracts, is the same for all and drops out).
 
     Attributes
     ----------
     layer
-        As in :class:`fer_xai.attributions.cam.Cam`.
+        Dotted name of the layer; by default the model's ``cam_layer``, or the last spatial one that
+        is found.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=ScoreCam(), targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     layer: str | None = None
@@ -48,7 +57,8 @@ class ScoreCam(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(predictor, self.layer)
-        activations = layer_activations(predictor, question.images, layer)  # (B, C, h, w)
+        activations, logits = layer_activations(predictor, question.images, layer)
+        question = question.resolved(logits)
         channels = activations.shape[1]
 
         def through(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -59,9 +69,14 @@ class ScoreCam(Attribution):
             masks = torch.where(span > 0, (masks - low) / span, torch.zeros_like(masks))
             return question.images[faces] * masks
 
-        found = changed_scores(predictor, question, through, copies=channels)  # (B, C, K)
+        found = changed_scores(predictor, question, through, variants=channels)  # (B, C, K)
         weights = found.softmax(dim=1).to(activations.device)
-        return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
+        cells = torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0)
+        return Maps(cells=cells, logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If the pass that reads the layer is one of the predictor's own network."""
+        return runs_fastest(predictor, layer_of(predictor, self.layer))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
@@ -74,14 +89,15 @@ class ScoreCam(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a channel."""
+        """A forward pass for each channel, and one to read the layer."""
         del targets, regions
         return 1.0 + _channels(predictor, layer_of(predictor, self.layer)), 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AblationCam(Attribution):
-    """Channels weighted by the score that is lost without them (Ramaswamy & Desai, WACV 2020).
+    """Ablation-CAM: channels weighted by the score that is lost without them (Ramaswamy & Desai,
+    WACV 2020).
 
     The paper divides by the score itself, which turns the map over where a logit is negative; that
     is left out (the scale of a map means nothing).
@@ -89,7 +105,18 @@ class AblationCam(Attribution):
     Attributes
     ----------
     layer
-        As in :class:`fer_xai.attributions.cam.Cam`.
+        Dotted name of the layer; by default the model's ``cam_layer``, or the last spatial one that
+        is found.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1")
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> explain(model, faces, method=AblationCam(), targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     layer: str | None = None
@@ -99,7 +126,8 @@ class AblationCam(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at the layer's resolution."""
         layer = layer_of(predictor, self.layer)
-        activations = layer_activations(predictor, question.images, layer)
+        activations, logits = layer_activations(predictor, question.images, layer)
+        question = question.resolved(logits)
         channels = activations.shape[1]
         weights = torch.zeros(len(question), channels, question.targets, device=predictor.device)
         for face in range(len(question)):
@@ -107,9 +135,14 @@ class AblationCam(Attribution):
             full = one.scores(predictor.run(one.images))  # (1, K)
             for start in range(0, channels, _ROWS):
                 gone = torch.arange(start, min(start + _ROWS, channels), device=predictor.device)
-                logits = _without(predictor, one.images, layer, gone)
-                weights[face, gone] = full - one.scores(logits, each=len(gone))
-        return Maps(cells=torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0))
+                changed = _without(predictor, one.images, layer, gone)
+                weights[face, gone] = full - one.scores(changed, each=len(gone))
+        cells = torch.einsum("bck,bchw->bkhw", weights, activations).clamp(min=0)
+        return Maps(cells=cells, logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """If the pass that reads the layer is one of the predictor's own network."""
+        return runs_fastest(predictor, layer_of(predictor, self.layer))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
@@ -122,7 +155,9 @@ class AblationCam(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a channel, but where only what lies behind the layer is run again."""
+        """A pass for each channel; where only the part behind the layer is run again, one for 256
+        of them.
+        """
         del targets, regions
         layer = layer_of(predictor, self.layer)
         channels = _channels(predictor, layer)
@@ -131,14 +166,13 @@ class AblationCam(Attribution):
 
 def _channels(predictor: Predictor, layer: Layer) -> int:
     side = predictor.model.size
-    return layer_activations(
-        predictor, predictor.to_device(torch.zeros(1, 3, side, side)), layer
-    ).shape[1]
+    images = predictor.to_device(torch.zeros(1, 3, side, side))
+    return layer_activations(predictor, images, layer)[0].shape[1]
 
 
 def _without(predictor: Predictor, image: Tensor, layer: Layer, gone: Tensor) -> Tensor:
     """Logits ``(M, C)`` of one face, each with another channel of the layer at zero."""
-    model = runnable(predictor, [layer.name])
+    model = runnable(predictor, layer)
     rows = torch.arange(len(gone), device=gone.device)
     calls = count(1)
 

@@ -1,4 +1,4 @@
-"""Chance controls: maps that cannot know what the model saw, made to look like those that might.
+"""Chance controls: maps that cannot know what the model saw, shaped like those of a real method.
 
 Each takes the maps of a real method, ``(N, K, h, w)`` at its own resolution, so that resolution
 and smoothness match; a score means something by its distance to these. All are seeded by face, not
@@ -33,11 +33,23 @@ class Setting:
     labels
         ``(N,)`` canonical emotion indices.
     ids
-        The faces' names, which seed what is random.
+        Names of the faces, which seed what is random.
     pixels
         ``(N, 3, H, W)`` uint8, for controls that look at the image alone.
     seed
-        Of everything random.
+        Seed of the random generators.
+
+    Examples
+    --------
+    >>> setting = Setting(
+    ...     maps=torch.rand(2, 1, 4, 4),
+    ...     labels=torch.tensor([0, 5]),
+    ...     ids=["one", "two"],
+    ...     pixels=torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
+    ...     seed=0,
+    ... )
+    >>> control_maps("other_face_other_emotion", setting).equal(setting.maps.flip(0))
+    True
     """
 
     maps: Tensor
@@ -51,8 +63,20 @@ class Setting:
 class Control:
     """A control and what it ignores.
 
-    ``same_for_all`` marks maps that do not depend on the face: their similarity within and between
-    emotions is 1 by construction, and no test against them exists.
+    Attributes
+    ----------
+    make
+        From a :class:`Setting` to maps ``(N, K, h, w)``.
+    same_for_all
+        Whether maps do not depend on the face: their similarity within and between emotions is 1 by
+        construction, and no test against them exists.
+    meaning
+        What the maps are, in words.
+
+    Examples
+    --------
+    >>> CONTROLS["centre"].same_for_all, CONTROLS["uniform"].meaning
+    (True, 'the same value everywhere')
     """
 
     make: Callable[[Setting], Tensor]
@@ -64,12 +88,38 @@ CONTROLS: Registry[Control] = Registry("control")
 
 
 def control_maps(name: str, setting: Setting) -> Tensor:
-    """Maps of a control, ``(N, K, h, w)``, at the resolution of the maps it is matched to.
+    """Maps of a control, at the resolution of the maps it is matched to.
+
+    Parameters
+    ----------
+    name
+        A name of :data:`CONTROLS`.
+    setting
+        What the control may look at.
+
+    Returns
+    -------
+    Tensor
+        ``(N, K, h, w)``.
 
     Raises
     ------
-    InputError
-        If labels, ids or pixels do not match the maps.
+    UnknownNameError, InputError
+        For an unknown control, or if labels, ids or pixels do not match the maps.
+
+    Examples
+    --------
+    >>> setting = Setting(
+    ...     maps=torch.rand(1, 1, 3, 3),
+    ...     labels=torch.tensor([0]),
+    ...     ids=["a face"],
+    ...     pixels=torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+    ...     seed=0,
+    ... )
+    >>> control_maps("uniform", setting)
+    tensor([[[[1., 1., 1.],
+              [1., 1., 1.],
+              [1., 1., 1.]]]])
     """
     n = len(setting.maps)
     if not n == len(setting.labels) == len(setting.ids) == len(setting.pixels):
@@ -128,8 +178,8 @@ def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
 def _strangers(labels: NDArray[np.int64], source: torch.Generator) -> NDArray[np.int64]:
     """A random permutation that brings each face one of another emotion, as far as there is one.
 
-    Drawn among all other emotions: were each emotion handed on as a whole, its maps would stay
-    together under a new name, and the control would look as consistent as what it stands beside.
+    Faces are drawn from all other emotions: if each emotion were handed on as a whole, its maps
+    would stay together under a new name, and the control would look as consistent as the method.
     Faces that drew their own emotion swap with a random one, so that both are served.
     """
     drawn = torch.randperm(len(labels), generator=source).numpy()

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
+from fer_xai.attributions.core.differentiation import differentiating
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
-from fer_xai.attributions.gradients import differentiating, generators
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -20,25 +21,35 @@ from fer_xai.perturb.fills import fill_images
 
 @dataclass(frozen=True, kw_only=True)
 class Extremal(Attribution):
-    """Smooth masks of fixed area that keep the score, found by gradient ascent (Fong et al., ICCV
-    2019); the map is their mean over areas.
+    """Extremal perturbation: smooth masks of fixed area that keep the score, found by gradient
+    ascent (Fong et al., ICCV 2019); the map is their mean over areas.
 
     The mask lives on a coarse grid and is made smooth by a Gaussian instead of the paper's smooth
-    maximum; its area is held by the paper's penalty on the sorted mask. What that penalty leaves
-    (masks of a tenth came out up to 1.3 times as large) is taken off in the end: one shift of each
-    mask before its sigmoid makes its mean the area that was asked for. Each face is optimised by
-    itself, whatever its neighbours in the batch.
+    maximum. The paper's penalty on the sorted mask drives its area to the one that is asked for.
+    What that penalty leaves (masks of a tenth came out up to 1.3 times as large) is removed in the
+    end: one shift of each mask before its sigmoid makes its mean that area. Each face is optimised
+    by itself, whatever its neighbours in the batch.
 
     Attributes
     ----------
     areas
         Shares of the image that are kept, each at least one cell and at most all but one.
     steps
-        Of gradient ascent, for each area.
+        Steps of gradient ascent for each area.
     cells
         Side of the mask's grid.
     fill
-        What stands where nothing is kept.
+        The fill where nothing is kept (see :data:`fer_xai.perturb.fills.FILLS`).
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> method = Extremal(areas=(0.25,), steps=2, cells=4)
+    >>> explain(model, faces, method=method).maps.mean(dim=(1, 2))
+    tensor([0.2500, 0.2500])
     """
 
     areas: tuple[float, ...] = (0.1, 0.2, 0.4)
@@ -63,15 +74,22 @@ class Extremal(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps in [0, 1] at the grid's resolution."""
-        filled = fill_images(question.images, self.fill, generators(question, "fill"))
-        full, empty = (question.scores(predictor.run(x)) for x in (question.images, filled))
+        filled = fill_images(question.images, self.fill, question.generators("fill"))
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
+        full, empty = question.scores(logits), question.scores(predictor.run(filled))
         made = []
         for target in range(question.targets):
             one = question.one(target)
             ends = full[:, target], empty[:, target]
             masks = [self._mask(predictor, one, filled, ends, area) for area in self.areas]
             made.append(torch.stack(masks).mean(dim=0))
-        return Maps(cells=torch.stack(made, dim=1))
+        return Maps(cells=torch.stack(made, dim=1), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: the range of the score is taken from them."""
+        del predictor
+        return True
 
     def _mask(
         self,
@@ -123,18 +141,22 @@ class Extremal(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One forwards and backwards a step, area and target; the whole and the filled face."""
+        """A forward and a backward pass for each step, area and target; the whole and the filled
+        face once.
+        """
         del predictor, regions
         n = float(targets * len(self.areas) * (self.steps + 1))
         return n + 2, n
 
 
 def _of_area(raw: Tensor, area: float) -> Tensor:
-    """Smooth masks ``(B, 1, s, s)`` whose mean is the area: each shifted before its sigmoid, by a
-    number that is found by bisection.
+    """Smooth masks ``(B, 1, s, s)`` whose mean is the area: each is shifted before its sigmoid by a
+    number that bisection finds.
     """
     raw = raw.double()
-    reach = raw.abs().amax(dim=(1, 2, 3), keepdim=True) + 40  # beyond it a mask is full or empty
+    reach = (
+        raw.abs().amax(dim=(1, 2, 3), keepdim=True) + 40
+    )  # shifts that are larger fill or empty a mask
     low, high = -reach, reach.clone()
     for _ in range(60):
         middle = (low + high) / 2
@@ -144,7 +166,20 @@ def _of_area(raw: Tensor, area: float) -> Tensor:
 
 
 def smooth(mask: Tensor) -> Tensor:
-    """A mask ``(B, 1, s, s)`` under a 3×3 binomial window, its border repeated."""
+    """A mask under a 3×3 binomial window, its border repeated.
+
+    Parameters
+    ----------
+    mask
+        ``(B, 1, s, s)``.
+
+    Examples
+    --------
+    >>> smooth(torch.tensor([[[[0.0, 0.0, 0.0], [0.0, 16.0, 0.0], [0.0, 0.0, 0.0]]]]))
+    tensor([[[[1., 2., 1.],
+              [2., 4., 2.],
+              [1., 2., 1.]]]])
+    """
     window = torch.tensor([1.0, 2.0, 1.0], dtype=mask.dtype, device=mask.device) / 4
     kernel = (window[:, None] * window[None])[None, None]
     return F.conv2d(F.pad(mask, (1, 1, 1, 1), mode="replicate"), kernel)

@@ -1,12 +1,13 @@
-"""Maps from what happens to the score when parts of the face are taken away.
+"""Maps from the score of faces of which parts are covered: occlusion, RISE, region ablation.
 
 Captum has occlusion and feature ablation for one target a pass and one image at a time in full
 batches; here batches are filled across faces and every target is read off the same passes. The
-tests hold the two equal.
+tests compare the two.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -15,8 +16,8 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.core.passes import masked_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.gradients import generators
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -37,7 +38,17 @@ class Occlusion(Attribution):
         Side of the square and step, as shares of the image's side: an eighth and a sixteenth, 8 and
         4 of 64 pixels, 225 passes a face.
     fill
-        What stands in the square.
+        The fill that covers the square (see :data:`fer_xai.perturb.fills.FILLS`).
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> method = Occlusion(window=0.5, stride=0.25)
+    >>> explain(model, faces, method=method, targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     window: float = 1 / 8
@@ -51,19 +62,26 @@ class Occlusion(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
         masks = self.squares(question.images.shape[-2], question.images.shape[-1])
         masks = masks.to(predictor.device)  # (P, H, W), true inside the square
-        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        fill = fill_images(question.images, self.fill, question.generators("fill"))
         found = masked_scores(
-            predictor, question, lambda _, numbers: ~masks[numbers], fill, copies=len(masks)
+            predictor, question, lambda _, numbers: ~masks[numbers], fill, variants=len(masks)
         ).to(predictor.device)  # (B, P, K)
-        lost = question.scores(predictor.run(question.images))[:, None] - found
+        lost = question.scores(logits)[:, None] - found
         inside = masks.float().flatten(1)  # (P, H·W)
         total = torch.einsum("bpk,px->bkx", lost, inside) / inside.sum(dim=0)
-        return Maps(cells=total.unflatten(2, masks.shape[1:]))
+        return Maps(cells=total.unflatten(2, masks.shape[1:]), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: losses are differences to them."""
+        del predictor
+        return True
 
     def check(self, size: tuple[int, int]) -> None:
-        """Refuse steps that leave pixels between the squares."""
+        """Refuse steps that leave pixels between the squares, in images of ``(H, W)``."""
         side, step = self._pixels(*size)
         bare = [extent for extent in size if _gap(_starts(extent, side, step), side)]
         if bare:
@@ -79,7 +97,7 @@ class Occlusion(Attribution):
         return max(1, round(self.window * extent)), max(1, round(self.stride * extent))
 
     def squares(self, height: int, width: int) -> Tensor:
-        """Bool ``(P, H, W)``: each place of the square."""
+        """Bool ``(P, H, W)``: the square at each of its places, in images of ``height × width``."""
         side, step = self._pixels(height, width)
         tops, lefts = (_starts(extent, side, step) for extent in (height, width))
         masks = torch.zeros(len(tops) * len(lefts), height, width, dtype=torch.bool)
@@ -91,13 +109,13 @@ class Occlusion(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a square, and the whole face."""
+        """A forward pass for each square, and one of the whole face."""
         del targets, regions
         return 1.0 + len(self.squares(predictor.model.size, predictor.model.size)), 0.0
 
 
 def _starts(extent: int, side: int, step: int) -> list[int]:
-    """Where squares begin along an axis."""
+    """First pixels of the squares along an axis."""
     return sorted({*range(0, extent - side + 1, step), extent - side})
 
 
@@ -107,28 +125,38 @@ def _gap(starts: list[int], side: int) -> bool:
 
 
 _BLENDED = 2 / 3
-"""Of a variance, what blending two cells leaves along an axis: ∫ t² + (1 − t)² over all shares."""
+"""Share of a variance that is left along an axis where two cells blend: ∫ t² + (1 − t)² over t."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rise(Attribution):
-    """The mean of random masks, weighted by the score of the face seen through them (Petsiuk et
-    al., BMVC 2018).
+    """RISE: the mean of random masks, weighted by the score of the face seen through them (Petsiuk
+    et al., BMVC 2018).
 
     Weights are the scores less their mean over the face's masks, divided by the masks' variance,
-    which is the same at every pixel: the paper's estimator without the offset that it shares among
-    all pixels, so that maps are signed and scale with the score. Each face has masks of its own.
+    which is the same at every pixel: the paper's estimator without the offset that all pixels
+    share, so that maps are signed and scale with the score. Each face has masks of its own.
 
     Attributes
     ----------
     masks
         Random masks a face, two or more: weights are differences to their mean.
     cells
-        Grid cells across the image, which are drawn and smoothly enlarged.
+        Cells of the random grid across the image, which is smoothly enlarged.
     keep
-        Probability of a grid cell to be kept.
+        Probability of keeping a grid cell.
     fill
-        What stands behind the masks; black in the paper.
+        The fill behind the masks; black in the paper.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> method = Rise(masks=8, cells=3)
+    >>> explain(model, faces, method=method, targets="fear").maps.shape
+    torch.Size([2, 8, 8])
     """
 
     masks: int = 512
@@ -146,13 +174,13 @@ class Rise(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         height, width = question.images.shape[-2:]
-        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        fill = fill_images(question.images, self.fill, question.generators("fill"))
         grids, shifts = self._drawn(question)
 
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
             return _enlarged(grids[faces, numbers], shifts[faces, numbers], height, width)
 
-        found = masked_scores(predictor, question, kept, fill, copies=self.masks).to(
+        found = masked_scores(predictor, question, kept, fill, variants=self.masks).to(
             predictor.device
         )
         variance = _BLENDED**2 * self.keep * (1 - self.keep)
@@ -171,7 +199,7 @@ class Rise(Attribution):
         Two cells more than lie across the image, so that every pixel lies between four.
         """
         side, device = self.cells + 2, question.images.device
-        sources = generators(question, "masks")
+        sources = question.generators("masks")
         grids = [torch.rand(self.masks, side, side, generator=g) < self.keep for g in sources]
         shifts = [torch.rand(self.masks, 2, generator=g) for g in sources]
         return torch.stack(grids).float().to(device), torch.stack(shifts).to(device)
@@ -179,7 +207,7 @@ class Rise(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a mask."""
+        """A forward pass for each mask."""
         del predictor, targets, regions
         return float(self.masks), 0.0
 
@@ -208,7 +236,18 @@ class RegionAblation(Attribution):
     Attributes
     ----------
     fill
-        What stands in the region.
+        The fill that covers the region (see :data:`fer_xai.perturb.fills.FILLS`).
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> left = torch.arange(8).expand(2, 1, 8, 8) < 4
+    >>> halves = torch.cat([left, ~left], dim=1)  # (B, R, H, W)
+    >>> explain(model, faces, method=RegionAblation(), regions=halves).values.shape
+    torch.Size([2, 2])
     """
 
     fill: str = "mean"
@@ -219,30 +258,53 @@ class RegionAblation(Attribution):
         """Maps at image resolution, and a number a region; NaN for faces without regions."""
         regions = question.regions
         assert regions is not None
-        fill = fill_images(question.images, self.fill, generators(question, "fill"))
+        logits = predictor.run(question.images)
+        question = question.resolved(logits)
+        fill = fill_images(question.images, self.fill, question.generators("fill"))
         found = masked_scores(
             predictor,
             question,
             lambda faces, numbers: ~regions[faces, numbers],
             fill,
-            copies=regions.shape[1],
+            variants=regions.shape[1],
         ).to(predictor.device)
-        lost = question.scores(predictor.run(question.images))[:, None] - found  # (B, R, K)
-        return painted(lost.transpose(1, 2), regions)
+        lost = question.scores(logits)[:, None] - found  # (B, R, K)
+        return dataclasses.replace(painted(lost.transpose(1, 2), regions), logits=logits)
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Always: losses are differences to them."""
+        del predictor
+        return True
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a region, and the whole face."""
+        """A forward pass for each region, and one of the whole face."""
         del predictor, targets
         return 1.0 + regions, 0.0
 
 
 def painted(values: Tensor, regions: Tensor) -> Maps:
-    """Region values ``(B, K, R)`` as maps in which each region's pixels share its value evenly.
+    """Values of regions as maps, in which each region's pixels share its value evenly.
 
-    The sum of a map is the sum of its values. Regions are bool ``(B, R, H, W)``; a face without any
-    has maps and values of NaN, and so has a region without pixels.
+    Parameters
+    ----------
+    values
+        ``(B, K, R)``.
+    regions
+        Bool ``(B, R, H, W)``. A face without any region has maps and values of NaN; a region
+        without pixels has a value of NaN.
+
+    Returns
+    -------
+    Maps
+        Cells ``(B, K, H, W)``, whose sum is that of the values, and the values.
+
+    Examples
+    --------
+    >>> halves = torch.tensor([[[[True, True, False]], [[False, False, True]]]])
+    >>> painted(torch.tensor([[[4.0, 1.0]]]), halves).cells
+    tensor([[[[2., 2., 1.]]]])
     """
     area = regions.flatten(2).sum(dim=2)  # (B, R)
     density = values / area.clamp(min=1)[:, None]

@@ -1,7 +1,7 @@
 """A linear model fitted to the scores of faces with random parts of them left out.
 
-Captum has both, for one image and one target at a time; here passes are shared by all targets and
-batched across faces, and the fit is exact.
+LIME and Kernel SHAP. Captum has both for one image and one target at a time; here passes are shared
+by all targets and batched across faces, and the fit is exact.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from skimage.segmentation import slic
 from torch import Tensor
 
 from fer_xai.attributions.core.passes import masked_scores
-from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
-from fer_xai.attributions.gradients import generators
+from fer_xai.attributions.core.question import Question
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.perturbation import painted
 from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.inference.predictor import Predictor
@@ -32,14 +32,22 @@ def superpixels(images: Tensor, *, n: int, compactness: float = 10.0) -> Tensor:
     images
         ``(B, 3, H, W)`` in [0, 1].
     n
-        About how many a face.
+        Approximate number of superpixels a face.
     compactness
-        Nearness in space against likeness in colour.
+        Weight of nearness in space against likeness in colour.
 
     Returns
     -------
     Tensor
-        Bool ``(B, R, H, W)``, R the most that any face has; the last ones may be empty.
+        Bool ``(B, R, H, W)``, R the largest number in any face; the last ones of a face may be
+        empty.
+
+    Examples
+    --------
+    >>> stripes = torch.zeros(1, 3, 8, 8)
+    >>> stripes[..., 4:] = 1
+    >>> bool((superpixels(stripes, n=4).sum(dim=1) == 1).all())  # each pixel lies in one
+    True
     """
     labels = [
         torch.from_numpy(
@@ -59,25 +67,35 @@ def superpixels(images: Tensor, *, n: int, compactness: float = 10.0) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogate(Attribution):
-    """A weighted linear fit of the score to which parts are left in.
+    """LIME or Kernel SHAP: a weighted linear fit of the score to which parts are left in.
 
     Attributes
     ----------
     samples
         Random coalitions a face.
     parts
-        About how many superpixels, where no regions are handed in.
+        Approximate number of superpixels, where no regions are handed in.
     fill
-        What stands where a part is left out.
+        The fill of parts that are left out (see :data:`fer_xai.perturb.fills.FILLS`).
     kernel
-        ``lime``: each part is left in with probability ½, and coalitions weigh by exp(−d² / σ²), d
-        the cosine distance to the whole face (Ribeiro et al., KDD 2016); ``shap``: sizes are drawn
-        as the Shapley kernel has them, in pairs with their complements, and the fit is held to
-        efficiency (Lundberg & Lee, NeurIPS 2017; Covert & Lee, AISTATS 2021).
+        ``lime``: each part is left in with probability ½, and coalitions are weighted by
+        exp(−d² / σ²), d the cosine distance to the whole face (Ribeiro et al., KDD 2016). ``shap``:
+        sizes are drawn from the Shapley kernel, in pairs with their complements, and the fit is
+        constrained to efficiency (Lundberg & Lee, NeurIPS 2017; Covert & Lee, AISTATS 2021).
     sigma
         σ of LIME's kernel.
     ridge
         Penalty of LIME's fit, above 0: with fewer coalitions than parts nothing else decides it.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel, explain
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> faces = torch.rand(2, 3, 8, 8)
+    >>> method = Surrogate(kernel="shap", samples=8, parts=4)
+    >>> bool(explain(model, faces, method=method).completeness_gap.abs().max() < 1e-3)
+    True
     """
 
     samples: int = 512
@@ -98,45 +116,50 @@ class Surrogate(Attribution):
 
     @property
     def law(self) -> str | None:  # type: ignore[override]
-        """Efficiency, which the fit of ``shap`` is held to."""
+        """Efficiency, which constrains the fit of ``shap``."""
         return "score of the face − score of the filled face" if self.kernel == "shap" else None
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps at image resolution, and a coefficient a part."""
+        """Maps at image resolution, and a coefficient for each part."""
+        logits = None
+        if self.kernel == "shap":
+            logits = predictor.run(question.images)
+            question = question.resolved(logits)
         regions = question.regions
         if regions is None:
             regions = superpixels(question.images, n=self.parts)
         there = regions.flatten(2).any(dim=2)  # (B, R): superpixels may be fewer in one face
         drawn = self._coalitions(question, there).to(predictor.device)  # (B, P, R)
-        filled = fill_images(question.images, self.fill, generators(question, "fill"))
+        filled = fill_images(question.images, self.fill, question.generators("fill"))
         owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W)
 
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
-            present, held = drawn[faces, numbers], owner[faces]
-            return present.gather(1, held.flatten(1)).reshape(held.shape)
+            present, owners = drawn[faces, numbers], owner[faces]
+            return present.gather(1, owners.flatten(1)).reshape(owners.shape)
 
-        found = masked_scores(predictor, question, kept, filled, copies=self.samples).double()
-        if self.kernel == "lime":
+        found = masked_scores(predictor, question, kept, filled, variants=self.samples).double()
+        if logits is None:
             values = self._lime(drawn.cpu(), found, there.cpu())
-        else:
-            ends = torch.stack(
-                [
-                    question.scores(predictor.run(filled)),
-                    question.scores(predictor.run(question.images)),
-                ]
-            )
-            values = _efficient(drawn.cpu(), found, there.cpu(), ends.cpu().double())
-        made = painted(values.transpose(1, 2).to(predictor.device), regions)
-        if self.kernel == "lime":
-            return made
-        whole = ends[1].float().cpu() - ends[0].float().cpu()  # (B, K)
-        gap = values.sum(dim=1).float() - whole
-        return dataclasses.replace(made, gap=gap, whole=whole)
+            return painted(values.transpose(1, 2).to(predictor.device), regions)
+        ends = torch.stack([question.scores(predictor.run(filled)), question.scores(logits)]).cpu()
+        values = _efficient(drawn.cpu(), found, there.cpu(), ends.double())
+        expected = ends[1] - ends[0]  # (B, K)
+        return dataclasses.replace(
+            painted(values.transpose(1, 2).to(predictor.device), regions),
+            expected_sum=expected,
+            completeness_delta=values.sum(dim=1).float() - expected,
+            logits=logits,
+        )
+
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """For the kernel of SHAP, whose efficiency is a law about them."""
+        del predictor
+        return self.kernel == "shap"
 
     def _coalitions(self, question: Question, there: Tensor) -> Tensor:
         """Bool ``(B, P, R)``: parts that are left in."""
         rows = []
-        for face, source in enumerate(generators(question, "coalitions")):
+        for face, source in enumerate(question.generators("coalitions")):
             present = there[face].cpu().nonzero()[:, 0]  # not as many as in the batch's largest
             drawn = torch.zeros(self.samples, there.shape[1], dtype=torch.bool)
             if self.kernel == "lime":
@@ -162,7 +185,7 @@ class Surrogate(Attribution):
         return torch.linalg.solve(gram, x.transpose(1, 2) @ (weights * y))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
-        """Its options, without LIME's for SHAP."""
+        """Its options; those of LIME only where it is LIME."""
         names = ["samples", "parts", "fill", "kernel"]
         del predictor
         names += ["sigma", "ridge"] if self.kernel == "lime" else []
@@ -171,7 +194,7 @@ class Surrogate(Attribution):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """One a coalition; the whole and the empty face for SHAP."""
+        """A forward pass for each coalition; for SHAP also the whole and the empty face."""
         del predictor, targets, regions
         return self.samples + (0.0 if self.kernel == "lime" else 2.0), 0.0
 
@@ -186,8 +209,8 @@ def _by_shapley_kernel(parts: int, n: int, source: torch.Generator) -> Tensor:
 
 
 def _efficient(drawn: Tensor, found: Tensor, there: Tensor, ends: Tensor) -> Tensor:
-    """Least squares ``(B, R, K)`` held to Σ φ = v(all) − v(none), for coalitions that were drawn
-    by the kernel (and so weigh alike).
+    """Least squares ``(B, R, K)`` under Σ φ = v(all) − v(none), for coalitions that were drawn by
+    the kernel and so have equal weights.
     """
     out = found.new_zeros(drawn.shape[0], drawn.shape[2], found.shape[2])
     for face in range(len(drawn)):

@@ -21,7 +21,7 @@ from torch import Tensor
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.api import counting_maps
-from fer_xai.attributions.core.registry import Question
+from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.shapley import coalition_scores
 from fer_xai.checks import check_number
 from fer_xai.coalitions import interaction_index

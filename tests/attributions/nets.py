@@ -54,3 +54,13 @@ def build(name: str) -> FERModel:
 @lru_cache
 def predictor(name: str) -> Predictor:
     return Predictor(build(name), device="cpu", batch_size=4)
+
+
+def weight(model, emotion):
+    return model.net[1].weight[SIX.index(emotion)].detach().reshape(3, 8, 8)
+
+
+def halves(images):
+    n, _, height, width = images.shape
+    left = (torch.arange(width) < width // 2).expand(n, 1, height, width)
+    return torch.cat([left, ~left], dim=1)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
 from fer_xai.attributions.attention import attentions
-from fer_xai.attributions.core.registry import Question
+from fer_xai.attributions.core.question import Question
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

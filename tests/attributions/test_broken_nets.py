@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from fer_xai import FERModel, explain
-from fer_xai.attributions.relevance.methods import LayerwiseRelevance
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 

@@ -10,10 +10,11 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRu
 
 from fer_xai.attributions import ATTRIBUTIONS, Question, attribute, upsample
 from fer_xai.attributions.cam_ablation import AblationCam, ScoreCam
-from fer_xai.attributions.core.layers import activations_and_gradients, layer_of
-from fer_xai.attributions.gradients import IntegratedGradientsTo
+from fer_xai.attributions.core.layer_passes import activations_and_gradients
+from fer_xai.attributions.core.layers import layer_of
+from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
 from fer_xai.attributions.perturbation import Occlusion
-from fer_xai.attributions.relevance.methods import LayerwiseRelevance
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate, superpixels
 from fer_xai.emotions import SIX
 from fer_xai.inference.predictor import Predictor
@@ -119,7 +120,7 @@ def test_torchcams_grad_cam_plus_plus_does_not_divide(trained, images):
     """Its α stays G²: it divides a copy (torchcam 0.5). Ours is the paper's and pytorch-grad-cam's."""
     model, used = copy.deepcopy(trained), Predictor(trained, device="cpu")
     question = Question(images=images, columns=COLUMNS, keys=(0, 1))
-    activations, gradients = activations_and_gradients(used, question, layer_of(used, "relu5"))
+    activations, gradients, _ = activations_and_gradients(used, question, layer_of(used, "relu5"))
     weights = (gradients**2 * gradients.clamp(min=0)).sum(dim=(-2, -1), keepdim=True)
     undivided = (weights * activations).sum(dim=2).clamp(min=0)
     with torchcam.GradCAMpp(model, target_layer=model.layer("relu5")) as peer:
@@ -182,7 +183,7 @@ def test_deeplift_adds_up_on_gimefive_whose_max_pool_is_reused(trained, images):
     empty = trained(torch.zeros_like(images)).gather(1, COLUMNS)
     difference = (full - empty).detach()
     assert torch.allclose(found.cells.sum(dim=(2, 3)), difference, atol=1e-3)
-    assert found.gap.abs().max() < 1e-3
+    assert found.completeness_delta.abs().max() < 1e-3
 
 
 class Once(torch.nn.Module):

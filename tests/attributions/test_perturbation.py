@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from fer_xai import explain
-from fer_xai.attributions import Question
-from fer_xai.attributions.perturbation import Rise, _enlarged
-from fer_xai.emotions import SIX
+from fer_xai.attributions import Question, attribute
+from fer_xai.attributions.perturbation import Occlusion, Rise, _enlarged
+from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.models import FERModel
 
 
 def mask_slow(grid, shift, height, width):
@@ -55,7 +53,39 @@ def test_masks_vary_alike_at_every_pixel():
     assert (variance - 1 / 9).abs().max() < 0.02
 
 
-def test_vargrad_of_a_linear_model_is_blank(images):
-    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 6))
-    linear = FERModel(net, emotions=SIX, size=64, mean=(0, 0, 0), std=(1, 1, 1)).eval()
-    assert explain(linear, images[:2], method="vargrad").blank.all()
+def test_occlusion_covers_every_pixel_whatever_the_size():
+    for side in (8, 48, 64, 97):
+        squares = Occlusion().squares(side, side)
+        assert squares.any(dim=0).all()
+        assert (squares.flatten(1).sum(dim=1) == round(side / 8) ** 2).all()
+
+
+def test_squares_that_leave_pixels_out_are_refused_before_any_pass(model, images, monkeypatch):
+    method = Occlusion(window=1 / 8, stride=1 / 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "run", lambda *_: pytest.fail("a pass was made"))
+        patch.setattr(Predictor, "logits", lambda *_: pytest.fail("a pass was made"))
+        for call in (
+            lambda: explain(model, images, method=method),
+            lambda: attribute(
+                Predictor(model, device="cpu"), images, torch.zeros(5, 1).long(), method=method
+            ),
+        ):
+            with pytest.raises(
+                InputError, match="squares of 8 at steps of 16 leave some out: take"
+            ):
+                call()
+    fits = Occlusion(window=1 / 8, stride=1 / 8)
+    assert torch.isfinite(explain(model, images, method=fits, targets="fear").maps).all()
+    wide = Occlusion(window=1.0, stride=0.5)  # one place alone
+    assert torch.isfinite(explain(model, images, method=wide, targets="fear").maps).all()
+    for side in range(1, 40):  # every size: either refused or whole
+        for window, stride in ((1 / 8, 1 / 16), (1 / 8, 1 / 4), (0.3, 0.32), (0.1, 0.1)):
+            chosen = Occlusion(window=window, stride=stride)
+            covered = bool(chosen.squares(side, side).any(dim=0).all())
+            try:
+                chosen.check((side, side))
+            except InputError:
+                assert not covered
+            else:
+                assert covered

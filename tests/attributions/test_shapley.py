@@ -29,7 +29,7 @@ from tests.reference.shapley_slow import (
 )
 
 
-def game(worth):
+def worths_by_coalition(worth):
     players = coalitions(len(worth).bit_length() - 1)
     return {
         frozenset(np.flatnonzero(members).tolist()): float(value)
@@ -41,7 +41,7 @@ def game(worth):
 @given(st.integers(1, 5), st.integers(0, 2**31))
 def test_values_are_those_of_the_definitions(players, seed):
     worth = torch.randn(2**players, generator=torch.Generator().manual_seed(seed)).double()
-    table = game(worth.tolist())
+    table = worths_by_coalition(worth.tolist())
     assert np.allclose(shapley_values(worth), shapley_by_permutation(table, players))
     assert np.allclose(banzhaf_values(worth), banzhaf_by_subset(table, players))
     pairs = interaction_index(worth)
@@ -92,7 +92,7 @@ def test_region_values_are_those_of_a_brute_force_over_orders(five):
 
 
 class Planted(nn.Module):
-    """Happiness follows the brightness of the regions it is told of: their sum, or one without the
+    """Happiness follows the brightness of the regions that it is given: their sum, or one without the
     other (XOR); the rest of the image says nothing. Bright is above a half.
     """
 
@@ -118,7 +118,7 @@ def planted(masks, *, rule):
 
 
 @pytest.mark.parametrize("name", ["brows", "eyes", "mouth", "off_face"])
-def test_the_one_region_that_a_plant_reads_is_found(faces, name):
+def test_the_one_region_that_a_network_reads_is_found(faces, name):
     chosen = faces.subset([0])
     regions = face_regions(chosen.landmarks_at(64), size=64)
     region = REGIONS.index(name)

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from fer_xai import explain
+from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.attributions.surrogates import Surrogate, _by_shapley_kernel, superpixels
+from fer_xai.inference.predictor import Predictor
+from tests.attributions.nets import build
 
 
 @pytest.fixture
@@ -38,3 +41,24 @@ def test_sizes_of_coalitions_are_drawn_by_the_shapley_kernel_also_of_many_parts(
     assert torch.allclose(shares, kernel / kernel.sum(), atol=0.01)
     many = _by_shapley_kernel(2000, 3, torch.Generator().manual_seed(0))
     assert ((many.sum(dim=1) > 0) & (many.sum(dim=1) < 2000)).all()
+
+
+def test_superpixels_need_not_be_as_many_in_every_face(faces):
+    """In micro-batches of their own, where the most of a batch differ."""
+    three = faces.subset([0, 7, 20]).images
+    three[1] = 0.5  # one flat face
+    used = Predictor(build("resnet18"), device="cpu", batch_size=1)
+    for kernel in ("lime", "shap"):
+        method = Surrogate(kernel=kernel, samples=12, parts=9)
+        found = explain(used, three, method=method, targets="fear")
+        assert torch.isfinite(found.maps).all()
+        sums = found.values.nansum(dim=1)
+        assert torch.allclose(found.maps.sum(dim=(1, 2)), sums, atol=1e-4)
+
+
+def test_kernel_shap_is_efficient_and_lime_promises_nothing(model, images):
+    assert ATTRIBUTIONS["lime"].law is None
+    assert "filled" in ATTRIBUTIONS["kernel_shap"].law
+    found = explain(model, images[:2], method=Surrogate(kernel="shap", samples=30, parts=9))
+    assert found.completeness_gap.abs().max() < 1e-4
+    assert explain(model, images[:2], method=Surrogate(samples=30)).completeness_gap is None

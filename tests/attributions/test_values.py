@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
-from fer_xai.attributions.cam import FusedLayerCam
 from fer_xai.attributions.extremal import Extremal
-from fer_xai.attributions.gradients import GradientShap
+from fer_xai.attributions.gradient_shap import GradientShap
+from fer_xai.attributions.layercam_fused import FusedLayerCam
 from fer_xai.emotions import SIX
 from fer_xai.perturb.fills import fill_images
 from fer_xai.seeding import generator
@@ -63,30 +63,6 @@ def test_guided_gradcam_is_guided_backprop_under_gradcam(model, images):
         expected = slow.gradient_slow(guided, images[face], column) * cam
         assert close(found.channels[face], expected)
         assert close(found.maps[face], expected.sum(dim=0))
-
-
-def test_gradient_shap_is_the_mean_of_gradients_on_the_ways_times_the_ways(model, images):
-    method = GradientShap(samples=4, most=4)
-    two, kinds = images[:2], method.baselines
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # four points are few
-        found = explain(model, two, method=method, targets=TARGETS, ids=["a", "b"], seed=5)
-    for face, (name, column) in enumerate(zip("ab", COLUMNS, strict=True)):
-        source = generator(5, name, "path")
-        starts = [fill_images(two[face : face + 1], kind)[0] for kind in kinds]
-        parts = [[], [], []]
-        for sample in range(4):
-            number = sample % 3  # black, mean, blur and black again, each half of black's way
-            start, points = starts[number], (2, 1, 1)[number]
-            share = (sample // 3 + torch.rand(1, generator=source)) / points
-            point = start + share * (two[face] - start)
-            parts[number].append(slow.gradient_slow(model, point, column) * (two[face] - start))
-        expected = torch.stack([torch.stack(part).mean(dim=0) for part in parts]).mean(dim=0)
-        assert close(found.channels[face], expected)
-        ends = model(torch.stack([two[face], *starts]))[:, column].detach()
-        whole = ends[0] - ends[1:].mean()  # each baseline alike
-        lack = (expected.sum() - whole) / whole
-        assert torch.isclose(found.completeness_gap[face], lack.float(), atol=1e-3)
 
 
 def test_deeplift_shap_is_the_mean_of_rescaled_differences_from_its_baselines():
@@ -151,3 +127,27 @@ def test_gradient_rollout_is_the_papers_head_by_head():
         slopes = [[flat[2 * b][face], flat[2 * b + 1][face]] for b in range(len(kept))]
         total = slow.gradient_rollout_slow(weights, slopes)
         assert close(found[face], total[0, 1:].reshape(4, 4))
+
+
+def test_gradient_shap_is_the_mean_of_gradients_on_the_ways_times_the_ways(model, images):
+    method = GradientShap(samples=4, most=4)
+    two, kinds = images[:2], method.baselines
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # four points are few
+        found = explain(model, two, method=method, targets=TARGETS, ids=["a", "b"], seed=5)
+    for face, (name, column) in enumerate(zip("ab", COLUMNS, strict=True)):
+        source = generator(5, name, "path")
+        starts = [fill_images(two[face : face + 1], kind)[0] for kind in kinds]
+        parts = [[], [], []]
+        for sample in range(4):
+            number = sample % 3  # black, mean, blur and black again, each half of black's way
+            start, points = starts[number], (2, 1, 1)[number]
+            share = (sample // 3 + torch.rand(1, generator=source)) / points
+            point = start + share * (two[face] - start)
+            parts[number].append(slow.gradient_slow(model, point, column) * (two[face] - start))
+        expected = torch.stack([torch.stack(part).mean(dim=0) for part in parts]).mean(dim=0)
+        assert close(found.channels[face], expected)
+        ends = model(torch.stack([two[face], *starts]))[:, column].detach()
+        whole = ends[0] - ends[1:].mean()  # each baseline alike
+        lack = (expected.sum() - whole) / whole
+        assert torch.isclose(found.completeness_gap[face], lack.float(), atol=1e-3)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.cam import EigenCam
+from fer_xai.attributions.eigencam import EigenCam
 from fer_xai.coalitions import banzhaf_values, interaction_index, shapley_values
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions

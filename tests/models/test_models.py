@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fer_xai.attributions.core.layers import token_grid
+from fer_xai.attributions.core.feature_maps import token_grid
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model

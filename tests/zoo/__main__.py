@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 
 from fer_xai import FERModel, explain, load_dataset, load_model
-from fer_xai.attributions.gradients import IntegratedGradientsTo
-from fer_xai.attributions.relevance.methods import LayerwiseRelevance
+from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

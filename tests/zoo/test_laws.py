@@ -8,7 +8,7 @@ from torch import nn
 
 from fer_xai import explain, load_dataset, load_model
 from fer_xai.attributions import ATTRIBUTIONS
-from fer_xai.attributions.relevance.methods import LayerwiseRelevance
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from tests.reference.secants_slow import contributions_slow

@@ -1,4 +1,4 @@
-"""Scores of many changed copies of each face, in full batches across faces."""
+"""Scores of many variants of each face, in full batches across faces."""
 
 from __future__ import annotations
 
@@ -7,32 +7,53 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.registry import Question, scores
+from fer_xai.attributions.core.question import Question, scores
 from fer_xai.inference.predictor import Predictor
 
 Change = Callable[[Tensor, Tensor], Tensor]
-"""From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""
+"""From faces ``(M,)`` and numbers of their variants ``(M,)`` to images ``(M, 3, H, W)``."""
 
 
 def changed_scores(
-    predictor: Predictor, question: Question, change: Change, *, copies: int
+    predictor: Predictor, question: Question, change: Change, *, variants: int
 ) -> Tensor:
-    """Scores ``(B, P, K)`` of P copies of each face, on the CPU.
+    """Scores ``(B, P, K)`` of P variants of each face, on the CPU.
 
-    Batches are filled across faces, so few copies a face cost no half-empty passes.
+    Batches are filled across faces, so that few variants a face cost no half-empty passes.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    question
+        The faces and their K targets.
+    change
+        From faces ``(M,)`` and numbers of variants ``(M,)`` to images ``(M, 3, H, W)``.
+    variants
+        P.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> question = Question(images=torch.rand(2, 3, 8, 8), columns=torch.tensor([[1], [0]]))
+    >>> change = lambda faces, numbers: question.images[faces] * numbers[:, None, None, None] / 4
+    >>> changed_scores(Predictor(model, device="cpu"), question, change, variants=5).shape
+    torch.Size([2, 5, 1])
     """
-    total, targets = len(question) * copies, question.targets
+    total, targets = len(question) * variants, question.targets
     step = predictor.batch_size_for(total)
     out = torch.empty(total, targets)
     for start in range(0, total, step):
         rows = torch.arange(start, min(start + step, total), device=predictor.device)
-        faces, numbers = rows // copies, rows % copies
+        faces, numbers = rows // variants, rows % variants
         images = change(faces, numbers).contiguous(memory_format=torch.channels_last)
         against = None if question.against is None else question.against[faces]
         logits = predictor.run(images)
         found = scores(logits, question.columns[faces], against, output=question.output)
         out[start : start + len(rows)] = found.cpu()
-    return out.reshape(len(question), copies, targets)
+    return out.reshape(len(question), variants, targets)
 
 
 def masked_scores(
@@ -41,18 +62,34 @@ def masked_scores(
     keep: Callable[[Tensor, Tensor], Tensor],
     fill: Tensor,
     *,
-    copies: int,
+    variants: int,
 ) -> Tensor:
-    """Scores ``(B, P, K)`` of faces that are blended with a fill.
+    """Scores ``(B, P, K)`` of faces that are blended with a fill, on the CPU.
 
     Parameters
     ----------
+    predictor
+        The model.
+    question
+        The faces and their K targets.
     keep
-        From faces ``(M,)`` and numbers ``(M,)`` to what is kept, ``(M, H, W)`` in [0, 1] or bool.
+        From faces ``(M,)`` and numbers of masks ``(M,)`` to the share of the face that is kept,
+        ``(M, H, W)`` in [0, 1] or bool.
     fill
-        ``(B, 3, H, W)``: what stands where nothing is kept.
-    copies
+        ``(B, 3, H, W)``: the image that shows where nothing is kept.
+    variants
         P.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> question = Question(images=torch.rand(1, 3, 8, 8), columns=torch.tensor([[1]]))
+    >>> keep = lambda faces, numbers: torch.arange(8).expand(len(faces), 8, 8) < 4
+    >>> fill, used = torch.zeros(1, 3, 8, 8), Predictor(model, device="cpu")
+    >>> masked_scores(used, question, keep, fill, variants=1).shape
+    torch.Size([1, 1, 1])
     """
     images = question.images
 
@@ -62,4 +99,4 @@ def masked_scores(
             return torch.where(mask, images[faces], fill[faces])
         return torch.lerp(fill[faces], images[faces], mask.float())
 
-    return changed_scores(predictor, question, change, copies=copies)
+    return changed_scores(predictor, question, change, variants=variants)

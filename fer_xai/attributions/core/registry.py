@@ -1,4 +1,4 @@
-"""Attributions by name, what each of them is asked, and what it answers."""
+"""Attributions by name, the interface of each of them, and what it answers."""
 
 from __future__ import annotations
 
@@ -6,138 +6,20 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from fer_xai.attributions.core.question import Question
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.registry import Registry
-from fer_xai.seeding import generator
 from fer_xai.types import undefined_maps
 
-Output = Literal["logit", "log_probability", "probability"]
-"""Which number of an emotion is explained."""
-LEAST_WHOLE = 1e-4
-"""Least score of which a completeness gap is a share: a hundred times what two passes differ by."""
-OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
-
-
-def scores(
-    logits: Tensor, columns: Tensor, against: Tensor | None = None, *, output: Output = "logit"
-) -> Tensor:
-    """What is explained, as a number an image and target.
-
-    Parameters
-    ----------
-    logits
-        ``(B, C)``.
-    columns
-        ``(B, K)`` output columns.
-    against
-        ``(B, K)`` columns whose number is taken off (a contrast), or None.
-    output
-        Logit, log-probability or probability.
-
-    Returns
-    -------
-    Tensor
-        ``(B, K)`` float32.
-
-    Examples
-    --------
-    >>> logits = torch.tensor([[2.0, 0.5, -1.0]])
-    >>> scores(logits, torch.tensor([[0, 1]]), torch.tensor([[1, 1]]))
-    tensor([[1.5000, 0.0000]])
-    """
-    values = logits.float()
-    if output == "log_probability":
-        values = values.log_softmax(dim=1)
-    elif output == "probability":
-        values = values.softmax(dim=1)
-    chosen = values.gather(1, columns)
-    return chosen if against is None else chosen - values.gather(1, against)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of a model about a batch of faces.
-
-    Attributes
-    ----------
-    images
-        ``(B, 3, H, W)`` float in [0, 1], on the predictor's device.
-    columns, against
-        ``(B, K)`` output columns to explain, and those they are held against, or None.
-    output
-        Which of their numbers.
-    keys
-        Names of the faces, which seed what is random about them: batch size and order do not
-        matter.
-    seed
-        Of everything random.
-    regions
-        Bool ``(B, R, H, W)``: parts of each image, for methods that ask for them.
-    """
-
-    images: Tensor
-    columns: Tensor
-    against: Tensor | None = None
-    output: Output = "logit"
-    keys: tuple[str | int, ...] = ()
-    seed: int = 0
-    regions: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def targets(self) -> int:
-        """K, the number of targets a face."""
-        return self.columns.shape[1]
-
-    def scores(self, logits: Tensor, *, each: int = 1) -> Tensor:
-        """Scores ``(B · each, K)`` of logits in which every face stands ``each`` times in a row."""
-        columns, against = self.columns, self.against
-        if each > 1:
-            columns = columns.repeat_interleave(each, dim=0)
-            against = None if against is None else against.repeat_interleave(each, dim=0)
-        return scores(logits, columns, against, output=self.output)
-
-    def one(self, target: int) -> Question:
-        """The question for one of the K targets."""
-        return dataclasses.replace(
-            self,
-            columns=self.columns[:, target : target + 1],
-            against=None if self.against is None else self.against[:, target : target + 1],
-        )
-
-    def part(self, rows: slice) -> Question:
-        """The question for some of the faces."""
-        return dataclasses.replace(
-            self,
-            images=self.images[rows],
-            columns=self.columns[rows],
-            against=None if self.against is None else self.against[rows],
-            keys=self.keys[rows],
-            regions=None if self.regions is None else self.regions[rows],
-        )
-
-    def rows(self, faces: Tensor) -> Question:
-        """The question for the faces at these positions ``(M,)``."""
-        return dataclasses.replace(
-            self,
-            images=self.images[faces],
-            columns=self.columns[faces],
-            against=None if self.against is None else self.against[faces],
-            keys=tuple(self.keys[face] for face in faces.tolist()) if self.keys else (),
-            regions=None if self.regions is None else self.regions[faces],
-        )
-
-    def generator(self, face: int, salt: str = "") -> torch.Generator:
-        """Randomness of one face, by (seed, its key, salt), on the CPU."""
-        return generator(self.seed, self.keys[face], salt)
+LEAST_SCORE = 1e-4
+"""Smallest score by which a completeness gap is divided: a hundred times what two passes differ by.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,34 +31,51 @@ class Maps:
     cells
         ``(B, K, h, w)`` float32 at the method's own resolution.
     channels
-        ``(B, K, 3, h, w)``: before the colour channels were added up, where there are any.
-    gap, whole
-        ``(B, K)``: Σ map less what it should add up to, and what that is (a difference of scores,
-        or a score), for methods with a law of completeness.
+        ``(B, K, 3, h, w)``: the map before its colour channels were added up, where there are any.
+    expected_sum
+        ``(B, K)``: what a map should add up to (a score, or a difference of two), for methods with
+        a law of completeness.
+    completeness_delta
+        ``(B, K)``: Σ map − ``expected_sum``, in the unit of the score, for the same methods.
     values
-        ``(B, K, R)``: a number a region, for methods over regions.
+        ``(B, K, R)``: a number for each region, for methods over regions.
+    logits
+        ``(B, C)`` float32: the model's logits of the unchanged images, where a pass of the method
+        gave them (:meth:`Attribution.gives_logits`).
+
+    Examples
+    --------
+    >>> cells = torch.tensor([[[[1.0, 2.0]]]])
+    >>> Maps(
+    ...     cells=cells,
+    ...     expected_sum=torch.tensor([[4.0]]),
+    ...     completeness_delta=torch.tensor([[-1.0]]),
+    ... ).completeness_gap
+    tensor([[-0.2500]])
     """
 
     cells: Tensor
     channels: Tensor | None = None
-    gap: Tensor | None = None
-    whole: Tensor | None = None
+    expected_sum: Tensor | None = None
+    completeness_delta: Tensor | None = None
     values: Tensor | None = None
+    logits: Tensor | None = None
 
     @property
     def completeness_gap(self) -> Tensor | None:
-        """``(B, K)``: the gap as a share of what should be explained, with the gap's sign.
+        """``(B, K)``: ``completeness_delta`` as a share of ``expected_sum``, with the delta's sign.
 
-        Where positive and negative parts all but cancel, so that what should be explained is less
-        than a hundredth of Σ |map|, the share is of that hundredth: below it float32's rounding
-        would be reported as a broken law. Nor is it of less than 1e-4: two passes differ by 1e-6,
-        and of effects that cancel exactly nothing but rounding is left.
+        The divisor is never smaller than a hundredth of Σ |map|: where positive and negative parts
+        all but cancel, float32's rounding would otherwise be reported as a broken law. Neither is
+        it smaller than 1e-4: two passes differ by 1e-6, and where effects cancel exactly nothing
+        but rounding is left.
         """
-        if self.gap is None or self.whole is None:
+        if self.completeness_delta is None or self.expected_sum is None:
             return None
         size = self.cells.abs().sum(dim=(-2, -1)) / 100  # (B, K)
-        share = self.gap / torch.maximum(self.whole.abs(), size).clamp(min=LEAST_WHOLE)
-        return torch.where(self.gap == 0, torch.zeros_like(share), share)
+        divisor = torch.maximum(self.expected_sum.abs(), size).clamp(min=LEAST_SCORE)
+        share = self.completeness_delta / divisor
+        return torch.where(self.completeness_delta == 0, torch.zeros_like(share), share)
 
     @property
     def undefined(self) -> Tensor:
@@ -192,6 +91,8 @@ class Maps:
 class Attribution(ABC):
     """A way to make maps from a model: a frozen dataclass whose fields are its options.
 
+    A module of this package that registers an instance adds a method; nothing else is edited.
+
     Attributes
     ----------
     nonnegative
@@ -203,13 +104,28 @@ class Attribution(ABC):
     needs_regions
         Whether masks must be handed in.
     implied_fill
-        What its maps start from where no option names it.
+        The fill that its maps start from where no option names it.
     law
         What a map of the method adds up to, in words; None where nothing is promised.
     tolerance
         Share of that by which the sum may be off before a warning is given: 1 % for exact methods.
     reference
         The paper.
+
+    Examples
+    --------
+    >>> from fer_xai.attributions import ATTRIBUTIONS, explain
+    >>> from fer_xai import FERModel
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Flat(Attribution):
+    ...     reference: ClassVar[str] = "none: the same value everywhere"
+    ...
+    ...     def maps(self, predictor, question):
+    ...         return Maps(cells=torch.ones(len(question), question.targets, 1, 1))
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
+    >>> explain(model, torch.rand(1, 3, 8, 8), method=Flat(), targets="fear").maps.sum()
+    tensor(64.)
     """
 
     nonnegative: ClassVar[bool] = False
@@ -229,6 +145,16 @@ class Attribution(ABC):
         """Refuse options that do not fit images of ``(H, W)`` pixels, before any pass."""
         del size
 
+    def gives_logits(self, predictor: Predictor) -> bool:
+        """Whether its maps come with the predictor's logits of the unchanged images, from a pass
+        that it makes anyway.
+
+        No other pass for logits is made then, and the predicted emotion is explained without being
+        known before (:attr:`Question.predicted`).
+        """
+        del predictor
+        return False
+
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """Its options and what it found out about the model, for manifests."""
         del predictor
@@ -236,7 +162,9 @@ class Attribution(ABC):
 
     @property
     def fills(self) -> tuple[str, ...]:
-        """Fills that its maps start from: scored by one of them, a map is held against itself."""
+        """Fills that its maps start from. A metric that uses one of them scores a map by the
+        method's own assumption.
+        """
         named = [getattr(self, option, ()) for option in ("fill", "baseline", "baselines")]
         listed = [(name,) if isinstance(name, str) else tuple(name) for name in named]
         implied = (self.implied_fill,) if self.implied_fill else ()
@@ -244,7 +172,7 @@ class Attribution(ABC):
 
     @property
     def seeded(self) -> bool:
-        """Whether the seed matters: to the method, or to what it fills with."""
+        """Whether the seed matters: to the method, or to a fill that it uses."""
         options = vars(self).values()
         return self.random or any(
             "noise" in (option if isinstance(option, tuple) else (option,)) for option in options
@@ -253,15 +181,44 @@ class Attribution(ABC):
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0
     ) -> tuple[float, float]:
-        """Forward and backward passes that a face needs, of the network or of what lies behind a
+        """Forward and backward passes that a face needs, of the network or of its part behind a
         layer.
+
+        Parameters
+        ----------
+        predictor
+            The model.
+        targets
+            K, the number of targets a face.
+        regions
+            R, the number of regions a face, for methods over regions.
         """
         del predictor, regions
         return 1.0, float(targets)
 
 
 def need_logits(question: Question, method: str) -> None:
-    """Methods with a rule a layer have none for the softmax."""
+    """Refuse other outputs for methods whose rules have none for the softmax.
+
+    Parameters
+    ----------
+    question
+        The question.
+    method
+        Name of the method.
+
+    Raises
+    ------
+    InputError
+        If the question asks for another output.
+
+    Examples
+    --------
+    >>> asked = {"images": torch.zeros(1, 3, 8, 8), "columns": torch.tensor([[0]])}
+    >>> need_logits(Question(**asked, output="probability"), "lrp")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected output='logit' for lrp, got 'probability': ...
+    """
     if question.output != "logit":
         raise InputError(
             f"Expected output='logit' for {method}, got {question.output!r}: its rules do not "
@@ -274,9 +231,16 @@ ATTRIBUTIONS: Registry[Attribution] = Registry(
     package="fer_xai.attributions",
     first=(
         "cam",
+        "eigencam",
+        "layercam_fused",
         "cam_ablation",
         "gradients",
-        "relevance.methods",
+        "integrated_gradients",
+        "smoothgrad",
+        "gradient_shap",
+        "relevance.guided_backprop",
+        "relevance.deeplift",
+        "relevance.lrp",
         "perturbation",
         "surrogates",
         "extremal",

@@ -8,13 +8,25 @@ from torch.nn import functional as F
 
 
 def upsample(cells: Tensor, *, size: tuple[int, ...]) -> Tensor:
-    """Maps ``(N, K, h, w)`` at image resolution ``size``.
+    """Maps at another resolution.
 
     An axis that grows is interpolated linearly between cell centres. An axis that shrinks is
-    averaged by area: each new pixel is the mean of what lies under it, cells on its border by the
-    share that does, so that each cell counts once. Values are densities: shrinking keeps the mean
-    of a map, and its sum changes with the number of pixels. A law about the sum holds at the
-    method's own resolution (:attr:`fer_xai.attributions.core.registry.Maps.completeness_gap`).
+    averaged by area: each new pixel is the mean of the cells under it, cells on its border by their
+    share, so that each cell counts once. Values are densities: shrinking keeps the mean of a map,
+    and its sum changes with the number of pixels. A law about the sum holds at the method's own
+    resolution (:attr:`fer_xai.attributions.core.registry.Maps.completeness_gap`).
+
+    Parameters
+    ----------
+    cells
+        Maps ``(N, K, h, w)``.
+    size
+        ``(H, W)``.
+
+    Returns
+    -------
+    Tensor
+        ``(N, K, H, W)``.
 
     Examples
     --------

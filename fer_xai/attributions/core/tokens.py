@@ -1,4 +1,4 @@
-"""Where the tokens of a transformer stand in the image: traced, never guessed.
+"""Places of a transformer's tokens in the image: traced, never guessed.
 
 A sequence holds a token for each patch and others beside them, before or after: class and
 distillation tokens, registers, prompts. Which token belongs to which patch is read off the network
@@ -34,6 +34,12 @@ class Tokens:
         ``(h · w,)`` int64: the position of each patch in the sequence, row by row.
     length
         T, the length of the sequence.
+
+    Examples
+    --------
+    >>> tokens = Tokens(side=(1, 2), places=torch.tensor([1, 2]), length=3)
+    >>> tokens.maps(torch.zeros(5, 3, 8)).shape
+    torch.Size([5, 8, 1, 2])
     """
 
     side: tuple[int, int]
@@ -54,7 +60,7 @@ class Tokens:
 
 
 def trace_tokens(model: Any, images: Tensor, length: int) -> Tokens | None:
-    """The patches among ``length`` tokens, or None where they cannot be told.
+    """The patches among ``length`` tokens, or None where they cannot be known.
 
     Every module's spatial output with at most as many cells as there are tokens is tried as the
     patch embedding, and then the image itself, cut into equal patches. A candidate is right if each
@@ -68,6 +74,16 @@ def trace_tokens(model: Any, images: Tensor, length: int) -> Tokens | None:
         ``(N, 3, H, W)`` that it can be fed, of which the first is disturbed.
     length
         T.
+
+    Examples
+    --------
+    >>> from torchvision.models import VisionTransformer
+    >>> from fer_xai import FERModel
+    >>> sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16, "num_classes": 2}
+    >>> net = VisionTransformer(image_size=8, patch_size=4, **sizes)
+    >>> model = FERModel(net, emotions=["happiness", "fear"], size=8).eval()
+    >>> trace_tokens(model, torch.rand(1, 3, 8, 8), 5).side
+    (2, 2)
     """
     for grid, where in _candidates(model, images, length):
         side = (grid[0], grid[1])

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from fer_xai.attributions.core.layers import noise
-from fer_xai.attributions.core.tracing import floats_of
-from fer_xai.attributions.relevance.rules import Constant, Shared, forget, recording
+from fer_xai.attributions.core.feature_maps import noise
+from fer_xai.attributions.core.graphs import floats_of
+from fer_xai.attributions.relevance.lrp_rules import Constant, Shared
+from fer_xai.attributions.relevance.rules import forget, recording
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 
@@ -23,21 +24,29 @@ LARGEST_LEAK = 0.01
 
 
 def check_law(predictor: Predictor, model: Any, method: str, *, black: bool) -> None:
-    """The network's multipliers add up to a score of noise.
+    """Check that the network's multipliers add up to a score of noise.
 
     Parameters
     ----------
     predictor, model
         The original, and its rewritten copy.
     method
-        Named in what is said.
+        Name of the method, for messages.
     black
         Whether differences from a black image are explained (DeepLift), or scores (LRP).
 
     Raises
     ------
     InputError
-        Naming the part that loses most.
+        With the name of the part that loses most.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> from fer_xai.attributions.relevance.composites import for_deeplift
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> check_law(used, for_deeplift(used, "deeplift"), "deeplift", black=True)
     """
     net, face = model.net, noise(predictor)
     inputs = predictor.model.preprocess(face)

@@ -1,4 +1,4 @@
-"""What activations, pools, products and convolutions pass back, each rule a few lines of maths.
+"""Rules of DeepLift, LRP-0 and guided backprop: what activations, pools and products pass back.
 
 A rule replaces a part's derivative by a *multiplier*, and automatic differentiation does the rest:
 it adds up what several readers of a tensor send back, and hands it through everything linear. So no
@@ -32,18 +32,29 @@ _ROUNDING = 8
 class Secant(nn.Module):
     """An elementwise activation that passes back the slope of a secant.
 
-    From where is what it saw while :func:`recording`, DeepLift's baseline, or zero if it has seen
-    nothing, as LRP has it (then f(0) must be 0). Where both ends differ by no more than rounding,
-    the secant is the tangent in their middle: the floor is eight units in the last place of the
-    face's largest value in the layer, since that is the error of float32's sums.
+    The secant starts at the value that the activation saw while :func:`recording`, DeepLift's
+    baseline, or at zero if it has seen none, as LRP has it (then f(0) must be 0). Where both ends
+    differ by no more than rounding, the secant is the tangent in their middle: the floor is eight
+    units in the last place of the face's largest value in the layer, since that is the error of
+    float32's sums.
 
     Parameters
     ----------
     function
         From a tensor to one of the same shape, each element by itself.
     at_zero
-        Slope of a ReLU's tangent at zero; one half where it compares two, so that both have a share
-        of a tie.
+        Slope of a ReLU's tangent at zero; one half where it compares two values, so that both have
+        a share of a tie.
+
+    Examples
+    --------
+    >>> relu = Secant(F.relu)
+    >>> with torch.no_grad(), recording(relu):
+    ...     _ = relu(torch.tensor([[-1.0]]))
+    >>> x = torch.tensor([[3.0]], requires_grad=True)
+    >>> relu(x).sum().backward()
+    >>> x.grad  # (3 − 0) / (3 − (−1))
+    tensor([[0.7500]])
     """
 
     def __init__(self, function: Elementwise, *, at_zero: float = 0.0) -> None:
@@ -104,7 +115,22 @@ def _derivative(function: Elementwise, at: Tensor) -> Tensor:
 
 @contextmanager
 def recording(net: nn.Module) -> Iterator[None]:
-    """Within it, parts keep what they see as the start of their secants."""
+    """Within it, parts keep what they see as the start of their secants.
+
+    Parameters
+    ----------
+    net
+        A network with :class:`Secant` or :class:`Product` in it, or one of them.
+
+    Examples
+    --------
+    >>> tanh = Secant(torch.tanh)
+    >>> with torch.no_grad(), recording(tanh):
+    ...     tanh(torch.zeros(1, 1))
+    tensor([[0.]])
+    >>> tanh.start
+    (tensor([[0.]]), tensor([[0.]]))
+    """
     parts = [part for part in net.modules() if isinstance(part, Secant | Product)]
     for part in parts:
         part.records = True
@@ -116,7 +142,21 @@ def recording(net: nn.Module) -> Iterator[None]:
 
 
 def forget(net: nn.Module) -> None:
-    """Let go of what was recorded."""
+    """Let go of what was recorded.
+
+    Parameters
+    ----------
+    net
+        A network with :class:`Secant` or :class:`Product` in it, or one of them.
+
+    Examples
+    --------
+    >>> tanh = Secant(torch.tanh)
+    >>> tanh.start = (torch.zeros(1, 1), torch.zeros(1, 1))
+    >>> forget(tanh)
+    >>> tanh.start is None
+    True
+    """
     for part in net.modules():
         if isinstance(part, Secant | Product):
             part.start = None
@@ -127,6 +167,16 @@ class Product(nn.Module):
 
     Δ(ab) = Δa (b + b₀) / 2 + Δb (a + a₀) / 2: the Shapley values of the two factors, as in SHAP's
     deep explainer (Lundberg & Lee, NeurIPS 2017).
+
+    Examples
+    --------
+    >>> product = Product()
+    >>> with torch.no_grad(), recording(product):
+    ...     _ = product(torch.zeros(1), torch.ones(1))
+    >>> a, b = torch.full((1,), 2.0, requires_grad=True), torch.full((1,), 5.0, requires_grad=True)
+    >>> product(a, b).backward()
+    >>> a.grad, b.grad  # (5 + 1) / 2 and (2 + 0) / 2; 2 · 3 + 4 · 1 = 10
+    (tensor([3.]), tensor([1.]))
     """
 
     def __init__(self) -> None:
@@ -160,27 +210,19 @@ class _Product(torch.autograd.Function):
         return to_a, to_b, None
 
 
-class Gate(nn.Module):
-    """A product of a signal and a gate for LRP: the signal takes all the relevance, the gate none
-    (Arras et al., WASSA 2017).
+class Larger(nn.Module):
+    """The larger of two values for DeepLift, b + relu(a − b), or the smaller, b − relu(b − a).
 
     Parameters
     ----------
-    last
-        Whether the gate is the second factor.
+    smaller
+        Whether it is the smaller.
+
+    Examples
+    --------
+    >>> Larger(smaller=False)(torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 3.0]]))
+    tensor([[2., 5.]])
     """
-
-    def __init__(self, *, last: bool) -> None:
-        super().__init__()
-        self.last = last
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """The product."""
-        return a * b.detach() if self.last else a.detach() * b
-
-
-class Larger(nn.Module):
-    """The larger of two for DeepLift, b + relu(a − b), or the smaller, b − relu(b − a)."""
 
     def __init__(self, *, smaller: bool) -> None:
         super().__init__()
@@ -205,6 +247,12 @@ class MaxPool(nn.Module):
         ``(rows, columns)``, as in :class:`torch.nn.MaxPool2d`.
     ceil_mode
         Whether the last window may reach over the border.
+
+    Examples
+    --------
+    >>> pool = MaxPool((2, 2), (2, 2), (0, 0), ceil_mode=False)
+    >>> pool(torch.tensor([[[[1.0, 2.0], [4.0, 3.0]]]]))
+    tensor([[[[4.]]]])
     """
 
     def __init__(
@@ -250,83 +298,20 @@ class MaxPool(nn.Module):
         return n, max(0, (n - 1) * stride + kernel - padding - extent)
 
 
-class Shared(nn.Module):
-    """A convolution whose relevance is shared as other weights would share it, for LRP.
-
-    R_i = Σ_j x_i ρ(w_ij) / (Σ_i x_i ρ(w_ij) + ρ(b_j)) R_j, where ρ favours weights of the output's
-    own sign: w + γ w⁺ where z_j > 0 and w + γ w⁻ where z_j < 0 (the generalised γ rule, Andéol et
-    al., TMLR 2023), or w⁺ and w⁻ alone (α1β0, its limit). So the denominator is never smaller
-    than |z_j|, also where z_j may be negative, as before a shortcut. Inputs are not negative.
-
-    Parameters
-    ----------
-    conv
-        The convolution.
-    gamma
-        γ, or None for α1β0.
-    """
-
-    def __init__(self, conv: nn.Conv2d, gamma: float | None) -> None:
-        super().__init__()
-        self.conv, self.gamma = conv, gamma
-        self.drawn: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The convolution's output."""
-        if not torch.is_grad_enabled():
-            return self.conv(x)
-        found: Tensor = _Shared.apply(x, self)
-        return found
-
-    def favoured(self, value: Tensor, sign: int) -> Tensor:
-        """ρ of weights or biases, for outputs of a sign."""
-        own = (sign * value).clamp(min=0) * sign
-        return own if self.gamma is None else value + self.gamma * own
-
-    def halves(self, x: Tensor, z: Tensor) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """For either sign of z: ρ(w), ρ(b), and z / (Σ x ρ(w) + ρ(b)) where z has that sign."""
-        conv = self.conv
-        for sign in (1, -1):
-            here = sign * z > 0
-            if not bool(here.any()):
-                continue
-            weight = self.favoured(conv.weight, sign)
-            bias = None if conv.bias is None else self.favoured(conv.bias, sign)
-            below = conv._conv_forward(x, weight, bias)
-            yield weight, bias, torch.where(here, z / torch.where(here, below, 1), 0)
-
-
-class _Shared(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, part: Shared) -> Tensor:
-        z = part.conv(x)
-        ctx.part = part
-        ctx.save_for_backward(x, z)
-        return z
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        x, z = ctx.saved_tensors
-        part = ctx.part
-        total = torch.zeros_like(x)
-        for weight, bias, share in part.halves(x, z):
-            with torch.enable_grad():
-                leaf = x.detach().requires_grad_()
-                out = part.conv._conv_forward(leaf, weight, None)
-            total += torch.autograd.grad(out, leaf, gradient * share)[0]
-            if bias is not None:
-                drawn = torch.einsum("bchw,bchw,c->b", gradient, share, bias)
-                part.drawn.append(drawn)
-        return total, None
-
-
 class Guided(nn.Module):
     """A ReLU that passes positive gradients alone (Springenberg et al., 2015).
 
     Attributes
     ----------
     forward_too
-        Whether only where the activation was positive; otherwise deconvolution's rule.
+        Whether they pass only where the activation was positive; otherwise deconvolution's rule.
+
+    Examples
+    --------
+    >>> x = torch.tensor([1.0, -1.0, 2.0], requires_grad=True)
+    >>> (Guided()(x) * torch.tensor([3.0, 3.0, -3.0])).sum().backward()
+    >>> x.grad
+    tensor([3., 0., 0.])
     """
 
     def __init__(self) -> None:
@@ -353,30 +338,3 @@ class _Guided(torch.autograd.Function):
         if not ctx.forward_too:
             return gradient.clamp(min=0), None
         return torch.ops.aten.threshold_backward(gradient, y, 0).clamp_(min=0), None  # a ReLU's own
-
-
-class Constant(nn.Module):
-    """Behind an affine part: keeps what its constant draws of the relevance, face by face.
-
-    Parameters
-    ----------
-    value
-        ``(1, …)``: the part's output where all that it reads is zero.
-    """
-
-    value: Tensor
-
-    def __init__(self, value: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("value", value)
-        self.drawn: list[Tensor] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        """X itself."""
-        if torch.is_grad_enabled() and x.requires_grad:
-            x = x.view_as(x)  # a tensor of its own to listen to
-            x.register_hook(self._listen)
-        return x
-
-    def _listen(self, gradient: Tensor) -> None:
-        self.drawn.append((gradient * self.value).flatten(1).sum(dim=1))

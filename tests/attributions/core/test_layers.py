@@ -7,8 +7,9 @@ import torch
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
 from fer_xai.attributions.attention import attentions
-from fer_xai.attributions.core.layers import channel_axis, found_layers, layer_of
-from fer_xai.attributions.core.registry import Question
+from fer_xai.attributions.core.feature_maps import channel_axis
+from fer_xai.attributions.core.layers import found_layers, layer_of
+from fer_xai.attributions.core.question import Question
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor

@@ -7,7 +7,8 @@ from torch import nn
 
 from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
-from fer_xai.attributions.core.layers import found_layers, layer_of, token_grid
+from fer_xai.attributions.core.feature_maps import token_grid
+from fer_xai.attributions.core.layers import found_layers, layer_of
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -169,9 +170,9 @@ def test_where_the_grid_cannot_be_known_a_reshape_is_asked_for(small):
     def reshape(tokens):
         return tokens.transpose(1, 2).unflatten(2, (8, 4))
 
-    told = Predictor(made(net, cam_layer="last", reshape=reshape), device="cpu")
+    reshaped = Predictor(made(net, cam_layer="last", reshape=reshape), device="cpu")
     for method in ("gradcam", "attention_rollout"):
-        cells = attribute(told, small, torch.zeros(2, 1).long(), method=method).cells
+        cells = attribute(reshaped, small, torch.zeros(2, 1).long(), method=method).cells
         assert cells.shape == (2, 1, 8, 4)
 
 

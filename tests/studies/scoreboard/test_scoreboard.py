@@ -62,7 +62,7 @@ def broken(faces, monkeypatch):
         made = make(self, predictor, question)
         lost = torch.tensor([key in names + places for key in question.keys])[:, None].float()
         whole = made.cells.abs().sum(dim=(2, 3))
-        return dataclasses.replace(made, gap=0.2 * whole * lost, whole=whole)
+        return dataclasses.replace(made, completeness_delta=0.2 * whole * lost, expected_sum=whole)
 
     monkeypatch.setattr(kind, "maps", maps)
     return names

@@ -6,12 +6,11 @@ import torch
 from torch import nn
 
 from fer_xai import FERModel, explain, load_dataset, load_model
-from fer_xai.attributions.relevance.canonizers import for_lrp
-from fer_xai.attributions.relevance.methods import DeepLiftFrom, LayerwiseRelevance, _begun
+from fer_xai.attributions.relevance.composites import for_lrp
+from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
 from tests.reference.relevance_slow import relevance_slow
 
 
@@ -94,48 +93,6 @@ def test_products_with_a_constant_are_linear_and_with_another_activation_have_no
         explain(squared, images, method="lrp")
 
 
-class PreActivation(nn.Module):
-    """x = c0(x); y = c2(relu(c1(relu(x)))); relu(y + x): one tensor with two readers."""
-
-    def __init__(self):
-        super().__init__()
-        self.c = nn.ModuleList(nn.Conv2d(3 if i == 0 else 6, 6, 3, padding=1) for i in range(3))
-
-    def forward(self, x):
-        x = self.c[0](x)
-        y = self.c[2](self.c[1](x.relu()).relu())
-        return (y + x).relu().mean(dim=(2, 3))
-
-
-def test_deconvolution_where_one_tensor_has_two_readers():
-    """Captum's hook on the input of a ReLU replaces what the other reader sends back too."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = PreActivation().eval()
-    images = torch.rand(2, 3, 8, 8)
-    model = FERModel(net, emotions=SIX, size=8, mean=(0,) * 3, std=(1,) * 3, name="net").eval()
-    for method, forward_too in (("deconvolution", False), ("guided_backprop", True)):
-        found = explain(model, images, method=method, targets="fear").channels
-        with torch.no_grad():
-            a = net.c[0](images)
-            b = net.c[1](a.relu())
-            y = net.c[2](b.relu()) + a
-
-            def back(gradient, weight):
-                return torch.nn.functional.conv_transpose2d(gradient, weight, padding=1)
-
-            def passed(gradient, z, both=forward_too):
-                kept = gradient.clamp(min=0)
-                return kept * (z > 0) if both else kept
-
-            top = torch.zeros_like(y)
-            top[:, SIX.index("fear")] = 1 / 64
-            at_sum = passed(top, y)
-            at_relu = passed(back(passed(back(at_sum, net.c[2].weight), b), net.c[1].weight), a)
-            expected = back(at_sum + at_relu, net.c[0].weight)
-        assert torch.allclose(found, expected, atol=1e-6), method
-
-
 def test_the_gamma_rule_does_not_explode_before_a_shortcut():
     """Outputs before a shortcut may be negative; plain γ gave 8 to 2.4 million times the logit."""
     model = load_model("resnet18", weights="rafdb")
@@ -144,22 +101,3 @@ def test_the_gamma_rule_does_not_explode_before_a_shortcut():
     assert found.completeness_gap.abs().max() < 1e-4
     top = found.logits.max(dim=1).values
     assert (found.maps.sum(dim=(1, 2)).abs() < top.abs()).all()
-
-
-def test_deeplift_from_a_constant_does_not_depend_on_the_images_size():
-    """A constant that is resized carries rounding, by which secants must not be divided."""
-    model = load_model("gimefive", weights="rafdb")
-    faces = load_dataset("synthetic", split="test", limit=4).images
-    large = nn.functional.interpolate(faces, size=100, mode="bilinear", antialias=True)
-    small = nn.functional.interpolate(large, size=64, mode="bilinear", antialias=True).clamp(0, 1)
-    for fill in ("mean", "grey"):
-        begun = _begun(model, fill_images(large, fill))
-        assert torch.equal(begun, begun[..., :1, :1].expand_as(begun)), fill
-        one, two = (
-            explain(model, images, method=DeepLiftFrom(baselines=(fill,)), targets="fear").channels
-            for images in (large, small)
-        )
-        for colour in range(3):  # what each colour adds is the same at either size
-            assert torch.allclose(
-                one[:, colour].sum(dim=(1, 2)), two[:, colour].sum(dim=(1, 2)), rtol=0.05, atol=0.05
-            ), fill

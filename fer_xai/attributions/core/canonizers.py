@@ -1,4 +1,4 @@
-"""Networks traced and made canonical, so that each part can be given a rule of its own.
+"""Canonical form of a network: traced, so that each part can be given a rule of its own.
 
 Nothing in such a copy works in place, is passive, or runs twice; BatchNorms are merged into the
 convolutions that they alone read, and parametrised weights are parameters.
@@ -19,14 +19,12 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import StochasticDepth
 
-from fer_xai.attributions.core.layers import noise
+from fer_xai.attributions.core.feature_maps import noise
+from fer_xai.attributions.core.graphs import CALLS, finish, kind_of, options_of, put, refuse
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, StochasticDepth)
-
-
-CALLS = ("call_module", "call_function", "call_method")
 
 
 _TOLERANCE = 1e-4
@@ -36,11 +34,32 @@ _TOLERANCE = 1e-4
 def canonical(
     predictor: Predictor, method: str, *, merging: tuple[bool, ...] = (True, False)
 ) -> Any:
-    """The plain copy with its network traced: nothing in it works in place, is passive, or runs
-    twice, and BatchNorms are merged into the convolutions that they alone read.
+    """A copy of the model with its network traced: nothing in it works in place, is passive, or
+    runs twice, and BatchNorms are merged into the convolutions that they alone read.
 
-    They are left where merging moves the logits by more than rounding should, if ``merging`` says
-    that they may be.
+    Parameters
+    ----------
+    predictor
+        The model.
+    method
+        Name of the method that needs it, for messages of errors.
+    merging
+        Whether BatchNorms are merged, in the order of trial: the second is taken if the first moves
+        the logits by more than rounding should.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be traced.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> conv, norm = nn.Conv2d(3, 2, 8), nn.BatchNorm2d(2)
+    >>> net = nn.Sequential(conv, norm, nn.ReLU(inplace=True), nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> [type(part).__name__ for part in canonical(used, "lrp").net.children()]
+    ['ReLU', 'Flatten', 'Conv2d']
     """
     model = copy.copy(predictor.model)
     model._modules = dict(predictor.model._modules)
@@ -96,7 +115,8 @@ def _traced(predictor: Predictor, method: str) -> Any:
 
 
 def _baked(net: nn.Module) -> nn.Module:
-    """Parametrised weights (spectral and weight norm) as the parameters that they come to.
+    """Replace parametrised weights (spectral and weight norm) by the parameters that they stand
+    for.
 
     By hand: PyTorch's own way takes them out of a class that the user's network shares.
     """
@@ -112,19 +132,10 @@ def _baked(net: nn.Module) -> nn.Module:
 
 
 def _named_first(node: fx.Node) -> None:
-    """What a part reads, given by name, in its place."""
+    """Move inputs that a node is given by name to the front of its arguments."""
     kwargs = dict(node.kwargs)
     given = [kwargs.pop(name) for name in ("input", "self", "x", "other") if name in kwargs]
     node.args, node.kwargs = tuple(given), kwargs
-
-
-def finish(traced: Any) -> None:
-    """What a changed graph asks for."""
-    traced.graph.eliminate_dead_code()
-    traced.delete_all_unused_submodules()
-    traced.graph.lint()
-    traced.recompile()
-    traced.eval().requires_grad_(False)
 
 
 _PLAIN = {
@@ -137,10 +148,11 @@ _PLAIN = {
 
 
 def _out_of_place(traced: Any) -> set[str]:
-    """Let nothing write into what it reads; later readers of that get the result instead.
+    """Replace nodes that write into their input by nodes that do not; later readers of the input
+    read the result instead.
 
-    Returns names of what has no twin that writes elsewhere. Readers of *views* of what was written
-    to are not followed: there the copy's logits differ, and it is refused by that.
+    Returns the names of nodes for which there is none. Readers of *views* of an input are not
+    followed: there the copy's logits differ, and the check of the copy refuses it.
     """
     order = {node: number for number, node in enumerate(traced.graph.nodes)}
     refused = set()
@@ -176,17 +188,8 @@ def _writes_in_place(traced: Any, node: fx.Node) -> bool:
     )
 
 
-def options_of(node: fx.Node) -> dict[str, Any]:
-    """Arguments of a function by name, as far as it tells its names."""
-    try:
-        bound = inspect.signature(node.target).bind(*node.args, **node.kwargs)  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # built-in functions have no signature
-        return dict(node.kwargs)
-    return dict(bound.arguments)
-
-
 def _made_plain(node: fx.Node) -> bool:
-    """Whether a node has been changed to its twin that writes elsewhere."""
+    """Change a node to its counterpart that does not work in place; whether there is one."""
     if node.op == "call_method":
         name = str(node.target)[:-1]
         if not hasattr(Tensor, name):
@@ -212,7 +215,7 @@ def _made_plain(node: fx.Node) -> bool:
 
 
 def _merge_batchnorms(traced: Any) -> None:
-    """BatchNorms into the convolutions that they alone read."""
+    """Merge BatchNorms into the convolutions that they alone read."""
     for node in list(traced.graph.nodes):
         source = node.args[0] if node.args else None
         if node.op != "call_module" or not isinstance(source, fx.Node):
@@ -228,140 +231,46 @@ def _merge_batchnorms(traced: Any) -> None:
 
 
 def fixed_norm(module: nn.Module) -> bool:
-    """Whether a module is a BatchNorm that goes by what it has kept, and so is affine."""
+    """Whether a module is a BatchNorm that normalises by running statistics, and so is affine.
+
+    Parameters
+    ----------
+    module
+        Any module.
+
+    Examples
+    --------
+    >>> fixed_norm(nn.BatchNorm2d(3)), fixed_norm(nn.BatchNorm2d(3, track_running_stats=False))
+    (True, False)
+    """
     return isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None
 
 
-def put(traced: Any, node: fx.Node, module: nn.Module, args: Any, kwargs: Any = None) -> fx.Node:
-    """A module of its own in place of a node."""
-    name = _added(traced, module)
-    with traced.graph.inserting_after(node):
-        new: fx.Node = traced.graph.call_module(name, args, kwargs)
-    node.replace_all_uses_with(new)
-    new.args = args  # its own arguments may have been uses of the node
-    traced.graph.erase_node(node)
-    return new
-
-
-def follow(traced: Any, node: fx.Node, module: nn.Module) -> None:
-    """A module behind a node, which all its readers read instead."""
-    name = _added(traced, module)
-    with traced.graph.inserting_after(node):
-        new: fx.Node = traced.graph.call_module(name, (node,))
-    node.replace_all_uses_with(new)
-    new.args = (node,)
-
-
-def _added(traced: Any, module: nn.Module) -> str:
-    """A module under a name that no other has."""
-    number = len(traced._modules)
-    while hasattr(traced, f"own{number}"):
-        number += 1
-    traced.add_submodule(f"own{number}", module)
-    return f"own{number}"
-
-
-class Watching(fx.Interpreter):
-    """A run on noise that keeps what each node gives.
-
-    Attributes
-    ----------
-    values
-        By node.
-    dependent, active
-        Nodes whose numbers depend on the image, it among them, and calls alone, in order; shapes
-        and assertions do not.
-    switches
-        Nodes whose truth values or whole numbers depend on the image.
-    """
-
-    def __init__(self, predictor: Predictor, traced: Any) -> None:
-        super().__init__(traced, garbage_collect_values=False)
-        self.values: dict[fx.Node, Any] = {}
-        with torch.no_grad():
-            self.run(predictor.model.preprocess(noise(predictor)))
-        found: dict[fx.Node, None] = {}
-        for node, value in self.values.items():
-            reads = any(source in found for source in node.all_input_nodes)
-            first = node.op == "placeholder" and not found
-            if _floating(value) and (first or reads):
-                found[node] = None
-        self.dependent = frozenset(found)
-        self.active = [node for node in found if node.op in CALLS]
-        self.switches: set[fx.Node] = set()
-        for node, value in self.values.items():
-            known = self.dependent | self.switches
-            if isinstance(value, Tensor) and not _floating(value):
-                self.switches |= {node} if any(s in known for s in node.all_input_nodes) else set()
-
-    def run_node(self, n: fx.Node) -> Any:
-        """As it is, and kept."""
-        self.values[n] = super().run_node(n)
-        return self.values[n]
-
-    def at_zero(self, node: fx.Node) -> Tensor | None:
-        """An affine node's constant ``(1, …)``: what it gives where all that it reads is zero."""
-        value = self.values[node]
-        if not isinstance(value, Tensor) or not value.ndim:
-            return None
-
-        def without(source: fx.Node) -> Any:
-            read = self.values[source]
-            return _zero(read) if source in self.dependent else read
-
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), without)
-        with torch.no_grad():
-            found: Tensor = getattr(self, node.op)(node.target, args, kwargs)
-        return found[:1]
-
-
-def _zero(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return type(value)(_zero(part) for part in value)
-    return torch.zeros_like(value) if isinstance(value, Tensor) else value
-
-
-def _floating(value: Any) -> bool:
-    return bool(floats_of(value))
-
-
-def floats_of(value: Any) -> list[Tensor]:
-    """The floating tensors in what a node gives."""
-    if isinstance(value, tuple | list):
-        return [part for inner in value for part in floats_of(inner)]
-    return [value] if isinstance(value, Tensor) and value.is_floating_point() else []
-
-
-def kind_of(traced: Any, node: fx.Node) -> str:
-    """A module's class, or a function's or method's name."""
-    if node.op == "call_module":
-        return type(traced.get_submodule(str(node.target))).__name__
-    name = name_of(node)
-    return f".{node.args[1]}" if name == "getattr" else name
-
-
-def name_of(node: fx.Node) -> str:
-    """A function's or method's name."""
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "?")
-    return name.lstrip("_") or name
-
-
-def refuse(kinds: set[str], name: str, method: str) -> None:
-    """Say which parts of a network have no rule."""
-    if kinds:
-        raise InputError(
-            f"Expected parts that {method} has rules for, but {name} has "
-            f"{', '.join(sorted(kinds))}: take integrated_gradients, which asks for none."
-        )
-
-
 def check_copy(predictor: Predictor, model: Callable[[Tensor], Tensor], method: str) -> None:
-    """The copy says what the model says.
+    """Check that a copy gives the logits of the model.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    model
+        The copy, from images to logits.
+    method
+        Name of the method that works on the copy, for the message.
 
     Raises
     ------
     InputError
         If it does not.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8), device="cpu")
+    >>> check_copy(used, lambda images: used.model(images) + 1, "lrp")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the copy of ... to give the same logits, but they ...
     """
     apart, room = _apart(predictor, model)
     if not apart <= room:

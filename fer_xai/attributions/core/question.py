@@ -1,0 +1,158 @@
+"""What is asked about a batch of faces: targets, contrasts, the number of an emotion, and seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fer_xai.seeding import generator
+
+Output = Literal["logit", "log_probability", "probability"]
+"""Which number of an emotion is explained."""
+OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
+
+
+def scores(
+    logits: Tensor, columns: Tensor, against: Tensor | None = None, *, output: Output = "logit"
+) -> Tensor:
+    """The number that is explained, for each image and target.
+
+    Parameters
+    ----------
+    logits
+        ``(B, C)``.
+    columns
+        ``(B, K)`` output columns.
+    against
+        ``(B, K)`` columns whose number is subtracted (a contrast), or None.
+    output
+        Logit, log-probability or probability.
+
+    Returns
+    -------
+    Tensor
+        ``(B, K)`` float32.
+
+    Examples
+    --------
+    >>> logits = torch.tensor([[2.0, 0.5, -1.0]])
+    >>> scores(logits, torch.tensor([[0, 1]]), torch.tensor([[1, 1]]))
+    tensor([[1.5000, 0.0000]])
+    """
+    values = logits.float()
+    if output == "log_probability":
+        values = values.log_softmax(dim=1)
+    elif output == "probability":
+        values = values.softmax(dim=1)
+    chosen = values.gather(1, columns)
+    return chosen if against is None else chosen - values.gather(1, against)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a model about a batch of faces.
+
+    Attributes
+    ----------
+    images
+        ``(B, 3, H, W)`` float in [0, 1], on the predictor's device.
+    columns, against
+        ``(B, K)`` output columns to explain, and those they are contrasted with, or None.
+    output
+        Which number of an emotion is explained.
+    keys
+        Names of the faces. They seed what is random about a face, so that batch size and order do
+        not matter.
+    seed
+        Seed of the random generators.
+    regions
+        Bool ``(B, R, H, W)``: parts of each image, for methods that ask for them.
+    predicted
+        Whether the target is the model's predicted emotion, which is not known yet: ``columns``
+        ``(B, 1)`` is then a placeholder, and :meth:`scores` and :meth:`resolved` read the target
+        off the logits. Only methods that give logits (:meth:`Attribution.gives_logits`) are asked
+        so.
+
+    Examples
+    --------
+    >>> question = Question(images=torch.zeros(1, 3, 8, 8), columns=torch.tensor([[2, 0]]))
+    >>> len(question), question.targets
+    (1, 2)
+    >>> question.scores(torch.tensor([[0.1, 0.2, 0.7]]))
+    tensor([[0.7000, 0.1000]])
+    """
+
+    images: Tensor
+    columns: Tensor
+    against: Tensor | None = None
+    output: Output = "logit"
+    keys: tuple[str | int, ...] = ()
+    seed: int = 0
+    regions: Tensor | None = None
+    predicted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def targets(self) -> int:
+        """K, the number of targets a face."""
+        return self.columns.shape[1]
+
+    def resolved(self, logits: Tensor) -> Question:
+        """The question with its targets known, given logits ``(B, C)`` of its images."""
+        if not self.predicted:
+            return self
+        columns = logits.detach().argmax(dim=1, keepdim=True).to(self.columns.device)
+        return dataclasses.replace(self, columns=columns, predicted=False)
+
+    def scores(self, logits: Tensor, *, each: int = 1) -> Tensor:
+        """Scores ``(B · each, K)`` of logits in which every face stands ``each`` times in a row."""
+        question = self.resolved(logits[::each])
+        columns, against = question.columns, question.against
+        if each > 1:
+            columns = columns.repeat_interleave(each, dim=0)
+            against = None if against is None else against.repeat_interleave(each, dim=0)
+        return scores(logits, columns, against, output=self.output)
+
+    def one(self, target: int) -> Question:
+        """The question for one of the K targets."""
+        return dataclasses.replace(
+            self,
+            columns=self.columns[:, target : target + 1],
+            against=None if self.against is None else self.against[:, target : target + 1],
+        )
+
+    def part(self, rows: slice) -> Question:
+        """The question for a slice of the faces."""
+        return dataclasses.replace(
+            self,
+            images=self.images[rows],
+            columns=self.columns[rows],
+            against=None if self.against is None else self.against[rows],
+            keys=self.keys[rows],
+            regions=None if self.regions is None else self.regions[rows],
+        )
+
+    def rows(self, faces: Tensor) -> Question:
+        """The question for the faces at these positions ``(M,)``."""
+        return dataclasses.replace(
+            self,
+            images=self.images[faces],
+            columns=self.columns[faces],
+            against=None if self.against is None else self.against[faces],
+            keys=tuple(self.keys[face] for face in faces.tolist()) if self.keys else (),
+            regions=None if self.regions is None else self.regions[faces],
+        )
+
+    def generator(self, face: int, salt: str = "") -> torch.Generator:
+        """Random generator of one face, seeded by (seed, its key, salt), on the CPU."""
+        return generator(self.seed, self.keys[face], salt)
+
+    def generators(self, salt: str) -> list[torch.Generator]:
+        """A random generator for each face."""
+        return [self.generator(face, salt) for face in range(len(self))]
