@@ -5,6 +5,7 @@ Limits only go down: a count that has become smaller gets a smaller limit in the
 
 import ast
 import re
+import signal
 import sys
 from collections import Counter
 from functools import cache
@@ -227,6 +228,7 @@ def test_links_lead_somewhere(page):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends it, without a traceback
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
     for what, count, most in counts(root):
         print(f"{what:<58}{count:>6}{f'  (at most {most})' if most != '' else ''}")

@@ -32,3 +32,17 @@ def test_the_tests_of_make_versions_are_there():
     paths = re.search(r"^VERSIONS_TESTS := (.*)$", text, re.MULTILINE)[1].split()
     assert len(paths) > 5
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_an_installed_package_has_every_file_that_it_reads():
+    """Public names are read from .pyi files at run time; templates and weights are data too."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    patterns = tomllib.loads(text)["tool"]["setuptools"]["package-data"]
+    for package, own in patterns.items():
+        listed = {path for pattern in own for path in (ROOT / package).glob(pattern)}
+        data = {
+            path
+            for path in (ROOT / package).rglob("*")
+            if path.is_file() and path.suffix not in (".py", ".pyc")
+        }
+        assert not data - listed
