@@ -288,10 +288,10 @@ def naopc(
 
 
 def _limits(worth: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and largest Σ (v(all) − v(left)) over all orders in which players leave, ``(B,)``.
+    """Smallest and largest Σ (v(all) − v(left)) over all orders in which players leave, ``(B,)``.
 
-    The best way to what is left ends with the best way to one player more, so that each of 2^k
-    subsets is looked at once, the larger ones first.
+    The best chain to a subset ends with the best chain to that subset and one player more.
+    So each of the 2^k subsets is visited once, the larger ones first.
     """
     k = worth.shape[1].bit_length() - 1
     loss = worth[:, -1:] - worth

@@ -1,7 +1,6 @@
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -11,7 +10,6 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from metrics import deletion, evaluate, insertion, naopc
 from metrics.core.registry import METRICS, MetricSpec
-from tests.helpers import tiny_model
 
 
 @pytest.fixture
@@ -293,20 +291,3 @@ BAD = {
 def test_bad_input_is_one_sentence(asked, match, model, few):
     with pytest.raises((InputError, UnknownNameError), match=match):
         asked(model, few, explain(model, few))
-
-
-def test_every_metric_is_listed_and_public():
-    import metrics
-
-    assert {"deletion", "naopc", "infidelity", "average_drop"} <= set(METRICS)
-    for name in dir(metrics):
-        getattr(metrics, name)
-    assert isinstance(
-        evaluate(
-            tiny_model(),
-            torch.rand(1, 3, 64, 64),
-            explain(tiny_model(), torch.rand(1, 3, 64, 64)),
-            ["aopc"],
-        ),
-        pd.DataFrame,
-    )
