@@ -146,7 +146,9 @@ def explain(
         ids=ids,
         seed=seed,
     )
-    logits = predictor.logits(images) if made.logits is None else made.logits
+    logits = made.logits
+    if logits is None or not (chosen is None or attribution.gives_logits(predictor)):
+        logits = predictor.logits(images)
     if chosen is None:
         chosen = decided(logits)
     if chosen.against is not None:

@@ -23,8 +23,8 @@ from fer_xai.inference.predictor import Predictor
 
 
 class _OpenAttention(nn.MultiheadAttention):
-    """An ``nn.MultiheadAttention`` in all its attributes, but one that calls
-    ``scaled_dot_product_attention`` where it can be listened to, and returns no weights.
+    """An ``nn.MultiheadAttention`` with the same attributes, which always calls
+    ``scaled_dot_product_attention``, so that a listener sees it, and returns no weights.
     """
 
     def forward(  # type: ignore[override]  # noqa: PLR0917 - what it stands in for
@@ -64,7 +64,7 @@ class _OpenAttention(nn.MultiheadAttention):
 
 
 class _Listener(TorchFunctionMode):
-    """Computes attention in the open and keeps its weights ``(B, heads, T, T)``."""
+    """Computes attention step by step and keeps its weights ``(B, heads, T, T)``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class _Listener(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Step in for one function alone."""
+        """Replace one function, and leave all others as they are."""
         kwargs = kwargs or {}
         if func is not F.scaled_dot_product_attention:
             return func(*args, **kwargs)
@@ -146,8 +146,9 @@ def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def _opened(predictor: Predictor) -> Any:
-    """A copy whose attentions can be listened to; ``read`` ``(T,)`` are the tokens that its logits
-    depend on after the last of them, ``tokens`` says which of them are the patches.
+    """A copy of the model whose attention weights can be read. Its ``read`` ``(T,)`` marks the
+    tokens that the logits depend on after the last block, and its ``tokens`` tells the patches
+    among them.
     """
     opened = copy.deepcopy(predictor.model)
     for module in opened.net.modules():
@@ -192,8 +193,8 @@ def _reshaped(reshape: Callable[[Tensor], Tensor] | None, length: int) -> Tokens
 
 
 def _pooled(rollout: Tensor, opened: Any) -> Tensor:
-    """What the tokens that are read (a class token, or all patches where they are averaged) draw
-    from the patches: ``(…, T, T)`` to ``(…, h, w)``.
+    """Shares of the patches in the tokens that the logits read (a class token, or all patches where
+    they are averaged): ``(…, T, T)`` to ``(…, h, w)``.
     """
     tokens: Tokens = opened.tokens
     row = rollout[..., opened.read, :].mean(dim=-2)  # (…, T)
@@ -236,7 +237,7 @@ class AttentionRollout(Attribution):
         return Maps(cells=cells)
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
-        """How heads and residuals are taken."""
+        """Treatment of heads and residuals."""
         del predictor
         return {"heads": "mean", "residual": 0.5}
 
@@ -281,7 +282,7 @@ class GradientRollout(Attribution):
         return Maps(cells=torch.stack(made, dim=1))
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
-        """How heads are taken."""
+        """Treatment of heads."""
         del predictor
         return {"heads": "mean of positive gradient × attention"}
 

@@ -1,6 +1,6 @@
 """Class activation maps: how a layer's feature maps are weighted and added up.
 
-Captum has Grad-CAM alone, for feature maps and one target a face; the tests hold ours equal to it.
+Captum has Grad-CAM alone, for feature maps and one target a face; the tests compare ours with it.
 Activations are ``A (…, C, h, w)``, gradients of the target's score ``G``, of the same shape.
 """
 

@@ -107,8 +107,7 @@ def attribute(
     _check_regions(regions, attribution, images)
     keys = names_of(ids, n)
     logits = None
-    given = attribution.gives_logits(predictor)
-    predicted = columns is None and given
+    predicted = columns is None and attribution.gives_logits(predictor)
     if columns is None:
         columns = torch.zeros(n, 1, dtype=torch.int64)
         if not predicted:
@@ -131,10 +130,15 @@ def attribute(
             parts.append(attribution.maps(predictor, question))
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1), logits=logits)
-    if given:
+    if logits is None:
         logits = _joined([part.logits for part in parts])
+    if predicted and logits is None:
+        raise InputError(
+            f"Expected logits from {type(attribution).__name__}, whose gives_logits says that it "
+            "has them, got none: return Maps(logits=…), or override gives_logits."
+        )
     if predicted:
-        assert logits is not None  # the method has promised them
+        assert logits is not None
         columns = logits.argmax(dim=1, keepdim=True)
     same = None if against is None else columns.cpu() == against.cpu()
     return _together(parts, logits, same)

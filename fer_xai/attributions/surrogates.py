@@ -152,7 +152,7 @@ class Surrogate(Attribution):
         )
 
     def gives_logits(self, predictor: Predictor) -> bool:
-        """For the kernel of SHAP, whose efficiency is a law about them."""
+        """If the kernel is that of SHAP, since efficiency is a law about them."""
         del predictor
         return self.kernel == "shap"
 

@@ -1,9 +1,11 @@
 """The arguments of attribute are checked before any pass."""
 
+import dataclasses
+
 import pytest
 import torch
 
-from fer_xai.attributions import attribute
+from fer_xai.attributions import GradCam, attribute
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 
@@ -58,3 +60,14 @@ def test_no_images_have_no_maps(model, images):
             1,
             1,
         )
+
+
+def test_a_method_that_promises_logits_must_give_them(model, images):
+    class Forgetful(GradCam):
+        def maps(self, predictor, question):
+            return dataclasses.replace(super().maps(predictor, question), logits=None)
+
+    used = Predictor(model, device="cpu")
+    with pytest.raises(InputError, match="Expected logits from Forgetful, whose gives_logits says"):
+        attribute(used, images, None, method=Forgetful())
+    assert attribute(used, images, ZEROS, method=Forgetful()).logits is None

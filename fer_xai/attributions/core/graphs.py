@@ -125,7 +125,7 @@ def follow(traced: Any, node: fx.Node, module: nn.Module) -> None:
 
 
 def _added(traced: Any, module: nn.Module) -> str:
-    """A module under a name that no other has."""
+    """Add a module under a name that no other has; the name."""
     number = len(traced._modules)
     while hasattr(traced, f"own{number}"):
         number += 1
@@ -183,7 +183,7 @@ class Watching(fx.Interpreter):
                 self.switches |= {node} if any(s in known for s in node.all_input_nodes) else set()
 
     def run_node(self, n: fx.Node) -> Any:
-        """As it is, and kept."""
+        """Run a node as it is, and keep its value."""
         self.values[n] = super().run_node(n)
         return self.values[n]
 

@@ -104,14 +104,33 @@ class Question:
         return self.columns.shape[1]
 
     def resolved(self, logits: Tensor) -> Question:
-        """The question with its targets known, given logits ``(B, C)`` of its images."""
+        """The question with its targets known.
+
+        Parameters
+        ----------
+        logits
+            ``(B, C)`` logits of its images, read only if the predicted emotion is asked for.
+        """
         if not self.predicted:
             return self
         columns = logits.detach().argmax(dim=1, keepdim=True).to(self.columns.device)
         return dataclasses.replace(self, columns=columns, predicted=False)
 
     def scores(self, logits: Tensor, *, each: int = 1) -> Tensor:
-        """Scores ``(B · each, K)`` of logits in which every face stands ``each`` times in a row."""
+        """The numbers that are explained.
+
+        Parameters
+        ----------
+        logits
+            ``(B · each, C)``: logits in which every face stands ``each`` times in a row.
+        each
+            Number of rows of a face.
+
+        Returns
+        -------
+        Tensor
+            ``(B · each, K)`` float32.
+        """
         question = self.resolved(logits[::each])
         columns, against = question.columns, question.against
         if each > 1:
@@ -120,7 +139,13 @@ class Question:
         return scores(logits, columns, against, output=self.output)
 
     def one(self, target: int) -> Question:
-        """The question for one of the K targets."""
+        """The question for one of the K targets.
+
+        Parameters
+        ----------
+        target
+            Its position, 0 to K − 1.
+        """
         return dataclasses.replace(
             self,
             columns=self.columns[:, target : target + 1],
@@ -128,7 +153,13 @@ class Question:
         )
 
     def part(self, rows: slice) -> Question:
-        """The question for a slice of the faces."""
+        """The question for a slice of the faces.
+
+        Parameters
+        ----------
+        rows
+            The slice.
+        """
         return dataclasses.replace(
             self,
             images=self.images[rows],
@@ -139,7 +170,13 @@ class Question:
         )
 
     def rows(self, faces: Tensor) -> Question:
-        """The question for the faces at these positions ``(M,)``."""
+        """The question for some of the faces.
+
+        Parameters
+        ----------
+        faces
+            Their positions ``(M,)``.
+        """
         return dataclasses.replace(
             self,
             images=self.images[faces],
@@ -150,9 +187,23 @@ class Question:
         )
 
     def generator(self, face: int, salt: str = "") -> torch.Generator:
-        """Random generator of one face, seeded by (seed, its key, salt), on the CPU."""
+        """The random generator of one face, on the CPU, seeded by (seed, its key, salt).
+
+        Parameters
+        ----------
+        face
+            Position of the face.
+        salt
+            Name of the use, so that two uses draw different numbers.
+        """
         return generator(self.seed, self.keys[face], salt)
 
     def generators(self, salt: str) -> list[torch.Generator]:
-        """A random generator for each face."""
+        """A random generator for each face.
+
+        Parameters
+        ----------
+        salt
+            Name of the use, so that two uses draw different numbers.
+        """
         return [self.generator(face, salt) for face in range(len(self))]

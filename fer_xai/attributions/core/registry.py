@@ -40,8 +40,9 @@ class Maps:
     values
         ``(B, K, R)``: a number for each region, for methods over regions.
     logits
-        ``(B, C)`` float32: the model's logits of the unchanged images, where a pass of the method
-        gave them (:meth:`Attribution.gives_logits`).
+        ``(B, C)`` float32: logits of the unchanged images, where a pass of the method gave them.
+        They are the predictor's own if :meth:`Attribution.gives_logits`; else they may come from
+        the copy without folded BatchNorms, and differ by rounding.
 
     Examples
     --------
@@ -139,10 +140,29 @@ class Attribution(ABC):
 
     @abstractmethod
     def maps(self, predictor: Predictor, question: Question) -> Maps:
-        """Maps of a batch for K targets a face, from as few passes as possible."""
+        """Maps of a batch for K targets a face, from as few passes as possible.
+
+        Parameters
+        ----------
+        predictor
+            The model, with its private copies and what was found out about its layers.
+        question
+            The faces, their targets, and all that the maps may depend on.
+        """
 
     def check(self, size: tuple[int, int]) -> None:
-        """Refuse options that do not fit images of ``(H, W)`` pixels, before any pass."""
+        """Refuse options that do not fit the images, before any pass.
+
+        Parameters
+        ----------
+        size
+            ``(H, W)`` of the images in pixels.
+
+        Raises
+        ------
+        InputError
+            If they do not fit.
+        """
         del size
 
     def gives_logits(self, predictor: Predictor) -> bool:
@@ -151,12 +171,23 @@ class Attribution(ABC):
 
         No other pass for logits is made then, and the predicted emotion is explained without being
         known before (:attr:`Question.predicted`).
+
+        Parameters
+        ----------
+        predictor
+            The model.
         """
         del predictor
         return False
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
-        """Its options and what it found out about the model, for manifests."""
+        """Its options and what it found out about the model, for manifests.
+
+        Parameters
+        ----------
+        predictor
+            The model.
+        """
         del predictor
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 

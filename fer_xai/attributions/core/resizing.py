@@ -1,4 +1,4 @@
-"""From a method's own resolution to the image's."""
+"""Resizing of maps: from a method's own resolution to the image's."""
 
 from __future__ import annotations
 

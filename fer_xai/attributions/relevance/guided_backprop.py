@@ -101,7 +101,7 @@ class GuidedGradCam(Attribution):
         return Maps(cells=fine.cells * cam, channels=channels, logits=coarse.logits)
 
     def gives_logits(self, predictor: Predictor) -> bool:
-        """If Grad-CAM does."""
+        """If Grad-CAM gives them."""
         return GradCam(layer=self.layer).gives_logits(predictor)
 
     def params(self, predictor: Predictor) -> Mapping[str, Any]:

@@ -189,7 +189,7 @@ HOMOGENEOUS = {
     "maximum",
     "minimum",
 }
-"""f(tx) = t f(x) for t > 0: the gradient times what it reads is the whole value already."""
+"""Parts with f(tx) = t f(x) for t > 0: their gradient times their input is their output already."""
 POSITIVE = SHAPES | {
     "add",
     "cat",
@@ -213,7 +213,7 @@ POSITIVE = SHAPES | {
     "maximum",
     "amax",
 }
-"""What gives nothing negative where it reads nothing negative."""
+"""Parts that give nothing negative if they read nothing negative."""
 GUIDED = (
     AFFINE
     | PRODUCTS

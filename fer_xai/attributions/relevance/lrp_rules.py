@@ -143,7 +143,7 @@ class Constant(nn.Module):
         self.drawn: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        """X itself."""
+        """The input itself."""
         if torch.is_grad_enabled() and x.requires_grad:
             x = x.view_as(x)  # a tensor of its own to listen to
             x.register_hook(self._listen)

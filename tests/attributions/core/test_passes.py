@@ -86,9 +86,8 @@ def test_methods_that_say_so_give_the_predictors_logits(faces):
     predictor = Predictor(tiny_model(), device="cpu")
     columns = torch.tensor([[0, 3], [5, 1]])
     expected = predictor.logits(images)
-    given = {name for name in ATTRIBUTIONS if "rollout" not in name}
-    for name in sorted(given):
+    for name in [name for name in ATTRIBUTIONS if "rollout" not in name]:
         attribution = dataclasses.replace(ATTRIBUTIONS[name], **QUICK.get(name, {}))
-        found = attribute(predictor, images, columns, method=attribution, regions=regions)
-        assert (found.logits is not None) == attribution.gives_logits(predictor), name
-        assert found.logits is None or torch.allclose(found.logits, expected, atol=1e-6), name
+        if attribution.gives_logits(predictor):
+            found = attribute(predictor, images, columns, method=attribution, regions=regions)
+            assert torch.allclose(found.logits, expected, atol=1e-6), name
