@@ -307,7 +307,7 @@ def tiny(folder, *more):
 
 
 def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch):
-    from studies.scoreboard import scores as scores_module
+    from studies.engine import targets as targets_module
 
     command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "20", "--gate")
     main(command)
@@ -318,9 +318,9 @@ def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch)
     assert "gate-gradcam.npz" in [shard.name for shard in shards]
     shards[1].unlink()
     made = []
-    explain = scores_module.explain
+    explain = targets_module.explain
     monkeypatch.setattr(
-        scores_module, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
+        targets_module, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
     )
     main(command)
     assert runs(module) == [run]
@@ -357,7 +357,7 @@ def test_a_crash_is_no_verdict(module, capsys):
         (["--model", "gimefive"], "Expected --emotions for a bare network alone, but gimefive"),
         (["--size", "0"], "Expected --size as a whole number of 1 or more, got 0"),
         (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
-        (["--seed", "-1"], "Expected seed from 0, got -1"),
+        (["--seed", "-1"], "Expected --seed from 0, got -1"),
         (["--limit", "0"], "Expected a positive number of faces to keep, got 0"),
         (["--batch-size", "0"], "Expected --batch-size as a whole number of 1 or more"),
         (["--controls", "center"], "Unknown control 'center'"),

@@ -188,7 +188,7 @@ def test_what_a_killed_run_left_half_written_is_swept_up(folder):
 
 
 def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monkeypatch):
-    from studies.questions.gradcam_consistency import study as module
+    from studies.engine import specs as module
 
     load = module.load_dataset
 
@@ -213,7 +213,7 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
 
 
 def test_too_few_landmarks_are_no_study(weights, tmp_path, monkeypatch):
-    from studies.questions.gradcam_consistency import study as module
+    from studies.engine import specs as module
 
     load = module.load_dataset
 

@@ -133,7 +133,7 @@ def test_bad_input_is_one_sentence(tmp_path):
         MetaEvaluation(metrics=("mprt", "insertion"), out=tmp_path).run()
     with pytest.raises(InputError, match="Expected --seed from 0, got -1"):
         MetaEvaluation(seed=-1, out=tmp_path).run()
-    with pytest.raises(InputError, match="Expected two faces or more"):
+    with pytest.raises(InputError, match="Expected --faces as a whole number of 2 or more, got 1"):
         MetaEvaluation(faces=1, metrics=("insertion",), out=tmp_path).run()
     for methods, sentence in (
         (("gradcam", "random"), "Expected three methods or more, each once"),

@@ -19,11 +19,11 @@ from metrics.core.registry import METRICS, MetricSpec
 from metrics.statistics.effect_sizes import rank_biserial
 from metrics.statistics.reliability import friedman_nemenyi, krippendorff_alpha
 from metrics.statistics.tests import wilcoxon_p
+from studies.engine import targets as targets_module
 from studies.reporting.page import png
-from studies.scoreboard import scores as scores_module
 from studies.scoreboard import tables
 from studies.scoreboard.consistency import endpoint
-from studies.scoreboard.gate import Asked, gate
+from studies.scoreboard.gate import gate
 from studies.scoreboard.report import answer, content
 from studies.scoreboard.scores import CHANCE, Scoreboard
 from tests.helpers import tiny_model
@@ -73,8 +73,12 @@ def board(**options) -> Scoreboard:
     return Scoreboard(**chosen)
 
 
+def scored(board, predictor, faces, **options) -> pd.DataFrame:
+    return board.scores(board.explained(predictor, faces), **options)
+
+
 def test_methods_and_controls_have_a_row_a_face_and_metric(predictor, faces):
-    rows = board().scores(predictor, faces)
+    rows = scored(board(), predictor, faces)
     assert len(rows) == 7 * 2 * (2 + len(CHANCE))
     assert set(rows["method"]) == {"gradcam", "saliency", *CHANCE}
     uniform = rows[(rows["method"] == "uniform") & (rows["metric"] == "average_drop")]
@@ -88,7 +92,7 @@ def test_no_method_is_scored_with_the_fill_it_starts_from(predictor, faces):
     )
     shared = [("integrated_gradients_blur", "deletion", "blur")]
     assert chosen.fills_shared == shared
-    rows = chosen.scores(predictor, faces)
+    rows = scored(chosen, predictor, faces)
     pairs = set(zip(rows["method"], rows["metric"], strict=True))
     assert ("integrated_gradients_blur", "average_drop") in pairs
     assert ("integrated_gradients_blur", "deletion") not in pairs
@@ -106,13 +110,13 @@ def test_no_method_is_scored_with_the_fill_it_starts_from(predictor, faces):
         ).tables
     }
     assert told["fills_shared"].frame.to_numpy().tolist() == [list(shared[0])]
-    with_them = dataclasses.replace(chosen, own_fills=True).scores(predictor, faces)
+    with_them = scored(dataclasses.replace(chosen, own_fills=True), predictor, faces)
     assert len(with_them) == len(rows) + len(faces)
 
 
 def test_chunks_and_shards_change_nothing(predictor, faces, tmp_path):
-    whole = board().scores(predictor, faces)
-    parts = board(chunk=3).scores(predictor, faces, shards=tmp_path)
+    whole = scored(board(), predictor, faces)
+    parts = scored(board(chunk=3), predictor, faces, shards=tmp_path)
     key = ["id", "method", "metric"]
     merged = whole.merge(parts, on=key, suffixes=("", "_part"))
     assert len(merged) == len(whole)
@@ -120,35 +124,37 @@ def test_chunks_and_shards_change_nothing(predictor, faces, tmp_path):
     kept = sorted(tmp_path.glob("*.parquet"))
     assert len(kept) == 3
     kept[1].unlink()  # as if it had been stopped
-    again = board(chunk=3).scores(predictor, faces, shards=tmp_path)
+    again = scored(board(chunk=3), predictor, faces, shards=tmp_path)
     pd.testing.assert_frame_equal(parts, again)
 
 
 def test_metrics_may_make_a_methods_maps_again(predictor, faces):
-    rows = board(metrics=[REMAKE], methods=["saliency", "region_ablation"]).scores(predictor, faces)
+    rows = scored(
+        board(metrics=[REMAKE], methods=["saliency", "region_ablation"]), predictor, faces
+    )
     assert (rows["value"] == 1).all()
     assert {"saliency", "region_ablation", "centre", "random"} <= set(rows["method"])
     assert "average" not in set(rows["method"])  # other faces are needed to make it
 
 
 def test_the_true_emotion_may_be_explained(predictor, faces):
-    rows = board(targets="true").scores(predictor, faces)
+    rows = scored(board(targets="true"), predictor, faces)
     assert (rows["target"] == rows["emotion"]).all()
 
 
 def test_a_method_that_refuses_is_told_and_left_out(predictor, faces):
     some = board(methods=["gradcam", "attention_rollout"], metrics=["average_drop"])
-    rows = some.scores(predictor, faces)
+    rows = scored(some, predictor, faces)
     assert "attention_rollout" not in set(rows["method"])
     assert "Expected" in some.refused["attention_rollout"]
     with pytest.raises(InputError, match="Expected a method that can explain tiny, but all refuse"):
-        board(methods=["attention_rollout"]).scores(predictor, faces)
+        scored(board(methods=["attention_rollout"]), predictor, faces)
 
 
 def test_bad_input_is_one_sentence(predictor, faces):
     bare = dataclasses.replace(faces, landmarks=None)
     with pytest.raises(InputError, match="Expected landmarks for synthetic.* naopc are made of"):
-        board().scores(predictor, bare)
+        scored(board(), predictor, bare)
     with pytest.raises(UnknownNameError, match="Unknown attribution 'gradcm': did you mean"):
         board(methods=["gradcm"])
     with pytest.raises(UnknownNameError, match="Unknown control"):
@@ -175,15 +181,15 @@ def test_what_is_named_twice_is_refused(what, names):
 
 
 def test_blank_maps_are_told_and_counted(predictor, faces, monkeypatch):
-    explained = scores_module.explain
+    explained = targets_module.explain
 
     def sometimes(*arguments, ids, **options):
         found = explained(*arguments, ids=ids, **options)
         lost = torch.tensor([face in faces.ids[1:4] for face in ids])
         return dataclasses.replace(found, maps=found.maps.masked_fill(lost[:, None, None], 0))
 
-    monkeypatch.setattr(scores_module, "explain", sometimes)
-    rows = board(chunk=4).scores(predictor, faces)
+    monkeypatch.setattr(targets_module, "explain", sometimes)
+    rows = scored(board(chunk=4), predictor, faces)
     own = rows[(rows["method"] == "gradcam") & (rows["metric"] == "average_drop")]
     assert own["blank"].tolist() == [False, True, True, True, False, False, False]
     assert own["value"].notna().all()
@@ -203,7 +209,7 @@ def test_blank_maps_are_told_and_counted(predictor, faces, monkeypatch):
 
 def test_undefined_maps_are_nan_told_and_counted(predictor, faces, broken):
     """What misses a tenth of its sum is no score, wherever a study takes maps from."""
-    rows = board(chunk=4, metrics=["average_drop", "naopc", "mprt"]).scores(predictor, faces)
+    rows = scored(board(chunk=4, metrics=["average_drop", "naopc", "mprt"]), predictor, faces)
     lost = [face in broken for face in faces.ids]
     for name in ("average_drop", "naopc", "mprt"):
         own = rows[(rows["method"] == "saliency") & (rows["metric"] == name)]
@@ -229,11 +235,12 @@ def test_undefined_maps_are_nan_told_and_counted(predictor, faces, broken):
 
 def test_the_gate_and_the_endpoint_know_undefined_maps(predictor, faces, broken):
     lost = torch.tensor([face in broken for face in faces.ids])
-    asked = Asked.of(predictor, faces, rule="predicted", seed=0)
-    maps = asked.maps(predictor, "saliency")
+    chosen = board(methods=["saliency"])
+    explained = chosen.explained(predictor, faces)
+    maps = explained.maps("saliency", chunk=3)
     assert torch.equal(maps.isnan().flatten(1).all(dim=1), lost)
     assert torch.equal(maps.isnan().flatten(1).any(dim=1), lost)
-    table = gate(predictor, faces, board(methods=["saliency"])).set_index("method")
+    table = gate(explained, chosen).set_index("method")
     assert table.loc["saliency", "undefined"] == 2 / 7
     assert table.loc["centre", "undefined"] == 0
     registration = register(faces.landmarks_at(64), size=64)
@@ -458,7 +465,7 @@ def test_captions_say_how_many_units_are_complete(rows):
 def test_scores_do_not_depend_on_the_order_of_faces(predictor, faces):
     turned = faces.subset(list(range(len(faces)))[::-1])
     controls = ("centre", "random", "edges")
-    one, two = (board(controls=controls).scores(predictor, some) for some in (faces, turned))
+    one, two = (scored(board(controls=controls), predictor, some) for some in (faces, turned))
     merged = one.merge(two, on=["id", "method", "metric"])
     assert torch.allclose(
         torch.tensor(merged["value_x"]), torch.tensor(merged["value_y"]), atol=1e-4
