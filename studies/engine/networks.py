@@ -24,7 +24,7 @@ class Network:
     weights
         Shipped name or path; None for untrained.
     seed
-        Of the initialisation, untrained only.
+        Seed of the initialisation, for untrained networks only.
     first
         Whether it is the first of its architecture's untrained networks.
     """

@@ -1,4 +1,4 @@
-"""Options that several studies share: each is declared, checked and told apart here alone.
+"""Options that several studies share: each is declared and checked here alone.
 
 A study inherits the groups that it needs. Each group checks its own options (:meth:`Options.check`)
 and says what they contribute to a run's identity (:meth:`Options.config`).
@@ -45,7 +45,7 @@ class Options:
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest.
 
-        Files are told apart by their content, not by where they lie: see the manifest's inputs.
+        Files are identified by their content, not by where they lie: see the manifest's inputs.
         """
         return {
             field.name: getattr(self, field.name)
@@ -160,11 +160,11 @@ class Data(Landmarks):
     """The faces of a study."""
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
-    """Dataset, such as rafdb:ROOT; of a benchmark one source alone, as gimefive:ROOT@rafdb."""
+    """Dataset, such as rafdb:ROOT, or one source of a benchmark, such as gimefive:ROOT@rafdb."""
     split: str = "test"
     """train, valid or test."""
     source: str | None = None
-    """Of a benchmark, only the faces of this source dataset (also written --data …@SOURCE)."""
+    """Only the faces of this source dataset of a benchmark (also written --data …@SOURCE)."""
     skip_bad: bool = False
     """Leave damaged or missing images out and list them, instead of stopping."""
 

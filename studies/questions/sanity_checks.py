@@ -109,15 +109,18 @@ class SanityChecks(ScoredStudy):
                 f"Expected --networks of at least {MIN_NETWORKS}, got {self.networks}: fewer say "
                 "little about chance."
             )
-        for name, path in self._nonsense().items():
+        for name, path in self._random_label_weights().items():
             load_model(name, weights=path)
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
-        digests = [f"{name}={file_digest(Path(path))}" for name, path in self._nonsense().items()]
+        digests = [
+            f"{name}={file_digest(Path(path))}"
+            for name, path in self._random_label_weights().items()
+        ]
         return super().config() | {"random_labels": digests}
 
-    def _nonsense(self) -> dict[str, str]:
+    def _random_label_weights(self) -> dict[str, str]:
         """Weights of networks trained on permuted labels, by model."""
         found: dict[str, str] = {}
         models = [spec.name for spec in self.model_specs]
@@ -138,8 +141,8 @@ class SanityChecks(ScoredStudy):
     def _data_randomisation(
         self, explained: Explained, *, model: str, board: Scoreboard
     ) -> list[Table]:
-        """Likeness of each method's maps with those of a network that was taught nonsense."""
-        path = self._nonsense().get(model)
+        """Likeness of each method's maps with those of a network trained on permuted labels."""
+        path = self._random_label_weights().get(model)
         if path is None:
             return []
         faces, predictor = explained.faces, explained.predictor

@@ -62,9 +62,9 @@ def content(
     rows
         ``id``, ``model``, ``method``, ``metric``, ``value``, and ``blank`` where it is known.
     clusters
-        Of faces, indexed by id.
+        Units that faces belong to, indexed by id.
     specs
-        Of the metrics, by name.
+        Specs of the metrics, by name.
     methods
         Attributions, controls apart.
     primary

@@ -19,7 +19,8 @@ from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.evaluation import CHUNK, evaluate
 from studies.engine import store
-from studies.engine.digests import described, faces_digests, model_digest
+from studies.engine.description import described
+from studies.engine.digests import faces_digests, model_digest
 from studies.engine.targets import Explained, TargetRule, check_targets
 from studies.scoreboard.explainers import explainers
 

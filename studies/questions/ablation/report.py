@@ -45,15 +45,17 @@ def write_report(
 
     Parameters
     ----------
-    folder, manifest
-        Of the run.
+    folder
+        Folder of the run.
+    manifest
+        Its manifest.
     done
         Trainings.
     endpoints
         By ``variant@seedK`` and ``variant@untrainedK``: see
         :func:`studies.scoreboard.consistency.endpoint`.
     clusters
-        Of the test faces.
+        Units that the test faces belong to.
     """
     rows = run_table(done, endpoints)
     variants = variant_table(rows, endpoints, clusters)

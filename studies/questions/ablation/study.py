@@ -22,7 +22,8 @@ from fer_xai.names import slug
 from fer_xai.registry import Registry
 from fer_xai.types import Faces
 from studies.engine import store
-from studies.engine.digests import described, model_digest
+from studies.engine.description import described
+from studies.engine.digests import model_digest
 from studies.engine.options import Landmarks, Progress
 from studies.engine.progress import progress_bar
 from studies.engine.trained import TrainedStudy
@@ -216,8 +217,8 @@ class Ablation(TrainedStudy, Progress, Landmarks):
                     model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
                     calibrate_batchnorm(model, calibration)
                     name = f"{variant.name}@untrained{k}"
-                    untaught = [model_digest(model), faces.fingerprint(model.size)]
-                    shard = f"{slug(name)}-{store.digest(untaught)}.npz"
+                    untrained_of = [model_digest(model), faces.fingerprint(model.size)]
+                    shard = f"{slug(name)}-{store.digest(untrained_of)}.npz"
                     path = folder / "shards" / shard
                     found[name] = store.once(path, partial(of_network, model))
                     bar.advance(task)

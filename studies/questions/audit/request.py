@@ -171,8 +171,10 @@ class Request:
 
         Parameters
         ----------
-        predictor, faces
-            Of the model; faces that :meth:`check_faces` takes.
+        predictor
+            Predictor of the model.
+        faces
+            Faces that :meth:`check_faces` takes.
         shards
             Folder in which what is done is kept.
         progress

@@ -58,18 +58,18 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
     """Checkpoint (tensors only), or a shipped name for a registered model; by default those that
     are shipped for the data."""
     emotions: str | None = None
-    """Of a bare network: its label order, by name (fer2013, affectnet …) or listed with
-    commas."""
+    """Label order of a bare network, by name (fer2013, affectnet …) or listed with commas."""
     size: int | None = None
-    """Of a bare network: pixels a side; 64 if left out."""
+    """Side of the images that a bare network is fed, in pixels; 64 if left out."""
     greyscale: bool = False
-    """Of a bare network: whether it is fed greyscale, as three channels that are alike."""
+    """Whether a bare network is fed greyscale, as three channels that are alike."""
     mean: tuple[float, float, float] | None = None
-    """Of a bare network: what is taken from red, green and blue; ImageNet's if left out."""
+    """Values that a bare network wants subtracted from red, green and blue; ImageNet's if left
+    out."""
     std: tuple[float, float, float] | None = None
-    """Of a bare network: what they are divided by then; ImageNet's if left out."""
+    """Values that a bare network wants them divided by then; ImageNet's if left out."""
     cam_layer: str | None = None
-    """Of a bare network: the layer that CAM methods look at; found by itself if left out."""
+    """Layer of a bare network that CAM methods look at; found by itself if left out."""
     limit: int = 64
     """At most this many faces, with the emotions' shares kept."""
     methods: tuple[str, ...] = METHODS
@@ -91,7 +91,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
     """Judge thresholds even where the model recognises no more than the prior."""
 
     def config(self) -> dict[str, Any]:
-        """Options that identify a run; weights are told apart by content."""
+        """Options that identify a run; weights are identified by content."""
         told = super().config() | {"model": self._spec.name}
         del told["weights"]
         return told

@@ -33,8 +33,10 @@ def write_report(
 
     Parameters
     ----------
-    folder, manifest
-        Of the run.
+    folder
+        Folder of the run.
+    manifest
+        Its manifest.
     done
         Trainings.
     faces

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from fer_xai.data import load_dataset
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from metrics.core.registry import METRICS
 from studies import Audit, audit
@@ -221,24 +221,32 @@ def test_a_model_may_be_called_anything(name, faces, tmp_path, monkeypatch):
     assert len({line.replace("\\|", "").count("|") for line in rows.splitlines()}) == 1
 
 
-def test_bad_input_is_one_sentence(faces):
-    model = tiny_model()
-    with pytest.raises(InputError, match="Expected thresholds of deletion, each for all methods"):
-        audit(model, faces, metrics=["deletion"], thresholds={"insertion": 1})
-    with pytest.raises(InputError, match="Expected thresholds of deletion, each for all methods"):
-        audit(model, faces, metrics=["deletion"], thresholds={"lrp:deletion": 1})
-    with pytest.raises(UnknownNameError, match="Unknown metric"):
-        audit(model, faces, metrics=["delet"])
-    with pytest.raises(InputError, match="Expected at least one metric"):
-        audit(model, faces, metrics=[])
-    with pytest.raises(InputError, match="Expected the primary metric among deletion"):
-        audit(model, faces, metrics=["deletion"], primary="aopc")
-    with pytest.raises(InputError, match="Expected seed from 0, got -1"):
-        audit(model, faces, metrics=["deletion"], seed=-1)
-    with pytest.raises(InputError, match="Expected seed as a whole number"):
-        audit(model, faces, metrics=["deletion"], seed=1.5)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"thresholds": {"insertion": 1}}, "Expected thresholds of deletion, each for all methods"),
+        ({"thresholds": {"lrp:deletion": 1}}, "Expected thresholds of deletion, each for all meth"),
+        ({"metrics": ["delet"]}, "Unknown metric"),
+        ({"metrics": []}, "Expected at least one metric"),
+        ({"primary": "aopc"}, "Expected the primary metric among deletion"),
+        ({"seed": -1}, "Expected seed from 0, got -1"),
+        ({"seed": 1.5}, "Expected seed as a whole number"),
+        ({"methods": "gradcam"}, r"Expected a list of methods, .* pass \['gradcam'\]"),
+        ({"thresholds": {"deletion": "a"}}, "Expected a number as threshold of deletion, got 'a'"),
+    ],
+)
+def test_bad_input_is_one_sentence(faces, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        audit(tiny_model(), faces, **({"metrics": ["deletion"]} | options))
+
+
+def test_what_is_no_model_and_what_are_no_faces_is_one_sentence(faces):
     with pytest.raises(InputError, match="Expected faces to audit"):
-        audit(model, faces.subset([]), metrics=["deletion"])
+        audit(tiny_model(), faces.subset([]), metrics=["deletion"])
+    with pytest.raises(InputError, match="Expected a FERModel, got Linear: load one"):
+        audit(torch.nn.Linear(3, 6), faces)
+    with pytest.raises(InputError, match="Expected Faces, which are labelled, got Tensor"):
+        audit(tiny_model(), faces.images)
 
 
 @pytest.fixture
@@ -398,17 +406,6 @@ def test_a_network_with_an_order_of_its_own_is_read_by_name(faces):
         for model in (one, other)
     ]
     assert np.allclose(*scores, atol=1e-5, equal_nan=True)
-
-
-def test_slips_in_python_are_one_sentence(faces):
-    with pytest.raises(InputError, match="Expected a FERModel, got Linear: load one"):
-        audit(torch.nn.Linear(3, 6), faces)
-    with pytest.raises(InputError, match="Expected Faces, which are labelled, got Tensor"):
-        audit(tiny_model(), faces.images)
-    with pytest.raises(InputError, match=r"Expected a list of methods, .* pass \['gradcam'\]"):
-        audit(tiny_model(), faces, methods="gradcam")
-    with pytest.raises(InputError, match="Expected a number as threshold of gini, got 'a'"):
-        audit(tiny_model(), faces, metrics=["gini"], thresholds={"gini": "a"})
 
 
 def test_the_answer_speaks_of_a_metric_that_is_held_against_the_centre(faces):

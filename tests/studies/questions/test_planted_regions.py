@@ -66,11 +66,17 @@ def test_a_share_of_no_face_has_no_interval():
     assert np.isnan(share_interval(np.nan, 0)).all()
 
 
-def test_bad_input_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match="Expected --faces as a whole number of 1 or more, got 0"):
-        PlantedRegions(faces=0, out=tmp_path).run()
-    with pytest.raises(InputError, match="Expected --seed from 0, got -1"):
-        PlantedRegions(seed=-1, out=tmp_path).run()
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"faces": 0}, "Expected --faces as a whole number of 1 or more, got 0"),
+        ({"seed": -1}, "Expected --seed from 0, got -1"),
+        ({"methods": ("gradcm",)}, "Unknown attribution 'gradcm'"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        PlantedRegions(**options, out=tmp_path).run()
     assert not list(tmp_path.iterdir())
 
 
