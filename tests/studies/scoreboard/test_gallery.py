@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+
 from studies.scoreboard.gallery import FAMILIES, sheet
 
 
