@@ -1,88 +1,23 @@
-"""What a run is made of, by digest: models with their whole wiring, faces, options that hold code.
+"""Digests of what a run is made of: models with their whole wiring, faces, options that hold code.
 
-Every run folder and every shard of the studies is told apart by these, so that nothing is reused
-for another model, other faces or other options.
+They identify every run folder and every shard of the studies, so that nothing is reused for another
+model, other faces or other options.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import dis
-import functools
-import hashlib
 import json
-import logging
-import re
-import sys
-import sysconfig
-import types
-import uuid
-import weakref
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from enum import Enum
-from pathlib import Path, PurePath
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fer_xai.types import Faces
+from studies.engine.description import described, module_digest, sha256
 
 SIZE = 64
 """Side at which every study takes the faces' digest, in pixels."""
-OURS = frozenset(("fer_xai", "metrics", "studies", "training"))
-PEERS = frozenset(("einops", "numpy", "scipy", "timm", "torch", "torchvision"))
-LIBRARIES = OURS | PEERS | frozenset(("builtins", "functools", "math", "operator"))
-"""Packages whose functions and classes are told apart by name: a manifest records their versions,
-and the commit of this one."""
-_PROCESS = uuid.uuid4().hex
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_DEPTH = 100
-"""Levels of what holds or calls what that are looked into; beyond, nothing is reused."""
-_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
-_OF_RNN = frozenset(("_flat_weights", "_flat_weight_refs"))
-"""Attributes by which a recurrent network finds its parameters, those of its original in a copy."""
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-_OF_EVERY_CLASS = frozenset(
-    (
-        *("__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"),
-        *("__annotate__", "__annotate_func__", "__annotations_cache__", "__abstractmethods__"),
-        *("_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__match_args__"),
-        *("__orig_bases__", "__parameters__", "__type_params__", "__firstlineno__"),
-        "__static_attributes__",
-    )
-)
-"""Entries of a class that say nothing of what it does, or say it again."""
-_BY_REPR = (
-    *(float, complex, bytes, range, PurePath, re.Pattern, type(...), type(NotImplemented)),
-    *(torch.dtype, torch.device, torch.layout, torch.memory_format),
-)
-
-
-class _Seen:
-    """Objects that one digest has already met, so that each is described once and cycles end."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[str, Any]] = {}
-        self.uses: set[tuple[str, frozenset[str]]] = set()
-        """Python modules with the names that were taken from them."""
-
-    def again(self, value: Any) -> str | None:
-        """Label of a value that was met before."""
-        found = self._known.get(id(value))
-        return None if found is None else found[0]
-
-    def add(self, value: Any, name: str = "") -> None:
-        """Give a value its label; it is held, so that no other one gets its address."""
-        self._known.setdefault(id(value), (f"{len(self._known)} {name}".strip(), value))
-
-    def copy(self) -> _Seen:
-        """The same objects; what is met from here on is met in the copy alone."""
-        other = _Seen()
-        other._known, other.uses = dict(self._known), set(self.uses)
-        return other
 
 
 def model_digest(model: nn.Module) -> str:
@@ -112,23 +47,7 @@ def model_digest(model: nn.Module) -> str:
     >>> model_digest(one) == model_digest(two)
     False
     """
-    return _model_digest(model, _Seen())
-
-
-def _model_digest(model: nn.Module, seen: _Seen) -> str:
-    total = hashlib.sha256()
-    tensors: list[tuple[str, Tensor]] = [*model.named_parameters(remove_duplicate=False)]
-    tensors += [*model.named_buffers(remove_duplicate=False)]
-    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        total.update(f"{name} {_tensor(tensor)}\n".encode())
-    modules = []
-    for name, module in model.named_modules(remove_duplicate=False):
-        modules.append((name, module, seen.again(module)))
-        seen.add(module, name)  # before any is described: they may hold one another
-    for name, module, again in modules:
-        found = _module(module, seen) if again is None else ["module again", again]
-        total.update(json.dumps([name, found], sort_keys=True).encode())
-    return total.hexdigest()
+    return module_digest(model)
 
 
 def faces_digests(faces: Faces, sizes: Iterable[int] = ()) -> dict[str, str | None]:
@@ -137,7 +56,7 @@ def faces_digests(faces: Faces, sizes: Iterable[int] = ()) -> dict[str, str | No
     Parameters
     ----------
     faces
-        That are read; where their files lie does not matter.
+        Faces that are read; where their files lie does not matter.
     sizes
         Sides at which models are fed, beside :data:`SIZE`.
     """
@@ -146,8 +65,10 @@ def faces_digests(faces: Faces, sizes: Iterable[int] = ()) -> dict[str, str | No
     landmarks = faces.landmarks
     found: dict[str, str | None] = {
         "faces": faces.fingerprint(SIZE),
-        "landmarks": None if landmarks is None else _sha(np.ascontiguousarray(landmarks).tobytes()),
-        "people": _sha(people.encode()),
+        "landmarks": None
+        if landmarks is None
+        else sha256(np.ascontiguousarray(landmarks).tobytes()),
+        "people": sha256(people.encode()),
     }
     for size in sorted(set(sizes) - {SIZE}):
         found[f"faces at {size} pixels"] = faces.fingerprint(size)
@@ -156,291 +77,4 @@ def faces_digests(faces: Faces, sizes: Iterable[int] = ()) -> dict[str, str | No
 
 def code_digest(values: Iterable[Any]) -> str:
     """SHA-256 of methods or metrics, with their parameters and the code of the user's own."""
-    return _sha(json.dumps([described(value) for value in values], sort_keys=True).encode())
-
-
-def described(value: Any) -> Any:
-    """What a value is, as JSON: equal descriptions mean equal content.
-
-    Functions are told apart by their code, what they enclose and the globals they read; objects by
-    their class and attributes. Functions and classes of :data:`LIBRARIES` and of Python's own
-    library are told apart by name. What cannot be looked into is described by this process alone.
-
-    Examples
-    --------
-    >>> described({"side": 8, "kinds": {"b", "a"}})
-    ['mapping', [['kinds', ['set', ['"a"', '"b"']]], ['side', 8]]]
-    """
-    return _described(value, _Seen(), 0)
-
-
-def _described(value: Any, seen: _Seen, depth: int) -> Any:
-    kind = type(value)
-    if value is None or kind in (bool, int, str):
-        return value
-    if depth > _DEPTH:
-        return _opaque(value)
-    inner = functools.partial(_described, seen=seen, depth=depth + 1)
-    if isinstance(value, Enum):
-        return ["enum", inner(kind), value.name, inner(value.value)]
-    if isinstance(value, tuple) and kind is tuple:
-        return ["tuple", *map(inner, value)]
-    if isinstance(value, types.CodeType):
-        return ["code", _code(value, seen, depth)]
-    by_name = _by_name(value)
-    if by_name is not None:
-        return by_name
-    if isinstance(value, _BY_REPR) and _of_library(kind):
-        return [kind.__name__, repr(value)]
-    if isinstance(value, nn.Module):
-        again = seen.again(value)
-        return ["module again", again] if again else ["module", _model_digest(value, seen)]
-    if not isinstance(value, Tensor | np.ndarray | np.generic) or not _of_library(kind):
-        again = seen.again(value)
-        if again is not None:
-            return ["again", again]
-        seen.add(value)
-    content = _content_of(value, seen, depth)
-    if content is None:
-        return _opaque(value)
-    if _of_library(kind) or isinstance(value, types.FunctionType | type):
-        return content
-    return [inner(kind), content, _attributes(value, seen, depth)]
-
-
-def _by_name(value: Any) -> list[str] | None:
-    """Functions and classes of libraries, Python modules of theirs, and loggers: their names."""
-    if isinstance(value, np.ufunc):
-        return ["function", "numpy." + value.__name__]
-    if isinstance(value, logging.Logger):  # an answer does not depend on it
-        return ["logger", value.name]
-    if isinstance(value, types.ModuleType):
-        return ["python module", value.__name__]
-    if isinstance(value, types.MethodType) or not _of_library(value):
-        return None
-    owner = getattr(value, "__self__", None)
-    if owner is not None and not isinstance(owner, types.ModuleType | type):
-        return None  # such as the method ``get`` of a dictionary
-    if isinstance(value, type):
-        return ["class", _name(value)]
-    if callable(value) and hasattr(value, "__qualname__"):
-        return ["function", _name(value)]
-    return None
-
-
-def _content_of(value: Any, seen: _Seen, depth: int) -> Any:
-    """What a value holds, its class apart; None where that cannot be told."""
-    inner = functools.partial(_described, seen=seen, depth=depth + 1)
-    if isinstance(value, types.FunctionType):
-        return _function(value, seen, depth)
-    if isinstance(value, type):
-        return ["class", _name(value), *_code_of_class(value, seen, depth)]
-    if isinstance(value, Tensor):
-        return _tensor(value)
-    if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.hasobject:
-            return None
-        content = _sha(np.ascontiguousarray(value).tobytes())
-        return ["array", str(value.dtype), list(value.shape), content]
-    if isinstance(value, Mapping):
-        pairs = [(inner(key), one) for key, one in value.items()]
-        pairs.sort(key=lambda pair: json.dumps(pair[0], sort_keys=True))
-        return ["mapping", [[key, inner(one)] for key, one in pairs]]
-    if isinstance(value, set | frozenset):
-        members = (_described(one, seen.copy(), depth + 1) for one in value)
-        return ["set", sorted(json.dumps(one, sort_keys=True) for one in members)]
-    if isinstance(value, list | tuple | deque):
-        return [_base_name(value), *map(inner, value)]
-    if isinstance(value, (bool, int, str, *_BY_REPR)):
-        return [_base_name(value), _plain(value)]
-    if isinstance(value, slice):
-        return ["slice", inner(value.start), inner(value.stop), inner(value.step)]
-    return _held_by_wrapper(value, inner) or _held_by_object(value, seen, depth)
-
-
-def _held_by_wrapper(value: Any, inner: Callable[[Any], Any]) -> list[Any] | None:
-    """What stands behind a method, a partial function, a property or another descriptor."""
-    if isinstance(value, functools.partial):
-        return ["partial", inner(value.func), inner(value.args), inner(value.keywords)]
-    if isinstance(value, types.MethodType):
-        return ["method", inner(value.__func__), inner(value.__self__)]
-    if isinstance(value, types.BuiltinMethodType | types.MethodWrapperType):
-        return ["method", value.__qualname__, inner(value.__self__)]
-    if isinstance(value, staticmethod | classmethod):
-        return [type(value).__name__, inner(value.__func__)]
-    if isinstance(value, property):
-        return ["property", inner(value.fget), inner(value.fset), inner(value.fdel)]
-    if isinstance(value, functools.cached_property):  # it may hold a lock
-        return ["property", inner(value.func)]
-    if isinstance(value, weakref.ref):
-        return ["weak reference", inner(value())]
-    if _of_library(type(value)) and hasattr(value, "__get__") and hasattr(value, "__name__"):
-        return ["slot", value.__name__]
-    return None
-
-
-def _held_by_object(value: Any, seen: _Seen, depth: int) -> list[Any] | None:
-    inner = functools.partial(_described, seen=seen, depth=depth + 1)
-    if dataclasses.is_dataclass(value):
-        held = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
-        held |= getattr(value, "__dict__", {})
-    elif hasattr(value, "__dict__"):
-        held = vars(value)
-    else:
-        return None
-    return ["object", _name(type(value)), {name: inner(held[name]) for name in sorted(held)}]
-
-
-def _attributes(value: Any, seen: _Seen, depth: int) -> dict[str, Any]:
-    """Attributes of an object of a user's class that is a dictionary, a tensor and the like."""
-    if not isinstance(value, Tensor | np.ndarray | Mapping | set | frozenset | list | tuple | str):
-        return {}
-    held = getattr(value, "__dict__", {})
-    return {name: _described(held[name], seen, depth + 1) for name in sorted(held)}
-
-
-def _function(function: types.FunctionType, seen: _Seen, depth: int) -> list[Any]:
-    inner = functools.partial(_described, seen=seen, depth=depth + 1)
-    code = function.__code__
-    globals_ = function.__globals__
-    names = _names(code)
-    read = {
-        name: _global(globals_[name], names, seen, depth + 1)
-        for name in sorted(_globals_read(code) & globals_.keys())
-    }
-    defaults = [inner(function.__defaults__), inner(function.__kwdefaults__)]
-    enclosed = [inner(_content(cell)) for cell in function.__closure__ or ()]
-    held = inner(vars(function)) if vars(function) else None
-    return ["function", _name(function), _code(code, seen, depth), defaults, enclosed, read, held]
-
-
-def _global(value: Any, names: frozenset[str], seen: _Seen, depth: int) -> Any:
-    """A global that a function reads: its content.
-
-    Of a Python module of the user's own it is the content of what the function may take from it:
-    all that bears a name which the function uses.
-    """
-    if not isinstance(value, types.ModuleType) or _of_library_module(value.__name__):
-        return _described(value, seen, depth)
-    taken = frozenset(names & vars(value).keys())
-    if (value.__name__, taken) in seen.uses:
-        return ["python module again", value.__name__, sorted(taken)]
-    seen.uses.add((value.__name__, taken))
-    held = {name: _global(vars(value)[name], names, seen, depth + 1) for name in sorted(taken)}
-    return ["python module", value.__name__, held]
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # of a function that names itself before it is bound
-        return None
-
-
-def _names(code: types.CodeType) -> frozenset[str]:
-    """Names of globals and attributes that code uses, inner functions included."""
-    inside = [_names(const) for const in code.co_consts if isinstance(const, types.CodeType)]
-    return frozenset(code.co_names).union(*inside)
-
-
-def _globals_read(code: types.CodeType) -> set[str]:
-    """Names that code looks up among the globals, inner functions included."""
-    inside = [_globals_read(const) for const in code.co_consts if isinstance(const, types.CodeType)]
-    found = {
-        step.argval
-        for step in dis.get_instructions(code)
-        if step.opname.startswith("LOAD") and step.opname.endswith(("GLOBAL", "NAME", "GLOBALS"))
-    }
-    return found.union(*inside)
-
-
-def _code(code: types.CodeType, seen: _Seen, depth: int) -> str:
-    """Digest of byte code, signature and constants (a docstring is one), line numbers apart."""
-    consts = [_described(const, seen, depth + 1) for const in code.co_consts]
-    names = [code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars]
-    counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags]
-    total = hashlib.sha256(code.co_code + code.co_exceptiontable)
-    total.update(json.dumps([consts, names, counts], sort_keys=True).encode())
-    return total.hexdigest()
-
-
-def _code_of_class(kind: type, seen: _Seen, depth: int) -> list[Any]:
-    """All that a class and the user's classes above it define; libraries' classes by name.
-
-    Methods (static ones and those of the class, too), properties, and values of attributes.
-    """
-    inner = functools.partial(_described, seen=seen, depth=depth + 1)
-    found: list[Any] = [] if type(kind) is type else [inner(type(kind))]
-    for base in kind.__mro__:
-        if _of_library(base):
-            found.append(_name(base))
-            continue
-        seen.add(base)
-        own = {name: vars(base)[name] for name in sorted(vars(base).keys() - _OF_EVERY_CLASS)}
-        found.append([_name(base), {name: inner(one) for name, one in own.items()}])
-    return found
-
-
-def _module(module: nn.Module, seen: _Seen) -> list[Any]:
-    """Kind, code, settings and hooks of one module; registered tensors and modules apart."""
-    settings = {
-        name: _described(value, seen, 1)
-        for name, value in sorted(vars(module).items())
-        if name not in _OF_EVERY_MODULE and not (name in _OF_RNN and isinstance(module, nn.RNNBase))
-    }
-    hooks = [
-        [_described(hook, seen, 1) for hook in getattr(module, name, {}).values()]
-        for name in _HOOKS
-    ]
-    code = _described(type(module), seen, 1)
-    return [code, _ADDRESS.sub("", module.extra_repr()), settings, hooks]
-
-
-def _tensor(tensor: Tensor) -> list[Any]:
-    values = tensor.detach().cpu().contiguous().reshape(-1)
-    raw = values.view(torch.uint8) if values.numel() else values
-    digest = _sha(raw.numpy().tobytes()) if values.numel() else ""
-    return ["tensor", str(tensor.dtype), list(tensor.shape), digest]
-
-
-def _of_library(value: Any) -> bool:
-    return _of_library_module(str(getattr(value, "__module__", "") or "builtins"))
-
-
-@functools.cache
-def _of_library_module(name: str) -> bool:
-    """Whether a Python module is one of the libraries, or of Python's own."""
-    top = name.partition(".")[0]
-    if top in LIBRARIES:
-        return True
-    if top not in sys.stdlib_module_names:
-        return False
-    file = getattr(sys.modules.get(top), "__file__", None)  # the user's may have such a name
-    place = Path(sysconfig.get_path("stdlib"))
-    return file is None or (place in Path(file).parents and "site-packages" not in file)
-
-
-def _plain(value: Any) -> Any:
-    """A number, text or the like of a user's class, as a plain one."""
-    for kind in (bool, int, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return repr(value)
-
-
-def _base_name(value: Any) -> str:
-    """Name of the library's class that a value is of."""
-    return next(kind.__name__ for kind in type(value).__mro__ if _of_library(kind))
-
-
-def _name(value: Any) -> str:
-    parts = (getattr(value, "__module__", ""), getattr(value, "__qualname__", value.__name__))
-    return ".".join(str(part) for part in parts if part)
-
-
-def _opaque(value: Any) -> list[str]:
-    return ["opaque", type(value).__qualname__, f"{_PROCESS}-{id(value):x}"]
-
-
-def _sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return sha256(json.dumps([described(value) for value in values], sort_keys=True).encode())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fer_xai.errors import InputError
-from fer_xai.models import FERModel, calibrate_batchnorm, load_model, shipped_weights
+from fer_xai.models import FERModel, calibrate_batchnorm, load_model
 from fer_xai.types import Faces
+from studies.engine.specs import DataSpec, ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Network:
     weights
         Shipped name or path; None for untrained.
     seed
-        Of the initialisation, untrained only.
+        Seed of the initialisation, for untrained networks only.
     first
         Whether it is the first of its architecture's untrained networks.
     """
@@ -45,11 +47,22 @@ class Network:
 
 
 def networks(
-    models: tuple[str, ...], *, default_weights: str, untrained: int, seed: int
+    models: Sequence[ModelSpec], *, data: DataSpec, untrained: int = 0, seed: int = 0
 ) -> list[Network]:
-    """Trained networks from ``NAME`` or ``NAME=WEIGHTS``, each followed by its untrained floor.
+    """Trained networks, each followed by its untrained floor.
 
     Untrained network k of a study with seed s is initialised by seed 1000·s + k.
+
+    Parameters
+    ----------
+    models
+        Names, and weights where these do not follow the data.
+    data
+        The faces that the networks are to recognise.
+    untrained
+        Untrained networks an architecture.
+    seed
+        The study's seed.
 
     Raises
     ------
@@ -57,24 +70,16 @@ def networks(
         If a model is named twice, or has no weights for this data.
     """
     found: list[Network] = []
-    for text in models:
-        name, _, weights = text.partition("=")
+    for spec in models:
+        name = spec.name
         if any(network.name == name for network in found):
             raise InputError(f"Expected each model once, got {name} twice.")
-        if weights == "untrained":
+        if spec.weights == "untrained":
             raise InputError(
                 f"Expected trained weights for {name}: untrained networks stand beside each model "
                 "already."
             )
-        if not weights:
-            weights = default_weights
-            if f"{name}-{weights}" not in shipped_weights():
-                load_model(name)  # an unknown name is the likelier mistake
-                raise InputError(
-                    f"Expected weights of {name} for {default_weights}, but none are shipped: "
-                    f"train them (python -m training.run --model {name} …) and pass "
-                    f"--models {name}=PATH."
-                )
+        weights = spec.weights_for(data, option=f"--models {name}=PATH")
         found.append(Network(name=name, architecture=name, weights=weights))
         found += [
             Network(

@@ -102,13 +102,13 @@ def claim(
     Parameters
     ----------
     folder
-        Of the shards.
+        Folder of the shards.
     made_of
         Digests of the model and the faces, and all options that the shards depend on.
     write
         Whether it is written down where the folder holds no shards yet; otherwise only checked.
     name
-        Of the kind of shards, where a folder holds several.
+        Name of the kind of shards, where a folder holds several.
     shards
         Pattern of the shards' file names.
 
@@ -171,7 +171,7 @@ def environment() -> dict[str, Any]:
 
 
 def run_id(*parts: str | None) -> str:
-    """What a run's folder is called, from what it is told apart by; the parts that are known.
+    """Name of a run's folder, from the parts that identify it; unknown ones are left out.
 
     >>> run_id("rafdb", None, "test", "0a1b2c3d")
     'rafdb-test-0a1b2c3d'
@@ -195,7 +195,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
     Parameters
     ----------
     folder
-        Of the run.
+        Folder of the run.
     config
         The settings that results depend on.
     inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from studies.registry import STUDIES, question
+from studies.registry import STUDIES
 from studies.scoreboard.study import ScoredStudy
 
 
@@ -19,7 +19,6 @@ class Faithfulness(ScoredStudy):
     """
 
     name: ClassVar[str] = "faithfulness"
-    question: ClassVar[str] = question("faithfulness")
     primary: ClassVar[str] = "road"
     told: ClassVar[tuple[str, ...]] = (
         "Primary endpoint, declared before looking: ROAD's combined score in excess of the centre "

@@ -9,21 +9,21 @@ from typing import Annotated, Any, ClassVar
 import pandas as pd
 import torch
 import tyro
-from rich.progress import Progress
 
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.names import slug
-from fer_xai.types import Faces
 from metrics.randomisation.data_randomisation import model_contrast
 from metrics.randomisation.gate import MIN_NETWORKS, moved_copies
 from metrics.statistics.intervals import mean_interval
-from studies.registry import STUDIES, question
+from studies.engine.specs import ModelSpec
+from studies.engine.study import Run
+from studies.engine.targets import Explained
+from studies.registry import STUDIES
 from studies.reporting.page import Table
-from studies.scoreboard.gate import Asked, gate, gate_sentence, gate_table, gated
+from studies.scoreboard.gate import gate, gate_sentence, gate_table, gated
 from studies.scoreboard.report import unit_of
 from studies.scoreboard.scores import Scoreboard
 from studies.scoreboard.study import Beyond, ScoredStudy
@@ -43,7 +43,7 @@ class SanityChecks(ScoredStudy):
     """
 
     name: ClassVar[str] = "sanity_checks"
-    question: ClassVar[str] = question("sanity_checks")
+    explains_again: ClassVar[bool] = True
     primary: ClassVar[str] = "mprt_last"
     told: ClassVar[tuple[str, ...]] = (
         "The gate, declared before looking: mean Spearman of each face's map with those of wholly "
@@ -77,92 +77,82 @@ class SanityChecks(ScoredStudy):
     limit: int = 24
     """At most this many faces with landmarks, with the emotions' shares kept."""
     networks: int = 10
-    """Wholly random networks of the gate."""
+    """Number of wholly random networks that the gate compares with."""
     random_labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=WEIGHTS …")] = ()
     """Models trained on permuted labels (training.run --permute-labels), whose maps are held
     against those of the trained ones."""
 
-    def beyond(
-        self,
-        predictor: Predictor,
-        faces: Faces,
-        *,
-        model: str,
-        board: Scoreboard,
-        folder: Path,
-        bar: Progress,
-    ) -> Beyond:
+    def beyond(self, explained: Explained, *, model: str, board: Scoreboard, run: Run) -> Beyond:
         """The gate, a method at a time; controls whose verdict is known stand beside them."""
-        task = bar.add_task(f"{model}: gate", total=len(gated(board)))
+        task = run.bar.add_task(f"{model}: gate", total=len(gated(board)))
         frame = gate(
-            predictor,
-            faces,
+            explained,
             board,
             networks=self.networks,
-            shards=folder / "shards" / slug(model),
-            progress=lambda: bar.advance(task),
+            shards=run.folder / "shards" / slug(model),
+            progress=lambda: run.bar.advance(task),
         ).assign(model=model)
         return Beyond(
             said=gate_sentence(model, frame),
             tables=[
-                gate_table(frame, faces=len(faces), networks=self.networks),
-                *self._data_randomisation(predictor, faces, model=model, board=board),
+                gate_table(frame, faces=len(explained), networks=self.networks),
+                *self._data_randomisation(explained, model=model, board=board),
             ],
             gate=dict(zip(frame["method"], frame["gate"], strict=True)),
         )
 
-    def _check(self) -> None:
-        super()._check()
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
         if self.networks < MIN_NETWORKS:
             raise InputError(
                 f"Expected --networks of at least {MIN_NETWORKS}, got {self.networks}: fewer say "
                 "little about chance."
             )
-        for name, path in self._nonsense().items():
+        for name, path in self._random_label_weights().items():
             load_model(name, weights=path)
 
     def config(self) -> dict[str, Any]:
-        """The settings that results depend on; weights are told apart by content."""
-        digests = [f"{name}={file_digest(Path(path))}" for name, path in self._nonsense().items()]
+        """Options that identify a run, for its manifest and digest."""
+        digests = [
+            f"{name}={file_digest(Path(path))}"
+            for name, path in self._random_label_weights().items()
+        ]
         return super().config() | {"random_labels": digests}
 
-    def _nonsense(self) -> dict[str, str]:
+    def _random_label_weights(self) -> dict[str, str]:
         """Weights of networks trained on permuted labels, by model."""
         found: dict[str, str] = {}
-        models = [model.partition("=")[0] for model in self.models]
+        models = [spec.name for spec in self.model_specs]
         for text in self.random_labels:
-            name, _, path = text.partition("=")
-            if not Path(path).is_file():
+            spec = ModelSpec.parse(text)
+            if spec.weights is None or not Path(spec.weights).is_file():
                 raise InputError(
                     f"Expected --random-labels NAME=WEIGHTS, with a file of weights, got {text!r}."
                 )
-            if name not in models or name in found:
+            if spec.name not in models or spec.name in found:
                 raise InputError(
                     f"Expected --random-labels once of each of {', '.join(models)} at most, got "
                     f"{text!r}: name a model of --models, trained on permuted labels."
                 )
-            found[name] = path
+            found[spec.name] = spec.weights
         return found
 
     def _data_randomisation(
-        self, predictor: Predictor, faces: Faces, *, model: str, board: Scoreboard
+        self, explained: Explained, *, model: str, board: Scoreboard
     ) -> list[Table]:
-        """Likeness of each method's maps with those of a network that was taught nonsense."""
-        path = self._nonsense().get(model)
+        """Likeness of each method's maps with those of a network trained on permuted labels."""
+        path = self._random_label_weights().get(model)
         if path is None:
             return []
-        asked = Asked.of(predictor, faces, rule=self.targets, seed=self.seed)
-        other = Predictor(
-            load_model(model, weights=path),
-            device=str(predictor.device),
-            precision=predictor.precision,
-            batch_size=predictor.batch_size,
-        )
+        faces, predictor = explained.faces, explained.predictor
+        other = self.predictor(load_model(model, weights=path), batch_size=predictor.batch_size)
+        both = (explained, explained.seen_by(other))
         clusters = face_groups(faces).tolist()
         names = [(self.seed, face, "moved") for face in faces.ids]
         rows = []
         for name in (m for m in self.methods if m not in board.refused):
-            one, two = (asked.maps(network, name) for network in (predictor, other))
+            one, two = (network.maps(name, chunk=board.chunk) for network in both)
             alike = model_contrast(one, two)
             found = mean_interval(alike, clusters=clusters)
             chance = torch.stack(

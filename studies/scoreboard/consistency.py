@@ -34,7 +34,7 @@ def endpoint(
     faces
         Labelled.
     registration
-        Of these faces, at the side of the maps that are compared.
+        Registration of these faces, at the side of the maps that are compared.
     method
         A name of :data:`fer_xai.attributions.ATTRIBUTIONS`.
 

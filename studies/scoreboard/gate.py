@@ -4,71 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from fer_xai.attributions import CONTROLS, explain
-from fer_xai.attributions.api import counting_maps
-from fer_xai.inference.predictor import Predictor
-from fer_xai.landmarks import face_regions
+from fer_xai.attributions import CONTROLS
 from fer_xai.names import slug
-from fer_xai.types import Faces
 from metrics.core.score_cache import ScoreCache
-from metrics.evaluation import calibration_images
 from metrics.randomisation.gate import MIN_NETWORKS, Gate, randomisation_gate
 from studies.engine import store
+from studies.engine.targets import Explained
 from studies.reporting.page import Table
-from studies.scoreboard.scores import REMADE, Scoreboard, TargetRule
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """Faces, and what is explained of them."""
-
-    faces: Faces
-    images: Tensor
-    targets: Tensor
-    regions: Tensor | None
-    seed: int
-
-    @classmethod
-    def of(cls, predictor: Predictor, faces: Faces, *, rule: TargetRule, seed: int) -> Asked:
-        """By a network's own answers, or by the labels."""
-        size = predictor.model.size
-        images = faces.pixels(size).float() / 255
-        known = faces.landmarks is not None
-        answers = predictor.model.canonical(predictor.logits(images).argmax(dim=1))
-        return cls(
-            faces=faces,
-            images=images,
-            targets=faces.labels if rule == "true" else answers,
-            regions=face_regions(faces.landmarks_at(size), size=size) if known else None,
-            seed=seed,
-        )
-
-    @counting_maps()
-    def maps(self, predictor: Predictor, method: str) -> Tensor:
-        """Of a network, ``(N, H, W)``; NaN where they are undefined."""
-        return explain(
-            predictor,
-            self.images,
-            method=method,
-            targets=self.targets,
-            regions=self.regions,
-            ids=self.faces.ids,
-            seed=self.seed,
-        ).defined_maps
+from studies.scoreboard.explainers import explainers
+from studies.scoreboard.scores import REMADE, Scoreboard
 
 
 def gate(
-    predictor: Predictor,
-    faces: Faces,
+    explained: Explained,
     board: Scoreboard,
     *,
     networks: int = MIN_NETWORKS,
@@ -79,12 +34,12 @@ def gate(
 
     Parameters
     ----------
-    predictor, faces
-        Of the model.
+    explained
+        A network and its faces, as the board has explained them.
     board
         Methods, target rule and seed.
     networks
-        Wholly random ones.
+        Number of wholly random networks.
     shards
         Folder in which what was found of each method is kept, for this model, these faces and
         options alone.
@@ -98,25 +53,27 @@ def gate(
         ``threshold``, ``excess``, ``p``, ``faces above``, ``undefined``; the least alike first,
         controls last.
     """
-    asked = Asked.of(predictor, faces, rule=board.targets, seed=board.seed)
-    calibration = calibration_images(faces.ids, lambda chosen: asked.images[chosen])
-    made_of = {} if shards is None else {**board.made_of(predictor, faces), "networks": networks}
+    predictor, faces = explained.predictor, explained.faces
+    made_of = {} if shards is None else {**board.made_of(explained), "networks": networks}
     if shards is not None:
         store.claim(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
     names = gated(board)
-    explainers = board.explainers(predictor, faces, asked.regions, names)
+    again = explainers(explained, names, faces.ids, explained.regions)
+    images = explained.images()
     rows = []
     for name in names:
 
         def make(name: str = name) -> dict[str, NDArray[Any]]:
             found = randomisation_gate(
-                ScoreCache(predictor, asked.images, ids=faces.ids, seed=board.seed),
-                asked.images,
-                asked.maps(predictor, name),
-                asked.targets,
-                explainers[name],
+                ScoreCache(predictor, images, ids=faces.ids, seed=board.seed),
+                images,
+                explained.control(name).maps
+                if name in CONTROLS
+                else explained.maps(name, chunk=board.chunk),
+                explained.targets,
+                again[name],
                 networks=networks,
-                calibration=calibration,
+                calibration=explained.calibration,
             )
             if shards is not None:
                 store.claim(shards, made_of, name="gate-", shards="gate-*.npz")

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from torch import Tensor
 
-from fer_xai.attributions import (
-    ATTRIBUTIONS,
-    CONTROLS,
-    Attribution,
-    Setting,
-    attribute,
-    control_maps,
-    explain,
-    native_maps,
-    upsample,
-)
-from fer_xai.attributions.api import counting_maps
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Attribution
+from fer_xai.attributions.api import INVERSE
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.landmarks import face_regions
 from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation, Faces
-from metrics.core.registry import METRICS, Explain, MetricSpec
-from metrics.evaluation import CHUNK, calibration_images, evaluate
+from metrics.core.registry import METRICS, MetricSpec
+from metrics.evaluation import CHUNK, evaluate
 from studies.engine import store
-from studies.engine.digests import described, faces_digests, model_digest
+from studies.engine.description import described
+from studies.engine.digests import faces_digests, model_digest
+from studies.engine.targets import Explained, TargetRule, check_targets
+from studies.scoreboard.explainers import explainers
 
-TargetRule = Literal["predicted", "true"]
 CHANCE = (
     "random",
     "signed_random",
@@ -50,11 +39,10 @@ FLOOR = "centre"
 """The control that a claim is held against: it knows where faces are, and nothing else."""
 REMADE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that are made of no model's maps, so that metrics may make them again."""
-_INVERSE = "inverse:"
 
 
 def _attribution(method: str) -> Attribution:
-    return ATTRIBUTIONS[method.removeprefix(_INVERSE)]
+    return ATTRIBUTIONS[method.removeprefix(INVERSE)]
 
 
 def _check_once(what: str, names: Sequence[str]) -> None:
@@ -99,7 +87,7 @@ class Scoreboard:
     targets
         Whether the predicted emotion is explained, or the true one.
     seed
-        Of everything random.
+        Seed of everything random.
     chunk
         Faces at a time; it changes no score.
     own_fills
@@ -131,8 +119,7 @@ class Scoreboard:
         _check_once("method", self.methods)
         _check_once("control", self.controls)
         _check_once("metric", [spec.name for spec in self.specs])
-        if self.targets not in ("predicted", "true"):
-            raise InputError(f"Expected targets predicted or true, got {self.targets!r}.")
+        check_targets(self.targets)
         if not self.methods:
             raise InputError("Expected at least one attribution to score, got none.")
         if not self.metrics:
@@ -161,10 +148,13 @@ class Scoreboard:
             if "regions" in spec.needs or spec.options.get("fill") == "skin"
         ]
 
+    def explained(self, predictor: Predictor, faces: Faces, *, keep: bool = False) -> Explained:
+        """What is explained of these faces, by the board's rule for targets and its seed."""
+        return Explained(predictor, faces, rule=self.targets, seed=self.seed, keep=keep)
+
     def scores(
         self,
-        predictor: Predictor,
-        faces: Faces,
+        explained: Explained,
         *,
         shards: Path | None = None,
         progress: Callable[[int], None] | None = None,
@@ -177,10 +167,9 @@ class Scoreboard:
 
         Parameters
         ----------
-        predictor
-            Of the model.
-        faces
-            Labelled; with landmarks if anything needs regions.
+        explained
+            A network and labelled faces, as :meth:`explained` makes it; with landmarks if anything
+            needs regions.
         shards
             Folder in which the rows of each chunk are kept, so that a stopped run goes on.
         progress
@@ -192,25 +181,28 @@ class Scoreboard:
             If regions are needed and the faces have no landmarks, every method refuses, or the
             shards are of another model, other faces or other options.
         """
-        size = predictor.model.size
+        faces = explained.faces
+        if (explained.rule, explained.seed) != (self.targets, self.seed):
+            raise InputError(
+                f"Expected what is explained by the board's own rule and seed ({self.targets}, "
+                f"{self.seed}), got {explained.rule}, {explained.seed}: make it by "
+                "board.explained(predictor, faces)."
+            )
         if self.needs_regions() and faces.landmarks is None:
             raise InputError(
                 f"Expected landmarks for {faces.name}, which the regions of "
                 f"{', '.join(self.needs_regions())} are made of: pass a file of landmarks, or "
                 "leave these out."
             )
-        made_of = {} if shards is None else self.made_of(predictor, faces)
+        made_of = {} if shards is None else self.made_of(explained)
         if shards is not None:
             store.claim(shards, made_of, write=False, shards="*.parquet")
-        setting = self._setting(predictor, faces, size)
         parts = []
         for start in range(0, len(faces), self.chunk):
             rows = slice(start, min(start + self.chunk, len(faces)))
 
             def make(rows: slice = rows) -> pd.DataFrame:
-                made = self._chunk(
-                    predictor, faces.subset(range(rows.start, rows.stop)), setting, rows
-                )
+                made = self._chunk(explained, rows)
                 if shards is not None:
                     store.claim(shards, made_of, shards="*.parquet")
                 return made
@@ -226,11 +218,12 @@ class Scoreboard:
         pairs = pd.MultiIndex.from_frame(found[["method", "metric"]])
         return found[~pairs.isin(unfair)].reset_index(drop=True)
 
-    def made_of(self, predictor: Predictor, faces: Faces) -> dict[str, Any]:
+    def made_of(self, explained: Explained) -> dict[str, Any]:
         """Dependencies of the rows (see :func:`~studies.engine.store.claim`)."""
+        predictor = explained.predictor
         return {
             "model": model_digest(predictor.model),
-            **faces_digests(faces, [predictor.model.size]),
+            **faces_digests(explained.faces, [predictor.model.size]),
             "methods": {name: described(_attribution(name)) for name in self.methods},
             "controls": list(self.controls),
             "metrics": [described(spec) for spec in self.specs],
@@ -241,77 +234,41 @@ class Scoreboard:
             "device": predictor.device.type,
         }
 
-    def _setting(self, predictor: Predictor, faces: Faces, size: int) -> Setting:
-        """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
-        pixels = faces.pixels(size)
-        if self.targets == "true":
-            targets = faces.labels
-        else:
-            targets = predictor.model.canonical(predictor.logits(pixels).argmax(dim=1))
-        columns = predictor.model.columns(targets)[:, None]
-        cells = native_maps(predictor, pixels.float() / 255, columns, method="gradcam")
-        return Setting(
-            maps=cells.cpu(), labels=targets, ids=faces.ids, pixels=pixels, seed=self.seed
-        )
-
-    @counting_maps()
-    def _chunk(
-        self, predictor: Predictor, faces: Faces, setting: Setting, rows: slice
-    ) -> pd.DataFrame:
-        size = predictor.model.size
-        images, targets = setting.pixels[rows].float() / 255, setting.labels[rows]
-        regions = None
-        if faces.landmarks is not None:
-            regions = face_regions(faces.landmarks_at(size), size=size)
+    def _explanations(self, explained: Explained, rows: slice) -> dict[str, Explanation]:
+        """Maps of every method that does not refuse, and of every control."""
         made: dict[str, Explanation] = {}
         for name in self.methods:
             if name in self.refused:
                 continue
             try:
-                made[name] = explain(
-                    predictor,
-                    images,
-                    method=name,
-                    targets=targets,
-                    regions=regions,
-                    ids=faces.ids,
-                    seed=self.seed,
-                )
+                made[name] = explained.explanation(name, rows)
             except InputError as refusal:
                 self.refused[name] = str(refusal)
         if not made:
             raise InputError(
-                f"Expected a method that can explain {predictor.name}, but all refuse: "
+                f"Expected a method that can explain {explained.predictor.name}, but all refuse: "
                 f"{next(iter(self.refused.values()))}"
             )
-        pattern = next(iter(made.values()))
-        for name in self.controls:
-            full = upsample(control_maps(name, setting)[rows], size=(size, size))[:, 0]
-            made[name] = Explanation(
-                maps=full,
-                targets=targets,
-                logits=pattern.logits,
-                emotions=pattern.emotions,
-                method=name,
-                params={"seed": self.seed},
-            )
+        return made | {name: explained.control(name, rows) for name in self.controls}
+
+    def _chunk(self, explained: Explained, rows: slice) -> pd.DataFrame:
+        faces = explained.faces.subset(range(rows.start, rows.stop))
+        regions = None if explained.regions is None else explained.regions[rows]
+        made = self._explanations(explained, rows)
         whole = [spec for spec in self.specs if "explain" not in spec.needs]
         again = [spec for spec in self.specs if "explain" in spec.needs]
-        calibration = calibration_images(
-            setting.ids, lambda chosen: setting.pixels[chosen].float() / 255
-        )
         remade = {name: one for name, one in made.items() if name in self.methods or name in REMADE}
-        fills = {} if regions is None else {"skin": skin_fill(images, regions)}
+        fills = {} if regions is None else {"skin": skin_fill(explained.images(rows), regions)}
         parts = [
             evaluate(
-                predictor,
+                explained.predictor,
                 faces,
                 some,
                 specs,
                 regions=regions,
                 fills=fills,
-                calibration=calibration,
-                explain=self.explainers(predictor, faces, regions, some),
+                calibration=explained.calibration,
+                explain=explainers(explained, some, faces.ids, regions),
                 seed=self.seed,
                 chunk=len(faces),
             )
@@ -321,53 +278,3 @@ class Scoreboard:
         found = pd.concat(parts, ignore_index=True)
         found = found.drop(columns="undefined", errors="ignore")  # of evaluate, where it tells
         return found.merge(_map_facts(made, faces.ids), on=["method", "id"], how="left")
-
-    def explainers(
-        self, predictor: Predictor, faces: Faces, regions: Tensor | None, made: Iterable[str]
-    ) -> dict[str, Explain]:
-        """What makes each method's maps of these faces again, of changed images or models.
-
-        ``regions`` are the faces' own.
-        """
-        place = {name: index for index, name in enumerate(faces.ids)}
-
-        @lru_cache(maxsize=1)
-        def predictor_of(model: Any) -> Predictor:
-            if model is predictor.model:
-                return predictor
-            return Predictor(
-                model,
-                device=str(predictor.device),
-                precision=predictor.precision,
-                batch_size=predictor.batch_size,
-            )
-
-        def maker(name: str) -> Explain:
-            @counting_maps()
-            def make(model: Any, images: Tensor, targets: Tensor, ids: Sequence[str]) -> Tensor:
-                own = predictor_of(model)
-                parts = None if regions is None else regions[[place[face] for face in ids]]
-                if name not in ATTRIBUTIONS:
-                    return explain(
-                        own,
-                        images,
-                        method=name,
-                        targets=targets,
-                        regions=parts,
-                        ids=ids,
-                        seed=self.seed,
-                    ).defined_maps
-                cells = attribute(  # as explain, without a pass for the logits
-                    own,
-                    images,
-                    own.model.columns(targets)[:, None],
-                    method=name,
-                    regions=parts,
-                    ids=ids,
-                    seed=self.seed,
-                ).defined_cells
-                return upsample(cells, size=tuple(images.shape[-2:]))[:, 0]
-
-            return make
-
-        return {name: maker(name) for name in made}

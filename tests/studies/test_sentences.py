@@ -10,7 +10,7 @@ from fer_xai.models.registry import MODELS, Architecture
 from metrics.core.registry import METRICS
 from metrics.statistics.tests import permutation_p_value
 from studies.questions.ablation import report as ablation_report
-from studies.questions.gradcam_consistency import tables as consistency_tables
+from studies.questions.gradcam_consistency import report as consistency_report
 from studies.questions.gradcam_consistency.study import GradcamConsistency
 from studies.questions.paper_table import report as paper_report
 from studies.questions.paper_table import tables as paper_tables
@@ -104,7 +104,7 @@ def primary(**values):
     ],
 )
 def test_the_verdict_is_that_of_the_corrected_p(values, words):
-    said = consistency_tables.answer(primary(**values), ["net"])
+    said = consistency_report.answer(primary(**values), ["net"])
     assert words in said
     assert "nan" not in said
 

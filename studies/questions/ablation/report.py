@@ -40,20 +40,22 @@ def write_report(
     endpoints: Mapping[str, Mapping[str, NDArray[Any]]],
     *,
     clusters: Sequence[object],
-) -> None:
+) -> str:
     """Everything is made from the trainings' test logits and the endpoints of their networks.
 
     Parameters
     ----------
-    folder, manifest
-        Of the run.
+    folder
+        Folder of the run.
+    manifest
+        Its manifest.
     done
         Trainings.
     endpoints
         By ``variant@seedK`` and ``variant@untrainedK``: see
         :func:`studies.scoreboard.consistency.endpoint`.
     clusters
-        Of the test faces.
+        Units that the test faces belong to.
     """
     rows = run_table(done, endpoints)
     variants = variant_table(rows, endpoints, clusters)
@@ -105,7 +107,8 @@ def write_report(
         caveats=[*CAVEATS, *caveats_of(done)],
         manifest=manifest,
     )
-    summary(variants, sentence, folder)
+    summary(variants)
+    return sentence
 
 
 def run_table(
@@ -325,7 +328,7 @@ CAVEATS = [
 ]
 
 
-def summary(variants: pd.DataFrame, sentence: str, folder: Path) -> None:
+def summary(variants: pd.DataFrame) -> None:
     """The table on the terminal."""
     console = terminal()
     shown = TerminalTable(title=question("ablation"))
@@ -335,5 +338,3 @@ def summary(variants: pd.DataFrame, sentence: str, folder: Path) -> None:
         excess = f"{signed(row['excess'])}{signed_bounds(row['low'], row['high'])}"
         shown.add_row(row["variant"], f"{row['accuracy']:.1f}", excess, row["seeds"])
     console.print(shown)
-    console.print(sentence, style="bold")
-    console.print(f"Report: {folder / 'report.html'}")

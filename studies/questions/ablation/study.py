@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from fer_xai.command import check_folder
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import SIX
@@ -23,8 +22,11 @@ from fer_xai.names import slug
 from fer_xai.registry import Registry
 from fer_xai.types import Faces
 from studies.engine import store
-from studies.engine.digests import described, model_digest
+from studies.engine.description import described
+from studies.engine.digests import model_digest
+from studies.engine.options import Landmarks, Progress
 from studies.engine.progress import progress_bar
+from studies.engine.trained import TrainedStudy
 from studies.questions.ablation.report import write_report
 from studies.registry import STUDIES
 from studies.scoreboard.consistency import SIZE, endpoint
@@ -32,16 +34,13 @@ from training.grid import (
     Column,
     ColumnFaces,
     Training,
-    TrainingOptions,
     Variant,
-    check_table,
     done_of,
     train_missing,
     trainings,
 )
 from training.plan import say_plan
 
-DEFAULTS = TrainingOptions()
 FIRST_UNTRAINED = 1000
 """Seed of the first untrained network, beyond those of trainings."""
 CALIBRATION = 512
@@ -87,7 +86,7 @@ def endpoint_inputs(
 
 @STUDIES.register("ablation")
 @dataclass(frozen=True, kw_only=True)
-class Ablation:
+class Ablation(TrainedStudy, Progress, Landmarks):
     """What does each part of GiMeFive do for accuracy, and for consistent explanations?
 
     The paper claims that the architecture makes the model interpretable; so beside the accuracy
@@ -95,6 +94,8 @@ class Ablation:
     fixed target in excess of untrained networks of the same variant. The unit is the training
     (seed): variants are compared with GiMeFive paired by seed.
     """
+
+    name: ClassVar[str] = "ablation"
 
     variants: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
         "gimefive",
@@ -105,20 +106,8 @@ class Ablation:
     """What to train; every variant that is done is shown."""
     data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
     """Dataset to train and test on."""
-    landmarks: Path | None = None
-    """CSV[.gz] of 68 points a test face; built-in faces bring their own."""
-    landmarks_size: int | None = None
-    """Side of the images the landmarks were measured on, if it is not that of the faces."""
     untrained: int = 5
     """Untrained networks a variant."""
-    options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
-    """How variants are trained."""
-    out: Path = Path("results")
-    """Results go to OUT/ablation/<run>."""
-    dry_run: bool = False
-    """Only say what would be trained, and for how long."""
-    progress: bool = True
-    """Show progress bars."""
 
     def run(self) -> Path:
         """Train what is missing, map the test faces, tabulate; returns the folder of results.
@@ -129,10 +118,7 @@ class Ablation:
             For an unknown variant, a root that is not there or holds other faces than those of a
             training, faces without landmarks, or when nothing has been trained.
         """
-        check_folder(self.out / "ablation")
-        self.options.check_folders()
-        if self.untrained < 2:
-            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
+        self.check()
         column = Column.parse(self.data)
         variants = [VARIANTS[name] for name in self.variants]
         at_hand = {column.name: ColumnFaces(self.options, column)}
@@ -157,19 +143,19 @@ class Ablation:
             "faces": faces.fingerprint(SIZE),
             "landmarks": store.array_digest(faces.landmarks),
         }
-        run_id = store.run_id(column.name, self.options.recipe, store.digest([config, inputs]))
-        folder = self.out / "ablation" / run_id
-        manifest = {
-            "config": config,
-            "inputs": inputs,
-            **store.environment(),
-            "trainings": {cell.folder.name: cell.facts() for cell in done},
-        }
-        check_table(folder, manifest)
-        found = self._endpoints(done, faces, column, folder, inputs)
-        write_report(folder, manifest, done, found, clusters=face_groups(faces).tolist())
-        store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
-        return folder
+        name = store.run_id(column.name, self.options.recipe, store.digest([config, inputs]))
+        tables = self.tables(name, done, config, inputs)
+        found = self._endpoints(done, faces, column, tables.folder, inputs)
+        answer = write_report(
+            tables.folder, tables.manifest, done, found, clusters=face_groups(faces).tolist()
+        )
+        return tables.complete(answer)
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        if self.untrained < 2:
+            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
 
     def _faces(self, column: Column) -> Faces:
         faces = load_dataset(
@@ -231,8 +217,8 @@ class Ablation:
                     model = self.options.run(variant, column, FIRST_UNTRAINED + k).fresh_model()
                     calibrate_batchnorm(model, calibration)
                     name = f"{variant.name}@untrained{k}"
-                    untaught = [model_digest(model), faces.fingerprint(model.size)]
-                    shard = f"{slug(name)}-{store.digest(untaught)}.npz"
+                    untrained_of = [model_digest(model), faces.fingerprint(model.size)]
+                    shard = f"{slug(name)}-{store.digest(untrained_of)}.npz"
                     path = folder / "shards" / shard
                     found[name] = store.once(path, partial(of_network, model))
                     bar.advance(task)

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from fer_xai.command import terminal
 from metrics.statistics.intervals import Interval
 from studies.engine import store
 from studies.questions.attribution_agreement import tables
@@ -24,8 +23,8 @@ from studies.reporting.style import CONTROL, INK, TRAINED, UNTRAINED, style
 
 def write_report(
     folder: Path, manifest: dict[str, Any], rows: pd.DataFrame, faces: pd.DataFrame
-) -> None:
-    """Tables as csv, Markdown and LaTeX; figures; report.html; the answer on the terminal."""
+) -> str:
+    """Tables as csv, Markdown and LaTeX; figures; report.html; returns the answer."""
     clusters = faces.set_index("id")["cluster"]
     table = tables.methods(rows, clusters, manifest["networks"])
     tops = tables.ceiling(rows, clusters)
@@ -92,9 +91,7 @@ def write_report(
         caveats=CAVEATS,
         manifest=manifest,
     )
-    console = terminal()
-    console.print(sentence, style="bold")
-    console.print(f"Report: {folder / 'report.html'}")
+    return sentence
 
 
 def _ceilings(tops: dict[str, Interval]) -> pd.DataFrame:

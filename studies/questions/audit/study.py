@@ -8,18 +8,16 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
+import torch
 import tyro
 from torch import nn
 
 from fer_xai.checks import check_count, check_number
-from fer_xai.command import DONE, REFUSED, check_folder, terminal
-from fer_xai.data import load_dataset
+from fer_xai.command import DONE, REFUSED
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.inference.predictor import Predictor
@@ -28,11 +26,13 @@ from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.progress import progress_bar
-from studies.engine.settings import settings
-from studies.questions.audit.api import METHODS, METRICS, audit, check_faces, prepared
-from studies.registry import STUDIES, question
-from studies.scoreboard.scores import CHANCE, Scoreboard
+from studies.engine.options import Data, Passes, Progress, Seed
+from studies.engine.specs import SYNTHETIC, ModelSpec
+from studies.engine.study import Study
+from studies.engine.targets import TargetRule
+from studies.questions.audit.request import METHODS, METRICS, Request
+from studies.registry import STUDIES
+from studies.scoreboard.scores import CHANCE
 
 BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 """Options of the command that describe a bare network."""
@@ -40,44 +40,36 @@ BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 
 @STUDIES.register("audit")
 @dataclass(frozen=True, kw_only=True)
-class AuditStudy:
+class AuditStudy(Study, Progress, Passes, Seed, Data):
     """Can the explanations of a model of yours be trusted?
 
     First of all the model has to recognise emotions: where the share of faces that it recognises
     is not shown to lie above the prior, no threshold is judged, and the audit is not passed.
     """
 
-    question: ClassVar[str] = question("audit")
+    name: ClassVar[str] = "audit"
 
-    model: Annotated[str, tyro.conf.arg(metavar="NAME | PACKAGE.MODULE:FACTORY")] = "gimefive"
+    model: Annotated[str, tyro.conf.arg(metavar="NAME[=WEIGHTS] | PACKAGE.MODULE:FACTORY")] = (
+        "gimefive"
+    )
     """A registered model, or a function without arguments that makes one: a FERModel, or a bare
     network, whose emotions, size and so on are told by the options below."""
     weights: str | None = None
     """Checkpoint (tensors only), or a shipped name for a registered model; by default those that
     are shipped for the data."""
     emotions: str | None = None
-    """Of a bare network: its label order, by name (fer2013, affectnet …) or listed with
-    commas."""
+    """Label order of a bare network, by name (fer2013, affectnet …) or listed with commas."""
     size: int | None = None
-    """Of a bare network: pixels a side; 64 if left out."""
+    """Side of the images that a bare network is fed, in pixels; 64 if left out."""
     greyscale: bool = False
-    """Of a bare network: whether it is fed greyscale, as three channels that are alike."""
+    """Whether a bare network is fed greyscale, as three channels that are alike."""
     mean: tuple[float, float, float] | None = None
-    """Of a bare network: what is taken from red, green and blue; ImageNet's if left out."""
+    """Values that a bare network wants subtracted from red, green and blue; ImageNet's if left
+    out."""
     std: tuple[float, float, float] | None = None
-    """Of a bare network: what they are divided by then; ImageNet's if left out."""
+    """Values that a bare network wants them divided by then; ImageNet's if left out."""
     cam_layer: str | None = None
-    """Of a bare network: the layer that CAM methods look at; found by itself if left out."""
-    data: str = "synthetic"
-    """Dataset, as NAME or NAME:ROOT."""
-    split: str = "test"
-    """train, valid or test."""
-    source: str | None = None
-    """Of a benchmark, only the faces of this source dataset."""
-    landmarks: Path | None = None
-    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
-    landmarks_size: int | None = None
-    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+    """Layer of a bare network that CAM methods look at; found by itself if left out."""
     limit: int = 64
     """At most this many faces, with the emotions' shares kept."""
     methods: tuple[str, ...] = METHODS
@@ -89,7 +81,7 @@ class AuditStudy:
     primary: str | None = None
     """Metric that the answer speaks of: insertion where it is among them, else the first that is
     held against the centre control."""
-    targets: Literal["predicted", "true"] = "predicted"
+    targets: TargetRule = "predicted"
     """Which emotion of a face is explained."""
     fail_under: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[METHOD:]METRIC=VALUE …")] = ()
     """Worst mean that is allowed (the largest, of a metric whose lower values are better)."""
@@ -97,24 +89,23 @@ class AuditStudy:
     """Run the randomisation gate too; a method that it stops fails the audit."""
     anyway: bool = False
     """Judge thresholds even where the model recognises no more than the prior."""
-    seed: int = 0
-    """Of everything random."""
-    skip_bad: bool = False
-    """Leave damaged or missing images out, instead of stopping."""
-    batch_size: int | None = None
-    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the forward pass."""
-    out: Path = Path("results")
-    """Results go to OUT/audit/<run>."""
-    progress: bool = True
-    """Show a progress bar."""
 
     def config(self) -> dict[str, Any]:
-        """The settings that results depend on; files are told apart by content."""
-        return settings(self, leave_out=("weights",))
+        """Options that identify a run; weights are identified by content."""
+        told = super().config() | {"model": self._spec.name}
+        del told["weights"]
+        return told
+
+    @property
+    def _spec(self) -> ModelSpec:
+        """The model and its weights, by either way to name them."""
+        spec = ModelSpec(self.model) if ":" in self.model else ModelSpec.parse(self.model)
+        if spec.weights is not None and self.weights not in (None, spec.weights):
+            raise InputError(
+                f"Expected weights of {spec.name} once, got {spec.weights} in --model and "
+                f"{self.weights} in --weights: name them in one place."
+            )
+        return ModelSpec(spec.name, spec.weights or self.weights)
 
     def run(self) -> int:
         """Audit, or go on, and write; returns the exit status, 1 where it is not passed.
@@ -124,154 +115,108 @@ class AuditStudy:
         UnknownNameError, InputError
             For options that cannot be used.
         """
-        thresholds = _parsed(self.fail_under)
-        board = self._check(thresholds)
+        self.check()
+        request = self._request()
         model = self._model()
-        faces = load_dataset(
-            self.data,
-            split=self.split,
-            source=self.source,
-            landmarks=self.landmarks,
-            landmarks_size=self.landmarks_size,
-            emotions=[name for name in EMOTIONS if name in model.emotions],
+        faces = self.load_faces(
+            emotions=tuple(name for name in EMOTIONS if name in model.emotions),
             limit=self.limit,
             seed=self.seed,
-            skip_bad=self.skip_bad,
         )
-        check_faces(model, faces, board, gate=self.gate)
-        config, inputs = self.config(), self._inputs(model, faces)
-        run_id = store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
-        folder = self.out / "audit" / run_id
-        manifest = store.open_run(folder, config, inputs)
-        known = manifest["networks"].get(model.name, {})
-        predictor = Predictor(
-            model,
-            device=self.device,
-            precision=self.precision,
-            batch_size=self.batch_size or known.get("batch_size"),
-        )
-        manifest["networks"][model.name] = predictor.settings()
-        store.write_json(folder / "manifest.json", manifest)
-        started = time.perf_counter()
-        with store.nothing_left(folder), progress_bar(shown=self.progress) as bar:
-            task = bar.add_task("faces", total=len(faces))
-            found = audit(
+        request.check_faces(model, faces)
+        digest = model_digest(model)  # before a pass, which may count itself
+        predictor = Predictor(model, device=self.device, precision=self.precision)
+        inputs = {
+            **faces_digests(faces, [model.size]),
+            "model": digest,
+            "answers": _answers(predictor, faces),
+        }
+        with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
+            known = run.manifest["networks"].get(model.name, {}).get("batch_size")
+            if known or self.batch_size:
+                predictor = self.predictor(model, batch_size=known)
+            run.manifest["networks"][model.name] = predictor.settings()
+            run.record()
+            task = run.bar.add_task("faces", total=len(faces))
+            found = request.answered(
                 predictor,
                 faces,
-                methods=self.methods,
-                metrics=self.metrics,
-                controls=self.controls,
-                targets=self.targets,
-                primary=self.primary,
-                thresholds=thresholds,
-                gate=self.gate,
-                anyway=self.anyway,
-                seed=self.seed,
-                shards=folder / "shards",
-                progress=lambda n: bar.advance(task, n),
+                shards=run.folder / "shards",
+                progress=lambda n: run.bar.advance(task, n),
             )
-        manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
-        manifest["status"] = "complete"
         weights = self._weights_in_words()
-        facts = {**found.facts, "weights": weights, "commit": store.made_by(manifest)}
+        facts = {**found.facts, "weights": weights, "commit": store.made_by(run.manifest)}
         first, *rest = found.answer.splitlines()
         answer = "\n".join([first, f"Weights: {weights}.", *rest])
-        dataclasses.replace(found, answer=answer, facts=facts, manifest=manifest).write(folder)
-        store.write_json(folder / "manifest.json", manifest)
-        console = terminal()
-        console.print(answer, style="bold", soft_wrap=True)
-        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+        dataclasses.replace(found, answer=answer, facts=facts, manifest=run.manifest).write(
+            run.folder
+        )
+        run.complete(answer)
         if not found.judged:
             sys.stderr.write("audit: not judged: the model recognises no more than the prior\n")
         for failure in found.failures:
             sys.stderr.write(f"audit: {failure}\n")
         return DONE if found.passed else REFUSED
 
-    def _check(self, thresholds: dict[str, float]) -> Scoreboard:
-        """What is scored, if the options can be used."""
-        board, _, _ = prepared(
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        _ = self._spec
+        if self.size is not None:
+            check_count("--size", self.size)
+        for value in self.std or ():
+            check_number("--std", value, 0)
+
+    def _request(self) -> Request:
+        """What is asked of the model."""
+        return Request.of(
             methods=self.methods,
             metrics=self.metrics,
             controls=self.controls,
             targets=self.targets,
             primary=self.primary,
-            thresholds=thresholds,
+            thresholds=_parsed(self.fail_under),
+            gate=self.gate,
+            anyway=self.anyway,
             seed=self.seed,
         )
-        check_folder(self.out / "audit")
-        for name in ("size", "landmarks_size", "batch_size"):
-            if getattr(self, name) is not None:
-                check_count(f"--{name.replace('_', '-')}", getattr(self, name))
-        for value in self.std or ():
-            check_number("--std", value, 0)
-        return board
-
-    def _inputs(self, model: FERModel, faces: Faces) -> dict[str, Any]:
-        """Digests of what is read; code of a network that no digest sees shows in its answers."""
-        digest = model_digest(model)  # before a pass, which may count itself
-        predictor = Predictor(model, device=self.device, precision=self.precision, batch_size=16)
-        answers = predictor.logits(faces.pixels(model.size)).numpy().round(2)
-        return {
-            **faces_digests(faces, [model.size]),
-            "model": digest,
-            "answers": store.array_digest(answers + 0.0),  # no negative zeros
-        }
-
-    def _data_name(self) -> str:
-        """What weights that are shipped for the data are called."""
-        if self.data.startswith("synthetic"):
-            return "synthetic"
-        name = self.source or self.data.partition(":")[0]
-        return "".join(letter for letter in name.lower() if letter.isalnum())
-
-    def _shipped(self) -> str:
-        """The shipped weights for the data, of a registered model.
-
-        Raises
-        ------
-        InputError
-            If there are none: others were trained on other data, and have to be asked for.
-        """
-        data = self._data_name()
-        names = [name for name in shipped_weights() if name.startswith(f"{self.model}-")]
-        if f"{self.model}-{data}" not in names:
-            known = ", ".join(name.removeprefix(f"{self.model}-") for name in names)
-            others = f", or one of {known}" if known else ""
-            raise InputError(
-                f"Expected --weights of {self.model}, of which none are shipped for {data}: name "
-                f"a checkpoint{others}."
-            )
-        return data
 
     def _weights_in_words(self) -> str:
         """Which weights were audited, and whether they were trained on other data."""
-        named = self.weights or ("" if ":" in self.model else self._shipped())
-        if not named:
-            return f"as {self.model} makes them"
-        if f"{self.model}-{named}" not in shipped_weights():
+        spec = self._spec
+        named = spec.weights
+        if named is None:
+            if ":" in spec.name:
+                return f"as {spec.name} makes them"
+            named = self._weights()
+        if f"{spec.name}-{named}" not in shipped_weights():
             return named
-        trained = "built-in faces" if named == "synthetic" else named
-        other = "" if named == self._data_name() else ", other data than these faces"
+        trained = "built-in faces" if named == SYNTHETIC else named
+        other = "" if named == self.data_spec.weights else ", other data than these faces"
         return f"{named}, shipped, trained on {trained}{other}"
+
+    def _weights(self) -> str:
+        """Weights of a registered model: those named, else those shipped for the data."""
+        return self._spec.weights_for(self.data_spec, option="--weights PATH")
 
     def _model(self) -> FERModel:
         told = {name: getattr(self, name) for name in BARE}
         told = {name: value for name, value in told.items() if value not in (None, False)}
-        named = ":" not in self.model
-        if named and self.model not in MODELS:
+        spec = self._spec
+        named = ":" not in spec.name
+        if named and spec.name not in MODELS:
             raise UnknownNameError(
-                f"{MODELS.unknown(self.model)} Or name a factory of yours as "
-                "package.module:factory."
+                f"{MODELS.unknown(spec.name)} Or name a factory of yours as package.module:factory."
             )
         made = None if named else _from_factory(self.model)
         if told and (made is None or isinstance(made, FERModel)):
             options = ", ".join(f"--{name.replace('_', '-')}" for name in told)
             raise InputError(
-                f"Expected {options} for a bare network alone, but {self.model} knows its own: "
+                f"Expected {options} for a bare network alone, but {spec.name} knows its own: "
                 "leave that out."
             )
         if made is None:
-            return load_model(self.model, weights=self.weights or self._shipped())
+            return load_model(spec.name, weights=self._weights())
         if isinstance(made, FERModel):
             model = made
         elif self.emotions is None:
@@ -283,10 +228,20 @@ class AuditStudy:
             if "," in self.emotions:
                 told["emotions"] = self.emotions.split(",")
             model = FERModel(made, name=self.model.rpartition(":")[2], **told)
-        if self.weights is not None:
-            state, _ = read_state(self.weights)
+        if spec.weights is not None:
+            state, _ = read_state(spec.weights)
             load_state(model.net, state, what=self.model)
         return model.eval()
+
+
+def _answers(predictor: Predictor, faces: Faces) -> str | None:
+    """Digest of a network's answers, in which code that no other digest sees shows.
+
+    They are passed 16 at a time whatever the batch size, and rounded.
+    """
+    parts = torch.split(faces.pixels(predictor.model.size), 16)
+    answers = torch.cat([predictor.logits(part) for part in parts]).numpy().round(2)
+    return store.array_digest(answers + 0.0)  # no negative zeros
 
 
 def _parsed(words: Sequence[str]) -> dict[str, float]:

@@ -5,8 +5,7 @@ Every file is written once and read back, so a run that was stopped goes on wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Setting, control_maps, native_maps
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.files import read_arrays, write_arrays
-from fer_xai.inference.predictor import Precision, Predictor
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions, register
 from fer_xai.landmarks.registration import Kind
 from fer_xai.models import FERModel
@@ -31,49 +29,13 @@ from fer_xai.types import Faces, undefined_maps
 from studies.engine import store
 from studies.engine.digests import model_digest
 from studies.engine.networks import Network
-from studies.questions.gradcam_consistency.scores import MATCHED_TO, FaceSet, NetworkMaps, Scorer
+from studies.engine.study import Run, face_table
+from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
+from studies.questions.gradcam_consistency.scores import MATCHED_TO, Scorer
 from studies.scoreboard.consistency import SIZE
 
 CHUNK = 256
 """Faces a shard of maps."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Run:
-    """What a run works on and how.
-
-    Attributes
-    ----------
-    faces, floor
-        Faces that are explained, and faces that calibrate untrained networks.
-    networks
-        Trained and untrained ones.
-    methods
-        Attributions of each network, by the network's name.
-    folder, manifest
-        Where results go, and what is said of them.
-    registration
-        How maps are brought to the canonical face.
-    n_moved
-        Number of faces on which self-consistency is measured.
-    seed
-        Seed of samples, controls and permutations.
-    device, precision, batch_size
-        As :class:`~fer_xai.inference.predictor.Predictor` takes them.
-    """
-
-    faces: Faces
-    floor: Faces
-    networks: list[Network]
-    methods: Mapping[str, Sequence[str]]
-    folder: Path
-    manifest: dict[str, Any]
-    registration: Kind
-    n_moved: int
-    seed: int
-    device: str
-    precision: Precision
-    batch_size: int | None
 
 
 def move_names() -> list[str]:
@@ -84,13 +46,46 @@ def move_names() -> list[str]:
 class Job:
     """One run: maps first, then scores a network and method, each kept as a shard."""
 
-    def __init__(self, run: Run, bar: Progress) -> None:
-        self.options, self.bar = run, bar
-        faces = run.faces
-        self.faces, self.floor, self.networks = faces, run.floor, run.networks
-        self.folder, self.manifest = run.folder, run.manifest
+    def __init__(
+        self,
+        run: Run,
+        faces: Faces,
+        floor: Faces,
+        networks: Sequence[Network],
+        *,
+        methods: Mapping[str, Sequence[str]],
+        registration: Kind,
+        n_moved: int,
+        seed: int,
+        predictor: Callable[[FERModel, int | None], Predictor],
+    ) -> None:
+        """A job of a run that has been opened.
+
+        Parameters
+        ----------
+        run
+            Its folder, manifest and progress.
+        faces, floor
+            Faces that are explained, and faces that calibrate untrained networks.
+        networks
+            Trained and untrained ones.
+        methods
+            Attributions of each network, by the network's name.
+        registration
+            How maps are brought to the canonical face.
+        n_moved
+            Number of faces on which self-consistency is measured.
+        seed
+            Seed of samples, controls and permutations.
+        predictor
+            Makes a predictor of a model, with the batch size that the manifest has recorded.
+        """
+        self.run, self.faces, self.floor, self.networks = run, faces, floor, networks
+        self.folder, self.manifest, self.bar = run.folder, run.manifest, run.bar
+        self.methods, self.n_moved, self.seed = methods, n_moved, seed
+        self._predictor = predictor
         points = faces.landmarks_at(SIZE)
-        sample = faces.limit(max(1, run.n_moved), seed=run.seed)
+        sample = faces.limit(max(1, n_moved), seed=seed)
         position = {face: index for index, face in enumerate(faces.ids)}
         self.face_set = FaceSet(
             ids=faces.ids,
@@ -99,10 +94,10 @@ class Job:
             emotions=tuple(faces.emotions),
             clusters=face_groups(faces),
             regions=face_regions(points, size=SIZE),
-            registration=register(points, size=SIZE, kind=run.registration),
+            registration=register(points, size=SIZE, kind=registration),
             unregistered=register(points, size=SIZE, kind="none"),
             moved=np.array([position[face] for face in sample.ids]),
-            seed=run.seed,
+            seed=seed,
         )
 
     # -- maps ---------------------------------------------------------------------------------
@@ -115,16 +110,10 @@ class Job:
             if not todo and known:
                 continue
             model = network.load(self.floor)
-            batch_size = known.get("predictor", {}).get("batch_size", self.options.batch_size)
-            predictor = Predictor(
-                model,
-                device=self.options.device,
-                precision=self.options.precision,
-                batch_size=batch_size,
-            )
+            predictor = self._predictor(model, known.get("predictor", {}).get("batch_size"))
             self._record(network, model, predictor)
             task = self.bar.add_task(f"maps of {network.name}", total=self._faces_to_map(network))
-            for method in self.options.methods[network.name]:
+            for method in self.methods[network.name]:
                 for start in range(0, len(self.faces), CHUNK):
                     self._map_shard(network, predictor, method, start)
                     self.bar.advance(task, min(CHUNK, len(self.faces) - start))
@@ -134,18 +123,18 @@ class Job:
                         self.bar.advance(task, len(self.face_set.moved))
 
     def _faces_to_map(self, network: Network) -> int:
-        methods = self.options.methods[network.name]
+        methods = self.methods[network.name]
         moved = sum(self.is_moved(network, method) for method in methods) * len(move_names())
         return len(self.faces) * len(methods) + len(self.face_set.moved) * moved
 
     def is_moved(self, network: Network, method: str) -> bool:
         """Whether self-consistency is measured: for trained networks and one untrained each."""
         chosen = network.trained or network.first
-        return self.options.n_moved > 0 and method == MATCHED_TO and chosen
+        return self.n_moved > 0 and method == MATCHED_TO and chosen
 
     def _map_files(self, network: Network) -> list[Path]:
         files = []
-        for method in self.options.methods[network.name]:
+        for method in self.methods[network.name]:
             files += [self.file(network, method, str(s)) for s in range(0, len(self.faces), CHUNK)]
             if self.is_moved(network, method):
                 files += [self.file(network, method, name) for name in move_names()]
@@ -168,10 +157,10 @@ class Job:
             "predictor": predictor.settings(),
             "methods": {
                 method: dict(ATTRIBUTIONS[method].params(predictor))
-                for method in self.options.methods[network.name]
+                for method in self.methods[network.name]
             },
         }
-        store.write_json(self.folder / "manifest.json", self.manifest)
+        self.run.record()
 
     def _columns(self, predictor: Predictor, n: int) -> Tensor:
         return predictor.model.columns(torch.tensor(self.face_set.targets)).expand(n, -1)  # (n, K)
@@ -230,7 +219,7 @@ class Job:
         """Rows of every network and method: (one a face and metric, one a set and metric)."""
         jobs: list[tuple[Network, str]] = []
         for network in self.networks:
-            jobs += [(network, method) for method in self.options.methods[network.name]]
+            jobs += [(network, method) for method in self.methods[network.name]]
             if network.trained:
                 jobs += [(network, control) for control in CONTROLS]
         task = self.bar.add_task("scores", total=len(jobs))
@@ -253,10 +242,10 @@ class Job:
         all_sets = pd.concat(sets, ignore_index=True)
         for column in all_rows.columns.difference(["value"]):
             all_rows[column] = all_rows[column].astype("category")
-        store.write_table(self.folder / "scores.parquet", all_rows)
-        store.write_table(self.folder / "sets.parquet", all_sets)
+        self.run.keep("scores", all_rows)
+        self.run.keep("sets", all_sets)
         write_arrays(self.folder / "mean_maps.npz", means)
-        store.write_table(self.folder / "faces.parquet", self._face_table())
+        self.run.keep("faces", self._face_table())
         return all_rows, all_sets
 
     def _score_one(
@@ -272,7 +261,7 @@ class Job:
                     labels=self.face_set.labels,
                     ids=self.faces.ids,
                     pixels=self.faces.pixels(SIZE),
-                    seed=self.options.seed,
+                    seed=self.seed,
                 ),
             )
         maps = NetworkMaps(
@@ -305,7 +294,5 @@ class Job:
 
     def _face_table(self) -> pd.DataFrame:
         """Who was scored: for the unit of every interval, and for what was left out."""
-        table = self.faces.table[["id", "emotion", "split", "subject", "source"]].copy()
-        table["cluster"] = self.face_set.clusters
-        table["registered"] = self.face_set.registration.known.numpy()
-        return table
+        known = self.face_set.registration.known.numpy()
+        return face_table(self.faces).assign(registered=known)

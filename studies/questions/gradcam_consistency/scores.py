@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from fer_xai.attributions import CONTROLS, upsample
 from fer_xai.emotions import EMOTIONS
-from fer_xai.landmarks import REGIONS, Registration
+from fer_xai.landmarks import REGIONS
 from fer_xai.perturb.moves import inside, moves
 from metrics.consistency.equivariance import self_consistency
 from metrics.consistency.pairs import permuted_excess, separability, similarity
@@ -24,81 +23,13 @@ from metrics.consistency.structure import ssim_within_between
 from metrics.core.similarity import normalised_rows
 from metrics.statistics.reliability import mean_spearman
 from metrics.statistics.tests import permutation_p_value
-from studies.engine.networks import Network
+from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
 from studies.scoreboard.consistency import SIZE
 
 MATCHED_TO = "gradcam"
 """The method whose maps controls imitate."""
 PERMUTATIONS = 999
 SSIM_PAIRS = 100
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FaceSet:
-    """What is known of the N faces of a run, whatever the network.
-
-    Attributes
-    ----------
-    ids
-        Names of the faces.
-    labels
-        ``(N,)`` canonical emotion indices.
-    targets
-        The K canonical emotion indices that are explained for every face.
-    emotions
-        Names of the emotions that the faces show.
-    clusters
-        ``(N,)`` names of persons, or of copies of a face.
-    regions
-        ``(N, R, 64, 64)`` bool: facial regions.
-    registration, unregistered
-        To the canonical face, and to none.
-    moved
-        Positions of the faces whose moved images are explained too.
-    seed
-        Seed of permutations and of sampled pairs.
-    """
-
-    ids: Sequence[str]
-    labels: Tensor
-    targets: tuple[int, ...]
-    emotions: tuple[str, ...]
-    clusters: NDArray[np.int64]
-    regions: Tensor
-    registration: Registration
-    unregistered: Registration
-    moved: NDArray[np.int64]
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NetworkMaps:
-    """Maps of one network by one method.
-
-    Attributes
-    ----------
-    network, method
-        Whose they are.
-    cells
-        ``(N, K, h, w)`` maps at their own resolution.
-    logits
-        ``(N, K)``.
-    common
-        ``(N, K)``: faces and targets with a map in every network of the architecture; None where
-        the comparison on them is left out.
-    right
-        ``(N,)``: faces that the trained network of this architecture has right.
-    moved
-        By the name of a move, maps ``(M, K, h, w)`` of the moved faces; empty without them.
-    """
-
-    network: Network
-    method: str
-    cells: Tensor
-    logits: Tensor
-    common: NDArray[np.bool_] | None = None
-    right: NDArray[np.bool_] | None = None
-    moved: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Scorer:

@@ -5,28 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 import tyro
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, native_maps
-from fer_xai.checks import check_number, resolve_device
-from fer_xai.command import check_folder, terminal
-from fer_xai.data import load_dataset
-from fer_xai.emotions import SIX
+from fer_xai.command import terminal
 from fer_xai.errors import InputError
-from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
-from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
-from studies.engine.networks import Network, networks
-from studies.engine.progress import progress_bar
-from studies.engine.settings import settings
-from studies.questions.gradcam_consistency.maps import Job, Run, move_names
+from studies.engine.networks import Network
+from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
+from studies.engine.study import Study
+from studies.questions.gradcam_consistency.maps import Job, move_names
 from studies.questions.gradcam_consistency.report import write_report
 from studies.questions.gradcam_consistency.scores import MATCHED_TO
 from studies.registry import STUDIES
@@ -38,7 +33,7 @@ CALIBRATION = 512
 
 @STUDIES.register("gradcam_consistency")
 @dataclass(frozen=True, kw_only=True)
-class GradcamConsistency:
+class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
     """Are Grad-CAM maps consistent across faces of one emotion?
 
     Primary endpoint, declared before looking: the AUC with which the similarity (Pearson) of two
@@ -47,6 +42,8 @@ class GradcamConsistency:
     networks of the same architecture.
     """
 
+    name: ClassVar[str] = "gradcam_consistency"
+
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = (
         "gimefive",
         "resnet18",
@@ -54,16 +51,6 @@ class GradcamConsistency:
     """Trained models: names, each with a checkpoint's path unless its weights are shipped."""
     methods: tuple[str, ...] = ("gradcam", "gradcam_paper")
     """Attributions; Grad-CAM itself is always among them, since controls imitate it."""
-    data: str = "synthetic"
-    """Dataset, as NAME or NAME:ROOT."""
-    split: str = "test"
-    """train, valid or test."""
-    source: str | None = None
-    """Of a benchmark, only the faces of this source dataset."""
-    landmarks: Path | None = None
-    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
-    landmarks_size: int | None = None
-    """Side of the images the landmarks were measured on, if it is not that of the faces."""
     registration: Literal["similarity", "affine", "none"] = "similarity"
     """How maps are brought to the canonical face."""
     limit: int | None = None
@@ -72,26 +59,6 @@ class GradcamConsistency:
     """Untrained networks an architecture."""
     moved: int = 128
     """Faces on which self-consistency is measured (a seeded sample)."""
-    seed: int = 0
-    """Of samples, controls, permutations and untrained networks."""
-    skip_bad: bool = False
-    """Leave damaged or missing images out and list them, instead of stopping."""
-    batch_size: int | None = None
-    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the forward pass."""
-    out: Path = Path("results")
-    """Results go to OUT/gradcam_consistency/<run>."""
-    dry_run: bool = False
-    """Only say what would run, in how many passes and how long."""
-    progress: bool = True
-    """Show progress bars."""
-
-    def config(self) -> dict[str, Any]:
-        """The settings that results depend on; files are told apart by content."""
-        return settings(self)
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -101,17 +68,14 @@ class GradcamConsistency:
         InputError
             For options that do not fit together or data that cannot be used.
         """
-        self._check()
+        self.check()
         faces = self._faces()
-        floor, calibration = _calibration_faces(self, faces)
-        default = "synthetic" if self.data.startswith("synthetic") else self.source or faces.name
-        chosen = networks(
-            self.models, default_weights=default, untrained=self.untrained, seed=self.seed
-        )
+        floor, calibration = self._calibration_faces(faces)
+        spec = self.data_spec
+        chosen = self.networks_for(spec, untrained=self.untrained, seed=self.seed)
         if self.dry_run:
             self._say_plan(faces, floor, chosen)
             return Path()
-        config = self.config()
         # untrained networks but for the calibration, of which the first of each kind stands for all
         models = {
             n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
@@ -125,42 +89,27 @@ class GradcamConsistency:
             "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods),
             "models": {name: model_digest(model) for name, model in models.items()},
         }
-        folder = self.out / "gradcam_consistency" / self._run_id(faces, config, inputs)
-        manifest = store.open_run(folder, config, inputs)
-        manifest["skipped"] = list(faces.skipped)
-        manifest["calibration"] = calibration
-        started = time.perf_counter()
-        with progress_bar(shown=self.progress) as bar:
+        with self.opened(inputs, faces.name, spec.source, self.split) as run:
+            run.manifest["skipped"] = list(faces.skipped)
+            run.manifest["calibration"] = calibration
             job = Job(
-                Run(
-                    faces=faces,
-                    floor=floor,
-                    networks=chosen,
-                    methods={network.name: self.methods_of(network) for network in chosen},
-                    folder=folder,
-                    manifest=manifest,
-                    registration=self.registration,
-                    n_moved=self.moved,
-                    seed=self.seed,
-                    device=self.device,
-                    precision=self.precision,
-                    batch_size=self.batch_size,
-                ),
-                bar,
+                run,
+                faces,
+                floor,
+                chosen,
+                methods={network.name: self.methods_of(network) for network in chosen},
+                registration=self.registration,
+                n_moved=self.moved,
+                seed=self.seed,
+                predictor=lambda model, batch_size: self.predictor(model, batch_size=batch_size),
             )
             job.make_maps()
             rows, sets = job.score()
-        seconds = time.perf_counter() - started
-        write_report(folder, manifest, rows, sets)
-        manifest["seconds"] = round(manifest.get("seconds", 0) + seconds, 1)
-        manifest["status"] = "complete"
-        store.write_json(folder / "manifest.json", manifest)
-        return folder
+        return run.complete(write_report(run.folder, run.manifest, rows, sets))
 
-    def _check(self) -> None:
-        check_number("--seed", self.seed, 0, ends=True)
-        check_folder(self.out / "gradcam_consistency")
-        resolve_device(self.device)
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
         for method in self.methods:
             ATTRIBUTIONS[method]
         if self.untrained < 2:
@@ -172,17 +121,7 @@ class GradcamConsistency:
             raise InputError(f"Expected a number of moved faces of at least 0, got {self.moved}.")
 
     def _faces(self) -> Faces:
-        faces = load_dataset(
-            self.data,
-            split=self.split,
-            source=self.source,
-            landmarks=self.landmarks,
-            landmarks_size=self.landmarks_size,
-            emotions=SIX,
-            skip_bad=self.skip_bad,
-            limit=self.limit,
-            seed=self.seed,
-        )
+        faces = self.load_faces(limit=self.limit, seed=self.seed)
         if len(faces.emotions) < 2:
             raise InputError(
                 f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
@@ -223,8 +162,21 @@ class GradcamConsistency:
                 "in the unregistered comparison alone."
             )
 
-    def _run_id(self, faces: Faces, config: dict[str, Any], inputs: dict[str, Any]) -> str:
-        return store.run_id(faces.name, self.source, self.split, store.digest([config, inputs]))
+    def _calibration_faces(self, faces: Faces) -> tuple[Faces, str]:
+        """Faces for the untrained networks' BatchNorm statistics, and what they are.
+
+        Training faces of the same data; where there are none (or no split folders, so that they
+        would be the same images), faces of the study itself.
+        """
+        try:
+            found = self.data_spec.load(
+                split="train", limit=CALIBRATION, seed=self.seed, skip_bad=self.skip_bad
+            )
+        except InputError:
+            found = faces
+        if self.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):
+            return found, f"{len(found)} training faces"
+        return faces.limit(CALIBRATION, seed=self.seed), "faces of the study itself"
 
     def _say_plan(self, faces: Faces, floor: Faces, chosen: list[Network]) -> None:
         total = 0.0
@@ -233,12 +185,7 @@ class GradcamConsistency:
         rates: dict[str, float] = {}
         for network in chosen:
             if network.architecture not in rates:
-                predictor = Predictor(
-                    network.load(floor.limit(64)),
-                    device=self.device,
-                    precision=self.precision,
-                    batch_size=self.batch_size,
-                )
+                predictor = self.predictor(network.load(floor.limit(64)))
                 images = faces.pixels(predictor.model.size)[:64]
                 columns = torch.arange(len(predictor.emotions)).expand(len(images), -1)
                 native_maps(predictor, images, columns, method=MATCHED_TO)
@@ -270,26 +217,3 @@ class GradcamConsistency:
         known = architecture(network.architecture).paper_layer is not None
         methods = [m for m in self.methods if known or m != "gradcam_paper"]
         return list(dict.fromkeys([MATCHED_TO, *methods]))
-
-
-def _calibration_faces(study: GradcamConsistency, faces: Faces) -> tuple[Faces, str]:
-    """Faces for the untrained networks' BatchNorm statistics, and what they are.
-
-    Training faces of the same data; where there are none (or no split folders, so that they would
-    be the same images), faces of the study itself.
-    """
-    try:
-        found = load_dataset(
-            study.data,
-            split="train",
-            source=study.source,
-            emotions=SIX,
-            limit=CALIBRATION,
-            seed=study.seed,
-            skip_bad=study.skip_bad,
-        )
-    except InputError:
-        found = faces
-    if study.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):
-        return found, f"{len(found)} training faces"
-    return faces.limit(CALIBRATION, seed=study.seed), "faces of the study itself"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -330,28 +329,3 @@ def _columns(interval: Interval) -> dict[str, float]:
         "high": interval.high,
         "units": interval.n,
     }
-
-
-def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
-    """The study's answer in one sentence a model."""
-    sentences = []
-    for model in models:
-        row = table[(table["model"] == model) & table["primary"]].iloc[0]
-        low, high, excess, p = row["low"], row["high"], row["excess"], row["p (Holm)"]
-        if not np.isfinite(excess):
-            sentences.append(
-                f"For {model} this could not be measured: too few faces have a map to compare."
-            )
-            continue
-        clear = p < 0.05
-        verdict = ("more" if excess > 0 else "less") if clear else "not shown to be more or less"
-        said = f"p {'below .001' if p < 0.001 else f'{p:.3f}'}" if np.isfinite(p) else "no p"
-        over = f"95 % interval {low:+.3f} to {high:+.3f}; " if np.isfinite(low) else ""
-        sentences.append(
-            f"{model}'s Grad-CAM maps are {verdict} consistent within an emotion than those of "
-            "untrained networks: at a fixed target they tell same-emotion from "
-            f"different-emotion pairs with AUC {row['AUC trained']:.3f} against "
-            f"{row['AUC untrained']:.3f}, an excess of {excess:+.3f} "
-            f"({over}{said} after Holm; 0.5 is chance)."
-        )
-    return " ".join(sentences)

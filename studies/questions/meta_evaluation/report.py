@@ -10,7 +10,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from fer_xai.command import terminal
 from metrics.core.registry import METRICS
 from studies.engine import store
 from studies.questions.meta_evaluation.tables import GRADES, believable
@@ -39,8 +38,8 @@ def write_report(
     model: str,
     faces: int,
     methods: int,
-) -> None:
-    """Table, figure, report; the answer on the terminal."""
+) -> str:
+    """Table, figure and report; returns the answer."""
     told = {m for m in table["metric"] if not set(METRICS[m].redundant_with) & set(table["metric"])}
     faithful = table[(table["family"] == "faithfulness") & table["metric"].isin(told)]
     sure = faithful[believable(faithful)]
@@ -89,9 +88,7 @@ def write_report(
         caveats=CAVEATS,
         manifest=manifest,
     )
-    console = terminal()
-    console.print(answer, style="bold")
-    console.print(f"Report: {folder / 'report.html'}")
+    return answer
 
 
 def _figure(table: pd.DataFrame) -> Figure:

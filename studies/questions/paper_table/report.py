@@ -28,13 +28,15 @@ def write_report(
     *,
     names: Sequence[str],
     rows: Sequence[str],
-) -> None:
+) -> str:
     """Everything is made from the trainings' test logits and logs, and the facts on their cards.
 
     Parameters
     ----------
-    folder, manifest
-        Of the run.
+    folder
+        Folder of the run.
+    manifest
+        Its manifest.
     done
         Trainings.
     faces
@@ -114,7 +116,8 @@ def write_report(
         caveats=[*_caveats(names), *caveats_of(done)],
         manifest=manifest,
     )
-    summary(accuracy, sentence, folder)
+    summary(accuracy)
+    return sentence
 
 
 def run_table(done: Sequence[Training]) -> pd.DataFrame:
@@ -175,7 +178,7 @@ def _caveats(names: Sequence[str]) -> list[str]:
     return caveats
 
 
-def summary(accuracy: pd.DataFrame, sentence: str, folder: Path) -> None:
+def summary(accuracy: pd.DataFrame) -> None:
     """The table on the terminal."""
     console = terminal()
     for data, part in accuracy.groupby("data", sort=False):
@@ -195,8 +198,6 @@ def summary(accuracy: pd.DataFrame, sentence: str, folder: Path) -> None:
                 row["seeds"],
             )
         console.print(shown)
-    console.print(sentence, style="bold")
-    console.print(f"Report: {folder / 'report.html'}")
 
 
 def _number(value: float) -> str:

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 
-from fer_xai.command import check_folder
 from fer_xai.errors import InputError
 from studies.engine import store
+from studies.engine.trained import TrainedStudy
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
 from studies.registry import STUDIES
 from training.grid import (
     Column,
     ColumnFaces,
-    TrainingOptions,
     Variant,
-    check_table,
     done_of,
     known_models,
     predictions,
@@ -29,7 +27,6 @@ from training.grid import (
 )
 from training.plan import say_plan
 
-DEFAULTS = TrainingOptions()
 PAPER_COLUMNS = (
     Column(name="rafdb", data="gimefive", source="rafdb"),
     Column(name="fer2013", data="gimefive", source="fer2013"),
@@ -40,7 +37,7 @@ PAPER_COLUMNS = (
 
 @STUDIES.register("paper_table")
 @dataclass(frozen=True, kw_only=True)
-class PaperTable:
+class PaperTable(TrainedStudy):
     """How accurate are GiMeFive and its baselines, counted honestly and as the paper counts?
 
     Each cell is trained once a seed; the test faces are scored by the weights that are kept, and
@@ -49,6 +46,8 @@ class PaperTable:
     run goes on where it was; cells that were not trained stay empty and say so, and those trained
     by a later command of the same recipe and seeds appear in the same folder.
     """
+
+    name: ClassVar[str] = "paper_table"
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
         "gimefive",
@@ -63,16 +62,10 @@ class PaperTable:
     """Columns to train and test on, such as gimefive:ROOT@rafdb."""
     pretrained: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL=WEIGHTS …")] = ()
     """Models that begin with other weights: a path, or 'imagenet' for torchvision's own."""
-    options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
-    """How cells are trained."""
-    out: Path = Path("results")
-    """Results go to OUT/paper_table/<run>."""
     records_only: bool = False
     """Tabulate what has ended without looking at any faces, and say so in the report; --data names
     columns without a root then, such as gimefive@rafdb. Otherwise every root has to be there, and
     the digests of its faces are compared with those of each training."""
-    dry_run: bool = False
-    """Only say what would be trained, and for how long."""
 
     def run(self) -> Path:
         """Train what is missing and tabulate what is done; returns the folder of results.
@@ -83,8 +76,7 @@ class PaperTable:
             For an unknown model or dataset, a root that is not there or holds other faces than
             those of a training, or when nothing has been trained.
         """
-        check_folder(self.out / "paper_table")
-        self.options.check_folders()
+        self.check()
         known_models(self.models)
         begun_with = self._pretrained()
         columns = [Column.parse(text) for text in self.data]
@@ -113,18 +105,13 @@ class PaperTable:
             **self.options.settings(),
             "pretrained": begun_with,
         }
-        folder = self.out / "paper_table" / f"{self.options.recipe}-{store.digest(config)}"
-        manifest = {
-            "config": config,
-            **store.environment(),
-            "trainings": {cell.folder.name: cell.facts() for cell in done},
-        }
-        check_table(folder, manifest)
+        tables = self.tables(f"{self.options.recipe}-{store.digest(config)}", done, config)
         said = predictions(done)
-        store.write_table(folder / "predictions.parquet", said)
-        write_report(folder, manifest, done, said, names=list(named), rows=list(rows))
-        store.write_json(folder / "manifest.json", manifest | {"status": "complete"})
-        return folder
+        store.write_table(tables.folder / "predictions.parquet", said)
+        answer = write_report(
+            tables.folder, tables.manifest, done, said, names=list(named), rows=list(rows)
+        )
+        return tables.complete(answer)
 
     def _faces(self, columns: Sequence[Column]) -> dict[str, ColumnFaces]:
         """The faces of each column that trainings are held against."""

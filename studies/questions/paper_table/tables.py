@@ -35,7 +35,7 @@ class Curve:
 
     @property
     def kept(self) -> float:
-        """Of the kept epoch, in the curve's own precision, so that only the choice differs."""
+        """Accuracy at the kept epoch, in the curve's precision, so that only the choice differs."""
         return float(self.test[self.kept_epoch - 1])
 
 

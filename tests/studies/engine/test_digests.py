@@ -18,15 +18,17 @@ import pytest
 import torch
 from torch import nn
 
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
 from fer_xai.files import read_arrays
 from fer_xai.inference.predictor import Predictor
-from fer_xai.models import FERModel
+from fer_xai.models import MODELS, FERModel
 from metrics.core.registry import METRICS
 from studies import audit
 from studies.engine import store
-from studies.engine.digests import code_digest, described, faces_digests, model_digest
+from studies.engine.description import described
+from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.questions.ablation.study import VARIANTS, endpoint_inputs
 from tests.helpers import TinyNet, tiny_model
 
@@ -113,6 +115,30 @@ def test_callables_are_told_apart_by_code_and_by_what_they_hold():
     before = code_digest([space["f"]])
     space["SIDE"] = 4
     assert code_digest([space["f"]]) != before
+
+
+def _in_module(kind, module):
+    """A copy of a class as if it stood in another Python module."""
+    return type(kind.__name__, kind.__bases__, {"__module__": module, "__qualname__": "Kind"})
+
+
+def test_a_file_of_ours_that_moves_renames_no_run():
+    """A package and a qualified name tell our own classes and functions apart."""
+    one, two, other = (
+        _in_module(Grid, name) for name in ("metrics.a", "metrics.deep.b", "fer_xai.a")
+    )
+    assert described(one) == described(two) == ["class", "metrics.Kind"]
+    assert described(one()) == described(two())
+    assert described(one) != described(other)
+    users, moved = (_in_module(Grid, name) for name in ("somebodys.a", "somebodys.b"))
+    assert described(users) != described(moved)  # their code is not in our versions
+
+
+def test_names_without_their_module_tell_all_that_is_registered_apart():
+    for registry in (ATTRIBUTIONS, METRICS, CONTROLS, MODELS):
+        made = {name: json.dumps(described(registry[name])) for name in registry}
+        twice = [name for name in made if list(made.values()).count(made[name]) > 1]
+        assert not twice
 
 
 def test_a_class_of_the_users_own_is_told_apart_by_its_code():

@@ -188,9 +188,9 @@ def test_blank_maps_reach_no_threshold_and_enter_no_answer(faces):
 
 def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
     """A sum that misses half of what it should be makes a map undefined; one of 2 % is named."""
-    from studies.scoreboard import scores as scores_module
+    from studies.engine import targets as targets_module
 
-    explain = scores_module.explain
+    explain = targets_module.explain
 
     def off(*args, **options):
         found = explain(*args, **options)
@@ -199,7 +199,7 @@ def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
         object.__setattr__(found, "completeness_gap", gap)
         return found
 
-    monkeypatch.setattr(scores_module, "explain", off)
+    monkeypatch.setattr(targets_module, "explain", off)
     some = faces.subset(range(8))
     report = audit(
         tiny_model(),
@@ -246,8 +246,9 @@ def test_the_command_says_first_what_is_recognised_and_which_weights_are_meant(t
     data = ["--data", f"folder:{tmp_path / 'faces'}"]
     assert main([*words, *data]) == 2  # whose weights, of these faces?
     assert capsys.readouterr().err == (
-        "studies.run: Expected --weights of gimefive, of which none are shipped for folder: name "
-        "a checkpoint, or one of fer2013, rafdb, synthetic.\n"
+        "studies.run: Expected weights of gimefive for folder, but none are shipped (those for "
+        "fer2013, rafdb, synthetic are: name one of them if you mean it): train them (python -m "
+        "training.run --model gimefive …) and pass --weights PATH.\n"
     )
     main([*words, *data, "--weights", "synthetic"])
     said = capsys.readouterr().out

@@ -7,20 +7,8 @@ import pytest
 from fer_xai.errors import InputError
 from studies.questions.attribution_agreement.study import AttributionAgreement
 from studies.questions.attribution_agreement.tables import own_ceiling
-from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
 
 METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_rollout")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    from safetensors.torch import save_file
-
-    from tests.helpers import tiny_model
-
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_file(tiny_model().net.state_dict(), path)
-    return path
 
 
 def study(out, weights, **options):
@@ -90,7 +78,7 @@ def test_a_run_is_continued_with_the_same_rows(run, tmp_path, weights):
 
 
 def test_a_run_that_was_killed_keeps_what_it_knows_of_its_methods(tmp_path, weights, monkeypatch):
-    from studies.questions.attribution_agreement import study as module
+    from studies.engine import targets as module
 
     def killed(*args, **options):
         if options["method"] == "smoothgrad":
@@ -135,8 +123,9 @@ def test_gains_are_paired_by_face_and_fill(run):
     assert found.to_dict() == pytest.approx(expected)
 
 
-def test_bad_input_is_one_sentence(tmp_path, weights):
-    for options, sentence in (
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
         ({"seed": -1}, "Expected --seed from 0, got -1"),
         ({"fills": ("black",)}, "Expected two fills or more, got black"),
         ({"fills": ("black", "blur", "blur")}, "Expected each fill once, got blur twice"),
@@ -144,9 +133,11 @@ def test_bad_input_is_one_sentence(tmp_path, weights):
         ({"methods": ("gradcam", "lrp", "gradcam")}, "Expected each method once, got gradcam twic"),
         ({"methods": ("region_shapley",)}, "Expected an attribution that can be held against regi"),
         ({"methods": ("gradient_shap",)}, "Expected an attribution that can be held against regio"),
-    ):
-        with pytest.raises(InputError, match=sentence):
-            study(tmp_path, weights, **options).run()
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, weights, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        study(tmp_path, weights, **options).run()
     assert not list(tmp_path.iterdir())
 
 

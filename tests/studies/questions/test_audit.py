@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from fer_xai.data import load_dataset
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from metrics.core.registry import METRICS
 from studies import Audit, audit
@@ -221,24 +221,32 @@ def test_a_model_may_be_called_anything(name, faces, tmp_path, monkeypatch):
     assert len({line.replace("\\|", "").count("|") for line in rows.splitlines()}) == 1
 
 
-def test_bad_input_is_one_sentence(faces):
-    model = tiny_model()
-    with pytest.raises(InputError, match="Expected thresholds of deletion, each for all methods"):
-        audit(model, faces, metrics=["deletion"], thresholds={"insertion": 1})
-    with pytest.raises(InputError, match="Expected thresholds of deletion, each for all methods"):
-        audit(model, faces, metrics=["deletion"], thresholds={"lrp:deletion": 1})
-    with pytest.raises(UnknownNameError, match="Unknown metric"):
-        audit(model, faces, metrics=["delet"])
-    with pytest.raises(InputError, match="Expected at least one metric"):
-        audit(model, faces, metrics=[])
-    with pytest.raises(InputError, match="Expected the primary metric among deletion"):
-        audit(model, faces, metrics=["deletion"], primary="aopc")
-    with pytest.raises(InputError, match="Expected seed from 0, got -1"):
-        audit(model, faces, metrics=["deletion"], seed=-1)
-    with pytest.raises(InputError, match="Expected seed as a whole number"):
-        audit(model, faces, metrics=["deletion"], seed=1.5)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"thresholds": {"insertion": 1}}, "Expected thresholds of deletion, each for all methods"),
+        ({"thresholds": {"lrp:deletion": 1}}, "Expected thresholds of deletion, each for all meth"),
+        ({"metrics": ["delet"]}, "Unknown metric"),
+        ({"metrics": []}, "Expected at least one metric"),
+        ({"primary": "aopc"}, "Expected the primary metric among deletion"),
+        ({"seed": -1}, "Expected seed from 0, got -1"),
+        ({"seed": 1.5}, "Expected seed as a whole number"),
+        ({"methods": "gradcam"}, r"Expected a list of methods, .* pass \['gradcam'\]"),
+        ({"thresholds": {"deletion": "a"}}, "Expected a number as threshold of deletion, got 'a'"),
+    ],
+)
+def test_bad_input_is_one_sentence(faces, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        audit(tiny_model(), faces, **({"metrics": ["deletion"]} | options))
+
+
+def test_what_is_no_model_and_what_are_no_faces_is_one_sentence(faces):
     with pytest.raises(InputError, match="Expected faces to audit"):
-        audit(model, faces.subset([]), metrics=["deletion"])
+        audit(tiny_model(), faces.subset([]), metrics=["deletion"])
+    with pytest.raises(InputError, match="Expected a FERModel, got Linear: load one"):
+        audit(torch.nn.Linear(3, 6), faces)
+    with pytest.raises(InputError, match="Expected Faces, which are labelled, got Tensor"):
+        audit(tiny_model(), faces.images)
 
 
 @pytest.fixture
@@ -307,7 +315,7 @@ def tiny(folder, *more):
 
 
 def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch):
-    from studies.scoreboard import scores as scores_module
+    from studies.engine import targets as targets_module
 
     command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "20", "--gate")
     main(command)
@@ -318,9 +326,9 @@ def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch)
     assert "gate-gradcam.npz" in [shard.name for shard in shards]
     shards[1].unlink()
     made = []
-    explain = scores_module.explain
+    explain = targets_module.explain
     monkeypatch.setattr(
-        scores_module, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
+        targets_module, "explain", lambda *a, **o: made.append(o["method"]) or explain(*a, **o)
     )
     main(command)
     assert runs(module) == [run]
@@ -357,7 +365,7 @@ def test_a_crash_is_no_verdict(module, capsys):
         (["--model", "gimefive"], "Expected --emotions for a bare network alone, but gimefive"),
         (["--size", "0"], "Expected --size as a whole number of 1 or more, got 0"),
         (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
-        (["--seed", "-1"], "Expected seed from 0, got -1"),
+        (["--seed", "-1"], "Expected --seed from 0, got -1"),
         (["--limit", "0"], "Expected a positive number of faces to keep, got 0"),
         (["--batch-size", "0"], "Expected --batch-size as a whole number of 1 or more"),
         (["--controls", "center"], "Unknown control 'center'"),
@@ -398,17 +406,6 @@ def test_a_network_with_an_order_of_its_own_is_read_by_name(faces):
         for model in (one, other)
     ]
     assert np.allclose(*scores, atol=1e-5, equal_nan=True)
-
-
-def test_slips_in_python_are_one_sentence(faces):
-    with pytest.raises(InputError, match="Expected a FERModel, got Linear: load one"):
-        audit(torch.nn.Linear(3, 6), faces)
-    with pytest.raises(InputError, match="Expected Faces, which are labelled, got Tensor"):
-        audit(tiny_model(), faces.images)
-    with pytest.raises(InputError, match=r"Expected a list of methods, .* pass \['gradcam'\]"):
-        audit(tiny_model(), faces, methods="gradcam")
-    with pytest.raises(InputError, match="Expected a number as threshold of gini, got 'a'"):
-        audit(tiny_model(), faces, metrics=["gini"], thresholds={"gini": "a"})
 
 
 def test_the_answer_speaks_of_a_metric_that_is_held_against_the_centre(faces):

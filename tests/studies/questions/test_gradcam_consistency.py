@@ -22,13 +22,6 @@ from tests.studies.run_study import study
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(tiny_model().net, path, settings={"model": "tiny"}, half=False)
-    return path
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory, weights):
     return study(tmp_path_factory.mktemp("results"), weights).run()
 
@@ -188,7 +181,7 @@ def test_what_a_killed_run_left_half_written_is_swept_up(folder):
 
 
 def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monkeypatch):
-    from studies.questions.gradcam_consistency import study as module
+    from studies.engine import specs as module
 
     load = module.load_dataset
 
@@ -213,7 +206,7 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
 
 
 def test_too_few_landmarks_are_no_study(weights, tmp_path, monkeypatch):
-    from studies.questions.gradcam_consistency import study as module
+    from studies.engine import specs as module
 
     load = module.load_dataset
 
@@ -238,11 +231,16 @@ def test_a_dry_run_says_passes_and_time_and_leaves_nothing(weights, tmp_path, ca
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_options_are_one_sentence(weights, tmp_path):
-    with pytest.raises(InputError, match="Expected at least 2 untrained networks"):
-        study(tmp_path, weights, untrained=1).run()
-    with pytest.raises(InputError, match="Unknown attribution 'gradcams': did you mean gradcam"):
-        study(tmp_path, weights, methods=("gradcams",)).run()
-    with pytest.raises(InputError, match="Expected a number of moved faces of at least 0, got -1"):
-        study(tmp_path, weights, moved=-1).run()
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"untrained": 1}, "Expected at least 2 untrained networks"),
+        ({"methods": ("gradcams",)}, "Unknown attribution 'gradcams': did you mean gradcam"),
+        ({"moved": -1}, "Expected a number of moved faces of at least 0, got -1"),
+        ({"batch_size": 0}, "Expected --batch-size as a whole number of 1 or more, got 0"),
+    ],
+)
+def test_bad_options_are_one_sentence(weights, tmp_path, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        study(tmp_path, weights, **options).run()
     assert not list(tmp_path.iterdir())

@@ -9,8 +9,9 @@ import torch
 from scipy import stats
 
 from fer_xai.errors import InputError
-from studies.questions import planted_regions
-from studies.questions.planted_regions import PlantedRegions, share_interval
+from studies.questions.planted_regions import plants
+from studies.questions.planted_regions.study import PlantedRegions
+from studies.questions.planted_regions.tables import share_interval
 
 
 # where both marks cancel, what integrated gradients show is the error of the integral
@@ -65,16 +66,22 @@ def test_a_share_of_no_face_has_no_interval():
     assert np.isnan(share_interval(np.nan, 0)).all()
 
 
-def test_bad_input_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match="Expected a positive number of faces, got 0"):
-        PlantedRegions(faces=0, out=tmp_path).run()
-    with pytest.raises(InputError, match="Expected --seed from 0, got -1"):
-        PlantedRegions(seed=-1, out=tmp_path).run()
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"faces": 0}, "Expected --faces as a whole number of 1 or more, got 0"),
+        ({"seed": -1}, "Expected --seed from 0, got -1"),
+        ({"methods": ("gradcm",)}, "Unknown attribution 'gradcm'"),
+    ],
+)
+def test_bad_input_is_one_sentence(tmp_path, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        PlantedRegions(**options, out=tmp_path).run()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_map_that_is_undefined_finds_nothing_and_misses_nothing(tmp_path, monkeypatch):
-    explained = planted_regions.explain
+    explained = plants.explain
 
     def sometimes(predictor, images, *, method, **options):
         found = explained(predictor, images, method=method, **options)
@@ -84,7 +91,7 @@ def test_a_map_that_is_undefined_finds_nothing_and_misses_nothing(tmp_path, monk
         maps[0, 5, 5] = torch.nan  # one pixel, in a region or not
         return dataclasses.replace(found, maps=maps)
 
-    monkeypatch.setattr(planted_regions, "explain", sometimes)
+    monkeypatch.setattr(plants, "explain", sometimes)
     folder = PlantedRegions(methods=("saliency",), faces=2, out=tmp_path, progress=False).run()
     rows = pd.read_parquet(folder / "scores.parquet").query("attribution == 'saliency'")
     for _, own in rows.groupby("plant"):

@@ -4,21 +4,11 @@ import json
 
 import pandas as pd
 import pytest
-from safetensors.torch import save_file
 
 from fer_xai.errors import InputError
 from studies.questions.faithfulness import Faithfulness
 from studies.questions.sanity_checks import SanityChecks
 from studies.scoreboard.gate import gate_sentence
-from tests.helpers import tiny_model
-from tests.studies.run_study import study as _  # registers the tiny model  # noqa: F401
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_file(tiny_model().net.state_dict(), path)
-    return path
 
 
 def study(out, weights) -> SanityChecks:

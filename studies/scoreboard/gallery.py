@@ -1,4 +1,4 @@
-"""Every attribution on a built-in face an emotion: ``python -m studies.reporting.gallery``."""
+"""Every attribution on a built-in face an emotion: ``python -m studies.scoreboard.gallery``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from fer_xai import explain, load_model
+from fer_xai import load_model
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.command import check_folder, run_command
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import SIX
 from fer_xai.files import write_bytes
 from fer_xai.inference.predictor import Predictor
-from fer_xai.landmarks import face_regions
 from fer_xai.types import Faces
+from studies.engine.targets import Explained
 from studies.reporting.page import png
 from studies.reporting.style import style
 
@@ -80,8 +80,8 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
     """
     predictor = Predictor(load_model(model, weights=weights), device="cpu")
     faces = _of_each_emotion(predictor, 2 if family == "controls" else 1)
-    images = faces.pixels(SIZE).float() / 255
-    regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
+    explained = Explained(predictor, faces, rule="true", size=SIZE)
+    images = explained.images()
     style()
     names = FAMILIES[family]
     fig, axes = plt.subplots(
@@ -95,9 +95,7 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
         axis.imshow(images[column].permute(1, 2, 0).numpy())
         axis.set_title(emotion, fontsize=10)
     for row, name in enumerate(names, start=1):
-        found = explain(
-            predictor, images, method=name, targets=faces.labels, regions=regions, ids=faces.ids
-        )
+        found = explained.control(name) if name in CONTROLS else explained.explanation(name)
         signed = (
             not ATTRIBUTIONS[name].nonnegative
             if name in ATTRIBUTIONS
@@ -123,8 +121,7 @@ def sheet(family: str, *, model: str = "gimefive", weights: str = "synthetic") -
 def _of_each_emotion(predictor: Predictor, count: int) -> Faces:
     """The first faces of each emotion that the model names rightly, or the first at all."""
     faces = synthetic_faces(_CANDIDATES, size=SIZE)
-    predicted = predictor.model.canonical(predictor.logits(faces.pixels(SIZE)).argmax(dim=1))
-    right = (predicted == faces.labels).numpy()
+    right = (Explained(predictor, faces, size=SIZE).predicted == faces.labels).numpy()
     chosen: list[int] = []
     for emotion in SIX:
         own = (faces.table["emotion"] == emotion).to_numpy()
@@ -157,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the sheets into a folder; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if len(words) != 1:
-        sys.stderr.write("usage: python -m studies.reporting.gallery FOLDER\n")
+        sys.stderr.write("usage: python -m studies.scoreboard.gallery FOLDER\n")
         return 2
     folder = Path(words[0])
 
@@ -166,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for family in FAMILIES:
             write_bytes(folder / f"attributions_{family}.png", _small(sheet(family)))
 
-    return run_command("studies.reporting.gallery", write)
+    return run_command("studies.scoreboard.gallery", write)
 
 
 if __name__ == "__main__":

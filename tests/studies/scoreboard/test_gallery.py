@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from studies.reporting.gallery import FAMILIES, sheet
+from studies.scoreboard.gallery import FAMILIES, sheet
 
 
 def test_every_control_has_a_map_for_every_face():

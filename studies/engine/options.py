@@ -1,0 +1,252 @@
+"""Options that several studies share: each is declared and checked here alone.
+
+A study inherits the groups that it needs. Each group checks its own options (:meth:`Options.check`)
+and says what they contribute to a run's identity (:meth:`Options.config`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import tyro
+
+from fer_xai.checks import check_count, check_number, resolve_device
+from fer_xai.emotions import SIX
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Predictor
+from fer_xai.models import FERModel
+from fer_xai.types import Faces
+from studies.engine.networks import Network, networks
+from studies.engine.specs import DataSpec, ModelSpec
+
+NO_MATTER = ("out", "progress", "dry_run", "batch_size")
+"""Options that change no result."""
+SIZE = 64
+"""Side at which landmarks are looked at, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The root of all groups of options."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed.
+
+        Raises
+        ------
+        InputError
+            For options that cannot be used.
+        """
+
+    def config(self) -> dict[str, Any]:
+        """Options that identify a run, for its manifest and digest.
+
+        Files are identified by their content, not by where they lie: see the manifest's inputs.
+        """
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in NO_MATTER
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Options):
+    """Whether progress is shown."""
+
+    progress: bool = True
+    """Show progress bars, or a line every half minute where there is no terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun(Options):
+    """Whether the plan alone is said."""
+
+    dry_run: bool = False
+    """Only say what would be run, and for how long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed(Options):
+    """The seed of a study."""
+
+    seed: int = 0
+    """Seed of everything random: the sample of faces, controls, fills, ties and random methods."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        check_number("--seed", self.seed, 0, ends=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device(Options):
+    """The device of a study."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        resolve_device(self.device)
+
+    def config(self) -> dict[str, Any]:
+        """Options that identify a run, for its manifest and digest."""
+        return super().config() | {"device": resolve_device(self.device).type}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes(Device):
+    """How images are passed through a network."""
+
+    batch_size: int | None = None
+    """Images a pass; by default found by a short measurement, and kept when a run is continued."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Precision of the forward pass."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        if self.batch_size is not None:
+            check_count("--batch-size", self.batch_size)
+
+    def predictor(self, model: FERModel, *, batch_size: int | None = None) -> Predictor:
+        """A predictor of a model.
+
+        Parameters
+        ----------
+        model
+            The model.
+        batch_size
+            The one that a run which is continued has recorded; it stands for an option left out.
+        """
+        return Predictor(
+            model,
+            device=self.device,
+            precision=self.precision,
+            batch_size=self.batch_size or batch_size,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landmarks(Options):
+    """Where the landmarks of faces come from."""
+
+    landmarks: Path | None = None
+    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
+    landmarks_size: int | None = None
+    """Side of the images the landmarks were measured on, if it is not that of the faces."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        if self.landmarks_size is not None:
+            check_count("--landmarks-size", self.landmarks_size)
+
+    def config(self) -> dict[str, Any]:
+        """Options that identify a run, for its manifest and digest."""
+        return super().config() | {
+            "landmarks": None if self.landmarks is None else self.landmarks.name
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data(Landmarks):
+    """The faces of a study."""
+
+    data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
+    """Dataset, such as rafdb:ROOT, or one source of a benchmark, such as gimefive:ROOT@rafdb."""
+    split: str = "test"
+    """train, valid or test."""
+    source: str | None = None
+    """Only the faces of this source dataset of a benchmark (also written --data …@SOURCE)."""
+    skip_bad: bool = False
+    """Leave damaged or missing images out and list them, instead of stopping."""
+
+    @property
+    def data_spec(self) -> DataSpec:
+        """The dataset and its source."""
+        return DataSpec.parse(self.data, source=self.source)
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        _ = self.data_spec
+
+    def config(self) -> dict[str, Any]:
+        """Options that identify a run, for its manifest and digest."""
+        spec = self.data_spec
+        return super().config() | {"data": spec.identity, "source": spec.source}
+
+    def load_faces(
+        self, *, emotions: tuple[str, ...] = SIX, limit: int | None = None, seed: int = 0
+    ) -> Faces:
+        """The faces that the options name.
+
+        Raises
+        ------
+        InputError
+            For data that cannot be used.
+        """
+        return self.data_spec.load(
+            split=self.split,
+            landmarks=self.landmarks,
+            landmarks_size=self.landmarks_size,
+            emotions=emotions,
+            skip_bad=self.skip_bad,
+            limit=limit,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models(Options):
+    """The models of a study."""
+
+    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = ("gimefive",)
+    """Trained models: names, each with a checkpoint's path unless its weights are shipped."""
+
+    @property
+    def model_specs(self) -> list[ModelSpec]:
+        """The models and their weights."""
+        return [ModelSpec.parse(text) for text in self.models]
+
+    def config(self) -> dict[str, Any]:
+        """Options that identify a run, for its manifest and digest."""
+        return super().config() | {"models": [spec.name for spec in self.model_specs]}
+
+    def networks_for(self, data: DataSpec, *, untrained: int = 0, seed: int = 0) -> list[Network]:
+        """Trained networks for some data, each followed by its untrained floor.
+
+        See :func:`studies.engine.networks.networks`.
+        """
+        return networks(self.model_specs, data=data, untrained=untrained, seed=seed)
+
+
+def with_landmarks(faces: Faces, *, least: int = 1) -> Faces:
+    """The faces whose landmarks are known.
+
+    Parameters
+    ----------
+    faces
+        Faces with landmarks, unknown ones NaN.
+    least
+        How many have to be left.
+
+    Raises
+    ------
+    InputError
+        If fewer are left.
+    """
+    known = np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2))
+    if known.sum() < least:
+        raise InputError(
+            f"Expected {least} or more faces with landmarks, got {known.sum()} of {len(faces)}: "
+            "check --landmarks."
+        )
+    return faces.subset(np.flatnonzero(known))

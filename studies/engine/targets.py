@@ -1,0 +1,223 @@
+"""What is explained of each face: clean logits, the target and the maps, computed once a face.
+
+The scoreboard, the randomisation gate, the audit, the agreement study and the meta-evaluation all
+ask one object of a network and its faces, so that none of them decides anew which emotion is meant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from fer_xai.attributions import Attribution, Setting, control_maps, explain, native_maps, upsample
+from fer_xai.attributions.api import counting_maps
+from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Predictor
+from fer_xai.landmarks import face_regions
+from fer_xai.types import Explanation, Faces
+from metrics.evaluation import calibration_images
+
+TargetRule = Literal["predicted", "true"]
+"""Whether the emotion that the network names is explained, or the one that the face shows."""
+MATCHED_TO = "gradcam"
+"""The method whose resolution and maps the chance controls have."""
+KEPT = 2**28
+"""Bytes of maps that are kept for a second reader; beyond, they are made again."""
+
+
+def check_targets(rule: str) -> None:
+    """Refuse what is no rule for targets.
+
+    Raises
+    ------
+    InputError
+        For anything but ``predicted`` and ``true``.
+    """
+    if rule not in get_args(TargetRule):
+        raise InputError(f"Expected targets predicted or true, got {rule!r}.")
+
+
+class Explained:
+    """Faces as one network sees them, and what is explained of each.
+
+    Parameters
+    ----------
+    predictor
+        The network.
+    faces
+        Labelled faces; with landmarks where regions are needed.
+    rule
+        Whether the predicted or the true emotion is explained.
+    size
+        Side of the images that are explained, in pixels; that of the network by default.
+    seed
+        Seed of random methods and controls.
+    keep
+        Whether maps are kept for a second reader, such as the gate after the scores, as long as
+        they take no more than :data:`KEPT` bytes.
+
+    Attributes
+    ----------
+    pixels
+        ``(N, 3, size, size)`` uint8.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        faces: Faces,
+        *,
+        rule: TargetRule = "predicted",
+        size: int | None = None,
+        seed: int = 0,
+        keep: bool = False,
+    ) -> None:
+        check_targets(rule)
+        self.predictor, self.faces, self.rule, self.seed = predictor, faces, rule, seed
+        self.size = predictor.model.size if size is None else size
+        self.pixels = faces.pixels(self.size)
+        self._kept: dict[tuple[str, int, int, int], Explanation] = {}
+        self._room = KEPT if keep else 0
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of the faces."""
+        return self.faces.ids
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """``(N, C)`` of the unchanged faces, in the network's output order."""
+        return self.predictor.logits(self.pixels)
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """``(N,)`` canonical emotions that the network names."""
+        return self.predictor.model.canonical(self.logits.argmax(dim=1))
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """``(N,)`` canonical emotions that are explained."""
+        return self.faces.labels if self.rule == "true" else self.predicted
+
+    @cached_property
+    def regions(self) -> Tensor | None:
+        """Facial regions ``(N, R, size, size)`` bool; None where no landmarks are known."""
+        if self.faces.landmarks is None:
+            return None
+        return face_regions(self.faces.landmarks_at(self.size), size=self.size)
+
+    def images(self, rows: slice | Sequence[int] = slice(None)) -> Tensor:
+        """``(n, 3, size, size)`` float in [0, 1] of some faces."""
+        return self.pixels[rows].float() / 255
+
+    @cached_property
+    def calibration(self) -> Tensor:
+        """Images that the BatchNorm statistics of random networks come from."""
+        return calibration_images(self.ids, self.images)
+
+    @cached_property
+    def setting(self) -> Setting:
+        """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
+        columns = self.predictor.model.columns(self.targets)[:, None]
+        cells = native_maps(self.predictor, self.images(), columns, method=MATCHED_TO)
+        return Setting(
+            maps=cells.cpu(),
+            labels=self.targets,
+            ids=self.ids,
+            pixels=self.pixels,
+            seed=self.seed,
+        )
+
+    @counting_maps()
+    def explanation(
+        self, method: str | Attribution, rows: slice = slice(None), *, seed: int | None = None
+    ) -> Explanation:
+        """Maps of some faces by an attribution, made once while there is room to keep them.
+
+        Parameters
+        ----------
+        method
+            A name, or an attribution with options of its own.
+        rows
+            Which faces.
+        seed
+            Another seed of a random method.
+
+        Raises
+        ------
+        InputError
+            If the method has no rules for the network.
+        """
+        chosen = self.seed if seed is None else seed
+        start, stop, _ = rows.indices(len(self))
+        key = (str(method), start, stop, chosen)
+        if key in self._kept:
+            return self._kept[key]
+        made = explain(
+            self.predictor,
+            self.images(rows),
+            method=method,
+            targets=self.targets[rows],
+            regions=None if self.regions is None else self.regions[rows],
+            ids=self.ids[rows],
+            seed=chosen,
+        )
+        size = made.maps.nbytes + (0 if made.channels is None else made.channels.nbytes)
+        if size <= self._room:
+            self._kept[key] = made
+            self._room -= size
+        return made
+
+    def control(
+        self, name: str, rows: slice = slice(None), *, seed: int | None = None
+    ) -> Explanation:
+        """Maps of some faces by a chance control, of Grad-CAM's resolution.
+
+        Parameters
+        ----------
+        name
+            A name of :data:`fer_xai.attributions.CONTROLS`.
+        rows
+            Which faces.
+        seed
+            Another seed of a random control.
+        """
+        chosen = self.seed if seed is None else seed
+        setting = dataclasses.replace(self.setting, seed=chosen)
+        full = upsample(control_maps(name, setting)[rows], size=(self.size, self.size))
+        return Explanation(
+            maps=full[:, 0],
+            targets=self.targets[rows],
+            logits=self.logits[rows],
+            emotions=self.predictor.emotions,
+            method=name,
+            params={"seed": chosen},
+        )
+
+    def maps(self, method: str, *, chunk: int) -> Tensor:
+        """Maps ``(N, size, size)`` of all faces by an attribution, NaN where they are undefined.
+
+        Parameters
+        ----------
+        method
+            A name.
+        chunk
+            Faces at a time, as they were asked for before.
+        """
+        steps = range(0, len(self), chunk)
+        parts = [self.explanation(method, slice(start, start + chunk)) for start in steps]
+        return torch.cat([part.defined_maps for part in parts])
+
+    def seen_by(self, predictor: Predictor) -> Explained:
+        """The same faces and targets, explained of another network."""
+        other = Explained(predictor, self.faces, rule=self.rule, size=self.size, seed=self.seed)
+        other.targets = self.targets
+        return other

@@ -1,0 +1,337 @@
+"""What is asked in an audit: options checked once, and how they are answered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fer_xai.checks import check_count, check_number
+from fer_xai.data.splits import face_groups
+from fer_xai.errors import InputError
+from fer_xai.files import read_json
+from fer_xai.inference.predictor import Predictor
+from fer_xai.models import FERModel
+from fer_xai.types import Faces
+from metrics.core.registry import MetricSpec
+from metrics.randomisation.gate import MIN_NETWORKS
+from metrics.randomisation.random_networks import statistics_of
+from studies.engine import store
+from studies.engine.digests import faces_digests, model_digest
+from studies.engine.recognition import Recognition, recognition
+from studies.engine.targets import Explained, TargetRule
+from studies.questions.audit.report import Audit
+from studies.scoreboard import gate as gating
+from studies.scoreboard.maps import map_sentences, map_table
+from studies.scoreboard.report import common_caveats, content
+from studies.scoreboard.scores import Scoreboard
+from studies.scoreboard.study import CHUNK
+from studies.scoreboard.tables import held as compared
+from studies.scoreboard.thresholds import (
+    Threshold,
+    gated,
+    held,
+    threshold_table,
+    worst_allowed,
+)
+
+METHODS = ("gradcam", "saliency", "integrated_gradients", "occlusion")
+"""Attributions that nearly every network has."""
+METRICS = ("deletion", "insertion", "mu_fidelity", "gini")
+"""Metrics that need no landmarks."""
+PRIMARY = "insertion"
+"""The metric that the answer speaks of where it is among those asked for."""
+COLUMNS = ("id", "emotion", "target", "model", "method", "metric", "value", "blank", "undefined")
+"""Columns of an audit's frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of a model's explanations.
+
+    Attributes
+    ----------
+    board
+        Methods, controls, metrics, the rule for targets and the seed.
+    thresholds
+        Worst means that are allowed, as they were asked for.
+    limits
+        The same, by method and metric.
+    primary
+        Metric that the answer speaks of.
+    gate
+        Whether the randomisation gate is run too.
+    anyway
+        Whether thresholds are judged even where the model recognises no more than the prior.
+    """
+
+    board: Scoreboard
+    thresholds: Mapping[str, float]
+    limits: Mapping[tuple[str, str], float]
+    primary: str
+    gate: bool
+    anyway: bool
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        methods: Sequence[str],
+        metrics: Sequence[str | MetricSpec],
+        controls: Sequence[str],
+        targets: TargetRule,
+        primary: str | None,
+        thresholds: Mapping[str, float],
+        gate: bool,
+        anyway: bool,
+        seed: int,
+    ) -> Request:
+        """Check options (those of :func:`studies.audit`) and hold what they mean.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            For options that cannot be used.
+        """
+        check_number("seed", seed, 0, ends=True)
+        check_count("seed", seed, low=0)
+        for what, names in (("methods", methods), ("metrics", metrics), ("controls", controls)):
+            if isinstance(names, str):
+                raise InputError(f"Expected a list of {what}, got one name: pass [{names!r}].")
+        board = Scoreboard(
+            methods=methods,
+            controls=controls,
+            metrics=metrics,
+            targets=targets,
+            seed=seed,
+            chunk=CHUNK,
+            own_fills=True,
+        )
+        specs = {spec.name: spec for spec in board.specs}
+        limits = worst_allowed(thresholds, specs, methods)
+        ours = (
+            PRIMARY if PRIMARY in specs else min(specs, key=lambda name: not compared(specs[name]))
+        )
+        chosen = primary or ours
+        if chosen not in specs:
+            raise InputError(
+                f"Expected the primary metric among {', '.join(specs)}, got {chosen!r}."
+            )
+        return cls(
+            board=board,
+            thresholds=dict(thresholds),
+            limits=limits,
+            primary=chosen,
+            gate=gate,
+            anyway=anyway,
+        )
+
+    @property
+    def specs(self) -> dict[str, MetricSpec]:
+        """The metrics, by name."""
+        return {spec.name: spec for spec in self.board.specs}
+
+    def check_faces(self, model: FERModel | Predictor, faces: Faces) -> None:
+        """Refuse faces that no audit can be made on.
+
+        Raises
+        ------
+        InputError
+            For anything but faces, for none, or for a single one to recalibrate BatchNorm on.
+        """
+        if not isinstance(faces, Faces):
+            raise InputError(
+                f"Expected Faces, which are labelled, got {type(faces).__name__}: load them with "
+                "fer_xai.load_dataset."
+            )
+        if not len(faces):
+            raise InputError("Expected faces to audit the model on, got none.")
+        net = model.model if isinstance(model, Predictor) else model
+        drawn = self.gate or any("calibration" in spec.needs for spec in self.board.specs)
+        if drawn and len(faces) < 2 and statistics_of(net, None):
+            raise InputError(
+                "Expected two faces or more, on which the BatchNorms of random networks are "
+                "recalibrated, got one: take more, or leave the gate and metrics of randomisation "
+                "out."
+            )
+
+    def answered(
+        self,
+        predictor: Predictor,
+        faces: Faces,
+        *,
+        shards: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Audit:
+        """Score, judge, and make tables of it.
+
+        Parameters
+        ----------
+        predictor
+            Predictor of the model.
+        faces
+            Faces that :meth:`check_faces` takes.
+        shards
+            Folder in which what is done is kept.
+        progress
+            Called with the number of faces done after each chunk.
+        """
+        board, specs, name = self.board, self.specs, predictor.name
+        explained = board.explained(predictor, faces, keep=self.gate)
+        rows = _scores(board, explained, shards, progress).assign(model=name)
+        clusters = pd.Series(face_groups(faces), index=faces.ids)
+        recognised = recognition(
+            name,
+            faces.labels.numpy(),
+            explained.predicted.numpy(),
+            list(clusters),
+            emotions=predictor.emotions,
+        )
+        found = gating.gate(explained, board, shards=shards) if self.gate else None
+        verdicts = {} if found is None else dict(zip(found["method"], found["gate"], strict=True))
+        made = content(
+            _of_maps(rows),
+            clusters,
+            specs,
+            methods=board.methods,
+            primary=self.primary,
+            refused={name: board.refused},
+            gates={name: verdicts} if verdicts else None,
+        )
+        manifest = self._manifest(predictor, faces)
+        judged = self.anyway or recognised.above_prior
+        asked = held(made.methods, self.limits, specs)
+        maps = map_table(rows, [method for method in board.methods if method not in board.refused])
+        tables = [recognised.table, maps]
+        lines = [
+            recognised.sentence,
+            *_verdict_on(recognised, anyway=self.anyway),
+            *map_sentences(maps),
+            made.answer,
+            *(_verdict(asked) if judged else []),
+        ]
+        if found is not None:
+            lines.append(gating.gate_sentence(name, found))
+            asked += gated(found)
+            tables.append(gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS))
+        if not judged:
+            asked = tuple(dataclasses.replace(one, reached=False, judged=False) for one in asked)
+        if asked:
+            tables.insert(0, threshold_table(asked))
+        made = dataclasses.replace(made, tables=[*tables, *made.tables])
+        return Audit(
+            frame=rows[list(COLUMNS)],
+            table=made.methods,
+            tables={table.name: table.frame for table in made.tables},
+            answer="\n".join(lines),
+            recognised=recognised,
+            judged=judged,
+            thresholds=asked,
+            facts=self._facts(predictor, faces, recognised, manifest),
+            _content=made,
+            _caveats=[*self._caveats(), *common_caveats(specs.values())],
+            manifest=manifest,
+            _specs=specs,
+        )
+
+    def _manifest(self, predictor: Predictor, faces: Faces) -> dict[str, Any]:
+        """What an audit was made with."""
+        return {
+            "methods": list(self.board.methods),
+            "metrics": list(self.specs),
+            "controls": list(self.board.controls),
+            "targets": self.board.targets,
+            "primary": self.primary,
+            "thresholds": dict(self.thresholds),
+            "gate": self.gate,
+            "anyway": self.anyway,
+            "seed": self.board.seed,
+            "model": model_digest(predictor.model),
+            **faces_digests(faces, [predictor.model.size]),
+            **predictor.settings(),
+            **store.environment(),
+        }
+
+    def _facts(
+        self,
+        predictor: Predictor,
+        faces: Faces,
+        recognised: Recognition,
+        manifest: Mapping[str, Any],
+    ) -> dict[str, str]:
+        """The line of facts under the answer."""
+        share, low, high = (100 * x for x in (recognised.share, recognised.low, recognised.high))
+        return {
+            "model": f"{predictor.name}, {', '.join(predictor.emotions)}",
+            "faces": f"{len(faces)} of {faces.name}",
+            "recognised": f"{share:.1f} % [{low:.1f}, {high:.1f}]",
+            "prior": f"{100 * recognised.prior:.1f} % ({recognised.frequent})",
+            "explained": f"the {self.board.targets} emotion's logit",
+            "commit": store.made_by(manifest),
+        }
+
+    def _caveats(self) -> list[str]:
+        """Scores that hold a method against what it starts from."""
+        return [
+            f"{metric} fills with {fill}, from which the maps of {method} start: that score holds "
+            "them against themselves."
+            for method, metric, fill in self.board.fills_shared
+        ]
+
+
+def _of_maps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows in which a face whose map is blank or undefined has no score: it explains nothing."""
+    return rows.assign(value=rows["value"].mask(rows["blank"] | rows["undefined"]))
+
+
+def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
+    """What follows for the verdict from what a model recognises; nothing where it recognises."""
+    if recognised.above_prior:
+        return []
+    bar = max(recognised.prior, recognised.chance)
+    why = f"the interval of the share recognised does not lie above {100 * bar:.1f} %"
+    if anyway:
+        return [f"Judged anyway: {why}."]
+    return [
+        f"Not judged: {why}, so that the model is not shown to recognise emotions here, and what "
+        "explains it is worth little. Check its size, the range of pixel values, the "
+        "normalisation, the order of colour channels and of emotions, and that faces stand "
+        "upright; take more faces; or judge it all the same (--anyway, anyway=True)."
+    ]
+
+
+def _verdict(asked: Sequence[Threshold]) -> list[str]:
+    """How many thresholds were reached; nothing where none was asked."""
+    failed = sum(not one.reached for one in asked)
+    if not asked:
+        return []
+    if not failed:
+        return ["Every threshold was reached."]
+    were = "was" if len(asked) == 1 else "were"
+    return [
+        f"{failed} of {len(asked)} threshold{'' if len(asked) == 1 else 's'} {were} not reached."
+    ]
+
+
+def _scores(
+    board: Scoreboard,
+    explained: Explained,
+    shards: Path | None,
+    progress: Callable[[int], None] | None,
+) -> pd.DataFrame:
+    """Rows of the board; what it refuses is kept beside them."""
+    kept = None if shards is None else shards / "refused.json"
+    if kept is not None and kept.exists():
+        board.refused.update(read_json(kept, remedy=f"delete {shards}"))
+
+    def done(n: int) -> None:
+        if kept is not None:
+            store.write_json(kept, board.refused)
+        if progress is not None:
+            progress(n)
+
+    return board.scores(explained, shards=shards, progress=done)

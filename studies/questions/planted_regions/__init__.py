@@ -1,0 +1,1 @@
+"""Which attributions find the region that a network is known to read?"""

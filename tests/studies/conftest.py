@@ -1,0 +1,15 @@
+"""What the tests of studies share: the weights of a tiny network, registered as ``tiny``."""
+
+import pytest
+
+from fer_xai.models.checkpoints import save_weights
+from tests.helpers import tiny_model
+from tests.studies import run_study  # noqa: F401 - registers the tiny model
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A checkpoint of the tiny network."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(tiny_model().net, path, settings={"model": "tiny"}, half=False)
+    return path

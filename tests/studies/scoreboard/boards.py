@@ -1,0 +1,19 @@
+"""What the tests of the scoreboard share: a board, rows that are known, and what they are of."""
+
+import pandas as pd
+
+from metrics.core.registry import METRICS
+from studies.scoreboard.scores import Scoreboard
+
+CLUSTERS = pd.Series({f"f{i}": i // 2 for i in range(40)})
+SPECS = {name: METRICS[name] for name in ("insertion", "deletion", "aopc")}
+METHODS = ("saliency", "gradcam", "lrp")
+
+
+def board(**options) -> Scoreboard:
+    chosen = {"methods": ["gradcam", "saliency"], "metrics": ["average_drop", "naopc"]} | options
+    return Scoreboard(**chosen)
+
+
+def scored(board, predictor, faces, **options) -> pd.DataFrame:
+    return board.scores(board.explained(predictor, faces), **options)
