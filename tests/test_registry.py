@@ -1,6 +1,4 @@
 import math
-import subprocess
-import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -60,13 +58,3 @@ def test_a_plugin_cannot_take_a_name_that_is_taken(plugin):
     registry.register("pi")(3)
     with pytest.raises(FerXaiError, match=r"The thing name 'pi' of math:pi is taken: rename it\."):
         list(registry)
-
-
-def test_listing_studies_imports_nothing_heavy():
-    code = (
-        "import sys; from studies.run import main; main(['--list']);"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'pandas', 'numpy')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert "gradcam_consistency" in done.stdout
