@@ -334,20 +334,21 @@ def attribute(
         _check_columns("against", against, n, columns.shape[1], predictor)
     _check_regions(regions, attribution, images)
     keys = _names(ids, n)
-    step, parts = predictor.batch_size_for(n), []
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
+
+    def answered(view: Predictor, rows: slice) -> Maps:
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             question = Question(
-                images=predictor.to_device(images[rows].detach().clone()),
-                columns=columns[rows].clone().to(predictor.device),
-                against=None if against is None else against[rows].clone().to(predictor.device),
+                images=view.to_device(images[rows].detach().clone()),
+                columns=columns[rows].clone().to(view.device),
+                against=None if against is None else against[rows].clone().to(view.device),
                 output=output,
                 keys=tuple(keys[rows]),
                 seed=seed,
-                regions=None if regions is None else regions[rows].to(predictor.device),
+                regions=None if regions is None else regions[rows].to(view.device),
             )
-            parts.append(attribution.maps(predictor, question))
+            return attribution.maps(view, question)
+
+    parts = predictor.each(n, answered, side_by_side=not attribution.rewrites)
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1))
 

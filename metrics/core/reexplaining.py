@@ -51,7 +51,8 @@ def explained(
     Parameters
     ----------
     cache
-        Of the faces; batches are of its predictor's size and full across faces and copies.
+        Of the faces; batches hold one of its predictor's size for each thread, and are full across
+        faces and copies.
     explain
         Gets the name of its face with each copy: what is random about a method is alike for all
         copies of a face, and does not pass for a change of the map.
@@ -75,7 +76,7 @@ def explained(
     """
     chosen = check_targets(targets, len(cache))
     total = len(cache) * copies
-    step = cache.predictor.batch_size_for(total)
+    step = cache.predictor.batch_size_for(total) * torch.get_num_threads()  # side by side
     for start in range(0, total, step):
         rows = torch.arange(start, min(start + step, total))
         faces, numbers = rows // copies, rows % copies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 
@@ -172,11 +173,17 @@ class ScoreCache:
         """
         if key not in self._asked:
             total = len(self) * copies
-            out = torch.zeros(total, len(self.predictor.emotions))
-            step = self.predictor.batch_size_for(total)
-            for start in range(0, total, step):
-                rows = torch.arange(start, min(start + step, total), device=self.predictor.device)
-                out[start : start + len(rows)] = self.score(change(rows // copies, rows % copies))
+            making = threading.Lock()
+
+            def scored(view: Predictor, part: slice) -> Tensor:
+                rows = torch.arange(part.start, part.stop, device=view.device)
+                with making:  # changes may keep what they draw, and are made one after the other
+                    images = change(rows // copies, rows % copies)
+                return view.run(images.contiguous(memory_format=torch.channels_last)).cpu()
+
+            found = self.predictor.each(total, scored)
+            out = torch.cat(found) if found else torch.zeros(0, len(self.predictor.emotions))
+            self.passes += total
             self._asked[key] = out.unflatten(0, (len(self), copies))
         return self._asked[key]
 
@@ -244,11 +251,6 @@ class ScoreCache:
         if total in counts:
             held[total] = self.empty(fill)
         return torch.stack([held[int(count)] for count in counts], dim=1)
-
-    def score(self, images: Tensor) -> Tensor:
-        """Logits ``(M, C)`` on the CPU of one batch that is there, counted."""
-        self.passes += len(images)
-        return self.predictor.run(images.contiguous(memory_format=torch.channels_last)).cpu()
 
 
 def cache_of(

@@ -22,16 +22,17 @@ def changed_scores(
     Batches are filled across faces, so few copies a face cost no half-empty passes.
     """
     total, targets = len(question) * copies, question.targets
-    step = predictor.batch_size_for(total)
-    out = torch.empty(total, targets)
-    for start in range(0, total, step):
-        rows = torch.arange(start, min(start + step, total), device=predictor.device)
+
+    def scored(view: Predictor, part: slice) -> Tensor:
+        rows = torch.arange(part.start, part.stop, device=view.device)
         faces, numbers = rows // copies, rows % copies
         images = change(faces, numbers).contiguous(memory_format=torch.channels_last)
         against = None if question.against is None else question.against[faces]
-        logits = predictor.run(images)
-        found = scores(logits, question.columns[faces], against, output=question.output)
-        out[start : start + len(rows)] = found.cpu()
+        logits = view.run(images)
+        return scores(logits, question.columns[faces], against, output=question.output).cpu()
+
+    found = predictor.each(total, scored)
+    out = torch.cat(found) if found else torch.empty(0, targets)
     return out.reshape(len(question), copies, targets)
 
 

@@ -59,6 +59,7 @@ class GuidedGradient(Attribution):
     """
 
     forward_too: bool = True
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Springenberg et al., 2015; Zeiler & Fergus, ECCV 2014"
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
@@ -93,6 +94,7 @@ class GuidedGradCam(Attribution):
     """
 
     layer: str | None = None
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Selvaraju et al., ICCV 2017, sec. 3.2"
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
@@ -128,6 +130,7 @@ class DeepLiftFrom(Attribution):
 
     baselines: tuple[str, ...] = ("black",)
     law: ClassVar[str | None] = "score of the face − mean score of the baselines"
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Shrikumar et al., ICML 2017; Lundberg & Lee, NeurIPS 2017"
 
     def __post_init__(self) -> None:
@@ -209,6 +212,7 @@ class LayerwiseRelevance(Attribution):
 
     rule: Literal["epsilon", "gamma", "alpha1_beta0"] = "epsilon"
     law: ClassVar[str | None] = "score − what biases keep"
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Bach et al., PLoS ONE 10(7), 2015; Montavon et al., 2019"
 
     def __post_init__(self) -> None:
