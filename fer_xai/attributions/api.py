@@ -27,6 +27,7 @@ from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import emotion_index
 from fer_xai.errors import InputError, MapWarning, UnknownNameError
+from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.registry import Registry
@@ -123,7 +124,7 @@ def explain(
     images = check_images(images).detach()
     attribution.check((images.shape[-2], images.shape[-1]))
     predictor = (
-        model if isinstance(model, Predictor) else Predictor(model, device=str(model.device))
+        model if isinstance(model, Predictor) else predictor_of(model, device=str(model.device))
     )
     logits = predictor.logits(images)
     if targets is None:

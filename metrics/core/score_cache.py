@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_images, check_length, check_tensor
 from fer_xai.errors import InputError
+from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import FILLS, fill_images
 from fer_xai.perturb.linear import LINEAR, linear_imputation, noise_of
@@ -68,7 +69,7 @@ class ScoreCache:
         seed: int = 0,
         fills: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.predictor = model if isinstance(model, Predictor) else Predictor(model)
+        self.predictor = predictor_of(model)
         check_images(images)
         self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
         check_length("ids", len(self.ids), len(images))
