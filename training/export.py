@@ -22,10 +22,11 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import TRAINEE, file_digest, save_weights
 from fer_xai.provenance import commit, processor
+from fer_xai.recognition import scores_of_logits
 from fer_xai.types import Faces
 from training.card import model_card
 from training.loop import readable, training_log
-from training.scoring import logits_of, scores_of_logits
+from training.scoring import logits_of
 from training.trainee import weight_settings
 
 WEIGHTS = "weights.safetensors"

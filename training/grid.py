@@ -23,12 +23,12 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.files import damaged, read_arrays, read_json, write_bytes
 from fer_xai.models.registry import architecture
+from fer_xai.recognition import exact_scores
 from fer_xai.types import Faces
 from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
 from training.loop import PROCESSES, check_launch
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
 from training.run import SIZE, TrainingRun, data_name, train
-from training.scoring import exact_scores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,14 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    OUTPUTS,
-    Attribution,
-    Maps,
-    Output,
-    Question,
-)
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_images, check_length
 from fer_xai.emotions import emotion_index
@@ -31,6 +24,7 @@ from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.registry import Registry
+from fer_xai.scores import OUTPUTS, Output
 from fer_xai.types import LARGEST_GAP, Explanation, Faces
 
 Targets = Tensor | NDArray[Any] | Sequence[int] | Sequence[str] | str

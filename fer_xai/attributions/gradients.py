@@ -16,18 +16,12 @@ import torch
 from captum.attr import InputXGradient, IntegratedGradients, Saliency
 from torch import Tensor, nn
 
-from fer_xai.attributions.core.registry import (
-    ATTRIBUTIONS,
-    Attribution,
-    Maps,
-    Output,
-    Question,
-    scores,
-)
+from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps, Question
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.perturb.fills import fill_images
+from fer_xai.scores import Output, scores
 
 
 class Scorer(nn.Module):

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.registry import Question, scores
+from fer_xai.attributions.core.registry import Question
 from fer_xai.inference.predictor import Predictor
+from fer_xai.scores import scores
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their copies ``(M,)`` to images ``(M, 3, H, W)``."""

@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,50 +14,12 @@ from torch import Tensor
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.registry import Registry
+from fer_xai.scores import Output, scores
 from fer_xai.seeding import generator
 from fer_xai.types import undefined_maps
 
-Output = Literal["logit", "log_probability", "probability"]
-"""Which number of an emotion is explained."""
 LEAST_WHOLE = 1e-4
 """Least score of which a completeness gap is a share: a hundred times what two passes differ by."""
-OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
-
-
-def scores(
-    logits: Tensor, columns: Tensor, against: Tensor | None = None, *, output: Output = "logit"
-) -> Tensor:
-    """What is explained, as a number an image and target.
-
-    Parameters
-    ----------
-    logits
-        ``(B, C)``.
-    columns
-        ``(B, K)`` output columns.
-    against
-        ``(B, K)`` columns whose number is taken off (a contrast), or None.
-    output
-        Logit, log-probability or probability.
-
-    Returns
-    -------
-    Tensor
-        ``(B, K)`` float32.
-
-    Examples
-    --------
-    >>> logits = torch.tensor([[2.0, 0.5, -1.0]])
-    >>> scores(logits, torch.tensor([[0, 1]]), torch.tensor([[1, 1]]))
-    tensor([[1.5000, 0.0000]])
-    """
-    values = logits.float()
-    if output == "log_probability":
-        values = values.log_softmax(dim=1)
-    elif output == "probability":
-        values = values.softmax(dim=1)
-    chosen = values.gather(1, columns)
-    return chosen if against is None else chosen - values.gather(1, against)
 
 
 @dataclass(frozen=True, kw_only=True)

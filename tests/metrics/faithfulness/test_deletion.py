@@ -175,10 +175,10 @@ def test_bad_input_is_one_sentence(model, three, maps):
         deletion(model, three, maps[:, ::2], TARGETS)
     with pytest.raises(InputError, match="Expected 3 targets, one an image, got 2"):
         deletion(model, three, maps, TARGETS[:2])
-    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
+    with pytest.raises(InputError, match="Expected output logit, log_probability, probability"):
         insertion(model, three, maps, TARGETS, output="loss")
     unread = ScoreCache(Predictor(model, device="cpu"), three)
-    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
+    with pytest.raises(InputError, match="Expected output logit, log_probability, probability"):
         deletion(unread, three, maps, TARGETS, output="loss")
     assert not unread.passes
     with pytest.raises(InputError, match="Expected 3 ids, one an image, got 1"):
