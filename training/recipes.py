@@ -233,3 +233,14 @@ PAPER = Recipe(
 """GiMeFive as published (arXiv 2402.15662): SGD without schedule, early stop on validation."""
 
 RECIPES: dict[str, Recipe] = {"accurate": ACCURATE, "paper": PAPER}
+
+
+def check_average(recipe: Recipe, faces: int) -> None:
+    """An average that still is half the first step's weights at the end has learned too little."""
+    steps = recipe.epochs * (faces // recipe.batch_size)
+    if recipe.ema and recipe.ema**steps > 0.5:
+        raise InputError(
+            f"Expected an --ema that forgets the first of {steps} steps, got {recipe.ema:g}, which "
+            f"keeps {recipe.ema**steps:.0%} of it to the end: choose a smaller decay, or more "
+            "epochs."
+        )

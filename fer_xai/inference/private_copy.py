@@ -16,7 +16,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from fer_xai.batchnorm.running_statistics import check_built
+from fer_xai.batchnorm.built import check_built
 from fer_xai.batchnorm.synchronised import replace_sync
 from fer_xai.errors import InputError
 from fer_xai.inference.folding import folded

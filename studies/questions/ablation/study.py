@@ -28,18 +28,11 @@ from studies.engine.progress import progress_bar
 from studies.questions.ablation.report import write_report
 from studies.registry import STUDIES
 from studies.scoreboard.consistency import SIZE, endpoint
-from training.grid import (
-    Column,
-    ColumnFaces,
-    Training,
-    TrainingOptions,
-    Variant,
-    check_table,
-    done_of,
-    train_missing,
-    trainings,
-)
+from training.column_faces import ColumnFaces
+from training.grid import Training, done_of, train_missing, trainings
 from training.plan import say_plan
+from training.predictions import check_table
+from training.variants import Column, TrainingOptions, Variant
 
 DEFAULTS = TrainingOptions()
 FIRST_UNTRAINED = 1000

@@ -15,19 +15,11 @@ from studies.engine import store
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
 from studies.registry import STUDIES
-from training.grid import (
-    Column,
-    ColumnFaces,
-    TrainingOptions,
-    Variant,
-    check_table,
-    done_of,
-    known_models,
-    predictions,
-    train_missing,
-    trainings,
-)
+from training.column_faces import ColumnFaces
+from training.grid import done_of, known_models, train_missing, trainings
 from training.plan import say_plan
+from training.predictions import check_table, predictions
+from training.variants import Column, TrainingOptions, Variant
 
 DEFAULTS = TrainingOptions()
 PAPER_COLUMNS = (
