@@ -32,7 +32,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Parameters
     ----------
     path
-        Of the file; its folder is made.
+        Path of the file; its folder is made.
     write
         Called with the path of a temporary file beside it.
 
@@ -85,7 +85,7 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
     Parameters
     ----------
     path
-        Of the file.
+        Path of the file.
     remedy
         What to do where it is damaged, to end the sentence with.
 

@@ -54,7 +54,7 @@ def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, s
 
 
 def data_name(spec: str) -> str:
-    """Of a dataset ``NAME[:ROOT]``, wherever it lies.
+    """Name of a dataset ``NAME[:ROOT]``, wherever it lies.
 
     A style of built-in faces, or a folder of one's own by its name, is a dataset of its own.
 

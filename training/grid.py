@@ -41,7 +41,7 @@ class Training:
 
     @property
     def folder(self) -> Path:
-        """Of the run, or of its record where the run itself is not on this machine."""
+        """Folder of the run, or of its record where the run itself is not on this machine."""
         run = self.run.folder()
         return self.record if not (run / CARD).exists() and (self.record / CARD).exists() else run
 
@@ -230,7 +230,7 @@ def trainings(
     Parameters
     ----------
     options, variants, columns
-        Of the table.
+        Parts of the table.
     faces
         Those at hand, by the column's name; of other columns there are records alone.
     """

@@ -34,7 +34,7 @@ class Recipe:
     patience
         Epochs without a better validation accuracy before stopping; 0 never stops early.
     label_smoothing
-        Of the cross-entropy.
+        Share of the label that the cross-entropy spreads over all emotions.
     mixup
         α of mixup (Zhang et al., ICLR 2018): each batch is blended with a shuffled copy of itself
         by a share drawn from Beta(α, α). 0 is none.

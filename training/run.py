@@ -58,7 +58,7 @@ class TrainingRun:
     data: str = "synthetic"
     """Dataset, as NAME or NAME:ROOT."""
     source: str | None = None
-    """Of a benchmark, only the faces of this source dataset."""
+    """Source dataset to keep, of a benchmark put together from several."""
     recipe: Literal["accurate", "paper"] = "accurate"
     """Optimisation settings; the options below override them."""
     overrides: tyro.conf.OmitArgPrefixes[Overrides] = NOTHING
@@ -77,7 +77,7 @@ class TrainingRun:
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     seed: int = 0
-    """Of split, initialisation, order, augmentation, mixup and dropout."""
+    """Seed of split, initialisation, order, augmentation, mixup and dropout."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -127,7 +127,7 @@ class TrainingRun:
         return self.out or Path("runs") / self.name()
 
     def name(self) -> str:
-        """Of the run, told apart by model, input, data, recipe, changes of it, and seed."""
+        """Name of the run's folder: model, input, data, recipe, changes of it, and seed."""
         given = {None: "", True: "grey", False: "colour"}[self.greyscale]
         changes = {key: value for key, value in vars(self.overrides).items() if value is not None}
         for key, usual in (("limit", None), ("precision", "bf16"), ("pretrained", None)):

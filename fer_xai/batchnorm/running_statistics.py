@@ -41,7 +41,7 @@ class RunningStatistics:
     trained
         Name of the module whose training mode changes them: it, or the one that it is part of.
     decay
-        Of a moving average: weight of what was kept before.
+        Weight of the former value, for a moving average.
     momentum
         What the module's momentum has to be for that; None leaves it as it is.
     reason
