@@ -1,5 +1,7 @@
 """``python -m benchmarks.earlier COMMIT``: time of each attribution, over its time at that commit.
 
+``--methods logits`` times logits in bulk; ``--busy 2`` does it beside two processes that are busy.
+
 The two versions run in two processes, one of them in a temporary work tree, and take turns: a
 machine's moods meet both alike. Each method has a pair of processes of its own, since what ran
 before in a process changes what comes after it.
@@ -37,6 +39,8 @@ FEW = {
 }
 """Methods of many passes a face, timed on an eighth of the faces."""
 ROLLOUTS = ("attention_rollout", "gradient_rollout")
+LOGITS = "logits"
+"""In place of a method: logits alone."""
 ONE_PASS_LESS = ("integrated_gradients", "integrated_gradients_blur", "gradient_shap")
 """Methods that take more passes where a map misses its sum, which is turned off here."""
 
@@ -46,7 +50,9 @@ def main() -> None:
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.earlier", description=__doc__)
     parser.add_argument("commit", help="earlier commit, by any name that git knows")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="attributions (all)")
+    parser.add_argument(
+        "--methods", nargs="+", metavar="NAME", help=f"attributions, or {LOGITS} (all)"
+    )
     parser.add_argument("--models", nargs="+", default=["gimefive"], metavar="NAME")
     parser.add_argument("--faces", type=int, default=16, help="built-in faces a call")
     parser.add_argument("--rounds", type=int, default=9)
@@ -56,6 +62,7 @@ def main() -> None:
         default="cpu",
         help="cpu: processor time of one thread; wall: time of two threads",
     )
+    parser.add_argument("--busy", type=int, default=0, help="busy processes beside (0)")
     parser.add_argument("--out", type=Path, default=Path(f"results/benchmarks/{date}-earlier.md"))
     args = parser.parse_args()
     methods = args.methods or _all_methods()
@@ -66,12 +73,14 @@ def main() -> None:
             f"Time of `fer_xai.explain` of {args.faces} built-in faces ({max(args.faces // 8, 1)} for "
             f"methods of many passes) at this commit over its time at {args.commit}; "
             f"{'processor' if args.clock == 'cpu' else 'wall'} time, "
-            f"{'one thread' if args.clock == 'cpu' else 'two threads'}. Integrated gradients and "
+            f"{'one thread' if args.clock == 'cpu' else 'two threads'}"
+            f"{f', beside {args.busy} busy processes' if args.busy else ''}. "
+            f"`{LOGITS}`: `Predictor.logits` of these faces. Integrated gradients and "
             "GradientShap take as many points in both, whatever the gap.",
         ],
     )
     about = report.machine()
-    with _work_tree(args.commit) as before:
+    with _work_tree(args.commit) as before, _busy(args.busy):
         for model in args.models:
             for method in methods:
                 if (method in ROLLOUTS) is not _has_tokens(model):
@@ -96,7 +105,7 @@ def main() -> None:
 def _all_methods() -> list[str]:
     from fer_xai.attributions import ATTRIBUTIONS
 
-    return list(ATTRIBUTIONS)
+    return [LOGITS, *ATTRIBUTIONS]
 
 
 def _has_tokens(model: str) -> bool:
@@ -130,6 +139,19 @@ def _work_tree(commit: str) -> Iterator[Path]:
             yield path
         finally:
             subprocess.run([*git, "remove", "--force", str(path)], check=True)
+
+
+@contextmanager
+def _busy(count: int) -> Iterator[None]:
+    """Processes that take all of the processor time that they can get."""
+    command = [sys.executable, "-c", "while True: pass"]
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def _take_turns(order: str, *, before: Path, rounds: int) -> Seconds:
@@ -188,9 +210,9 @@ def _work(model: str, method: str, count: str, clock: str) -> None:
     if method in FEW:
         faces = faces[: max(len(faces) // 8, 1)]
     weights = "synthetic" if model in ("gimefive", "resnet18") else None
-    predictor = getattr(fer_xai, "Predictor", None) or fer_xai.Predictor
+    predictor = getattr(fer_xai, "Predictor", None) or fer_xai.Probe
     ready = predictor(fer_xai.load_model(model, weights=weights), device="cpu")
-    chosen = ATTRIBUTIONS[method]
+    chosen = None if method == LOGITS else ATTRIBUTIONS[method]
     if method in ONE_PASS_LESS and "most" in {field.name for field in dataclasses.fields(chosen)}:
         chosen = dataclasses.replace(chosen, most=1)
     regions = None
@@ -200,7 +222,10 @@ def _work(model: str, method: str, count: str, clock: str) -> None:
     for _ in sys.stdin:
         gc.collect()
         started = now()
-        fer_xai.explain(ready, faces, method=chosen, targets=faces.labels, regions=regions)
+        if chosen is None:
+            ready.logits(faces)
+        else:
+            fer_xai.explain(ready, faces, method=chosen, targets=faces.labels, regions=regions)
         print(now() - started, flush=True)
 
 

@@ -3,6 +3,7 @@ from .data import load_dataset as load_dataset
 from .inference.predictor import Predictor as Predictor
 from .models import FERModel as FERModel
 from .models import load_model as load_model
+from .show import show as show
 from .types import Explanation as Explanation
 from .types import Faces as Faces
 

@@ -32,7 +32,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Parameters
     ----------
     path
-        Of the file; its folder is made.
+        Path of the file; its folder is made.
     write
         Called with the path of a temporary file beside it.
 
@@ -85,7 +85,7 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
     Parameters
     ----------
     path
-        Of the file.
+        Path of the file.
     remedy
         What to do where it is damaged, to end the sentence with.
 
@@ -118,8 +118,15 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, *, remedy: str = REMADE) -> dict[str, NDArray[Any]]:
     """Arrays of an ``.npz``, no pickles.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    remedy
+        Advice for a damaged file, which ends the sentence.
 
     Raises
     ------
@@ -132,4 +139,4 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError, KeyError, AttributeError, BadZipFile, zlib.error) as bad:
-        raise damaged(path, bad, remedy=REMADE) from None
+        raise damaged(path, bad, remedy=remedy) from None

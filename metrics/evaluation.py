@@ -14,6 +14,7 @@ from torch import Tensor
 from fer_xai.checks import check_count, check_images, check_length, check_targets
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import FILLS
 from fer_xai.perturb.linear import noise_of
@@ -133,7 +134,7 @@ def evaluate(
     for name, images in (fills or {}).items():
         check_length(f"images of the fill {name!r}", len(images), n)
     check_count("chunk", chunk)
-    predictor = model if isinstance(model, Predictor) else Predictor(model)
+    predictor = predictor_of(model)
     for explanation in named.values():
         predictor.model.columns(check_targets(explanation.targets, n))
     if calibration is None and any("calibration" in spec.needs for spec in specs):

@@ -38,7 +38,7 @@ class Evaluation:
     split: str = "test"
     """train, valid or test."""
     source: str | None = None
-    """Of a benchmark, only the faces of this source dataset."""
+    """Source dataset to keep, of a benchmark put together from several."""
     limit: int | None = None
     """At most this many faces, with the emotions' shares kept."""
     skip_bad: bool = False

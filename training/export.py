@@ -22,10 +22,11 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import TRAINEE, file_digest, save_weights
 from fer_xai.provenance import commit, processor
+from fer_xai.recognition import scores_of_logits
 from fer_xai.types import Faces
 from training.card import model_card
 from training.loop import readable, training_log
-from training.scoring import logits_of, scores_of_logits
+from training.scoring import logits_of
 from training.trainee import weight_settings
 
 WEIGHTS = "weights.safetensors"
@@ -52,9 +53,9 @@ def export(
     Parameters
     ----------
     model
-        Of the run's architecture; gets the checkpoint's weights.
+        Model of the run's architecture; gets the checkpoint's weights.
     checkpoint
-        Of the epoch that is kept.
+        Checkpoint of the epoch that is kept.
     folder
         Gets ``weights.safetensors``, ``test_logits.npz`` (``ids``; canonical ``labels``; ``logits``
         and ``flip_averaged`` ``(N, C)``; ``cluster``, faces of one person or copies of one another;
@@ -68,7 +69,7 @@ def export(
         Faces to score on. The test faces are seen by the halved weights, and once more by the
         weights before halving, whose accuracy is told beside it.
     device
-        Of the scoring.
+        Device to score on.
     """
     epoch = _load_trainee(model, checkpoint)
     kept = save_weights(model.net, folder / WEIGHTS, settings=weight_settings(model))

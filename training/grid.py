@@ -2,151 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import tyro
-from numpy.typing import NDArray
 
-from fer_xai.command import check_folder
-from fer_xai.data import DATASETS
-from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import damaged, read_arrays, read_json, write_bytes
 from fer_xai.models.registry import architecture
-from fer_xai.types import Faces
+from fer_xai.recognition import exact_scores
+from training.column_faces import ColumnFaces
 from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
+from training.faces import positions
 from training.loop import PROCESSES, check_launch
-from training.recipes import NOTHING, RECIPES, Overrides, Recipe
-from training.run import SIZE, TrainingRun, data_name, train
-from training.scoring import exact_scores
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A dataset to train and test on, written ``NAME[:ROOT][@SOURCE]``.
-
-    >>> column = Column.parse("gimefive:/data/bench@rafdb")
-    >>> column.name, column.data, column.source
-    ('rafdb', 'gimefive:/data/bench', 'rafdb')
-    """
-
-    name: str
-    data: str
-    source: str | None
-
-    @classmethod
-    def parse(cls, text: str) -> Column:
-        """Read one; the part after the last @ is a source unless it belongs to the path."""
-        data, _, source = text.rpartition("@")
-        place = text.partition(":")[2]
-        if not data or "/" in source or (place and Path(place).exists()):
-            data, source = text, ""
-        return cls(name=source or data_name(data), data=data, source=source or None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """A model as it is trained: an architecture, and what it is fed."""
-
-    name: str
-    model: str
-    size: int | None = None
-    greyscale: bool | None = None
-    pretrained: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """How every cell of a table is trained."""
-
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One training each: of initialisation, order, augmentation and dropout."""
-    recipe: Literal["accurate", "paper"] = "accurate"
-    """Optimisation settings; the options below override them."""
-    overrides: tyro.conf.OmitArgPrefixes[Overrides] = NOTHING
-    """What to change of the recipe."""
-    valid_fraction: float | None = None
-    """Share of the training faces held out to choose the epoch; with 0 all are trained on and the
-    last epoch is kept. By default 0, or 0.1 for a recipe that stops early."""
-    limit: int | None = None
-    """At most this many training (and test) faces."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Literal["bf16", "fp32"] = "bf16"
-    """Autocast precision of training."""
-    skip_bad: bool = False
-    """Leave damaged or missing images and unknown labels out, instead of stopping."""
-    train: bool = True
-    """Train what is missing; with --no-train only what is done is tabulated."""
-    runs: Path = Path("runs")
-    """Where training runs lie, each resumable by itself."""
-    records: Path = Path("results/trainings")
-    """Where a finished run leaves its card, log and logits, without the weights: what has a record
-    here is done, and is tabulated where its run is gone."""
-
-    def chosen_recipe(self) -> Recipe:
-        """The recipe with its changes."""
-        return self.overrides.applied_to(RECIPES[self.recipe])
-
-    def held_out(self) -> float:
-        """The share of training faces that choose the epoch."""
-        if self.valid_fraction is not None:
-            return self.valid_fraction
-        return 0.1 if self.chosen_recipe().patience else 0.0
-
-    def run(self, variant: Variant, column: Column, seed: int) -> TrainingRun:
-        """The training of one cell."""
-        run = TrainingRun(
-            model=variant.model,
-            size=variant.size,
-            greyscale=variant.greyscale,
-            pretrained=variant.pretrained,
-            data=column.data,
-            source=column.source,
-            recipe=self.recipe,
-            overrides=self.overrides,
-            valid_fraction=self.held_out(),
-            test="every-epoch",
-            limit=self.limit,
-            skip_bad=self.skip_bad,
-            seed=seed,
-            device=self.device,
-            precision=self.precision,
-            progress=False,
-        )
-        return dataclasses.replace(run, out=self.runs / run.name())
-
-    def check_folders(self) -> None:
-        """Try the folders that trainings are written to.
-
-        Raises
-        ------
-        InputError
-            If one cannot be written to.
-        """
-        if self.train:
-            check_folder(self.runs, option="--runs")
-        check_folder(self.records, option="--records")
-
-    def settings(self) -> dict[str, Any]:
-        """What results depend on, seeds apart."""
-        return {
-            "recipe": dataclasses.asdict(self.chosen_recipe()),
-            "recipe as chosen": self.chosen_recipe() == RECIPES[self.recipe] and self.recipe,
-            "valid_fraction": self.held_out(),
-            "limit": self.limit,
-            "precision": self.precision,
-        }
+from training.run import TrainingRun, train
+from training.variants import Column, TrainingOptions, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +41,7 @@ class Training:
 
     @property
     def folder(self) -> Path:
-        """Of the run, or of its record where the run itself is not on this machine."""
+        """Folder of the run, or of its record where the run itself is not on this machine."""
         run = self.run.folder()
         return self.record if not (run / CARD).exists() and (self.record / CARD).exists() else run
 
@@ -341,94 +218,6 @@ class Training:
         }
 
 
-class ColumnFaces:
-    """The faces under a column's root, read once, to hold trainings and records against.
-
-    Parameters
-    ----------
-    options, column
-        Of the table.
-    """
-
-    def __init__(self, options: TrainingOptions, column: Column) -> None:
-        self.options, self.column = options, column
-
-    @cached_property
-    def run(self) -> TrainingRun:
-        """One that reads these faces.
-
-        Raises
-        ------
-        InputError
-            If there is no root to read from.
-        """
-        column = self.column
-        name, _, place = column.data.partition(":")
-        if not place and name in DATASETS and name != "synthetic":
-            raise InputError(
-                f"Expected the root of {column.name}, as {name}:ROOT"
-                f"{f'@{column.source}' if column.source else ''}, whose faces trainings and records"
-                " are compared with; paper_table --records-only tabulates records without them."
-            )
-        return self.options.run(Variant(name="", model="gimefive"), column, 0)
-
-    @cached_property
-    def train(self) -> Faces:
-        """The whole training split, faces to be held out too."""
-        return self.run.faces("train")
-
-    @cached_property
-    def test(self) -> Faces:
-        """The test faces."""
-        return self.run.faces("test")
-
-    def check(self) -> None:
-        """Find the faces, whatever has been trained.
-
-        Raises
-        ------
-        InputError
-            If the root is missing, or holds no such faces.
-        """
-        _ = self.train, self.test
-
-    @cached_property
-    def train_sha256(self) -> str:
-        """Of the whole training split."""
-        return self.train.fingerprint(SIZE)
-
-    @cached_property
-    def test_sha256(self) -> str:
-        """Of the test faces."""
-        return self.test.fingerprint(SIZE)
-
-    def differences(
-        self, card: Mapping[str, Any], logits: Callable[[], Mapping[str, Any]]
-    ) -> list[str]:
-        """In what the faces of a training differ from these, by all that its card keeps of them.
-
-        Older cards keep a digest of the faces that were learned from alone; of the test faces their
-        logits know names and labels.
-        """
-        found = []
-        whole = card.get("training_split_sha256")
-        if whole is None and not card.get("valid_faces"):
-            whole = card.get("train_faces_sha256")
-        if whole is None:
-            found.append("it keeps no digest of the training faces")
-        elif whole != self.train_sha256:
-            found.append("it learned from other training faces")
-        test = card.get("test_faces_sha256")
-        if test is not None:
-            same = test == self.test_sha256
-        else:
-            arrays = logits()
-            same = list(map(str, arrays["ids"])) == self.test.ids and np.array_equal(
-                arrays["labels"], self.test.labels.numpy()
-            )
-        return found if same else [*found, "it was tested on other test faces"]
-
-
 def trainings(
     options: TrainingOptions,
     variants: Iterable[Variant],
@@ -441,7 +230,7 @@ def trainings(
     Parameters
     ----------
     options, variants, columns
-        Of the table.
+        Parts of the table.
     faces
         Those at hand, by the column's name; of other columns there are records alone.
     """
@@ -529,80 +318,6 @@ def train_missing(cells: Sequence[Training]) -> None:
         train(cell.run)
         for known in ("card", "scores", "curve_known"):
             cell.__dict__.pop(known, None)
-
-
-def check_table(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse to write a table over one of the same name that other faces made.
-
-    Raises
-    ------
-    InputError
-        If the folder's manifest has a training of the same name on other faces.
-    """
-    file = folder / "manifest.json"
-    if not file.exists():
-        return
-    before = read_json(file, remedy=f"delete {folder}").get("trainings", {})
-    for name, facts in manifest["trainings"].items():
-        for key in ("train_faces_sha256", "test_faces_sha256"):
-            theirs = before.get(name, {}).get(key)
-            if theirs is not None and facts[key] is not None and theirs != facts[key]:
-                raise InputError(
-                    f"Expected {folder} to hold a table of the same faces, but its {name} was of "
-                    "others: choose another --out, or delete that folder."
-                )
-
-
-def predictions(cells: Sequence[Training]) -> pd.DataFrame:
-    """One row a training and test face: what it shows and what the model said.
-
-    Raises
-    ------
-    InputError
-        If trainings of one column learned from different faces, or were tested on different ones.
-    """
-    parts = []
-    tested: dict[str, Any] = {}
-    trained: dict[tuple[str, int | None], str] = {}
-    for cell in cells:
-        found = cell.logits()
-        learned = str(cell.card["train_faces_sha256"])
-        # the seed also splits off the validation faces, if there are any
-        of_one = (cell.column.name, cell.seed if cell.card["valid_faces"] else None)
-        if trained.setdefault(of_one, learned) != learned:
-            raise InputError(
-                f"Expected all trainings on {cell.column.name} to learn from the same faces, but "
-                f"{cell.folder} learned from others: delete that folder."
-            )
-        first = tested.setdefault(cell.column.name, found)
-        if not np.array_equal(first["ids"], found["ids"]):
-            raise InputError(
-                f"Expected all trainings on {cell.column.name} to be tested on the same faces, but "
-                f"{cell.folder} was tested on others: delete that folder."
-            )
-        parts.append(
-            pd.DataFrame(
-                {
-                    "model": cell.variant.name,
-                    "data": cell.column.name,
-                    "seed": cell.seed,
-                    "id": found["ids"].astype(str),
-                    "cluster": found["cluster"],
-                    "copy": found["copy"],
-                    "true": positions(found["labels"]),
-                    "predicted": found["logits"].argmax(axis=1),
-                    "predicted, flip averaged": found["flip_averaged"].argmax(axis=1),
-                }
-            ).astype({"true": "int8", "predicted": "int8", "predicted, flip averaged": "int8"})
-        )
-    table = pd.concat(parts, ignore_index=True)
-    return table.astype({"model": "category", "data": "category", "id": "category"})
-
-
-def positions(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Canonical labels as positions among the six emotions, which is the models' output order."""
-    order = {EMOTIONS.index(name): position for position, name in enumerate(SIX)}
-    return np.array([order[int(label)] for label in labels], dtype=np.int64)
 
 
 def known_models(names: Iterable[str]) -> None:

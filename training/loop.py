@@ -36,7 +36,7 @@ from training.trainee import Trainee
 
 
 def _number(variable: str, default: int) -> int:
-    """Of an environment variable; :func:`check_launch` tells of one that is no number."""
+    """Number in an environment variable; :func:`check_launch` tells of one that is no number."""
     text = os.environ.get(variable, "")
     return int(text) if text.isdecimal() else default
 

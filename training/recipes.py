@@ -34,7 +34,7 @@ class Recipe:
     patience
         Epochs without a better validation accuracy before stopping; 0 never stops early.
     label_smoothing
-        Of the cross-entropy.
+        Share of the label that the cross-entropy spreads over all emotions.
     mixup
         α of mixup (Zhang et al., ICLR 2018): each batch is blended with a shuffled copy of itself
         by a share drawn from Beta(α, α). 0 is none.
@@ -233,3 +233,14 @@ PAPER = Recipe(
 """GiMeFive as published (arXiv 2402.15662): SGD without schedule, early stop on validation."""
 
 RECIPES: dict[str, Recipe] = {"accurate": ACCURATE, "paper": PAPER}
+
+
+def check_average(recipe: Recipe, faces: int) -> None:
+    """An average that still is half the first step's weights at the end has learned too little."""
+    steps = recipe.epochs * (faces // recipe.batch_size)
+    if recipe.ema and recipe.ema**steps > 0.5:
+        raise InputError(
+            f"Expected an --ema that forgets the first of {steps} steps, got {recipe.ema:g}, which "
+            f"keeps {recipe.ema**steps:.0%} of it to the end: choose a smaller decay, or more "
+            "epochs."
+        )

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from fer_xai.data.duplicates import copies_of
 from fer_xai.data.splits import stratified_split
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.files import read_json, write_bytes
+from fer_xai.files import read_json
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
@@ -32,11 +32,10 @@ from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
-from training.recipes import NOTHING, RECIPES, Overrides, Recipe
+from training.faces import SIZE, check_emotions, data_name, face_digests, permuted_labels
+from training.recipes import NOTHING, RECIPES, Overrides, Recipe, check_average
+from training.resuming import check_same_run
 from training.trainee import built_in_scale, initialise
-
-SIZE = 64
-"""Side at which the digest of a run's faces is taken, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,7 @@ class TrainingRun:
     data: str = "synthetic"
     """Dataset, as NAME or NAME:ROOT."""
     source: str | None = None
-    """Of a benchmark, only the faces of this source dataset."""
+    """Source dataset to keep, of a benchmark put together from several."""
     recipe: Literal["accurate", "paper"] = "accurate"
     """Optimisation settings; the options below override them."""
     overrides: tyro.conf.OmitArgPrefixes[Overrides] = NOTHING
@@ -78,7 +77,7 @@ class TrainingRun:
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     seed: int = 0
-    """Of split, initialisation, order, augmentation, mixup and dropout."""
+    """Seed of split, initialisation, order, augmentation, mixup and dropout."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -128,7 +127,7 @@ class TrainingRun:
         return self.out or Path("runs") / self.name()
 
     def name(self) -> str:
-        """Of the run, told apart by model, input, data, recipe, changes of it, and seed."""
+        """Name of the run's folder: model, input, data, recipe, changes of it, and seed."""
         given = {None: "", True: "grey", False: "colour"}[self.greyscale]
         changes = {key: value for key, value in vars(self.overrides).items() if value is not None}
         for key, usual in (("limit", None), ("precision", "bf16"), ("pretrained", None)):
@@ -201,20 +200,6 @@ class TrainingRun:
         )
 
 
-def data_name(spec: str) -> str:
-    """Of a dataset ``NAME[:ROOT]``, wherever it lies.
-
-    A style of built-in faces, or a folder of one's own by its name, is a dataset of its own.
-
-    >>> data_name("gimefive:/data/bench"), data_name("synthetic:lab"), data_name("folder:/my/faces")
-    ('gimefive', 'synthetic:lab', 'folder:faces')
-    """
-    name, _, place = spec.partition(":")
-    if place and name in ("synthetic", "folder"):
-        return f"{name}:{Path(place).name}"
-    return name
-
-
 def train(run: TrainingRun) -> Path:
     """Train, or resume; writes log, checkpoints, final weights and a model card.
 
@@ -251,18 +236,18 @@ def train(run: TrainingRun) -> Path:
             f"Expected validation faces to stop early by (patience {recipe.patience}), got none: "
             "set --patience 0 or a --valid-fraction."
         )
-    _check_emotions(train_faces)
+    check_emotions(train_faces)
     if len(train_faces) < recipe.batch_size:
         raise InputError(
             f"Expected at least {recipe.batch_size} training faces, one batch, got "
             f"{len(train_faces)}{f' beside {len(valid_faces)} held out' if valid_faces else ''}."
         )
-    _check_average(recipe, len(train_faces))
+    check_average(recipe, len(train_faces))
     model = run.fresh_model()
     digests = face_digests(
         {"train": train_faces, "valid": valid_faces, "test": test_faces}, size=model.size
     )
-    _same_run(run, folder, digests)
+    check_same_run(run.identity(), folder, digests)
     if (folder / CARD).exists():
         card = read_json(folder / CARD, remedy="delete it, and the same command writes it anew")
         if "test" in card or test_faces is None:
@@ -309,87 +294,6 @@ def say_if_emulated(run: TrainingRun) -> None:
             "training: this CPU has no instructions for bf16, which takes many times as long on it "
             "as fp32: stop and add --precision fp32, or train on a GPU.\n"
         )
-
-
-def permuted_labels(faces: Faces, *, seed: int) -> Faces:
-    """The same faces, their emotions handed around at random."""
-    order = np.random.default_rng(seed).permutation(len(faces))
-    emotions = faces.table["emotion"].to_numpy()[order]
-    return dataclasses.replace(faces, table=faces.table.assign(emotion=emotions))
-
-
-def _check_emotions(faces: Faces) -> None:
-    missing = [name for name in SIX if name not in faces.emotions]
-    if missing:
-        raise InputError(
-            f"Expected training faces of {', '.join(SIX)}, but {faces.name} has none of "
-            f"{', '.join(missing)}: a model cannot learn an emotion that it never sees."
-        )
-
-
-def _check_average(recipe: Recipe, faces: int) -> None:
-    """An average that still is half the first step's weights at the end has learned too little."""
-    steps = recipe.epochs * (faces // recipe.batch_size)
-    if recipe.ema and recipe.ema**steps > 0.5:
-        raise InputError(
-            f"Expected an --ema that forgets the first of {steps} steps, got {recipe.ema:g}, which "
-            f"keeps {recipe.ema**steps:.0%} of it to the end: choose a smaller decay, or more "
-            "epochs."
-        )
-
-
-def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, str | None]:
-    """SHA-256 of the faces of each part of a run, None where it has none.
-
-    Parameters
-    ----------
-    parts
-        ``train``, ``valid`` and ``test``.
-    size
-        Pixels a side that the network is fed; digests are taken at 64 pixels, and there too.
-    """
-    found: dict[str, str | None] = {}
-    for side in dict.fromkeys((SIZE, size)):
-        where = "" if side == SIZE else f"_at_{side}px"
-        for part, faces in parts.items():
-            key = f"{part}_faces_sha256{where}"
-            found[key] = None if faces is None else faces.fingerprint(side)
-    return found
-
-
-def _same_run(run: TrainingRun, folder: Path, digests: Mapping[str, str | None]) -> None:
-    """A checkpoint is only gone on from with the settings and the faces that made it.
-
-    Test faces that were never scored may be scored later, and left alone later.
-    """
-    settings: dict[str, Any] = {**run.identity(), "processes": loop.PROCESSES, **digests}
-    file = folder / "settings.json"
-    if file.exists():
-        theirs = read_json(file, remedy=f"delete {folder}, and the same command begins anew")
-        unknown = [key for key in digests if key not in theirs]
-        if unknown:
-            raise InputError(
-                f"Expected {folder} to say what faces its run was made of, but it holds no "
-                f"{', '.join(unknown)}, as those of older versions: choose another --out, or "
-                "delete that folder."
-            )
-        unseen = [key for key in digests if key.startswith("test") and theirs[key] is None]
-        left_out = [key for key in digests if key.startswith("test") and digests[key] is None]
-        differ = [
-            key
-            for key in settings
-            if theirs.get(key) != settings[key] and key not in (*unseen, *left_out)
-        ]
-        if differ:
-            raise InputError(
-                f"Expected {folder} to hold a run of the same settings and faces, but it differs "
-                f"in {', '.join(differ)}: choose another --out, or delete that folder."
-            )
-        settings = theirs | {key: digests[key] for key in unseen}
-        if settings == theirs:
-            return
-    if loop.RANK == 0:
-        write_bytes(file, (json.dumps(settings, indent=2) + "\n").encode())
 
 
 def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:

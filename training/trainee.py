@@ -73,7 +73,7 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
     recipe
         How.
     seed
-        Of dropout and mixup.
+        Seed of dropout and mixup.
     priors
         ``(C,)`` share of each output column among the training faces, for the logit adjustment.
     checked

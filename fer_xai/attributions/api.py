@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
-from fer_xai.attributions.core.question import Output
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.attributions.raw_maps import attribute, names_of, no_method
@@ -22,9 +21,11 @@ from fer_xai.attributions.targets import (
 )
 from fer_xai.checks import check_images
 from fer_xai.errors import InputError, MapWarning, UnknownNameError
+from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.registry import Registry
+from fer_xai.scores import Output
 from fer_xai.types import LARGEST_GAP, Explanation, Faces
 
 MATCHED_TO = "gradcam"
@@ -119,7 +120,7 @@ def explain(
     images = check_images(images).detach()
     attribution.check((images.shape[-2], images.shape[-1]))
     predictor = (
-        model if isinstance(model, Predictor) else Predictor(model, device=str(model.device))
+        model if isinstance(model, Predictor) else predictor_of(model, device=str(model.device))
     )
 
     def decided(logits: Tensor | None = None) -> ExplainedTargets:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.attributions.core.question import OUTPUTS, Output, Question
+from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from fer_xai.scores import OUTPUTS, Output
 
 
 def no_method(got: object) -> InputError:
@@ -113,21 +114,23 @@ def attribute(
         if not predicted:
             logits = predictor.logits(images)
             columns = logits.argmax(dim=1, keepdim=True)
-    step, parts = predictor.batch_size_for(n), []
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
+    asked_of: Tensor = columns
+
+    def answered(view: Predictor, rows: slice) -> Maps:
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             question = Question(
-                images=predictor.to_device(images[rows].detach().clone()),
-                columns=columns[rows].clone().to(predictor.device),
-                against=None if against is None else against[rows].clone().to(predictor.device),
+                images=view.to_device(images[rows].detach().clone()),
+                columns=asked_of[rows].clone().to(view.device),
+                against=None if against is None else against[rows].clone().to(view.device),
                 output=output,
                 keys=tuple(keys[rows]),
                 seed=seed,
-                regions=None if regions is None else regions[rows].to(predictor.device),
+                regions=None if regions is None else regions[rows].to(view.device),
                 predicted=predicted,
             )
-            parts.append(attribution.maps(predictor, question))
+            return attribution.maps(view, question)
+
+    parts = predictor.each(n, answered, side_by_side=not attribution.rewrites)
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1), logits=logits)
     if logits is None:

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_xai.batchnorm.built import unbuilt
 from fer_xai.batchnorm.running_statistics import (
     COUNTER,
     Buffers,
     RunningStatistics,
     running_statistics,
-    unbuilt,
 )
 from fer_xai.batchnorm.synchronised import unsynchronised
 from fer_xai.errors import InputError

@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
+from fer_xai.batchnorm.built import check_built, floating
 from fer_xai.batchnorm.synchronised import unsynchronised
-from fer_xai.errors import InputError
 
 Buffers = dict[str, dict[str, Tensor]]
 """Buffers by their module's name and their own."""
@@ -42,7 +41,7 @@ class RunningStatistics:
     trained
         Name of the module whose training mode changes them: it, or the one that it is part of.
     decay
-        Of a moving average: weight of what was kept before.
+        Weight of the former value, for a moving average.
     momentum
         What the module's momentum has to be for that; None leaves it as it is.
     reason
@@ -95,44 +94,13 @@ def running_statistics(model: nn.Module, images: Tensor) -> dict[str, RunningSta
     {'1': ('cumulative', ('running_mean', 'running_var'))}
     """
     check_built(model)
-    if not any(_floating(module) for module in model.modules()):
+    if not any(floating(module) for module in model.modules()):
         return {}
     devices = [images.device] if images.is_cuda else []
     with torch.random.fork_rng(devices=devices):
         trial = _Trial(model, images)
         with unsynchronised(trial.model):
             return trial.found()
-
-
-def check_built(model: nn.Module) -> None:
-    """A network without layers that are built by their first pass.
-
-    Raises
-    ------
-    InputError
-        Naming one that is not built yet.
-    """
-    for name, module in model.named_modules():
-        if unbuilt(module):
-            raise InputError(
-                f"Expected a network whose layers are built, but {name} "
-                f"({type(module).__name__}) is not yet: pass an image through it first."
-            )
-
-
-def _floating(module: nn.Module) -> list[str]:
-    """Names of a module's own floating-point buffers."""
-    return [
-        name
-        for name, buffer in module._buffers.items()
-        if buffer is not None and not is_lazy(buffer) and buffer.is_floating_point()
-    ]
-
-
-def unbuilt(module: nn.Module) -> bool:
-    """Whether a module's tensors come with its first pass."""
-    own = [*module._buffers.values(), *module._parameters.values()]
-    return any(is_lazy(tensor) for tensor in own if tensor is not None)
 
 
 def _parent(name: str) -> str:
@@ -159,7 +127,7 @@ class _Trial:
         self.owners = [
             name
             for name, module in self.modules.items()
-            if _floating(module) and id(module) not in skipped
+            if floating(module) and id(module) not in skipped
         ]
         self.start: Buffers = {
             name: {
@@ -183,7 +151,7 @@ class _Trial:
             for name in [name for name in asked if self._tried([name]) is None]:
                 asked.remove(name)
                 made[name] = RunningStatistics(
-                    buffers=tuple(_floating(self.modules[name])),
+                    buffers=tuple(floating(self.modules[name])),
                     kind="unknown",
                     trained=name,
                     reason=_FAILS,
@@ -246,7 +214,7 @@ class _Trial:
         return {
             name: {
                 key: value.clone()
-                for key in _floating(module)
+                for key in floating(module)
                 if (value := module._buffers[key]) is not None
             }
             for name, module in self.modules.items()

@@ -43,7 +43,7 @@ def load_dataset(
     split
         ``train``, ``valid`` or ``test``.
     source
-        Of a benchmark put together from several datasets, keep only this one (``"rafdb"``).
+        Name of one source to keep, of a benchmark put together from several datasets (``"rafdb"``).
     landmarks
         CSV (``.gz``) of 68 points, matched by file name; see
         :func:`fer_xai.data.landmark_csv.read_landmarks`.

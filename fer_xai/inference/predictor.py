@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from fer_xai.checks import check_images, emulates_bf16, resolve_device
 from fer_xai.errors import InputError
-from fer_xai.inference.private_copy import FOLD_TOLERANCE, no_tf32, private_copies
+from fer_xai.inference.batching import in_batches, one_thread
+from fer_xai.inference.compiled import CompiledNet
+from fer_xai.inference.private_copy import no_tf32, private_copies
+from fer_xai.inference.views import Views
 from fer_xai.types import Faces
 
 Precision = Literal["fp32", "bf16"]
 _CANDIDATES = {"cpu": (8, 16, 32, 64), "gpu": (64, 128, 256, 512, 1024)}
-_DEFAULT = {"cpu": 16, "gpu": 256}
+_DEFAULT = {"cpu": 8, "gpu": 256}
+_ALONE = {"cpu": 16, "gpu": 256}  # where threads share a micro-batch instead of having one each
 _WORTH_MEASURING = 512
 """Images from which on the fastest batch size is measured rather than assumed."""
-_BF16_TOLERANCE = 2e-2
-"""Of compiled bf16 passes, which keep what eager ones round between two layers."""
+_MEASURING = threading.RLock()
+T = TypeVar("T")
 
 
 class Classifier(Protocol):
@@ -108,7 +114,9 @@ class Predictor:
         self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
         self._batch_size = batch_size
         self._compile = compile
-        self._compiled: _Compiled | None = None
+        self._compiled: CompiledNet | None = None
+        self._shared, self._root = Views(), self
+        self._others: list[Predictor] = []
 
     @property
     def name(self) -> str:
@@ -128,13 +136,14 @@ class Predictor:
     @property
     def batch_size(self) -> int:
         """Images a pass."""
-        if self._batch_size is None:
-            self._batch_size = self._measure()
-        return self._batch_size
+        with _MEASURING:
+            if self._root._batch_size is None:
+                self._root._batch_size = self._measure()
+            return self._root._batch_size
 
     def batch_size_for(self, n: int) -> int:
         """Images a pass for ``n`` images: measured once there are enough of them to gain by it."""
-        if self._batch_size is None and n < _WORTH_MEASURING:
+        if self._root._batch_size is None and n < _WORTH_MEASURING:
             return _DEFAULT[self._kind]
         return self.batch_size
 
@@ -173,14 +182,77 @@ class Predictor:
         Tensor
             ``(N, C)`` float32 on the CPU, in the model's output order.
         """
-        parts = []
-        with torch.inference_mode():
-            for batch in self.batches(images):
-                parts.append(self._run(batch).cpu())
-                if progress is not None:
-                    progress(len(batch))
+        pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
+
+        def scored(view: Predictor, rows: slice) -> Tensor:
+            with torch.inference_mode():
+                return view._run(view.to_device(pixels[rows])).cpu()
+
+        parts = self.each(len(pixels), scored, done=progress)
         # joined outside: what is made in inference mode can be part of no graph of the caller's
         return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
+
+    def each(
+        self,
+        n: int,
+        work: Callable[[Predictor, slice], T],
+        *,
+        side_by_side: bool = True,
+        done: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        """Results of work on each micro-batch of ``n`` images: the loop of all work in bulk.
+
+        On a CPU micro-batches run side by side, one thread each, where the network allows it
+        (:mod:`fer_xai.inference.batching`); neither which images form a micro-batch nor any result
+        depends on that.
+
+        Parameters
+        ----------
+        n
+            Number of images, or of changed copies of images.
+        work
+            Called with a predictor and the rows of a micro-batch. It must use that predictor alone,
+            which is this one or a view of it: the same weights, with hooks of its own.
+        side_by_side
+            False for work that must not run in several threads at a time, such as tracing.
+        done
+            Called with the number of images of each micro-batch, in order.
+
+        Returns
+        -------
+        list
+            What ``work`` returned, in order.
+
+        Examples
+        --------
+        >>> from fer_xai import load_model
+        >>> predictor = Predictor(load_model("gimefive"), device="cpu", batch_size=2)
+        >>> predictor.each(5, lambda view, rows: (rows.start, rows.stop))
+        [(0, 2), (2, 4), (4, 5)]
+        """
+        if side_by_side:
+            return in_batches(n, self.batch_size_for(n), work, views=self._views, done=done)
+        few = self._root._batch_size is None and n < _WORTH_MEASURING
+        step = _ALONE[self._kind] if few else self.batch_size
+        return in_batches(n, step, work, views=lambda _: [self], done=done)
+
+    def _views(self, count: int) -> list[Predictor]:
+        """The predictor and views of it, or it alone where passes cannot run side by side."""
+        if count < 2 or self.device.type != "cpu" or self.compiled is not None:
+            return [self]
+        side = self.model.size
+        noise = self.to_device(torch.rand(2, 3, side, side, generator=torch.Generator()))
+        nets = self._shared.take((self.model, self.folded), noise, count - 1)
+        known = {id(view.model): view for view in self._others}
+        self._others = []
+        for model, folded in nets:
+            view = known.get(id(model))
+            if view is None:
+                view = copy.copy(self)
+                view.model, view.folded, view.rewritten = model, folded, {}
+            view._root = self
+            self._others.append(view)
+        return [self, *self._others]
 
     def run(self, batch: Tensor) -> Tensor:
         """Logits ``(B, C)`` float32, on the device, of one batch that is there and in [0, 1].
@@ -200,19 +272,12 @@ class Predictor:
         return logits.float()
 
     @property
-    def compiled(self) -> _Compiled | None:
+    def compiled(self) -> CompiledNet | None:
         """The compiled network, made when first asked for; None where there is none."""
         if self._compile and (self._compiled is None or self._compiled.stale):
-            self._compiled = _Compiled.of(self)
+            self._compiled = CompiledNet.of(self)
             self._compile = self._compiled is not None
         return self._compiled
-
-    def batches(self, images: Tensor | Faces) -> Iterator[Tensor]:
-        """Checked micro-batches on the device, float in [0, 1], channels last."""
-        pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
-        step = self.batch_size_for(len(pixels))
-        for start in range(0, len(pixels), step):
-            yield self.to_device(pixels[start : start + step])
 
     def to_device(self, images: Tensor) -> Tensor:
         """One batch as the network wants it."""
@@ -227,7 +292,7 @@ class Predictor:
         enabled = self.precision == "bf16"
         with (
             torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled),
-            no_tf32(),
+            no_tf32() if self.device.type == "cuda" else nullcontext(),  # a flag of all threads
         ):
             yield
 
@@ -246,11 +311,11 @@ class Predictor:
         return len(calls) == 1 and not isinstance(module, merged)
 
     def _measure(self) -> int:
-        """The fastest batch size, by the median of three short passes each."""
+        """The fastest batch size, by the median of three short passes (on CPUs in one thread)."""
         sizes = _CANDIDATES[self._kind]
         net, side = self.fastest, self.model.size
         rates: dict[int, float] = {}
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread() if self._kind == "cpu" else nullcontext():
             for size in sizes:
                 images = self.to_device(torch.full((size, 3, side, side), 0.5))
                 seconds = []
@@ -269,56 +334,3 @@ class Predictor:
                 "images, but it does not: hand in a smaller batch_size."
             )
         return max(rates, key=lambda size: rates[size])
-
-
-class _Compiled:
-    """A network compiled for full batches of one shape, its weights frozen into the code."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor, self.net, self.size = predictor, predictor.fastest, predictor.batch_size
-        self.versions = self._versions()
-        self.call: Any = torch.compile(self.net, fullgraph=True, dynamic=False)
-
-    @classmethod
-    def of(cls, predictor: Predictor) -> _Compiled | None:
-        """Compile and compare with the plain network on noise; None where that fails."""
-        side = predictor.model.size
-        noise = torch.rand(predictor.batch_size, 3, side, side, generator=torch.Generator())
-        batch = predictor.to_device(noise)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                made = cls(predictor)
-                found = made(batch)
-        except Exception:  # noqa: BLE001 - no compiler, or a network that cannot be traced
-            return None
-        with torch.no_grad(), predictor.autocast():
-            plain: Tensor = predictor.fastest(batch).float()
-        room = FOLD_TOLERANCE if predictor.precision == "fp32" else _BF16_TOLERANCE
-        agrees = (found - plain).abs().max() <= room * plain.abs().max().clamp(min=1)
-        return made if bool(agrees) else None
-
-    def takes(self, batch: Tensor) -> bool:
-        """Whether a batch is of the shape that it was compiled for, or can be filled up to it."""
-        side = self.predictor.model.size
-        return len(batch) <= self.size and tuple(batch.shape[-2:]) == (side, side)
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        from torch._inductor import config  # three seconds that only compiling needs
-
-        lacking = self.size - len(batch)
-        full = torch.cat([batch, batch.new_zeros(lacking, *batch.shape[1:])]) if lacking else batch
-        full = full.contiguous(memory_format=torch.channels_last)
-        frozen: Any = config.patch
-        with torch.no_grad(), frozen(freezing=True), self.predictor.autocast():
-            logits: Tensor = self.call(full)
-        return logits.float()[: len(batch)]
-
-    @property
-    def stale(self) -> bool:
-        """Whether the weights were changed since, which frozen code would not see."""
-        return self.net is not self.predictor.fastest or self.versions != self._versions()
-
-    def _versions(self) -> list[tuple[int, int]]:
-        state = [*self.net.parameters(), *self.net.buffers()]
-        return [(tensor.data_ptr(), tensor._version) for tensor in state]

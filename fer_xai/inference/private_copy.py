@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections import Counter
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from fer_xai.batchnorm.running_statistics import check_built
+from fer_xai.batchnorm.built import check_built
 from fer_xai.batchnorm.synchronised import replace_sync
 from fer_xai.errors import InputError
+from fer_xai.inference.folding import folded
 
 FOLD_TOLERANCE = 1e-5
-"""By which logits of noise may move with folding, or this share of the largest above 1."""
+"""Largest change by folding of logits of noise, as a share of the largest where that is above 1."""
 _NOISE_IMAGES = 4
 
 
@@ -106,37 +105,19 @@ def _folded(model: Any, noise: Tensor, answers: Tensor) -> Any:
     """The model with its network traced and BatchNorm folded, or None where that is not exact."""
     if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
         return None
-    folded = copy.copy(model)
-    folded._modules = dict(model._modules)
+    other = copy.copy(model)
+    other._modules = dict(model._modules)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            traced = fuse(model.net)
+            traced = folded(model.net)
     except Exception:  # noqa: BLE001 - tracing runs the user's code, which may raise anything
         return None
-    _activate_in_place(traced)
-    folded.net = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    other.net = traced.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     with torch.inference_mode(), no_tf32():
-        merged = folded(noise)
+        merged = other(noise)
     room = FOLD_TOLERANCE * answers.abs().max().clamp(min=1)
-    return folded if bool((answers - merged).abs().max() <= room) else None
-
-
-def _activate_in_place(traced: Any) -> None:
-    """Let a ReLU overwrite a convolution's output that it alone reads, which saves memory traffic.
-
-    Only behind convolutions: a CAM layer's output is kept and differentiated, and a convolution of
-    the folded copy is never one (see :meth:`fer_xai.inference.predictor.Predictor.runs_alone`).
-    """
-    modules = dict(traced.named_modules())
-    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
-    uses = Counter(node.target for node in calls)
-    for node in calls:
-        activation, source = modules[node.target], node.args[0]
-        if not isinstance(activation, nn.ReLU) or uses[node.target] > 1 or source not in calls:
-            continue
-        if isinstance(modules[source.target], nn.Conv2d) and len(source.users) == 1:
-            activation.inplace = True
+    return other if bool((answers - merged).abs().max() <= room) else None
 
 
 def no_tf32() -> AbstractContextManager[None]:

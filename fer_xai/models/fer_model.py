@@ -195,9 +195,14 @@ class FERModel(nn.Module):
         """Where the parameters live."""
         return self.mean.device
 
-    def extra_repr(self) -> str:
-        """One line for ``print(model)``."""
-        return f"name={self.name}, emotions={self.emotions}, size={self.size}"
+    def __repr__(self) -> str:
+        weights = sum(parameter.numel() for parameter in self.parameters())
+        layer = f", maps from {self.cam_layer}" if self.cam_layer else ""
+        return (
+            f"FERModel({self.name}: {type(self.net).__name__} of {weights:,} weights, "
+            f"{self.size}×{self.size} pixels{' in grey' if self.greyscale else ''}, "
+            f"{len(self.emotions)} emotions ({', '.join(self.emotions)}){layer})"
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """As :meth:`forward`, through PyTorch's hooks."""

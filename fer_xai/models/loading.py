@@ -41,7 +41,7 @@ def load_model(
     emotions
         Output order; read from the checkpoint when it says, else GiMeFive's six.
     seed
-        Of the initialisation, when there are no weights. BatchNorm then still has its initial
+        Seed of the initialisation, when there are no weights. BatchNorm then still has its initial
         statistics: see :func:`fer_xai.models.calibrate_batchnorm`.
     size, greyscale
         Pixels a side and colour that the network is fed, if they are not those that the checkpoint

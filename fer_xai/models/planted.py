@@ -91,7 +91,7 @@ def marked(images: Tensor, regions: Tensor, colour: tuple[float, float, float]) 
     regions
         Bool ``(B, H, W)``: where the mark lies, around the region's pixel nearest its centre.
     colour
-        Of the mark.
+        Colour of the mark.
 
     Raises
     ------

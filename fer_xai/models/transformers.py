@@ -24,7 +24,7 @@ class CompactTransformer(nn.Module):
     size
         Pixels a side of the images, a multiple of 4.
     width, depth, heads
-        Of the encoder.
+        Dimensions of the encoder.
     dropout
         Within the encoder.
 

@@ -1,4 +1,4 @@
-"""What stands in an image where something was taken away."""
+"""Fills: images that replace a face where something of it was taken away."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ def fill_images(
     ------
     UnknownNameError
         For another kind.
+
+    Examples
+    --------
+    >>> images = torch.tensor([0.0, 1.0]).expand(1, 3, 2, 2)
+    >>> fill_images(images, "mean")[0, 0]
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
     """
     if generators is None:
         generators = [torch.Generator().manual_seed(index) for index in range(len(images))]

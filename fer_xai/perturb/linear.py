@@ -229,7 +229,7 @@ class _Level:
     Parameters
     ----------
     frame
-        Of masks ``(H, W, M)``.
+        Frame of the masks ``(H, W, M)``.
     missing, leak
         Their row and their span; only missing points' leak counts.
     channels

@@ -51,8 +51,8 @@ def explained(
     Parameters
     ----------
     cache
-        Score cache of the faces; batches have its predictor's size and are full across faces and
-        copies.
+        Score cache of the faces; batches hold one micro-batch of its predictor's size for each
+        thread, and are full across faces and copies.
     explain
         Callable that makes maps. It gets the name of the face with each copy, so that a method with
         randomness draws the same for all copies of a face.
@@ -79,7 +79,7 @@ def explained(
     """
     chosen = check_targets(targets, len(cache))
     total = len(cache) * copies
-    step = cache.predictor.batch_size_for(total)
+    step = cache.predictor.batch_size_for(total) * torch.get_num_threads()  # side by side
     for start in range(0, total, step):
         rows = torch.arange(start, min(start + step, total))
         faces, numbers = rows // copies, rows % copies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_images, check_length, check_tensor
 from fer_xai.errors import InputError
+from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import FILLS, fill_images
 from fer_xai.perturb.linear import LINEAR, linear_imputation, noise_of
@@ -82,7 +84,7 @@ class ScoreCache:
         seed: int = 0,
         fills: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.predictor = model if isinstance(model, Predictor) else Predictor(model)
+        self.predictor = predictor_of(model)
         check_images(images)
         self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
         check_length("ids", len(self.ids), len(images))
@@ -189,11 +191,17 @@ class ScoreCache:
         """
         if key not in self._asked:
             total = len(self) * copies
-            out = torch.zeros(total, len(self.predictor.emotions))
-            step = self.predictor.batch_size_for(total)
-            for start in range(0, total, step):
-                rows = torch.arange(start, min(start + step, total), device=self.predictor.device)
-                out[start : start + len(rows)] = self.score(change(rows // copies, rows % copies))
+            making = threading.Lock()
+
+            def scored(view: Predictor, part: slice) -> Tensor:
+                rows = torch.arange(part.start, part.stop, device=view.device)
+                with making:  # changes may keep what they draw, and are made one after the other
+                    images = change(rows // copies, rows % copies)
+                return view.run(images.contiguous(memory_format=torch.channels_last)).cpu()
+
+            found = self.predictor.each(total, scored)
+            out = torch.cat(found) if found else torch.zeros(0, len(self.predictor.emotions))
+            self.passes += total
             self._asked[key] = out.unflatten(0, (len(self), copies))
         return self._asked[key]
 
@@ -261,11 +269,6 @@ class ScoreCache:
         if total in counts:
             held[total] = self.empty(fill)
         return torch.stack([held[int(count)] for count in counts], dim=1)
-
-    def score(self, images: Tensor) -> Tensor:
-        """Logits ``(M, C)`` of one batch of images, on the CPU; the passes are counted."""
-        self.passes += len(images)
-        return self.predictor.run(images.contiguous(memory_format=torch.channels_last)).cpu()
 
 
 def cache_of(

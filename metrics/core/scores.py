@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_targets, check_tensor
 from fer_xai.errors import InputError
+from fer_xai.scores import OUTPUTS, Output, scores
 from metrics.core.score_cache import ScoreCache
 
-Output = Literal["probability", "logit", "log_probability"]
-OUTPUTS = get_args(Output)
+__all__ = ["OUTPUTS", "Output", "check_maps", "ranks_of", "target_scores"]
 
 
 def ranks_of(cache: ScoreCache, maps: Tensor) -> Tensor:
@@ -40,12 +38,8 @@ def target_scores(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Ou
     """Scores ``(B, S)`` of each face's target, of logits ``(B, S, C)``."""
     columns = cache.predictor.model.columns(check_targets(targets, len(cache)))
     check_choice("output", output, OUTPUTS)
-    values = logits.float()
-    if output == "probability":
-        values = values.softmax(dim=-1)
-    elif output == "log_probability":
-        values = values.log_softmax(dim=-1)
-    return values.gather(2, columns[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
+    each = columns.to(logits.device)[:, None, None].expand(-1, logits.shape[1], 1)  # (B, S, 1)
+    return scores(logits, each, output=output)[..., 0]
 
 
 def score_losses(cache: ScoreCache, logits: Tensor, targets: Tensor, output: Output) -> Tensor:

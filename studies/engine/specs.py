@@ -14,7 +14,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import load_model, shipped_weights
 from fer_xai.types import Faces
-from training.grid import Column
+from training.variants import Column
 
 SYNTHETIC = "synthetic"
 """Name of the built-in faces, and of the weights that were trained on them."""

@@ -12,7 +12,9 @@ import tyro
 from studies.engine import store
 from studies.engine.options import DryRun
 from studies.engine.study import Study, say_answer
-from training.grid import Training, TrainingOptions, check_table
+from training.grid import Training
+from training.predictions import check_table
+from training.variants import TrainingOptions
 
 DEFAULTS = TrainingOptions()
 

@@ -8,8 +8,8 @@ import pytest
 from fer_xai.models.registry import MODELS, Architecture
 from tests.helpers import TinyNet
 from tests.training.run_training import faces_read_once
-from training.grid import TrainingOptions
 from training.recipes import Overrides
+from training.variants import TrainingOptions
 
 OPTIONS = TrainingOptions(
     seeds=(0, 1),

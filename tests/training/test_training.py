@@ -19,8 +19,9 @@ from tests.helpers import tiny_model
 from tests.training.run_training import training_run
 from training.card import model_card
 from training.evaluate import Evaluation
+from training.faces import permuted_labels
 from training.recipes import ACCURATE, PAPER
-from training.run import TrainingRun, permuted_labels, train
+from training.run import TrainingRun, train
 from training.samples import EpochSampler, Samples
 from training.scoring import logits_of, scores
 from training.trainee import Trainee, initialise

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_xai.attributions.core.question import Question, scores
+from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import Maps
 from fer_xai.inference.predictor import Predictor
+from fer_xai.scores import scores
 
 
 class Scorer(nn.Module):

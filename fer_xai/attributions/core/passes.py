@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.core.question import Question, scores
+from fer_xai.attributions.core.question import Question
 from fer_xai.inference.predictor import Predictor
+from fer_xai.scores import scores
 
 Change = Callable[[Tensor, Tensor], Tensor]
 """From faces ``(M,)`` and numbers of their variants ``(M,)`` to images ``(M, 3, H, W)``."""
@@ -43,16 +44,17 @@ def changed_scores(
     torch.Size([2, 5, 1])
     """
     total, targets = len(question) * variants, question.targets
-    step = predictor.batch_size_for(total)
-    out = torch.empty(total, targets)
-    for start in range(0, total, step):
-        rows = torch.arange(start, min(start + step, total), device=predictor.device)
+
+    def scored(view: Predictor, part: slice) -> Tensor:
+        rows = torch.arange(part.start, part.stop, device=view.device)
         faces, numbers = rows // variants, rows % variants
         images = change(faces, numbers).contiguous(memory_format=torch.channels_last)
         against = None if question.against is None else question.against[faces]
-        logits = predictor.run(images)
-        found = scores(logits, question.columns[faces], against, output=question.output)
-        out[start : start + len(rows)] = found.cpu()
+        logits = view.run(images)
+        return scores(logits, question.columns[faces], against, output=question.output).cpu()
+
+    found = predictor.each(total, scored)
+    out = torch.cat(found) if found else torch.empty(0, targets)
     return out.reshape(len(question), variants, targets)
 
 

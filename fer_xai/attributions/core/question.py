@@ -4,52 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from fer_xai.scores import Output, scores
 from fer_xai.seeding import generator
-
-Output = Literal["logit", "log_probability", "probability"]
-"""Which number of an emotion is explained."""
-OUTPUTS: tuple[Output, ...] = ("logit", "log_probability", "probability")
-
-
-def scores(
-    logits: Tensor, columns: Tensor, against: Tensor | None = None, *, output: Output = "logit"
-) -> Tensor:
-    """The number that is explained, for each image and target.
-
-    Parameters
-    ----------
-    logits
-        ``(B, C)``.
-    columns
-        ``(B, K)`` output columns.
-    against
-        ``(B, K)`` columns whose number is subtracted (a contrast), or None.
-    output
-        Logit, log-probability or probability.
-
-    Returns
-    -------
-    Tensor
-        ``(B, K)`` float32.
-
-    Examples
-    --------
-    >>> logits = torch.tensor([[2.0, 0.5, -1.0]])
-    >>> scores(logits, torch.tensor([[0, 1]]), torch.tensor([[1, 1]]))
-    tensor([[1.5000, 0.0000]])
-    """
-    values = logits.float()
-    if output == "log_probability":
-        values = values.log_softmax(dim=1)
-    elif output == "probability":
-        values = values.softmax(dim=1)
-    chosen = values.gather(1, columns)
-    return chosen if against is None else chosen - values.gather(1, against)
 
 
 @dataclass(frozen=True, kw_only=True)

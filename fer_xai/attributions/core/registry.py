@@ -110,6 +110,9 @@ class Attribution(ABC):
         What a map of the method adds up to, in words; None where nothing is promised.
     tolerance
         Share of that by which the sum may be off before a warning is given: 1 % for exact methods.
+    rewrites
+        Whether it traces or rewrites the network, which cannot be done in several threads at a
+        time; its micro-batches run one after the other.
     reference
         The paper.
 
@@ -136,6 +139,7 @@ class Attribution(ABC):
     implied_fill: ClassVar[str | None] = None
     law: ClassVar[str | None] = None
     tolerance: ClassVar[float] = 0.01
+    rewrites: ClassVar[bool] = False
     reference: ClassVar[str]
 
     @abstractmethod

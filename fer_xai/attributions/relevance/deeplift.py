@@ -45,6 +45,7 @@ class DeepLiftFrom(Attribution):
 
     baselines: tuple[str, ...] = ("black",)
     law: ClassVar[str | None] = "score of the face − mean score of the baselines"
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Shrikumar et al., ICML 2017; Lundberg & Lee, NeurIPS 2017"
 
     def __post_init__(self) -> None:

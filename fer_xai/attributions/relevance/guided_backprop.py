@@ -43,6 +43,7 @@ class GuidedGradient(Attribution):
     """
 
     forward_too: bool = True
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Springenberg et al., 2015; Zeiler & Fergus, ECCV 2014"
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
@@ -87,6 +88,7 @@ class GuidedGradCam(Attribution):
     """
 
     layer: str | None = None
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Selvaraju et al., ICCV 2017, sec. 3.2"
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:

@@ -53,6 +53,7 @@ class LayerwiseRelevance(Attribution):
 
     rule: Literal["epsilon", "gamma", "alpha1_beta0"] = "epsilon"
     law: ClassVar[str | None] = "score − what biases keep"
+    rewrites: ClassVar[bool] = True
     reference: ClassVar[str] = "Bach et al., PLoS ONE 10(7), 2015; Montavon et al., 2019"
 
     def __post_init__(self) -> None:

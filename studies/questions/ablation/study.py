@@ -30,16 +30,10 @@ from studies.engine.trained import TrainedStudy
 from studies.questions.ablation.report import write_report
 from studies.registry import STUDIES
 from studies.scoreboard.consistency import SIZE, endpoint
-from training.grid import (
-    Column,
-    ColumnFaces,
-    Training,
-    Variant,
-    done_of,
-    train_missing,
-    trainings,
-)
+from training.column_faces import ColumnFaces
+from training.grid import Training, done_of, train_missing, trainings
 from training.plan import say_plan
+from training.variants import Column, Variant
 
 FIRST_UNTRAINED = 1000
 """Seed of the first untrained network, beyond those of trainings."""

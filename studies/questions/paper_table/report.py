@@ -40,7 +40,7 @@ def write_report(
     done
         Trainings.
     faces
-        Their predictions: see :func:`training.grid.predictions`.
+        Their predictions: see :func:`training.predictions.predictions`.
     names, rows
         Datasets and models, in the table's order.
     """

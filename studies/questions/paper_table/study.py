@@ -15,17 +15,11 @@ from studies.engine.trained import TrainedStudy
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
 from studies.registry import STUDIES
-from training.grid import (
-    Column,
-    ColumnFaces,
-    Variant,
-    done_of,
-    known_models,
-    predictions,
-    train_missing,
-    trainings,
-)
+from training.column_faces import ColumnFaces
+from training.grid import done_of, known_models, train_missing, trainings
 from training.plan import say_plan
+from training.predictions import predictions
+from training.variants import Column, Variant
 
 PAPER_COLUMNS = (
     Column(name="rafdb", data="gimefive", source="rafdb"),

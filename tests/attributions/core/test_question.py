@@ -3,9 +3,9 @@
 import torch
 
 from fer_xai import explain
-from fer_xai.attributions.core.question import scores
 from fer_xai.emotions import SIX
 from fer_xai.perturb.fills import fill_images
+from fer_xai.scores import scores
 from tests.attributions.nets import halves, weight
 
 

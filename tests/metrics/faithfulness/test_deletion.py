@@ -142,7 +142,7 @@ BAD = {
     ),
     "unknown output": (
         lambda model, three, maps: insertion(model, three, maps, TARGETS, output="loss"),
-        "Expected output probability, logit, log_probability",
+        "Expected output logit, log_probability, probability",
     ),
     "too few ids": (
         lambda model, three, maps: insertion(model, three, maps, TARGETS, ids=["a"]),
@@ -159,6 +159,6 @@ def test_bad_input_is_one_sentence(asked, match, model, three, maps):
 
 def test_an_unknown_output_costs_no_pass(model, three, maps):
     unread = ScoreCache(Predictor(model, device="cpu"), three)
-    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
+    with pytest.raises(InputError, match="Expected output logit, log_probability, probability"):
         deletion(unread, three, maps, TARGETS, output="loss")
     assert not unread.passes

@@ -18,9 +18,10 @@ from studies.questions.paper_table.published import KEPT, PUBLISHED, TITLES
 from studies.questions.paper_table.study import PaperTable
 from studies.run import main
 from tests.studies.tiny_trainings import OPTIONS, tiny_nets
-from training.grid import Column, TrainingOptions, Variant, trainings
+from training.grid import trainings
 from training.recipes import Overrides
 from training.run import TrainingRun
+from training.variants import Column, TrainingOptions, Variant
 
 
 @pytest.fixture(scope="module", autouse=True)

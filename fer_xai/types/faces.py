@@ -1,10 +1,10 @@
-"""The two nouns every study is made of: faces, and explanations of what a model sees in them."""
+"""Faces: a table, and a reader of pixels that is called when they are needed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,16 +14,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.v2 import functional as tv
 
 from fer_xai.checks import name_or_unknown, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.types.pixels import as_pixels, resized
 
 T = TypeVar("T")
-
-LARGEST_GAP = 0.1
-"""Share of what should be explained by whose lack a map is undefined."""
 
 COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
 """Columns of every dataset's table. ``subject`` (a person) and ``group`` (copies of an image, or
@@ -54,7 +51,7 @@ class Batch:
     ids: list[str]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Faces:
     """Faces of a dataset: a table, and a reader of pixels that is called when they are needed.
 
@@ -135,6 +132,17 @@ class Faces:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __repr__(self) -> str:
+        counts = self.table["emotion"].value_counts()
+        shown = ", ".join(f"{name} {counts[name]}" for name in self.emotions)
+        points = 0 if self.landmarks is None else int(np.isfinite(self.landmarks).all((1, 2)).sum())
+        return (
+            f"Faces({self.name}: {_counted(len(self), 'face')}"
+            f"{f' ({shown})' if shown else ''}"
+            f"{f', {points} with landmarks' if points else ''}"
+            f"{f', {len(self.skipped)} skipped' if self.skipped else ''})"
+        )
+
     @property
     def ids(self) -> list[str]:
         """The faces' names, ``(N,)``."""
@@ -176,12 +184,12 @@ class Faces:
 
     def _checked(self, image: object, index: int) -> NDArray[np.uint8]:
         """What the reader returned for a face as uint8 ``(H, W, 3)``."""
-        return _as_pixels(image, face=str(self.table["id"].iloc[index]))
+        return as_pixels(image, face=str(self.table["id"].iloc[index]))
 
     def pixels(self, size: int) -> Tensor:
         """Every face at one size: uint8 ``(N, 3, size, size)``, kept in memory once made."""
         if size not in self._pixels:
-            faces = self._read_all(lambda image: (_resized(image, size), image.shape[:2]))
+            faces = self._read_all(lambda image: (resized(image, size), image.shape[:2]))
             self._pixels[size] = (
                 torch.stack([pixels for pixels, _ in faces])
                 if faces
@@ -270,6 +278,10 @@ class Faces:
             return list(pool.map(lambda index: take(self.read(index)), range(len(self))))
 
 
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def _cleaned(table: pd.DataFrame) -> pd.DataFrame:
     """The table with "" wherever a text is unknown; the one handed in is left as it is."""
     changed = {}
@@ -279,132 +291,3 @@ def _cleaned(table: pd.DataFrame) -> pd.DataFrame:
         if any(type(value) is not str for value in values) or texts != values:
             changed[column] = pd.Series(texts, index=table.index, dtype=object)
     return table.assign(**changed) if changed else table
-
-
-def _as_pixels(image: object, *, face: str) -> NDArray[np.uint8]:
-    """Pixels that a reader returned as uint8 ``(H, W, 3)``."""
-    array = np.asarray(image)
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = np.repeat(array, 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise InputError(
-            f"Expected pixels (H, W, 3) or grey (H, W) from the reader of {quoted(face)}, got "
-            f"{_described(image)}: convert the image to RGB, channels last."
-        )
-    if array.dtype == np.uint8:
-        return array if array.flags.writeable else array.copy()  # torch warns of read-only ones
-    kind, low, high = array.dtype.kind, 0.0, 0.0
-    if kind in "iuf":
-        low, high = float(array.min()), float(array.max())
-    if kind in "iu" and low >= 0 and high <= 255:
-        return array.astype(np.uint8)
-    if kind == "f" and low >= 0 and high <= 1:  # never true with NaN
-        return np.rint(array.astype(np.float64) * 255).astype(np.uint8)
-    values = f" from {low:.4g} to {high:.4g}" if kind in "iuf" else ""
-    raise InputError(
-        f"Expected pixels as uint8, or as floats in [0, 1], from the reader of {quoted(face)}, got "
-        f"{array.dtype}{values}: return image.astype(np.uint8) of values from 0 to 255."
-    )
-
-
-def _described(image: object) -> str:
-    shape = getattr(image, "shape", None)
-    return type(image).__name__ if shape is None else f"shape {tuple(shape)}"
-
-
-def _resized(image: NDArray[np.uint8], size: int) -> Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)  # (3, H, W)
-    if pixels.shape[1:] != (size, size):
-        pixels = tv.resize(pixels, [size, size], antialias=True)
-    return pixels
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Explanation:
-    """Attribution maps of a batch of faces, with all that is needed to read them.
-
-    Attributes
-    ----------
-    maps
-        ``(B, H, W)`` float32 at image resolution. Signed maps stay signed; a map that explains
-        nothing (all zero) stays all zero.
-    targets
-        ``(B,)`` int64: canonical index of the emotion each map explains.
-    logits
-        ``(B, C)``: the model's outputs on the unperturbed faces, in ``emotions`` order.
-    emotions
-        The model's emotions, in output order.
-    method, params
-        Registered name of the attribution and the parameters it ran with (the layer among them).
-    against
-        ``(B,)`` emotions that the targets are held against, for a contrast.
-    channels
-        ``(B, 3, h, w)``: the maps before colour channels were added up, for methods that have them.
-    completeness_gap
-        ``(B,)``: by how much the sum of the map misses what it should add up to, as a share of
-        that and with its sign, for methods with a law of completeness (docs/attributions.md).
-    values
-        ``(B, R)``: a number a region, for methods over regions; NaN beyond a face's superpixels.
-    ids
-        Names of the faces, where they are known: scores of other faces are refused then.
-    """
-
-    maps: Tensor
-    targets: Tensor
-    logits: Tensor
-    emotions: tuple[str, ...]
-    method: str
-    params: Mapping[str, Any]
-    against: Tensor | None = None
-    channels: Tensor | None = None
-    completeness_gap: Tensor | None = None
-    values: Tensor | None = None
-    ids: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    @property
-    def blank(self) -> Tensor:
-        """``(B,)`` bool: which maps are zero everywhere, and so explain nothing."""
-        return (self.maps == 0).flatten(1).all(dim=1)
-
-    @property
-    def undefined(self) -> Tensor:
-        """``(B,)`` bool: which maps are NaN or infinite anywhere, or miss more than
-        :data:`LARGEST_GAP` of what they should add up to. No metric scores them.
-        """
-        return undefined_maps(self.maps, self.completeness_gap)
-
-    @property
-    def defined_maps(self) -> Tensor:
-        """``(B, H, W)``: the maps, with NaN throughout where they are undefined."""
-        return torch.where(self.undefined[:, None, None], torch.nan, self.maps)
-
-
-def undefined_maps(maps: Tensor, gap: Tensor | None = None) -> Tensor:
-    """Which maps say nothing that could be scored.
-
-    Parameters
-    ----------
-    maps
-        ``(…, H, W)``.
-    gap
-        ``(…)``: their completeness gap, as a share of what they should add up to, if they have any.
-
-    Returns
-    -------
-    Tensor
-        ``(…)`` bool, where the maps are: NaN or infinite anywhere, or beyond :data:`LARGEST_GAP`
-        (a gap of NaN among it).
-
-    Examples
-    --------
-    >>> maps = torch.tensor([[[1.0, 2.0]], [[torch.nan, 0.0]], [[3.0, 0.0]]])
-    >>> undefined_maps(maps, torch.tensor([0.01, 0.0, -0.2])).tolist()
-    [False, True, True]
-    """
-    undefined = ~torch.isfinite(maps).flatten(-2).all(dim=-1)
-    return undefined if gap is None else undefined | ~(gap.abs() <= LARGEST_GAP).to(maps.device)

@@ -1,0 +1,73 @@
+"""Faces that a run is trained and tested on: checked, permuted, told apart by digests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+
+SIZE = 64
+"""Side at which the digest of a run's faces is taken, in pixels."""
+
+
+def permuted_labels(faces: Faces, *, seed: int) -> Faces:
+    """The same faces, their emotions handed around at random."""
+    order = np.random.default_rng(seed).permutation(len(faces))
+    emotions = faces.table["emotion"].to_numpy()[order]
+    return dataclasses.replace(faces, table=faces.table.assign(emotion=emotions))
+
+
+def check_emotions(faces: Faces) -> None:
+    """Refuse training faces among which one of the six emotions does not occur."""
+    missing = [name for name in SIX if name not in faces.emotions]
+    if missing:
+        raise InputError(
+            f"Expected training faces of {', '.join(SIX)}, but {faces.name} has none of "
+            f"{', '.join(missing)}: a model cannot learn an emotion that it never sees."
+        )
+
+
+def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, str | None]:
+    """SHA-256 of the faces of each part of a run, None where it has none.
+
+    Parameters
+    ----------
+    parts
+        ``train``, ``valid`` and ``test``.
+    size
+        Pixels a side that the network is fed; digests are taken at 64 pixels, and there too.
+    """
+    found: dict[str, str | None] = {}
+    for side in dict.fromkeys((SIZE, size)):
+        where = "" if side == SIZE else f"_at_{side}px"
+        for part, faces in parts.items():
+            key = f"{part}_faces_sha256{where}"
+            found[key] = None if faces is None else faces.fingerprint(side)
+    return found
+
+
+def data_name(spec: str) -> str:
+    """Name of a dataset ``NAME[:ROOT]``, wherever it lies.
+
+    A style of built-in faces, or a folder of one's own by its name, is a dataset of its own.
+
+    >>> data_name("gimefive:/data/bench"), data_name("synthetic:lab"), data_name("folder:/my/faces")
+    ('gimefive', 'synthetic:lab', 'folder:faces')
+    """
+    name, _, place = spec.partition(":")
+    if place and name in ("synthetic", "folder"):
+        return f"{name}:{Path(place).name}"
+    return name
+
+
+def positions(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Canonical labels as positions among the six emotions, which is the models' output order."""
+    order = {EMOTIONS.index(name): position for position, name in enumerate(SIX)}
+    return np.array([order[int(label)] for label in labels], dtype=np.int64)
