@@ -130,4 +130,4 @@ def _checksum(tensor: Tensor) -> tuple[Any, ...]:
         version = None if tensor.is_inference() else tensor._version
         return (*about, id(tensor), version, float(tensor.double().sum()))
     values = tensor.contiguous().reshape(-1).view(torch.uint8)
-    return (*about, zlib.crc32(values.numpy()))
+    return (*about, zlib.crc32(values.numpy().data))
