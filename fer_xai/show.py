@@ -66,13 +66,13 @@ def show(
 
     from matplotlib.figure import Figure  # half a second that only pictures need
 
-    figure = Figure(figsize=(_PANEL * 2 * across, (_PANEL + 0.55) * max(down, 1) + 0.4))
+    figure = Figure(figsize=((_PANEL * 2 + 0.15) * across, (_PANEL + 0.4) * max(down, 1) + 0.4))
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.05, wspace=0, hspace=0)
-    figure.suptitle(_headline(explanation, n), fontsize=10)
+    signed = bool((explanation.maps[:n] < 0).any())
+    figure.suptitle(_headline(explanation, n, signed=signed), fontsize=10)
     if n == 0:
         return figure
-    parts = np.atleast_2d(figure.subfigures(down, across, squeeze=False))
-    signed = bool((explanation.maps[:n] < 0).any())
+    parts = figure.subfigures(down, across, squeeze=False, wspace=0.04)
     for face in range(n):
         part = parts[face // columns, face % columns]
         left, right = part.subplots(1, 2)
@@ -106,9 +106,10 @@ def _images(faces: Faces | Tensor, explanation: Explanation) -> Tensor:
     return images
 
 
-def _headline(explanation: Explanation, n: int) -> str:
+def _headline(explanation: Explanation, n: int, *, signed: bool) -> str:
     layer = explanation.params.get("layer")
     text = explanation.method + (f", layer {layer}" if layer else "")
+    text += "; red speaks for the emotion, blue against it" if signed else ""
     return text + (f" (the first {n} of {len(explanation)} faces)" if n < len(explanation) else "")
 
 
