@@ -37,6 +37,7 @@ format: .venv/.ready  ## lay out the code, and mend what ruff can
 
 docs: .venv/.ready  ## tables and pictures of the documentation, made from the code
 	$(BIN)/python -m fer_xai.attributions.table docs/attributions.md
+	$(BIN)/python -m metrics.core.reference docs/metrics.md
 	$(BIN)/python -m tests.test_readme
 
 slow: .venv/.ready  ## tests that take long

@@ -140,8 +140,8 @@ def modules_of(package: str) -> list[str]:
 
     Examples
     --------
-    >>> modules_of("fer_xai.inference")
-    ['fer_xai.inference.predictor', 'fer_xai.inference.private_copy']
+    >>> [name.rpartition(".")[2] for name in modules_of("fer_xai.perturb")]
+    ['fills', 'linear', 'moves', 'skin']
     """
     folder = importlib.import_module(package).__path__
     found = []

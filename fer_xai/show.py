@@ -21,7 +21,7 @@ _PANEL = 1.7  # inches
 
 
 def show(
-    faces: Faces | Tensor, explanation: Explanation, *, columns: int = 6, most: int = 24
+    faces: Faces | Tensor, explanation: Explanation, *, columns: int = 3, most: int = 24
 ) -> Figure:
     """Draw each face beside its map.
 

@@ -18,24 +18,6 @@ PACKAGES = ("fer_xai", "metrics", "studies", "training")
 MOST_LINES = 350
 LONG = {
     "benchmarks/attributions.py",
-    "fer_xai/attributions/api.py",
-    "fer_xai/attributions/core/layers.py",
-    "fer_xai/attributions/core/tracing.py",
-    "fer_xai/attributions/gradients.py",
-    "fer_xai/attributions/relevance/canonizers.py",
-    "fer_xai/attributions/relevance/rules.py",
-    "fer_xai/batchnorm/running_statistics.py",
-    "fer_xai/types.py",
-    "metrics/faithfulness/infidelity.py",
-    "metrics/randomisation/mprt.py",
-    "studies/engine/digests.py",
-    "studies/questions/attribution_agreement/study.py",
-    "studies/questions/audit/api.py",
-    "studies/questions/gradcam_consistency/scores.py",
-    "studies/questions/gradcam_consistency/tables.py",
-    "studies/questions/planted_regions.py",
-    "studies/scoreboard/report.py",
-    "studies/scoreboard/scores.py",
     "tests/attributions/test_api.py",
     "tests/batchnorm/test_recalibration.py",
     "tests/data/datasets/test_synthetic.py",
@@ -43,20 +25,17 @@ LONG = {
     "tests/studies/engine/test_digests.py",
     "tests/studies/questions/test_audit.py",
     "tests/studies/questions/test_paper_table.py",
-    "tests/studies/scoreboard/test_scoreboard.py",
     "tests/training/test_options.py",
     "tests/zoo/networks.py",
-    "training/grid.py",
-    "training/run.py",
 }
 """Files that are still too long; one that has been split, moved or removed has to leave the list."""
 FILES = {"studies": 8, "metrics": 10}
 """Most files directly in a folder."""
-BARE_OF = {"fer_xai": 22, "metrics": 20, "studies": 40, "training": 18}
+BARE_OF = {"fer_xai": 0, "metrics": 0, "studies": 0, "training": 0}
 """Most docstring lines that begin with a bare "Of": they say of what, and not what."""
-WITHOUT_EXAMPLE = {"fer_xai": 206, "metrics": 89, "studies": 139, "training": 44}
+WITHOUT_EXAMPLE = {"fer_xai": 120, "metrics": 30, "studies": 172, "training": 45}
 """Most public functions and classes whose docstring has no example."""
-OPTIONS_DECLARED_AGAIN = 93
+OPTIONS_DECLARED_AGAIN = 30
 """Most declarations of an option that another class of ``studies`` declares too."""
 
 

@@ -22,7 +22,7 @@ BRIGHTNESS = CONTRAST = (0.7, 1.3)
 ERASED = 0.25
 """Share of the faces that lose a rectangle."""
 ERASED_AREA, ERASED_RATIO = (0.02, 0.2), (0.3, 3.3)
-"""Of the rectangle: share of the image, and height over width (log-uniform)."""
+"""Rectangle: share of the image, and height over width (log-uniform)."""
 
 NUMBERS = (
     "flip",

@@ -77,7 +77,7 @@ class CodeRange:
 def checked_rows(rows: Sequence[LabelRow], problems: Problems) -> list[LabelRow]:
     """The rows whose names are files under their folder, agree with the label and come once.
 
-    Of rows of one name the first is kept if all agree about the emotion, and none if they do not.
+    Several rows of one name leave the first if all agree about the emotion, and none otherwise.
 
     Raises
     ------

@@ -23,7 +23,7 @@ NESTED_KEYS = ("state_dict", "model_state_dict", "net", "model")
 TRAINEE = "model.net."
 """What the keys of our own training's checkpoints begin with."""
 LARGEST_SIDE = 4096
-"""Of images that a network is fed, in pixels."""
+"""Largest side of the images that a network is fed, in pixels."""
 HALF_ROUNDING = 2.0**-10
 """Share of a value's size by which half precision may move it: twice what rounding does."""
 

@@ -23,7 +23,7 @@ NOISE = 0.01
 _SMALLEST_TOLERANCE = 1e-5
 _MOST_STEPS = 50
 _RELAXATION = 4 / 3
-"""Of one Jacobi sweep, whose modes of period four and less have eigenvalues from ½ to 1."""
+"""Relaxation of one Jacobi sweep: modes of period four and less have eigenvalues from ½ to 1."""
 _COARSEST = 8
 _COARSEST_SWEEPS = tuple(
     1 / (0.525 + 0.475 * math.cos(math.pi * (2 * k + 1) / 12)) for k in range(6)

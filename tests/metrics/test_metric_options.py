@@ -21,7 +21,7 @@ def two(images):
 REFUSED = [
     ("deletion steps", (0, 4.0, "4", None), f"steps {WHOLE} 1 or more"),
     ("deletion order", ("up", 1), "order morf, lerf"),
-    ("deletion output", ("loss",), "output probability, logit, log_probability"),
+    ("deletion output", ("loss",), "output logit, log_probability, probability"),
     ("insertion order", ("up",), "order morf, lerf"),
     ("erasure bins", ((), (10, 20), (-1,), ("a",), 0.1, None), f"bins {SHARE}"),
     ("road fractions", ((), (0.0, 0.5), (0.5, 1.0), ("a",)), f"fractions {SHARE}"),

@@ -53,7 +53,7 @@ def synthetic_faces(
     size
         Side of the images in pixels.
     seed
-        Of everything.
+        Seed of all random draws.
     """
     params, labels, subjects = sample(n, style=style, split=split, seed=seed)
     rows = [

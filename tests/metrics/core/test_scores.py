@@ -26,5 +26,5 @@ def test_scores_and_losses_are_those_of_the_targets_column(model, three, output)
 
 def test_an_unknown_output_is_refused(model, three):
     cache = ScoreCache(model, three)
-    with pytest.raises(InputError, match="Expected output probability, logit, log_probability"):
+    with pytest.raises(InputError, match="Expected output logit, log_probability, probability"):
         target_scores(cache, cache.clean()[:, None], TARGETS, "loss")
