@@ -50,7 +50,7 @@ def test_slugs_tell_names_apart():
 
 
 @pytest.mark.parametrize(
-    "name", ["gimefive", "gimefive@untrained0", "gradcam++", "gimefive-rafdb-test-02669d0a"]
+    "name", ["gimefive", "gimefive@untrained0", "gradcam++", "gimefive-rafdb-test-bb719a5c"]
 )
 def test_a_safe_name_stays_as_it_is(name):
     assert slug(name) == name
