@@ -208,7 +208,7 @@ def _work(model: str, method: str, count: str, clock: str) -> None:
     now = time.process_time if clock == "cpu" else time.perf_counter
     faces = fer_xai.load_dataset("synthetic", split="test", limit=int(count))
     if method in FEW:
-        faces = faces[: max(len(faces) // 8, 1)]
+        faces = faces.subset(range(max(len(faces) // 8, 1)))
     weights = "synthetic" if model in ("gimefive", "resnet18") else None
     predictor = getattr(fer_xai, "Predictor", None) or fer_xai.Probe
     ready = predictor(fer_xai.load_model(model, weights=weights), device="cpu")
