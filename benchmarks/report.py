@@ -58,7 +58,7 @@ class Row:
     ratio
         Time of one over time of the other, as the name says; None without a peer.
     target
-        Of the median of ``ratio``, or of ``value`` where there is no peer.
+        Goal for the median of ``ratio``, or for ``value`` where there is no peer.
     agreement
         How far the results agree.
     """

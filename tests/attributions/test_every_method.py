@@ -189,8 +189,8 @@ def test_a_pass_that_fails_in_the_middle_leaves_no_hooks(method, name, three, mo
 @pytest.mark.parametrize("method", list(ATTRIBUTIONS))
 @pytest.mark.parametrize("name", ["gimefive", "vgg", "resnet18"])
 def test_a_grey_face_is_explained_by_a_greyscale_model_as_its_three_copies(method, name, three):
-    """Of a greyscale model the channels of a map stand in the ratio of luma weights, or, where
-    the image is multiplied in, of their products: what colour cannot say is not said.
+    """The channels of a greyscale model's map stand in the ratio of the luma weights, or, where the
+    image is multiplied in, of their products, since colour cannot say anything there.
     """
     assert predictor(name).model.greyscale
     if (method, name) in REFUSED:
