@@ -1,11 +1,13 @@
 """Trains a tiny net on a few built-in faces; dies by SIGKILL at a given step if told to.
 
-python -m tests.training.run_training OUT [STEP]
+python -m tests.training.run_training OUT STEP [OPTIONS]    (options of the run, as JSON)
 """
 
 import dataclasses
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,8 +72,18 @@ def _die_at(step: int) -> None:
     Trainee.training_step = dying
 
 
+def killed_run(out: Path, step: int, **options: Any) -> None:
+    """A run in another process that a SIGKILL ends at a step.
+
+    It has one thread, as the test processes have: sums over threads are rounded in another order.
+    """
+    command = [sys.executable, "-m", "tests.training.run_training", str(out), str(step)]
+    killed = subprocess.run([*command, json.dumps(options)], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    if len(sys.argv) > 2:
-        _die_at(int(sys.argv[2]))
-    module.train(training_run(Path(sys.argv[1])))
+    out, step, *options = sys.argv[1:]
+    _die_at(int(step))
+    module.train(training_run(Path(out), **(json.loads(options[0]) if options else {})))

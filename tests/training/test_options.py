@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from tests.helpers import tiny_model
-from tests.training.run_training import training_run
+from tests.training.run_training import killed_run, training_run
 from training import run as module
 from training.augmenting import NUMBERS
 from training.card import LICENCES, model_card
@@ -56,12 +55,7 @@ def test_overrides_are_named_as_the_recipes_settings():
 
 
 def test_mixup_and_average_resume_as_an_unbroken_run(blended, tmp_path):
-    run = (
-        "from tests.training import run_training as r;"
-        f"r._die_at(5); r.module.train(r.training_run(r.Path({str(tmp_path)!r}), **{BLENDED!r}))"
-    )
-    killed = subprocess.run([sys.executable, "-c", run], check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed_run(tmp_path, 5, **BLENDED)
     train(training_run(tmp_path, **BLENDED))
     one, two = (pd.read_csv(folder / "log.csv") for folder in (blended, tmp_path))
     pd.testing.assert_frame_equal(*(log.drop(columns="seconds") for log in (one, two)), rtol=1e-5)
@@ -212,13 +206,7 @@ def test_a_run_that_lost_patience_and_was_killed_does_not_train_on(tmp_path, mon
 def test_a_run_can_be_moved(tmp_path, valid_fraction):
     options = {"valid_fraction": valid_fraction, "epochs": 4}
     train(training_run(tmp_path / "unbroken", **options))
-    script = (
-        "from tests.training import run_training as r;"
-        "r._die_at(5);"
-        f"r.module.train(r.training_run(r.Path({str(tmp_path / 'here')!r}), **{options!r}))"
-    )
-    killed = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed_run(tmp_path / "here", 5, **options)
     (tmp_path / "here").rename(tmp_path / "there")
     train(training_run(tmp_path / "there", **options))
     cards = [

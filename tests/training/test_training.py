@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import signal
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -16,7 +13,7 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from tests.helpers import tiny_model
-from tests.training.run_training import training_run
+from tests.training.run_training import killed_run, training_run
 from training.card import model_card
 from training.evaluate import Evaluation
 from training.faces import permuted_labels
@@ -71,9 +68,7 @@ def test_the_card_quotes_the_exported_weights_at_the_best_validation_epoch(folde
 
 @pytest.mark.parametrize("step", [1, 5])
 def test_a_run_killed_and_resumed_has_the_losses_of_an_unbroken_one(step, folder, tmp_path):
-    command = [sys.executable, "-m", "tests.training.run_training", str(tmp_path), str(step)]
-    killed = subprocess.run(command, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed_run(tmp_path, step)
     assert not (tmp_path / "weights.safetensors").exists()
     train(training_run(tmp_path))
     one, two = (pd.read_csv(f / "log.csv") for f in (folder, tmp_path))
