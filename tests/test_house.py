@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("fer_xai", "metrics", "studies", "training")
 MOST_LINES = 350
 LONG = {
-    "tests/attributions/test_api.py",
     "tests/batchnorm/test_recalibration.py",
     "tests/data/datasets/test_synthetic.py",
     "tests/data/test_fuzz.py",
