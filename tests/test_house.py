@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("fer_xai", "metrics", "studies", "training")
 MOST_LINES = 350
 LONG = {
-    "tests/studies/questions/test_paper_table.py",
     "tests/training/test_options.py",
     "tests/zoo/networks.py",
 }
