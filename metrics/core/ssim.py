@@ -112,7 +112,7 @@ def _local_mean(maps: Tensor) -> Tensor:
 
 
 def _window_means(side: int) -> Tensor:
-    """Matrix ``(side, side)`` that takes a line of pixels to the means of the windows around them."""
+    """Matrix ``(side, side)`` from a line of pixels to the means of the windows around them."""
     reach = WINDOW // 2
     pixel = torch.arange(side)[:, None] + torch.arange(-reach, reach + 1)  # (side, WINDOW)
     pixel = torch.where(pixel < 0, -pixel - 1, pixel)
