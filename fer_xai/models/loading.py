@@ -109,7 +109,13 @@ def _check_size(spec: Architecture, size: int, name: str) -> None:
 
 
 def shipped_weights() -> list[str]:
-    """Files of the weights that come with the package, as ``<model>-<weights>``."""
+    """Files of the weights that come with the package, as ``<model>-<weights>``.
+
+    Examples
+    --------
+    >>> [name for name in shipped_weights() if name.startswith("resnet18")]
+    ['resnet18-rafdb', 'resnet18-synthetic']
+    """
     folder = files("fer_xai") / "weights"
     if not folder.is_dir():
         return []
