@@ -60,7 +60,16 @@ def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
 
 
 def heatmap(matrix: pd.DataFrame) -> Figure:
-    """Spearman between metrics."""
+    """Spearman between metrics.
+
+    Examples
+    --------
+    >>> matrix = pd.DataFrame(np.eye(2), index=["deletion", "gini"], columns=["deletion", "gini"])
+    >>> figure = heatmap(matrix)
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['deletion', 'gini']
+    >>> plt.close(figure)
+    """
     style()
     labels = [str(name).replace("_", " ") for name in matrix.index]
     side = 0.36 * len(matrix) + 1.8
