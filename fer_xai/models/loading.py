@@ -14,9 +14,10 @@ from fer_xai.checks import check_count
 from fer_xai.emotions import SIX, parse_order
 from fer_xai.errors import InputError
 from fer_xai.models.architecture import Architecture
-from fer_xai.models.checkpoints import LARGEST_SIDE, load_state, read_state
+from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.models.fer_model import FERModel
 from fer_xai.models.registry import architecture
+from fer_xai.models.stored_settings import LARGEST_SIDE
 
 
 def load_model(
