@@ -332,14 +332,13 @@ def nothing_left(folder: Path) -> Iterator[None]:
     Examples
     --------
     >>> import tempfile
+    >>> from contextlib import suppress
     >>> with tempfile.TemporaryDirectory() as place:
     ...     folder = Path(place) / "run"
     ...     write_json(folder / "manifest.json", {})
-    ...     try:
-    ...         with nothing_left(folder):
-    ...             raise InputError("no rules for this model")
-    ...     except InputError:
-    ...         folder.exists()
+    ...     with suppress(InputError), nothing_left(folder):
+    ...         raise InputError("no rules for this model")
+    ...     folder.exists()
     False
     """
     try:
