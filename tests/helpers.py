@@ -1,8 +1,14 @@
 """Small networks that the tests share: nothing downloaded, nothing trained."""
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 import torch
 from torch import Tensor, nn
 
+from fer_xai.data.datasets import synthetic
 from fer_xai.emotions import SIX
 from fer_xai.models import FERModel
 
@@ -42,3 +48,25 @@ def tiny_model(seed: int = 0, *, size: int = 64) -> FERModel:
     return FERModel(
         net, emotions=SIX, size=size, cam_layer="relu2", paper_layer="conv2", name="tiny"
     ).eval()
+
+
+@contextmanager
+def drawn_once() -> Iterator[None]:
+    """Each built-in face is drawn once in a process; tests of the renderer do without."""
+    drawn, many = {}, synthetic._Reader.many
+
+    def keys(reader, rows):
+        chosen = reader.params[rows]
+        arrays = [getattr(chosen, field.name) for field in dataclasses.fields(chosen)]
+        return [(reader.size, *(array[i].tobytes() for array in arrays)) for i in range(len(rows))]
+
+    def kept(reader, rows):
+        names = keys(reader, rows)
+        missing = [i for i, name in enumerate(names) if name not in drawn]
+        images = many(reader, rows[missing])
+        drawn.update(zip([names[i] for i in missing], images, strict=True))
+        yield from (drawn[name].copy() for name in names)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic._Reader, "many", kept)
+        yield

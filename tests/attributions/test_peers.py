@@ -274,7 +274,7 @@ def test_kernel_shap_comes_to_the_exact_values_and_is_efficient(faces):
     )
     given = {"regions": regions, "ids": ["0"]}
     column = torch.zeros(1, 1).long()
-    used = predictor("gimefive")
+    used = predictor("narrow gimefive")
     method = Surrogate(kernel="shap", samples=2400, fill="mean")
     found = attribute(used, chosen.images, column, method=method, **given).values[0, 0]
     exact = attribute(used, chosen.images, column, method="region_shapley", **given).values[0, 0]

@@ -3,7 +3,7 @@
 import pytest
 
 from fer_xai.models.checkpoints import save_weights
-from tests.helpers import tiny_model
+from tests.helpers import drawn_once, tiny_model
 from tests.studies import run_study  # noqa: F401 - registers the tiny model
 
 
@@ -13,3 +13,9 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(tiny_model().net, path, settings={"model": "tiny"}, half=False)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once():
+    with drawn_once():
+        yield

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from fer_xai.models.registry import MODELS, Architecture
+from studies.questions.ablation import study as ablation_study
 from tests.helpers import TinyNet
 from tests.training.run_training import faces_read_once
 from training.recipes import Overrides
@@ -28,4 +29,5 @@ def tiny_nets(greyscale: Mapping[str, bool]) -> Iterator[None]:
         for name, grey in greyscale.items():
             tiny = Architecture(build=TinyNet, cam_layer="relu2", greyscale=grey)
             patch.setitem(MODELS._entries, name, tiny)
+        patch.setattr(ablation_study, "CALIBRATION", 48)  # faces are slow to draw
         yield

@@ -12,7 +12,7 @@ from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import read_state
 from tests.helpers import tiny_model
-from tests.training.run_training import faces_read_once, training_run
+from tests.training.run_training import training_run
 from training import loop
 from training.card import recipe_lines
 from training.loop import check_launch
@@ -21,12 +21,6 @@ from training.run import TrainingRun, train
 from training.trainee import Trainee
 
 QUICK = {"epochs": 1, "limit": 120, "valid_fraction": 0.2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def drawn_once():
-    with faces_read_once():
-        yield
 
 
 @pytest.fixture(scope="module")
