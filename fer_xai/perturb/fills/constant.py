@@ -31,6 +31,11 @@ class Constant(ImageFill):
     def __init__(self, name: str, value: float) -> None:
         self.name, self.value = name, value
 
+    @property
+    def meaning(self) -> str:
+        """The brightness, for the tables of the documentation."""
+        return f"Brightness {self.value:g} everywhere"
+
     def paint(
         self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
     ) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -141,6 +142,12 @@ class Fill(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def meaning(self) -> str:
+        """The first sentence of its docstring, for the tables of the documentation."""
+        words = " ".join((inspect.getdoc(self) or "").split("\n\n")[0].split())
+        return words.partition(". ")[0].rstrip(".")
 
     @property
     def kind(self) -> str:

@@ -40,7 +40,7 @@ _Sum = tuple[Tensor, Tensor, int, Tensor]
 
 
 class Linear(Fill):
-    """Each removed pixel is a weighted mean of its neighbours, with noise (ROAD's fill).
+    """Each removed pixel becomes a weighted mean of its neighbours, with noise (ROAD).
 
     :func:`linear_imputation` says how. Noise is drawn once for each face, so that all masks of a
     face share it, and values that it moves out of [0, 1] stay so. Where every pixel is removed, the

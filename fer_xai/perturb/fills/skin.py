@@ -17,7 +17,9 @@ SKIN = ("cheeks", "forehead", "chin_jaw")
 
 
 class Skin(ImageFill):
-    """The face's own skin, without features (:func:`skin_fill`); it needs facial regions.
+    """The face's own skin, without features.
+
+    :func:`skin_fill` says how; facial regions are needed.
 
     Examples
     --------
