@@ -221,18 +221,33 @@ class Fill(ABC):
         images, generators, regions
             As for :meth:`blend`.
 
+        Returns
+        -------
+        Prepared
+            :meth:`Prepared.blend` takes masks of any of these faces.
+
         Raises
         ------
         InputError
             If generators or regions do not fit the images, or regions are needed and missing.
         """
-        return self._prepared(images, self._generators(images, generators), self._regions(regions))
+        return self.ready(images, self._generators(images, generators), self._regions(regions))
 
     @abstractmethod
-    def _prepared(
+    def ready(
         self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
     ) -> Prepared:
-        """The fill ready for some faces, from generators that were made if none were given."""
+        """What :meth:`prepare` returns, of what it has checked: this is what a fill defines.
+
+        Parameters
+        ----------
+        images
+            ``(B, 3, H, W)`` in [0, 1].
+        generators
+            Random generator of each face; empty if the fill is not random.
+        regions
+            Bool ``(B, 8, H, W)`` if the fill needs them, else whatever was handed in.
+        """
 
     def image(
         self,
@@ -329,9 +344,10 @@ class ImageFill(Fill):
         """The image ``(B, 3, H, W)`` of each face that shows where pixels are removed."""
         return self.paint(images, self._generators(images, generators), self._regions(regions))
 
-    def _prepared(
+    def ready(
         self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
     ) -> Prepared:
+        """The faces and the images that are painted of them."""
         return Painted(images, self.paint(images, generators, regions))
 
 
@@ -370,7 +386,13 @@ def fill_named(name: str) -> Fill:
             f"Expected a fill as a name, got {quoted(name)}: choose from {', '.join(FILLS)}."
         )
     kind, colon, option = name.partition(":")
-    return FILLS[kind].with_option(option) if colon else FILLS[kind]
+    fill: object = FILLS[kind]
+    if not isinstance(fill, Fill):
+        raise InputError(
+            f"Expected the registered fill {kind!r} as a fer_xai.perturb.fills.Fill, got "
+            f"{type(fill).__name__}: derive a class from ImageFill and register an instance."
+        )
+    return fill.with_option(option) if colon else fill
 
 
 def has_fill(name: object) -> bool:

@@ -87,15 +87,16 @@ class Linear(Fill):
             )
         return Linear(noise)
 
-    def _prepared(
+    def ready(
         self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
     ) -> Prepared:
+        """The faces with noise that is drawn for them."""
         del regions
         return _Imputed(self, images, generators)
 
 
 class _Imputed(Prepared):
-    """Faces with the noise that stands where their pixels are imputed."""
+    """Faces with the noise that is added where their pixels are imputed."""
 
     def __init__(self, fill: Linear, images: Tensor, generators: Sequence[torch.Generator]) -> None:
         self.fill, self.images = fill, images

@@ -160,6 +160,23 @@ def test_names_that_are_none_are_refused(name, sentence):
     assert issubclass(UnknownNameError, InputError)
 
 
+def test_a_fill_of_another_package_is_one_like_any(monkeypatch, given):
+    class Half(ImageFill):
+        """Half of the face's brightness."""
+
+        name = "half"
+
+        def paint(self, images, generators, regions):
+            return images / 2
+
+    images, gone, _ = given
+    monkeypatch.setattr(FILLS, "_entries", {**FILLS._entries, "half": Half(), "plain": len})
+    found = fill_named("half").blend(images, gone)
+    assert torch.equal(found, torch.where(gone[:, None], images / 2, images))
+    with pytest.raises(InputError, match=r"the registered fill 'plain' as a .*Fill, got builtin"):
+        fill_named("plain")
+
+
 BAD = {
     "a mask of another size": (
         "black",
