@@ -13,7 +13,7 @@ from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import Prepared, fill_named, has_fill
-from fer_xai.perturb.fills.core import Painted
+from fer_xai.perturb.fills.prepared import Painted
 from fer_xai.seeding import generator
 from metrics.core.pixel_order import ORDERS, Order, rank_pixels
 from metrics.core.undefined import without_undefined

@@ -17,7 +17,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
-from fer_xai.perturb.fills.linear import linear_imputation
+from fer_xai.perturb.fills.imputation import linear_imputation
 from fer_xai.perturb.fills.skin import skin_fill
 from tests.attributions.nets import halves
 

@@ -11,7 +11,7 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
-from fer_xai.perturb.fills.linear import linear_imputation
+from fer_xai.perturb.fills.imputation import linear_imputation
 from fer_xai.seeding import generator
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.registry import METRICS
