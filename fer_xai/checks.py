@@ -56,6 +56,12 @@ def check_images(images: Tensor) -> Tensor:
     ------
     InputError
         One sentence saying what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> check_images(torch.full((1, 3, 4, 4), 255.0))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected images in [0, 1], got values in [255, 255]: hand in ...
     """
     check_tensor("images", images, "(B, 3, H, W)")
     if images.ndim != 4 or images.shape[1] != 3:
@@ -80,7 +86,19 @@ def check_images(images: Tensor) -> Tensor:
 
 
 def check_tensor(name: str, value: object, shape: str) -> None:
-    """A torch tensor, and no array or list."""
+    """A torch tensor, and no array or list.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+
+    Examples
+    --------
+    >>> check_tensor("maps", [[1.0]], "(B, H, W)")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected maps as a torch tensor (B, H, W), got list: convert ...
+    """
     if not isinstance(value, Tensor):
         raise InputError(
             f"Expected {name} as a torch tensor {shape}, got {type(value).__name__}: convert them "
@@ -95,6 +113,14 @@ def check_targets(targets: object, n: int) -> Tensor:
     ------
     InputError
         For anything else, or another number of them.
+
+    Examples
+    --------
+    >>> check_targets([0, 5], 2)
+    tensor([0, 5])
+    >>> check_targets(["fear"], 1)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected targets (B,) as whole numbers, see ..., got ['fear'].
     """
     listed = targets.tolist() if isinstance(targets, Tensor | np.ndarray) else targets
     if not isinstance(listed, Sequence) or not all(
@@ -108,13 +134,37 @@ def check_targets(targets: object, n: int) -> Tensor:
 
 
 def check_length(name: str, got: int, expected: int) -> None:
-    """A sequence that must have one entry an image."""
+    """A sequence that must have one entry an image.
+
+    Raises
+    ------
+    InputError
+        If it has more entries or fewer.
+
+    Examples
+    --------
+    >>> check_length("targets", 3, 2)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected 2 targets, one an image, got 3.
+    """
     if got != expected:
         raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
 
 
 def check_count(name: str, value: object, *, low: int = 1) -> None:
-    """An option that is a whole number, 1 or more if not said otherwise."""
+    """An option that is a whole number, 1 or more if not said otherwise.
+
+    Raises
+    ------
+    InputError
+        For a smaller number, or anything else.
+
+    Examples
+    --------
+    >>> check_count("samples", 0)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected samples as a whole number of 1 or more, got 0.
+    """
     if not isinstance(value, Integral) or int(value) < low:
         raise InputError(f"Expected {name} as a whole number of {low} or more, got {value!r}.")
 
@@ -122,7 +172,20 @@ def check_count(name: str, value: object, *, low: int = 1) -> None:
 def check_number(
     name: str, value: object, low: float, high: float = inf, *, ends: bool = False
 ) -> None:
-    """An option that is a number between two, ``ends`` included or not."""
+    """An option that is a number between two, ``ends`` included or not.
+
+    Raises
+    ------
+    InputError
+        For a number outside, NaN, or anything else.
+
+    Examples
+    --------
+    >>> check_number("level", 0.95, 0, 1)
+    >>> check_number("level", 95, 0, 1)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected level above 0 and below 1, got 95.
+    """
     number = float(value) if isinstance(value, Real) else torch.nan
     if not (low <= number <= high if ends else low < number < high):
         kind = "from" if ends else "above"
@@ -131,7 +194,19 @@ def check_number(
 
 
 def check_shares(name: str, values: object) -> None:
-    """An option that is one share or more, each above 0 and below 1."""
+    """An option that is one share or more, each above 0 and below 1.
+
+    Raises
+    ------
+    InputError
+        For no share, or one that is out of range.
+
+    Examples
+    --------
+    >>> check_shares("bins", (0.1, 0.5, 1))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected bins as at least one share above 0 and below 1, got ...
+    """
     listed = list(values) if isinstance(values, Iterable) else []
     if not listed or not all(isinstance(one, Real) and 0 < float(one) < 1 for one in listed):
         raise InputError(
@@ -140,13 +215,36 @@ def check_shares(name: str, values: object) -> None:
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """An option that is one of a few words."""
+    """An option that is one of a few words.
+
+    Raises
+    ------
+    InputError
+        For any other word.
+
+    Examples
+    --------
+    >>> check_choice("order", "random", ("morf", "lerf"))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected order morf, lerf, got 'random'.
+    """
     if value not in choices:
         raise InputError(f"Expected {name} {', '.join(choices)}, got {value!r}.")
 
 
 def resolve_device(device: str) -> torch.device:
-    """``"auto"`` picks CUDA, then MPS, then the CPU; anything else is a torch device string."""
+    """``"auto"`` picks CUDA, then MPS, then the CPU; anything else is a torch device string.
+
+    Raises
+    ------
+    InputError
+        If there is no such device, or CUDA is asked for on a machine without it.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -163,5 +261,11 @@ def resolve_device(device: str) -> torch.device:
 
 
 def emulates_bf16(device: torch.device) -> bool:
-    """Whether bf16 costs time there instead of saving it: on a CPU without AVX-512 it does."""
+    """Whether bf16 costs time there instead of saving it: on a CPU without AVX-512 it does.
+
+    Examples
+    --------
+    >>> emulates_bf16(torch.device("cuda"))
+    False
+    """
     return device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")

@@ -20,6 +20,11 @@ def coalitions(players: int) -> Tensor:
     ------
     InputError
         For no players, or more than :data:`MOST`.
+
+    Examples
+    --------
+    >>> coalitions(2).int().tolist()  # none, the first player, the second, both
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
     """
     if not 1 <= players <= MOST:
         raise InputError(

@@ -91,6 +91,11 @@ def terminal(*, error: bool = False) -> Console:
     ----------
     error
         Whether it writes to standard error.
+
+    Examples
+    --------
+    >>> terminal().print("faces[0] is :smile:")
+    faces[0] is :smile:
     """
     from rich.console import Console
 
@@ -117,6 +122,13 @@ def check_folder(folder: Path, *, option: str = "--out") -> None:
     InputError
         If it, or the folder above it that is there, is a file or cannot be written to, or if its
         name is too long.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     check_folder(Path(place) / "runs" / "first")
+    ...     os.listdir(place)  # nothing is left of the trial
+    []
     """
     place = folder.absolute()
     try:
@@ -151,6 +163,15 @@ def parsed(kind: type[Any], words: Sequence[str] | None, *, prog: str) -> Any:
         The command line; the process's own where None.
     prog
         What the command is called in its help.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Options:
+    ...     faces: int = 24
+    >>> parsed(Options, ["--faces", "6"], prog="python -m mine")
+    Options(faces=6)
     """
     import tyro
 

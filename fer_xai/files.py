@@ -23,7 +23,20 @@ REMADE = "delete it, and the same command makes it anew"
 
 
 class DamagedFileError(InputError):
-    """A file of this package's own that cannot be read, such as one that was cut off."""
+    """A file of this package's own that cannot be read, such as one that was cut off.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "maps.npz"
+    ...     _ = path.write_bytes(b"cut off")
+    ...     try:
+    ...         read_arrays(path)
+    ...     except DamagedFileError as error:
+    ...         str(error).endswith("delete it, and the same command makes it anew.")
+    True
+    """
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -62,7 +75,14 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> InputError:
-    """The sentence for a file that cannot be written."""
+    """The sentence for a file that cannot be written.
+
+    Examples
+    --------
+    >>> print(unwritable(Path("maps.npz"), OSError(errno.ENOSPC, "No space left on device")))
+    Expected to write maps.npz, but it cannot be written (No space left on device): free some
+    room, then start the same command again.
+    """
     remedy = (
         "free some room, then start the same command again"
         if error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -75,7 +95,21 @@ def unwritable(path: Path, error: OSError) -> InputError:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Bytes as a file that appears complete, or not at all."""
+    """Bytes as a file that appears complete, or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; nothing is left behind then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_bytes(Path(folder) / "notes.txt", b"whole")
+    ...     (Path(folder) / "notes.txt").read_text(), os.listdir(folder)
+    ('whole', ['notes.txt'])
+    """
     write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
@@ -93,6 +127,15 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
     ------
     DamagedFileError
         If it is empty, cut off, or holds something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "manifest.json"
+    ...     write_bytes(path, b'{"seed": 0}')
+    ...     read_json(path, remedy=REMADE)
+    {'seed': 0}
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +147,14 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
 
 
 def damaged(path: Path, error: Exception, *, remedy: str) -> DamagedFileError:
-    """The sentence for a file that cannot be read."""
+    """The sentence for a file that cannot be read.
+
+    Examples
+    --------
+    >>> print(damaged(Path("run.json"), ValueError("no object"), remedy=REMADE))
+    Expected run.json to be whole, but it cannot be read (ValueError: no object): delete it, and
+    the same command makes it anew.
+    """
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:80]
     return DamagedFileError(
         f"Expected {path} to be whole, but it cannot be read ({reason}): {remedy}."
@@ -112,7 +162,22 @@ def damaged(path: Path, error: Exception, *, remedy: str) -> DamagedFileError:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Arrays as ``.npz``."""
+    """Arrays as ``.npz``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; nothing is left behind then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "maps.npz"
+    ...     write_arrays(path, {"maps": np.zeros((2, 4, 4))})
+    ...     read_arrays(path)["maps"].shape
+    (2, 4, 4)
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue())
@@ -132,6 +197,15 @@ def read_arrays(path: Path, *, remedy: str = REMADE) -> dict[str, NDArray[Any]]:
     ------
     DamagedFileError
         If it cannot be read, such as one that was cut off.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "maps.npz"
+    ...     write_arrays(path, {"maps": np.zeros((2, 4, 4)), "targets": np.array([0, 5])})
+    ...     sorted(read_arrays(path))
+    ['maps', 'targets']
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

@@ -15,6 +15,13 @@ def commit() -> str:
 
     The environment variable FER_XAI_COMMIT goes first, for code that was copied to a machine
     without its history; with neither it is "unknown".
+
+    Examples
+    --------
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, FER_XAI_COMMIT="1a2b3c4"):
+    ...     commit()
+    '1a2b3c4'
     """
     if told := os.environ.get("FER_XAI_COMMIT"):
         return told
@@ -29,7 +36,13 @@ def commit() -> str:
 
 
 def processor(device: str = "cpu") -> str:
-    """The name of the GPU that a device means, otherwise the processor's."""
+    """The name of the GPU that a device means, otherwise the processor's.
+
+    Examples
+    --------
+    >>> processor() != ""  # such as AMD EPYC 9354 32-Core Processor
+    True
+    """
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")

@@ -192,7 +192,16 @@ def _spec(entry: object) -> MetricSpec:
 
 
 def calibration_images(ids: Sequence[str], take: Callable[[Any], Tensor]) -> Tensor:
-    """At most 128 images of faces, drawn by their ids alone, whatever their order."""
+    """At most 128 images of faces, drawn by their ids alone, whatever their order.
+
+    Examples
+    --------
+    >>> images = torch.rand(3, 3, 2, 2)
+    >>> one = calibration_images(["a", "b", "c"], lambda rows: images[rows])
+    >>> other = calibration_images(["c", "b", "a"], lambda rows: images.flip(0)[rows])
+    >>> torch.equal(one, other)
+    True
+    """
     drawn = sorted(range(len(ids)), key=lambda place: (_lot(ids[place]), place))
     return take(drawn[:CALIBRATION])
 

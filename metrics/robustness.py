@@ -34,6 +34,13 @@ class Stability:
         ``(B, n)`` ‖φ(x + δ) − φ(x)‖₂; NaN where either map is not finite.
     offsets
         ``(B, n)`` ‖δ‖₂, over all channels and pixels.
+
+    Examples
+    --------
+    >>> norms, moves = torch.tensor([2.0]), torch.tensor([[0.5, 1.0]])
+    >>> found = Stability(norms=norms, moves=moves, offsets=torch.tensor([[0.1, 0.5]]))
+    >>> found.max, found.mean, found.lipschitz
+    (tensor([0.5000]), tensor([0.3750]), tensor([5.]))
     """
 
     norms: Tensor

@@ -65,7 +65,14 @@ def model_card(card: Mapping[str, Any]) -> str:
 
 
 def recipe_lines(recipe: Mapping[str, Any]) -> list[str]:
-    """The settings of a recipe, a line each; a momentum that the schedule cycles is told so."""
+    """The settings of a recipe, a line each; a momentum that the schedule cycles is told so.
+
+    Examples
+    --------
+    >>> lines = recipe_lines(vars(Recipe(optimizer="sgd")))
+    >>> print(lines[4])
+    - momentum: 0.9 (momentum of SGD, cycled by the schedule between 0.85 and 0.95)
+    """
     momentum = "β₁ of AdamW" if recipe["optimizer"] == "adamw" else "momentum of SGD"
     low, high = Recipe(**recipe).cycled_momentum()
     cycled = f", cycled by the schedule between {low:g} and {high:g}" if low < high else ""

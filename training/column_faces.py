@@ -25,6 +25,12 @@ class ColumnFaces:
         Options of the trainings.
     column
         The data set.
+
+    Examples
+    --------
+    >>> ColumnFaces(TrainingOptions(), Column.parse("rafdb")).check()
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the root of rafdb, as rafdb:ROOT, whose faces ...
     """
 
     def __init__(self, options: TrainingOptions, column: Column) -> None:

@@ -161,7 +161,15 @@ def _test_seen(log: pd.DataFrame, *, scored: bool) -> str:
 
 
 def copies(test: Faces, train: Faces) -> NDArray[np.bool_]:
-    """``(N,)``: which test faces have the very pixels (at 64×64) of a training face."""
+    """``(N,)``: which test faces have the very pixels (at 64×64) of a training face.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(2)
+    >>> copies(faces, faces.subset([1]))
+    array([False,  True])
+    """
 
     def digests(faces: Faces) -> list[str]:
         return [

@@ -18,14 +18,36 @@ SIZE = 64
 
 
 def permuted_labels(faces: Faces, *, seed: int) -> Faces:
-    """The same faces, their emotions handed around at random."""
+    """The same faces, their emotions handed around at random.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(6)
+    >>> handed = permuted_labels(faces, seed=0)
+    >>> handed.emotions == faces.emotions, bool((handed.labels == faces.labels).all())
+    (True, False)
+    """
     order = np.random.default_rng(seed).permutation(len(faces))
     emotions = faces.table["emotion"].to_numpy()[order]
     return dataclasses.replace(faces, table=faces.table.assign(emotion=emotions))
 
 
 def check_emotions(faces: Faces) -> None:
-    """Refuse training faces among which one of the six emotions does not occur."""
+    """Refuse training faces among which one of the six emotions does not occur.
+
+    Raises
+    ------
+    InputError
+        Naming those that are missing.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> check_emotions(synthetic_faces(5))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected training faces of happiness, ... has none of fear: ...
+    """
     missing = [name for name in SIX if name not in faces.emotions]
     if missing:
         raise InputError(
@@ -43,6 +65,13 @@ def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, s
         ``train``, ``valid`` and ``test``.
     size
         Pixels a side that the network is fed; digests are taken at 64 pixels, and there too.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> found = face_digests({"train": synthetic_faces(1), "test": None}, size=64)
+    >>> len(found["train_faces_sha256"]), found["test_faces_sha256"]
+    (64, None)
     """
     found: dict[str, str | None] = {}
     for side in dict.fromkeys((SIZE, size)):
@@ -68,6 +97,12 @@ def data_name(spec: str) -> str:
 
 
 def positions(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Canonical labels as positions among the six emotions, which is the models' output order."""
+    """Canonical labels as positions among the six emotions, which is the models' output order.
+
+    Examples
+    --------
+    >>> positions(np.array([5, 0]))
+    array([5, 0])
+    """
     order = {EMOTIONS.index(name): position for position, name in enumerate(SIX)}
     return np.array([order[int(label)] for label in labels], dtype=np.int64)

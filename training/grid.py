@@ -28,7 +28,16 @@ from training.variants import Column, TrainingOptions, Variant
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """One cell and seed of a table: a training that is done, or is to be."""
+    """One cell and seed of a table: a training that is done, or is to be.
+
+    Examples
+    --------
+    >>> ours, column = Variant(name="ours", model="gimefive"), Column.parse("synthetic")
+    >>> options = TrainingOptions(runs=Path("no/such"), records=Path("no/such"))
+    >>> cells = trainings(options, [ours], [column])
+    >>> cells[1].folder.name, cells[1].done
+    ('gimefive-synthetic-accurate-refit-seed1', False)
+    """
 
     variant: Variant
     column: Column
@@ -233,6 +242,18 @@ def trainings(
         Parts of the table.
     faces
         Those at hand, by the column's name; of other columns there are records alone.
+
+    Raises
+    ------
+    InputError
+        If two columns have one name, a seed comes twice, or the options cannot be used.
+
+    Examples
+    --------
+    >>> variants = [Variant(name=name, model=name) for name in ("gimefive", "resnet18")]
+    >>> found = trainings(TrainingOptions(seeds=(0, 1)), variants, [Column.parse("synthetic")])
+    >>> [(cell.seed, cell.variant.name) for cell in found][:3]
+    [(0, 'gimefive'), (0, 'resnet18'), (1, 'gimefive')]
     """
     variants, columns = list(variants), list(columns)
     check_launch()

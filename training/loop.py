@@ -65,6 +65,13 @@ def check_launch(environment: Mapping[str, str] = os.environ) -> None:
     InputError
         If the variables name other processes, and neither torchrun nor SLURM says that it started
         them; or if they are no numbers.
+
+    Examples
+    --------
+    >>> check_launch({"WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"})  # torchrun has set it
+    >>> check_launch({"WORLD_SIZE": "2"})
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected a launcher's variables from a launcher, but WORLD_SIZE=2 ...
     """
     said = {name: environment[name] for name in ALONE if name in environment}
     odd = {name: text for name, text in said.items() if not text.isdecimal()}
@@ -231,6 +238,12 @@ def readable(checkpoint: Path) -> dict[str, Any]:
     ------
     DamagedFileError
         If it cannot be read, such as one that was cut off: it says what to delete.
+
+    Examples
+    --------
+    >>> readable(Path("no/such/last.ckpt"))
+    Traceback (most recent call last):
+    fer_xai.files.DamagedFileError: Expected no/such/last.ckpt to be whole, but it cannot ...
     """
     remedy = f"delete {checkpoint}, and the same command trains anew"
     try:

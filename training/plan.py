@@ -20,7 +20,13 @@ STEPS = 3
 
 
 def say_plan(cells: Sequence[Training]) -> None:
-    """Print each training that is missing with its minutes, and their sum."""
+    """Print each training that is missing with its minutes, and their sum.
+
+    Examples
+    --------
+    >>> say_plan([])
+    About 0.0 hours for what is missing, test passes apart. Nothing was run.
+    """
     console = terminal()
     if cells:
         say_if_emulated(cells[0].run)

@@ -68,6 +68,19 @@ def check_table(folder: Path, manifest: Mapping[str, Any]) -> None:
     ------
     InputError
         If the folder's manifest has a training of the same name on other faces.
+
+    Examples
+    --------
+    >>> import json, tempfile
+    >>> def manifest(digest):
+    ...     facts = {"train_faces_sha256": digest, "test_faces_sha256": None}
+    ...     return {"trainings": {"gimefive-seed0": facts}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "manifest.json").write_text(json.dumps(manifest("1a2b")))
+    ...     check_table(Path(folder), manifest("1a2b"))
+    ...     check_table(Path(folder), manifest("3c4d"))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected ... to hold a table of the same faces, but its ...
     """
     file = folder / "manifest.json"
     if not file.exists():

@@ -61,6 +61,14 @@ class Recipe:
         left as built).
     augmentation
         ``standard``: flip, affine, brightness and contrast, erasing; ``flip``: flip alone.
+
+    Examples
+    --------
+    >>> Recipe(epochs=20).learning_rate
+    0.001
+    >>> Recipe(learning_rate=2.0, weight_decay=0.5)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected learning rate times weight decay, the share of a weight ...
     """
 
     optimizer: Optimizer = "adamw"
@@ -155,7 +163,14 @@ REACHED = ("dropout_from", "dropout_until")
 
 @dataclass(frozen=True, kw_only=True)
 class Overrides:
-    """What a run changes of its recipe; settings that are not given stay the recipe's."""
+    """What a run changes of its recipe; settings that are not given stay the recipe's.
+
+    Examples
+    --------
+    >>> made = Overrides(epochs=20).applied_to(RECIPES["paper"])
+    >>> made.epochs, made.optimizer
+    (20, 'sgd')
+    """
 
     optimizer: Optimizer | None = None
     """adamw or sgd."""
@@ -236,7 +251,20 @@ RECIPES: dict[str, Recipe] = {"accurate": ACCURATE, "paper": PAPER}
 
 
 def check_average(recipe: Recipe, faces: int) -> None:
-    """An average that still is half the first step's weights at the end has learned too little."""
+    """An average that still is half the first step's weights at the end has learned too little.
+
+    Raises
+    ------
+    InputError
+        For a decay that is too close to 1 for the number of steps.
+
+    Examples
+    --------
+    >>> check_average(Recipe(ema=0.99, epochs=10), faces=640)  # 100 steps
+    >>> check_average(Recipe(ema=0.999, epochs=10), faces=640)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected an --ema that forgets the first of 100 steps, got 0.999, ...
+    """
     steps = recipe.epochs * (faces // recipe.batch_size)
     if recipe.ema and recipe.ema**steps > 0.5:
         raise InputError(

@@ -18,6 +18,20 @@ def check_same_run(
     """Refuse to continue from a checkpoint that other settings or faces have made.
 
     Test faces that were never scored may be scored later, and left alone later.
+
+    Raises
+    ------
+    InputError
+        Naming what differs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     check_same_run({"seed": 0}, Path(place), {"train_faces_sha256": "1a2b"})
+    ...     check_same_run({"seed": 1}, Path(place), {"train_faces_sha256": "1a2b"})
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected ... to hold a run ..., but it differs in seed: ...
     """
     settings: dict[str, Any] = {**identity, "processes": loop.PROCESSES, **digests}
     file = folder / "settings.json"

@@ -22,6 +22,14 @@ class Samples(Dataset[Batch]):
 
     Asked for by ``(epoch, index)``, a batch at a time. Each face comes with the random numbers of
     its epoch (:func:`training.augmenting.draws`); the step augments with them on its device.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> model = FERModel(torch.nn.Flatten(), emotions=["surprise", "happiness"], size=16)
+    >>> pixels, columns, numbers = Samples(synthetic_faces(2, size=16), model, seed=0)[(0, 1)]
+    >>> pixels.shape, columns, numbers.shape
+    (torch.Size([1, 3, 16, 16]), tensor([0]), torch.Size([1, 13]))
     """
 
     def __init__(self, faces: Faces, model: FERModel, *, seed: int) -> None:
@@ -52,6 +60,14 @@ class EpochSampler(Sampler[tuple[int, int]]):
     Training shares are equally long (else a process would wait for a step that never comes), so
     that up to ``processes - 1`` faces of an epoch's order are left out. Lightning calls
     :meth:`set_epoch`.
+
+    Examples
+    --------
+    >>> list(EpochSampler(3, training=False, seed=0))
+    [(0, 0), (0, 1), (0, 2)]
+    >>> shares = [EpochSampler(5, training=True, seed=0, rank=rank, processes=2) for rank in (0, 1)]
+    >>> [len(share) for share in shares], set(shares[0]) & set(shares[1])
+    ([2, 2], set())
     """
 
     def __init__(

@@ -13,7 +13,19 @@ from fer_xai.types import Faces
 
 
 def logits_of(predictor: Predictor, faces: Faces, *, flip: bool = False) -> Tensor:
-    """Logits ``(N, C)``; with ``flip`` the mean of a face's and its mirror image's."""
+    """Logits ``(N, C)``; with ``flip`` the mean of a face's and its mirror image's.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 16, 8)), torch.nn.Flatten())
+    >>> predictor = Predictor(FERModel(halves, emotions=["happiness", "surprise"], size=16))
+    >>> averaged = logits_of(predictor, synthetic_faces(3, size=16), flip=True)
+    >>> averaged.shape, torch.allclose(averaged[:, 0], averaged[:, 1])  # left and right are one
+    (torch.Size([3, 2]), True)
+    """
     logits = predictor.logits(faces)
     if not flip:
         return logits
@@ -45,6 +57,19 @@ def scores(predictor: Predictor, faces: Faces, *, flip: bool = False) -> dict[st
     ------
     InputError
         If there are no faces, or some show an emotion that the model does not know.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 2))
+    >>> _ = torch.nn.init.constant_(net[1].weight, 0)
+    >>> net[1].bias.data = torch.tensor([0.0, 9.0])  # always the second
+    >>> predictor = Predictor(FERModel(net, emotions=["happiness", "surprise"], size=16))
+    >>> found = scores(predictor, synthetic_faces(2, size=16))
+    >>> found["accuracy"], found["recall"]
+    (0.5, {'happiness': 0.0, 'surprise': 1.0})
     """
     if not len(faces):
         raise InputError("Expected labelled faces to score a model on, got none.")

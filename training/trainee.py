@@ -30,7 +30,14 @@ DROPOUTS = {nn.Dropout: "p", nn.MultiheadAttention: "dropout", StochasticDepth: 
 
 
 def built_in_scale(net: nn.Module) -> bool:
-    """Whether a network keeps the scale that it was built with: those with LayerNorm do."""
+    """Whether a network keeps the scale that it was built with: those with LayerNorm do.
+
+    Examples
+    --------
+    >>> normalised = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    >>> built_in_scale(normalised), built_in_scale(nn.Linear(4, 4))
+    (True, False)
+    """
     return any(isinstance(module, nn.LayerNorm) for module in net.modules())
 
 
@@ -38,6 +45,14 @@ def initialise(net: nn.Module, *, seed: int) -> None:
     """He initialisation of convolutions and linear layers, in place, biases zero.
 
     Its scale is that of ReLU networks: one with LayerNorm (transformers, ConvNeXt) stays as built.
+
+    Examples
+    --------
+    >>> one, other = nn.Linear(4, 2), nn.Linear(4, 2)
+    >>> initialise(one, seed=0)
+    >>> initialise(other, seed=0)
+    >>> torch.equal(one.weight, other.weight), one.bias.tolist()
+    (True, [0.0, 0.0])
     """
     if built_in_scale(net):
         return
@@ -50,7 +65,14 @@ def initialise(net: nn.Module, *, seed: int) -> None:
 
 
 def weight_settings(model: FERModel) -> dict[str, Any]:
-    """What a file of weights says of its network: architecture, emotions, size and colour."""
+    """What a file of weights says of its network: architecture, emotions, size and colour.
+
+    Examples
+    --------
+    >>> model = FERModel(nn.Flatten(), emotions=["sad", "happy"], size=2, name="tiny")
+    >>> weight_settings(model)
+    {'model': 'tiny', 'emotions': ['sadness', 'happiness'], 'size': 2, 'greyscale': False}
+    """
     return {
         "model": model.name,
         "emotions": list(model.emotions),
@@ -78,6 +100,13 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         ``(C,)`` share of each output column among the training faces, for the logit adjustment.
     checked
         Names of the validation loaders: ``valid``, and ``test`` for the paper's way of counting.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 2))
+    >>> trainee = Trainee(FERModel(net, emotions=["sad", "happy"], size=2), Recipe(), seed=0)
+    >>> trainee(torch.rand(3, 3, 2, 2)).shape, trainee.model.training
+    (torch.Size([3, 2]), True)
     """
 
     def __init__(

@@ -40,7 +40,13 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A model as it is trained: an architecture, and what it is fed."""
+    """A model as it is trained: an architecture, and what it is fed.
+
+    Examples
+    --------
+    >>> Variant(name="GiMeFive in colour", model="gimefive", greyscale=False).size is None
+    True
+    """
 
     name: str
     model: str
@@ -51,7 +57,14 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """How every cell of a table is trained."""
+    """How every cell of a table is trained.
+
+    Examples
+    --------
+    >>> options = TrainingOptions(recipe="paper", overrides=Overrides(epochs=20))
+    >>> options.chosen_recipe().epochs, options.held_out()  # the recipe stops early
+    (20, 0.1)
+    """
 
     seeds: tuple[int, ...] = (0, 1, 2)
     """One training each: of initialisation, order, augmentation and dropout."""

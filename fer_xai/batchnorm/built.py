@@ -15,6 +15,12 @@ def check_built(model: nn.Module) -> None:
     ------
     InputError
         Naming one that is not built yet.
+
+    Examples
+    --------
+    >>> check_built(nn.Sequential(nn.LazyLinear(4)))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected a network whose layers are built, but 0 (LazyLinear) ...
     """
     for name, module in model.named_modules():
         if unbuilt(module):
@@ -25,7 +31,13 @@ def check_built(model: nn.Module) -> None:
 
 
 def floating(module: nn.Module) -> list[str]:
-    """Names of a module's own floating-point buffers."""
+    """Names of a module's own floating-point buffers.
+
+    Examples
+    --------
+    >>> floating(nn.BatchNorm2d(3))  # its counter of batches is a whole number
+    ['running_mean', 'running_var']
+    """
     return [
         name
         for name, buffer in module._buffers.items()
@@ -34,6 +46,12 @@ def floating(module: nn.Module) -> list[str]:
 
 
 def unbuilt(module: nn.Module) -> bool:
-    """Whether a module's tensors come with its first pass."""
+    """Whether a module's tensors come with its first pass.
+
+    Examples
+    --------
+    >>> unbuilt(nn.LazyLinear(4)), unbuilt(nn.Linear(3, 4))
+    (True, False)
+    """
     own = [*module._buffers.values(), *module._parameters.values()]
     return any(is_lazy(tensor) for tensor in own if tensor is not None)

@@ -49,6 +49,13 @@ def recalibrate(
     InputError
         Naming the modules whose statistics are no mean over batches, or if no batch has two images.
         The model is then as it was.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.BatchNorm2d(3)).eval()
+    >>> recalibrate(net, [torch.full((2, 3, 4, 4), 0.25), torch.full((2, 3, 4, 4), 0.75)])
+    >>> net[0].running_mean, net.training
+    (tensor([0.5000, 0.5000, 0.5000]), False)
     """
     queue = iter(batches)
     first = next(queue, None)
@@ -84,6 +91,15 @@ def check_known(statistics: Mapping[str, RunningStatistics]) -> None:
     ------
     InputError
         Naming those that cannot.
+
+    Examples
+    --------
+    >>> odd = RunningStatistics(
+    ...     buffers=("peak",), kind="unknown", trained="norm", reason="it keeps the largest value"
+    ... )
+    >>> check_known({"norm": odd})
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected running statistics that are means or moving averages ...
     """
     unknown = [
         f"{name} ({', '.join(kept.buffers)}: {kept.reason})"

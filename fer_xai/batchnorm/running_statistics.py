@@ -46,6 +46,12 @@ class RunningStatistics:
         What the module's momentum has to be for that; None leaves it as it is.
     reason
         Why they are unknown.
+
+    Examples
+    --------
+    >>> kept = running_statistics(nn.BatchNorm2d(3), torch.rand(1, 3, 4, 4))[""]
+    >>> kept.kind, kept.buffers
+    ('cumulative', ('running_mean', 'running_var'))
     """
 
     buffers: tuple[str, ...]
@@ -150,11 +156,9 @@ class _Trial:
         if after is None:
             for name in [name for name in asked if self._tried([name]) is None]:
                 asked.remove(name)
+                own = tuple(floating(self.modules[name]))
                 made[name] = RunningStatistics(
-                    buffers=tuple(floating(self.modules[name])),
-                    kind="unknown",
-                    trained=name,
-                    reason=_FAILS,
+                    buffers=own, kind="unknown", trained=name, reason=_FAILS
                 )
             after = self._after(asked)
         made |= self._cumulative(asked)
@@ -168,10 +172,8 @@ class _Trial:
             made |= self._averages(dict(zip(moved, moved, strict=True)), moved, kicked)
         left = [name for name in asked if name not in made]
         made |= self._parts(left)
-        made |= {
-            name: RunningStatistics(buffers=_FIXED[2:], kind="fixed", trained=name)
-            for name in fixed
-        }
+        for name in fixed:
+            made[name] = RunningStatistics(buffers=_FIXED[2:], kind="fixed", trained=name)
         return {
             name: made[name]
             for name in self.owners
@@ -319,11 +321,9 @@ class _Trial:
             if self._changed(self._after([holder]), [name]):
                 made |= self._averages({name: holder}, {name: keys}, self.momenta)
             else:
+                why = "what changes them is not the module that holds them"
                 made[name] = RunningStatistics(
-                    buffers=tuple(keys),
-                    kind="unknown",
-                    trained=name,
-                    reason="what changes them is not the module that holds them",
+                    buffers=tuple(keys), kind="unknown", trained=name, reason=why
                 )
         return made
 

@@ -14,7 +14,17 @@ _TWINS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNo
 
 @contextmanager
 def unsynchronised(model: nn.Module) -> Iterator[None]:
-    """Meanwhile each SyncBatchNorm, and what was derived from it, asks no other process."""
+    """Meanwhile each SyncBatchNorm, and what was derived from it, asks no other process.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.SyncBatchNorm(3))
+    >>> with unsynchronised(net):  # it trains on a CPU, and in one process
+    ...     net(torch.rand(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    >>> type(net[0]).__name__
+    'SyncBatchNorm'
+    """
     changed = [module for module in model.modules() if isinstance(module, nn.SyncBatchNorm)]
     kinds = [type(module) for module in changed]
     try:
@@ -38,6 +48,13 @@ def replace_sync(model: nn.Module, images: Tensor) -> None:
         In evaluation mode; changed in place, with the same tensors under the same names.
     images
         ``(B, 3, H, W)``, for the pass that shows the number of dimensions.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.SyncBatchNorm(3)).eval()
+    >>> replace_sync(net, torch.rand(1, 3, 4, 4))
+    >>> type(net[0]).__name__
+    'BatchNorm2d'
     """
     asked = {module for module in model.modules() if type(module) is nn.SyncBatchNorm}
     if not asked:

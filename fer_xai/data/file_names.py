@@ -59,6 +59,11 @@ class Taken:
         The sequence or moment, "" where the name does not say.
     emotion
         The emotion shown, None where the name does not say.
+
+    Examples
+    --------
+    >>> taken_from_names(["KA.HA1.29.tiff"])  # a file of JAFFE
+    [Taken(subject='KA', group='', emotion='happiness')]
     """
 
     subject: str

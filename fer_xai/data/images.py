@@ -24,6 +24,15 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     ------
     InputError
         If the file is missing or is no readable image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (4, 3), 128).save(Path(folder) / "grey.png")
+    ...     pixels = read_image(Path(folder) / "grey.png")
+    >>> pixels.shape, pixels[0, 0].tolist()
+    ((3, 4, 3), [128, 128, 128])
     """
     try:
         with Image.open(path) as opened:
@@ -56,7 +65,14 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
 
 
 def faces_from_files(rows: Sequence[tuple[str, ...]], *, name: str) -> Faces:
-    """Faces from rows ``(id, path, emotion, split, subject, source, group)``, read when needed."""
+    """Faces from rows ``(id, path, emotion, split, subject, source, group)``, read when needed.
+
+    Examples
+    --------
+    >>> row = ("1.png", "/faces/1.png", "fear", "test", "", "mine", "")
+    >>> faces_from_files([row], name="mine")  # no file is opened yet
+    Faces(mine: 1 face (fear 1))
+    """
     table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     paths: list[str] = list(table["path"])
     return Faces(table=table, reader=lambda row: read_image(paths[row]), name=name)

@@ -15,7 +15,13 @@ from fer_xai.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class LabelRow:
-    """One row of a list, its code read and its name checked."""
+    """One row of a list, its code read and its name checked.
+
+    Examples
+    --------
+    >>> LabelRow(name="1.png", emotion="fear", file=Path("labels.csv"), row=7).place
+    'labels.csv, row 7'
+    """
 
     name: str
     emotion: str
@@ -38,6 +44,15 @@ class CodeRange:
         The emotions; the first has the code ``first``.
     first
         0 or 1.
+
+    Examples
+    --------
+    >>> codes = CodeRange(order=("anger", "fear"), first=1)
+    >>> codes.words, codes.emotion(2, row=1), codes.emotion(3, row=2)
+    ('1–2', 'fear', None)
+    >>> codes.check(Path("labels.csv"))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected codes 1–2 (anger, fear) in labels.csv, but codes 2 to 3 ...
     """
 
     order: Sequence[str]
@@ -84,6 +99,17 @@ def checked_rows(rows: Sequence[LabelRow], problems: Problems) -> list[LabelRow]
     InputError
         For the first row that cannot be used (unless such rows are skipped), and in any case if the
         file names speak against the labels as a rule.
+
+    Examples
+    --------
+    >>> listed = [("1.png", "fear"), ("1.png", "fear"), ("../2.png", "anger")]
+    >>> rows = [
+    ...     LabelRow(name=name, emotion=emotion, file=Path("labels.csv"), row=row)
+    ...     for row, (name, emotion) in enumerate(listed, start=1)
+    ... ]
+    >>> problems = Problems(skip=True)
+    >>> [one.name for one in checked_rows(rows, problems)], len(problems.found)
+    (['1.png'], 2)
     """
     _check_spoken(rows)
     named: dict[str, list[LabelRow]] = defaultdict(list)

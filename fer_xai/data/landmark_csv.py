@@ -47,6 +47,20 @@ def read_landmarks(
         If the file is missing, is damaged or no text, lacks columns, has a row of another length or
         a cell that is no pixel coordinate (with its row), has an image twice, knows none of the
         faces, or names a file that several faces have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from fer_xai.data.images import faces_from_files
+    >>> row = ("1.png", "/faces/1.png", "fear", "test", "", "mine", "")
+    >>> faces = faces_from_files([row], name="mine")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "landmarks.csv"
+    ...     points = pd.DataFrame([{"image": "1.png", **dict.fromkeys(POINTS, 7.5)}])
+    ...     points.to_csv(path, index=False)
+    ...     read_landmarks(path, faces)[0, 0]
+    array([7.5, 7.5], dtype=float32)
     """
     path = Path(path)
     if points_size is not None:

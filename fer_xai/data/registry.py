@@ -21,6 +21,16 @@ class Problems:
         Whether to go on without such rows.
     found
         What was left out, a sentence each.
+
+    Examples
+    --------
+    >>> problems = Problems(skip=True)
+    >>> problems.add("Expected a label in row 3, got none.")
+    >>> len(problems.found)
+    1
+    >>> Problems(skip=False).add("Expected a label in row 3, got none.")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected a label in row 3, got none.
     """
 
     skip: bool
@@ -34,7 +44,17 @@ class Problems:
 
 
 class Loader(Protocol):
-    """Indexes one dataset: reads lists and labels, but no pixels."""
+    """Indexes one dataset: reads lists and labels, but no pixels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     (Path(place) / "mine" / "fear").mkdir(parents=True)
+    ...     (Path(place) / "mine" / "fear" / "1.png").touch()
+    ...     DATASETS["folder"](Path(place) / "mine", split="test", problems=Problems(skip=False))
+    Faces(mine: 1 face (fear 1))
+    """
 
     def __call__(self, root: Path, *, split: str, problems: Problems) -> Faces:
         """Faces of one split under a folder or file; ``root`` may name a style instead.

@@ -40,6 +40,15 @@ def text_lines(path: Path, *, what: str) -> Iterator[tuple[int, str]]:
     ------
     InputError
         If the file cannot be opened, decompressed or decoded, or holds NUL characters.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "labels.csv.gz"
+    ...     _ = path.write_bytes(gzip.compress("é.png, fear ".encode("utf-8-sig")))
+    ...     list(text_lines(path, what="a list of labels"))
+    [(1, 'é.png, fear')]
     """
     number = 0
     try:

@@ -86,7 +86,14 @@ def in_batches(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Operators run in one thread meanwhile, as they do in :func:`in_batches`."""
+    """Operators run in one thread meanwhile, as they do in :func:`in_batches`.
+
+    Examples
+    --------
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
     threads = torch.get_num_threads()
     if threads == 1 or not _RUNNING.acquire(blocking=False):
         yield

@@ -32,7 +32,14 @@ T = TypeVar("T")
 
 
 class Classifier(Protocol):
-    """What a predictor asks of a model; :class:`fer_xai.models.FERModel` is one."""
+    """What a predictor asks of a model; :class:`fer_xai.models.FERModel` is one.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> FERModel(nn.Flatten(), emotions=["sad", "happy"], size=2).canonical(torch.tensor([0, 1]))
+    tensor([2, 0])
+    """
 
     net: nn.Module
     emotions: tuple[str, ...]
@@ -84,6 +91,14 @@ class Predictor:
     ----------
     model
         The private plain copy; ``folded`` the one with BatchNorm folded, or None.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> predictor = Predictor(FERModel(net, emotions=["sad", "happy"], size=2))
+    >>> predictor.logits(torch.rand(5, 3, 2, 2)).shape
+    torch.Size([5, 2])
     """
 
     def __init__(
@@ -312,8 +327,7 @@ class Predictor:
 
     def _measure(self) -> int:
         """The fastest batch size, by the median of three short passes (on CPUs in one thread)."""
-        sizes = _CANDIDATES[self._kind]
-        net, side = self.fastest, self.model.size
+        net, side, sizes = self.fastest, self.model.size, _CANDIDATES[self._kind]
         rates: dict[int, float] = {}
         with torch.inference_mode(), one_thread() if self._kind == "cpu" else nullcontext():
             for size in sizes:

@@ -37,6 +37,15 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
         For anything but a wrapped network, one that fails on images of its size, one that answers
         with NaN, infinity or probabilities, one whose weights are made by hooks, or whose lazy
         layers are not built yet.
+
+    Examples
+    --------
+    >>> from fer_xai.models.fer_model import FERModel
+    >>> net = nn.Sequential(nn.Conv2d(3, 2, 2), nn.BatchNorm2d(2), nn.Flatten())
+    >>> model = FERModel(net, emotions=["happiness", "anger"], size=2)
+    >>> plain, folded = private_copies(model, torch.device("cpu"), fold=True)
+    >>> plain is model, any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    (False, False)
     """
     wrapped = all(hasattr(model, name) for name in ("net", "emotions", "size", "columns"))
     if not isinstance(model, nn.Module) or not wrapped:
@@ -121,7 +130,14 @@ def _folded(model: Any, noise: Tensor, answers: Tensor) -> Any:
 
 
 def no_tf32() -> AbstractContextManager[None]:
-    """Convolutions in full single precision on a GPU, where PyTorch shortens them by default."""
+    """Convolutions in full single precision on a GPU, where PyTorch shortens them by default.
+
+    Examples
+    --------
+    >>> with no_tf32():
+    ...     torch.backends.cudnn.allow_tf32
+    False
+    """
     flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=torch.backends.cudnn.enabled,
         benchmark=torch.backends.cudnn.benchmark,

@@ -18,6 +18,13 @@ class Views:
     Weights and buffers are the networks' own tensors, so that a change in place is seen by all;
     modules are copies, so that a hook on one view, or what a module keeps from one part of a pass
     to the next, meets that view's micro-batch alone.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Flatten())
+    >>> views = Views().take((net, None), torch.rand(2, 3, 2, 2), count=2)
+    >>> len(views), views[0][0] is net, views[0][0][0].weight is net[0].weight
+    (2, False, True)
     """
 
     def __init__(self) -> None:

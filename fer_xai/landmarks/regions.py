@@ -57,6 +57,15 @@ def face_regions(landmarks: NDArray[np.float32] | Tensor, *, size: int) -> Tenso
     ------
     InputError
         If the landmarks are not ``(N, 68, 2)``.
+
+    Examples
+    --------
+    >>> from fer_xai.landmarks.template import canonical_landmarks
+    >>> regions = face_regions(canonical_landmarks()[None], size=64)
+    >>> regions.shape, bool((regions.sum(dim=1) == 1).all())
+    (torch.Size([1, 8, 64, 64]), True)
+    >>> bool(regions[0, REGIONS.index("mouth"), 48, 32])  # y, x
+    True
     """
     points = torch.as_tensor(landmarks, dtype=torch.float32)
     if points.ndim != 3 or points.shape[1:] != (68, 2):

@@ -38,6 +38,13 @@ def similarity_transforms(
     -------
     ndarray
         ``(N, 2, 3)`` matrices M with M·(x, y, 1) in the target's frame; NaN where a point is NaN.
+
+    Examples
+    --------
+    >>> square = np.array([[0, 0], [2, 0], [2, 2], [0, 2]], dtype=np.float32)
+    >>> back = similarity_transforms(2 * square[None] + 1, square)
+    >>> (back[0] @ [3, 5, 1]).tolist()
+    [1.0, 2.0]
     """
     a = source.astype(np.float64)
     b = target.astype(np.float64)
@@ -68,6 +75,13 @@ class Registration:
         the same pixels for all, so that similarities are comparable.
     size
         Side of the images that ``grid`` refers to.
+
+    Examples
+    --------
+    >>> found = register(2 * canonical_landmarks()[None] + 3, size=140)  # twice as large, and moved
+    >>> x = torch.arange(140.0).expand(1, 140, 140)
+    >>> found.apply(x)[0, 0, :3].round(decimals=3)  # the columns that they are taken from
+    tensor([3., 5., 7.])
     """
 
     grid: Tensor
@@ -113,6 +127,18 @@ def register(
     ------
     InputError
         For another kind, or if no face has landmarks.
+
+    Returns
+    -------
+    Registration
+        The grid that maps are sampled on, and the mask on which they are compared.
+
+    Examples
+    --------
+    >>> faces = np.stack([canonical_landmarks(), np.full((68, 2), np.nan, np.float32)])
+    >>> found = register(faces, size=64)
+    >>> found.known, found.grid.shape
+    (tensor([ True, False]), torch.Size([2, 64, 64, 2]))
     """
     if kind not in ("similarity", "affine", "none"):
         raise InputError(f"Expected registration similarity, affine or none, got {kind!r}.")

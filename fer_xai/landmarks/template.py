@@ -90,6 +90,12 @@ def canonical_landmarks() -> NDArray[np.float32]:
     """``(68, 2)`` points of the canonical face in its 64×64 frame, pixels x, y.
 
     The mean of RAF-DB, symmetric, shrunk by a tenth so that the chin lies inside the frame.
+
+    Examples
+    --------
+    >>> points = canonical_landmarks()
+    >>> points.shape, bool(np.allclose(points[MIRROR, 0], 63 - points[:, 0]))
+    ((68, 2), True)
     """
     points = np.zeros((68, 2))
     for index, (x, y) in _LEFT.items():

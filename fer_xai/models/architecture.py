@@ -15,6 +15,12 @@ class Architecture:
     """How to build a model, how to feed it, and where to look for its maps.
 
     ``build`` takes the number of classes. ``parameters`` is the exact count for six classes.
+
+    Examples
+    --------
+    >>> mine = Architecture(build=lambda classes: nn.Linear(3, classes), cam_layer=None)
+    >>> mine.build(6).out_features, mine.size
+    (6, 64)
     """
 
     build: Callable[[int], nn.Module]

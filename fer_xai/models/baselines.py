@@ -14,6 +14,16 @@ class SmallVGG(nn.Module):
 
     Convolutions come in pairs that share one BatchNorm. 72,460,742 parameters; the first linear
     layer fixes the input to 64×64.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with torch.device("meta"):  # shapes without numbers
+    ...     net = SmallVGG()
+    ...     net(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 6])
+    >>> sum(parameter.numel() for parameter in net.parameters())
+    72460742
     """
 
     def __init__(self, *, classes: int = 6) -> None:
@@ -57,6 +67,16 @@ class ResNet(nn.Module):
 
     ``depths`` (2, 2, 2, 2) is ResNet18 with 11,179,590 parameters, (3, 4, 6, 3) ResNet34 with
     21,287,750, both for six classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with torch.device("meta"):  # shapes without numbers
+    ...     net = ResNet((2, 2, 2, 2))
+    ...     net(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 6])
+    >>> sum(parameter.numel() for parameter in net.parameters())
+    11179590
     """
 
     def __init__(self, depths: Sequence[int], *, classes: int = 6) -> None:

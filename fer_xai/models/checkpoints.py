@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.files import write_whole
+from fer_xai.models.stored_settings import checked_settings
 
 NESTED_KEYS = ("state_dict", "model_state_dict", "net", "model")
 """Where training scripts of the field put the weights inside a checkpoint."""
 TRAINEE = "model.net."
 """What the keys of our own training's checkpoints begin with."""
-LARGEST_SIDE = 4096
-"""Largest side of the images that a network is fed, in pixels."""
 HALF_ROUNDING = 2.0**-10
 """Share of a value's size by which half precision may move it: twice what rounding does."""
 
@@ -46,6 +44,15 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     InputError
         If the file is missing, damaged, not loadable without running its code, or holds settings
         that cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     state = {"module.weight": torch.ones(2)}  # as data-parallel training leaves it
+    ...     torch.save({"state_dict": state, "epoch": 7}, Path(folder) / "old.pt")
+    ...     read_state(Path(folder) / "old.pt")
+    ({'weight': tensor([1., 1.])}, {})
     """
     path = Path(path)
     if not path.is_file():
@@ -75,49 +82,6 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             ) from None
         settings = _settings_of_checkpoint(raw, path)
     return _tensors(raw, path), checked_settings(settings, path)
-
-
-def checked_settings(settings: Any, path: Path) -> dict[str, Any]:
-    """The settings that a file of weights holds, if they can be used.
-
-    Raises
-    ------
-    InputError
-        Naming the first that cannot.
-    """
-    if not isinstance(settings, dict):
-        raise InputError(
-            f"Expected the settings in {path} as a JSON object, got {type(settings).__name__}: "
-            "write the weights again with fer_xai's save_weights."
-        )
-    for key, (expected, fits) in _FITTING.items():
-        if key in settings and not fits(settings[key]):
-            raise InputError(
-                f"Expected {key} as {expected} among the settings in {path}, got "
-                f"{repr(settings[key])[:80]}: write the weights again with settings that fit."
-            )
-    return settings
-
-
-def _is_order(value: Any) -> bool:
-    """Whether a value lists emotions, each once."""
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        return False
-    return len(set(value)) == len(value) > 0 and set(value) <= set(EMOTIONS)
-
-
-def _is_side(value: Any) -> bool:
-    """Whether a value is a side in pixels."""
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_SIDE
-
-
-_FITTING: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "model": ("a name", lambda value: isinstance(value, str)),
-    "emotions": (f"a list of emotions, each once, of {', '.join(EMOTIONS)}", _is_order),
-    "size": (f"a whole number of pixels from 1 to {LARGEST_SIDE}", _is_side),
-    "greyscale": ("true or false", lambda value: isinstance(value, bool)),
-}
-"""What each setting has to be, in words, and whether a value is that."""
 
 
 def _settings_of_checkpoint(raw: Any, path: Path) -> dict[str, Any]:
@@ -159,7 +123,16 @@ def _tensors(raw: Any, path: Path) -> dict[str, Tensor]:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """SHA-256 of a file's content.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "empty").write_bytes(b"")
+    ...     file_digest(Path(folder) / "empty")[:8]
+    'e3b0c442'
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -225,6 +198,14 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], *, what: str) -> Non
     InputError
         Naming missing, surplus and misshapen keys, or weights that are NaN or infinite; the network
         is left as it was.
+
+    Examples
+    --------
+    >>> net = nn.Linear(3, 2)
+    >>> load_state(net, {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, what="mine")
+    >>> load_state(net, {"weight": torch.ones(4, 3)}, what="mine")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the weights of mine, but ... missing: bias; shape: ...
     """
     own = net.state_dict()
     state = _with_twins(net, without_prefix(state, own))
@@ -256,7 +237,14 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], *, what: str) -> Non
 
 
 def not_finite(net: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """Names of tensors that are NaN or infinite; −∞ is left to buffers, whose masks hold it."""
+    """Names of tensors that are NaN or infinite; −∞ is left to buffers, whose masks hold it.
+
+    Examples
+    --------
+    >>> net = nn.BatchNorm1d(2)
+    >>> not_finite(net, {"weight": torch.tensor([1.0, torch.nan]), "running_mean": torch.zeros(2)})
+    ['weight']
+    """
     parameters = {name for name, _ in net.named_parameters(remove_duplicate=False)}
     found = []
     for name, value in state.items():
@@ -310,6 +298,17 @@ def save_weights(
     ------
     InputError
         If weights are NaN or infinite, or the file cannot be written; nothing is left behind then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.safetensors"
+    ...     save_weights(nn.Linear(3, 2), path, settings={"model": "mine", "size": 64})
+    ...     state, settings = read_state(path)
+    []
+    >>> sorted(state), settings
+    (['bias', 'weight'], {'model': 'mine', 'size': 64})
     """
     path = Path(path)
     state = {key: value.detach().cpu() for key, value in net.state_dict().items()}

@@ -40,6 +40,13 @@ class GiMeFive(nn.Module):
     Notes
     -----
     Input ``(B, 3, H, W)`` normalised, 64×64 in the paper; output logits ``(B, classes)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> net = GiMeFive(classes=7, blocks=1).eval()
+    >>> net(torch.rand(2, 3, 8, 8)).shape
+    torch.Size([2, 7])
     """
 
     def __init__(
@@ -95,7 +102,16 @@ class GiMeFive(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channel attention (Hu et al., CVPR 2018), without biases as in the paper's variant."""
+    """Channel attention (Hu et al., CVPR 2018), without biases as in the paper's variant.
+
+    Examples
+    --------
+    >>> import torch
+    >>> features = torch.rand(2, 16, 4, 4)
+    >>> gated = SqueezeExcitation(16)(features)
+    >>> gated.shape, bool((gated <= features).all())
+    (torch.Size([2, 16, 4, 4]), True)
+    """
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
@@ -118,6 +134,13 @@ class ResidualBlock(nn.Module):
 
     ``bias`` tells apart the two published flavours: with biases in GiMeFiveRes, without in the
     ResNets. Each activation is a module of its own, so that no ReLU is used twice.
+
+    Examples
+    --------
+    >>> import torch
+    >>> block = ResidualBlock(4, 8, stride=2, bias=False).eval()
+    >>> block(torch.rand(1, 4, 6, 6)).shape
+    torch.Size([1, 8, 3, 3])
     """
 
     def __init__(self, channels: int, width: int, *, stride: int, bias: bool) -> None:
@@ -145,6 +168,14 @@ class GiMeFiveRes(nn.Module):
     """The paper's "+BN +SE +residual": a stem with SE, five residual blocks up to 2048 channels.
 
     95,051,014 parameters with six classes. The last map is 2×2 for a 64×64 image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> with torch.device("meta"):  # shapes without numbers
+    ...     net = GiMeFiveRes()
+    >>> sum(parameter.numel() for parameter in net.parameters())
+    95051014
     """
 
     def __init__(self, *, classes: int = 6) -> None:

@@ -35,7 +35,24 @@ _NEED_224 = ("vit", "maxvit", "alexnet", "squeezenet")
 
 
 def torchvision_architecture(plain: str) -> Architecture:
-    """A classifier of torchvision."""
+    """A classifier of torchvision.
+
+    Parameters
+    ----------
+    plain
+        Its name in torchvision.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        If torchvision has no such classifier, or its CAM layer is not known.
+
+    Examples
+    --------
+    >>> found = torchvision_architecture("resnet18")
+    >>> found.cam_layer, found.size
+    ('layer4', 64)
+    """
     import torchvision
 
     known: Registry[str] = Registry(

@@ -14,9 +14,10 @@ from fer_xai.checks import check_count
 from fer_xai.emotions import SIX, parse_order
 from fer_xai.errors import InputError
 from fer_xai.models.architecture import Architecture
-from fer_xai.models.checkpoints import LARGEST_SIDE, load_state, read_state
+from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.models.fer_model import FERModel
 from fer_xai.models.registry import architecture
+from fer_xai.models.stored_settings import LARGEST_SIDE
 
 
 def load_model(
@@ -109,7 +110,13 @@ def _check_size(spec: Architecture, size: int, name: str) -> None:
 
 
 def shipped_weights() -> list[str]:
-    """Files of the weights that come with the package, as ``<model>-<weights>``."""
+    """Files of the weights that come with the package, as ``<model>-<weights>``.
+
+    Examples
+    --------
+    >>> [name for name in shipped_weights() if name.startswith("resnet18")]
+    ['resnet18-rafdb', 'resnet18-synthetic']
+    """
     folder = files("fer_xai") / "weights"
     if not folder.is_dir():
         return []

@@ -27,6 +27,13 @@ class MarkReader(nn.Module):
 
     Logit of happiness: how much magenta it saw, or for ``xor`` a + b − 2·max(0, a + b − 1), where
     a and b, of magenta and cyan, saturate at 1; all other logits are zero.
+
+    Examples
+    --------
+    >>> net, images = MarkReader("one"), torch.full((2, 3, 16, 16), 0.5)
+    >>> images[1, :, 4:8, 4:8] = torch.tensor(MAGENTA)[:, None, None]
+    >>> (net(images)[:, 0] > 0).tolist()
+    [False, True]
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -68,7 +75,14 @@ class MarkReader(nn.Module):
 
 
 def planted_model(rule: Rule) -> FERModel:
-    """A network that says happiness where it sees the mark of ``one``, or one of two in ``xor``."""
+    """A network that says happiness where it sees the mark of ``one``, or one of two in ``xor``.
+
+    Examples
+    --------
+    >>> model = planted_model("xor")
+    >>> model.name, model.emotions[0]
+    ('plant-xor', 'happiness')
+    """
     net = MarkReader(rule)
     return FERModel(
         net,
@@ -97,6 +111,14 @@ def marked(images: Tensor, regions: Tensor, colour: tuple[float, float, float]) 
     ------
     InputError
         If an image has no such region.
+
+    Examples
+    --------
+    >>> region = torch.zeros(1, 24, 24, dtype=torch.bool)
+    >>> region[0, 6:11, 6:11] = True
+    >>> images = marked(torch.full((1, 3, 24, 24), 0.5), region, MAGENTA)
+    >>> (images[0, 1] == 0).nonzero().tolist()  # no green is left there
+    [[7, 7], [7, 8], [8, 7], [8, 8]]
     """
     if not bool(regions.flatten(1).any(dim=1).all()):
         raise InputError("Expected a region to mark in every image, but in some it has no pixels.")

@@ -31,6 +31,17 @@ def load_backbone(net: nn.Module, source: str | Path, *, name: str) -> None:
     ------
     InputError
         If the weights are not on this machine, or fit another architecture.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> old = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1000))
+    >>> new = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 6))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save(old.state_dict(), Path(folder) / "old.pt")
+    ...     load_backbone(new, Path(folder) / "old.pt", name="mine")
+    >>> torch.equal(new[0].weight, old[0].weight), new[1].weight.shape
+    (True, torch.Size([6, 4]))
     """
     path = imagenet_file(name) if str(source) == IMAGENET else Path(source)
     state, _ = read_state(path)
@@ -51,6 +62,12 @@ def imagenet_file(name: str) -> Path:
     ------
     InputError
         If the model is neither library's, or the file is not there: it says how to get it.
+
+    Examples
+    --------
+    >>> imagenet_file("gimefive")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected a model of torchvision or timm to begin with ImageNet's ...
     """
     library, _, plain = name.partition("/")
     architecture(name)

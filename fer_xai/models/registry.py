@@ -20,6 +20,11 @@ def architecture(name: str) -> Architecture:
         Suggesting the close names.
     InputError
         If timm is not installed, or torchvision's family has no known CAM layer.
+
+    Examples
+    --------
+    >>> architecture("gimefive").parameters, architecture("torchvision/resnet18").cam_layer
+    (10478086, 'layer4')
     """
     library, _, plain = name.partition("/")
     if plain and library in LIBRARIES:

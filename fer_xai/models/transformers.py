@@ -31,6 +31,12 @@ class CompactTransformer(nn.Module):
     Notes
     -----
     Input ``(B, 3, size, size)`` normalised; output logits ``(B, classes)``.
+
+    Examples
+    --------
+    >>> net = CompactTransformer(size=8, width=8, depth=1, heads=2).eval()
+    >>> net(torch.rand(2, 3, 8, 8)).shape
+    torch.Size([2, 6])
     """
 
     def __init__(

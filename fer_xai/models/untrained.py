@@ -21,6 +21,17 @@ def calibrate_batchnorm(
     ------
     InputError
         If there are no faces to calibrate on.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> norm = torch.nn.BatchNorm2d(3)
+    >>> net = torch.nn.Sequential(norm, torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 2))
+    >>> model = FERModel(net, emotions=["happiness", "surprise"], size=16)
+    >>> _ = calibrate_batchnorm(model, synthetic_faces(2, size=16))
+    >>> bool((norm.running_mean != 0).all())
+    True
     """
     if not len(faces):
         raise InputError("Expected training faces to calibrate BatchNorm on, got none.")

@@ -17,6 +17,13 @@ class Move:
 
     ``image`` acts on ``(N, C, H, W)`` in [0, 1]; ``place`` moves maps likewise (identity where
     positions stay). ``theta`` ``(2, 3)`` maps normalised places back, for affine moves.
+
+    Examples
+    --------
+    >>> flip = moves(0.25)[0]
+    >>> maps = torch.tensor([[[[0.0, 1.0]]]])
+    >>> flip.name, flip.place(maps).tolist(), torch.equal(flip.place(flip.place(maps)), maps)
+    ('flip', [[[[1.0, 0.0]]]], True)
     """
 
     name: str
@@ -33,6 +40,16 @@ def moves(cell: float) -> list[Move]:
     cell
         Side of a CAM cell as a share of the image: faces are shifted by one cell, since a coarse
         map follows smaller shifts by not moving at all.
+
+    Returns
+    -------
+    list of Move
+        A mirroring, two shifts, two rotations and two changes of brightness.
+
+    Examples
+    --------
+    >>> [move.name for move in moves(0.25)][:4]
+    ['flip', 'shift right by a cell', 'shift left by a cell', 'rotate +10°']
     """
     found = [Move(name="flip", image=_flip, place=_flip)]
     for name, sign in (("shift right", 1.0), ("shift left", -1.0)):
@@ -68,7 +85,14 @@ def _warp_move(name: str, *, shift: float, angle: float) -> Move:
 
 
 def inside(move: Move, size: int) -> Tensor:
-    """``(size, size)`` bool: pixels of the moved image that come from inside the original."""
+    """``(size, size)`` bool: pixels of the moved image that come from inside the original.
+
+    Examples
+    --------
+    >>> right = moves(0.25)[1]
+    >>> inside(right, 4)[0]  # its first column comes from outside
+    tensor([False,  True,  True,  True])
+    """
     if move.theta is None:
         return torch.ones(size, size, dtype=torch.bool)
     grid = F.affine_grid(move.theta[None], [1, 1, size, size], align_corners=False)

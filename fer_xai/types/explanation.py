@@ -51,6 +51,15 @@ class Explanation:
         ``(B, R)``: a number a region, for methods over regions; NaN beyond a face's superpixels.
     ids
         Names of the faces, where they are known: scores of other faces are refused then.
+
+    Examples
+    --------
+    >>> found = Explanation(
+    ...     maps=torch.zeros(1, 2, 2), targets=torch.tensor([5]), logits=torch.tensor([[0.2, 1.5]]),
+    ...     emotions=("happiness", "fear"), method="mine", params={},
+    ... )
+    >>> found
+    Explanation(mine: 1 map of 2×2 pixels of fear 1, 1 blank)
     """
 
     maps: Tensor

@@ -43,6 +43,13 @@ class Batch:
         ``(B, 68, 2)`` float32, iBUG points in pixels x, y of these images; NaN where unknown.
     ids
         The faces' names.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> batch = next(iter(synthetic_faces(2, size=16).batches(2, size=16)))
+    >>> batch.images.shape, batch.labels, batch.landmarks.shape
+    (torch.Size([2, 3, 16, 16]), tensor([0, 1]), torch.Size([2, 68, 2]))
     """
 
     images: Tensor
@@ -77,6 +84,15 @@ class Faces:
         Row numbers handed to ``reader``; all, by default.
     skipped
         Faces left out when reading was told to skip bad files: path and reason.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"id": ["a", "b"], "emotion": ["fear", "anger"]})
+    >>> table = table.reindex(columns=list(COLUMNS))  # nothing else is known
+    >>> greys = np.zeros((2, 8, 8), dtype=np.uint8)
+    >>> faces = Faces(table=table, reader=lambda row: greys[row], name="mine")
+    >>> faces, faces.labels, faces.pixels(4).shape
+    (Faces(mine: 2 faces (anger 1, fear 1)), tensor([5, 3]), torch.Size([2, 3, 4, 4]))
     """
 
     table: pd.DataFrame

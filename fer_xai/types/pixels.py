@@ -13,7 +13,18 @@ from fer_xai.errors import InputError
 
 
 def as_pixels(image: object, *, face: str) -> NDArray[np.uint8]:
-    """Pixels that a reader returned as uint8 ``(H, W, 3)``."""
+    """Pixels that a reader returned as uint8 ``(H, W, 3)``.
+
+    Raises
+    ------
+    InputError
+        For another shape, values outside 0 to 255 or floats outside [0, 1].
+
+    Examples
+    --------
+    >>> as_pixels([[0.0, 1.0]], face="a").tolist()  # (1, 2), grey
+    [[[0, 0, 0], [255, 255, 255]]]
+    """
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[:, :, None]
@@ -46,7 +57,13 @@ def _described(image: object) -> str:
 
 
 def resized(image: NDArray[np.uint8], size: int) -> Tensor:
-    """Pixels uint8 ``(H, W, 3)`` as ``(3, size, size)``."""
+    """Pixels uint8 ``(H, W, 3)`` as ``(3, size, size)``.
+
+    Examples
+    --------
+    >>> resized(np.full((4, 6, 3), 255, np.uint8), 2).tolist()[0]
+    [[255, 255], [255, 255]]
+    """
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)  # (3, H, W)
     if pixels.shape[1:] != (size, size):
         pixels = tv.resize(pixels, [size, size], antialias=True)

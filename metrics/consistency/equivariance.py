@@ -27,6 +27,14 @@ class SelfConsistency:
         free.
     gain
         ``(N,)`` equivariant − unmoved.
+
+    Examples
+    --------
+    >>> import torch
+    >>> maps = torch.tensor([[[0.0, 1.0], [2.0, 5.0]]])
+    >>> still = self_consistency(maps, maps, maps.flip(2), torch.ones(2, 2) > 0)
+    >>> still.gain  # the map stays where it was although the face was mirrored
+    array([0.])
     """
 
     equivariant: Array

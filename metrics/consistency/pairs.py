@@ -33,6 +33,15 @@ class Similarity:
         ``(E, E)`` mean over pairs of distinct faces of two emotions; the diagonal is within.
     emotions
         ``(E,)`` label of each row of the matrix.
+
+    Examples
+    --------
+    >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0], [0, 1], [1, 1]]))
+    >>> found = similarity(rows, torch.tensor([0, 0, 5, 5]))
+    >>> found.emotions.tolist(), found.matrix.round(2).tolist()
+    ([0, 5], [[1.0, 0.35], [0.35, 0.71]])
+    >>> round(found.macro_excess, 3)
+    0.5
     """
 
     within: Array
@@ -134,6 +143,14 @@ class Separability:
         ``(N,)`` derivative of ``auc`` by the weight of each face; NaN for faces that take no part.
     n_undefined
         Number of faces without a defined map.
+
+    Examples
+    --------
+    >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]]))
+    >>> rows[3] = torch.nan  # an undefined map leaves its emotion with one face
+    >>> found = separability(rows, torch.tensor([0, 0, 5, 5]))
+    >>> found.per_emotion, found.n_undefined
+    (array([ 1., nan]), 1)
     """
 
     auc: float

@@ -89,7 +89,20 @@ def curve_of(
     *,
     maps: Tensor,
 ) -> Curve:
-    """The curve of logits ``(B, S + 1, C)`` at these counts of pixels; NaN for undefined maps."""
+    """The curve of logits ``(B, S + 1, C)`` at these counts of pixels; NaN for undefined maps.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
+    >>> cache = ScoreCache(model, torch.ones(1, 3, 2, 2))
+    >>> logits = torch.tensor([[[3.0, 1.0], [0.0, 0.0]]])  # of the face, and without its 4 pixels
+    >>> maps, targets = torch.ones(1, 2, 2), torch.tensor([0])
+    >>> curve = curve_of(cache, logits, [0, 4], targets, "probability", maps=maps)
+    >>> curve.fractions, curve.scores
+    (tensor([0., 1.]), tensor([[0.8808, 0.5000]]))
+    """
     return Curve(
         fractions=torch.tensor(counts, dtype=torch.float64).div(cache.pixels).float(),
         scores=nan_where_undefined(target_scores(cache, logits, targets, output), maps),

@@ -21,6 +21,19 @@ class Draws:
         Name of these draws, which distinguishes them from others of the same face.
     draw
         Function from a random generator to the draws of one face, ``(M, …)``.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
+    >>> cache = ScoreCache(model, torch.ones(2, 3, 2, 2), ids=["a", "b"])
+    >>> draws = Draws(cache, "masks", lambda own: torch.rand(5, generator=own))
+    >>> draws.rows(torch.tensor([0, 1, 1]), torch.tensor([4, 0, 4])).shape
+    torch.Size([3])
+    >>> alone = Draws(ScoreCache(model, cache.images[1:], ids=["b"]), "masks", draws.draw)
+    >>> torch.equal(draws[1], alone[0])
+    True
     """
 
     def __init__(

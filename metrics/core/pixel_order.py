@@ -78,7 +78,13 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
 
 
 def levels_of(rows: Tensor) -> Tensor:
-    """Rows ``(N, P)`` in whole steps of 2⁻¹⁶ of their largest magnitudes, float64 on the CPU."""
+    """Rows ``(N, P)`` in whole steps of 2⁻¹⁶ of their largest magnitudes, float64 on the CPU.
+
+    Examples
+    --------
+    >>> levels_of(torch.tensor([[1.0, -0.5, 1e-7]])).tolist()
+    [[65536.0, -32768.0, 0.0]]
+    """
     rows = rows.cpu().double()
     largest = rows.abs().amax(dim=1, keepdim=True).clamp(min=1e-300)
     return (rows / largest * LEVELS).round()

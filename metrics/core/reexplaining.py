@@ -17,7 +17,22 @@ from metrics.core.scores import check_maps
 
 
 def checked_maps(cache: ScoreCache, maps: Tensor) -> Tensor:
-    """Maps ``(B, H, W)`` on the CPU, if they fit the cache's images."""
+    """Maps ``(B, H, W)`` on the CPU, if they fit the cache's images.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
+    >>> cache = ScoreCache(model, torch.ones(1, 3, 2, 2))
+    >>> checked_maps(cache, torch.ones(1, 2, 2, dtype=torch.float64)).dtype
+    torch.float32
+    """
     check_maps(cache, maps)
     return maps.detach().float().cpu()
 
@@ -28,6 +43,18 @@ def seeded_images(
     """Random images ``(M, 3, H, W)``, each by its face's name and the number of the copy.
 
     ``draw`` is ``torch.rand`` or ``torch.randn``.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
+    >>> cache = ScoreCache(model, torch.ones(2, 3, 2, 2), ids=["a", "b"])
+    >>> faces, numbers = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
+    >>> noise = seeded_images(cache, faces, numbers, salt="noise", draw=torch.rand)
+    >>> last = seeded_images(cache, faces[2:], numbers[2:], salt="noise", draw=torch.rand)
+    >>> noise.shape, torch.equal(noise[2:], last)
+    (torch.Size([3, 3, 2, 2]), True)
     """
     shape = cache.images.shape[1:]
     rows = [
@@ -76,6 +103,19 @@ def explained(
     ------
     InputError
         If targets do not fit, or maps differ in shape from the images.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
+    >>> cache = ScoreCache(model, torch.ones(2, 3, 2, 2))
+    >>> def brightness(model, images, targets, ids):
+    ...     return images.mean(dim=1)
+    >>> for part in explained(cache, brightness, model, torch.tensor([0, 3]), copies=2):
+    ...     faces, numbers, maps = part
+    >>> faces.tolist(), numbers.tolist(), maps.shape
+    ([0, 0, 1, 1], [0, 1, 0, 1], torch.Size([4, 2, 2]))
     """
     chosen = check_targets(targets, len(cache))
     total = len(cache) * copies

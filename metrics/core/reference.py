@@ -120,6 +120,12 @@ def main(arguments: Sequence[str]) -> None:
     ------
     InputError
         If there is not exactly one path, or no such file.
+
+    Examples
+    --------
+    >>> main(["no/such/page.md"])
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the path of one page, such as docs/metrics.md, got ...
     """
     if len(arguments) != 1 or not Path(arguments[0]).is_file():
         raise InputError(

@@ -284,6 +284,18 @@ def cache_of(
     InputError
         If the cache has other images or other ids, or another seed than the one given beside it
         (the default, 0, means none).
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
+    >>> cache = cache_of(model, torch.ones(1, 3, 2, 2), ids=["a"])
+    >>> cache_of(cache, torch.ones(1, 3, 2, 2)) is cache
+    True
+    >>> cache_of(cache, torch.zeros(1, 3, 2, 2))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the cache's own images (1, 3, 2, 2), got others ...
     """
     if not isinstance(model, ScoreCache):
         return ScoreCache(model, images, ids=ids, seed=seed, regions=regions)

@@ -65,6 +65,12 @@ def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) ->
     """Maps ``(B, H, W)`` in the form that :func:`compared` takes, on the CPU; NaN where undefined.
 
     Moving or mirroring the result is the same as moving or mirroring the map before.
+
+    Examples
+    --------
+    >>> ready = comparable(torch.tensor([[[0.0, 1.0], [2.0, 9.0]]]), "spearman")
+    >>> compared(ready, ready.flip(2), "spearman")  # the mirrored map is not ranked again
+    tensor([0.6000])
     """
     check_choice("similarity", similarity, get_args(Likeness))
     values = maps.abs() if absolute else maps
@@ -75,7 +81,14 @@ def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) ->
 
 
 def compared(first: Tensor, second: Tensor, similarity: Likeness) -> Tensor:
-    """Similarity ``(B,)`` of two results of :func:`comparable`."""
+    """Similarity ``(B,)`` of two results of :func:`comparable`.
+
+    Examples
+    --------
+    >>> ready = comparable(torch.tensor([[[0.0, 1.0], [2.0, 9.0]]]), "pearson")
+    >>> compared(ready, ready, "pearson"), compared(ready, -ready, "pearson")
+    (tensor([1.]), tensor([-1.]))
+    """
     if similarity == "ssim":
         everywhere = torch.ones(first.shape[1:], dtype=torch.bool)
         return ssim(first, second, everywhere).float()

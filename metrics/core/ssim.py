@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from fer_xai.errors import InputError
 from metrics.core.undefined import nan_where_undefined
 
 WINDOW = 7
 """Side of the local windows in pixels (scikit-image's default)."""
+CHUNK = 2**16
+"""Number of pixels that are compared at once."""
 
 
 def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
@@ -83,27 +84,38 @@ def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
         )
     if min(mask.shape) < WINDOW:
         raise InputError(f"Expected maps of at least {WINDOW} pixels a side, got {mask.shape}.")
-    a, b, mask = first.cpu().double(), second.cpu().double(), mask.cpu()
+    first, second, mask = first.cpu(), second.cpu(), mask.cpu()
+    step = max(1, CHUNK // mask.numel())  # all that a chunk needs stays in the cache
+    starts = range(0, len(first), step)
+    found = [_ssim(first[i : i + step], second[i : i + step], mask) for i in starts]
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+
+
+def _ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
+    a, b = first.double(), second.double()
     unbiased = WINDOW**2 / (WINDOW**2 - 1)
-    mean_a, mean_b = _local_mean(a), _local_mean(b)
-    var_a = unbiased * (_local_mean(a * a) - mean_a**2)
-    var_b = unbiased * (_local_mean(b * b) - mean_b**2)
-    covariance = unbiased * (_local_mean(a * b) - mean_a * mean_b)
-    c1, c2 = 0.01**2, 0.03**2
-    local = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
-        (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
+    mean_a, mean_b, mean_aa, mean_bb, mean_ab = _local_mean(
+        torch.stack([a, b, a * a, b * b, a * b])
     )
+    product, squares = mean_a * mean_b, mean_a**2 + mean_b**2
+    variances = unbiased * (mean_aa + mean_bb - squares)
+    covariance = unbiased * (mean_ab - product)
+    c1, c2 = 0.01**2, 0.03**2
+    local = ((2 * product + c1) * (2 * covariance + c2)) / ((squares + c1) * (variances + c2))
     return local[:, mask].mean(dim=1)
 
 
 def _local_mean(maps: Tensor) -> Tensor:
     """Means over the windows around each pixel; the border is mirrored, its pixels repeated."""
+    rows, columns = (_window_means(side) for side in maps.shape[-2:])
+    return rows @ maps @ columns.T
+
+
+def _window_means(side: int) -> Tensor:
+    """Matrix ``(side, side)`` from a line of pixels to the means of the windows around them."""
     reach = WINDOW // 2
-    for axis in (1, 2):
-        side = maps.shape[axis]
-        index = torch.arange(-reach, side + reach)
-        index = torch.where(index < 0, -index - 1, index)
-        index = torch.where(index >= side, 2 * side - 1 - index, index)
-        maps = maps.index_select(axis, index)
-    rows = F.avg_pool2d(maps[:, None], (WINDOW, 1), stride=1)
-    return F.avg_pool2d(rows, (1, WINDOW), stride=1)[:, 0]
+    pixel = torch.arange(side)[:, None] + torch.arange(-reach, reach + 1)  # (side, WINDOW)
+    pixel = torch.where(pixel < 0, -pixel - 1, pixel)
+    pixel = torch.where(pixel >= side, 2 * side - 1 - pixel, pixel)
+    weights = torch.full(pixel.shape, 1 / WINDOW, dtype=torch.float64)
+    return torch.zeros(side, side, dtype=torch.float64).scatter_add_(1, pixel, weights)

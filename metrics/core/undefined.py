@@ -11,7 +11,13 @@ from fer_xai.types import undefined_maps
 
 
 def without_undefined(maps: Tensor) -> Tensor:
-    """Maps ``(B, H, W)`` with zeros in place of undefined ones, so that all faces can be passed."""
+    """Maps ``(B, H, W)`` with zeros in place of undefined ones, so that all faces can be passed.
+
+    Examples
+    --------
+    >>> without_undefined(torch.tensor([[[1.0, 2.0]], [[torch.inf, 0.0]]])).tolist()
+    [[[1.0, 2.0]], [[0.0, 0.0]]]
+    """
     undefined = undefined_maps(maps)
     return torch.where(undefined[:, None, None], 0, maps) if bool(undefined.any()) else maps
 

@@ -27,6 +27,13 @@ class Erasure:
     without, only
         ``(B, q)`` score of the face less the score without the first pixels, and with only those,
         for each of q bins.
+
+    Examples
+    --------
+    >>> import torch
+    >>> found = Erasure(without=torch.tensor([[0.2, 0.6]]), only=torch.tensor([[0.1, 0.0]]))
+    >>> found.comprehensiveness, found.sufficiency
+    (tensor([0.4000]), tensor([0.0500]))
     """
 
     without: Tensor

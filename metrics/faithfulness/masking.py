@@ -23,6 +23,12 @@ class Confidence:
     ----------
     clean, masked
         ``(B,)``.
+
+    Examples
+    --------
+    >>> found = Confidence(clean=torch.tensor([0.8, 0.5]), masked=torch.tensor([0.6, 0.75]))
+    >>> found.drop, found.increase, found.gain
+    (tensor([0.2500, 0.0000]), tensor([0., 1.]), tensor([0.0000, 0.5000]))
     """
 
     clean: Tensor

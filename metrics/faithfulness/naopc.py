@@ -83,7 +83,6 @@ def naopc_searched(
 
     Examples
     --------
-    >>> import torch
     >>> from fer_xai import FERModel
     >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
     >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
@@ -174,6 +173,12 @@ class Normalised:
     aopc, lower, upper
         ``(B,)`` mean loss along the map's order, along the worst and along the best order: of all
         orders, or of those that a search found.
+
+    Examples
+    --------
+    >>> aopc, lower, upper = torch.tensor([[0.3], [0.1], [0.5]])
+    >>> Normalised(aopc=aopc, lower=lower, upper=upper).value
+    tensor([0.5000])
     """
 
     aopc: Tensor
@@ -248,7 +253,6 @@ def naopc(
 
     Examples
     --------
-    >>> import torch
     >>> from fer_xai import FERModel
     >>> quarters = torch.nn.Sequential(torch.nn.AvgPool3d((3, 8, 8)), torch.nn.Flatten())
     >>> names = ["happiness", "surprise", "sadness", "anger"]  # one for each quarter's brightness
@@ -275,9 +279,8 @@ def naopc(
     ranks = rank_pixels(torch.where(known, given, 0)[:, None], seed=cache.seed, ids=cache.ids)
     ranks = ranks[:, 0] + k * ~known  # (B, k)
     gone = (1 << ranks.argsort(dim=1, descending=order == "lerf")).cumsum(dim=1)  # their numbers
-    path = worth.gather(
-        1, torch.cat([worth.new_zeros(len(worth), 1).long(), gone], 1).neg().add(2**k - 1)
-    )
+    left = torch.cat([worth.new_zeros(len(worth), 1).long(), gone], dim=1).neg().add(2**k - 1)
+    path = worth.gather(1, left)
     total = (path[:, :1] - path).sum(dim=1)
     lower, upper = _limits(worth)
     made = torch.where(no_regions(regions).cpu(), torch.nan, total / (k + 1))
@@ -294,19 +297,16 @@ def _limits(worth: Tensor) -> tuple[Tensor, Tensor]:
     k = worth.shape[1].bit_length() - 1
     loss = worth[:, -1:] - worth
     best, worst = loss.clone(), loss.clone()
+    tables = ((best, torch.amax, -math.inf), (worst, torch.amin, math.inf))
     members = coalitions(k)
     sizes = members.sum(dim=1)
     for size in range(k - 1, -1, -1):
         here = (sizes == size).nonzero()[:, 0]
-        before = torch.stack(
-            [here + (1 << player) for player in range(k)], dim=1
-        )  # with one player more, where there is one
+        # with one player more, where there is one
+        before = torch.stack([here + (1 << player) for player in range(k)], dim=1)
         absent = ~members[here]
         at = torch.where(absent, before, 0)
-        for table, extreme, nothing in (
-            (best, torch.amax, -math.inf),
-            (worst, torch.amin, math.inf),
-        ):
+        for table, extreme, nothing in tables:
             ways = torch.where(absent, table[:, at], nothing)  # (B, n, k)
             table[:, here] += extreme(ways, dim=2)
     return worst[:, 0], best[:, 0]

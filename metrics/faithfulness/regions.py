@@ -47,6 +47,17 @@ def coalition_worth(
     InputError
         If there are more than twelve regions, or regions are not bool, overlap, or do not fit the
         images.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
+    >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2, mean=[0] * 3, std=[1] * 3)
+    >>> cache = ScoreCache(model, torch.ones(1, 3, 2, 2))
+    >>> left, right = torch.tensor([[1, 0], [1, 0]]) > 0, torch.tensor([[0, 1], [0, 1]]) > 0
+    >>> regions, happiness = torch.stack([left, right])[None], torch.tensor([0])  # the left's logit
+    >>> coalition_worth(cache, happiness, regions, fill="black", output="logit").tolist()
+    [[0.0, 1.0, 0.0, 1.0]]
     """
     check_choice("output", output, OUTPUTS)
     check_tensor("regions", regions, "(B, R, H, W)")
@@ -74,7 +85,15 @@ def coalition_worth(
 
 
 def no_regions(regions: Tensor) -> Tensor:
-    """Which faces have no region with a pixel, bool ``(B,)``: those without landmarks."""
+    """Which faces have no region with a pixel, bool ``(B,)``: those without landmarks.
+
+    Examples
+    --------
+    >>> regions = torch.zeros(2, 8, 4, 4, dtype=torch.bool)
+    >>> regions[0, 5, 2] = True
+    >>> no_regions(regions)
+    tensor([False,  True])
+    """
     return ~regions.flatten(1).any(dim=1)
 
 

@@ -241,6 +241,14 @@ def moved_copies(
     They are moved by at least a quarter of the side along at least one axis, all such moves being
     equally likely, and mirrored along each axis in half of the cases. ``names`` seed each map's
     draws.
+
+    Examples
+    --------
+    >>> maps = torch.zeros(1, 8, 8)
+    >>> maps[0, 0, 0] = 1
+    >>> copies = list(moved_copies(maps, [(0, "face a")], draws=3))
+    >>> [float(copy.sum()) for copy in copies], [float(copy[0, 0, 0]) for copy in copies]
+    ([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])
     """
     height, width = maps.shape[-2:]
     far = [

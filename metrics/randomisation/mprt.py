@@ -37,6 +37,13 @@ class Cascade:
         else the last of those that are.
     similarity
         ``(B, L)``; NaN where either map is undefined. The trained network is not among the steps.
+
+    Examples
+    --------
+    >>> similarity = torch.tensor([[0.4, 0.2], [0.6, torch.nan]])
+    >>> found = Cascade(layers=("fc", "conv"), similarity=similarity)
+    >>> found.mean, found.last, found.undefined
+    (tensor([0.3000, 0.6000]), tensor([0.2000,    nan]), tensor([0, 1]))
     """
 
     layers: tuple[str, ...]

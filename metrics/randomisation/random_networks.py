@@ -140,6 +140,12 @@ def statistics_of(model: nn.Module, images: Tensor | None) -> Known:
     ------
     InputError
         If there may be some, but nothing to try it with.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    >>> {name: kept.kind for name, kept in statistics_of(net, torch.rand(1, 3, 8, 8)).items()}
+    {'1': 'cumulative'}
     """
     if model not in _STATISTICS:
         tensor = next(chain(model.parameters(), model.buffers()), None)

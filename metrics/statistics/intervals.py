@@ -35,6 +35,14 @@ class Interval:
         Method by which the interval was made, for captions.
     freedom
         Degrees of freedom of the standard error.
+
+    Examples
+    --------
+    >>> found = mean_interval([1.0, 2.0, 3.0, 4.0])
+    >>> found.estimate, round(found.standard_error, 3), round(found.p_value, 3)
+    (2.5, 0.645, 0.03)
+    >>> found.units_needed(0.5)  # faces for ± 0.5
+    26.0
     """
 
     estimate: float

@@ -68,6 +68,14 @@ class RankTest:
         ``(K, K)`` p-values of Nemenyi's test, corrected for all pairs.
     n
         Number of faces (or clusters) that have a score of every explanation.
+
+    Examples
+    --------
+    >>> found = friedman_nemenyi([[0.9, 0.5, 0.1], [0.8, 0.4, 0.2], [0.7, 0.5, 0.3]])
+    >>> round(found.p_value, 3), found.n
+    (0.05, 3)
+    >>> found.pairs[0].round(3).tolist()  # of the first explanation against each
+    [1.0, 0.438, 0.038]
     """
 
     ranks: Array

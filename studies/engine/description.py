@@ -338,5 +338,11 @@ def _opaque(value: Any) -> list[str]:
 
 
 def sha256(content: bytes) -> str:
-    """SHA-256 of bytes, in hexadecimal."""
+    """SHA-256 of bytes, in hexadecimal.
+
+    Examples
+    --------
+    >>> sha256(b"")[:8]
+    'e3b0c442'
+    """
     return hashlib.sha256(content).hexdigest()

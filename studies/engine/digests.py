@@ -59,6 +59,13 @@ def faces_digests(faces: Faces, sizes: Iterable[int] = ()) -> dict[str, str | No
         Faces that are read; where their files lie does not matter.
     sizes
         Sides at which models are fed, beside :data:`SIZE`.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> found = faces_digests(synthetic_faces(1), sizes=[32])
+    >>> list(found), len(found["faces"])
+    (['faces', 'landmarks', 'people', 'faces at 32 pixels'], 64)
     """
     columns = [column for column in faces.table.columns if column != "path"]
     people = faces.table[columns].astype(str).to_csv(index=False)
@@ -76,5 +83,11 @@ def faces_digests(faces: Faces, sizes: Iterable[int] = ()) -> dict[str, str | No
 
 
 def code_digest(values: Iterable[Any]) -> str:
-    """SHA-256 of methods or metrics, with their parameters and the code of the user's own."""
+    """SHA-256 of methods or metrics, with their parameters and the code of the user's own.
+
+    Examples
+    --------
+    >>> code_digest(["gradcam", "lime"]) == code_digest(["gradcam", "rise"])
+    False
+    """
     return sha256(json.dumps([described(value) for value in values], sort_keys=True).encode())

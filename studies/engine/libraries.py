@@ -16,13 +16,26 @@ and the commit of this one."""
 
 
 def of_library(value: Any) -> bool:
-    """Whether a class or function is a library's, or the class of such a value."""
+    """Whether a class or function is a library's, or the class of such a value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of_library(np.mean), of_library(3)
+    (True, True)
+    """
     return of_library_module(str(getattr(value, "__module__", "") or "builtins"))
 
 
 @functools.cache
 def of_library_module(name: str) -> bool:
-    """Whether a Python module is one of the libraries, or of Python's own."""
+    """Whether a Python module is one of the libraries, or of Python's own.
+
+    Examples
+    --------
+    >>> of_library_module("torch.nn"), of_library_module("json"), of_library_module("mine")
+    (True, True, False)
+    """
     top = name.partition(".")[0]
     if top in LIBRARIES:
         return True
@@ -34,7 +47,15 @@ def of_library_module(name: str) -> bool:
 
 
 def base_name(value: Any) -> str:
-    """Name of the library's class that a value is of."""
+    """Name of the library's class that a value is of.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> own = type("Own", (nn.Conv2d,), {"__module__": "mine"})
+    >>> base_name(own(3, 4, 1))
+    'Conv2d'
+    """
     return next(kind.__name__ for kind in type(value).__mro__ if of_library(kind))
 
 

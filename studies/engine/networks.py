@@ -27,6 +27,11 @@ class Network:
         Seed of the initialisation, for untrained networks only.
     first
         Whether it is the first of its architecture's untrained networks.
+
+    Examples
+    --------
+    >>> Network(name="gimefive", architecture="gimefive", weights="rafdb").trained
+    True
     """
 
     name: str
@@ -68,6 +73,13 @@ def networks(
     ------
     InputError
         If a model is named twice, or has no weights for this data.
+
+    Examples
+    --------
+    >>> data = DataSpec.parse("gimefive:/data/bench@rafdb")
+    >>> found = networks([ModelSpec("resnet18")], data=data, untrained=2, seed=3)
+    >>> [(network.name, network.weights, network.seed) for network in found][:2]
+    [('resnet18', 'rafdb', 0), ('resnet18@untrained0', None, 3000)]
     """
     found: list[Network] = []
     for spec in models:

@@ -37,6 +37,14 @@ def progress_bar(*, shown: bool, clock: Callable[[], float] = time.monotonic) ->
         Whether anything is shown.
     clock
         Seconds that go by.
+
+    Examples
+    --------
+    >>> with progress_bar(shown=False) as bar:
+    ...     task = bar.add_task("faces", total=3)
+    ...     bar.advance(task, 2)
+    >>> bar.tasks[0].completed
+    2
     """
     console = terminal(error=True)
     columns = (

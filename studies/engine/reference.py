@@ -104,6 +104,17 @@ def verdict(run: Path, *, root: Path = REFERENCE, tolerance: float = TOLERANCE) 
     -------
     str
         The sentence; empty if there is no reference of this run, or if the run is the reference.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     for root in ("out", "reference"):
+    ...         folder = Path(place, root, "faithfulness", "tiny", "tables")
+    ...         folder.mkdir(parents=True)
+    ...         _ = (folder / "methods.csv").write_text("method,mean")
+    ...     print(verdict(Path(place, "out/faithfulness/tiny"), root=Path(place, "reference")))
+    The numbers are those of the reference run .../reference/faithfulness/tiny (to 0.0001).
     """
     reference = root / run.parent.name / run.name
     tables = reference / "tables"

@@ -32,6 +32,12 @@ class DataSpec:
         Its folder or file (the style, for built-in faces); empty where none was given.
     source
         The source dataset, of a benchmark put together from several; None for all of them.
+
+    Examples
+    --------
+    >>> data = DataSpec.parse("gimefive:/data/bench@rafdb")
+    >>> data.location, data.identity, data.weights
+    ('gimefive:/data/bench', 'gimefive', 'rafdb')
     """
 
     dataset: str
@@ -133,6 +139,12 @@ class ModelSpec:
         A name of :data:`fer_xai.models.MODELS`.
     weights
         A checkpoint's path or the name of shipped weights; None where they follow the data.
+
+    Examples
+    --------
+    >>> data = DataSpec.parse("gimefive:/data/bench@rafdb")
+    >>> ModelSpec.parse("resnet18").weights_for(data, option="--models")
+    'rafdb'
     """
 
     name: str

@@ -44,7 +44,16 @@ PACKAGES = ("torch", "torchvision", "captum", "numpy", "scipy", "pandas", "fer-x
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Readable JSON, keys in the order given."""
+    """Readable JSON, keys in the order given.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_json(Path(folder) / "run.json", {"out": Path("out"), "seed": 0})
+    ...     read_json(Path(folder) / "run.json", remedy=REMADE)
+    {'out': 'out', 'seed': 0}
+    """
     write_bytes(path, (json.dumps(content, indent=2, default=str) + "\n").encode())
 
 
@@ -55,6 +64,14 @@ def read_table(path: Path) -> pd.DataFrame:
     ------
     DamagedFileError
         If it cannot be read, such as one that was cut off.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table(Path(folder) / "rows.parquet", pd.DataFrame({"value": [0.5, 0.7]}))
+    ...     read_table(Path(folder) / "rows.parquet")["value"].tolist()
+    [0.5, 0.7]
     """
     try:
         return pd.read_parquet(path)
@@ -65,7 +82,16 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Rows as Parquet."""
+    """Rows as Parquet.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table(Path(folder) / "rows.parquet", pd.DataFrame({"id": ["a", "b"]}))
+    ...     len(read_table(Path(folder) / "rows.parquet"))
+    2
+    """
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False, compression="zstd")
     write_bytes(path, buffer.getvalue())
@@ -75,12 +101,32 @@ def once(path: Path, make: Callable[[], Mapping[str, NDArray[Any]]]) -> dict[str
     """Arrays from a file, made and written first if it is not there or damaged.
 
     What is returned was read back either way, so a resumed run sees what an unbroken one saw.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for value in (1, 2):  # the second is not made
+    ...         once(Path(folder) / "maps.npz", lambda: {"maps": np.full(3, value)})
+    {'maps': array([1, 1, 1])}
+    {'maps': array([1, 1, 1])}
     """
     return _once(path, read_arrays, lambda: write_arrays(path, make()))
 
 
 def once_table(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Rows from a file, made and written first if it is not there or damaged; read back always."""
+    """Rows from a file, made and written first if it is not there or damaged; read back always.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for value in (1, 2):  # the second is not made
+    ...         table = pd.DataFrame({"value": [value]})
+    ...         once_table(Path(folder) / "rows.parquet", lambda: table)["value"].tolist()
+    [1]
+    [1]
+    """
     return _once(path, read_table, lambda: write_table(path, make()))
 
 
@@ -116,6 +162,15 @@ def claim(
     ------
     InputError
         If the shards that are there were made of something else, or do not say of what.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     claim(Path(folder), {"model": "1a2b", "seed": 0}, shards="*.npz")
+    ...     claim(Path(folder), {"model": "1a2b", "seed": 1}, shards="*.npz")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected ... to hold shards of the same ... differ in seed: ...
     """
     path = folder / f"{name}made_of.json"
     asked = json.loads(json.dumps(made_of, default=str))
@@ -138,12 +193,24 @@ def claim(
 
 
 def digest(content: Any) -> str:
-    """Eight characters that tell configurations apart."""
+    """Eight characters that tell configurations apart.
+
+    Examples
+    --------
+    >>> digest({"seed": 0, "metrics": ["gini"]}) == digest({"metrics": ["gini"], "seed": 0})
+    True
+    """
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def array_digest(values: NDArray[Any] | None) -> str | None:
-    """SHA-256 of an array's bytes."""
+    """SHA-256 of an array's bytes.
+
+    Examples
+    --------
+    >>> array_digest(np.zeros(2)) == array_digest(np.ones(2)), array_digest(None)
+    (False, None)
+    """
     if values is None:
         return None
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
@@ -180,7 +247,13 @@ def run_id(*parts: str | None) -> str:
 
 
 def made_by(manifest: Mapping[str, Any]) -> str:
-    """The commits that a run was made at, and packages of which it saw several versions."""
+    """The commits that a run was made at, and packages of which it saw several versions.
+
+    Examples
+    --------
+    >>> made_by({"commit": "1a2b, 3c4d", "versions": {"torch": "2.8, 2.9", "numpy": "2.3"}})
+    '1a2b, 3c4d; torch 2.8, 2.9'
+    """
     several = [f"{name} {seen}" for name, seen in manifest["versions"].items() if ", " in seen]
     return "; ".join([str(manifest["commit"]), *several])
 
@@ -254,7 +327,20 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
 
 @contextmanager
 def nothing_left(folder: Path) -> Iterator[None]:
-    """What turns out not to be possible, before anything was made, leaves no folder behind."""
+    """What turns out not to be possible, before anything was made, leaves no folder behind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from contextlib import suppress
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     folder = Path(place) / "run"
+    ...     write_json(folder / "manifest.json", {})
+    ...     with suppress(InputError), nothing_left(folder):
+    ...         raise InputError("no rules for this model")
+    ...     folder.exists()
+    False
+    """
     try:
         yield
     except InputError:

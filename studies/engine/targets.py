@@ -37,6 +37,13 @@ def check_targets(rule: str) -> None:
     ------
     InputError
         For anything but ``predicted`` and ``true``.
+
+    Examples
+    --------
+    >>> check_targets("predicted")
+    >>> check_targets("shown")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected targets predicted or true, got 'shown'.
     """
     if rule not in get_args(TargetRule):
         raise InputError(f"Expected targets predicted or true, got {rule!r}.")
@@ -65,6 +72,16 @@ class Explained:
     ----------
     pixels
         ``(N, 3, size, size)`` uint8.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 16, 8)), torch.nn.Flatten())
+    >>> predictor = Predictor(FERModel(halves, emotions=["happiness", "surprise"], size=16))
+    >>> explained = Explained(predictor, synthetic_faces(2, size=16), rule="true")
+    >>> explained.targets, explained.explanation("saliency").maps.shape
+    (tensor([0, 1]), torch.Size([2, 16, 16]))
     """
 
     def __init__(

@@ -14,14 +14,28 @@ DIGITS = 3
 
 
 def markdown(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
-    """A table as Markdown; NaN is an empty cell, and a text is shown as it is."""
+    """A table as Markdown; NaN is an empty cell, and a text is shown as it is.
+
+    Examples
+    --------
+    >>> print(markdown(pd.DataFrame({"method": ["lime"], "mean": [0.12345], "p": [0.00001]})))
+    | method   | mean   | p      |
+    |:---------|:-------|:-------|
+    | lime     | 0.123  | <0.001 |
+    """
     cells = rounded(_each_text(table, markdown_text), percent=percent)
     cells.columns = pd.Index([markdown_text(str(name)) for name in cells.columns])
     return cells.to_markdown(index=False, disable_numparse=True)
 
 
 def csv(table: pd.DataFrame) -> str:
-    """A table as comma-separated values; no text is a formula to a spreadsheet."""
+    """A table as comma-separated values; no text is a formula to a spreadsheet.
+
+    Examples
+    --------
+    >>> csv(pd.DataFrame({"method": ["=1+1"], "mean": [0.5]})).split()
+    ['method,mean', "'=1+1,0.5"]
+    """
     cells = _each_text(table, csv_text)
     cells.columns = pd.Index([csv_text(str(name)) for name in cells.columns])
     return cells.to_csv(index=False)
@@ -41,7 +55,13 @@ def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFram
 
 
 def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
-    """A table as LaTeX (booktabs), special characters escaped."""
+    r"""A table as LaTeX (booktabs), special characters escaped.
+
+    Examples
+    --------
+    >>> print(latex(pd.DataFrame({"method": ["lime_x"], "mean": [0.12345]})).splitlines()[4])
+    lime\_x & 0.123 \\
+    """
     cells = rounded(table, percent=percent)
     return tabulate(
         cells.to_numpy().tolist(),
@@ -89,6 +109,17 @@ def rounded(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> pd.DataFrame
         Numbers and text.
     percent
         Columns that hold percent; their bounds (``… low``, ``… high``) follow them.
+
+    Returns
+    -------
+    DataFrame
+        The same columns, as text.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"mean": [0.12345, float("nan")], "share": [99.96, 5.0]})
+    >>> rounded(table, percent=["share"]).to_numpy().tolist()
+    [['0.123', '100.0'], ['', '5.0']]
     """
     few = {name + end for name in percent for end in ("", " low", " high")}
     return pd.DataFrame(
@@ -113,6 +144,12 @@ def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
 
     The bounds of a column ``x`` are ``x low`` and ``x high``, unless a table has them under names
     of their own.
+
+    Examples
+    --------
+    >>> cells = pd.DataFrame({"mean": ["0.71"], "mean low": ["0.69"], "mean high": ["0.73"]})
+    >>> with_intervals(cells).to_dict("list")
+    {'mean': ['0.71 [0.69, 0.73]']}
     """
     shown = cells.copy()
     for estimate in cells.columns:

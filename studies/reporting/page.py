@@ -25,7 +25,14 @@ LONG = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure with its caption: unit, scheme and B belong into it."""
+    """A figure with its caption: unit, scheme and B belong into it.
+
+    Examples
+    --------
+    >>> picture = Picture(name="ranks", caption="Mean ranks.", figure=plt.figure(figsize=(1, 1)))
+    >>> plt.get_fignums()  # it is no longer pyplot's
+    []
+    """
 
     name: str
     caption: str
@@ -41,6 +48,12 @@ class Table:
 
     Columns named in ``percent`` are shown with one digit. A ``leading`` table stands right under
     the answer, before the figures.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"face": range(50)})
+    >>> Table(name="faces", caption="All faces.", frame=frame).folded
+    True
     """
 
     name: str
@@ -56,7 +69,13 @@ class Table:
 
 
 def png(figure: Figure, *, dpi: int = 150) -> bytes:
-    """A figure as PNG; it is closed."""
+    """A figure as PNG; it is closed.
+
+    Examples
+    --------
+    >>> png(plt.figure(figsize=(1, 1)), dpi=20)[:4]
+    b'...PNG'
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
@@ -75,7 +94,20 @@ def write_page(
     caveats: Sequence[str],
     manifest: Mapping[str, Any],
 ) -> None:
-    """Tables as csv, Markdown and LaTeX, figures as PNG, ``report.html`` and ``answer.txt``."""
+    """Tables as csv, Markdown and LaTeX, figures as PNG, ``report.html`` and ``answer.txt``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = Table(name="methods", caption="Means.", frame=pd.DataFrame({"mean": [0.5]}))
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     write_page(
+    ...         Path(place), question="Which?", answer="This one.", facts={}, tables=[table],
+    ...         pictures=[], method=[], caveats=[], manifest={},
+    ...     )
+    ...     sorted(path.name for path in Path(place).rglob("*.*"))
+    ['answer.txt', 'methods.csv', 'methods.md', 'methods.tex', 'report.html']
+    """
     for table in tables:
         frame, percent = table.frame, table.percent
         texts = {
@@ -114,7 +146,17 @@ def html(
     caveats: Sequence[str],
     manifest: Mapping[str, Any],
 ) -> str:
-    """One page without any outside file; everything that is text is escaped."""
+    """One page without any outside file; everything that is text is escaped.
+
+    Examples
+    --------
+    >>> page = html(
+    ...     question="Is 1 < 2?", answer="Yes.", facts={}, tables=[], pictures=[], method=[],
+    ...     caveats=[], manifest={},
+    ... )
+    >>> "Is 1 &lt; 2?" in page
+    True
+    """
     environment = Environment(loader=PackageLoader("studies.reporting"), autoescape=True)
     return environment.get_template("report.html").render(
         question=question,

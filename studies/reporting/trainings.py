@@ -26,7 +26,15 @@ def facts_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> dict[str,
 
 
 def compared_of(done: Sequence[Training]) -> str:
-    """How the faces of the trainings of each column were compared with those at hand."""
+    """How the faces of the trainings of each column were compared with those at hand.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> column = SimpleNamespace(name="rafdb")
+    >>> compared_of([SimpleNamespace(column=column, compared="records alone")] * 3)
+    'rafdb: records alone'
+    """
     rows: dict[str, list[str]] = {}
     for cell in done:
         rows.setdefault(cell.column.name, []).append(cell.compared)
@@ -68,7 +76,19 @@ def method_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> list[str
 
 
 def caveats_of(done: Sequence[Training]) -> list[str]:
-    """What is to be said where trainings of one row were not made alike."""
+    """What is to be said where trainings of one row were not made alike.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> def made(commit):
+    ...     machine, versions = {"processor": "a GPU"}, {"torch": "2.9"}
+    ...     card = {"commit": commit, "versions": versions, "machine": machine}
+    ...     name = SimpleNamespace(name="gimefive")
+    ...     return SimpleNamespace(card=card, variant=name, column=name)
+    >>> len(caveats_of([made("1a2b"), made("1a2b")])), len(caveats_of([made("1a2b"), made("3c4d")]))
+    (0, 1)
+    """
     rows: dict[str, Counter[str]] = {}
     for cell in done:
         card = cell.card

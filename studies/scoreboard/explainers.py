@@ -28,6 +28,18 @@ def explainers(
         Methods and controls.
     ids, regions
         Names and facial regions of the faces that may be asked for.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fer_xai import FERModel
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 16, 8)), torch.nn.Flatten())
+    >>> predictor = Predictor(FERModel(halves, emotions=["happiness", "surprise"], size=16))
+    >>> explained = Explained(predictor, synthetic_faces(2, size=16))
+    >>> again = explainers(explained, ["saliency"], explained.ids, None)["saliency"]
+    >>> again(predictor.model, explained.images(), explained.targets, explained.ids).shape
+    torch.Size([2, 16, 16])
     """
     predictor, seed = explained.predictor, explained.seed
     place = {name: index for index, name in enumerate(ids)}

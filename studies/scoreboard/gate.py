@@ -106,12 +106,27 @@ def _verdict(found: Gate) -> str:
 
 
 def gated(board: Scoreboard) -> list[str]:
-    """What stands in the gate's table."""
+    """What stands in the gate's table.
+
+    Examples
+    --------
+    >>> board = Scoreboard(methods=["gradcam", "lime"], metrics=["gini"])
+    >>> board.refused["lime"] = "no rules"
+    >>> gated(board)[:2]
+    ['gradcam', 'random']
+    """
     return [*(m for m in board.methods if m not in board.refused), *REMADE]
 
 
 def gate_table(frame: pd.DataFrame, *, faces: int, networks: int) -> Table:
-    """The gate's table with its caption."""
+    """The gate's table with its caption.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"method": ["gradcam"], "gate": ["passes"]})
+    >>> "10 wholly random networks" in gate_table(frame, faces=6, networks=10).caption
+    True
+    """
     return Table(
         name="gate",
         frame=frame,
@@ -127,7 +142,14 @@ def gate_table(frame: pd.DataFrame, *, faces: int, networks: int) -> Table:
 
 
 def gate_sentence(model: str, table: pd.DataFrame) -> str:
-    """How many methods pass, and which do not."""
+    """How many methods pass, and which do not.
+
+    Examples
+    --------
+    >>> verdicts = {"method": ["gradcam", "lime", "edges"], "gate": ["passes", "fails", "fails"]}
+    >>> gate_sentence("tiny", pd.DataFrame({**verdicts, "control": [False, False, True]}))
+    'tiny: 1 of 2 methods pass the randomisation gate; it stops lime.'
+    """
     methods = table[~table["control"]]
     names = {verdict: list(own["method"]) for verdict, own in methods.groupby("gate")}
     stopped = f"; it stops {', '.join(names['fails'])}" if "fails" in names else ""

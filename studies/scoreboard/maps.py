@@ -22,6 +22,13 @@ def map_table(rows: pd.DataFrame, methods: Sequence[str]) -> Table:
         ``id``, ``method``, ``blank``, ``undefined``, ``completeness_gap``.
     methods
         Attributions, controls apart.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"id": ["a", "b"], "method": "lime", "blank": [False, True]})
+    >>> rows = rows.assign(undefined=False, completeness_gap=np.nan)
+    >>> map_table(rows, ["lime"]).frame.loc[0, ["maps", "blank maps", "undefined maps"]].tolist()
+    [2, 1, 0]
     """
     each = rows.drop_duplicates(["method", "id"]).set_index("method")
     found = []
@@ -56,7 +63,15 @@ def map_table(rows: pd.DataFrame, methods: Sequence[str]) -> Table:
 
 
 def map_sentences(table: Table) -> list[str]:
-    """Which methods have blank or undefined maps, and which break their law."""
+    """Which methods have blank or undefined maps, and which break their law.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"id": ["a", "b"], "method": "lime", "blank": False})
+    >>> rows = rows.assign(undefined=False, completeness_gap=np.nan)
+    >>> map_sentences(map_table(rows, ["lime"]))
+    ['No map is blank or undefined.']
+    """
     frame = table.frame
     lines = []
     empty = [

@@ -22,7 +22,18 @@ COLUMNS = 3
 
 
 def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
-    """A panel a metric, methods over each other in the order of the first one."""
+    """A panel a metric, methods over each other in the order of the first one.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> means = {"mean": [0.3, 0.4], "mean low": [0.2, 0.3], "mean high": [0.4, 0.5]}
+    >>> table = pd.DataFrame({"metric": "gini", "method": ["lime", "centre"], **means})
+    >>> figure = dots(table.assign(control=[False, True]), {"gini": METRICS["gini"]})
+    >>> figure.axes[0].get_title()
+    'gini'
+    >>> plt.close(figure)
+    """
     style()
     names = list(dict.fromkeys(table["metric"]))
     order = list(dict.fromkeys(table["method"]))[::-1]
@@ -60,7 +71,16 @@ def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
 
 
 def heatmap(matrix: pd.DataFrame) -> Figure:
-    """Spearman between metrics."""
+    """Spearman between metrics.
+
+    Examples
+    --------
+    >>> matrix = pd.DataFrame(np.eye(2), index=["deletion", "gini"], columns=["deletion", "gini"])
+    >>> figure = heatmap(matrix)
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['deletion', 'gini']
+    >>> plt.close(figure)
+    """
     style()
     labels = [str(name).replace("_", " ") for name in matrix.index]
     side = 0.36 * len(matrix) + 1.8
@@ -85,7 +105,17 @@ def heatmap(matrix: pd.DataFrame) -> Figure:
 
 
 def critical_difference(test: RankTest, methods: Sequence[str]) -> Figure:
-    """Mean ranks of methods, with bars over those that are not told apart."""
+    """Mean ranks of methods, with bars over those that are not told apart.
+
+    Examples
+    --------
+    >>> from metrics.statistics.reliability import friedman_nemenyi
+    >>> test = friedman_nemenyi([[0.9, 0.5, 0.1], [0.8, 0.4, 0.2], [0.7, 0.5, 0.3]])
+    >>> figure = critical_difference(test, ["lime", "rise", "lrp"])
+    >>> len(figure.axes)
+    1
+    >>> plt.close(figure)
+    """
     style()
     labels = [name.replace("_", " ") for name in methods]
     fig, axis = plt.subplots(figsize=(7.5, 0.22 * len(labels) + 1.2))

@@ -30,7 +30,13 @@ CLEAR = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """Tables and figures of a page, and its answer."""
+    """Tables and figures of a page, and its answer.
+
+    Examples
+    --------
+    >>> Content(answer="None.", tables=[], pictures=[], methods=pd.DataFrame()).answer
+    'None.'
+    """
 
     answer: str
     tables: list[Table]
@@ -39,7 +45,14 @@ class Content:
 
 
 def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
-    """What is to be said of every study of these metrics."""
+    """What is to be said of every study of these metrics.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> len(common_caveats([METRICS["gini"]])), len(common_caveats([METRICS["deletion"]]))
+    (1, 2)
+    """
     perturbed = any(tables.held(spec) for spec in specs)
     return [*([FILLS] if perturbed else []), WEIGHTS]
 
@@ -188,7 +201,13 @@ def _pictures(
 
 
 def unit_of(clusters: Sequence[object]) -> str:
-    """What is independent of each other, and how many there are of it, for captions."""
+    """What is independent of each other, and how many there are of it, for captions.
+
+    Examples
+    --------
+    >>> unit_of([1, 2, 3]), unit_of([1, 1, 2])
+    ('the face (3)', 'the person or group of copies (2 of 3)')
+    """
     n, groups = len(clusters), len(set(clusters))
     return f"the face ({n})" if n == groups else f"the person or group of copies ({groups} of {n})"
 
@@ -224,7 +243,15 @@ def _explained(table: pd.DataFrame) -> Iterator[str]:
 
 
 def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
-    """A sentence a model: which methods beat the floor, and by how much."""
+    """A sentence a model: which methods beat the floor, and by how much.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> print(answer(pd.DataFrame(), METRICS["gini"]))
+    gini is not held against the centre control, which looks at no network: its means stand in
+    the table of methods.
+    """
     if not tables.held(primary):
         return (
             f"{primary.name} is not held against the {FLOOR} control, which looks at no network: "

@@ -99,6 +99,12 @@ class Scoreboard:
     ------
     UnknownNameError, InputError
         For an unknown name, one that is given twice, no methods or no metrics, other targets.
+
+    Examples
+    --------
+    >>> board = Scoreboard(methods=["gradcam", "lime"], metrics=["deletion", "gini"])
+    >>> [spec.name for spec in board.specs]
+    ['deletion', 'gini']
     """
 
     methods: Sequence[str]

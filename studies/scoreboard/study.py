@@ -42,6 +42,11 @@ class Beyond:
         Tables of the page, before the others.
     gate
         The randomisation gate's verdict, by method.
+
+    Examples
+    --------
+    >>> Beyond(said="No method passes.", gate={"lime": "fails"}).tables
+    ()
     """
 
     said: str = ""

@@ -26,7 +26,14 @@ UNDEFINED_MAPS = "undefined maps"
 
 
 def sign(spec: MetricSpec) -> int:
-    """+1 where higher is better or neither is, −1 where lower is."""
+    """+1 where higher is better or neither is, −1 where lower is.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> sign(METRICS["deletion"]), sign(METRICS["insertion"])
+    (-1, 1)
+    """
     return -1 if spec.higher_is_better is False else 1
 
 
@@ -35,6 +42,12 @@ def held(spec: MetricSpec) -> bool:
 
     The floor looks at no network: what asks how a map follows the network, or the face, is answered
     by its making (``mprt`` 1, ``sensitivity_max`` 0), and so is what looks at the map alone.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> held(METRICS["deletion"]), held(METRICS["sensitivity_max"])
+    (True, False)
     """
     return spec.family == "faithfulness"
 
@@ -59,6 +72,20 @@ def method_table(
         Metrics by name.
     floor
         The control.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> values = {"lime": [0.5, 0.6, 0.7], "centre": [0.4, 0.5, 0.6]}
+    >>> rows = pd.DataFrame(
+    ...     {"id": face, "model": "tiny", "method": method, "metric": "insertion", "value": value}
+    ...     for method, faces in values.items()
+    ...     for face, value in zip("abc", faces)
+    ... )
+    >>> people = pd.Series([1, 2, 3], index=list("abc"))
+    >>> table = method_table(rows, people, {"insertion": METRICS["insertion"]})
+    >>> table[["method", "mean", "over centre"]].round(3).to_dict("list")
+    {'method': ['lime', 'centre'], 'mean': [0.6, 0.5], 'over centre': [0.1, nan]}
     """
     out = []
     for (model, metric), part in rows.groupby(["model", "metric"], sort=False, observed=True):
@@ -112,12 +139,27 @@ def method_table(
 
 
 def bounds(name: str, found: Interval) -> dict[str, float]:
-    """An interval as columns: its estimate by name, and ``low`` and ``high`` after it."""
+    """An interval as columns: its estimate by name, and ``low`` and ``high`` after it.
+
+    Examples
+    --------
+    >>> bounds("mean", mean_interval([1.0, 2.0, 3.0]))["mean"]
+    2.0
+    """
     return {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
 
 
 def oriented_means(rows: pd.DataFrame, specs: Specs, methods: Sequence[str]) -> pd.DataFrame:
-    """Mean of each metric (row) and method (column), turned so that larger is better."""
+    """Mean of each metric (row) and method (column), turned so that larger is better.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> rows = pd.DataFrame({"metric": "deletion", "method": ["lime", "rise"], "value": [0.3, 0.2]})
+    >>> found = oriented_means(rows, {"deletion": METRICS["deletion"]}, ["lime", "rise"])
+    >>> found.to_dict("list")
+    {'lime': [-0.3], 'rise': [-0.2]}
+    """
     part = rows[rows["method"].isin(methods)]
     means = part.groupby(["metric", "method"], sort=False, observed=True)["value"].mean().unstack()
     judged = [m for m in means.index if specs[str(m)].higher_is_better is not None]
@@ -126,7 +168,14 @@ def oriented_means(rows: pd.DataFrame, specs: Specs, methods: Sequence[str]) -> 
 
 
 def metric_agreement(means: pd.DataFrame) -> pd.DataFrame:
-    """Spearman ``(metrics, metrics)`` of how two metrics order the methods."""
+    """Spearman ``(metrics, metrics)`` of how two metrics order the methods.
+
+    Examples
+    --------
+    >>> means = pd.DataFrame([[-0.3, -0.2, -0.1], [0.5, 0.6, 0.7]], index=["deletion", "insertion"])
+    >>> metric_agreement(means).loc["deletion", "insertion"].item()
+    1.0
+    """
     return means.T.corr(method="spearman")
 
 
@@ -139,6 +188,21 @@ def disagreement_table(
     each metric Kendall's W over the units that have a score of every method, of which the family's
     least and largest are shown (and the fewest units). A metric that is redundant with others of
     them is left out.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> rows = pd.DataFrame(
+    ...     {"id": face, "model": "tiny", "method": method, "metric": metric, "value": value}
+    ...     for metric, turn in (("deletion", -1), ("insertion", 1))
+    ...     for method, value in (("lime", 0.5 * turn), ("rise", 0.6 * turn), ("lrp", 0.7 * turn))
+    ...     for face in "ab"
+    ... )
+    >>> specs = {name: METRICS[name] for name in ("deletion", "insertion")}
+    >>> people = pd.Series([1, 2], index=list("ab"))
+    >>> found = disagreement_table(rows, people, specs, ["lime", "rise", "lrp"])
+    >>> found[["family", "Krippendorff α", "Kendall W, least"]].to_dict("list")
+    {'family': ['faithfulness'], 'Krippendorff α': [1.0], 'Kendall W, least': [1.0]}
     """
     out = []
     for model, part in rows.groupby("model", sort=False, observed=True):
@@ -171,7 +235,20 @@ def disagreement_table(
 def rank_test(
     rows: pd.DataFrame, clusters: pd.Series, specs: Specs, metric: str, methods: Sequence[str]
 ) -> RankTest:
-    """Friedman and Nemenyi over clusters of faces, of one model and metric."""
+    """Friedman and Nemenyi over clusters of faces, of one model and metric.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> rows = pd.DataFrame(
+    ...     {"id": face, "method": method, "metric": "insertion", "value": value}
+    ...     for method, value in (("lime", 0.5), ("rise", 0.6), ("lrp", 0.7))
+    ...     for face in "ab"
+    ... )
+    >>> people, specs = pd.Series([1, 2], index=list("ab")), {"insertion": METRICS["insertion"]}
+    >>> rank_test(rows, people, specs, "insertion", ["lime", "rise", "lrp"]).ranks
+    array([3., 2., 1.])
+    """
     return friedman_nemenyi(_units(rows, clusters, specs, metric, methods).to_numpy())
 
 

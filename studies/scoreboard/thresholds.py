@@ -37,6 +37,16 @@ class Threshold:
     judged
         Whether it was judged at all: thresholds of a model that recognises no more than the prior
         are not, and are not reached either.
+
+    Examples
+    --------
+    >>> print(
+    ...     Threshold(
+    ...         method="lime", metric="deletion", value=0.4, limit=0.3, higher=False,
+    ...         undefined=0.0, reached=False,
+    ...     )
+    ... )
+    lime: deletion 0.400, expected at most 0.3
     """
 
     method: str
@@ -76,6 +86,13 @@ def worst_allowed(
     ------
     InputError
         For something that is not scored, or that no direction is better of, or no number.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> specs = {"deletion": METRICS["deletion"]}
+    >>> worst_allowed({"deletion": 0.3, "lime:deletion": 0.4}, specs, ["lime", "rise"])
+    {('lime', 'deletion'): 0.4, ('rise', 'deletion'): 0.3}
     """
     found: dict[tuple[str, str], float] = {}
     for name in sorted(thresholds, key=lambda name: ":" in name):
@@ -103,7 +120,17 @@ def held(
     limits: Mapping[tuple[str, str], float],
     specs: Mapping[str, MetricSpec],
 ) -> tuple[Threshold, ...]:
-    """Means beside their limits; none is reached that is undefined, or of a refused method."""
+    """Means beside their limits; none is reached that is undefined, or of a refused method.
+
+    Examples
+    --------
+    >>> from metrics import METRICS
+    >>> row = {"method": "lime", "metric": "deletion", "mean": 0.4, "undefined": 0.0}
+    >>> specs = {"deletion": METRICS["deletion"]}
+    >>> found = held(pd.DataFrame([row]), {("lime", "deletion"): 0.5}, specs)
+    >>> found[0].reached, found[0].expected
+    (True, 'at most 0.5')
+    """
     rows = table.set_index(["method", "metric"])[["mean", "undefined"]].to_dict("index")
     out = []
     for (method, metric), limit in limits.items():
@@ -126,7 +153,14 @@ def held(
 
 
 def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
-    """The gate's verdicts over methods."""
+    """The gate's verdicts over methods.
+
+    Examples
+    --------
+    >>> row = {"method": "lime", "similarity": 0.1, "threshold": 0.3, "gate": "passes"}
+    >>> gated(pd.DataFrame([{**row, "control": False}]))[0].reached
+    True
+    """
     return tuple(
         Threshold(
             method=row["method"],
@@ -142,7 +176,15 @@ def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
 
 
 def threshold_table(asked: Sequence[Threshold]) -> Table:
-    """What was asked, with its caption."""
+    """What was asked, with its caption.
+
+    Examples
+    --------
+    >>> row = {"method": "lime", "similarity": 0.1, "threshold": 0.3, "gate": "passes"}
+    >>> asked = gated(pd.DataFrame([{**row, "control": False}]))
+    >>> threshold_table(asked).frame[["method", "expected", "reached"]].to_numpy().tolist()
+    [['lime', 'at most 0.3', True]]
+    """
     rows = [
         vars(one)
         | {"expected": one.expected, "reached": one.reached if one.judged else "not judged"}

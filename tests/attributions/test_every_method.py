@@ -12,7 +12,7 @@ from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS, attribute, upsample
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from tests.attributions.nets import NAMES, build, predictor
+from tests.attributions.nets import NARROW, OURS, SMALL, build, predictor
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* maps miss what they should add up to")
 QUICK = {
@@ -27,7 +27,7 @@ QUICK = {
     "kernel_shap": {"samples": 12, "parts": 6},
     "extremal_perturbation": {"areas": (0.2,), "steps": 4},
 }
-FIRST_LAYER = {"gimefive": "relu1", "vgg": "relu1", "resnet18": "relu1"}  # few channels
+FIRST_LAYER = dict.fromkeys((*NARROW, *OURS), "relu1")  # few channels
 NO_RELU = "Expected no activations but ReLUs for .*, but .* has .*GELU"
 NO_RULE = "Expected parts that .* has rules for, but .* has .*LayerNorm"
 NO_ATTENTION = "Expected attention among all tokens"
@@ -45,13 +45,15 @@ REFUSED = {
     },
     **{
         (method, name): NO_ATTENTION
-        for name in NAMES
+        for name in (*NARROW, *OURS, *SMALL)
         if name != "vit"
         for method in ("attention_rollout", "gradient_rollout")
     },
     **{("gradcam_paper", name): NO_PAPER for name in ("convnext", "swin", "vit")},
 }
-CASES = [(method, name) for method in ATTRIBUTIONS for name in NAMES]
+HEAVY = ("gradcam", "saliency", "lrp", "rise")  # one of each family on the networks themselves
+CASES = [(method, name) for method in ATTRIBUTIONS for name in (*NARROW, *SMALL)]
+CASES += [(method, name) for method in HEAVY for name in OURS]
 TARGETS = torch.tensor([0, 3, 5])
 
 

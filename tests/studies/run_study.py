@@ -14,16 +14,18 @@ from typing import Any
 import torch
 
 from fer_xai.models.registry import MODELS, Architecture
-from studies.questions.gradcam_consistency.study import GradcamConsistency
+from studies.questions.gradcam_consistency import study as module
 from tests.helpers import TinyNet
 
 if "tiny" not in MODELS:
     MODELS.register("tiny")(Architecture(build=TinyNet, cam_layer="relu2", paper_layer="conv2"))
 
+module.CALIBRATION = 48  # faces are slow to draw
 
-def study(out: Path, weights: Path, **options: Any) -> GradcamConsistency:
+
+def study(out: Path, weights: Path, **options: Any) -> module.GradcamConsistency:
     settings = {"limit": 30, "untrained": 2, "moved": 6, "batch_size": 8} | options
-    return GradcamConsistency(
+    return module.GradcamConsistency(
         models=(f"tiny={weights}",), device="cpu", progress=False, out=out, **settings
     )
 

@@ -22,7 +22,8 @@ from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.types import Faces
-from tests.zoo.networks import ACTIVATIONS, FAMILIES, RELU_NETS, member, small
+from tests.zoo.families import FAMILIES, member
+from tests.zoo.networks import ACTIVATIONS, RELU_NETS, small
 
 METHODS = {
     "DeepLift": "deeplift",

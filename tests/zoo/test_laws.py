@@ -12,16 +12,8 @@ from fer_xai.attributions.relevance.lrp import LayerwiseRelevance
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from tests.reference.secants_slow import contributions_slow
-from tests.zoo.networks import (
-    ACTIVATIONS,
-    BIAS_FREE,
-    FAMILIES,
-    RELU_NETS,
-    SIZE,
-    STYLES,
-    member,
-    small,
-)
+from tests.zoo.families import FAMILIES, member
+from tests.zoo.networks import ACTIVATIONS, BIAS_FREE, RELU_NETS, SIZE, STYLES, small
 
 RULES = {
     "deeplift": "deeplift",

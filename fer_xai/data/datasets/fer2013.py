@@ -38,6 +38,15 @@ def fer2013(root: Path, *, split: str, problems: Problems) -> Faces:
     InputError
         If neither is found, the file is no text, columns are missing, a row has another usage,
         label or number of pixels, or a code lies outside 0–6 (which means another order).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> row = {"emotion": 3, "pixels": "0 " * _SIDE**2, "Usage": "PrivateTest"}  # 3 means happy
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     pd.DataFrame([row]).to_csv(Path(root) / "fer2013.csv", index=False)
+    ...     fer2013(Path(root), split="test", problems=Problems(skip=False))
+    Faces(fer2013: 1 face (happiness 1))
     """
     path = root
     if root.is_dir():

@@ -35,7 +35,17 @@ _SPLIT_WORDS = {word for words in _SPLITS.values() for word in words}
 
 @DATASETS.register("folder")
 def folder(root: Path, *, split: str, problems: Problems) -> Faces:
-    """Faces of a folder; see :func:`index_folder`."""
+    """Faces of a folder; see :func:`index_folder`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     (Path(place) / "mine" / "happy").mkdir(parents=True)
+    ...     (Path(place) / "mine" / "happy" / "1.png").touch()
+    ...     folder(Path(place) / "mine", split="test", problems=Problems(skip=False))
+    Faces(mine: 1 face (happiness 1))
+    """
     return index_folder(root, split=split, name=root.resolve().name, problems=problems)
 
 
@@ -53,6 +63,17 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
         If a folder is named for no emotion, an image lies in none, a file name or an inner folder
         speaks of another emotion than its folder, an image is of a format that is not read, or
         split folders exist but not this one, or twice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     for name in ("angry", "Fear"):
+    ...         (Path(root) / "test" / name).mkdir(parents=True)
+    ...         (Path(root) / "test" / name / "1.png").touch()
+    ...     faces = index_folder(Path(root), split="test", name="mine", problems=Problems(False))
+    >>> faces, faces.ids
+    (Faces(mine: 2 faces (anger 1, fear 1)), ['Fear/1.png', 'angry/1.png'])
     """
     if not root.is_dir():
         raise InputError(f"Expected a folder of emotion folders, got the file {root}.")
@@ -99,6 +120,18 @@ def warn_of_two_emotions(faces: Faces) -> None:
     -----
     UserWarning
         How many such images there are, with an example; the faces stay.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root, warnings.catch_warnings(record=True) as told:
+    ...     warnings.simplefilter("always")
+    ...     for name in ("angry", "fear"):
+    ...         (Path(root) / name).mkdir()
+    ...         _ = (Path(root) / name / "1.png").write_bytes(b"the same")
+    ...     warn_of_two_emotions(folder(Path(root), split="test", problems=Problems(False)))
+    >>> "stands for two emotions or more" in str(told[0].message)
+    True
     """
     by_size: dict[int, list[int]] = defaultdict(list)
     for index, path in enumerate(faces.table["path"]):

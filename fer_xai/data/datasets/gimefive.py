@@ -41,6 +41,15 @@ def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
     InputError
         If no layout is found, a label is unknown or speaks against the file's name, a name comes
         twice or leaves its folder (naming file and row), or the codes are of another order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     _ = (Path(root) / "test_labels.csv").write_text("test_0001_aligned_happiness.jpg,0")
+    ...     faces = gimefive(Path(root), split="test", problems=Problems(skip=False))
+    >>> faces, faces.table["source"].tolist()
+    (Faces(gimefive: 1 face (happiness 1)), ['rafdb'])
     """
     if split not in ("train", "test", "valid"):
         raise InputError(f"Expected split train, test or valid for gimefive, got {split!r}.")

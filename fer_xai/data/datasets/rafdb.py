@@ -30,6 +30,16 @@ def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
     InputError
         If the list is missing or not text, a row cannot be read, an image is listed twice, a code
         lies outside 1–7 (which means another order), or the split is not train or test.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     (Path(root) / LIST).parent.mkdir()
+    ...     _ = (Path(root) / LIST).write_text("test_0001.jpg 4")  # 4 means happiness
+    ...     faces = rafdb(Path(root), split="test", problems=Problems(skip=False))
+    >>> faces, faces.ids
+    (Faces(rafdb: 1 face (happiness 1)), ['test_0001_aligned.jpg'])
     """
     if split not in ("train", "test"):
         raise InputError(

@@ -29,6 +29,12 @@ def synthetic(root: Path, *, split: str, problems: Problems) -> Faces:
     ------
     InputError
         For another split than train, valid or test, or an unknown style.
+
+    Examples
+    --------
+    >>> synthetic(Path("tablet"), split="test", problems=Problems(skip=False))
+    Traceback (most recent call last):
+    fer_xai.errors.UnknownNameError: Expected a style of built-in faces (...), got 'tablet'.
     """
     del problems  # there are none
     if split not in SPLIT_SIZES:
@@ -54,6 +60,14 @@ def synthetic_faces(
         Side of the images in pixels.
     seed
         Seed of all random draws.
+
+    Examples
+    --------
+    >>> faces = synthetic_faces(2, style="studio", size=32)
+    >>> faces
+    Faces(synthetic-studio: 2 faces (happiness 1, surprise 1), 2 with landmarks)
+    >>> faces.ids[1], faces.pixels(32).shape
+    ('studio-test-00001', torch.Size([2, 3, 32, 32]))
     """
     params, labels, subjects = sample(n, style=style, split=split, seed=seed)
     rows = [
@@ -96,7 +110,14 @@ PEOPLE_SIZE = 64
 
 
 def people(n: int, *, seed: int) -> Faces:
-    """Built-in faces to be marked, ``n`` of as many persons, whose emotions take turns."""
+    """Built-in faces to be marked, ``n`` of as many persons, whose emotions take turns.
+
+    Examples
+    --------
+    >>> faces = people(2, seed=0)
+    >>> faces.table["subject"].tolist(), faces.emotions
+    (['studio-test-0', 'studio-test-1'], ('happiness', 'surprise'))
+    """
     step = FACES_PER_SUBJECT + 1
     every = synthetic_faces(step * n, style=PEOPLE_STYLE, size=PEOPLE_SIZE, seed=seed)
     return every.subset(range(0, step * n, step))

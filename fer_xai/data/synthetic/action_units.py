@@ -59,7 +59,13 @@ _ABSENT = (1.0, 25.0)  # Beta of the tonus of a resting unit
 
 
 def presence(emotion: str) -> NDArray[np.float64]:
-    """``(len(AUS),)`` probability of each unit being active in a display of the emotion."""
+    """``(len(AUS),)`` probability of each unit being active in a display of the emotion.
+
+    Examples
+    --------
+    >>> dict(zip(AUS, presence("happiness").tolist()))[12]  # the lips' corners go up
+    0.97
+    """
     prototype = PROTOTYPES[emotion]
     return np.array([prototype.get(unit, STRAY) for unit in AUS])
 
@@ -75,6 +81,18 @@ def sample_intensities(
         ``(N,)`` canonical index (happiness … neutral).
     uniforms
         ``(N, 1 + 2·len(AUS))`` in (0, 1): strength, presence and intensity of each unit.
+
+    Returns
+    -------
+    ndarray
+        ``(N, len(AUS))`` in [0, 1].
+
+    Examples
+    --------
+    >>> uniforms = np.full((1, 1 + 2 * len(AUS)), 0.5)  # happiness: units 6, 12 and 25 are active
+    >>> intensities = sample_intensities(np.array([0]), uniforms)[0]
+    >>> [unit for unit, value in zip(AUS, intensities) if value > 0.1]
+    [6, 12, 25]
     """
     from scipy.special import betaincinv
 
@@ -89,7 +107,15 @@ def sample_intensities(
 
 
 def log_likelihood(intensities: NDArray[np.float64], emotion: str) -> NDArray[np.float64]:
-    """Log density ``(N,)`` of AU intensities under one emotion, strength summed out."""
+    """Log density ``(N,)`` of AU intensities under one emotion, strength summed out.
+
+    Examples
+    --------
+    >>> smile = np.array([[0.6 if unit in (6, 12, 25) else 0.02 for unit in AUS]])
+    >>> likely = {name: log_likelihood(smile, name).item() for name in SIX}
+    >>> max(likely, key=likely.get)
+    'happiness'
+    """
     x = np.clip(intensities, 1e-9, 1 - 1e-9)
     p = presence(emotion)
     resting = _log_beta(x, *_ABSENT)
@@ -115,6 +141,24 @@ def bayes_accuracy(n: int = 20_000, *, seed: int = 0) -> tuple[float, dict[str, 
 
     No classifier of the images can do better in expectation: it is the ceiling that the overlap of
     the displays leaves.
+
+    Parameters
+    ----------
+    n
+        Number of faces that are drawn.
+    seed
+        Seed of the random generator.
+
+    Returns
+    -------
+    accuracy, recall
+        Shares in [0, 1]: over all faces, and for each emotion by its name.
+
+    Examples
+    --------
+    >>> accuracy, recall = bayes_accuracy(600)
+    >>> 0.9 < accuracy < 1, sorted(recall) == sorted(SIX)
+    (True, True)
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % len(SIX)

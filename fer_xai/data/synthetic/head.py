@@ -100,7 +100,15 @@ class Head:
 
 
 def build(params: FaceParams) -> Head:
-    """Curves of the heads, with action units applied to the resting identity."""
+    """Curves of the heads, with action units applied to the resting identity.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> head = build(sample(2)[0])
+    >>> head.chin.shape, head.brow_u.shape, sorted(head.units)[:3]
+    (torch.Size([2, 1]), torch.Size([2, 2, 3]), [1, 2, 4])
+    """
 
     def col(values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).float()[:, None]
@@ -179,7 +187,15 @@ def build(params: FaceParams) -> Head:
 
 
 def rotation(params: FaceParams) -> Tensor:
-    """``(N, 3, 3)`` rotations: head to camera, yaw about v, then pitch about u, then roll."""
+    """``(N, 3, 3)`` rotations: head to camera, yaw about v, then pitch about u, then roll.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> turned = rotation(sample(2)[0])
+    >>> torch.allclose(turned @ turned.mT, torch.eye(3).expand(2, 3, 3), atol=1e-6)
+    True
+    """
     yaw, pitch, roll = (
         torch.from_numpy(np.ascontiguousarray(a)).float()
         for a in (params.yaw, params.pitch, params.roll)
@@ -212,6 +228,13 @@ def surface(x: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor, Tensor, T
     u, v, z, margin
         ``(N, P)`` canonical coordinates and depth of the point seen; ``margin`` is positive on
         the ellipsoid and falls to negative off it.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> x, y = torch.tensor([[0.0, 3.0]]), torch.tensor([[0.0, 0.0]])
+    >>> surface(x, y, build(sample(1)[0]))[3] > 0  # the middle of the head, and a point beside it
+    tensor([[ True, False]])
     """
     r = head.rotation
 
@@ -248,7 +271,17 @@ def surface(x: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def project(u: Tensor, v: Tensor, head: Head) -> tuple[Tensor, Tensor]:
-    """Camera coordinates ``(N, P)`` of canonical points on the head."""
+    """Camera coordinates ``(N, P)`` of canonical points on the head.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> head = build(sample(1)[0])
+    >>> x, y = project(torch.tensor([[0.2]]), torch.tensor([[0.1]]), head)
+    >>> u, v, _, _ = surface(x, y, head)  # what is seen there
+    >>> round(u.item(), 3), round(v.item(), 3)
+    (0.2, 0.1)
+    """
     half_height = torch.where(v > 0, head.chin, torch.full_like(head.chin, HEAD_TOP))
     z = HEAD_DEPTH * (1 - u**2 - (v / half_height) ** 2).clamp(min=0).sqrt()
     r = head.rotation
@@ -258,7 +291,15 @@ def project(u: Tensor, v: Tensor, head: Head) -> tuple[Tensor, Tensor]:
 
 
 def landmarks(head: Head) -> tuple[Tensor, Tensor]:
-    """Canonical coordinates of the 68 iBUG points, each ``(N, 68)``."""
+    """Canonical coordinates of the 68 iBUG points, each ``(N, 68)``.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> u, v = landmarks(build(sample(1)[0]))
+    >>> u.shape, bool(v[0, 8] > v[0, 57] > v[0, 33])  # chin below lip below nose
+    (torch.Size([1, 68]), True)
+    """
     ones = torch.ones_like(head.chin)
     us: list[Tensor] = []
     vs: list[Tensor] = []

@@ -20,6 +20,14 @@ class FaceParams:
     """Parameters of N faces; every array starts with the face axis.
 
     Lengths are in units of half the face's width, angles in radians, colours in [0, 1].
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> params, _, _ = sample(2)
+    >>> calm = params.neutralised(parts=["mouth"])
+    >>> float(calm.action_units[:, AUS.index(12)].max()), len(params[:1])
+    (0.0, 1)
     """
 
     # expression

@@ -48,6 +48,14 @@ class RenderedFaces:
         float32 ``(N, 68, 2)`` iBUG points, pixels x, y with centres at whole numbers.
     parts
         bool ``(N, 8, size, size)`` in the order of :data:`PARTS`; exactly one is true a pixel.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> found = render(sample(1)[0], size=16)
+    >>> mouth = found.parts[0, PARTS.index("mouth")]  # (16, 16) bool
+    >>> found.images[0][mouth].shape == (mouth.sum(), 3)
+    True
     """
 
     images: NDArray[np.uint8]
@@ -62,6 +70,13 @@ def render(params: FaceParams, *, size: int = 64) -> RenderedFaces:
     ------
     InputError
         If the size is below 16 pixels, where no face can be read.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> found = render(sample(1)[0], size=16)
+    >>> found.images.shape, found.landmarks.shape, found.parts.shape
+    ((1, 16, 16, 3), (1, 68, 2), (1, 8, 16, 16))
     """
     if size < 16:
         raise InputError(f"Expected a size of at least 16 pixels, got {size}.")
@@ -96,7 +111,15 @@ def _render_chunk(params: FaceParams, size: int) -> RenderedFaces:
 
 @torch.inference_mode()
 def face_landmarks(params: FaceParams, *, size: int = 64) -> NDArray[np.float32]:
-    """The 68 points alone, ``(N, 68, 2)`` pixels x, y: those of :func:`render`, without pixels."""
+    """The 68 points alone, ``(N, 68, 2)`` pixels x, y: those of :func:`render`, without pixels.
+
+    Examples
+    --------
+    >>> from fer_xai.data.synthetic.sampler import sample
+    >>> params, _, _ = sample(2)
+    >>> bool((face_landmarks(params, size=32) == render(params, size=32).landmarks).all())
+    True
+    """
     return _points(params, build(params), size)
 
 

@@ -43,6 +43,15 @@ def sample(
     ------
     UnknownNameError, InputError
         For an unknown style or emotion (contempt is not built in), or a negative number.
+
+    Examples
+    --------
+    >>> params, labels, subjects = sample(13, style="studio")
+    >>> labels[:7], int(subjects[-1])
+    (array([0, 1, 2, 3, 4, 5, 0]), 1)
+    >>> last, _, _ = sample(1, style="studio", start=12)
+    >>> bool((last.action_units == params[12:].action_units).all())
+    True
     """
     if style not in STYLES:
         raise UnknownNameError(

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """Ranges of what is not the face's expression. Angles are standard deviations in radians."""
+    """Ranges of what is not the face's expression. Angles are standard deviations in radians.
+
+    Examples
+    --------
+    >>> [name for name, style in STYLES.items() if style.grey]
+    ['web48', 'lab']
+    """
 
     yaw: float
     pitch: float

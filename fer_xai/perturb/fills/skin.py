@@ -66,6 +66,16 @@ def skin_fill(images: Tensor, regions: Tensor) -> Tensor:
     ------
     InputError
         If regions do not fit the images, or are not bool.
+
+    Examples
+    --------
+    >>> from fer_xai.landmarks import canonical_landmarks, face_regions
+    >>> regions = face_regions(canonical_landmarks()[None], size=64)
+    >>> mouth = regions[:, REGIONS.index("mouth")]
+    >>> faces = torch.full((1, 3, 64, 64), 0.75)
+    >>> faces[0, :, mouth[0]] = 0.1
+    >>> round(skin_fill(faces, regions)[0, 0][mouth[0]].mean().item(), 3)
+    0.75
     """
     check_images(images)
     check_tensor("regions", regions, "(B, 8, H, W) of face_regions")
