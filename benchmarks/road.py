@@ -15,7 +15,7 @@ from benchmarks.deletion import pictures
 from benchmarks.report import Row, Section, Target
 from benchmarks.timing import Seconds, Spread, alternate, ratio, timed_precisions
 from fer_xai import FERModel, Predictor, load_model
-from fer_xai.perturb.linear import linear_imputation
+from fer_xai.perturb.fills.imputation import linear_imputation
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.score_cache import ScoreCache
 from metrics.faithfulness.road import FRACTIONS, road_combined

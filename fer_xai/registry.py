@@ -140,8 +140,8 @@ def modules_of(package: str) -> list[str]:
 
     Examples
     --------
-    >>> [name.rpartition(".")[2] for name in modules_of("fer_xai.perturb")]
-    ['fills', 'linear', 'moves', 'skin']
+    >>> [name.partition("perturb.")[2] for name in modules_of("fer_xai.perturb")][-2:]
+    ['fills.skin', 'moves']
     """
     folder = importlib.import_module(package).__path__
     found = []

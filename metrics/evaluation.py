@@ -16,8 +16,7 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
-from fer_xai.perturb.fills import FILLS
-from fer_xai.perturb.linear import noise_of
+from fer_xai.perturb.fills import FILLS, fill_named, has_fill
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, Explain, MetricSpec
@@ -62,14 +61,13 @@ def evaluate(
     metrics
         Names of :data:`metrics.METRICS`, or specs of your own, each once.
     regions
-        Bool ``(N, R, H, W)`` that do not overlap, for metrics over facial regions
-        (:func:`fer_xai.landmarks.face_regions`).
+        Bool ``(N, R, H, W)`` that do not overlap, for metrics over facial regions and for fills
+        that are made of them, such as ``skin`` (:func:`fer_xai.landmarks.face_regions`).
     explain
         Callables that make the maps of a method, by the explanation's name, for metrics of
         robustness and randomisation (:class:`metrics.core.registry.Explain`).
     fills
-        Images ``(N, 3, H, W)`` of fills of your own, by name, for specs whose options ask for them
-        (``skin``: :func:`fer_xai.landmarks.skin_fill`).
+        Images ``(N, 3, H, W)`` of fills of your own, by name, for specs whose options ask for them.
     calibration
         Images ``(M, 3, H, W)`` that the BatchNorm statistics of random networks come from; by
         default at most 128 of the faces, drawn by their ids. Hand them in if a part of the faces
@@ -143,14 +141,15 @@ def evaluate(
     parts = []
     for start in range(0, n, chunk):
         rows = slice(start, min(start + chunk, n))
+        part_regions = None if regions is None else regions[rows]
         cache = ScoreCache(
             predictor,
             take(rows),
             ids=ids[rows],
             seed=seed,
             fills={name: images[rows] for name, images in (fills or {}).items()},
+            regions=part_regions,
         )
-        part_regions = None if regions is None else regions[rows]
         for name, explanation in named.items():
             maps = explanation.maps[rows]
             undefined = undefined_of[name][rows].to(maps.device)
@@ -323,12 +322,19 @@ def _needs_met(
                 "of fer_xai.landmarks, or leave the metric out."
             )
         fill = spec.options.get("fill")
-        known = fill is None or fill in fills or fill in FILLS or noise_of(fill) is not None
-        if not known:
-            raise InputError(
-                f"Expected images of the fill {fill!r} for {spec.name}: pass fills={{{fill!r}: …}} "
-                "(skin is made by fer_xai.landmarks.skin_fill), or leave the metric out."
-            )
+        if fill is not None and fill not in fills:
+            if not has_fill(fill):
+                raise InputError(
+                    f"Expected images of the fill {fill!r} for {spec.name}: pass "
+                    f"fills={{{fill!r}: …}}, choose from {', '.join(FILLS)}, or leave the metric "
+                    "out."
+                )
+            if fill_named(fill).needs_regions and regions is None:
+                raise InputError(
+                    f"Expected regions for the fill {fill!r} of {spec.name}: pass "
+                    "regions=face_regions(landmarks, size=…) of fer_xai.landmarks, or leave the "
+                    "metric out."
+                )
         missing = [name for name in named if "explain" in spec.needs and name not in explain]
         if missing:
             raise InputError(

@@ -16,7 +16,7 @@ from fer_xai.attributions.core.resizing import upsample
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
+from fer_xai.perturb.fills import Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,8 @@ class Extremal(Attribution):
     cells
         Side of the mask's grid.
     fill
-        The fill where nothing is kept (see :data:`fer_xai.perturb.fills.FILLS`).
+        The fill where nothing is kept (see :data:`fer_xai.perturb.fills.FILLS`). It must be one
+        image a face, since masks are soft: ``linear`` is refused.
 
     Examples
     --------
@@ -74,10 +75,10 @@ class Extremal(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps in [0, 1] at the grid's resolution."""
-        filled = fill_images(question.images, self.fill, question.generators("fill"))
+        filled = question.filled(self.fill, soft=True)
         logits = predictor.run(question.images)
         question = question.resolved(logits)
-        full, empty = question.scores(logits), question.scores(predictor.run(filled))
+        full, empty = question.scores(logits), question.scores(predictor.run(filled.whole))
         made = []
         for target in range(question.targets):
             one = question.one(target)
@@ -95,7 +96,7 @@ class Extremal(Attribution):
         self,
         predictor: Predictor,
         question: Question,
-        filled: Tensor,
+        filled: Prepared,
         ends: tuple[Tensor, Tensor],
         area: float,
     ) -> Tensor:
@@ -114,7 +115,7 @@ class Extremal(Attribution):
                 leaf = raw.detach().clone().requires_grad_()
                 mask = smooth(leaf.sigmoid())
                 full = upsample(mask, size=tuple(images.shape[-2:]))
-                logits = predictor.fastest(torch.lerp(filled, images, full))
+                logits = predictor.fastest(filled.shown(full))
                 score = question.scores(logits)[:, 0]
                 unequal = (mask.flatten(1).sort(dim=1).values - wanted).square().mean(dim=1)
                 gradient = torch.autograd.grad((weight * unequal - score).sum(), leaf)[0]

@@ -16,7 +16,6 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ class GradientShap(Attribution):
         """Maps at image resolution, and by how much they miss the mean difference of scores."""
         images = question.images
         sources = question.generators("path")
-        starts = torch.stack([fill_images(images, kind, sources) for kind in self.baselines])
+        starts = torch.stack([question.baseline(kind, sources) for kind in self.baselines])
         logits = predictor.run(images)
         question = question.resolved(logits)
         full = question.scores(logits)

@@ -19,7 +19,6 @@ from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ class IntegratedGradientsTo(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and by how much they miss the score's difference."""
-        baselines = fill_images(question.images, self.baseline, question.generators("baseline"))
+        baselines = question.baseline(self.baseline, question.generators("baseline"))
         ends = predictor.run(question.images), predictor.run(baselines)
         question = question.resolved(ends[0])
         expected = question.scores(ends[0]) - question.scores(ends[1])

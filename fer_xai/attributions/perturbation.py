@@ -21,7 +21,6 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +61,11 @@ class Occlusion(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
+        fill = question.filled(self.fill)
         logits = predictor.run(question.images)
         question = question.resolved(logits)
         masks = self.squares(question.images.shape[-2], question.images.shape[-1])
         masks = masks.to(predictor.device)  # (P, H, W), true inside the square
-        fill = fill_images(question.images, self.fill, question.generators("fill"))
         found = masked_scores(
             predictor, question, lambda _, numbers: ~masks[numbers], fill, variants=len(masks)
         ).to(predictor.device)  # (B, P, K)
@@ -146,7 +145,8 @@ class Rise(Attribution):
     keep
         Probability of keeping a grid cell.
     fill
-        The fill behind the masks; black in the paper.
+        The fill behind the masks; black in the paper. It must be one image a face, since masks are
+        soft: ``linear`` is refused.
 
     Examples
     --------
@@ -174,7 +174,7 @@ class Rise(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution."""
         height, width = question.images.shape[-2:]
-        fill = fill_images(question.images, self.fill, question.generators("fill"))
+        fill = question.filled(self.fill, soft=True)
         grids, shifts = self._drawn(question)
 
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -258,9 +258,9 @@ class RegionAblation(Attribution):
         """Maps at image resolution, and a number a region; NaN for faces without regions."""
         regions = question.regions
         assert regions is not None
+        fill = question.filled(self.fill)
         logits = predictor.run(question.images)
         question = question.resolved(logits)
-        fill = fill_images(question.images, self.fill, question.generators("fill"))
         found = masked_scores(
             predictor,
             question,

@@ -272,9 +272,14 @@ def _check_regions(regions: Tensor | None, attribution: Attribution, images: Ten
     once; an image without any region (no face was found) is let through.
     """
     if regions is None:
-        if attribution.needs_regions:
+        if attribution.asks_for_regions:
+            what = (
+                "a method over regions"
+                if attribution.needs_regions
+                else "a fill that is made of them"
+            )
             raise InputError(
-                "Expected regions (B, R, H, W) for a method over regions, got none: hand in "
+                f"Expected regions (B, R, H, W) for {what}, got none: hand in "
                 "regions=fer_xai.landmarks.face_regions(faces.landmarks_at(size), size=size)."
             )
         return

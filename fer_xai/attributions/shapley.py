@@ -19,7 +19,6 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.perturbation import painted
 from fer_xai.coalitions import coalitions, shapley_values
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
 
 
 def coalition_scores(predictor: Predictor, question: Question, *, fill: str) -> Tensor:
@@ -58,7 +57,7 @@ def coalition_scores(predictor: Predictor, question: Question, *, fill: str) -> 
     assert regions is not None
     members = coalitions(regions.shape[1]).to(predictor.device)  # (2^k, k)
     owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W): which region holds a pixel
-    filled = fill_images(question.images, fill, question.generators("fill"))
+    filled = question.filled(fill)
 
     def kept(faces: Tensor, numbers: Tensor) -> Tensor:
         present, owners = members[numbers], owner[faces]  # (M, k), (M, H, W)

@@ -21,7 +21,6 @@ from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.perturbation import painted
 from fer_xai.checks import check_choice, check_count, check_number
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
 
 
 def superpixels(images: Tensor, *, n: int, compactness: float = 10.0) -> Tensor:
@@ -130,7 +129,7 @@ class Surrogate(Attribution):
             regions = superpixels(question.images, n=self.parts)
         there = regions.flatten(2).any(dim=2)  # (B, R): superpixels may be fewer in one face
         drawn = self._coalitions(question, there).to(predictor.device)  # (B, P, R)
-        filled = fill_images(question.images, self.fill, question.generators("fill"))
+        filled = question.filled(self.fill)
         owner = regions.to(torch.uint8).argmax(dim=1)  # (B, H, W)
 
         def kept(faces: Tensor, numbers: Tensor) -> Tensor:
@@ -141,7 +140,9 @@ class Surrogate(Attribution):
         if logits is None:
             values = self._lime(drawn.cpu(), found, there.cpu())
             return painted(values.transpose(1, 2).to(predictor.device), regions)
-        ends = torch.stack([question.scores(predictor.run(filled)), question.scores(logits)]).cpu()
+        ends = torch.stack(
+            [question.scores(predictor.run(filled.whole)), question.scores(logits)]
+        ).cpu()
         values = _efficient(drawn.cpu(), found, there.cpu(), ends.double())
         expected = ends[1] - ends[0]  # (B, K)
         return dataclasses.replace(

@@ -1,7 +1,8 @@
-"""Tables of the page on metrics, made from the specs.
+"""Tables of the page on metrics, made from the specs, and of fills.
 
 ``python -m metrics.core.reference docs/metrics.md`` rewrites what stands between the markers
-``<!-- metrics: FAMILY -->`` and ``<!-- end of metrics -->``; the rest of the page is kept.
+``<!-- metrics: FAMILY -->`` and ``<!-- end of metrics -->``, and, if there are such,
+``<!-- fills -->`` and ``<!-- end of fills -->``; the rest of the page is kept.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 from fer_xai.command import run_command
 from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
+from fer_xai.perturb.fills import FILLS
 from metrics.core.registry import METRICS, MetricSpec
 
 BEGIN, END = "<!-- metrics: {} -->", "<!-- end of metrics -->"
 _SECTION = re.compile(r"(<!-- metrics: (\w+) -->\n).*?(<!-- end of metrics -->)", re.DOTALL)
+_FILLS = re.compile(r"(<!-- fills -->\n).*?(<!-- end of fills -->)", re.DOTALL)
 
 
 def table(specs: Iterable[MetricSpec]) -> str:
@@ -50,6 +53,27 @@ def table(specs: Iterable[MetricSpec]) -> str:
     kept = [k for k, name in enumerate(head) if counted or not name.startswith("passes")]
     rows = (" | ".join(line[k].replace("|", r"\|") for k in kept) for line in lines)
     return "".join(f"| {row} |\n" for row in rows)
+
+
+def fills_table() -> str:
+    """Markdown table of the fills that are part of the package, one row each.
+
+    Examples
+    --------
+    >>> print(fills_table().splitlines()[0])
+    | name | what stands in place of removed pixels | masks | random | needs regions |
+    """
+    lines = [
+        ["name", "what stands in place of removed pixels", "masks", "random", "needs regions"],
+        ["---"] * 5,
+    ]
+    for name in FILLS:
+        fill = FILLS[name]
+        if type(fill).__module__.startswith("fer_xai."):
+            facts = ["bool or soft" if fill.soft else "bool"]
+            facts += ["yes" if is_so else "" for is_so in (fill.random, fill.needs_regions)]
+            lines.append([f"`{name}`", fill.meaning.replace("|", r"\|"), *facts])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _bound(value: float) -> str:
@@ -85,6 +109,7 @@ def page(text: str) -> str:
             f"Expected families of metrics as sections, got {', '.join(empty)}: remove them from "
             "the page."
         )
+    text = _FILLS.sub(lambda match: match[1] + fills_table() + match[2], text)
     return _SECTION.sub(lambda match: match[1] + table(families[match[2]]) + match[3], text)
 
 

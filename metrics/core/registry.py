@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from fer_xai.perturb.fills import fill_named, has_fill
 from fer_xai.registry import Registry
 
 if TYPE_CHECKING:
@@ -136,6 +137,12 @@ class MetricSpec:
         default = inspect.signature(self.fn).parameters.get("fill")
         chosen = self.options.get("fill", None if default is None else default.default)
         return chosen if isinstance(chosen, str) else None
+
+    @property
+    def needs_regions(self) -> bool:
+        """Whether facial regions are needed, by the metric itself or to make its fill."""
+        made = has_fill(self.fill) and fill_named(str(self.fill)).needs_regions
+        return "regions" in self.needs or made
 
 
 def _first_question(fn: Callable[..., Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,8 +12,8 @@ from fer_xai.checks import check_choice, check_images, check_length, check_tenso
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
-from fer_xai.perturb.fills import FILLS, fill_images
-from fer_xai.perturb.linear import LINEAR, linear_imputation, noise_of
+from fer_xai.perturb.fills import Prepared, fill_named, has_fill
+from fer_xai.perturb.fills.prepared import Painted
 from fer_xai.seeding import generator
 from metrics.core.pixel_order import ORDERS, Order, rank_pixels
 from metrics.core.undefined import without_undefined
@@ -33,10 +32,9 @@ class ScoreCache:
     order and count, and every set of changed copies under its key are shared by all metrics that
     use one cache. Images are made on the device, a batch at a time, across faces and copies.
 
-    A fill is a name of :data:`fer_xai.perturb.fills.FILLS`, or ``linear``: noisy linear imputation
-    from the pixels that are left (:func:`fer_xai.perturb.linear.linear_imputation`; ``linear:0.02``
-    for other noise than 0.01), whose noise is drawn once for each face. If no pixel is left, the
-    fill is the mean colour, with noise.
+    A fill is a name of :data:`fer_xai.perturb.fills.FILLS`, also with an option (``linear:0.02``,
+    :func:`fer_xai.perturb.fills.fill_named`), or that of images of your own. What a fill draws or
+    computes whatever the mask is made once for all metrics.
 
     Parameters
     ----------
@@ -49,7 +47,11 @@ class ScoreCache:
     seed
         Seed of the random generators.
     fills
-        Images ``(B, 3, H, W)`` of fills of your own, by their names.
+        Images ``(B, 3, H, W)`` of fills of your own, by their names. A fill that needs regions may
+        also be handed in as images.
+    regions
+        Bool ``(B, 8, H, W)`` of :func:`fer_xai.landmarks.face_regions`, for fills that need them
+        (``skin``); such a fill is refused without them.
 
     Raises
     ------
@@ -83,6 +85,7 @@ class ScoreCache:
         ids: Sequence[str] | None = None,
         seed: int = 0,
         fills: Mapping[str, Tensor] | None = None,
+        regions: Tensor | None = None,
     ) -> None:
         self.predictor = predictor_of(model)
         check_images(images)
@@ -92,9 +95,10 @@ class ScoreCache:
             memory_format=torch.channels_last
         )
         self.seed, self.passes = seed, 0
-        self._fills: dict[str, Tensor] = {}
+        self._regions = regions
+        self._fills: dict[str, Prepared] = {}
         for name, filled in (fills or {}).items():
-            if name in FILLS or noise_of(name) is not None:
+            if has_fill(name) and not fill_named(name).needs_regions:
                 raise InputError(
                     f"Expected a name of your own for a fill, got {name!r}, which is built in."
                 )
@@ -104,7 +108,7 @@ class ScoreCache:
                     f"Expected the fill {name!r} as images {tuple(images.shape)}, got "
                     f"{tuple(filled.shape)}."
                 )
-            self._fills[name] = check_images(filled).to(self.images)
+            self._fills[name] = Painted(self.images, check_images(filled).to(self.images))
         self._ranks: dict[int, tuple[Tensor, Tensor]] = {}  # of maps, held for their id
         self._asked: dict[Hashable, Tensor] = {}
         # of each ranking, which is held so that its id stays its own, logits by count
@@ -128,23 +132,19 @@ class ScoreCache:
         return [self.generator(face, salt) for face in range(len(self))]
 
     def filled(self, fill: str) -> Tensor:
-        """Images ``(B, 3, H, W)`` of a fill."""
+        """Images ``(B, 3, H, W)`` of faces of which a fill has replaced every pixel."""
+        return self._prepared(fill).whole
+
+    def _prepared(self, fill: str) -> Prepared:
+        """A fill for all faces, made once."""
         if fill not in self._fills:
-            noise = noise_of(fill)
-            self._fills[fill] = (
-                fill_images(self.images, fill, self.generators(f"fill {fill}"))
-                if noise is None
-                else fill_images(self.images, "mean").add_(self._noise, alpha=noise)
+            chosen = fill_named(fill)
+            self._fills[fill] = chosen.prepare(
+                self.images,
+                generators=self.generators(f"fill {chosen.kind}") if chosen.random else None,
+                regions=self._regions,
             )
         return self._fills[fill]
-
-    @cached_property
-    def _noise(self) -> Tensor:
-        """Standard normal noise ``(B, 3, H, W)``, drawn once for each face."""
-        out = torch.empty_like(self.images)
-        for face, drawn in enumerate(self.generators(f"fill {LINEAR}")):
-            out[face] = torch.randn(out.shape[1:], generator=drawn)
-        return out
 
     def ranked(self, maps: Tensor) -> Tensor:
         """Ranks of maps ``(B, H, W)``, sorted once for all metrics.
@@ -207,11 +207,7 @@ class ScoreCache:
 
     def blended(self, faces: Tensor, gone: Tensor, fill: str) -> Tensor:
         """Images ``(M, 3, H, W)`` of these faces, filled where bool ``(M, H, W)`` says."""
-        noise = noise_of(fill)
-        if noise is None:
-            return torch.where(gone[:, None], self.filled(fill)[faces], self.images[faces])
-        images = linear_imputation(self.images[faces], gone)
-        return images.addcmul_(self._noise[faces], gone[:, None], value=noise) if noise else images
+        return self._prepared(fill).blend(gone, faces)
 
     def removed(self, ranks: Tensor, counts: Sequence[int], *, fill: str, order: Order) -> Tensor:
         """Logits of faces without their first pixels.
@@ -277,10 +273,11 @@ def cache_of(
     *,
     ids: Sequence[str] | None = None,
     seed: int = 0,
+    regions: Tensor | None = None,
 ) -> ScoreCache:
     """The cache that was handed in, or a new one of these images.
 
-    The ids and the seed of a cache that was handed in hold.
+    The ids, the seed and the regions of a cache that was handed in hold.
 
     Raises
     ------
@@ -301,7 +298,7 @@ def cache_of(
     fer_xai.errors.InputError: Expected the cache's own images (1, 3, 2, 2), got others ...
     """
     if not isinstance(model, ScoreCache):
-        return ScoreCache(model, images, ids=ids, seed=seed)
+        return ScoreCache(model, images, ids=ids, seed=seed, regions=regions)
     check_tensor("images", images, "(B, 3, H, W)")
     if images is not model.images and not (
         images.shape == model.images.shape and torch.equal(images.to(model.images), model.images)

@@ -63,9 +63,8 @@ def mu_fidelity(
     samples
         Number of subsets; at least 2.
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     correlation
         ``pearson`` or ``spearman``.
     output
@@ -173,9 +172,8 @@ def sensitivity_n(
     samples
         Number of subsets for each share; at least 2.
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     correlation
         ``pearson`` or ``spearman``.
     output

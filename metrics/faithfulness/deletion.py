@@ -49,9 +49,8 @@ def deletion(
     steps
         S: number of points beside the unperturbed one, from 1 to the number of pixels.
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     order
         ``morf`` removes the most relevant pixels first. ``lerf`` removes the least relevant first:
         then higher areas are better, and the curve is that of :func:`insertion` read backwards.
@@ -128,9 +127,8 @@ def insertion(
     steps
         S: number of points beside the unperturbed one, from 1 to the number of pixels.
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     order
         ``morf`` puts the most relevant pixels back first, ``lerf`` the least relevant.
     output
@@ -261,7 +259,7 @@ METRICS.register("insertion_rise")(
         reference="Petsiuk et al., BMVC 2018, sec. 4.1",
     )
 )
-# Callers hand in the face's own skin (fer_xai.landmarks.skin_fill).
+# The skin is made of facial regions, which the score cache is given.
 METRICS.register("deletion_skin")(
     MetricSpec(
         name="deletion_skin",

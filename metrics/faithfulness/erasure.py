@@ -80,9 +80,8 @@ def erasure(
     bins
         Shares of the image, above 0 and below 1; at least one pixel is removed, and one is left.
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     output
         Score of the target: ``probability``, ``logit`` or ``log_probability``.
     ids

@@ -61,9 +61,8 @@ def naopc_searched(
         ``morf`` removes the most relevant patch first, ``lerf`` the least relevant (then lower is
         better).
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     output
         Score of the target: ``probability``, ``logit`` or ``log_probability``.
     ids
@@ -231,9 +230,8 @@ def naopc(
         ``morf`` removes the most relevant region first, ``lerf`` the least relevant (then lower is
         better).
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     output
         Score of the target: ``probability``, ``logit`` or ``log_probability``.
     ids
@@ -270,7 +268,7 @@ def naopc(
     >>> naopc(model, images, -maps, targets, regions, fill="black").value
     tensor([0.])
     """
-    cache = cache_of(model, images, ids=ids, seed=seed)
+    cache = cache_of(model, images, ids=ids, seed=seed, regions=regions)
     check_maps(cache, maps)
     check_choice("order", order, ORDERS)
     worth = coalition_worth(cache, targets, regions, fill=fill, output=output)

@@ -32,9 +32,8 @@ def coalition_worth(
         Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
         (:func:`fer_xai.landmarks.face_regions`).
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     output
         Score of the target: ``probability``, ``logit`` or ``log_probability``.
 
@@ -129,9 +128,8 @@ def single_deletion(
         Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
         (:func:`fer_xai.landmarks.face_regions`).
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     output
         Score of the target: ``probability``, ``logit`` or ``log_probability``.
     ids
@@ -167,7 +165,7 @@ def single_deletion(
     >>> single_deletion(model, images, maps, targets, regions, fill="black")
     tensor([1.])
     """
-    cache = cache_of(model, images, ids=ids, seed=seed)
+    cache = cache_of(model, images, ids=ids, seed=seed, regions=regions)
     check_maps(cache, maps)
     worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
     k = regions.shape[1]
@@ -207,9 +205,8 @@ def shapley_agreement(
         Bool ``(B, R, H, W)``, 1 to 12 regions that do not overlap
         (:func:`fer_xai.landmarks.face_regions`).
     fill
-        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`,
-        ``linear``, or a fill of your own in the score cache
-        (:class:`metrics.core.score_cache.ScoreCache`).
+        Name of what replaces removed pixels: one of :data:`fer_xai.perturb.fills.FILLS`, or a fill
+        of your own in the score cache (:class:`metrics.core.score_cache.ScoreCache`).
     output
         Score of the target: ``probability``, ``logit`` or ``log_probability``.
     ids
@@ -245,7 +242,7 @@ def shapley_agreement(
     >>> shapley_agreement(model, images, maps, targets, regions, fill="black")
     tensor([1.])
     """
-    cache = cache_of(model, images, ids=ids, seed=seed)
+    cache = cache_of(model, images, ids=ids, seed=seed, regions=regions)
     check_maps(cache, maps)
     worth = coalition_worth(cache, targets, regions, fill=fill, output=output)
     return _agreement(maps, shapley_values(worth), regions)

@@ -9,7 +9,7 @@ from torch import Tensor
 from fer_xai.checks import check_choice, check_number, check_shares
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
-from fer_xai.perturb.linear import NOISE, linear_fill
+from fer_xai.perturb.fills.linear import NOISE, Linear
 from metrics.core.curve import Curve, curve_of
 from metrics.core.pixel_order import Order
 from metrics.core.registry import METRICS, MetricSpec
@@ -37,13 +37,13 @@ def road(
 
     Rong et al., "A consistent and efficient evaluation strategy for attribution methods" (Remove
     And Debias), ICML 2022, sections 4.2 and 5. Missing pixels become weighted means of their
-    neighbours (:func:`fer_xai.perturb.linear.linear_imputation`), so that the shape of the removed
-    part tells the network little, and noise is added to them. As in the authors' implementation,
-    noise is added in image space before the network normalises, and values that it moves out of [0,
-    1] stay so. It differs in four ways: noise is drawn once for each face, so that all steps and
-    both orders share it; a fraction is the removed share in either order (there, LeRF removes the
-    rest); ties are broken by seed, with exact numbers of pixels; and the result is the target's
-    score for each face, where the paper reports the accuracy over many.
+    neighbours (the fill ``linear``, :class:`fer_xai.perturb.fills.linear.Linear`), so that the
+    shape of the removed part tells the network little, and noise is added to them. As in the
+    authors' implementation, noise is added in image space before the network normalises, and values
+    that it moves out of [0, 1] stay so. It differs in four ways: noise is drawn once for each face,
+    so that all steps and both orders share it; a fraction is the removed share in either order
+    (there, LeRF removes the rest); ties are broken by seed, with exact numbers of pixels; and the
+    result is the target's score for each face, where the paper reports the accuracy over many.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def road(
     cache = cache_of(model, images, ids=ids, seed=seed)
     ranks = ranks_of(cache, maps)
     counts = [0, *(round(fraction * cache.pixels) for fraction in fractions)]
-    logits = cache.removed(ranks, counts, fill=linear_fill(noise), order=order)
+    logits = cache.removed(ranks, counts, fill=Linear(noise).name, order=order)
     return curve_of(cache, logits, counts, targets, output, maps=maps)
 
 

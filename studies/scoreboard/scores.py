@@ -14,7 +14,6 @@ from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Attribution
 from fer_xai.attributions.api import INVERSE
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.evaluation import CHUNK, evaluate
@@ -148,10 +147,8 @@ class Scoreboard:
 
     def needs_regions(self) -> list[str]:
         """Methods and metrics that ask for facial regions."""
-        return [name for name in self.methods if _attribution(name).needs_regions] + [
-            spec.name
-            for spec in self.specs
-            if "regions" in spec.needs or spec.options.get("fill") == "skin"
+        return [name for name in self.methods if _attribution(name).asks_for_regions] + [
+            spec.name for spec in self.specs if spec.needs_regions
         ]
 
     def explained(self, predictor: Predictor, faces: Faces, *, keep: bool = False) -> Explained:
@@ -264,7 +261,6 @@ class Scoreboard:
         whole = [spec for spec in self.specs if "explain" not in spec.needs]
         again = [spec for spec in self.specs if "explain" in spec.needs]
         remade = {name: one for name, one in made.items() if name in self.methods or name in REMADE}
-        fills = {} if regions is None else {"skin": skin_fill(explained.images(rows), regions)}
         parts = [
             evaluate(
                 explained.predictor,
@@ -272,7 +268,6 @@ class Scoreboard:
                 some,
                 specs,
                 regions=regions,
-                fills=fills,
                 calibration=explained.calibration,
                 explain=explainers(explained, some, faces.ids, regions),
                 seed=self.seed,

@@ -15,7 +15,7 @@ from fer_xai.attributions.smoothgrad import SmoothGrad
 from fer_xai.attributions.surrogates import Surrogate
 from fer_xai.emotions import EMOTIONS
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import FILLS, fill_images
+from fer_xai.perturb.fills import fill_images
 from fer_xai.types import LARGEST_GAP
 from tests.attributions.nets import halves, predictor, weight
 
@@ -189,18 +189,6 @@ def test_images_of_another_size_are_explained_at_their_own(model):
         made = dataclasses.replace(made, **{k: v for k, v in quick.items() if k in names})
         found = explain(model, large, method=made, targets="fear", regions=regions)
         assert found.maps.shape == (1, 96, 96), method
-
-
-@pytest.mark.parametrize("kind", list(FILLS))
-def test_fills_are_of_each_image_alone_and_in_range(kind, images):
-    generators = [torch.Generator().manual_seed(face) for face in range(5)]
-    filled = fill_images(images, kind, generators)
-    assert filled.shape == images.shape
-    assert filled.min() >= 0
-    assert filled.max() <= 1
-    alone = fill_images(images[2:3], kind, [torch.Generator().manual_seed(2)])
-    assert torch.allclose(filled[2:3], alone, atol=1e-6)
-    assert fill_images(images[:, :, :3, :3], kind).shape == (5, 3, 3, 3)
 
 
 def test_faces_predicted_as_what_they_are_held_against_have_undefined_maps_and_are_counted(model):

@@ -1,4 +1,4 @@
-"""RISE with masks blended and weighted one by one; VarGrad where nothing varies."""
+"""RISE with masks blended and weighted one by one; VarGrad where nothing varies; fills."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,20 @@ import torch
 
 from fer_xai import explain
 from fer_xai.attributions import Question, attribute
-from fer_xai.attributions.perturbation import Occlusion, Rise, _enlarged
+from fer_xai.attributions.extremal import Extremal
+from fer_xai.attributions.gradient_shap import GradientShap
+from fer_xai.attributions.integrated_gradients import IntegratedGradientsTo
+from fer_xai.attributions.perturbation import Occlusion, RegionAblation, Rise, _enlarged
+from fer_xai.attributions.relevance.deeplift import DeepLiftFrom
+from fer_xai.attributions.shapley import RegionShapley
+from fer_xai.attributions.surrogates import Surrogate
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from fer_xai.landmarks import face_regions
+from fer_xai.perturb.fills.imputation import linear_imputation
+from fer_xai.perturb.fills.skin import skin_fill
+from tests.attributions.nets import halves
 
 
 def mask_slow(grid, shift, height, width):
@@ -89,3 +100,74 @@ def test_squares_that_leave_pixels_out_are_refused_before_any_pass(model, images
                 assert not covered
             else:
                 assert covered
+
+
+def test_squares_and_regions_may_be_imputed(linear, small):
+    left = torch.arange(8).expand(2, 8, 8) < 4
+    fear = SIX.index("fear")
+    whole = linear(small)[:, fear]
+    without_left = linear(linear_imputation(small, left))[:, fear]
+    without_right = linear(linear_imputation(small, ~left))[:, fear]
+    regions = halves(small)
+    asked = {"targets": "fear", "regions": regions}
+    found = explain(linear, small, method=RegionAblation(fill="linear:0"), **asked).values
+    expected = torch.stack([whole - without_left, whole - without_right], dim=1).detach()
+    assert torch.allclose(found, expected, atol=1e-4)
+    method = Occlusion(fill="linear:0", window=0.5, stride=0.5)
+    squares = method.squares(8, 8)
+    maps = explain(linear, small, method=method, targets="fear").maps
+    for square in squares:
+        gone = linear(linear_imputation(small, square.expand(2, 8, 8)))[:, fear].detach()
+        lost = maps[:, square].mean(dim=1)
+        assert torch.allclose(lost, whole.detach() - gone, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "method", [RegionShapley(fill="linear"), Surrogate(kernel="shap", samples=40, fill="linear")]
+)
+def test_coalitions_may_be_imputed(linear, small, method):
+    regions = halves(small)
+    one, two, other = (
+        explain(linear, small, method=method, targets="fear", regions=regions, seed=seed)
+        for seed in (3, 3, 4)
+    )
+    assert method.seeded
+    assert torch.equal(one.maps, two.maps)
+    assert not torch.equal(one.maps, other.maps)
+    assert one.completeness_gap.abs().max() < 1e-3
+
+
+def test_skin_is_made_of_regions(model, faces):
+    images, regions = faces.images[:2], face_regions(faces.landmarks_at(64)[:2], size=64)
+    method = Occlusion(fill="skin", window=1.0, stride=1.0)
+    found = explain(model, images, method=method, targets="fear", regions=regions).maps
+    with torch.no_grad():
+        ends = model(images) - model(skin_fill(images, regions))
+    lost = ends[:, model.emotions.index("fear")]
+    assert torch.allclose(found.mean(dim=(1, 2)), lost, atol=1e-5)
+    assert method.asks_for_regions
+    for needy in (method, IntegratedGradientsTo(baseline="skin")):
+        with pytest.raises(InputError, match="for a fill that is made of them, got none: hand in"):
+            explain(model, images, method=needy, targets="fear")
+    begun = IntegratedGradientsTo(baseline="skin", steps=4, most=4)
+    explain(model, images, method=begun, targets="fear", regions=regions)
+
+
+IMAGES_ALONE = [
+    Rise(masks=4, fill="linear"),
+    Extremal(fill="linear"),
+    IntegratedGradientsTo(baseline="linear"),
+    GradientShap(baselines=("black", "linear:0.02")),
+    DeepLiftFrom(baselines=("linear",)),
+]
+
+
+@pytest.mark.parametrize("method", IMAGES_ALONE, ids=lambda method: type(method).__name__)
+def test_what_depends_on_the_mask_is_no_baseline(method, linear, small, monkeypatch):
+    """Nor is it blended under a soft mask: it is refused before any pass."""
+    predictor = Predictor(linear, device="cpu")
+    monkeypatch.setattr(Predictor, "run", None)
+    with pytest.raises(
+        InputError, match="one image a face, .* got 'linear.*choose from mean, blur"
+    ):
+        attribute(predictor, small, torch.zeros(2, 1, dtype=torch.int64), method=method)

@@ -9,7 +9,7 @@ from fer_xai.attributions.eigencam import EigenCam
 from fer_xai.coalitions import banzhaf_values, interaction_index, shapley_values
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
-from fer_xai.perturb.skin import skin_fill
+from fer_xai.perturb.fills.skin import skin_fill
 from metrics.agreement import pixel_agreement
 from metrics.complexity import effective_complexity, entropy, gini, total_variation
 from metrics.consistency.equivariance import self_consistency

@@ -8,6 +8,7 @@ from fer_xai import explain
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
+from fer_xai.perturb.fills.skin import skin_fill
 from metrics import deletion, evaluate, insertion, naopc
 from metrics.core.registry import METRICS, MetricSpec
 
@@ -193,6 +194,20 @@ def test_own_fills_are_used(model, few):
         evaluate(model, few, made, [spec], fills={"mine": torch.zeros(7, 3, 64, 64)})
     with pytest.raises(InputError, match="Expected images of the fill 'mine' for own: pass"):
         evaluate(model, few, made, [spec])
+
+
+@pytest.mark.parametrize("name", ["deletion_skin", "insertion_skin"])
+def test_skin_is_a_fill_that_is_made_of_regions(model, few, name):
+    made, regions = explain(model, few), face_regions(few.landmarks_at(64), size=64)
+    found = evaluate(model, few, made, [name], regions=regions, chunk=2)
+    painted = skin_fill(few.images, regions)
+    handed_in = evaluate(model, few, made, [name], fills={"skin": painted})
+    assert np.array_equal(found["value"], handed_in["value"])
+    assert METRICS[name].needs_regions
+    with pytest.raises(InputError, match=f"Expected regions for the fill 'skin' of {name}: pass"):
+        evaluate(model, few, made, [name])
+    with pytest.raises(InputError, match=r"Expected regions \(5, 8, 64, 64\) of face_regions, got"):
+        evaluate(model, few, made, [name], regions=regions[:, :3])
 
 
 @pytest.mark.parametrize("fill", ["linear", "linear:0.02"])

@@ -14,7 +14,6 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.models import FERModel
-from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation
 from metrics.core.registry import METRICS, MetricSpec
 from metrics.core.score_cache import ScoreCache
@@ -75,18 +74,13 @@ def shared(model, faces):
     images = faces.pixels(SIDE).float() / 255
     regions = face_regions(faces.landmarks_at(SIDE), size=SIDE)
     predictor = Predictor(model, device="cpu", batch_size=4)
-    fills = {"skin": skin_fill(images, regions)}
-    return ScoreCache(predictor, images, ids=faces.ids, seed=3, fills=fills), regions
+    return ScoreCache(predictor, images, ids=faces.ids, seed=3, regions=regions), regions
 
 
 def scores(name, model, faces, made, *, chunk=64, batch_size=8, sign=1) -> pd.DataFrame:
     side = next(iter(made.values())).shape[-1]
     spec = quick(name)
-    regions = face_regions(faces.landmarks_at(side), size=side) if "regions" in spec.needs else None
-    fills = {}
-    if spec.fill == "skin":
-        everywhere = face_regions(faces.landmarks_at(side), size=side)
-        fills["skin"] = skin_fill(faces.pixels(side).float() / 255, everywhere)
+    regions = face_regions(faces.landmarks_at(side), size=side) if spec.needs_regions else None
     return evaluate(
         Predictor(model, device="cpu", batch_size=batch_size),
         faces,
@@ -97,7 +91,6 @@ def scores(name, model, faces, made, *, chunk=64, batch_size=8, sign=1) -> pd.Da
         explain=dict.fromkeys(made, lambda *asked: sign * gradient(*asked)),
         seed=3,
         chunk=chunk,
-        fills=fills,
     )
 
 

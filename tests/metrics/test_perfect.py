@@ -10,7 +10,6 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models.planted import MAGENTA, marked, planted_model
-from fer_xai.perturb.skin import skin_fill
 from fer_xai.types import Explanation
 from metrics.core.registry import METRICS
 from metrics.evaluation import evaluate
@@ -63,7 +62,6 @@ def scores():
         made,
         [METRICS[name] if name != "sensitivity_n" else FEWER_SUBSETS for name in FAITHFUL],
         regions=regions,
-        fills={"skin": skin_fill(images, regions)},
     )
     return frame.groupby(["metric", "method"])["value"].mean().unstack()
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fer_xai.attributions.core.question import Question
 from fer_xai.inference.predictor import Predictor
+from fer_xai.perturb.fills import Prepared
 from fer_xai.scores import scores
 
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -62,7 +63,7 @@ def masked_scores(
     predictor: Predictor,
     question: Question,
     keep: Callable[[Tensor, Tensor], Tensor],
-    fill: Tensor,
+    fill: Prepared,
     *,
     variants: int,
 ) -> Tensor:
@@ -78,7 +79,8 @@ def masked_scores(
         From faces ``(M,)`` and numbers of masks ``(M,)`` to the share of the face that is kept,
         ``(M, H, W)`` in [0, 1] or bool.
     fill
-        ``(B, 3, H, W)``: the image that shows where nothing is kept.
+        The fill that shows where nothing is kept, ready for these faces
+        (:meth:`~fer_xai.attributions.core.question.Question.filled`).
     variants
         P.
 
@@ -89,16 +91,12 @@ def masked_scores(
     >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
     >>> question = Question(images=torch.rand(1, 3, 8, 8), columns=torch.tensor([[1]]))
     >>> keep = lambda faces, numbers: torch.arange(8).expand(len(faces), 8, 8) < 4
-    >>> fill, used = torch.zeros(1, 3, 8, 8), Predictor(model, device="cpu")
-    >>> masked_scores(used, question, keep, fill, variants=1).shape
+    >>> used = Predictor(model, device="cpu")
+    >>> masked_scores(used, question, keep, question.filled("black"), variants=1).shape
     torch.Size([1, 1, 1])
     """
-    images = question.images
 
     def change(faces: Tensor, numbers: Tensor) -> Tensor:
-        mask = keep(faces, numbers)[:, None]  # (M, 1, H, W)
-        if mask.dtype == torch.bool:
-            return torch.where(mask, images[faces], fill[faces])
-        return torch.lerp(fill[faces], images[faces], mask.float())
+        return fill.shown(keep(faces, numbers), faces)
 
     return changed_scores(predictor, question, change, variants=variants)

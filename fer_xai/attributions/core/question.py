@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from fer_xai.perturb.fills import Prepared, fill_images, fill_named
 from fer_xai.scores import Output, scores
 from fer_xai.seeding import generator
 
@@ -145,6 +147,46 @@ class Question:
             keys=tuple(self.keys[face] for face in faces.tolist()) if self.keys else (),
             regions=None if self.regions is None else self.regions[faces],
         )
+
+    def filled(self, fill: str, *, soft: bool = False) -> Prepared:
+        """A fill of the faces, ready to be blended with them under masks.
+
+        Parameters
+        ----------
+        fill
+            A name of :data:`fer_xai.perturb.fills.FILLS`, also with an option.
+        soft
+            Whether masks keep shares of pixels.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            If there is no such fill, it takes no soft masks and they are asked for, or it needs
+            regions and the question has none.
+        """
+        chosen = fill_named(fill)
+        if soft and not chosen.soft:
+            raise chosen.no_image()
+        generators = self.generators("fill") if chosen.random else None
+        return chosen.prepare(self.images, generators=generators, regions=self.regions)
+
+    def baseline(self, fill: str, generators: Sequence[torch.Generator]) -> Tensor:
+        """The images ``(B, 3, H, W)`` of a fill, for paths to begin at.
+
+        Parameters
+        ----------
+        fill
+            A name of :data:`fer_xai.perturb.fills.FILLS`, also with an option.
+        generators
+            Random generator of each face.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            If there is no such fill, it depends on the pixels that are removed, or it needs regions
+            and the question has none.
+        """
+        return fill_images(self.images, fill, generators, self.regions)
 
     def generator(self, face: int, salt: str = "") -> torch.Generator:
         """The random generator of one face, on the CPU, seeded by (seed, its key, salt).

@@ -14,6 +14,7 @@ from torch import Tensor
 from fer_xai.attributions.core.question import Question
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from fer_xai.perturb.fills import fill_named, has_fill
 from fer_xai.registry import Registry
 from fer_xai.types import undefined_maps
 
@@ -208,10 +209,17 @@ class Attribution(ABC):
     @property
     def seeded(self) -> bool:
         """Whether the seed matters: to the method, or to a fill that it uses."""
-        options = vars(self).values()
-        return self.random or any(
-            "noise" in (option if isinstance(option, tuple) else (option,)) for option in options
+        return self.random or any(fill_named(name).random for name in self._known_fills())
+
+    @property
+    def asks_for_regions(self) -> bool:
+        """Whether masks must be handed in: for the method, or for a fill that it uses."""
+        return self.needs_regions or any(
+            fill_named(name).needs_regions for name in self._known_fills()
         )
+
+    def _known_fills(self) -> list[str]:
+        return [name for name in self.fills if has_fill(name)]
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

@@ -15,10 +15,7 @@ from fer_xai.attributions.relevance.composites import for_deeplift
 from fer_xai.attributions.relevance.rules import forget, recording
 from fer_xai.checks import check_count
 from fer_xai.inference.predictor import Predictor
-from fer_xai.perturb.fills import fill_images
-
-_SAME_FOR_ALL = ("black", "grey", "white")
-"""Fills that do not depend on the face."""
+from fer_xai.perturb.fills import fill_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +52,10 @@ class DeepLiftFrom(Attribution):
         """Maps at image resolution, and by how much they miss the mean difference of scores."""
         need_logits(question, "deeplift")
         model, images = for_deeplift(predictor, "deeplift"), question.images
+        sources = question.generators("baseline")
+        starts = [question.baseline(kind, sources) for kind in self.baselines]
         logits = predictor.run(images)
         question = question.resolved(logits)
-        sources = question.generators("baseline")
-        starts = [fill_images(images, kind, sources) for kind in self.baselines]
         empty = torch.stack(
             [question.scores(predictor.run(start)) for start in starts]
         )  # (S, B, K)
@@ -99,7 +96,7 @@ class DeepLiftFrom(Attribution):
         that is the same for all faces is one row a batch for the rules, and is not counted.
         """
         del predictor, regions
-        own = [kind for kind in self.baselines if kind not in _SAME_FOR_ALL]
+        own = [kind for kind in self.baselines if not fill_named(kind).same_for_all]
         forward = 2 + len(self.baselines) + len(own)
         return float(forward), float(targets * len(self.baselines))
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.errors import InputError
-from fer_xai.perturb.fills import FILLS
+from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
@@ -84,9 +84,11 @@ class AttributionAgreement(Study, Progress, Device, Seed, Data, Models):
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
-        for what, names in (("method", self.methods), ("fill", self.fills)):
+        for name in self.methods:
+            ATTRIBUTIONS[name]
+        fills = [fill_named(name).name for name in self.fills]  # linear:0.01 is linear
+        for what, names in (("method", list(self.methods)), ("fill", fills)):
             for name in names:
-                (ATTRIBUTIONS if what == "method" else FILLS)[name]
                 if names.count(name) > 1:
                     raise InputError(f"Expected each {what} once, got {name} twice.")
         if len(self.fills) < 2:

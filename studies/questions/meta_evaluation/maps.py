@@ -16,7 +16,6 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.models.planted import CYAN, MAGENTA, marked, planted_model
-from fer_xai.perturb.skin import skin_fill
 from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import MetricSpec
@@ -80,7 +79,6 @@ class PlantedMaps:
             specs,
             regions=self.regions,
             seed=self.seed,
-            fills={"skin": skin_fill(self.images, self.regions)},
             chunk=CHUNK,
             progress=progress,
         )
@@ -122,7 +120,6 @@ class TrainedMaps:
                 specs,
                 regions=self.regions,
                 seed=self.seed,
-                fills={"skin": skin_fill(images, self.regions)},
                 chunk=CHUNK,
                 progress=progress,
             )

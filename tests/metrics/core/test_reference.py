@@ -6,7 +6,8 @@ import pytest
 
 import metrics
 from fer_xai.errors import InputError
-from metrics.core.reference import main, page, table
+from fer_xai.perturb.fills import FILLS
+from metrics.core.reference import fills_table, main, page, table
 from metrics.core.registry import METRICS, MetricSpec
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -47,6 +48,17 @@ def test_a_family_needs_a_section_and_a_section_a_family():
         page(f"{text}\n<!-- metrics: games -->\n<!-- end of metrics -->\n")
     with pytest.raises(InputError, match="Expected the path of one page, such as docs/metrics.md"):
         main([])
+
+
+def test_every_fill_stands_in_the_table():
+    rows = fills_table().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(FILLS)
+    assert (
+        "| `linear` | Each removed pixel becomes a weighted mean of its neighbours, with noise (ROAD) | bool | yes |  |"
+        in rows
+    )
+    assert "| `skin` | The face's own skin, without features | bool or soft |  | yes |" in rows
+    assert "| `black` | Brightness 0 everywhere | bool or soft |  |  |" in rows
 
 
 def test_passes_stand_in_tables_of_metrics_that_count_some():

@@ -4,6 +4,9 @@ import torch
 import metrics
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from fer_xai.landmarks import face_regions
+from fer_xai.perturb.fills import Fill
+from fer_xai.perturb.fills.skin import skin_fill
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.score_cache import ScoreCache
 from tests.helpers import TARGETS
@@ -22,6 +25,39 @@ def test_double_precision_images_are_scored_as_single(model, three, maps):
 def test_a_built_in_fill_keeps_its_name(model, three, name):
     with pytest.raises(InputError, match=f"a name of your own for a fill, got '{name}', which is"):
         ScoreCache(model, three, fills={name: three})
+
+
+def test_what_a_fill_computes_is_made_once(monkeypatch, model, three, maps):
+    made = []
+    prepare = Fill.prepare
+
+    def counted(fill, *images, **options):
+        made.append(fill.name)
+        return prepare(fill, *images, **options)
+
+    monkeypatch.setattr(Fill, "prepare", counted)
+    cache = ScoreCache(Predictor(model, device="cpu", batch_size=2), three)
+    for fill in ("blur", "noise", "linear"):
+        metrics.deletion(cache, three, maps, TARGETS, steps=4, fill=fill)
+        metrics.insertion(cache, three, maps, TARGETS, steps=8, fill=fill)
+    metrics.road_combined(cache, three, maps, TARGETS)
+    assert made == ["blur", "noise", "linear"]
+
+
+def test_a_fill_that_needs_regions_is_refused_without_them(model, three, maps, faces):
+    with pytest.raises(InputError, match="Expected facial regions for the fill 'skin', which is"):
+        metrics.deletion(model, three, maps, TARGETS, fill="skin")
+    regions = face_regions(faces.landmarks_at(64)[:3], size=64)
+    cache = ScoreCache(Predictor(model, device="cpu"), three, regions=regions)
+    found = metrics.deletion(cache, three, maps, TARGETS, steps=4, fill="skin")
+    painted = {"mine": skin_fill(three, regions)}
+    other = ScoreCache(Predictor(model, device="cpu"), three, fills=painted)
+    expected = metrics.deletion(other, three, maps, TARGETS, steps=4, fill="mine")
+    assert torch.equal(found.scores, expected.scores)
+    own = metrics.single_deletion(model, three, maps, TARGETS, regions, fill="skin")
+    assert torch.equal(
+        own, metrics.single_deletion(other, three, maps, TARGETS, regions, fill="mine")
+    )
 
 
 def test_a_cache_is_of_its_own_images(model, three, maps):

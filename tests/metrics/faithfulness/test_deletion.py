@@ -4,6 +4,7 @@ import torch
 
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
+from fer_xai.landmarks import face_regions
 from fer_xai.perturb.fills import FILLS
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.score_cache import ScoreCache
@@ -115,8 +116,9 @@ def test_least_relevant_first_is_insertion_read_backwards(model, three, maps):
 
 
 @pytest.mark.parametrize("fill", list(FILLS))
-def test_curves_end_where_they_must(model, three, maps, fill):
-    cache = ScoreCache(Predictor(model, device="cpu"), three)
+def test_curves_end_where_they_must(model, three, maps, faces, fill):
+    regions = face_regions(faces.landmarks_at(64)[:3], size=64)
+    cache = ScoreCache(Predictor(model, device="cpu"), three, regions=regions)
     gone = deletion(cache, three, maps, TARGETS, steps=3, fill=fill).scores
     come = insertion(cache, three, maps, TARGETS, steps=3, fill=fill).scores
     assert torch.equal(gone[:, 0], come[:, -1])

@@ -5,13 +5,13 @@ import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 
-import metrics.core.score_cache
+import fer_xai.perturb.fills.linear
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
-from fer_xai.perturb.linear import linear_imputation
+from fer_xai.perturb.fills.imputation import linear_imputation
 from fer_xai.seeding import generator
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.registry import METRICS
@@ -110,7 +110,7 @@ def test_ties_take_as_many_pixels_as_they_should(monkeypatch, model, three):
         taken.append(gone.flatten(1).sum(dim=1))
         return linear_imputation(images, gone)
 
-    monkeypatch.setattr(metrics.core.score_cache, "linear_imputation", counted)
+    monkeypatch.setattr(fer_xai.perturb.fills.linear, "linear_imputation", counted)
     three = three[..., ::2, ::2].contiguous()
     sparse = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1))
     sparse[:, :20] = 0

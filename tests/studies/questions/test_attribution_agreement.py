@@ -106,6 +106,10 @@ def test_no_method_is_scored_by_the_fill_that_it_starts_from(tmp_path, weights):
     assert rows.loc[rows["attribution"] == "gradient_shap", "value"].isna().all()
 
 
+def test_fills_may_depend_on_the_mask_and_on_regions(tmp_path, weights):
+    study(tmp_path, weights, methods=("gradcam",), fills=("skin", "linear:0.02")).check()
+
+
 def test_gains_are_paired_by_face_and_fill(run):
     from studies.questions.attribution_agreement import tables
 
@@ -130,6 +134,8 @@ def test_gains_are_paired_by_face_and_fill(run):
         ({"fills": ("black",)}, "Expected two fills or more, got black"),
         ({"fills": ("black", "blur", "blur")}, "Expected each fill once, got blur twice"),
         ({"fills": ("black", "blurr")}, "Unknown fill 'blurr'"),
+        ({"fills": ("linear", "linear:0.01")}, "Expected each fill once, got linear twice"),
+        ({"fills": ("black", "linear:much")}, "Expected a fill like linear:0.01"),
         ({"methods": ("gradcam", "lrp", "gradcam")}, "Expected each method once, got gradcam twic"),
         ({"methods": ("region_shapley",)}, "Expected an attribution that can be held against regi"),
         ({"methods": ("gradient_shap",)}, "Expected an attribution that can be held against regio"),

@@ -107,6 +107,14 @@ def test_regions_ask_for_landmarks(predictor, faces):
         scored(board(), predictor, bare)
 
 
+def test_a_fill_that_is_made_of_regions_asks_for_landmarks(predictor, faces):
+    skin = board(metrics=["average_drop", "deletion_skin"])
+    assert skin.needs_regions() == ["deletion_skin"]
+    bare = dataclasses.replace(faces, landmarks=None)
+    with pytest.raises(InputError, match="which the regions of deletion_skin are made of"):
+        scored(skin, predictor, bare)
+
+
 def test_what_is_explained_by_another_rule_is_refused(predictor, faces):
     with pytest.raises(InputError, match=r"by the board's own rule and seed \(true, 0\), got pred"):
         board(targets="true").scores(board().explained(predictor, faces))

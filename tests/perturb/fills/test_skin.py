@@ -3,7 +3,8 @@ import torch
 
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, face_regions
-from fer_xai.perturb.skin import skin_fill
+from fer_xai.perturb.fills import FILLS
+from fer_xai.perturb.fills.skin import skin_fill
 
 
 @pytest.fixture
@@ -44,3 +45,10 @@ def test_a_face_without_regions_gets_one_plane(faces, regions):
 def test_regions_must_fit(faces, regions):
     with pytest.raises(InputError, match=r"Expected regions \(3, 8, 64, 64\) of face_regions"):
         skin_fill(faces.images[:3], regions[:, :7])
+
+
+def test_the_fill_puts_skin_where_pixels_are_removed(faces, regions):
+    images = faces.images[:3]
+    mouths = regions[:, REGIONS.index("mouth")]
+    found = FILLS["skin"].blend(images, mouths, regions=regions)
+    assert torch.equal(found, torch.where(mouths[:, None], skin_fill(images, regions), images))

@@ -1,4 +1,4 @@
-"""Fills against scipy."""
+"""Blurs against scipy."""
 
 import numpy as np
 import pytest
@@ -13,6 +13,18 @@ def rise_kernel(size=11):
     one = np.zeros((size, size))
     one[size // 2, size // 2] = 1
     return gaussian_filter(one, 5)
+
+
+@pytest.mark.parametrize("side", [4, 9, 20])
+def test_the_blur_is_a_gaussian_of_a_tenth_of_the_side(side, images):
+    small = images[:2, :, :side, :side]
+    reach = min(round(0.25 * side), side - 1)
+    line = np.exp(-((np.arange(-reach, reach + 1) / (0.1 * side)) ** 2) / 2)
+    kernel = np.outer(line, line) / line.sum() ** 2
+    found = fill_images(small, "blur")
+    for one, image in zip(found.flatten(0, 1), small.flatten(0, 1), strict=True):
+        expected = convolve(image.double().numpy(), kernel, mode="mirror")
+        assert one.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_blur_after_rise_has_its_kernel():

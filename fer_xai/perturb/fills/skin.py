@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_images
+from fer_xai.checks import check_images, check_tensor
 from fer_xai.errors import InputError
 from fer_xai.landmarks.regions import REGIONS
+from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 SKIN = ("cheeks", "forehead", "chin_jaw")
 """Regions whose colour stands for the skin's."""
+
+
+class Skin(ImageFill):
+    """The face's own skin, without features.
+
+    :func:`skin_fill` says how; facial regions are needed.
+
+    Examples
+    --------
+    >>> regions = torch.zeros(1, 8, 4, 4, dtype=torch.bool)
+    >>> regions[:, REGIONS.index("cheeks"), :, 1:] = True
+    >>> regions[:, REGIONS.index("off_face"), :, :1] = True
+    >>> image = torch.tensor([0.2, 0.6, 0.6, 0.6]).expand(1, 3, 4, 4)
+    >>> Skin().image(image, regions=regions)[0, 0, 0].round(decimals=2)
+    tensor([0.2000, 0.6000, 0.6000, 0.6000])
+    """
+
+    name = "skin"
+    needs_regions = True
+
+    def paint(
+        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
+    ) -> Tensor:
+        """The face and what surrounds it, each as one plane of colour."""
+        del generators
+        assert regions is not None
+        return skin_fill(images.contiguous(), regions.to(images.device))
 
 
 def skin_fill(images: Tensor, regions: Tensor) -> Tensor:
@@ -35,7 +65,7 @@ def skin_fill(images: Tensor, regions: Tensor) -> Tensor:
     Raises
     ------
     InputError
-        If regions do not fit the images.
+        If regions do not fit the images, or are not bool.
 
     Examples
     --------
@@ -48,11 +78,14 @@ def skin_fill(images: Tensor, regions: Tensor) -> Tensor:
     0.75
     """
     check_images(images)
+    check_tensor("regions", regions, "(B, 8, H, W) of face_regions")
     expected = (len(images), len(REGIONS), *images.shape[-2:])
     if tuple(regions.shape) != expected:
         raise InputError(
             f"Expected regions {expected} of face_regions, got {tuple(regions.shape)}."
         )
+    if regions.dtype != torch.bool:
+        raise InputError(f"Expected bool regions, got {regions.dtype}: compare them, regions > 0.")
     off = regions[:, REGIONS.index("off_face")]
     skin = regions[:, [REGIONS.index(name) for name in SKIN]].any(dim=1)
     nowhere = ~regions.flatten(1).any(dim=1)
@@ -76,3 +109,6 @@ def _plane(images: Tensor, where: Tensor) -> Tensor:
     moment = torch.einsum("bp,pi,bcp->bic", weight, basis, images.flatten(2).cpu().double())
     plane = torch.linalg.solve(gram / count + ridge, moment / count)  # (B, 3, C)
     return torch.einsum("pi,bic->bcp", basis, plane).reshape(images.shape).to(images)
+
+
+FILLS.register(Skin.name)(Skin())

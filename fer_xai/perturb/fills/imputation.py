@@ -17,9 +17,6 @@ from torch import Tensor
 
 from fer_xai.errors import InputError
 
-LINEAR = "linear"
-NOISE = 0.01
-"""Standard deviation of what is added to imputed pixels, as in the reference implementation."""
 _SMALLEST_TOLERANCE = 1e-5
 _MOST_STEPS = 50
 _RELAXATION = 4 / 3
@@ -35,34 +32,6 @@ _TOGETHER_ELSEWHERE = 2**24
 
 _Sum = tuple[Tensor, Tensor, int, Tensor]
 """(a, b, k, c) stands for c ← a + k·b."""
-
-
-def linear_fill(noise: float) -> str:
-    """The name of the fill that imputes with this much noise: ``linear``, ``linear:0.02``."""
-    return LINEAR if noise == NOISE else f"{LINEAR}:{noise!r}"
-
-
-def noise_of(fill: str) -> float | None:
-    """The noise of a fill that imputes, None for any other.
-
-    Raises
-    ------
-    InputError
-        For ``linear:`` and something that is no size of noise.
-    """
-    name, _, size = fill.partition(":")
-    if name != LINEAR:
-        return None
-    try:
-        noise = float(size) if size else NOISE
-    except ValueError:
-        noise = math.nan
-    if not 0 <= noise < math.inf:
-        raise InputError(
-            f"Expected a fill like linear:{NOISE:g}, with the standard deviation of its noise, "
-            f"got {fill!r}."
-        )
-    return noise
 
 
 @torch.no_grad()

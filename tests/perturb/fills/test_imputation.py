@@ -4,9 +4,9 @@ import torch
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from torch import nn
 
-import fer_xai.perturb.linear
+import fer_xai.perturb.fills.imputation
 from fer_xai.errors import InputError
-from fer_xai.perturb.linear import linear_imputation
+from fer_xai.perturb.fills.imputation import linear_imputation
 from tests.reference.road_slow import impute_slow
 
 SHARES = (0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
@@ -126,7 +126,7 @@ def test_neighbours_do_not_matter(monkeypatch):
     together = linear_imputation(images, gone)
     alone = torch.cat([linear_imputation(images[k : k + 1], gone[k : k + 1]) for k in range(10)])
     assert torch.allclose(together, alone, atol=1e-6)
-    monkeypatch.setitem(fer_xai.perturb.linear._TOGETHER, "cpu", 4 * 3 * 48**2)
+    monkeypatch.setitem(fer_xai.perturb.fills.imputation._TOGETHER, "cpu", 4 * 3 * 48**2)
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(linear_imputation(images[order], gone[order]), together[order], atol=1e-6)
 
@@ -136,13 +136,13 @@ def test_equal_channels_cost_one(monkeypatch, images):
     mixed = images[..., :30, :30].clone()
     mixed[[0, 3]] = mixed[[0, 3], :1].expand(-1, 3, -1, -1)
     solved = []
-    solve = fer_xai.perturb.linear._solve
+    solve = fer_xai.perturb.fills.imputation._solve
 
     def counted(part, *rest):
         solved.append(tuple(part.shape[:2]))
         return solve(part, *rest)
 
-    monkeypatch.setattr(fer_xai.perturb.linear, "_solve", counted)
+    monkeypatch.setattr(fer_xai.perturb.fills.imputation, "_solve", counted)
     found = linear_imputation(mixed, gone)
     assert sorted(solved) == [(2, 1), (3, 3)]
     assert torch.equal(found[0, 0], found[0, 2])
@@ -153,17 +153,17 @@ def test_equal_channels_cost_one(monkeypatch, images):
 @pytest.mark.parametrize("side", [48, 128])
 def test_it_takes_ten_cycles_at_most(monkeypatch, side):
     cycles = []
-    cycle = fer_xai.perturb.linear._Level.cycle
+    cycle = fer_xai.perturb.fills.imputation._Level.cycle
 
     def counted(level, residual):
         cycles.append(level.frame.shape[0])
         cycle(level, residual)
 
-    monkeypatch.setattr(fer_xai.perturb.linear._Level, "cycle", counted)
+    monkeypatch.setattr(fer_xai.perturb.fills.imputation._Level, "cycle", counted)
     some = [missing(shape, share, side, side) for shape in SHAPES for share in (0.3, 0.95)]
     gone = torch.cat([odd_masks(side), torch.stack(some)])
     image = torch.rand(1, 1, side, side, generator=torch.Generator().manual_seed(1))
-    monkeypatch.setitem(fer_xai.perturb.linear._TOGETHER, "cpu", 10**9)
+    monkeypatch.setitem(fer_xai.perturb.fills.imputation._TOGETHER, "cpu", 10**9)
     linear_imputation(image.expand(len(gone), 3, -1, -1), gone)
     assert cycles.count(side) <= 10
 
