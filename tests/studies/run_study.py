@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from fer_xai.models.registry import MODELS, Architecture
+from studies.questions.gradcam_consistency import scores
 from studies.questions.gradcam_consistency import study as module
 from tests.helpers import TinyNet
 
@@ -21,6 +22,7 @@ if "tiny" not in MODELS:
     MODELS.register("tiny")(Architecture(build=TinyNet, cam_layer="relu2", paper_layer="conv2"))
 
 module.CALIBRATION = 48  # faces are slow to draw
+scores.SSIM_PAIRS = 20
 
 
 def study(out: Path, weights: Path, **options: Any) -> module.GradcamConsistency:

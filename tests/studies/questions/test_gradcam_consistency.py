@@ -140,7 +140,7 @@ def test_batch_size_moves_no_map_and_no_score(folder, weights, tmp_path):
 def test_another_checkpoint_is_another_run(weights, tmp_path):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(weights.read_bytes())
-    options = {"moved": 0, "methods": ("gradcam",)}
+    options = {"moved": 0, "methods": ("gradcam",), "limit": 18}
     first = study(tmp_path / "out", mine, **options).run()
     save_weights(tiny_model(seed=1).net, mine, settings={"model": "tiny"}, half=False)
     second = study(tmp_path / "out", mine, **options).run()
