@@ -40,4 +40,4 @@ from .robustness import seed_agreement as seed_agreement
 from .robustness import stability as stability
 from .statistics.intervals import Interval as Interval
 from .statistics.intervals import mean_interval as mean_interval
-from .statistics.tests import holm as holm
+from .statistics.significance import holm as holm

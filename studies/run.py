@@ -43,7 +43,7 @@ def _run(words: list[str]) -> object:
 
 def _compare(run: Path) -> None:
     """Say whether the numbers of a run are those of its reference run, where there is one."""
-    from studies.engine.reference import verdict
+    from studies.engine.reference_runs import verdict
 
     if sentence := verdict(run):
         sys.stdout.write(f"{sentence}\n")

@@ -26,7 +26,7 @@ from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.checkpoints import file_digest
-from fer_xai.models.pretrained import IMAGENET, imagenet_file, load_backbone
+from fer_xai.models.initial_weights import IMAGENET, imagenet_file, load_backbone
 from fer_xai.models.registry import architecture
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -34,7 +34,7 @@ from training import loop
 from training.export import CARD, WEIGHTS, export
 from training.faces import SIZE, check_emotions, data_name, face_digests, permuted_labels
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe, check_average
-from training.resuming import check_same_run
+from training.same_run import check_same_run
 from training.trainee import built_in_scale, initialise
 
 

@@ -1,4 +1,4 @@
-"""Scores of a classifier on labelled faces: accuracy, recall, F1, calibration, confusion."""
+"""Logits of a model on labelled faces, and their scores of recognition as its card tells them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from .cam import XGradCam as XGradCam
 from .cam_ablation import AblationCam as AblationCam
 from .cam_ablation import ScoreCam as ScoreCam
 from .controls import CONTROLS as CONTROLS
-from .controls import Setting as Setting
+from .controls import ControlInputs as ControlInputs
 from .controls import control_maps as control_maps
 from .core.question import Question as Question
 from .core.registry import ATTRIBUTIONS as ATTRIBUTIONS

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from fer_xai.attributions.controls import CONTROLS, Setting, control_maps
+from fer_xai.attributions.controls import CONTROLS, ControlInputs, control_maps
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.resizing import upsample
 from fer_xai.attributions.raw_maps import attribute, names_of, no_method
@@ -158,7 +158,7 @@ def explain(
     if not control:
         _warn_of_gaps(made, name, attribution, predictor.name)
     if control:
-        setting = Setting(
+        setting = ControlInputs(
             maps=cells,
             labels=chosen.targets if labels is None else labels,
             ids=names_of(ids, len(images)),

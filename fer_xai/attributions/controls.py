@@ -23,7 +23,7 @@ from fer_xai.types import undefined_maps
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class ControlInputs:
     """What controls may look at.
 
     Attributes
@@ -41,7 +41,7 @@ class Setting:
 
     Examples
     --------
-    >>> setting = Setting(
+    >>> setting = ControlInputs(
     ...     maps=torch.rand(2, 1, 4, 4),
     ...     labels=torch.tensor([0, 5]),
     ...     ids=["one", "two"],
@@ -66,7 +66,7 @@ class Control:
     Attributes
     ----------
     make
-        From a :class:`Setting` to maps ``(N, K, h, w)``.
+        From a :class:`ControlInputs` to maps ``(N, K, h, w)``.
     same_for_all
         Whether maps do not depend on the face: their similarity within and between emotions is 1 by
         construction, and no test against them exists.
@@ -79,7 +79,7 @@ class Control:
     (True, 'the same value everywhere')
     """
 
-    make: Callable[[Setting], Tensor]
+    make: Callable[[ControlInputs], Tensor]
     same_for_all: bool
     meaning: str
 
@@ -87,7 +87,7 @@ class Control:
 CONTROLS: Registry[Control] = Registry("control")
 
 
-def control_maps(name: str, setting: Setting) -> Tensor:
+def control_maps(name: str, setting: ControlInputs) -> Tensor:
     """Maps of a control, at the resolution of the maps it is matched to.
 
     Parameters
@@ -109,7 +109,7 @@ def control_maps(name: str, setting: Setting) -> Tensor:
 
     Examples
     --------
-    >>> setting = Setting(
+    >>> setting = ControlInputs(
     ...     maps=torch.rand(1, 1, 3, 3),
     ...     labels=torch.tensor([0]),
     ...     ids=["a face"],
@@ -130,7 +130,7 @@ def control_maps(name: str, setting: Setting) -> Tensor:
     return CONTROLS[name].make(setting)
 
 
-def _random(setting: Setting) -> Tensor:
+def _random(setting: ControlInputs) -> Tensor:
     shape = setting.maps.shape[1:]
     rows = [
         torch.rand(shape, generator=generator(setting.seed, face, "random")) for face in setting.ids
@@ -138,7 +138,7 @@ def _random(setting: Setting) -> Tensor:
     return torch.stack(rows) if rows else torch.empty_like(setting.maps)
 
 
-def _signed_random(setting: Setting) -> Tensor:
+def _signed_random(setting: ControlInputs) -> Tensor:
     shape = setting.maps.shape[1:]
     rows = [
         torch.randn(shape, generator=generator(setting.seed, face, "signed"))
@@ -147,7 +147,7 @@ def _signed_random(setting: Setting) -> Tensor:
     return torch.stack(rows) if rows else torch.empty_like(setting.maps)
 
 
-def _shuffled(setting: Setting) -> Tensor:
+def _shuffled(setting: ControlInputs) -> Tensor:
     made = setting.maps.flatten(2).clone()  # (N, K, h·w)
     for face, cells in zip(setting.ids, made, strict=True):
         source = generator(setting.seed, face, "shuffled")
@@ -156,7 +156,7 @@ def _shuffled(setting: Setting) -> Tensor:
     return made.reshape(setting.maps.shape)
 
 
-def _donors(setting: Setting, *, same: bool) -> NDArray[np.int64]:
+def _donors(setting: ControlInputs, *, same: bool) -> NDArray[np.int64]:
     """For each face another one, of the same or of another emotion; −1 where there is none.
 
     Each face gives at most once (a face that gave twice would make two maps identical).
@@ -198,32 +198,32 @@ def _below(n: int, source: torch.Generator) -> int:
     return int(torch.randint(n, (1,), generator=source))
 
 
-def _other_face(setting: Setting, *, same: bool) -> Tensor:
+def _other_face(setting: ControlInputs, *, same: bool) -> Tensor:
     donors = torch.from_numpy(_donors(setting, same=same))
     maps = setting.maps[donors.clamp(min=0)].clone()
     maps[donors < 0] = torch.nan  # no donor: undefined, and counted
     return maps
 
 
-def _average(setting: Setting) -> Tensor:
+def _average(setting: ControlInputs) -> Tensor:
     undefined = undefined_maps(setting.maps)  # (N, K), and no part of a mean
     maps = torch.where(undefined[..., None, None], torch.nan, setting.maps)
     mean = maps.nanmean(dim=0, keepdim=True) if bool(undefined.any()) else maps.mean(0, True)
     return mean.expand_as(maps).clone()
 
 
-def _uniform(setting: Setting) -> Tensor:
+def _uniform(setting: ControlInputs) -> Tensor:
     return torch.ones_like(setting.maps)
 
 
-def _centre(setting: Setting) -> Tensor:
+def _centre(setting: ControlInputs) -> Tensor:
     height, width = setting.maps.shape[-2:]
     y, x = ((torch.arange(side) + 0.5) / side - 0.5 for side in (height, width))
     gauss = torch.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * 0.25**2))
     return gauss.expand_as(setting.maps).clone()
 
 
-def _edges(setting: Setting) -> Tensor:
+def _edges(setting: ControlInputs) -> Tensor:
     """Sobel magnitude of the image, averaged into the method's cells."""
     luma = (setting.pixels.float() * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(
         1, True
@@ -236,31 +236,33 @@ def _edges(setting: Setting) -> Tensor:
     return cells.expand_as(setting.maps).clone()
 
 
-def _file(name: str, make: Callable[[Setting], Tensor], same_for_all: bool, meaning: str) -> None:
+def _register(
+    name: str, make: Callable[[ControlInputs], Tensor], same_for_all: bool, meaning: str
+) -> None:
     CONTROLS.register(name)(Control(make=make, same_for_all=same_for_all, meaning=meaning))
 
 
-_file("random", _random, False, "uniform noise in the method's own cells")
-_file(
+_register("random", _random, False, "uniform noise in the method's own cells")
+_register(
     "signed_random",
     _signed_random,
     False,
     "normal noise in the method's own cells, for methods whose maps have a sign",
 )
-_file("shuffled", _shuffled, False, "each map's own cells in random order")
-_file(
+_register("shuffled", _shuffled, False, "each map's own cells in random order")
+_register(
     "other_face_same_emotion",
     lambda s: _other_face(s, same=True),
     False,
     "the map of another face with the same emotion",
 )
-_file(
+_register(
     "other_face_other_emotion",
     lambda s: _other_face(s, same=False),
     False,
     "the map of a face with another emotion",
 )
-_file("average", _average, True, "the method's mean map")
-_file("uniform", _uniform, True, "the same value everywhere")
-_file("centre", _centre, True, "a Gaussian on the image's centre, sigma a quarter of its side")
-_file("edges", _edges, False, "image gradients, without a model")
+_register("average", _average, True, "the method's mean map")
+_register("uniform", _uniform, True, "the same value everywhere")
+_register("centre", _centre, True, "a Gaussian on the image's centre, sigma a quarter of its side")
+_register("edges", _edges, False, "image gradients, without a model")

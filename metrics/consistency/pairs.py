@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.checks import check_length, check_tensor
-from metrics.statistics.tests import permutations
+from metrics.statistics.significance import permutations
 
 Array = NDArray[np.float64]
 _PERMUTED_TOGETHER = 64
@@ -289,8 +289,9 @@ def permuted_excess(
 ) -> tuple[float, Array]:
     """Excess of within- over between-emotion similarity, with its values for shuffled emotions.
 
-    Emotions of faces are permuted, never pairs, by :func:`metrics.statistics.tests.permutations`:
-    within a person who shows several emotions, and copies of a face together.
+    Emotions of faces are permuted, never pairs, by
+    :func:`metrics.statistics.significance.permutations`: within a person who shows several
+    emotions, and copies of a face together.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ def rank_biserial(differences: ArrayLike) -> float:
     """Effect size of the signed-rank test, in [−1, 1] (Kerby 2014).
 
     The share of the rank sum above zero less the share below it, (W⁺ − W⁻) / (W⁺ + W⁻). The ranks
-    are those that :func:`~metrics.statistics.tests.wilcoxon_p` tests, with zeros ranked and dropped
-    (Pratt 1959), so that the two never point to different sides.
+    are those that :func:`~metrics.statistics.significance.wilcoxon_p` tests, with zeros ranked and
+    dropped (Pratt 1959), so that the two never point to different sides.
 
     Parameters
     ----------

@@ -140,7 +140,7 @@ def _once(path: Path, read: Callable[[Path], T], write: Callable[[], None]) -> T
     return read(path)
 
 
-def claim(
+def check_made_of(
     folder: Path, made_of: Mapping[str, Any], *, write: bool = True, name: str = "", shards: str
 ) -> None:
     """Make sure that the shards of a folder were made of what is at hand now.
@@ -167,8 +167,8 @@ def claim(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     claim(Path(folder), {"model": "1a2b", "seed": 0}, shards="*.npz")
-    ...     claim(Path(folder), {"model": "1a2b", "seed": 1}, shards="*.npz")
+    ...     check_made_of(Path(folder), {"model": "1a2b", "seed": 0}, shards="*.npz")
+    ...     check_made_of(Path(folder), {"model": "1a2b", "seed": 1}, shards="*.npz")
     Traceback (most recent call last):
     fer_xai.errors.InputError: Expected ... to hold shards of the same ... differ in seed: ...
     """
@@ -326,7 +326,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
 
 
 @contextmanager
-def nothing_left(folder: Path) -> Iterator[None]:
+def removed_if_refused(folder: Path) -> Iterator[None]:
     """What turns out not to be possible, before anything was made, leaves no folder behind.
 
     Examples
@@ -336,7 +336,7 @@ def nothing_left(folder: Path) -> Iterator[None]:
     >>> with tempfile.TemporaryDirectory() as place:
     ...     folder = Path(place) / "run"
     ...     write_json(folder / "manifest.json", {})
-    ...     with suppress(InputError), nothing_left(folder):
+    ...     with suppress(InputError), removed_if_refused(folder):
     ...         raise InputError("no rules for this model")
     ...     folder.exists()
     False

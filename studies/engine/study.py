@@ -120,7 +120,7 @@ class Study(Options):
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         shown = bool(getattr(self, "progress", False))
-        with store.nothing_left(folder), progress_bar(shown=shown) as bar:
+        with store.removed_if_refused(folder), progress_bar(shown=shown) as bar:
             yield Run(folder=folder, manifest=manifest, bar=bar)
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"

@@ -18,9 +18,9 @@ from fer_xai.names import slug
 from metrics.randomisation.data_randomisation import model_contrast
 from metrics.randomisation.gate import MIN_NETWORKS, moved_copies
 from metrics.statistics.intervals import mean_interval
+from studies.engine.explained import Explained
 from studies.engine.specs import ModelSpec
 from studies.engine.study import Run
-from studies.engine.targets import Explained
 from studies.registry import STUDIES
 from studies.reporting.page import Table
 from studies.scoreboard.gate import gate, gate_sentence, gate_table, gated

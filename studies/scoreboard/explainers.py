@@ -12,7 +12,7 @@ from fer_xai.attributions import ATTRIBUTIONS, attribute, explain, upsample
 from fer_xai.attributions.api import counting_maps
 from fer_xai.inference.predictor import Predictor
 from metrics.core.registry import Explain
-from studies.engine.targets import Explained
+from studies.engine.explained import Explained
 
 
 def explainers(

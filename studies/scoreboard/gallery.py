@@ -23,7 +23,7 @@ from fer_xai.emotions import SIX
 from fer_xai.files import write_bytes
 from fer_xai.inference.predictor import Predictor
 from fer_xai.types import Faces
-from studies.engine.targets import Explained
+from studies.engine.explained import Explained
 from studies.reporting.page import png
 from studies.reporting.style import style
 

@@ -16,10 +16,10 @@ from fer_xai.names import slug
 from metrics.core.score_cache import ScoreCache
 from metrics.randomisation.gate import MIN_NETWORKS, Gate, randomisation_gate
 from studies.engine import store
-from studies.engine.targets import Explained
+from studies.engine.explained import Explained
 from studies.reporting.page import Table
 from studies.scoreboard.explainers import explainers
-from studies.scoreboard.scores import REMADE, Scoreboard
+from studies.scoreboard.scores import MODEL_FREE, Scoreboard
 
 
 def gate(
@@ -56,7 +56,7 @@ def gate(
     predictor, faces = explained.predictor, explained.faces
     made_of = {} if shards is None else {**board.made_of(explained), "networks": networks}
     if shards is not None:
-        store.claim(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
+        store.check_made_of(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
     names = gated(board)
     again = explainers(explained, names, faces.ids, explained.regions)
     images = explained.images()
@@ -76,7 +76,7 @@ def gate(
                 calibration=explained.calibration,
             )
             if shards is not None:
-                store.claim(shards, made_of, name="gate-", shards="gate-*.npz")
+                store.check_made_of(shards, made_of, name="gate-", shards="gate-*.npz")
             return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}
 
         kept = make() if shards is None else store.once(shards / f"gate-{slug(name)}.npz", make)
@@ -115,7 +115,7 @@ def gated(board: Scoreboard) -> list[str]:
     >>> gated(board)[:2]
     ['gradcam', 'random']
     """
-    return [*(m for m in board.methods if m not in board.refused), *REMADE]
+    return [*(m for m in board.methods if m not in board.refused), *MODEL_FREE]
 
 
 def gate_table(frame: pd.DataFrame, *, faces: int, networks: int) -> Table:

@@ -20,7 +20,7 @@ from metrics.evaluation import CHUNK, evaluate
 from studies.engine import store
 from studies.engine.description import described
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.targets import Explained, TargetRule, check_targets
+from studies.engine.explained import Explained, TargetRule, check_targets
 from studies.scoreboard.explainers import explainers
 
 CHANCE = (
@@ -36,7 +36,7 @@ CHANCE = (
 """Controls that stand beside the methods, all of Grad-CAM's resolution."""
 FLOOR = "centre"
 """The control that a claim is held against: it knows where faces are, and nothing else."""
-REMADE = ("random", "signed_random", "uniform", "centre", "edges")
+MODEL_FREE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that are made of no model's maps, so that metrics may make them again."""
 
 
@@ -199,7 +199,7 @@ class Scoreboard:
             )
         made_of = {} if shards is None else self.made_of(explained)
         if shards is not None:
-            store.claim(shards, made_of, write=False, shards="*.parquet")
+            store.check_made_of(shards, made_of, write=False, shards="*.parquet")
         parts = []
         for start in range(0, len(faces), self.chunk):
             rows = slice(start, min(start + self.chunk, len(faces)))
@@ -207,7 +207,7 @@ class Scoreboard:
             def make(rows: slice = rows) -> pd.DataFrame:
                 made = self._chunk(explained, rows)
                 if shards is not None:
-                    store.claim(shards, made_of, shards="*.parquet")
+                    store.check_made_of(shards, made_of, shards="*.parquet")
                 return made
 
             path = None if shards is None else shards / f"{start:06d}.parquet"
@@ -260,7 +260,9 @@ class Scoreboard:
         made = self._explanations(explained, rows)
         whole = [spec for spec in self.specs if "explain" not in spec.needs]
         again = [spec for spec in self.specs if "explain" in spec.needs]
-        remade = {name: one for name, one in made.items() if name in self.methods or name in REMADE}
+        remade = {
+            name: one for name, one in made.items() if name in self.methods or name in MODEL_FREE
+        }
         parts = [
             evaluate(
                 explained.predictor,

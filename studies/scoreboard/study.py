@@ -16,14 +16,14 @@ from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
+from studies.engine.explained import Explained, TargetRule
 from studies.engine.networks import Network
 from studies.engine.options import Data, Models, Passes, Progress, Seed, with_landmarks
 from studies.engine.study import Run, Study, face_table
-from studies.engine.targets import Explained, TargetRule
 from studies.registry import question
 from studies.reporting.page import Table, write_page
 from studies.scoreboard.report import common_caveats, content
-from studies.scoreboard.scores import CHANCE, FLOOR, REMADE, Scoreboard
+from studies.scoreboard.scores import CHANCE, FLOOR, MODEL_FREE, Scoreboard
 from studies.scoreboard.tables import held
 
 CHUNK = 16
@@ -223,12 +223,12 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
     def _method(self, specs: Mapping[str, MetricSpec]) -> list[str]:
         return [
             *self.told,
-            f"Chance controls, all at Grad-CAM's resolution: {_spoken(REMADE)} know nothing of the "
-            f"model; {_spoken(name for name in CHANCE if name not in REMADE)} are made of its own "
-            "Grad-CAM maps (the face's cells in another order, the map of a face that another "
-            "emotion is explained of, the mean over faces), and so know the model but not where it "
-            "looks in this face. Metrics that must explain again (of randomisation and robustness) "
-            "have only the former, which can be made again.",
+            f"Chance controls, all at Grad-CAM's resolution: {_spoken(MODEL_FREE)} know nothing of "
+            f"the model; {_spoken(name for name in CHANCE if name not in MODEL_FREE)} are made of "
+            "its own Grad-CAM maps (the face's cells in another order, the map of a face that "
+            "another emotion is explained of, the mean over faces), and so know the model but not "
+            "where it looks in this face. Metrics that must explain again (of randomisation and "
+            "robustness) have only the former, which can be made again.",
             "By a metric of faithfulness a method says something only where it beats them; claims "
             f"are gains over the {FLOOR} control, paired by face.",
             "Ties are broken by seed, curves run over exact counts of pixels and the fractions "

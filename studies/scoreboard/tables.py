@@ -17,7 +17,7 @@ from metrics.statistics.reliability import (
     kendalls_w,
     krippendorff_alpha,
 )
-from metrics.statistics.tests import holm, wilcoxon_p
+from metrics.statistics.significance import holm, wilcoxon_p
 from studies.scoreboard.scores import FLOOR
 
 Specs = Mapping[str, MetricSpec]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from fer_xai import explain
-from fer_xai.attributions import CONTROLS, Setting, control_maps
+from fer_xai.attributions import CONTROLS, ControlInputs, control_maps
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 
@@ -13,7 +13,7 @@ def _setting(n=24, order=None, seed=0):
     maps = torch.rand(n, 2, 4, 4, generator=generator)
     pixels = torch.randint(0, 256, (n, 3, 64, 64), generator=generator, dtype=torch.uint8)
     ids = [f"face{i}" for i in range(n)]
-    return Setting(
+    return ControlInputs(
         maps=maps[order],
         labels=(torch.arange(n) % 3)[order],
         ids=[ids[i] for i in order],
@@ -104,7 +104,7 @@ def test_faces_draw_from_all_other_emotions():
 
 def test_a_face_without_donor_is_undefined():
     setting = _setting(4)
-    lonely = Setting(
+    lonely = ControlInputs(
         maps=setting.maps,
         labels=torch.tensor([0, 0, 0, 1]),
         ids=setting.ids,
@@ -121,7 +121,7 @@ def test_a_face_without_donor_is_undefined():
 def test_edges_find_an_edge():
     pixels = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     pixels[..., 24:] = 255  # between columns 23 and 24: the second cell
-    setting = Setting(
+    setting = ControlInputs(
         maps=torch.ones(1, 1, 4, 4),
         labels=torch.zeros(1, dtype=torch.long),
         ids=["a"],
@@ -167,7 +167,7 @@ def test_lengths_must_match():
     with pytest.raises(InputError, match="Expected one label, id and image for each of 4 maps"):
         control_maps(
             "random",
-            Setting(
+            ControlInputs(
                 maps=setting.maps,
                 labels=setting.labels[:2],
                 ids=setting.ids,

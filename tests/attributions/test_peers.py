@@ -154,7 +154,7 @@ def _captum(method, model, images, baseline):
     return captum.DeepLift(Plain(model)).attribute(images, baseline, columns)
 
 
-@pytest.mark.filterwarnings("ignore:Setting (forward|backward|forward, backward)")
+@pytest.mark.filterwarnings("ignore:ControlInputs (forward|backward|forward, backward)")
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 @pytest.mark.parametrize(
     "method",
@@ -202,7 +202,7 @@ class Once(torch.nn.Module):
         return self.fc(self.pool(x).flatten(1))
 
 
-@pytest.mark.filterwarnings("ignore:Setting (forward|backward|forward, backward)")
+@pytest.mark.filterwarnings("ignore:ControlInputs (forward|backward|forward, backward)")
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 @pytest.mark.parametrize(
     ("rule", "kind"),

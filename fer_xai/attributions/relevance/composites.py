@@ -28,11 +28,8 @@ from fer_xai.attributions.core.graphs import (
 )
 from fer_xai.attributions.relevance.conservation import check_law
 from fer_xai.attributions.relevance.gates import gates_of_products
-from fer_xai.attributions.relevance.kinds import (
-    HOMOGENEOUS,
-)
 from fer_xai.attributions.relevance.lrp_rules import Constant, Gate, Shared
-from fer_xai.attributions.relevance.parts import (
+from fer_xai.attributions.relevance.node_roles import (
     carrying_relevance,
     elementwise_function,
     is_affine,
@@ -40,6 +37,9 @@ from fer_xai.attributions.relevance.parts import (
     is_other_convolution,
     is_unknown_to_guided,
     signed_convolutions,
+)
+from fer_xai.attributions.relevance.part_names import (
+    HOMOGENEOUS,
 )
 from fer_xai.attributions.relevance.rules import (
     Guided,

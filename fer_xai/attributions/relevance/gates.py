@@ -12,7 +12,7 @@ from fer_xai.attributions.core.graphs import (
     kind_of,
     reads_of,
 )
-from fer_xai.attributions.relevance.kinds import (
+from fer_xai.attributions.relevance.part_names import (
     GATES,
     PRODUCTS,
     SHAPES,

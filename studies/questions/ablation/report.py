@@ -22,7 +22,7 @@ from metrics.statistics.intervals import (
     mean_interval,
     percent_interval,
 )
-from metrics.statistics.tests import holm
+from metrics.statistics.significance import holm
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table, write_page

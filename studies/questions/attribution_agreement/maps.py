@@ -25,9 +25,9 @@ from fer_xai.types import Faces
 from metrics.agreement import pixel_agreement
 from metrics.core.similarity import region_agreement, region_sums
 from studies.engine import store
+from studies.engine.explained import Explained
 from studies.engine.networks import Network
 from studies.engine.study import Run
-from studies.engine.targets import Explained
 from studies.questions.attribution_agreement.tables import SHAPLEY
 
 SIZE = 64

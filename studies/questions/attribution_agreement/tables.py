@@ -11,7 +11,7 @@ import pandas as pd
 from fer_xai.attributions import CONTROLS
 from metrics.statistics.effect_sizes import cohens_d
 from metrics.statistics.intervals import Interval, mean_interval
-from metrics.statistics.tests import holm
+from metrics.statistics.significance import holm
 
 CHANCE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that know nothing of the model. A map's sums order regions by area where it has no sign,

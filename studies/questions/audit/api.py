@@ -9,7 +9,7 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
-from studies.engine.targets import TargetRule
+from studies.engine.explained import TargetRule
 from studies.questions.audit.report import Audit
 from studies.questions.audit.request import METHODS, METRICS, Request
 from studies.scoreboard.scores import CHANCE

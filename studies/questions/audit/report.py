@@ -12,7 +12,7 @@ import pandas as pd
 from fer_xai.files import write_bytes
 from metrics.core.registry import MetricSpec
 from studies.engine import store
-from studies.engine.recognition import Recognition
+from studies.engine.recognised_share import Recognition
 from studies.registry import question
 from studies.reporting.page import html, png, write_page
 from studies.scoreboard.report import Content

@@ -22,11 +22,11 @@ from metrics.randomisation.gate import MIN_NETWORKS
 from metrics.randomisation.random_networks import statistics_of
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.recognition import Recognition, recognition
-from studies.engine.targets import Explained, TargetRule
+from studies.engine.explained import Explained, TargetRule
+from studies.engine.recognised_share import Recognition, recognition
 from studies.questions.audit.report import Audit
 from studies.scoreboard import gate as gating
-from studies.scoreboard.maps import map_sentences, map_table
+from studies.scoreboard.degenerate_maps import map_sentences, map_table
 from studies.scoreboard.report import common_caveats, content
 from studies.scoreboard.scores import Scoreboard
 from studies.scoreboard.study import CHUNK

@@ -26,10 +26,10 @@ from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
+from studies.engine.explained import TargetRule
 from studies.engine.options import Data, Passes, Progress, Seed
 from studies.engine.specs import SYNTHETIC, ModelSpec
 from studies.engine.study import Study
-from studies.engine.targets import TargetRule
 from studies.questions.audit.request import METHODS, METRICS, Request
 from studies.registry import STUDIES
 from studies.scoreboard.scores import CHANCE

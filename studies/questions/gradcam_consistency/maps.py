@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Setting, control_maps, native_maps
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, ControlInputs, control_maps, native_maps
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.files import read_arrays, write_arrays
@@ -256,7 +256,7 @@ class Job:
         if method in CONTROLS:
             cells = control_maps(
                 method,
-                Setting(
+                ControlInputs(
                     maps=base,
                     labels=self.face_set.labels,
                     ids=self.faces.ids,

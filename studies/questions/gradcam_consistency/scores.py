@@ -22,7 +22,7 @@ from metrics.consistency.profiles import profile_reliability, region_profiles
 from metrics.consistency.structure import ssim_within_between
 from metrics.core.similarity import normalised_rows
 from metrics.statistics.reliability import mean_spearman
-from metrics.statistics.tests import permutation_p_value
+from metrics.statistics.significance import permutation_p_value
 from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
 from studies.scoreboard.consistency import SIZE
 

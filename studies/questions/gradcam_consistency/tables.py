@@ -13,7 +13,7 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.landmarks import REGIONS
 from metrics.statistics.effect_sizes import auc_to_d, cohens_d
 from metrics.statistics.intervals import Interval, influence_interval, mean_interval
-from metrics.statistics.tests import holm
+from metrics.statistics.significance import holm
 
 SUBSETS = {
     "all": "all registered faces (primary)",

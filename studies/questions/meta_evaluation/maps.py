@@ -21,7 +21,7 @@ from fer_xai.types import Explanation, Faces
 from metrics.core.registry import MetricSpec
 from metrics.evaluation import evaluate
 from metrics.randomisation.random_networks import randomised
-from studies.engine.targets import Explained
+from studies.engine.explained import Explained
 from studies.questions.meta_evaluation.report import SLIGHT
 
 CHUNK = 8

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_xai.emotions import SIX
 from metrics.statistics.intervals import mean_interval, percent_interval
-from metrics.statistics.tests import holm
+from metrics.statistics.significance import holm
 from studies.questions.paper_table.published import KEPT, PUBLISHED, TITLES
 from studies.reporting.formatting import counted
 

@@ -6,7 +6,7 @@ from fer_xai.errors import InputError
 from metrics.consistency.pairs import permuted_excess, separability, similarity
 from metrics.core.similarity import normalised_rows
 from metrics.statistics.intervals import bootstrap_interval, influence_interval
-from metrics.statistics.tests import permutation_p_value
+from metrics.statistics.significance import permutation_p_value
 from tests.reference import consistency_slow as slow
 
 MASK = torch.ones(6, 6, dtype=torch.bool)

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from metrics.statistics.effect_sizes import auc_to_d, cohens_d, rank_biserial
-from metrics.statistics.tests import wilcoxon_p
+from metrics.statistics.significance import wilcoxon_p
 
 
 @pytest.mark.parametrize("zeros", [0, 60])

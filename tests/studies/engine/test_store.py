@@ -42,11 +42,11 @@ def test_a_run_that_goes_on_under_other_code_says_so_and_lists_it(opened, tmp_pa
 def test_what_is_refused_before_anything_is_made_leaves_nothing(tmp_path):
     folder = tmp_path / "run"
     store.write_json(folder / "manifest.json", {})
-    with pytest.raises(InputError), store.nothing_left(folder):
+    with pytest.raises(InputError), store.removed_if_refused(folder):
         raise InputError("Expected something else.")
     assert not folder.exists()
     store.write_json(folder / "manifest.json", {})
     store.write_json(folder / "shards" / "part.json", {})
-    with pytest.raises(InputError), store.nothing_left(folder):
+    with pytest.raises(InputError), store.removed_if_refused(folder):
         raise InputError("Expected something else.")
     assert (folder / "manifest.json").exists()

@@ -78,7 +78,7 @@ def test_a_run_is_continued_with_the_same_rows(run, tmp_path, weights):
 
 
 def test_a_run_that_was_killed_keeps_what_it_knows_of_its_methods(tmp_path, weights, monkeypatch):
-    from studies.engine import targets as module
+    from studies.engine import explained as module
 
     def killed(*args, **options):
         if options["method"] == "smoothgrad":

@@ -128,7 +128,7 @@ def tiny(folder, *more):
 
 
 def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch):
-    from studies.engine import targets as targets_module
+    from studies.engine import explained as targets_module
 
     command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "20", "--gate")
     main(command)

@@ -9,7 +9,7 @@ import torch
 
 from fer_xai.errors import InputError
 from metrics.core.registry import METRICS, MetricSpec
-from studies.engine import targets as targets_module
+from studies.engine import explained as targets_module
 from studies.scoreboard.report import content
 from studies.scoreboard.scores import CHANCE
 from tests.studies.scoreboard.boards import board, scored

@@ -7,7 +7,7 @@ from scipy import stats
 
 from metrics.statistics.effect_sizes import rank_biserial
 from metrics.statistics.reliability import krippendorff_alpha
-from metrics.statistics.tests import wilcoxon_p
+from metrics.statistics.significance import wilcoxon_p
 
 
 def test_alpha_is_krippendorffs_of_ranks():

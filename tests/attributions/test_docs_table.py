@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
-from fer_xai.attributions.table import TABLES, main, with_tables
+from fer_xai.attributions.docs_table import TABLES, main, with_tables
 from fer_xai.errors import InputError
 
 PAGE = Path(__file__).parents[2] / "docs" / "attributions.md"

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models import load_model
-from fer_xai.models.pretrained import imagenet_file, load_backbone
+from fer_xai.models.initial_weights import imagenet_file, load_backbone
 
 NAME = "torchvision/shufflenet_v2_x0_5"
 

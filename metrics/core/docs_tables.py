@@ -1,6 +1,6 @@
 """Tables of the page on metrics, made from the specs, and of fills.
 
-``python -m metrics.core.reference docs/metrics.md`` rewrites what stands between the markers
+``python -m metrics.core.docs_tables docs/metrics.md`` rewrites what stands between the markers
 ``<!-- metrics: FAMILY -->`` and ``<!-- end of metrics -->``, and, if there are such,
 ``<!-- fills -->`` and ``<!-- end of fills -->``; the rest of the page is kept.
 """
@@ -136,4 +136,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command("metrics.core.reference", lambda: main(sys.argv[1:])))
+    sys.exit(run_command("metrics.core.docs_tables", lambda: main(sys.argv[1:])))

@@ -19,7 +19,7 @@ from fer_xai.attributions.core.graphs import (
     reads_of,
 )
 from fer_xai.attributions.relevance.gates import is_scaling_gate
-from fer_xai.attributions.relevance.kinds import (
+from fer_xai.attributions.relevance.part_names import (
     AFFINE,
     AFFINE_MODULES,
     ELEMENTWISE,

@@ -10,8 +10,8 @@ from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from studies import audit
-from studies.engine import targets as module
-from studies.engine.targets import Explained
+from studies.engine import explained as module
+from studies.engine.explained import Explained
 from tests.helpers import tiny_model
 
 

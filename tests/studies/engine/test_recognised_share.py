@@ -12,7 +12,7 @@ from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from metrics.statistics.intervals import mean_interval
 from studies import audit
-from studies.engine.recognition import recognition, wilson_interval
+from studies.engine.recognised_share import recognition, wilson_interval
 from studies.run import main
 from tests.helpers import tiny_model
 
@@ -188,7 +188,7 @@ def test_blank_maps_reach_no_threshold_and_enter_no_answer(faces):
 
 def test_maps_that_break_their_law_are_named_and_undefined(faces, monkeypatch):
     """A sum that misses half of what it should be makes a map undefined; one of 2 % is named."""
-    from studies.engine import targets as targets_module
+    from studies.engine import explained as targets_module
 
     explain = targets_module.explain
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.engine.reference import REFERENCE, differences, verdict
+from studies.engine.reference_runs import REFERENCE, differences, verdict
 from studies.registry import STUDIES
 from studies.run import main
 
@@ -129,7 +129,9 @@ class Study:
 def test_the_last_line_of_a_study_compares_it(run, tmp_path, monkeypatch, capsys, dry_run):
     study = Study()
     study.folder, study.dry_run = run, dry_run
-    monkeypatch.setattr("studies.engine.reference.verdict", lambda run: f"{run.name} compared.")
+    monkeypatch.setattr(
+        "studies.engine.reference_runs.verdict", lambda run: f"{run.name} compared."
+    )
     monkeypatch.setattr("studies.run.STUDIES", {"planted_regions": Study})
     monkeypatch.setattr("studies.run.parsed", lambda *_, **__: study)
     assert main(["planted_regions"]) == 0

@@ -14,8 +14,16 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fer_xai.attributions import Attribution, Setting, control_maps, explain, native_maps, upsample
+from fer_xai.attributions import (
+    Attribution,
+    ControlInputs,
+    control_maps,
+    explain,
+    native_maps,
+    upsample,
+)
 from fer_xai.attributions.api import counting_maps
+from fer_xai.attributions.targets import explained_targets
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
@@ -117,7 +125,8 @@ class Explained:
     @cached_property
     def predicted(self) -> Tensor:
         """``(N,)`` canonical emotions that the network names."""
-        return self.predictor.model.canonical(self.logits.argmax(dim=1))
+        logits = self.logits
+        return explained_targets(self.predictor.model, len(self), logits=logits).targets
 
     @cached_property
     def targets(self) -> Tensor:
@@ -141,11 +150,11 @@ class Explained:
         return calibration_images(self.ids, self.images)
 
     @cached_property
-    def setting(self) -> Setting:
+    def setting(self) -> ControlInputs:
         """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
         columns = self.predictor.model.columns(self.targets)[:, None]
         cells = native_maps(self.predictor, self.images(), columns, method=MATCHED_TO)
-        return Setting(
+        return ControlInputs(
             maps=cells.cpu(),
             labels=self.targets,
             ids=self.ids,

@@ -1,4 +1,4 @@
-"""The tables of ``docs/attributions.md``: ``python -m fer_xai.attributions.table PAGE``."""
+"""The tables of ``docs/attributions.md``: ``python -m fer_xai.attributions.docs_table PAGE``."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Tables of the attributions, for the docs.")
     parser.add_argument("page", type=Path, nargs="?", default=Path("docs/attributions.md"))
     return run_command(
-        "fer_xai.attributions.table", lambda: _write(parser.parse_args(arguments).page)
+        "fer_xai.attributions.docs_table", lambda: _write(parser.parse_args(arguments).page)
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import metrics
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills import FILLS
-from metrics.core.reference import fills_table, main, page, table
+from metrics.core.docs_tables import fills_table, main, page, table
 from metrics.core.registry import METRICS, MetricSpec
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 
 def test_the_page_is_current():
     text = PAGE.read_text(encoding="utf-8")
-    assert page(text) == text, "run python -m metrics.core.reference docs/metrics.md"
+    assert page(text) == text, "run python -m metrics.core.docs_tables docs/metrics.md"
 
 
 def test_a_new_metric_stands_in_its_table_and_what_is_written_by_hand_stays(tmp_path, monkeypatch):

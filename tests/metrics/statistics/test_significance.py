@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from metrics.statistics.tests import holm, permutation_p_value, permutations
+from metrics.statistics.significance import holm, permutation_p_value, permutations
 
 
 def test_permutation_p_counts_itself():
