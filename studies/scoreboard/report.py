@@ -53,7 +53,7 @@ def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
     >>> len(common_caveats([METRICS["gini"]])), len(common_caveats([METRICS["deletion"]]))
     (1, 2)
     """
-    perturbed = any(tables.held(spec) for spec in specs)
+    perturbed = any(tables.compared_with_floor(spec) for spec in specs)
     return [*([FILLS] if perturbed else []), WEIGHTS]
 
 
@@ -252,7 +252,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
     gini is not held against the centre control, which looks at no network: its means stand in
     the table of methods.
     """
-    if not tables.held(primary):
+    if not tables.compared_with_floor(primary):
         return (
             f"{primary.name} is not held against the {FLOOR} control, which looks at no network: "
             "its means stand in the table of methods."
@@ -266,9 +266,9 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         units = int(methods["units"].max())
         least = family * 2.0 ** (1 - units)  # all units of one sign
         said = f"{model}: by {primary.name}, "
-        gated = ""
+        that_pass = ""
         if "gate" in methods:
-            methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
+            methods, that_pass = methods[methods["gate"] == "passes"], " that pass the gate"
         few = methods.loc[methods["undefined"] > MOST_UNDEFINED, "method"]
         methods = methods[~(methods["undefined"] > MOST_UNDEFINED)]
         apart = f" {', '.join(few)} took no part: most faces have no score." if len(few) else ""
@@ -292,7 +292,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
             for _, row in better.iterrows()
         )
         sentences.append(
-            f"{said}{len(better)} of {len(methods)} methods{gated} beat the {FLOOR} control"
+            f"{said}{len(better)} of {len(methods)} methods{that_pass} beat the {FLOOR} control"
             f"{f' ({named})' if named else ''}, and {len(worse)} "
             f"{'does' if len(worse) == 1 else 'do'} worse than it.{apart}"
         )

@@ -115,7 +115,7 @@ def worst_allowed(
     return found
 
 
-def held(
+def judged_means(
     table: pd.DataFrame,
     limits: Mapping[tuple[str, str], float],
     specs: Mapping[str, MetricSpec],
@@ -127,7 +127,7 @@ def held(
     >>> from metrics import METRICS
     >>> row = {"method": "lime", "metric": "deletion", "mean": 0.4, "undefined": 0.0}
     >>> specs = {"deletion": METRICS["deletion"]}
-    >>> found = held(pd.DataFrame([row]), {("lime", "deletion"): 0.5}, specs)
+    >>> found = judged_means(pd.DataFrame([row]), {("lime", "deletion"): 0.5}, specs)
     >>> found[0].reached, found[0].expected
     (True, 'at most 0.5')
     """
@@ -152,13 +152,13 @@ def held(
     return tuple(out)
 
 
-def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
+def gate_verdicts(table: pd.DataFrame) -> tuple[Threshold, ...]:
     """The gate's verdicts over methods.
 
     Examples
     --------
     >>> row = {"method": "lime", "similarity": 0.1, "threshold": 0.3, "gate": "passes"}
-    >>> gated(pd.DataFrame([{**row, "control": False}]))[0].reached
+    >>> gate_verdicts(pd.DataFrame([{**row, "control": False}]))[0].reached
     True
     """
     return tuple(
@@ -181,7 +181,7 @@ def threshold_table(asked: Sequence[Threshold]) -> Table:
     Examples
     --------
     >>> row = {"method": "lime", "similarity": 0.1, "threshold": 0.3, "gate": "passes"}
-    >>> asked = gated(pd.DataFrame([{**row, "control": False}]))
+    >>> asked = gate_verdicts(pd.DataFrame([{**row, "control": False}]))
     >>> threshold_table(asked).frame[["method", "expected", "reached"]].to_numpy().tolist()
     [['lime', 'at most 0.3', True]]
     """

@@ -74,7 +74,7 @@ class Audit:
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one file without any outside part; returns its path."""
         drawn = [(picture, png(picture.figure)) for picture in self._content.pictures]
-        write_bytes(Path(path), html(pictures=drawn, **self._page()).encode())
+        write_bytes(Path(path), html(pictures=drawn, **self._page()).encode("utf-8", "replace"))
         return Path(path)
 
     def write(self, folder: Path) -> None:

@@ -28,6 +28,7 @@ from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import TargetRule
 from studies.engine.options import Data, Passes, Progress, Seed
+from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, ModelSpec
 from studies.engine.study import Study
 from studies.questions.audit.request import METHODS, METRICS, Request
@@ -132,18 +133,21 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
             "answers": _answers(predictor, faces),
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
-            known = run.manifest["networks"].get(model.name, {}).get("batch_size")
+            known = run.manifest["networks"].get(model.name, {}).get(BATCH)
             if known or self.batch_size:
-                predictor = self.predictor(model, batch_size=known)
-            run.manifest["networks"][model.name] = predictor.settings()
+                predictor = self.predictor(model, batch_size=last_batch_size(known))
+            now = with_earlier(known, predictor.batch_size)
+            network = run.manifest["networks"][model.name] = predictor.settings() | {BATCH: now}
             run.record()
+            shards = run.folder / "shards"
             task = run.bar.add_task("faces", total=len(faces))
             found = request.answered(
                 predictor,
                 faces,
-                shards=run.folder / "shards",
+                shards=shards,
                 progress=lambda n: run.bar.advance(task, n),
             )
+            network[BATCH] = batch_sizes(shards) or now
         weights = self._weights_in_words()
         facts = {**found.facts, "weights": weights, "commit": store.made_by(run.manifest)}
         first, *rest = found.answer.splitlines()
