@@ -1,7 +1,7 @@
-"""What is explained of each face: clean logits, the target and the maps, computed once a face.
+"""Explanations of faces: clean logits, targets and maps, computed once for each face.
 
 The scoreboard, the randomisation gate, the audit, the agreement study and the meta-evaluation all
-ask one object of a network and its faces, so that none of them decides anew which emotion is meant.
+share one object for a network and its faces, so that all of them explain the same emotion.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ KEPT = 2**28
 
 
 def check_targets(rule: str) -> None:
-    """Refuse what is no rule for targets.
+    """Check that a rule for targets is known.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_targets(rule: str) -> None:
 
 
 class Explained:
-    """Faces as one network sees them, and what is explained of each.
+    """Logits, targets and maps of faces for one network.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ class Explained:
 
     @cached_property
     def setting(self) -> ControlInputs:
-        """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
+        """Inputs of the chance controls: Grad-CAM's cells and the targets of all faces."""
         columns = self.predictor.model.columns(self.targets)[:, None]
         cells = native_maps(self.predictor, self.images(), columns, method=MATCHED_TO)
         return ControlInputs(

@@ -125,7 +125,12 @@ def last_batch_size(recorded: int | str | None) -> int | None:
 
 
 def say_batch_size(folder: Path, before: int | str, now: int) -> None:
-    """Print that a run goes on with another batch size, so that its rows differ in rounding."""
+    """Print that a run goes on with another batch size, so that its rows differ in rounding.
+
+    Examples
+    --------
+    >>> say_batch_size(Path("results/run"), 8, 3)  # on standard error
+    """
     terminal(error=True).print(
         f"{folder} goes on with a batch size of {now} (before: {before}); rows that are there stay "
         "as they are.",

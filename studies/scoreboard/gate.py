@@ -18,6 +18,7 @@ from metrics.randomisation.gate import MIN_NETWORKS, Gate, randomisation_gate
 from studies.engine import store
 from studies.engine.explained import Explained
 from studies.engine.shards import check_made_of
+from studies.reporting.formatting import readable
 from studies.reporting.page import Table
 from studies.scoreboard.explainers import explainers
 from studies.scoreboard.scores import MODEL_FREE, Scoreboard
@@ -84,7 +85,7 @@ def gate(
         found = Gate(**{key: torch.from_numpy(values) for key, values in kept.items()})
         rows.append(
             {
-                "model": predictor.name,
+                "model": readable(predictor.name),
                 "method": name,
                 "control": name in CONTROLS,
                 "gate": _verdict(found),
@@ -107,7 +108,7 @@ def _verdict(found: Gate) -> str:
 
 
 def methods_of_gate(board: Scoreboard) -> list[str]:
-    """What stands in the gate's table.
+    """Methods and controls in the gate's table.
 
     Examples
     --------

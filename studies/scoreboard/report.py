@@ -1,4 +1,4 @@
-"""What a scoreboard leaves: tables, figures, the answer; for studies and for the audit."""
+"""Tables, figures and the answer of a scoreboard, for studies and for the audit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEIGHTS = "Intervals speak of faces for these weights, not of other trainings."
 OVER = f"over {FLOOR}"
 """Column of gains over the floor."""
 CLEAR = 0.05
-"""p below which a gain over the floor is spoken of."""
+"""Corrected p below which a gain over the floor control is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Content:
 
 
 def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
-    """What is to be said of every study of these metrics.
+    """Caveats of every study of these metrics.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def content(
     fills_shared: Sequence[tuple[str, str, str]] = (),
     gates: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Content:
-    """Make everything from rows.
+    """Tables, figures and the answer, made from rows of scores.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _pictures(
 
 
 def unit_of(clusters: Sequence[object]) -> str:
-    """What is independent of each other, and how many there are of it, for captions.
+    """Independent unit of the faces, and the number of units, for captions.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def unit_of(clusters: Sequence[object]) -> str:
 
 
 def _explained(table: pd.DataFrame) -> Iterator[str]:
-    """What the columns of methods say."""
+    """Sentences that explain the columns of the table of methods."""
     yield (
         "Mean of each metric, with its 95 % interval by infinitesimal jackknife. Better: which "
         "values are; control: chance, no method; undefined: share of faces without a score."

@@ -37,7 +37,7 @@ CHANCE = (
 )
 """Controls that stand beside the methods, all of Grad-CAM's resolution."""
 FLOOR = "centre"
-"""The control that a claim is held against: it knows where faces are, and nothing else."""
+"""Control that claims are compared with: it knows the usual place of a face, and nothing else."""
 MODEL_FREE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that are made of no model's maps, so that metrics may make them again."""
 REFUSED = "refused.json"
@@ -77,7 +77,7 @@ def _map_facts(made: Mapping[str, Explanation], ids: Sequence[str]) -> pd.DataFr
 
 @dataclass(frozen=True, kw_only=True)
 class Scoreboard:
-    """What is scored: attributions and chance controls, by which metrics.
+    """Attributions and chance controls, and the metrics that score them.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ class Scoreboard:
         ]
 
     def explained(self, predictor: Predictor, faces: Faces, *, keep: bool = False) -> Explained:
-        """What is explained of these faces, by the board's rule for targets and its seed."""
+        """Explanations of these faces, with the board's rule for targets and its seed."""
         return Explained(predictor, faces, rule=self.targets, seed=self.seed, keep=keep)
 
     def scores(

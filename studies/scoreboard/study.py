@@ -1,4 +1,4 @@
-"""What studies of metrics over methods and models have in common."""
+"""Base of studies that score methods and models by metrics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.explained import Explained, TargetRule
+from studies.engine.explained import Explained
 from studies.engine.networks import Network
-from studies.engine.options import Data, Models, Passes, Progress, Seed, with_landmarks
+from studies.engine.options import Data, Models, Passes, Progress, Seed, Targets, with_landmarks
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.registry import question
@@ -65,7 +65,7 @@ class _Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
+class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
 
     primary: ClassVar[str]
@@ -94,8 +94,6 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
     """Names of metrics."""
     limit: int = 128
     """At most this many faces with landmarks, with the emotions' shares kept."""
-    targets: TargetRule = "predicted"
-    """Which emotion of a face is explained."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.

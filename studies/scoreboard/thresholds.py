@@ -1,4 +1,4 @@
-"""What an audit asks of methods: the worst means that are allowed, and the gate's verdicts."""
+"""Thresholds of an audit: the worst means that are allowed, and the gate's verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_UNDEFINED = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """What was asked of a method's scores, and what they are.
+    """A threshold of a method's mean score, and whether it was reached.
 
     Attributes
     ----------
@@ -80,7 +80,9 @@ class Threshold:
 def worst_allowed(
     thresholds: Mapping[str, float], specs: Mapping[str, MetricSpec], methods: Sequence[str]
 ) -> dict[tuple[str, str], float]:
-    """The worst that is allowed, by method and metric; what is said of a method alone wins.
+    """Worst means that are allowed, by method and metric.
+
+    A threshold for one method overrides the threshold of that metric for all methods.
 
     Raises
     ------
@@ -120,7 +122,7 @@ def judged_means(
     limits: Mapping[tuple[str, str], float],
     specs: Mapping[str, MetricSpec],
 ) -> tuple[Threshold, ...]:
-    """Means beside their limits; none is reached that is undefined, or of a refused method.
+    """Thresholds with their means; undefined means and refused methods reach none.
 
     Examples
     --------
@@ -176,7 +178,7 @@ def gate_verdicts(table: pd.DataFrame) -> tuple[Threshold, ...]:
 
 
 def threshold_table(asked: Sequence[Threshold]) -> Table:
-    """What was asked, with its caption.
+    """Table of the thresholds, with its caption.
 
     Examples
     --------

@@ -41,7 +41,7 @@ class Audit:
         Whether thresholds were judged: those of a model that recognises no more than the prior are
         not, unless that was asked for.
     thresholds
-        What was asked of methods, the gate's verdicts included.
+        Thresholds of methods, the gate's verdicts included.
     facts
         Facts of the model, faces and settings.
     manifest

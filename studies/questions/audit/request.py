@@ -1,4 +1,4 @@
-"""What is asked in an audit: options checked once, and how they are answered."""
+"""Options of an audit, checked once, and the scores and verdicts that answer them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from studies.engine.explained import TargetRule
 from studies.engine.recognised_share import Recognition, recognition
 from studies.engine.shards import BATCH, batch_sizes
 from studies.questions.audit.report import Audit
+from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating
 from studies.scoreboard.degenerate_maps import map_sentences, map_table
 from studies.scoreboard.report import common_caveats, content
@@ -51,7 +52,7 @@ COLUMNS = ("id", "emotion", "target", "model", "method", "metric", "value", "bla
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of a model's explanations.
+    """Options of an audit, checked.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class Request:
         anyway: bool,
         seed: int,
     ) -> Request:
-        """Check options (those of :func:`studies.audit`) and hold what they mean.
+        """Check options (those of :func:`studies.audit`) and resolve their names.
 
         Raises
         ------
@@ -169,7 +170,7 @@ class Request:
         shards: Path | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Audit:
-        """Score, judge, and make tables of it.
+        """Score the model's explanations, judge the scores, and make the report.
 
         Parameters
         ----------
@@ -182,7 +183,7 @@ class Request:
         progress
             Called with the number of faces done after each chunk.
         """
-        board, specs, name = self.board, self.specs, predictor.name
+        board, specs, name = self.board, self.specs, readable(predictor.name)
         explained = board.explained(predictor, faces, keep=self.gate)
         rows = board.scores(explained, shards=shards, progress=progress).assign(model=name)
         clusters = pd.Series(face_groups(faces), index=faces.ids)
@@ -270,7 +271,7 @@ class Request:
         """The line of facts under the answer."""
         share, low, high = (100 * x for x in (recognised.share, recognised.low, recognised.high))
         return {
-            "model": f"{predictor.name}, {', '.join(predictor.emotions)}",
+            "model": f"{readable(predictor.name)}, {', '.join(predictor.emotions)}",
             "faces": f"{len(faces)} of {faces.name}",
             "recognised": f"{share:.1f} % [{low:.1f}, {high:.1f}]",
             "prior": f"{100 * recognised.prior:.1f} % ({recognised.frequent})",
@@ -279,10 +280,10 @@ class Request:
         }
 
     def _caveats(self) -> list[str]:
-        """Scores that hold a method against what it starts from."""
+        """Caveats on scores whose fill is also what a method's maps start from."""
         return [
-            f"{metric} fills with {fill}, from which the maps of {method} start: that score holds "
-            "them against themselves."
+            f"{metric} fills with {fill}, from which the maps of {method} start: that score "
+            "compares them with themselves."
             for method, metric, fill in self.board.fills_shared
         ]
 
@@ -293,7 +294,7 @@ def _of_maps(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
-    """What follows for the verdict from what a model recognises; nothing where it recognises."""
+    """Sentence on a model that recognises no more than the prior; none for other models."""
     if recognised.above_prior:
         return []
     bar = max(recognised.prior, recognised.chance)
@@ -309,7 +310,7 @@ def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
 
 
 def _verdict(asked: Sequence[Threshold]) -> list[str]:
-    """How many thresholds were reached; nothing where none was asked."""
+    """Sentence on how many thresholds were reached; none where none was asked."""
     failed = sum(not one.reached for one in asked)
     if not asked:
         return []
