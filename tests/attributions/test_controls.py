@@ -207,9 +207,9 @@ def test_faces_draw_strangers_as_by_looking_through_all_faces(n, emotions):
         assert torch.equal(one.get_state(), two.get_state())
 
 
-def test_a_hundred_thousand_faces_draw_strangers_in_seconds():
-    labels = torch.arange(100_000).remainder(7).numpy()
+def test_three_hundred_thousand_faces_draw_strangers_in_seconds():
+    labels = torch.arange(300_000).remainder(7).numpy()
     begun = time.process_time()
     found = _strangers(labels, torch.Generator().manual_seed(0))
-    assert time.process_time() - begun < 5  # looking through all faces takes half a minute
+    assert time.process_time() - begun < 5  # looking through all faces takes half a minute or so
     assert (labels[found] != labels).all()
