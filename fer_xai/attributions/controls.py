@@ -184,14 +184,58 @@ def _strangers(labels: NDArray[np.int64], source: torch.Generator) -> NDArray[np
     """
     drawn = torch.randperm(len(labels), generator=source).numpy()
     own = np.flatnonzero(labels[drawn] == labels)
+    partners = {  # faces that neither show nor drew the emotion
+        emotion: _Places((labels != emotion) & (labels[drawn] != emotion))
+        for emotion in np.unique(labels[own]).tolist()
+    }
     for face in own[torch.randperm(len(own), generator=source).numpy()]:
-        if labels[drawn[face]] != labels[face]:
-            continue  # a swap has served it already
-        partners = np.flatnonzero((labels[drawn] != labels[face]) & (labels != labels[drawn[face]]))
-        if len(partners):
-            other = partners[_below(len(partners), source)]
-            drawn[[face, other]] = drawn[[other, face]]
+        emotion, got = int(labels[face]), int(labels[drawn[face]])
+        if got != emotion or not partners[emotion].count:
+            continue  # a swap has served it already, or nobody can
+        other = partners[emotion].place(_below(partners[emotion].count, source))
+        theirs = int(labels[drawn[other]])
+        drawn[[face, other]] = drawn[[other, face]]
+        partners[emotion].remove(other)
+        if theirs in partners:
+            partners[theirs].remove(int(face))
+            if theirs != labels[other]:
+                partners[theirs].add(other)
     return drawn
+
+
+class _Places:
+    """A set of places below n whose k-th smallest is found in O(log n), by a Fenwick tree.
+
+    Source: Fenwick (1994), A new data structure for cumulative frequency tables.
+    """
+
+    def __init__(self, members: NDArray[np.bool_]) -> None:
+        sums = np.concatenate([[0], np.cumsum(members)])
+        ends = np.arange(len(members) + 1)
+        self._tree: list[int] = (sums - sums[ends - (ends & -ends)]).tolist()
+        self.count = int(sums[-1])
+
+    def add(self, place: int) -> None:
+        self._change(place, 1)
+
+    def remove(self, place: int) -> None:
+        self._change(place, -1)
+
+    def _change(self, place: int, by: int) -> None:
+        self.count += by
+        end = place + 1
+        while end < len(self._tree):
+            self._tree[end] += by
+            end += end & -end
+
+    def place(self, k: int) -> int:
+        """The member that k others are smaller than."""
+        found, step = 0, 1 << len(self._tree).bit_length()
+        while step := step // 2:
+            if found + step < len(self._tree) and self._tree[found + step] <= k:
+                found += step
+                k -= self._tree[found]
+        return found
 
 
 def _below(n: int, source: torch.Generator) -> int:

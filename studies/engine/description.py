@@ -32,7 +32,7 @@ from studies.engine.libraries import (
 _PROCESS = uuid.uuid4().hex
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _DEPTH = 100
-"""Levels of what holds or calls what that are looked into; beyond, nothing is reused."""
+"""Levels of nested values and calls that are described; of deeper ones, nothing is reused."""
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _OF_RNN = frozenset(("_flat_weights", "_flat_weight_refs"))
 """Attributes by which a recurrent network finds its parameters, those of its original in a copy."""
@@ -46,7 +46,7 @@ _OF_EVERY_CLASS = frozenset(
         "__static_attributes__",
     )
 )
-"""Entries of a class that say nothing of what it does, or say it again."""
+"""Entries of a class that do not change what it does, or repeat other entries."""
 _BY_REPR = (
     *(float, complex, bytes, range, PurePath, re.Pattern, type(...), type(NotImplemented)),
     *(torch.dtype, torch.device, torch.layout, torch.memory_format),
@@ -67,7 +67,7 @@ class _Seen:
         return None if found is None else found[0]
 
     def add(self, value: Any, name: str = "") -> None:
-        """Give a value its label; it is held, so that no other one gets its address."""
+        """Give a value its label, and keep it, so that no other value gets its address."""
         self._known.setdefault(id(value), (f"{len(self._known)} {name}".strip(), value))
 
     def copy(self) -> _Seen:
@@ -166,7 +166,7 @@ def _by_name(value: Any) -> list[str] | None:
 
 
 def _content_of(value: Any, seen: _Seen, depth: int) -> Any:
-    """What a value holds, its class apart; None where that cannot be told."""
+    """Content of a value without its class; None where it cannot be determined."""
     inner = functools.partial(_described, seen=seen, depth=depth + 1)
     if isinstance(value, types.FunctionType):
         return _function(value, seen, depth)
@@ -196,7 +196,7 @@ def _content_of(value: Any, seen: _Seen, depth: int) -> Any:
 
 
 def _held_by_wrapper(value: Any, inner: Callable[[Any], Any]) -> list[Any] | None:
-    """What stands behind a method, a partial function, a property or another descriptor."""
+    """Functions behind a method, a partial function, a property or another descriptor."""
     if isinstance(value, functools.partial):
         return ["partial", inner(value.func), inner(value.args), inner(value.keywords)]
     if isinstance(value, types.MethodType):
@@ -219,16 +219,16 @@ def _held_by_wrapper(value: Any, inner: Callable[[Any], Any]) -> list[Any] | Non
 def _held_by_object(value: Any, seen: _Seen, depth: int) -> list[Any] | None:
     inner = functools.partial(_described, seen=seen, depth=depth + 1)
     if dataclasses.is_dataclass(value):
-        held = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
-        held |= getattr(value, "__dict__", {})
+        attributes = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+        attributes |= getattr(value, "__dict__", {})
     elif hasattr(value, "__dict__"):
-        held = vars(value)
+        attributes = vars(value)
     else:
         return None
     return [
         "object",
         qualified_name(type(value)),
-        {name: inner(held[name]) for name in sorted(held)},
+        {name: inner(attributes[name]) for name in sorted(attributes)},
     ]
 
 
@@ -236,8 +236,8 @@ def _attributes(value: Any, seen: _Seen, depth: int) -> dict[str, Any]:
     """Attributes of an object of a user's class that is a dictionary, a tensor and the like."""
     if not isinstance(value, Tensor | np.ndarray | Mapping | set | frozenset | list | tuple | str):
         return {}
-    held = getattr(value, "__dict__", {})
-    return {name: _described(held[name], seen, depth + 1) for name in sorted(held)}
+    attributes = getattr(value, "__dict__", {})
+    return {name: _described(attributes[name], seen, depth + 1) for name in sorted(attributes)}
 
 
 def _function(function: types.FunctionType, seen: _Seen, depth: int) -> list[Any]:
@@ -251,7 +251,7 @@ def _function(function: types.FunctionType, seen: _Seen, depth: int) -> list[Any
     }
     defaults = [inner(function.__defaults__), inner(function.__kwdefaults__)]
     enclosed = [inner(_content(cell)) for cell in function.__closure__ or ()]
-    held = inner(vars(function)) if vars(function) else None
+    attributes = inner(vars(function)) if vars(function) else None
     return [
         "function",
         qualified_name(function),
@@ -259,7 +259,7 @@ def _function(function: types.FunctionType, seen: _Seen, depth: int) -> list[Any
         defaults,
         enclosed,
         read,
-        held,
+        attributes,
     ]
 
 
@@ -275,8 +275,10 @@ def _global(value: Any, names: frozenset[str], seen: _Seen, depth: int) -> Any:
     if (value.__name__, taken) in seen.uses:
         return ["python module again", value.__name__, sorted(taken)]
     seen.uses.add((value.__name__, taken))
-    held = {name: _global(vars(value)[name], names, seen, depth + 1) for name in sorted(taken)}
-    return ["python module", value.__name__, held]
+    attributes = {
+        name: _global(vars(value)[name], names, seen, depth + 1) for name in sorted(taken)
+    }
+    return ["python module", value.__name__, attributes]
 
 
 def _content(cell: Any) -> Any:

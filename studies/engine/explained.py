@@ -1,7 +1,7 @@
-"""What is explained of each face: clean logits, the target and the maps, computed once a face.
+"""Explanations of faces: clean logits, targets and maps, computed once for each face.
 
 The scoreboard, the randomisation gate, the audit, the agreement study and the meta-evaluation all
-ask one object of a network and its faces, so that none of them decides anew which emotion is meant.
+share one object for a network and its faces, so that all of them explain the same emotion.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ TargetRule = Literal["predicted", "true"]
 MATCHED_TO = "gradcam"
 """The method whose resolution and maps the chance controls have."""
 KEPT = 2**28
-"""Bytes of maps that are kept for a second reader; beyond, they are made again."""
+"""Bytes of maps that are kept in memory to be used again; further maps are made again each time."""
 
 
 def check_targets(rule: str) -> None:
-    """Refuse what is no rule for targets.
+    """Check that a rule for targets is known.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_targets(rule: str) -> None:
 
 
 class Explained:
-    """Faces as one network sees them, and what is explained of each.
+    """Logits, targets and maps of faces for one network.
 
     Parameters
     ----------
@@ -108,6 +108,8 @@ class Explained:
         self.pixels = faces.pixels(self.size)
         self._kept: dict[tuple[str, int, int, int], Explanation] = {}
         self._room = KEPT if keep else 0
+        self._control_cells: dict[tuple[str, int], Tensor] = {}
+        self._room_of_controls = KEPT
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -151,7 +153,7 @@ class Explained:
 
     @cached_property
     def setting(self) -> ControlInputs:
-        """What controls look at: Grad-CAM's cells of all faces, and what each explains."""
+        """Inputs of the chance controls: Grad-CAM's cells and the targets of all faces."""
         columns = self.predictor.model.columns(self.targets)[:, None]
         cells = native_maps(self.predictor, self.images(), columns, method=MATCHED_TO)
         return ControlInputs(
@@ -217,8 +219,7 @@ class Explained:
             Another seed of a random control.
         """
         chosen = self.seed if seed is None else seed
-        setting = dataclasses.replace(self.setting, seed=chosen)
-        full = upsample(control_maps(name, setting)[rows], size=(self.size, self.size))
+        full = upsample(self._cells_of(name, chosen)[rows], size=(self.size, self.size))
         return Explanation(
             maps=full[:, 0],
             targets=self.targets[rows],
@@ -227,6 +228,20 @@ class Explained:
             method=name,
             params={"seed": chosen},
         )
+
+    def _cells_of(self, name: str, seed: int) -> Tensor:
+        """Cells ``(N, 1, h, w)`` of a control for all faces, made once while there is room.
+
+        Several controls are made from all faces at once (other faces, their mean), so that making
+        them for each chunk of faces would take time that grows with the square of N.
+        """
+        if (name, seed) in self._control_cells:
+            return self._control_cells[name, seed]
+        made = control_maps(name, dataclasses.replace(self.setting, seed=seed))
+        if made.nbytes <= self._room_of_controls:
+            self._control_cells[name, seed] = made
+            self._room_of_controls -= made.nbytes
+        return made
 
     def maps(self, method: str, *, chunk: int) -> Tensor:
         """Maps ``(N, size, size)`` of all faces by an attribution, NaN where they are undefined.

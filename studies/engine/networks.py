@@ -42,11 +42,11 @@ class Network:
 
     @property
     def trained(self) -> bool:
-        """Whether it has learnt anything."""
+        """Whether the network was trained."""
         return self.weights is not None
 
     def load(self, calibration: Faces) -> FERModel:
-        """Build it; an untrained one gets BatchNorm statistics from the calibration faces."""
+        """Build the network; calibration faces give an untrained one its BatchNorm statistics."""
         model = load_model(self.architecture, weights=self.weights, seed=self.seed)
         return model if self.trained else calibrate_batchnorm(model, calibration)
 

@@ -20,13 +20,14 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
+from studies.engine.explained import TargetRule
 from studies.engine.networks import Network, networks
 from studies.engine.specs import DataSpec, ModelSpec
 
 NO_MATTER = ("out", "progress", "dry_run", "batch_size")
 """Options that change no result."""
 SIZE = 64
-"""Side at which landmarks are looked at, in pixels."""
+"""Side of the images in whose pixels landmarks are checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +65,10 @@ class Progress(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun(Options):
-    """Whether the plan alone is said."""
+    """Whether the plan alone is printed."""
 
     dry_run: bool = False
-    """Only say what would be run, and for how long."""
+    """Print only what would be run, and for how long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +132,20 @@ class Passes(Device):
             precision=self.precision,
             batch_size=self.batch_size or batch_size,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets(Options):
+    """The emotion whose explanations a study looks at.
+
+    Examples
+    --------
+    >>> Targets(targets="true").config()
+    {'targets': 'true'}
+    """
+
+    targets: TargetRule = "predicted"
+    """Which emotion of a face is explained."""
 
 
 @dataclass(frozen=True, kw_only=True)

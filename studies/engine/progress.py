@@ -26,7 +26,7 @@ EVERY = 30.0
 
 
 def progress_bar(*, shown: bool, clock: Callable[[], float] = time.monotonic) -> Progress:
-    """Count, rate, time taken and time left; several tasks can share it.
+    """Progress display with count, rate, time taken and time left, for one or several tasks.
 
     On a terminal they are bars. Elsewhere (a file, a pipe, a job's log) a plain line is written
     about every half minute.
@@ -61,7 +61,7 @@ def progress_bar(*, shown: bool, clock: Callable[[], float] = time.monotonic) ->
 
 
 class _Lines(Progress):
-    """A line every half minute, of the task that has just got on."""
+    """Progress as a plain line about every half minute, for the task that advanced last."""
 
     def __init__(
         self, *columns: ProgressColumn, console: Console, clock: Callable[[], float]
@@ -96,7 +96,7 @@ class _Lines(Progress):
 
 
 class _Rate(TextColumn):
-    """Things a second."""
+    """Column with the number of items per second."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -106,7 +106,7 @@ class _Rate(TextColumn):
 
 
 def _per_second(rate: float) -> str:
-    """A rate, by the minute where it is slow.
+    """A rate as text, per minute where it is slow.
 
     >>> _per_second(12.3), _per_second(0.05)
     ('12.3/s', '3.0/min')
@@ -115,7 +115,7 @@ def _per_second(rate: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Time in the unit that it is usually told in.
+    """A duration as text, in its usual unit.
 
     >>> _duration(41), _duration(600), _duration(9000)
     ('41 s', '10 min', '2.5 h')

@@ -1,4 +1,4 @@
-"""How many faces a model recognises, with its interval, beside what knows nothing of a face."""
+"""Share of faces that a model recognises, with its interval, beside the prior and chance."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def recognition(
     *,
     emotions: Sequence[str],
 ) -> Recognition:
-    """Count what a model recognises.
+    """Share of faces that a model recognises, and its recall of each emotion.
 
     Parameters
     ----------

@@ -38,6 +38,7 @@ from fer_xai.files import (
 )
 from fer_xai.names import slug
 from fer_xai.provenance import commit, processor
+from studies.engine.leftovers import remove_leftovers
 
 T = TypeVar("T")
 PACKAGES = ("torch", "torchvision", "captum", "numpy", "scipy", "pandas", "fer-xai")
@@ -138,58 +139,6 @@ def _once(path: Path, read: Callable[[Path], T], write: Callable[[], None]) -> T
             sys.stderr.write(f"{path} is damaged and is made anew.\n")
     write()
     return read(path)
-
-
-def check_made_of(
-    folder: Path, made_of: Mapping[str, Any], *, write: bool = True, name: str = "", shards: str
-) -> None:
-    """Make sure that the shards of a folder were made of what is at hand now.
-
-    Parameters
-    ----------
-    folder
-        Folder of the shards.
-    made_of
-        Digests of the model and the faces, and all options that the shards depend on.
-    write
-        Whether it is written down where the folder holds no shards yet; otherwise only checked.
-    name
-        Name of the kind of shards, where a folder holds several.
-    shards
-        Pattern of the shards' file names.
-
-    Raises
-    ------
-    InputError
-        If the shards that are there were made of something else, or do not say of what.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     check_made_of(Path(folder), {"model": "1a2b", "seed": 0}, shards="*.npz")
-    ...     check_made_of(Path(folder), {"model": "1a2b", "seed": 1}, shards="*.npz")
-    Traceback (most recent call last):
-    fer_xai.errors.InputError: Expected ... to hold shards of the same ... differ in seed: ...
-    """
-    path = folder / f"{name}made_of.json"
-    asked = json.loads(json.dumps(made_of, default=str))
-    remedy = "choose another folder, or delete that one"
-    if path.exists():
-        theirs = read_json(path, remedy=f"delete {folder}")
-        differ = [key for key in asked if theirs.get(key) != asked[key]]
-        if differ:
-            raise InputError(
-                f"Expected {folder} to hold shards of the same model, faces and options, but they "
-                f"differ in {', '.join(differ)}: {remedy}."
-            )
-    elif any(folder.glob(shards)):
-        raise InputError(
-            f"Expected {folder} to say what its shards were made of, but it holds no {path.name}, "
-            f"as those of older versions: {remedy}."
-        )
-    elif write:
-        write_json(path, asked)
 
 
 def digest(content: Any) -> str:
@@ -320,8 +269,7 @@ def open_run(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any])
             f"{folder} goes on under {', '.join(mixed)}; rows that are there stay as they are.",
             soft_wrap=True,
         )
-    for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
-        left.unlink()
+    remove_leftovers(folder)
     return manifest
 
 

@@ -20,7 +20,7 @@ class Faithfulness(ScoredStudy):
 
     name: ClassVar[str] = "faithfulness"
     primary: ClassVar[str] = "road"
-    told: ClassVar[tuple[str, ...]] = (
+    how_it_was_done: ClassVar[tuple[str, ...]] = (
         "Primary endpoint, declared before looking: ROAD's combined score in excess of the centre "
         "control's.",
     )

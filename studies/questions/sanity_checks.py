@@ -23,10 +23,10 @@ from studies.engine.specs import ModelSpec
 from studies.engine.study import Run
 from studies.registry import STUDIES
 from studies.reporting.page import Table
-from studies.scoreboard.gate import gate, gate_sentence, gate_table, gated
+from studies.scoreboard.gate import gate, gate_sentence, gate_table, methods_of_gate
 from studies.scoreboard.report import unit_of
 from studies.scoreboard.scores import Scoreboard
-from studies.scoreboard.study import Beyond, ScoredStudy
+from studies.scoreboard.study import Findings, ScoredStudy
 
 MOVES = 20
 """Moved copies of a map, for chance."""
@@ -45,7 +45,7 @@ class SanityChecks(ScoredStudy):
     name: ClassVar[str] = "sanity_checks"
     explains_again: ClassVar[bool] = True
     primary: ClassVar[str] = "mprt_last"
-    told: ClassVar[tuple[str, ...]] = (
+    how_it_was_done: ClassVar[tuple[str, ...]] = (
         "The gate, declared before looking: mean Spearman of each face's map with those of wholly "
         "random networks (every parameter drawn anew, BatchNorm statistics taken from the faces), "
         "against the 95th percentile, over single pairs, of the same after the random networks' "
@@ -82,9 +82,11 @@ class SanityChecks(ScoredStudy):
     """Models trained on permuted labels (training.run --permute-labels), whose maps are held
     against those of the trained ones."""
 
-    def beyond(self, explained: Explained, *, model: str, board: Scoreboard, run: Run) -> Beyond:
+    def findings(
+        self, explained: Explained, *, model: str, board: Scoreboard, run: Run
+    ) -> Findings:
         """The gate, a method at a time; controls whose verdict is known stand beside them."""
-        task = run.bar.add_task(f"{model}: gate", total=len(gated(board)))
+        task = run.bar.add_task(f"{model}: gate", total=len(methods_of_gate(board)))
         frame = gate(
             explained,
             board,
@@ -92,7 +94,7 @@ class SanityChecks(ScoredStudy):
             shards=run.folder / "shards" / slug(model),
             progress=lambda: run.bar.advance(task),
         ).assign(model=model)
-        return Beyond(
+        return Findings(
             said=gate_sentence(model, frame),
             tables=[
                 gate_table(frame, faces=len(explained), networks=self.networks),

@@ -13,6 +13,19 @@ from fer_xai.names import csv_text, markdown_text
 DIGITS = 3
 
 
+def readable(text: str) -> str:
+    r"""A text with a question mark for each character that UTF-8 cannot write.
+
+    Such characters come from file names that are not UTF-8.
+
+    Examples
+    --------
+    >>> readable("naïve"), readable("a\udc80b")
+    ('naïve', 'a?b')
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
 def markdown(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
     """A table as Markdown; NaN is an empty cell, and a text is shown as it is.
 

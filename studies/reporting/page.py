@@ -25,7 +25,9 @@ LONG = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure with its caption: unit, scheme and B belong into it.
+    """A figure with its caption.
+
+    The caption names the unit of analysis, the resampling scheme and the number of resamples.
 
     Examples
     --------
@@ -64,7 +66,7 @@ class Table:
 
     @property
     def folded(self) -> bool:
-        """Whether a reader has to open it."""
+        """Whether the table is folded away, so that a reader has to open it."""
         return len(self.frame) > LONG
 
 

@@ -1,4 +1,4 @@
-"""What every report on trainings says of them: facts, and how they were made."""
+"""Facts about trainings, and sentences on how they were made, for every report on them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compared_of(done: Sequence[Training]) -> str:
     rows: dict[str, list[str]] = {}
     for cell in done:
         rows.setdefault(cell.column.name, []).append(cell.compared)
-    return "; ".join(f"{name}: {', or '.join(dict.fromkeys(told))}" for name, told in rows.items())
+    return "; ".join(f"{name}: {', or '.join(dict.fromkeys(ways))}" for name, ways in rows.items())
 
 
 def method_of(manifest: Mapping[str, Any], done: Sequence[Training]) -> list[str]:

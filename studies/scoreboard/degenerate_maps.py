@@ -1,4 +1,4 @@
-"""Maps that explain nothing: how many of each method are blank, undefined, or break its law."""
+"""Maps that explain nothing: blank, undefined, or in breach of their method's completeness law."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes each method's maps again, of changed images or another network."""
+"""Functions that make each method's maps again, of changed images or another network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from studies.engine.explained import Explained
 def explainers(
     explained: Explained, names: Iterable[str], ids: Sequence[str], regions: Tensor | None
 ) -> dict[str, Explain]:
-    """What makes each method's maps of some faces again, of changed images or models.
+    """Functions that make each method's maps of some faces again, of changed images or models.
 
     Parameters
     ----------

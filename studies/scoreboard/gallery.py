@@ -66,7 +66,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "controls": tuple(CONTROLS),
 }
-"""What stands on which sheet. Attention methods need a transformer, of which none is shipped."""
+"""Methods on each sheet. Attention methods need a transformer, of which none is shipped."""
 SIZE = 64
 _CANDIDATES = 120
 

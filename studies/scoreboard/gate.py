@@ -17,6 +17,8 @@ from metrics.core.score_cache import ScoreCache
 from metrics.randomisation.gate import MIN_NETWORKS, Gate, randomisation_gate
 from studies.engine import store
 from studies.engine.explained import Explained
+from studies.engine.shards import check_made_of
+from studies.reporting.formatting import readable
 from studies.reporting.page import Table
 from studies.scoreboard.explainers import explainers
 from studies.scoreboard.scores import MODEL_FREE, Scoreboard
@@ -56,8 +58,8 @@ def gate(
     predictor, faces = explained.predictor, explained.faces
     made_of = {} if shards is None else {**board.made_of(explained), "networks": networks}
     if shards is not None:
-        store.check_made_of(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
-    names = gated(board)
+        check_made_of(shards, made_of, write=False, name="gate-", shards="gate-*.npz")
+    names = methods_of_gate(board)
     again = explainers(explained, names, faces.ids, explained.regions)
     images = explained.images()
     rows = []
@@ -76,14 +78,14 @@ def gate(
                 calibration=explained.calibration,
             )
             if shards is not None:
-                store.check_made_of(shards, made_of, name="gate-", shards="gate-*.npz")
+                check_made_of(shards, made_of, name="gate-", shards="gate-*.npz")
             return {"similarity": found.similarity.numpy(), "null": found.null.numpy()}
 
         kept = make() if shards is None else store.once(shards / f"gate-{slug(name)}.npz", make)
         found = Gate(**{key: torch.from_numpy(values) for key, values in kept.items()})
         rows.append(
             {
-                "model": predictor.name,
+                "model": readable(predictor.name),
                 "method": name,
                 "control": name in CONTROLS,
                 "gate": _verdict(found),
@@ -105,14 +107,14 @@ def _verdict(found: Gate) -> str:
     return "passes" if found.passed else "fails"
 
 
-def gated(board: Scoreboard) -> list[str]:
-    """What stands in the gate's table.
+def methods_of_gate(board: Scoreboard) -> list[str]:
+    """Methods and controls in the gate's table.
 
     Examples
     --------
     >>> board = Scoreboard(methods=["gradcam", "lime"], metrics=["gini"])
     >>> board.refused["lime"] = "no rules"
-    >>> gated(board)[:2]
+    >>> methods_of_gate(board)[:2]
     ['gradcam', 'random']
     """
     return [*(m for m in board.methods if m not in board.refused), *MODEL_FREE]

@@ -57,7 +57,7 @@ def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
             colour = CONTROL if row["control"] else TRAINED
             axis.plot([row["mean low"], row["mean high"]], [place, place], color=colour, lw=2)
             axis.plot(row["mean"], place, "o", color=colour, ms=4)
-        beside = tables.held(specs[metric]) and FLOOR in own.index
+        beside = tables.compared_with_floor(specs[metric]) and FLOOR in own.index
         if beside and np.isfinite(own.loc[FLOOR, "mean"]):
             axis.axvline(own.loc[FLOOR, "mean"], color=INK, lw=0.7, ls=":")
         axis.set_yticks(range(len(order)), [name.replace("_", " ") for name in order], fontsize=8)

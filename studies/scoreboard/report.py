@@ -1,4 +1,4 @@
-"""What a scoreboard leaves: tables, figures, the answer; for studies and for the audit."""
+"""Tables, figures and the answer of a scoreboard, for studies and for the audit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEIGHTS = "Intervals speak of faces for these weights, not of other trainings."
 OVER = f"over {FLOOR}"
 """Column of gains over the floor."""
 CLEAR = 0.05
-"""p below which a gain over the floor is spoken of."""
+"""Corrected p below which a gain over the floor control is reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Content:
 
 
 def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
-    """What is to be said of every study of these metrics.
+    """Caveats of every study of these metrics.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
     >>> len(common_caveats([METRICS["gini"]])), len(common_caveats([METRICS["deletion"]]))
     (1, 2)
     """
-    perturbed = any(tables.held(spec) for spec in specs)
+    perturbed = any(tables.compared_with_floor(spec) for spec in specs)
     return [*([FILLS] if perturbed else []), WEIGHTS]
 
 
@@ -68,7 +68,7 @@ def content(
     fills_shared: Sequence[tuple[str, str, str]] = (),
     gates: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Content:
-    """Make everything from rows.
+    """Tables, figures and the answer, made from rows of scores.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _pictures(
 
 
 def unit_of(clusters: Sequence[object]) -> str:
-    """What is independent of each other, and how many there are of it, for captions.
+    """Independent unit of the faces, and the number of units, for captions.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def unit_of(clusters: Sequence[object]) -> str:
 
 
 def _explained(table: pd.DataFrame) -> Iterator[str]:
-    """What the columns of methods say."""
+    """Sentences that explain the columns of the table of methods."""
     yield (
         "Mean of each metric, with its 95 % interval by infinitesimal jackknife. Better: which "
         "values are; control: chance, no method; undefined: share of faces without a score."
@@ -252,7 +252,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
     gini is not held against the centre control, which looks at no network: its means stand in
     the table of methods.
     """
-    if not tables.held(primary):
+    if not tables.compared_with_floor(primary):
         return (
             f"{primary.name} is not held against the {FLOOR} control, which looks at no network: "
             "its means stand in the table of methods."
@@ -266,9 +266,9 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         units = int(methods["units"].max())
         least = family * 2.0 ** (1 - units)  # all units of one sign
         said = f"{model}: by {primary.name}, "
-        gated = ""
+        that_pass = ""
         if "gate" in methods:
-            methods, gated = methods[methods["gate"] == "passes"], " that pass the gate"
+            methods, that_pass = methods[methods["gate"] == "passes"], " that pass the gate"
         few = methods.loc[methods["undefined"] > MOST_UNDEFINED, "method"]
         methods = methods[~(methods["undefined"] > MOST_UNDEFINED)]
         apart = f" {', '.join(few)} took no part: most faces have no score." if len(few) else ""
@@ -292,7 +292,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
             for _, row in better.iterrows()
         )
         sentences.append(
-            f"{said}{len(better)} of {len(methods)} methods{gated} beat the {FLOOR} control"
+            f"{said}{len(better)} of {len(methods)} methods{that_pass} beat the {FLOOR} control"
             f"{f' ({named})' if named else ''}, and {len(worse)} "
             f"{'does' if len(worse) == 1 else 'do'} worse than it.{apart}"
         )

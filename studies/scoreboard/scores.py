@@ -13,6 +13,7 @@ import pandas as pd
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, Attribution
 from fer_xai.attributions.api import INVERSE
 from fer_xai.errors import InputError
+from fer_xai.files import REMADE, DamagedFileError, read_json
 from fer_xai.inference.predictor import Predictor
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, MetricSpec
@@ -21,6 +22,7 @@ from studies.engine import store
 from studies.engine.description import described
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained, TargetRule, check_targets
+from studies.engine.shards import BATCH, check_made_of
 from studies.scoreboard.explainers import explainers
 
 CHANCE = (
@@ -35,9 +37,11 @@ CHANCE = (
 )
 """Controls that stand beside the methods, all of Grad-CAM's resolution."""
 FLOOR = "centre"
-"""The control that a claim is held against: it knows where faces are, and nothing else."""
+"""Control that claims are compared with: it knows the usual place of a face, and nothing else."""
 MODEL_FREE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that are made of no model's maps, so that metrics may make them again."""
+REFUSED = "refused.json"
+"""File beside the shards that records which methods refuse the model, and why."""
 
 
 def _attribution(method: str) -> Attribution:
@@ -73,7 +77,7 @@ def _map_facts(made: Mapping[str, Explanation], ids: Sequence[str]) -> pd.DataFr
 
 @dataclass(frozen=True, kw_only=True)
 class Scoreboard:
-    """What is scored: attributions and chance controls, by which metrics.
+    """Attributions and chance controls, and the metrics that score them.
 
     Attributes
     ----------
@@ -152,7 +156,7 @@ class Scoreboard:
         ]
 
     def explained(self, predictor: Predictor, faces: Faces, *, keep: bool = False) -> Explained:
-        """What is explained of these faces, by the board's rule for targets and its seed."""
+        """Explanations of these faces, with the board's rule for targets and its seed."""
         return Explained(predictor, faces, rule=self.targets, seed=self.seed, keep=keep)
 
     def scores(
@@ -199,7 +203,8 @@ class Scoreboard:
             )
         made_of = {} if shards is None else self.made_of(explained)
         if shards is not None:
-            store.check_made_of(shards, made_of, write=False, shards="*.parquet")
+            check_made_of(shards, made_of, write=False, shards="*.parquet")
+            self._recall_refused(shards)
         parts = []
         for start in range(0, len(faces), self.chunk):
             rows = slice(start, min(start + self.chunk, len(faces)))
@@ -207,11 +212,14 @@ class Scoreboard:
             def make(rows: slice = rows) -> pd.DataFrame:
                 made = self._chunk(explained, rows)
                 if shards is not None:
-                    store.check_made_of(shards, made_of, shards="*.parquet")
+                    check_made_of(shards, made_of, shards="*.parquet")
+                    store.write_json(shards / REFUSED, self.refused)
                 return made
 
             path = None if shards is None else shards / f"{start:06d}.parquet"
-            parts.append(make() if path is None else store.once_table(path, make))
+            part = make() if path is None else store.once_table(path, make)
+            self._ask_why_missing(explained, rows, part)
+            parts.append(part)
             if progress is not None:
                 progress(rows.stop - rows.start)
         found = pd.concat(parts, ignore_index=True)
@@ -221,8 +229,38 @@ class Scoreboard:
         pairs = pd.MultiIndex.from_frame(found[["method", "metric"]])
         return found[~pairs.isin(unfair)].reset_index(drop=True)
 
+    def _recall_refused(self, shards: Path) -> None:
+        """Take up why methods were refused, as recorded; a damaged record is made anew."""
+        try:
+            recorded = read_json(shards / REFUSED, remedy=REMADE)
+        except DamagedFileError:  # or none: see _ask_why_missing
+            return
+        self.refused.update({name: str(why) for name, why in recorded.items()})
+
+    def _ask_why_missing(self, explained: Explained, rows: slice, part: pd.DataFrame) -> None:
+        """Ask methods that have no rows in a shard again, where no reason is recorded.
+
+        Raises
+        ------
+        InputError
+            If one of them refuses no longer, so that the shard is not what would be made now.
+        """
+        there = set(part["method"])
+        for name in self.methods:
+            if name in there or name in self.refused:
+                continue
+            try:
+                explained.explanation(name, rows)
+            except InputError as refusal:
+                self.refused[name] = str(refusal)
+                continue
+            raise InputError(
+                f"Expected rows of {name} in the shard of faces {rows.start} to {rows.stop - 1}, "
+                "but it holds none: delete the folder of shards, and the same command begins anew."
+            )
+
     def made_of(self, explained: Explained) -> dict[str, Any]:
-        """Dependencies of the rows (see :func:`~studies.engine.store.claim`)."""
+        """Dependencies of the rows (see :func:`~studies.engine.shards.check_made_of`)."""
         predictor = explained.predictor
         return {
             "model": model_digest(predictor.model),
@@ -235,6 +273,7 @@ class Scoreboard:
             "chunk": self.chunk,
             "precision": predictor.precision,
             "device": predictor.device.type,
+            BATCH: predictor.batch_size,
         }
 
     def _explanations(self, explained: Explained, rows: slice) -> dict[str, Explanation]:

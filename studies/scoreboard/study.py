@@ -1,4 +1,4 @@
-"""What studies of metrics over methods and models have in common."""
+"""Base of studies that score methods and models by metrics."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.explained import Explained, TargetRule
+from studies.engine.explained import Explained
 from studies.engine.networks import Network
-from studies.engine.options import Data, Models, Passes, Progress, Seed, with_landmarks
+from studies.engine.options import Data, Models, Passes, Progress, Seed, Targets, with_landmarks
+from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.registry import question
 from studies.reporting.page import Table, write_page
 from studies.scoreboard.report import common_caveats, content
 from studies.scoreboard.scores import CHANCE, FLOOR, MODEL_FREE, Scoreboard
-from studies.scoreboard.tables import held
+from studies.scoreboard.tables import compared_with_floor
 
 CHUNK = 16
 """Faces whose rows are written together: what a run that is stopped loses at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beyond:
-    """What a study finds out about a model beyond scores a face.
+class Findings:
+    """Findings of a study about one model, besides the scores of its faces.
 
     Attributes
     ----------
@@ -45,7 +46,7 @@ class Beyond:
 
     Examples
     --------
-    >>> Beyond(said="No method passes.", gate={"lime": "fails"}).tables
+    >>> Findings(said="No method passes.", gate={"lime": "fails"}).tables
     ()
     """
 
@@ -60,19 +61,19 @@ class _Part:
 
     model: str
     rows: pd.DataFrame
-    beyond: Beyond
+    findings: Findings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
+class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
 
     primary: ClassVar[str]
-    told: ClassVar[tuple[str, ...]] = ()
-    """How it was done, beyond what is common to all."""
+    how_it_was_done: ClassVar[tuple[str, ...]] = ()
+    """Sentences on how this study is done, before those that all studies share."""
     caveats: ClassVar[tuple[str, ...]] = ()
     explains_again: ClassVar[bool] = False
-    """Whether :meth:`beyond` asks for the maps of the methods once more."""
+    """Whether :meth:`findings` asks for the maps of the methods once more."""
 
     methods: tuple[str, ...] = (
         "gradcam",
@@ -93,8 +94,6 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
     """Names of metrics."""
     limit: int = 128
     """At most this many faces with landmarks, with the emotions' shares kept."""
-    targets: TargetRule = "predicted"
-    """Which emotion of a face is explained."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -131,32 +130,35 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
     def _scored(
         self, network: Network, model: FERModel, faces: Faces, board: Scoreboard, run: Run
     ) -> _Part:
-        """Rows of one network, and what the study finds out beyond them."""
+        """Rows of one network, and further findings about it."""
         known = run.manifest["networks"].get(network.name, {})
-        predictor = self.predictor(model, batch_size=known.get("batch_size"))
-        own = dataclasses.replace(board, refused=dict(known.get("refused", {})))
-        run.manifest["networks"][network.name] = {
+        recorded = known.get(BATCH)
+        predictor = self.predictor(model, batch_size=last_batch_size(recorded))
+        own = dataclasses.replace(board, refused={})
+        described = run.manifest["networks"][network.name] = {
             "weights": Path(str(network.weights)).name,
             "refused": own.refused,
             **predictor.settings(),
+            BATCH: with_earlier(recorded, predictor.batch_size),
         }
         run.record()
-
-        def advance(n: int) -> None:
-            run.bar.advance(run.bar.task_ids[0], n)
-            run.record()  # with what was refused meanwhile
-
+        shards = run.folder / "shards" / slug(network.name)
         explained = own.explained(predictor, faces, keep=self.explains_again)
         rows = own.scores(
-            explained, shards=run.folder / "shards" / slug(network.name), progress=advance
+            explained,
+            shards=shards,
+            progress=lambda n: run.bar.advance(run.bar.task_ids[0], n),
         )
-        beyond = self.beyond(explained, model=network.name, board=own, run=run)
-        return _Part(model=network.name, rows=rows.assign(model=network.name), beyond=beyond)
+        findings = self.findings(explained, model=network.name, board=own, run=run)
+        described[BATCH] = batch_sizes(shards) or described[BATCH]
+        return _Part(model=network.name, rows=rows.assign(model=network.name), findings=findings)
 
-    def beyond(self, explained: Explained, *, model: str, board: Scoreboard, run: Run) -> Beyond:
-        """What a study finds out about a model beyond scores a face."""
+    def findings(
+        self, explained: Explained, *, model: str, board: Scoreboard, run: Run
+    ) -> Findings:
+        """Findings of a study about one model, besides the scores of its faces."""
         del explained, model, board, run
-        return Beyond()
+        return Findings()
 
     def _faces(self) -> Faces:
         faces = self.load_faces()
@@ -174,7 +176,11 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
         """Write tables, figures and the page; returns the answer."""
         specs = {spec.name: spec for spec in board.specs}
         declared = self.primary in specs
-        primary = self.primary if declared else min(specs, key=lambda name: not held(specs[name]))
+        primary = (
+            self.primary
+            if declared
+            else min(specs, key=lambda name: not compared_with_floor(specs[name]))
+        )
         made = content(
             rows,
             face_table(faces).set_index("id")["cluster"],
@@ -183,16 +189,16 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
             primary=primary,
             refused={name: facts["refused"] for name, facts in run.manifest["networks"].items()},
             fills_shared=board.fills_shared,
-            gates={part.model: part.beyond.gate for part in parts if part.beyond.gate},
+            gates={part.model: part.findings.gate for part in parts if part.findings.gate},
         )
-        said = [part.beyond.said for part in parts if part.beyond.said]
+        said = [part.findings.said for part in parts if part.findings.said]
         if not said:
             said = [made.answer]
             if not declared:
                 said += [f"{primary} is not the declared endpoint: {self.primary} was not scored."]
         answer = "\n".join(said)
         more: dict[str, Table] = {}
-        for table in (table for part in parts for table in part.beyond.tables):
+        for table in (table for part in parts for table in part.findings.tables):
             before = [more[table.name].frame] if table.name in more else []
             frame = pd.concat([*before, table.frame], ignore_index=True)
             more[table.name] = dataclasses.replace(table, frame=frame)
@@ -221,22 +227,23 @@ class ScoredStudy(Study, Progress, Passes, Seed, Data, Models):
         }
 
     def _method(self, specs: Mapping[str, MetricSpec]) -> list[str]:
+        from_maps = [name for name in CHANCE if name not in MODEL_FREE]
         return [
-            *self.told,
-            f"Chance controls, all at Grad-CAM's resolution: {_spoken(MODEL_FREE)} know nothing of "
-            f"the model; {_spoken(name for name in CHANCE if name not in MODEL_FREE)} are made of "
-            "its own Grad-CAM maps (the face's cells in another order, the map of a face that "
-            "another emotion is explained of, the mean over faces), and so know the model but not "
-            "where it looks in this face. Metrics that must explain again (of randomisation and "
-            "robustness) have only the former, which can be made again.",
-            "By a metric of faithfulness a method says something only where it beats them; claims "
-            f"are gains over the {FLOOR} control, paired by face.",
-            "Ties are broken by seed, curves run over exact counts of pixels and the fractions "
-            "that were taken, each distinct image is scored once.",
+            *self.how_it_was_done,
+            f"Chance controls, all at Grad-CAM's resolution: {_in_words(MODEL_FREE)} do not use "
+            f"the model; {_in_words(from_maps)} are made from its own Grad-CAM maps (the face's "
+            "cells in random order, the map of a face for which another emotion is explained, the "
+            "mean over faces), so they depend on the model but not on where it looks in this face. "
+            "Metrics that explain again (randomisation and robustness) are compared with the first "
+            "group alone, because only these controls can be made again.",
+            "On a faithfulness metric, a method is informative only where it beats the controls; "
+            f"claims are gains over the {FLOOR} control, paired by face.",
+            "Ties are broken by seed. Curves are integrated over exact pixel counts and the "
+            "removed fractions. Each distinct image is scored once.",
             *(f"{name}: {spec.reference}." for name, spec in specs.items()),
         ]
 
 
-def _spoken(names: Iterable[str]) -> str:
+def _in_words(names: Iterable[str]) -> str:
     *most, last = (name.replace("_", " ") for name in names)
     return f"{', '.join(most)} and {last}"

@@ -37,16 +37,17 @@ def sign(spec: MetricSpec) -> int:
     return -1 if spec.higher_is_better is False else 1
 
 
-def held(spec: MetricSpec) -> bool:
-    """Whether a method's gain over the floor says something.
+def compared_with_floor(spec: MetricSpec) -> bool:
+    """Whether a method's gain over the floor control is informative for a metric.
 
-    The floor looks at no network: what asks how a map follows the network, or the face, is answered
-    by its making (``mprt`` 1, ``sensitivity_max`` 0), and so is what looks at the map alone.
+    The floor control does not use the network. Its score is therefore fixed by construction on
+    metrics that ask how a map follows the network or the face (``mprt`` 1, ``sensitivity_max`` 0),
+    and on metrics of the map alone.
 
     Examples
     --------
     >>> from metrics import METRICS
-    >>> held(METRICS["deletion"]), held(METRICS["sensitivity_max"])
+    >>> compared_with_floor(METRICS["deletion"]), compared_with_floor(METRICS["sensitivity_max"])
     (True, False)
     """
     return spec.family == "faithfulness"
@@ -57,9 +58,10 @@ def method_table(
 ) -> pd.DataFrame:
     """One row a model, metric and method: its mean, and its gain over a control.
 
-    Gains are of metrics that can be held against the control (:func:`held`), paired by face and
-    signed so that above zero is better; the unit is the cluster. Holm corrects Wilcoxon's two-sided
-    p over the methods of a model and metric.
+    Gains are given for metrics that can be compared with the control
+    (:func:`compared_with_floor`). They are paired by face and signed so that above zero is better;
+    the unit is the cluster. Holm corrects Wilcoxon's two-sided p over the methods of a model and
+    metric.
 
     Parameters
     ----------
@@ -94,10 +96,10 @@ def method_table(
         )
         groups = clusters.loc[list(wide.index)]
         turn = sign(specs[str(metric)])
-        base = wide.get(floor) if held(specs[str(metric)]) else None
+        base = wide.get(floor) if compared_with_floor(specs[str(metric)]) else None
         shares = {
-            told: part[column].astype(float).groupby(part["method"], observed=True).mean()
-            for column, told in (("blank", "blank"), ("undefined", UNDEFINED_MAPS))
+            name: part[column].astype(float).groupby(part["method"], observed=True).mean()
+            for column, name in (("blank", "blank"), ("undefined", UNDEFINED_MAPS))
             if column in part and (column == "blank" or bool(rows[column].any()))
         }
         here = []
@@ -113,7 +115,7 @@ def method_table(
                 "control": method in CONTROLS,
                 **bounds("mean", mean),
                 "undefined": float(wide[method].isna().mean()),
-                **{told: float(share[method]) for told, share in shares.items()},
+                **{name: float(share[method]) for name, share in shares.items()},
             }
             if base is not None and method != floor:
                 gain = (turn * (wide[method] - base)).dropna()

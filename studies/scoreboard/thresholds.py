@@ -1,4 +1,4 @@
-"""What an audit asks of methods: the worst means that are allowed, and the gate's verdicts."""
+"""Thresholds of an audit: the worst means that are allowed, and the gate's verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_UNDEFINED = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """What was asked of a method's scores, and what they are.
+    """A threshold of a method's mean score, and whether it was reached.
 
     Attributes
     ----------
@@ -80,7 +80,9 @@ class Threshold:
 def worst_allowed(
     thresholds: Mapping[str, float], specs: Mapping[str, MetricSpec], methods: Sequence[str]
 ) -> dict[tuple[str, str], float]:
-    """The worst that is allowed, by method and metric; what is said of a method alone wins.
+    """Worst means that are allowed, by method and metric.
+
+    A threshold for one method overrides the threshold of that metric for all methods.
 
     Raises
     ------
@@ -115,19 +117,19 @@ def worst_allowed(
     return found
 
 
-def held(
+def judged_means(
     table: pd.DataFrame,
     limits: Mapping[tuple[str, str], float],
     specs: Mapping[str, MetricSpec],
 ) -> tuple[Threshold, ...]:
-    """Means beside their limits; none is reached that is undefined, or of a refused method.
+    """Thresholds with their means; undefined means and refused methods reach none.
 
     Examples
     --------
     >>> from metrics import METRICS
     >>> row = {"method": "lime", "metric": "deletion", "mean": 0.4, "undefined": 0.0}
     >>> specs = {"deletion": METRICS["deletion"]}
-    >>> found = held(pd.DataFrame([row]), {("lime", "deletion"): 0.5}, specs)
+    >>> found = judged_means(pd.DataFrame([row]), {("lime", "deletion"): 0.5}, specs)
     >>> found[0].reached, found[0].expected
     (True, 'at most 0.5')
     """
@@ -152,13 +154,13 @@ def held(
     return tuple(out)
 
 
-def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
+def gate_verdicts(table: pd.DataFrame) -> tuple[Threshold, ...]:
     """The gate's verdicts over methods.
 
     Examples
     --------
     >>> row = {"method": "lime", "similarity": 0.1, "threshold": 0.3, "gate": "passes"}
-    >>> gated(pd.DataFrame([{**row, "control": False}]))[0].reached
+    >>> gate_verdicts(pd.DataFrame([{**row, "control": False}]))[0].reached
     True
     """
     return tuple(
@@ -176,12 +178,12 @@ def gated(table: pd.DataFrame) -> tuple[Threshold, ...]:
 
 
 def threshold_table(asked: Sequence[Threshold]) -> Table:
-    """What was asked, with its caption.
+    """Table of the thresholds, with its caption.
 
     Examples
     --------
     >>> row = {"method": "lime", "similarity": 0.1, "threshold": 0.3, "gate": "passes"}
-    >>> asked = gated(pd.DataFrame([{**row, "control": False}]))
+    >>> asked = gate_verdicts(pd.DataFrame([{**row, "control": False}]))
     >>> threshold_table(asked).frame[["method", "expected", "reached"]].to_numpy().tolist()
     [['lime', 'at most 0.3', True]]
     """

@@ -1,8 +1,12 @@
+import time
+
+import numpy as np
 import pytest
 import torch
 
 from fer_xai import explain
 from fer_xai.attributions import CONTROLS, ControlInputs, control_maps
+from fer_xai.attributions.controls import _strangers
 from fer_xai.errors import InputError
 from fer_xai.seeding import generator
 
@@ -175,3 +179,37 @@ def test_lengths_must_match():
                 seed=0,
             ),
         )
+
+
+def _strangers_slowly(labels, source):
+    """The same swaps, with the partners of each face looked for among all faces."""
+    drawn = torch.randperm(len(labels), generator=source).numpy()
+    own = np.flatnonzero(labels[drawn] == labels)
+    for face in own[torch.randperm(len(own), generator=source).numpy()]:
+        emotion = labels[face]
+        if labels[drawn[face]] == emotion:
+            partners = np.flatnonzero((labels[drawn] != emotion) & (labels != emotion))
+            if len(partners):
+                other = partners[int(torch.randint(len(partners), (1,), generator=source))]
+                drawn[[face, other]] = drawn[[other, face]]
+    return drawn
+
+
+@pytest.mark.parametrize("emotions", [1, 2, 3, 7])
+@pytest.mark.parametrize("n", [1, 2, 5, 16, 33, 300])
+def test_faces_draw_strangers_as_by_looking_through_all_faces(n, emotions):
+    for seed in range(4):
+        weights = torch.rand(emotions, generator=torch.Generator().manual_seed(seed))
+        rows = torch.multinomial(weights, n, True, generator=torch.Generator().manual_seed(seed))
+        one, two = (torch.Generator().manual_seed(seed) for _ in range(2))
+        found = _strangers(rows.numpy(), one)
+        assert found.tolist() == _strangers_slowly(rows.numpy(), two).tolist()
+        assert torch.equal(one.get_state(), two.get_state())
+
+
+def test_three_hundred_thousand_faces_draw_strangers_in_seconds():
+    labels = torch.arange(300_000).remainder(7).numpy()
+    begun = time.process_time()
+    found = _strangers(labels, torch.Generator().manual_seed(0))
+    assert time.process_time() - begun < 5  # looking through all faces takes half a minute or so
+    assert (labels[found] != labels).all()

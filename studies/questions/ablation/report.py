@@ -293,10 +293,10 @@ def answer(variants: pd.DataFrame, differences: pd.DataFrame) -> str:
         f"{row['variant']} {row['accuracy']:.1f} % and {signed(row['excess']).replace('-', '−')}"
         for _, row in variants.iterrows()
     ]
-    told = ""
+    differing = ""
     if len(differences) and differences["p, excess (Holm)"].notna().any():
         clear = differences.loc[differences["p, excess (Holm)"] < 0.05, "variant"]
-        told = (
+        differing = (
             f" Over training seeds, {', '.join(clear)} differ{'s' if len(clear) == 1 else ''} from "
             "GiMeFive in the excess (p < .05, Holm)."
             if len(clear)
@@ -305,7 +305,7 @@ def answer(variants: pd.DataFrame, differences: pd.DataFrame) -> str:
         )
     return (
         "Accuracy, and excess of the maps' separability over untrained networks: "
-        f"{'; '.join(parts)}.{told}"
+        f"{'; '.join(parts)}.{differing}"
     )
 
 

@@ -101,8 +101,8 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
             found = interval(values, clusters)
             gain = gains(rows, str(model), str(name), floor[str(model)])
             over = interval(gain, clusters) if len(gain) else None
-            told = passes.get(str(name), {})
-            needed = told.get("passes", (np.nan, np.nan))
+            described = passes.get(str(name), {})
+            needed = described.get("passes", (np.nan, np.nan))
             by = list(scored_by.get((model, name), []))
             out.append(
                 {
@@ -113,7 +113,7 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                     "Shapley low": found.low,
                     "Shapley high": found.high,
                     "fills": ", ".join(by),
-                    "ceiling": own_ceiling(rows, str(model), by, told.get("starts from", ())),
+                    "ceiling": own_ceiling(rows, str(model), by, described.get("starts from", ())),
                     "over chance": over.estimate if over else np.nan,
                     "over chance low": over.low if over else np.nan,
                     "over chance high": over.high if over else np.nan,

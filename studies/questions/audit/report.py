@@ -41,7 +41,7 @@ class Audit:
         Whether thresholds were judged: those of a model that recognises no more than the prior are
         not, unless that was asked for.
     thresholds
-        What was asked of methods, the gate's verdicts included.
+        Thresholds of methods, the gate's verdicts included.
     facts
         Facts of the model, faces and settings.
     manifest
@@ -74,7 +74,7 @@ class Audit:
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one file without any outside part; returns its path."""
         drawn = [(picture, png(picture.figure)) for picture in self._content.pictures]
-        write_bytes(Path(path), html(pictures=drawn, **self._page()).encode())
+        write_bytes(Path(path), html(pictures=drawn, **self._page()).encode("utf-8", "replace"))
         return Path(path)
 
     def write(self, folder: Path) -> None:

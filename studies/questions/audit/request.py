@@ -1,4 +1,4 @@
-"""What is asked in an audit: options checked once, and how they are answered."""
+"""Options of an audit, checked once, and the scores and verdicts that answer them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pandas as pd
 from fer_xai.checks import check_count, check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
-from fer_xai.files import read_json
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
@@ -22,19 +21,21 @@ from metrics.randomisation.gate import MIN_NETWORKS
 from metrics.randomisation.random_networks import statistics_of
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.explained import Explained, TargetRule
+from studies.engine.explained import TargetRule
 from studies.engine.recognised_share import Recognition, recognition
+from studies.engine.shards import BATCH, batch_sizes
 from studies.questions.audit.report import Audit
+from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating
 from studies.scoreboard.degenerate_maps import map_sentences, map_table
 from studies.scoreboard.report import common_caveats, content
 from studies.scoreboard.scores import Scoreboard
 from studies.scoreboard.study import CHUNK
-from studies.scoreboard.tables import held as compared
+from studies.scoreboard.tables import compared_with_floor
 from studies.scoreboard.thresholds import (
     Threshold,
-    gated,
-    held,
+    gate_verdicts,
+    judged_means,
     threshold_table,
     worst_allowed,
 )
@@ -51,7 +52,7 @@ COLUMNS = ("id", "emotion", "target", "model", "method", "metric", "value", "bla
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of a model's explanations.
+    """Options of an audit, checked.
 
     Attributes
     ----------
@@ -90,7 +91,7 @@ class Request:
         anyway: bool,
         seed: int,
     ) -> Request:
-        """Check options (those of :func:`studies.audit`) and hold what they mean.
+        """Check options (those of :func:`studies.audit`) and resolve their names.
 
         Raises
         ------
@@ -114,7 +115,9 @@ class Request:
         specs = {spec.name: spec for spec in board.specs}
         limits = worst_allowed(thresholds, specs, methods)
         ours = (
-            PRIMARY if PRIMARY in specs else min(specs, key=lambda name: not compared(specs[name]))
+            PRIMARY
+            if PRIMARY in specs
+            else min(specs, key=lambda name: not compared_with_floor(specs[name]))
         )
         chosen = primary or ours
         if chosen not in specs:
@@ -167,7 +170,7 @@ class Request:
         shards: Path | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Audit:
-        """Score, judge, and make tables of it.
+        """Score the model's explanations, judge the scores, and make the report.
 
         Parameters
         ----------
@@ -180,9 +183,9 @@ class Request:
         progress
             Called with the number of faces done after each chunk.
         """
-        board, specs, name = self.board, self.specs, predictor.name
+        board, specs, name = self.board, self.specs, readable(predictor.name)
         explained = board.explained(predictor, faces, keep=self.gate)
-        rows = _scores(board, explained, shards, progress).assign(model=name)
+        rows = board.scores(explained, shards=shards, progress=progress).assign(model=name)
         clusters = pd.Series(face_groups(faces), index=faces.ids)
         recognised = recognition(
             name,
@@ -202,9 +205,9 @@ class Request:
             refused={name: board.refused},
             gates={name: verdicts} if verdicts else None,
         )
-        manifest = self._manifest(predictor, faces)
+        manifest = self._manifest(predictor, faces, shards)
         judged = self.anyway or recognised.above_prior
-        asked = held(made.methods, self.limits, specs)
+        asked = judged_means(made.methods, self.limits, specs)
         maps = map_table(rows, [method for method in board.methods if method not in board.refused])
         tables = [recognised.table, maps]
         lines = [
@@ -216,7 +219,7 @@ class Request:
         ]
         if found is not None:
             lines.append(gating.gate_sentence(name, found))
-            asked += gated(found)
+            asked += gate_verdicts(found)
             tables.append(gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS))
         if not judged:
             asked = tuple(dataclasses.replace(one, reached=False, judged=False) for one in asked)
@@ -238,8 +241,9 @@ class Request:
             _specs=specs,
         )
 
-    def _manifest(self, predictor: Predictor, faces: Faces) -> dict[str, Any]:
-        """What an audit was made with."""
+    def _manifest(self, predictor: Predictor, faces: Faces, shards: Path | None) -> dict[str, Any]:
+        """Settings, digests and versions of an audit."""
+        earlier = None if shards is None else batch_sizes(shards)
         return {
             "methods": list(self.board.methods),
             "metrics": list(self.specs),
@@ -253,6 +257,7 @@ class Request:
             "model": model_digest(predictor.model),
             **faces_digests(faces, [predictor.model.size]),
             **predictor.settings(),
+            **({} if earlier is None else {BATCH: earlier}),
             **store.environment(),
         }
 
@@ -266,7 +271,7 @@ class Request:
         """The line of facts under the answer."""
         share, low, high = (100 * x for x in (recognised.share, recognised.low, recognised.high))
         return {
-            "model": f"{predictor.name}, {', '.join(predictor.emotions)}",
+            "model": f"{readable(predictor.name)}, {', '.join(predictor.emotions)}",
             "faces": f"{len(faces)} of {faces.name}",
             "recognised": f"{share:.1f} % [{low:.1f}, {high:.1f}]",
             "prior": f"{100 * recognised.prior:.1f} % ({recognised.frequent})",
@@ -275,10 +280,10 @@ class Request:
         }
 
     def _caveats(self) -> list[str]:
-        """Scores that hold a method against what it starts from."""
+        """Caveats on scores whose fill is also what a method's maps start from."""
         return [
-            f"{metric} fills with {fill}, from which the maps of {method} start: that score holds "
-            "them against themselves."
+            f"{metric} fills with {fill}, from which the maps of {method} start: that score "
+            "compares them with themselves."
             for method, metric, fill in self.board.fills_shared
         ]
 
@@ -289,7 +294,7 @@ def _of_maps(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
-    """What follows for the verdict from what a model recognises; nothing where it recognises."""
+    """Sentence on a model that recognises no more than the prior; none for other models."""
     if recognised.above_prior:
         return []
     bar = max(recognised.prior, recognised.chance)
@@ -305,7 +310,7 @@ def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
 
 
 def _verdict(asked: Sequence[Threshold]) -> list[str]:
-    """How many thresholds were reached; nothing where none was asked."""
+    """Sentence on how many thresholds were reached; none where none was asked."""
     failed = sum(not one.reached for one in asked)
     if not asked:
         return []
@@ -315,23 +320,3 @@ def _verdict(asked: Sequence[Threshold]) -> list[str]:
     return [
         f"{failed} of {len(asked)} threshold{'' if len(asked) == 1 else 's'} {were} not reached."
     ]
-
-
-def _scores(
-    board: Scoreboard,
-    explained: Explained,
-    shards: Path | None,
-    progress: Callable[[int], None] | None,
-) -> pd.DataFrame:
-    """Rows of the board; what it refuses is kept beside them."""
-    kept = None if shards is None else shards / "refused.json"
-    if kept is not None and kept.exists():
-        board.refused.update(read_json(kept, remedy=f"delete {shards}"))
-
-    def done(n: int) -> None:
-        if kept is not None:
-            store.write_json(kept, board.refused)
-        if progress is not None:
-            progress(n)
-
-    return board.scores(explained, shards=shards, progress=done)

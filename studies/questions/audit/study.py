@@ -26,8 +26,8 @@ from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.explained import TargetRule
-from studies.engine.options import Data, Passes, Progress, Seed
+from studies.engine.options import Data, Passes, Progress, Seed, Targets
+from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, ModelSpec
 from studies.engine.study import Study
 from studies.questions.audit.request import METHODS, METRICS, Request
@@ -40,7 +40,7 @@ BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 
 @STUDIES.register("audit")
 @dataclass(frozen=True, kw_only=True)
-class AuditStudy(Study, Progress, Passes, Seed, Data):
+class AuditStudy(Study, Progress, Passes, Seed, Targets, Data):
     """Can the explanations of a model of yours be trusted?
 
     First of all the model has to recognise emotions: where the share of faces that it recognises
@@ -53,7 +53,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
         "gimefive"
     )
     """A registered model, or a function without arguments that makes one: a FERModel, or a bare
-    network, whose emotions, size and so on are told by the options below."""
+    network, whose emotions, size and so on are given by the options below."""
     weights: str | None = None
     """Checkpoint (tensors only), or a shipped name for a registered model; by default those that
     are shipped for the data."""
@@ -81,8 +81,6 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
     primary: str | None = None
     """Metric that the answer speaks of: insertion where it is among them, else the first that is
     held against the centre control."""
-    targets: TargetRule = "predicted"
-    """Which emotion of a face is explained."""
     fail_under: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[METHOD:]METRIC=VALUE …")] = ()
     """Worst mean that is allowed (the largest, of a metric whose lower values are better)."""
     gate: bool = False
@@ -92,9 +90,9 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run; weights are identified by content."""
-        told = super().config() | {"model": self._spec.name}
-        del told["weights"]
-        return told
+        options = super().config() | {"model": self._spec.name}
+        del options["weights"]
+        return options
 
     @property
     def _spec(self) -> ModelSpec:
@@ -132,18 +130,21 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
             "answers": _answers(predictor, faces),
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
-            known = run.manifest["networks"].get(model.name, {}).get("batch_size")
+            known = run.manifest["networks"].get(model.name, {}).get(BATCH)
             if known or self.batch_size:
-                predictor = self.predictor(model, batch_size=known)
-            run.manifest["networks"][model.name] = predictor.settings()
+                predictor = self.predictor(model, batch_size=last_batch_size(known))
+            now = with_earlier(known, predictor.batch_size)
+            network = run.manifest["networks"][model.name] = predictor.settings() | {BATCH: now}
             run.record()
+            shards = run.folder / "shards"
             task = run.bar.add_task("faces", total=len(faces))
             found = request.answered(
                 predictor,
                 faces,
-                shards=run.folder / "shards",
+                shards=shards,
                 progress=lambda n: run.bar.advance(task, n),
             )
+            network[BATCH] = batch_sizes(shards) or now
         weights = self._weights_in_words()
         facts = {**found.facts, "weights": weights, "commit": store.made_by(run.manifest)}
         first, *rest = found.answer.splitlines()
@@ -200,8 +201,8 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
         return self._spec.weights_for(self.data_spec, option="--weights PATH")
 
     def _model(self) -> FERModel:
-        told = {name: getattr(self, name) for name in BARE}
-        told = {name: value for name, value in told.items() if value not in (None, False)}
+        given = {name: getattr(self, name) for name in BARE}
+        given = {name: value for name, value in given.items() if value not in (None, False)}
         spec = self._spec
         named = ":" not in spec.name
         if named and spec.name not in MODELS:
@@ -209,8 +210,8 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
                 f"{MODELS.unknown(spec.name)} Or name a factory of yours as package.module:factory."
             )
         made = None if named else _from_factory(self.model)
-        if told and (made is None or isinstance(made, FERModel)):
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in told)
+        if given and (made is None or isinstance(made, FERModel)):
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise InputError(
                 f"Expected {options} for a bare network alone, but {spec.name} knows its own: "
                 "leave that out."
@@ -226,8 +227,8 @@ class AuditStudy(Study, Progress, Passes, Seed, Data):
             )
         else:
             if "," in self.emotions:
-                told["emotions"] = self.emotions.split(",")
-            model = FERModel(made, name=self.model.rpartition(":")[2], **told)
+                given["emotions"] = self.emotions.split(",")
+            model = FERModel(made, name=self.model.rpartition(":")[2], **given)
         if spec.weights is not None:
             state, _ = read_state(spec.weights)
             load_state(model.net, state, what=self.model)

@@ -29,6 +29,7 @@ from fer_xai.types import Faces, undefined_maps
 from studies.engine import store
 from studies.engine.digests import model_digest
 from studies.engine.networks import Network
+from studies.engine.shards import BATCH, last_batch_size, say_batch_size, with_earlier
 from studies.engine.study import Run, face_table
 from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
 from studies.questions.gradcam_consistency.scores import MATCHED_TO, Scorer
@@ -110,8 +111,9 @@ class Job:
             if not todo and known:
                 continue
             model = network.load(self.floor)
-            predictor = self._predictor(model, known.get("predictor", {}).get("batch_size"))
-            self._record(network, model, predictor)
+            before = known.get("predictor", {}).get(BATCH)
+            predictor = self._predictor(model, last_batch_size(before))
+            self._record(network, model, predictor, before)
             task = self.bar.add_task(f"maps of {network.name}", total=self._faces_to_map(network))
             for method in self.methods[network.name]:
                 for start in range(0, len(self.faces), CHUNK):
@@ -148,19 +150,24 @@ class Job:
             self.folder / "maps" / slug(network.name) / f"{slug(method)}-{name.zfill(6)}{sign}.npz"
         )
 
-    def _record(self, network: Network, model: FERModel, predictor: Predictor) -> None:
+    def _record(
+        self, network: Network, model: FERModel, predictor: Predictor, earlier: int | str | None
+    ) -> None:
+        together = with_earlier(earlier, predictor.batch_size)
         self.manifest["networks"][network.name] = {
             "architecture": network.architecture,
             "weights": network.weights and Path(network.weights).name,
             "seed": None if network.trained else network.seed,
             "sha256": model_digest(model),
-            "predictor": predictor.settings(),
+            "predictor": predictor.settings() | {BATCH: together},
             "methods": {
                 method: dict(ATTRIBUTIONS[method].params(predictor))
                 for method in self.methods[network.name]
             },
         }
         self.run.record()
+        if earlier not in (None, together):
+            say_batch_size(self.folder, earlier, predictor.batch_size)
 
     def _columns(self, predictor: Predictor, n: int) -> Tensor:
         return predictor.model.columns(torch.tensor(self.face_set.targets)).expand(n, -1)  # (n, K)

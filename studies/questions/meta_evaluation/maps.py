@@ -40,8 +40,8 @@ class PlantedMaps:
         regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)
         pictures, truths, others = [], [], []
         for face, own in enumerate(regions):
-            held = [r for r in range(len(REGIONS)) if bool(own[r].any())]
-            one, two = (held[(face + shift) % len(held)] for shift in (0, len(held) // 2))
+            present = [r for r in range(len(REGIONS)) if bool(own[r].any())]
+            one, two = (present[(face + shift) % len(present)] for shift in (0, len(present) // 2))
             before = images[face : face + 1]
             with_one = marked(before, own[one][None], MAGENTA)
             with_two = marked(with_one, own[two][None], CYAN)

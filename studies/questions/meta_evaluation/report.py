@@ -40,8 +40,10 @@ def write_report(
     methods: int,
 ) -> str:
     """Table, figure and report; returns the answer."""
-    told = {m for m in table["metric"] if not set(METRICS[m].redundant_with) & set(table["metric"])}
-    faithful = table[(table["family"] == "faithfulness") & table["metric"].isin(told)]
+    distinct = {
+        m for m in table["metric"] if not set(METRICS[m].redundant_with) & set(table["metric"])
+    }
+    faithful = table[(table["family"] == "faithfulness") & table["metric"].isin(distinct)]
     sure = faithful[believable(faithful)]
     answer = (
         f"Of {len(faithful)} faithfulness metrics (mere sums of others apart) {len(sure)} order "

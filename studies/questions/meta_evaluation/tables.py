@@ -46,14 +46,14 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
         )
         same = _agreements(wide["as it is"], wide["slight"])
         other = _agreements(wide["as it is"], wide["random"])
-        for told, values in (
+        for measure, values in (
             ("noise resilience", same),
             ("adversary reactivity", 1 - other),
             ("reactivity over noise", same - other),
         ):
-            row |= bounds(told, _interval(values, persons["as it is"]))
-            if told != "reactivity over noise":  # of the same faces as reactivity
-                row[f"{told} faces"] = int(values.notna().sum())
+            row |= bounds(measure, _interval(values, persons["as it is"]))
+            if measure != "reactivity over noise":  # of the same faces as reactivity
+                row[f"{measure} faces"] = int(values.notna().sum())
         row["undefined"] = float(own["value"].isna().mean())
         out.append(row)
     table = pd.DataFrame(out)
@@ -70,8 +70,8 @@ def _somers_d(scores: pd.Series) -> float:
     grades = np.array([GRADES[str(name)] for name in known.index])
     values = known.to_numpy(dtype=float)
     right = np.sign(np.subtract.outer(grades, grades) * np.subtract.outer(values, values))
-    told = np.not_equal.outer(grades, grades)
-    return float(right[told].mean()) if told.any() else float("nan")
+    ordered = np.not_equal.outer(grades, grades)
+    return float(right[ordered].mean()) if ordered.any() else float("nan")
 
 
 def _interval(values: pd.Series, persons: pd.Series) -> Interval:

@@ -42,9 +42,9 @@ class Plant:
         )
         pictures, masks, truth, owners = [], [], [], []
         for face, own in enumerate(regions):
-            held = [r for r in range(len(REGIONS)) if bool(own[r].any())]
-            for place, region in enumerate(held):
-                other = held[(place + 2) % len(held)]
+            present = [r for r in range(len(REGIONS)) if bool(own[r].any())]
+            for place, region in enumerate(present):
+                other = present[(place + 2) % len(present)]
                 picture = marked(images[face : face + 1], own[region][None], MAGENTA)[0]
                 if self.pair:
                     picture = marked(picture[None], own[other][None], CYAN)[0]

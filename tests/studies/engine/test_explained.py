@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fer_xai import explain
-from fer_xai.attributions import CONTROLS
+from fer_xai.attributions import CONTROLS, control_maps
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -66,6 +66,26 @@ def test_maps_are_made_once_while_there_is_room(predictor, faces, monkeypatch):
     crowded.explanation("saliency")
     crowded.explanation("saliency")
     assert len(calls) == 6 + 2
+
+
+@pytest.mark.parametrize("room", [2**28, 0])
+def test_controls_of_all_faces_are_made_once_while_there_is_room(
+    predictor, faces, monkeypatch, room
+):
+    made = []
+    monkeypatch.setattr(module, "control_maps", lambda *a: made.append(a[0]) or control_maps(*a))
+    monkeypatch.setattr(module, "KEPT", room)
+    explained = Explained(predictor, faces, seed=3)
+    for name in CONTROLS:
+        parts = [explained.control(name, slice(start, start + 2)).maps for start in (0, 2, 4)]
+        other = explained.control(name, seed=4).maps
+        whole = Explained(predictor, faces, seed=3).control(name).maps
+        assert torch.equal(torch.cat(parts), whole) or bool(whole.isnan().any())
+        assert torch.equal(torch.cat(parts).isnan(), whole.isnan())
+        if name == "random":
+            assert not torch.equal(other, whole)
+    asked = 3 if room else 5
+    assert len(made) == asked * len(CONTROLS)  # with those of the second object
 
 
 def test_another_network_is_asked_for_the_same_targets(predictor, faces):

@@ -8,7 +8,8 @@ import pytest
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
-from fer_xai.files import read_arrays
+from fer_xai.files import read_arrays, read_json
+from fer_xai.inference.predictor import Predictor
 from metrics.core.registry import METRICS
 from studies import audit
 from studies.engine import store
@@ -92,3 +93,60 @@ def test_a_damaged_manifest_names_the_folder_to_delete(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(InputError, match=r"manifest.json to be whole.*: delete .*begins anew"):
         store.open_run(tmp_path, {}, {})
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{"])
+def test_an_audit_goes_on_without_its_record_of_refused_methods(tmp_path, content):
+    """Such as one that was killed between a shard and the record, in an older version."""
+    folder = tmp_path / "shards"
+    asked = {"methods": ["saliency", "attention_rollout"], "folder": folder}
+    whole = quick(tiny_model(), synthetic_faces(3), **asked)
+    record = folder / "refused.json"
+    assert "attention_rollout" in read_json(record, remedy="")
+    if content is None:
+        record.unlink()
+    else:
+        record.write_bytes(content)
+    again = quick(tiny_model(), synthetic_faces(3), **asked)
+    pd.testing.assert_frame_equal(whole.frame, again.frame)
+    pd.testing.assert_frame_equal(whole.tables["refused"], again.tables["refused"])
+
+
+def test_the_record_of_refused_methods_is_there_before_the_shard(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        store,
+        "write_table",
+        lambda path, table: written.append(sorted(p.name for p in path.parent.iterdir())),
+    )
+    with pytest.raises(FileNotFoundError):
+        quick(tiny_model(), synthetic_faces(3), tmp_path / "shards")
+    assert written == [["made_of.json", "refused.json"]]
+
+
+def test_a_shard_that_lacks_a_method_without_reason_is_refused(tmp_path):
+    folder = tmp_path / "shards"
+    asked = {"methods": ["saliency", "gradcam"], "folder": folder}
+    quick(tiny_model(), synthetic_faces(3), **asked)
+    (shard,) = folder.glob("*.parquet")
+    rows = pd.read_parquet(shard)
+    store.write_table(shard, rows[rows["method"] != "gradcam"])
+    with pytest.raises(InputError, match="Expected rows of gradcam in the shard of faces 0 to 2"):
+        quick(tiny_model(), synthetic_faces(3), **asked)
+
+
+def test_batch_sizes_of_shards_are_recorded_one_after_another(tmp_path, capsys):
+    faces, folder = synthetic_faces(20), tmp_path / "shards"
+
+    def audited(size):
+        predictor = Predictor(tiny_model(), device="cpu", batch_size=size)
+        return quick(predictor, faces, folder).manifest["batch_size"]
+
+    assert audited(8) == 8
+    assert audited(3) == 8  # nothing was made with 3
+    assert not capsys.readouterr().err
+    (folder / "000016.parquet").unlink()
+    assert audited(3) == "8, 3"
+    said = capsys.readouterr().err
+    assert f"{folder} goes on with a batch size of 3 (before: 8); rows that are there" in said
+    assert audited(8) == "8, 3"

@@ -8,11 +8,21 @@ from typing import ClassVar
 import pytest
 
 from fer_xai.errors import InputError
-from studies.engine.options import Data, Device, DryRun, Landmarks, Models, Passes, Progress, Seed
+from studies.engine.options import (
+    Data,
+    Device,
+    DryRun,
+    Landmarks,
+    Models,
+    Passes,
+    Progress,
+    Seed,
+    Targets,
+)
 from studies.engine.study import Study
 from studies.registry import STUDIES
 
-GROUPS = (Data, Device, DryRun, Landmarks, Models, Passes, Progress, Seed, Study)
+GROUPS = (Data, Device, DryRun, Landmarks, Models, Passes, Progress, Seed, Study, Targets)
 OWN = {"models"}
 """Options whose defaults are a study's own."""
 

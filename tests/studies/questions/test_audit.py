@@ -10,7 +10,7 @@ from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from metrics.core.registry import METRICS
 from studies import Audit, audit
-from studies.scoreboard.thresholds import held
+from studies.scoreboard.thresholds import judged_means
 from tests.helpers import tiny_model
 
 
@@ -90,7 +90,9 @@ def test_a_mean_over_a_minority_of_faces_reaches_nothing(undefined, sentence):
     table = pd.DataFrame(
         [{"method": "gradcam", "metric": "insertion", "mean": 0.9, "undefined": undefined}]
     )
-    (found,) = held(table, {("gradcam", "insertion"): 0.2}, {"insertion": METRICS["insertion"]})
+    (found,) = judged_means(
+        table, {("gradcam", "insertion"): 0.2}, {"insertion": METRICS["insertion"]}
+    )
     assert found.reached == (sentence is None)
     assert sentence is None or str(found).startswith(sentence)
 
@@ -212,3 +214,12 @@ def test_a_network_with_an_order_of_its_own_is_read_by_name(faces):
 def test_the_answer_speaks_of_a_metric_that_is_held_against_the_centre(faces):
     found = audit(tiny_model(), faces, methods=["gradcam"], metrics=["gini", "average_drop"])
     assert found.manifest["primary"] == "average_drop"
+
+
+def test_a_name_that_is_no_text_is_written_with_replacements(faces, tmp_path):
+    model = tiny_model()
+    model.name = "a\udc80b"  # a file name that is not UTF-8, as Python reads it
+    report = audit(model, faces, methods=["saliency"], metrics=["gini"], controls=["centre"])
+    assert "a?b" in report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    report.write(tmp_path / "run")
+    assert "a?b" in (tmp_path / "run" / "answer.txt").read_text(encoding="utf-8")

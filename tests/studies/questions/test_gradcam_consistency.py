@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +138,20 @@ def test_batch_size_moves_no_map_and_no_score(folder, weights, tmp_path):
         assert np.allclose(one, two, rtol=0, atol=1e-6, equal_nan=True)
 
 
+def test_a_run_that_goes_on_with_another_batch_size_records_both(folder, weights, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "gradcam_consistency" / folder.name)
+    run = study(tmp_path, weights, batch_size=5).run()  # nothing is left to make
+    networks = json.loads((run / "manifest.json").read_text())["networks"]
+    assert networks["tiny"]["predictor"]["batch_size"] == 8
+    next((run / "maps" / "tiny").glob("gradcam-0*.npz")).unlink()
+    capsys.readouterr()
+    assert study(tmp_path, weights, batch_size=5).run() == run
+    networks = json.loads((run / "manifest.json").read_text())["networks"]
+    assert networks["tiny"]["predictor"]["batch_size"] == "8, 5"
+    assert networks["tiny@untrained0"]["predictor"]["batch_size"] == 8
+    assert "goes on with a batch size of 5 (before: 8)" in capsys.readouterr().err
+
+
 def test_another_checkpoint_is_another_run(weights, tmp_path):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(weights.read_bytes())
@@ -174,7 +189,7 @@ def test_a_reference_run_without_maps_is_begun_anew(folder, tmp_path):
 
 def test_what_a_killed_run_left_half_written_is_swept_up(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
-    left = folder / "maps" / ".gradcam-0.npz.1234.tmp"
+    left = folder / "maps" / f".gradcam-0.npz.{10**30}.tmp"  # no process of today
     left.write_bytes(b"half")
     store.open_run(folder, manifest["config"], manifest["inputs"])
     assert not left.exists()

@@ -1,5 +1,6 @@
 """The gate and the checks beside it, on a tiny net."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -126,7 +127,7 @@ def test_faithfulness_without_its_endpoint_speaks_of_another_metric(tmp_path, we
     assert not pd.read_parquet(run / "scores.parquet")["blank"].any()
     page = (run / "report.html").read_text()
     assert "score its probability" in page
-    assert "are made of its own Grad-CAM maps" in page
+    assert "are made from its own Grad-CAM maps" in page
 
 
 def test_scores_manifest_and_refusals_are_kept(run):
@@ -156,3 +157,32 @@ def test_a_run_is_continued_with_the_same_rows(run, weights):
     gates[0].unlink()  # stopped in the gate, where what was refused must still be known
     assert study(run.parents[1], weights).run() == run
     pd.testing.assert_frame_equal(pd.read_parquet(run / "scores.parquet"), before)
+
+
+def test_a_run_that_goes_on_with_another_batch_size_records_both(tmp_path, weights, capsys):
+    asked = Faithfulness(
+        models=(f"tiny={weights}",),
+        methods=("saliency", "attention_rollout"),
+        limit=18,
+        metrics=("gini",),
+        device="cpu",
+        progress=False,
+        out=tmp_path,
+        batch_size=8,
+    )
+
+    def recorded(**options):
+        run = dataclasses.replace(asked, **options).run()
+        return run, json.loads((run / "manifest.json").read_text())["networks"]["tiny"]
+
+    run, first = recorded()
+    assert first["batch_size"] == 8
+    (run / "shards" / "tiny" / "000016.parquet").unlink()
+    (run / "shards" / "tiny" / "refused.json").unlink()
+    capsys.readouterr()
+    again, second = recorded(batch_size=3)
+    assert again == run
+    assert second["batch_size"] == "8, 3"
+    assert second["refused"] == first["refused"]
+    assert "goes on with a batch size of 3 (before: 8)" in capsys.readouterr().err
+    assert recorded(batch_size=None)[1]["batch_size"] == "8, 3"
