@@ -225,7 +225,11 @@ def _rows(
     parts = []
     for spec in specs:
         options = sorted(spec.options.items())
-        key = (spec.fn, *((option, *_key(value)) for option, value in options))
+        key = (
+            id(spec.fn),
+            frozenset(spec.needs),
+            *((option, *_key(value)) for option, value in options),
+        )
         if key not in held:
             asked = {need: offered[need] for need in spec.needs}
             held[key] = spec.fn(**asked, **spec.options)
@@ -301,7 +305,7 @@ def _faces(
         raise InputError("Expected at least one explanation, got none.")
     side = next(iter(named.values())).maps.shape[-1]
     pixels = faces.pixels(side)
-    emotions = [EMOTIONS[label] if label >= 0 else "" for label in faces.labels.tolist()]
+    emotions = list(faces.table["emotion"])
     return list(faces.ids), emotions, lambda rows: pixels[rows].float() / 255, (side, side)
 
 

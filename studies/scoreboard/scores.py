@@ -222,7 +222,7 @@ class Scoreboard:
         return found[~pairs.isin(unfair)].reset_index(drop=True)
 
     def made_of(self, explained: Explained) -> dict[str, Any]:
-        """Dependencies of the rows (see :func:`~studies.engine.store.claim`)."""
+        """Dependencies of the rows (see :func:`~studies.engine.store.check_made_of`)."""
         predictor = explained.predictor
         return {
             "model": model_digest(predictor.model),
