@@ -38,6 +38,5 @@ def _same(one: Tensor, other: Tensor) -> bool:
     about = [(tensor.device, tensor.dtype, tensor.shape) for tensor in (one, other)]
     if about[0] != about[1]:
         return False
-    return torch.equal(one, other) or bool(
-        ((one == other) | ((one != one) & (other != other))).all()
-    )  # noqa: PLR0124
+    same = torch.equal(one, other)
+    return same or bool(((one == other) | (one.isnan() & other.isnan())).all())
