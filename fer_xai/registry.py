@@ -11,11 +11,14 @@ import difflib
 import importlib
 import pkgutil
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from contextlib import contextmanager
+from functools import reduce
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar, cast
 
-from fer_xai.errors import FerXaiError, UnknownNameError
+from fer_xai.errors import FerXaiError, InputError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -34,10 +37,14 @@ class Registry(Generic[T]):
     first
         Modules of the package whose names come first in every listing, in this order; names of
         other modules follow, by module.
+    holds
+        Type of the entries; by default they are not checked.
+    wanted, remedy
+        Description of an entry, and advice to those whose entry is something else, for errors.
 
     Examples
     --------
-    >>> shapes: Registry[int] = Registry("shape")
+    >>> shapes: Registry[int] = Registry("shape", holds=int, wanted="a number", remedy="count")
     >>> shapes.register("square")(4)
     4
     >>> shapes["square"], list(shapes)
@@ -45,6 +52,9 @@ class Registry(Generic[T]):
     >>> shapes["sqare"]
     Traceback (most recent call last):
     fer_xai.errors.UnknownNameError: Unknown shape 'sqare': did you mean square?
+    >>> shapes.register("circle")("round")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the registered shape 'circle' as a number, got str: count.
     """
 
     def __init__(
@@ -54,40 +64,85 @@ class Registry(Generic[T]):
         *,
         package: str | None = None,
         first: Sequence[str] = (),
+        holds: type[Any] = object,
+        wanted: str = "",
+        remedy: str = "",
     ) -> None:
         self.kind = kind
         self._modules = dict(modules or {})
-        self._static = tuple(self._modules)
         self._package = package
         self._first = tuple(first)
+        self._holds, self._wanted, self._remedy = holds, wanted, remedy
         self._entries: dict[str, T] = {}
         self._registered_by: dict[str, str] = {}
+        self._namespaces: dict[str, dict[str, Any]] = {}  # of the modules that registered names
+        self._plugins: dict[str, EntryPoint] = {}
+        self._clashes: dict[str, EntryPoint] = {}  # plugins whose name another thing has
         self._found = False
+        self._finding = threading.local()  # imports ask for names themselves
+        self._lock = threading.RLock()
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that files an object under a name; a name can be taken once."""
-        module = _caller()
+        """Decorator that files an object under a name; a name can be taken once.
+
+        The names of built-in modules and of plugins are theirs, also before these are imported.
+        """
+        module, namespace = _caller()
 
         def file(entry: T) -> T:
-            known = self._entries.get(name)
-            if known is not None and known is not entry and not _same_definition(known, entry):
-                raise FerXaiError(
-                    f"The {self.kind} name {name!r} is taken by {known!r}: choose another name."
-                )
-            self._entries[name] = entry
-            self._registered_by.setdefault(name, module)
+            self._check(name, entry)
+            if self._package is None or not _inside(module, self._package):
+                self._find_all()
+            with self._lock:
+                if taken := self._taken(name, entry, module, namespace):
+                    raise FerXaiError(
+                        f"The {self.kind} name {name!r} is taken by {taken}: choose another name."
+                    )
+                self._entries[name] = entry
+                self._registered_by[name] = module
+                self._namespaces[name] = namespace
             return entry
 
         return file
+
+    def _taken(self, name: str, entry: T, module: str, namespace: dict[str, Any]) -> str:
+        """What has a name that a module asks for; nothing if the module may have it."""
+        owner = self._owner(name)
+        if owner and not _inside(module, owner):
+            return f"{self._entries.get(name, owner)!r}"
+        known = self._entries.get(name)
+        if known is None or known is entry or _same_definition(known, entry):
+            return ""
+        if module == self._registered_by[name] and namespace is not self._namespaces.get(name):
+            return ""  # the module is run again: after an import that failed, or by ``python -m``
+        return repr(known)
+
+    def _owner(self, name: str) -> str:
+        """Module that a name is known to belong to before it is imported."""
+        if name in self._modules:
+            return self._modules[name]
+        return _target(self._plugins[name]) if name in self._plugins else ""
+
+    def _check(self, name: str, entry: object) -> T:
+        """An entry, if it is of the type that the registry holds."""
+        if not isinstance(entry, self._holds):
+            kind = type(entry).__name__
+            got = f"the class {entry.__name__}" if isinstance(entry, type) else kind
+            raise InputError(
+                f"Expected the registered {self.kind} {name!r} as {self._wanted}, got {got}: "
+                f"{self._remedy}."
+            )
+        return cast(T, entry)
 
     def __iter__(self) -> Iterator[str]:
         """Every name: what is built in comes first, then what was registered or plugged in."""
         self._find_all()
         place = {f"{self._package}.{name}": number for number, name in enumerate(self._first)}
         listed = sorted(
-            self._entries, key=lambda name: _place(self._registered_by[name], place, self._package)
+            (name for name in self._entries if name not in self._plugins),
+            key=lambda name: _place(self._registered_by.get(name, ""), place, self._package),
         )
-        return iter(dict.fromkeys([*self._static, *listed, *self._modules]))
+        return iter(dict.fromkeys([*self._modules, *listed, *self._plugins]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -96,34 +151,98 @@ class Registry(Generic[T]):
         return name in list(self)
 
     def __getitem__(self, name: str) -> T:
+        self._find_all()
+        if name in self._clashes:
+            point = self._clashes[name]
+            raise FerXaiError(
+                f"The {self.kind} name {name!r} of {point.value} is taken: rename it, or remove "
+                f"{_source(point)}."
+            )
         if name not in self._entries:
-            self._find_all()
-        if name not in self._entries:
-            if name not in self._modules:
+            if name in self._plugins:
+                self._load(name, self._plugins[name])
+            elif name in self._modules:
+                with self._whole():
+                    importlib.import_module(self._modules[name])
+            else:
                 raise UnknownNameError(self.unknown(name))
-            target, _, attribute = self._modules[name].partition(":")
-            module = importlib.import_module(target)
-            if attribute:  # a plugin names its object instead of calling `register`
-                self._entries.setdefault(name, getattr(module, attribute))
-                self._registered_by.setdefault(name, target)
         if name not in self._entries:
-            raise FerXaiError(f"{self._modules[name]} does not register the {self.kind} {name!r}.")
-        return self._entries[name]
+            raise FerXaiError(f"{self._owner(name)} does not register the {self.kind} {name!r}.")
+        return self._check(name, self._entries[name])
+
+    def loaded(self) -> dict[str, T]:
+        """Entries that are built in or in use, by name; no plugin is imported for them."""
+        return {name: self._entries[name] for name in self if name in self._entries}
+
+    def names_of(self, entry: T) -> list[str]:
+        """Names of entries that equal an object, a plugin's own included; none is imported."""
+        known: dict[str, object] = {**self.loaded()}
+        for name, point in self._plugins.items():
+            if _inside(type(entry).__module__, _target(point)):  # which is imported, then
+                parts, module = point.attr.split("."), sys.modules.get(_target(point))
+                known.setdefault(
+                    name, reduce(lambda at, part: getattr(at, part, None), parts, module)
+                )
+        return [name for name in self if name in known and known[name] == entry]
+
+    def _load(self, name: str, point: EntryPoint) -> None:
+        """Import a plugin; whatever is wrong with it is said in one sentence."""
+        try:
+            with self._whole():
+                entry = point.load()
+        except (Exception, SystemExit) as error:
+            raise FerXaiError(
+                f"Expected the {self.kind} {name!r} at {point.value} of {_source(point)}, got "
+                f"{type(error).__name__} ({error}): reinstall or remove the package."
+            ) from error
+        if ":" in point.value:  # else its module calls `register`
+            self._entries.setdefault(name, self._check(name, entry))
+            self._registered_by.setdefault(name, _target(point))
 
     def _find_all(self) -> None:
-        """Import the package's modules and list the plugins, once."""
-        if self._found:
+        """Import the package's modules and list the plugins, once.
+
+        Threads may import side by side (Python locks each module), so none waits here for another
+        one that waits for a module of its own.
+        """
+        if self._found or getattr(self._finding, "now", False):
             return
-        self._found = True
-        if self._package is not None:
-            for module in modules_of(self._package):
-                importlib.import_module(module)
+        self._finding.now = True
+        try:
+            for module in [] if self._package is None else modules_of(self._package):
+                with self._whole():
+                    importlib.import_module(module)
+            with self._lock:
+                if not self._found:
+                    self._list_plugins()
+                    self._found = True
+        finally:
+            self._finding.now = False
+
+    def _list_plugins(self) -> None:
+        """List the plugins; one whose name is taken is refused when that name is asked for."""
         for point in entry_points(group=f"fer_xai.{self.kind}"):
-            if point.name in self._modules or point.name in self._entries:
-                raise FerXaiError(
-                    f"The {self.kind} name {point.name!r} of {point.value} is taken: rename it."
-                )
-            self._modules[point.name] = point.value
+            known = self._plugins.get(point.name)
+            if known is not None and known.value == point.value:
+                continue  # one package, found twice
+            own = _inside(self._registered_by.get(point.name, ""), _target(point))
+            if known or point.name in self._modules or (point.name in self._entries and not own):
+                self._clashes[point.name] = point
+            else:
+                self._plugins[point.name] = point
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Forget what modules registered whose import fails in this block."""
+        before = set(self._entries)
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                for name in self._entries.keys() - before:
+                    if self._registered_by.get(name) not in sys.modules:
+                        del self._entries[name]
+            raise
 
     def unknown(self, name: str) -> str:
         """The sentence that says a name is not here, and which ones are close."""
@@ -156,16 +275,36 @@ def _place(module: str, first: Mapping[str, int], package: str | None) -> tuple[
     return outside, first.get(module, len(first)), module
 
 
-def _caller() -> str:
-    """Name of the module that calls the function that calls this one."""
-    frame = sys._getframe(2)
-    return str(frame.f_globals.get("__name__", ""))
+def _inside(module: str, package: str) -> bool:
+    """Whether a module is a package or lies in it."""
+    return module == package or module.startswith(f"{package}.")
+
+
+def _target(point: EntryPoint) -> str:
+    """Module that an entry point names."""
+    return point.value.partition(":")[0].strip()
+
+
+def _source(point: EntryPoint) -> str:
+    """Package that brings an entry point, in words."""
+    return f"the package {point.dist.name if point.dist else _target(point).partition('.')[0]}"
+
+
+def _caller() -> tuple[str, dict[str, Any]]:
+    """Name and namespace of the module that calls the function that calls this one."""
+    namespace = sys._getframe(2).f_globals
+    name = str(namespace.get("__name__", ""))
+    spec = namespace.get("__spec__")  # of a module that is run by ``python -m``
+    return (spec.name if name == "__main__" and spec is not None else name), namespace
 
 
 def _same_definition(one: object, other: object) -> bool:
-    """Whether two objects are one definition imported twice (``python -m`` does that)."""
-    names = [getattr(thing, "__qualname__", None) for thing in (one, other)]
+    """Whether two objects are one definition that was run twice, such as a notebook's cell."""
+    names = [
+        (getattr(thing, "__module__", None), getattr(thing, "__qualname__", None))
+        for thing in (one, other)
+    ]
     files = [
         getattr(getattr(thing, "__code__", None), "co_filename", None) for thing in (one, other)
     ]
-    return names[0] is not None and names[0] == names[1] and files[0] == files[1]
+    return names[0][1] is not None and names[0] == names[1] and files[0] == files[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -21,6 +20,7 @@ from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, Explain, MetricSpec
 from metrics.core.score_cache import ScoreCache
+from metrics.core.shared_results import SharedResults
 
 CHUNK = 64
 """Number of faces at a time, so that memory does not grow with their number."""
@@ -220,16 +220,12 @@ def _rows(
     undefined: Tensor,
 ) -> pd.DataFrame:
     """Values of one explanation of a chunk of faces; NaN where the map is undefined."""
-    held: dict[Any, Any] = {}  # several metrics read one result
+    results = SharedResults(offered)
     targets = [EMOTIONS[target] for target in offered["targets"].tolist()]
     parts = []
     for spec in specs:
-        options = sorted(spec.options.items())
-        key = (spec.fn, *((option, *_key(value)) for option, value in options))
-        if key not in held:
-            asked = {need: offered[need] for need in spec.needs}
-            held[key] = spec.fn(**asked, **spec.options)
-        found = getattr(held[key], spec.read) if spec.read else held[key]
+        result = results.of(spec)
+        found = getattr(result, spec.read) if spec.read else result
         values = torch.as_tensor(found).cpu().double()
         if values.shape != (len(ids),):
             raise InputError(
@@ -250,11 +246,6 @@ def _rows(
             )
         )
     return pd.concat(parts, ignore_index=True)
-
-
-def _key(value: object) -> tuple[type, object]:
-    """A key of an option: words and numbers by value, anything else by identity."""
-    return type(value), value if isinstance(value, str | Real) else id(value)
 
 
 def _named(
@@ -301,7 +292,7 @@ def _faces(
         raise InputError("Expected at least one explanation, got none.")
     side = next(iter(named.values())).maps.shape[-1]
     pixels = faces.pixels(side)
-    emotions = [EMOTIONS[label] if label >= 0 else "" for label in faces.labels.tolist()]
+    emotions = list(faces.table["emotion"])
     return list(faces.ids), emotions, lambda rows: pixels[rows].float() / 255, (side, side)
 
 

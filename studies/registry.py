@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from fer_xai.registry import Registry
 
@@ -24,6 +24,11 @@ _FIRST = (
 """Studies that are listed first, in this order; others follow by name."""
 
 
+@runtime_checkable
+class _Study(Protocol):
+    def run(self) -> Any: ...
+
+
 def _modules() -> dict[str, str]:
     """Module of each study: a file of ``questions/``, or ``study.py`` in a folder of it."""
     found = {
@@ -38,7 +43,13 @@ def _modules() -> dict[str, str]:
 
 
 _MODULES = _modules()
-STUDIES: Registry[Any] = Registry("study", _MODULES)
+STUDIES: Registry[Any] = Registry(
+    "study",
+    _MODULES,
+    holds=_Study,
+    wanted="a dataclass with a method `run`",
+    remedy="see studies/questions for some",
+)
 
 
 @cache

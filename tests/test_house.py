@@ -20,7 +20,7 @@ FILES = {"studies": 8, "metrics": 10}
 """Most files directly in a folder."""
 BARE_OF = {"fer_xai": 0, "metrics": 0, "studies": 0, "training": 0}
 """Most docstring lines that begin with a bare "Of": they say of what, and not what."""
-WITHOUT_EXAMPLE = {"fer_xai": 8, "metrics": 0, "studies": 105, "training": 17}
+WITHOUT_EXAMPLE = {"fer_xai": 7, "metrics": 0, "studies": 105, "training": 17}
 """Most public functions and classes whose docstring has no example."""
 OPTIONS_DECLARED_AGAIN = 28
 """Most declarations of an option that another class of ``studies`` declares too."""

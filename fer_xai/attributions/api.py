@@ -256,7 +256,7 @@ def _method(method: str | Attribution) -> tuple[str, Attribution, bool, int]:
     the sign.
     """
     if isinstance(method, Attribution):
-        known = [name for name in ATTRIBUTIONS if ATTRIBUTIONS[name] == method]
+        known = ATTRIBUTIONS.names_of(method)
         return (known or [type(method).__name__])[0], method, False, 1
     if not isinstance(method, str):
         raise no_method(method)

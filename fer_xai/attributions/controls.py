@@ -84,7 +84,12 @@ class Control:
     meaning: str
 
 
-CONTROLS: Registry[Control] = Registry("control")
+CONTROLS: Registry[Control] = Registry(
+    "control",
+    holds=Control,
+    wanted="a fer_xai.attributions.controls.Control",
+    remedy="wrap a function of yours in one, which says what it ignores",
+)
 
 
 def control_maps(name: str, setting: ControlInputs) -> Tensor:

@@ -67,7 +67,11 @@ def controls_table() -> str:
     >>> print(controls_table().splitlines()[-1])
     | `edges` | image gradients, without a model |
     """
-    rows = [f"`{name}` | {CONTROLS[name].meaning}" for name in CONTROLS]
+    rows = [
+        f"`{name}` | {control.meaning}"
+        for name, control in CONTROLS.loaded().items()
+        if control.make.__module__.startswith("fer_xai.")
+    ]
     return _table("name | its maps", rows)
 
 
@@ -102,8 +106,7 @@ def with_tables(page: str) -> str:
 
 def _named() -> Iterator[tuple[str, Attribution]]:
     """The attributions that are part of the package, by name; plugins are left out."""
-    for name in ATTRIBUTIONS:
-        method = ATTRIBUTIONS[name]
+    for name, method in ATTRIBUTIONS.loaded().items():
         if type(method).__module__.startswith("fer_xai."):
             yield name, method
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fer_xai.errors import InputError
 from fer_xai.registry import Registry
@@ -43,6 +43,7 @@ class Problems:
         self.found.append(sentence)
 
 
+@runtime_checkable
 class Loader(Protocol):
     """Indexes one dataset: reads lists and labels, but no pixels.
 
@@ -68,4 +69,7 @@ DATASETS: Registry[Loader] = Registry(
     "dataset",
     package="fer_xai.data.datasets",
     first=("synthetic", "gimefive", "rafdb", "fer2013", "folder"),
+    holds=Loader,
+    wanted="a function of root, split and problems",
+    remedy="register a function that returns Faces",
 )

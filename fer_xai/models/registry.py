@@ -7,7 +7,12 @@ from fer_xai.models.libraries import LIBRARIES
 from fer_xai.registry import Registry
 
 MODELS: Registry[Architecture] = Registry(
-    "model", package="fer_xai.models", first=("gimefive", "baselines", "transformers")
+    "model",
+    package="fer_xai.models",
+    first=("gimefive", "baselines", "transformers"),
+    holds=Architecture,
+    wanted="a fer_xai.models.architecture.Architecture",
+    remedy="describe in one how your model is built and fed",
 )
 
 

@@ -67,8 +67,7 @@ def fills_table() -> str:
         ["name", "what stands in place of removed pixels", "masks", "random", "needs regions"],
         ["---"] * 5,
     ]
-    for name in FILLS:
-        fill = FILLS[name]
+    for name, fill in FILLS.loaded().items():
         if type(fill).__module__.startswith("fer_xai."):
             facts = ["bool or soft" if fill.soft else "bool"]
             facts += ["yes" if is_so else "" for is_so in (fill.random, fill.needs_regions)]
@@ -95,7 +94,7 @@ def page(text: str) -> str:
     fer_xai.errors.InputError: Expected sections for the families of metrics complexity, ...
     """
     families: dict[str, list[MetricSpec]] = {}
-    for spec in (METRICS[name] for name in METRICS):
+    for spec in METRICS.loaded().values():
         if spec.fn.__module__.startswith("metrics."):
             families.setdefault(spec.family, []).append(spec)
     found = [match[2] for match in _SECTION.finditer(text)]

@@ -170,5 +170,8 @@ METRICS: Registry[MetricSpec] = Registry(
         "robustness",
         "complexity",
     ),
+    holds=MetricSpec,
+    wanted="a metrics.MetricSpec",
+    remedy="wrap a function of yours in one, which says what it needs",
 )
 """Metrics of one value a face, by name."""

@@ -16,6 +16,7 @@ from fer_xai.perturb.fills import Prepared, fill_named, has_fill
 from fer_xai.perturb.fills.prepared import Painted
 from fer_xai.seeding import generator
 from metrics.core.pixel_order import ORDERS, Order, rank_pixels
+from metrics.core.tensor_keys import TensorKeys
 from metrics.core.undefined import without_undefined
 
 Change = Callable[[Tensor, Tensor], Tensor]
@@ -31,6 +32,9 @@ class ScoreCache:
     Scores are kept: the clean face, the wholly filled one, every combination of ranking, fill,
     order and count, and every set of changed copies under its key are shared by all metrics that
     use one cache. Images are made on the device, a batch at a time, across faces and copies.
+
+    The images, the model and the regions are those of the time when the cache was made: it works
+    on copies, and what is changed in place later does not reach it.
 
     A fill is a name of :data:`fer_xai.perturb.fills.FILLS`, also with an option (``linear:0.02``,
     :func:`fer_xai.perturb.fills.fill_named`), or that of images of your own. What a fill draws or
@@ -91,11 +95,10 @@ class ScoreCache:
         check_images(images)
         self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
         check_length("ids", len(self.ids), len(images))
-        self.images = images.to(self.predictor.device, torch.float32).contiguous(
-            memory_format=torch.channels_last
-        )
+        self.images = self._copied(images)
+        self._version = self.images._version
         self.seed, self.passes = seed, 0
-        self._regions = regions
+        self._regions = None if regions is None else regions.clone()
         self._fills: dict[str, Prepared] = {}
         for name, filled in (fills or {}).items():
             if has_fill(name) and not fill_named(name).needs_regions:
@@ -108,12 +111,35 @@ class ScoreCache:
                     f"Expected the fill {name!r} as images {tuple(images.shape)}, got "
                     f"{tuple(filled.shape)}."
                 )
-            self._fills[name] = Painted(self.images, check_images(filled).to(self.images))
-        self._ranks: dict[int, tuple[Tensor, Tensor]] = {}  # of maps, held for their id
+            self._fills[name] = Painted(self.images, self._copied(check_images(filled)))
+        self._keys = TensorKeys()
+        self._ranks: dict[int, tuple[Tensor, int]] = {}  # by the key of maps, with their own key
         self._asked: dict[Hashable, Tensor] = {}
-        # of each ranking, which is held so that its id stays its own, logits by count
-        self._removed: dict[tuple[int, str, str], tuple[Tensor, dict[int, Tensor]]] = {}
-        self._held: list[Tensor] = []
+        self._removed: dict[tuple[int, str, str], dict[int, Tensor]] = {}  # logits by count
+
+    def _copied(self, images: Tensor) -> Tensor:
+        """Images of the cache's own, which do not change with those that were handed in."""
+        with torch.inference_mode(mode=False):  # a tensor of inference mode counts no changes
+            return images.detach().to(
+                self.predictor.device,
+                torch.float32,
+                copy=True,
+                memory_format=torch.channels_last,
+            )
+
+    def check_unchanged(self) -> None:
+        """Refuse to go on after a change of the images in place: kept logits are of the old ones.
+
+        Raises
+        ------
+        InputError
+            If the images were changed.
+        """
+        if self.images._version != self._version:
+            raise InputError(
+                "Expected the cache's images as they were when it was made, got them changed in "
+                "place: change a copy, and make a cache of it."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -133,7 +159,7 @@ class ScoreCache:
 
     def filled(self, fill: str) -> Tensor:
         """Images ``(B, 3, H, W)`` of faces of which a fill has replaced every pixel."""
-        return self._prepared(fill).whole
+        return self._prepared(fill).whole.clone()
 
     def _prepared(self, fill: str) -> Prepared:
         """A fill for all faces, made once."""
@@ -147,20 +173,21 @@ class ScoreCache:
         return self._fills[fill]
 
     def ranked(self, maps: Tensor) -> Tensor:
-        """Ranks of maps ``(B, H, W)``, sorted once for all metrics.
+        """Ranks of maps ``(B, H, W)``, sorted once for all metrics, and anew for changed maps.
 
         A map that is not finite is ranked as a blank one.
         """
-        if id(maps) not in self._ranks:
+        key = self.key_of(maps)
+        found, own = self._ranks.get(key, (None, 0))
+        if found is None or self.key_of(found) != own:
             found = rank_pixels(without_undefined(maps), seed=self.seed, ids=self.ids)
             found = found.to(self.predictor.device)
-            self._ranks[id(maps)] = (maps, found)
-        return self._ranks[id(maps)][1]
+            self._ranks[key] = (found, self.key_of(found))
+        return found
 
     def key_of(self, tensor: Tensor) -> int:
-        """A key for :meth:`ask` that stands for a tensor, which the cache then holds."""
-        self._held.append(tensor)
-        return id(tensor)
+        """A key for :meth:`ask` that stands for a tensor as it is now."""
+        return self._keys.of(tensor)
 
     def clean(self) -> Tensor:
         """Logits ``(B, C)`` of the faces as they are."""
@@ -168,7 +195,7 @@ class ScoreCache:
 
     def empty(self, fill: str) -> Tensor:
         """Logits ``(B, C)`` of the fill alone."""
-        filled = self.filled(fill)
+        filled = self._prepared(fill).whole
         return self.ask((EMPTY, fill), lambda faces, _: filled[faces], copies=1)[:, 0]
 
     def ask(self, key: Hashable, change: Change, *, copies: int) -> Tensor:
@@ -189,6 +216,7 @@ class ScoreCache:
         Tensor
             ``(B, n, C)`` float32 on the CPU.
         """
+        self.check_unchanged()
         if key not in self._asked:
             total = len(self) * copies
             making = threading.Lock()
@@ -203,7 +231,7 @@ class ScoreCache:
             out = torch.cat(found) if found else torch.zeros(0, len(self.predictor.emotions))
             self.passes += total
             self._asked[key] = out.unflatten(0, (len(self), copies))
-        return self._asked[key]
+        return self._asked[key].clone()
 
     def blended(self, faces: Tensor, gone: Tensor, fill: str) -> Tensor:
         """Images ``(M, 3, H, W)`` of these faces, filled where bool ``(M, H, W)`` says."""
@@ -215,8 +243,7 @@ class ScoreCache:
         Parameters
         ----------
         ranks
-            int32 ``(B, H, W)`` of :func:`~metrics.core.pixel_order.rank_pixels`; one tensor is one
-            ranking.
+            int32 ``(B, H, W)`` of :func:`~metrics.core.pixel_order.rank_pixels`.
         counts
             S numbers of pixels that are removed, from 0 to P.
         fill
@@ -234,6 +261,7 @@ class ScoreCache:
         InputError
             If ranks do not fit the images, the order is unknown, or a count is out of range.
         """
+        self.check_unchanged()
         if ranks.shape != (len(self), *self.images.shape[-2:]):
             raise InputError(
                 f"Expected ranks {(len(self), *self.images.shape[-2:])} to fit the images, got "
@@ -244,7 +272,8 @@ class ScoreCache:
         if any(not 0 <= count <= total for count in counts):
             raise InputError(f"Expected counts from 0 to {total} pixels, got {list(counts)}.")
         inner = sorted({int(count) for count in counts} - {0, total})
-        _, held = self._removed.setdefault((id(ranks), fill, order), (ranks, {}))
+        ranking = self.key_of(ranks)
+        held = self._removed.setdefault((ranking, fill, order), {})
         wanted = [count for count in inner if count not in held]
         if wanted:
             limits = torch.tensor(wanted, device=self.predictor.device, dtype=torch.int32)
@@ -256,7 +285,7 @@ class ScoreCache:
                 gone = rank < limit if order == "morf" else rank >= total - limit
                 return self.blended(faces, gone, fill)
 
-            key = (id(ranks), fill, order, *wanted)
+            key = (ranking, fill, order, *wanted)
             found = self.ask(key, change, copies=len(wanted))
             del self._asked[key]  # kept by count instead
             held.update({count: found[:, place] for place, count in enumerate(wanted)})
@@ -299,6 +328,7 @@ def cache_of(
     """
     if not isinstance(model, ScoreCache):
         return ScoreCache(model, images, ids=ids, seed=seed, regions=regions)
+    model.check_unchanged()
     check_tensor("images", images, "(B, 3, H, W)")
     if images is not model.images and not (
         images.shape == model.images.shape and torch.equal(images.to(model.images), model.images)

@@ -290,4 +290,7 @@ ATTRIBUTIONS: Registry[Attribution] = Registry(
         "shapley",
         "attention",
     ),
+    holds=Attribution,
+    wanted="a fer_xai.attributions.Attribution",
+    remedy="derive a class from it and register an instance",
 )

@@ -176,7 +176,8 @@ class Fill(ABC):
 
     def no_image(self) -> InputError:
         """The refusal of a fill that depends on the mask."""
-        others = ", ".join(name for name in FILLS if isinstance(FILLS[name], ImageFill))
+        known = FILLS.loaded().items()
+        others = ", ".join(name for name, fill in known if isinstance(fill, ImageFill))
         return InputError(
             f"Expected a fill that is one image a face, which baselines and soft masks need, got "
             f"{self.name!r}, which depends on the pixels that are removed: choose from {others}."
@@ -255,7 +256,12 @@ class ImageFill(Fill):
 
 
 FILLS: Registry[Fill] = Registry(
-    "fill", package="fer_xai.perturb.fills", first=("mean", "blur", "noise", "constant")
+    "fill",
+    package="fer_xai.perturb.fills",
+    first=("mean", "blur", "noise", "constant"),
+    holds=Fill,
+    wanted="a fer_xai.perturb.fills.Fill",
+    remedy="derive a class from ImageFill and register an instance",
 )
 """Fills by name; :func:`fill_named` also reads options, as in ``linear:0.02``."""
 
@@ -289,12 +295,7 @@ def fill_named(name: str) -> Fill:
             f"Expected a fill as a name, got {quoted(name)}: choose from {', '.join(FILLS)}."
         )
     kind, colon, option = name.partition(":")
-    fill: object = FILLS[kind]
-    if not isinstance(fill, Fill):
-        raise InputError(
-            f"Expected the registered fill {kind!r} as a fer_xai.perturb.fills.Fill, got "
-            f"{type(fill).__name__}: derive a class from ImageFill and register an instance."
-        )
+    fill = FILLS[kind]
     return fill.with_option(option) if colon else fill
 
 

@@ -85,3 +85,114 @@ def test_counts_are_numbers_of_pixels(model, three, maps, count):
     cache = ScoreCache(Predictor(model, device="cpu"), three)
     with pytest.raises(InputError, match="Expected counts from 0 to 4096 pixels"):
         cache.removed(rank_pixels(maps), [count], fill="black", order="morf")
+
+
+@pytest.fixture
+def fresh(model, three):
+    """Makes a new cache of the three faces."""
+    return lambda: ScoreCache(Predictor(model, device="cpu"), three)
+
+
+READ_MAPS = {
+    "deletion": lambda cache, maps: (
+        metrics.deletion(cache, cache.images, maps, TARGETS, steps=4, fill="black").auc
+    ),
+    "average_drop": lambda cache, maps: (
+        metrics.masked_confidence(cache, cache.images, maps, TARGETS).masked
+    ),
+    "naopc": lambda cache, maps: (
+        metrics.naopc_searched(cache, cache.images, maps, TARGETS, grid=2, fill="black").aopc
+    ),
+}
+
+
+def negated(maps):
+    maps.neg_()
+
+
+def negated_data(maps):
+    maps.data.neg_()
+
+
+def negated_array(maps):
+    maps.numpy()[:] *= -1
+
+
+@pytest.mark.parametrize("change", [negated, negated_data, negated_array])
+@pytest.mark.parametrize("name", READ_MAPS)
+def test_maps_that_are_changed_in_place_are_scored_anew(fresh, maps, name, change):
+    cache, changed = fresh(), maps.clone()
+    before = READ_MAPS[name](cache, changed)
+    passes = cache.passes
+    assert torch.equal(READ_MAPS[name](cache, changed), before)
+    assert cache.passes == passes
+    change(changed)
+    after = READ_MAPS[name](cache, changed)
+    assert torch.equal(after, READ_MAPS[name](fresh(), changed))
+    assert not torch.equal(after, before)
+
+
+def test_maps_of_inference_mode_are_scored_anew(fresh, maps):
+    with torch.inference_mode():
+        cache, changed = fresh(), maps.clone()
+        before = READ_MAPS["deletion"](cache, changed)
+        after = READ_MAPS["deletion"](cache, changed.neg_())
+        assert torch.equal(after, READ_MAPS["deletion"](fresh(), changed))
+        assert not torch.equal(after, before)
+
+
+def test_undefined_values_are_no_change(fresh, maps):
+    cache, undefined = fresh(), maps.clone()
+    undefined[0, 0, 0] = torch.nan
+    READ_MAPS["average_drop"](cache, undefined)
+    passes = cache.passes
+    READ_MAPS["average_drop"](cache, undefined)
+    assert cache.passes == passes
+
+
+def test_regions_that_are_changed_in_place_are_scored_anew(fresh, faces, maps):
+    cache, regions = fresh(), face_regions(faces.landmarks_at(64)[:3], size=64)
+
+    def scored(cache):
+        return metrics.single_deletion(cache, cache.images, maps, TARGETS, regions, fill="black")
+
+    before = scored(cache)
+    regions.copy_(regions.roll(16, dims=2))
+    after = scored(cache)
+    assert torch.equal(after, scored(fresh()))
+    assert not torch.equal(after, before)
+
+
+def test_what_the_cache_returns_is_not_what_it_keeps(fresh, maps):
+    cache, whole = fresh(), fresh()
+    for found in (cache.clean(), cache.empty("blur"), cache.filled("blur"), cache.ranked(maps)):
+        found.zero_()
+    assert torch.equal(READ_MAPS["deletion"](cache, maps), READ_MAPS["deletion"](whole, maps))
+    assert torch.equal(cache.filled("blur"), whole.filled("blur"))
+    assert torch.equal(cache.empty("blur"), whole.empty("blur"))
+
+
+def test_images_that_are_changed_in_place_are_others(model, three):
+    given = three.clone(memory_format=torch.channels_last)
+    fill, regions = given.flip(0), torch.ones(3, 8, 64, 64, dtype=torch.bool)
+    cache = ScoreCache(Predictor(model, device="cpu"), given, fills={"mine": fill}, regions=regions)
+    clean = cache.clean()
+    for one in (given, fill, regions):
+        one.zero_()
+    assert torch.equal(cache.images, three)
+    assert torch.equal(cache.clean(), clean)
+    assert torch.equal(cache.filled("mine"), three.flip(0))
+    assert torch.equal(cache.filled("skin"), skin_fill(three, torch.ones_like(regions)))
+    with pytest.raises(InputError, match="Expected the cache's own images"):
+        metrics.deletion(cache, given, three[:, 0], TARGETS, steps=4)
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_a_cache_whose_own_images_are_changed_is_refused(fresh, maps, inference):
+    with torch.inference_mode(mode=inference):
+        cache = fresh()
+        cache.clean()
+        cache.images.zero_()
+        for use in (cache.clean, lambda: READ_MAPS["deletion"](cache, maps)):
+            with pytest.raises(InputError, match="^Expected the cache's images as they were when"):
+                use()
