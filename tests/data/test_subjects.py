@@ -2,13 +2,14 @@
 
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import face_groups
-from fer_xai.data.subjects import NAME_PATTERNS, check_subject_pattern, read_names
+from fer_xai.data.subjects import NAME_PATTERNS, NEARLY_ALL, check_subject_pattern, read_names
 from fer_xai.errors import InputError
 
 KINDS = {"tiff": "TIFF", "jpg": "JPEG", "jpeg": "JPEG", "png": "PNG"}
@@ -108,6 +109,12 @@ def test_each_pattern_reads_its_example_and_no_other():
     for name, pattern in NAME_PATTERNS.items():
         readers = [other for other, one in NAME_PATTERNS.items() if one.read(pattern.example)]
         assert readers == [name]
+
+
+def test_the_page_on_data_lists_them():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [name for name, one in NAME_PATTERNS.items() if f"`{one.example}`" not in page] == []
+    assert f"{NEARLY_ALL:.0%}".replace("%", " %") in page
 
 
 @pytest.mark.parametrize(
