@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from fer_xai.checks import quoted
 from fer_xai.data.datasets.folder import warn_of_two_emotions
 from fer_xai.data.landmark_csv import read_landmarks
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.subjects import check_subject_pattern, with_subjects
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -27,11 +29,12 @@ def load_dataset(
     landmarks: str | Path | None = None,
     landmarks_size: int | None = None,
     emotions: str | Sequence[str] | None = None,
+    subject_pattern: str | None = None,
     skip_bad: bool = False,
     limit: int | None = None,
     seed: int = 0,
 ) -> Faces:
-    """Faces of a dataset.
+    r"""Faces of a dataset.
 
     Parameters
     ----------
@@ -51,6 +54,11 @@ def load_dataset(
         Side of the square images the landmarks were measured on, if it is not that of the faces.
     emotions
         Keep only these, as names (or one) or as a native label order.
+    subject_pattern
+        Regular expression that reads the person of each face, and the sequence where there is one,
+        from its path below the root: ``r"(?P<subject>S\d+)_(?P<sequence>\d+)"``. Without it they
+        are read from the file names of well-known data sets
+        (:data:`fer_xai.data.subjects.NAME_PATTERNS`).
     skip_bad
         Leave out faces whose label is unknown or whose image is missing or damaged, and list them
         in ``Faces.skipped`` (every image is decoded once for that); otherwise an unknown label
@@ -61,12 +69,14 @@ def load_dataset(
     Raises
     ------
     UnknownNameError, InputError
-        For an unknown dataset, a wrong folder, an unknown label or source, an empty selection.
+        For an unknown dataset, a wrong folder, an unknown label or source, a pattern that cannot be
+        used, an empty selection.
 
     Warns
     -----
     UserWarning
-        If an image lies in the folders of two emotions.
+        If an image lies in the folders of two emotions, or file names are of a well-known pattern
+        in part.
 
     Examples
     --------
@@ -82,8 +92,14 @@ def load_dataset(
             raise InputError(f"Expected the folder of {name}, as {name}:ROOT or root=…; got none.")
         if not Path(place).expanduser().exists():
             raise InputError(f"Expected the folder or file of {name}, but {place} does not exist.")
+    if subject_pattern is not None:
+        check_subject_pattern(subject_pattern)
+        if name == "synthetic":
+            raise InputError("Expected no subject pattern for built-in faces: they have no files.")
     problems = Problems(skip_bad)
     faces = loader(Path(place).expanduser(), split=split, problems=problems)
+    if subject_pattern is not None:
+        faces = with_subjects(faces, subject_pattern, root=Path(place).expanduser())
     if source is not None:
         faces = _of_source(faces, source)
     if emotions is not None:
@@ -98,6 +114,8 @@ def load_dataset(
         )
     if limit is not None:
         faces = faces.limit(limit, seed=seed)
+    for remark in problems.remarks if subject_pattern is None else ():
+        warnings.warn(f"{faces.name}: {remark}", UserWarning, stacklevel=2)
     if name in ("folder", "fer2013"):
         warn_of_two_emotions(faces)
     if skip_bad:

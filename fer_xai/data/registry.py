@@ -21,6 +21,8 @@ class Problems:
         Whether to go on without such rows.
     found
         What was left out, a sentence each.
+    remarks
+        What a user should know though every face is kept, a sentence each.
 
     Examples
     --------
@@ -35,6 +37,7 @@ class Problems:
 
     skip: bool
     found: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def add(self, sentence: str) -> None:
         """Raise, or go on without this row."""

@@ -19,12 +19,20 @@ from fer_xai.checks import name_or_unknown, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.types.pixels import as_pixels, resized
+from fer_xai.types.units import moment_labels, person_labels
 
 T = TypeVar("T")
 
 COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
-"""Columns of every dataset's table. ``subject`` (a person) and ``group`` (copies of an image, or
-frames of a moment) are "" where unknown: such a face stands for itself."""
+"""Columns of every dataset's table.
+
+``subject`` names the person, ``group`` what holds several images of one moment: a sequence of
+frames, views from several cameras, or copies of one image. Both are "" where unknown; None, NaN and
+white space become "". A subject means the same person wherever it stands in the table, and faces of
+one group are of one person, so a name of a group must not come twice with different persons. What
+follows for statistics is told by :attr:`Faces.persons` and :attr:`Faces.moments`: an unknown
+subject makes no face part of another's person, and such a face counts as independent.
+"""
 
 _TEXTS = ("path", "split", "subject", "source", "group")
 
@@ -169,6 +177,25 @@ class Faces:
         """Canonical emotion indices ``(N,)`` int64."""
         index = {name: position for position, name in enumerate(EMOTIONS)}
         return torch.tensor([index[name] for name in self.table["emotion"]], dtype=torch.int64)
+
+    @property
+    def persons(self) -> list[str]:
+        """The person of each face, ``(N,)``: labels for ``clusters=`` of metrics.
+
+        None is empty: a face of unknown subject and group is a person of its own. See
+        :func:`fer_xai.types.units.person_labels`.
+        """
+        return person_labels(self.table)
+
+    @property
+    def moments(self) -> list[str]:
+        """The moment of each face, ``(N,)``: labels for ``blocks=`` of metrics.
+
+        A sequence (group) of a person, labelled with one emotion; person and emotion where no group
+        is known; the face itself where nothing is. See
+        :func:`fer_xai.types.units.moment_labels`.
+        """
+        return moment_labels(self.table)
 
     @property
     def emotions(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 import tyro
 
 from fer_xai.checks import check_count, check_number, resolve_device
+from fer_xai.data.subjects import check_subject_pattern
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -180,6 +181,9 @@ class Data(Landmarks):
     """train, valid or test."""
     source: str | None = None
     """Only the faces of this source dataset of a benchmark (also written --data …@SOURCE)."""
+    subject_pattern: Annotated[str | None, tyro.conf.arg(metavar="REGEX")] = None
+    """Regular expression with the named groups subject, sequence or both, searched in each file's
+    path below the root; by default persons are read from the names of well-known data sets."""
     skip_bad: bool = False
     """Leave damaged or missing images out and list them, instead of stopping."""
 
@@ -192,11 +196,16 @@ class Data(Landmarks):
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
         _ = self.data_spec
+        if self.subject_pattern is not None:
+            check_subject_pattern(self.subject_pattern)
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
         spec = self.data_spec
-        return super().config() | {"data": spec.identity, "source": spec.source}
+        found = super().config() | {"data": spec.identity, "source": spec.source}
+        if self.subject_pattern is None:  # runs of before it have no such option
+            del found["subject_pattern"]
+        return found
 
     def load_faces(
         self, *, emotions: tuple[str, ...] = SIX, limit: int | None = None, seed: int = 0
@@ -213,6 +222,7 @@ class Data(Landmarks):
             landmarks=self.landmarks,
             landmarks_size=self.landmarks_size,
             emotions=emotions,
+            subject_pattern=self.subject_pattern,
             skip_bad=self.skip_bad,
             limit=limit,
             seed=seed,

@@ -17,7 +17,11 @@ from studies.reporting.page import Table
 
 
 def wilson_interval(
-    hits: NDArray[np.bool_], clusters: Sequence[object], *, level: float = 0.95
+    hits: NDArray[np.bool_],
+    clusters: Sequence[object],
+    *,
+    level: float = 0.95,
+    unit: str = "cluster",
 ) -> tuple[float, float, str]:
     """Bounds of a share of faces, and how they were made.
 
@@ -35,6 +39,8 @@ def wilson_interval(
         N labels.
     level
         Coverage.
+    unit
+        What a cluster is, for the interval's name.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def wilson_interval(
     share, units = float(np.mean(hits)), len(set(clusters))
     count, scheme = float(n), "Wilson's interval over faces"
     if units < n:
-        scheme = "Wilson's interval over the effective number of faces, by cluster"
+        scheme = f"Wilson's interval over the effective number of faces, by {unit}"
         count = float(units)
         found = mean_interval(hits.astype(float), clusters=list(clusters))
         if 0 < share < 1 and units > 1 and found.standard_error > 0:
@@ -143,6 +149,7 @@ def recognition(
     clusters: Sequence[object],
     *,
     emotions: Sequence[str],
+    unit: str = "cluster",
 ) -> Recognition:
     """Share of faces that a model recognises, and its recall of each emotion.
 
@@ -156,6 +163,8 @@ def recognition(
         N labels: persons, or groups of copies.
     emotions
         The model's own.
+    unit
+        What a cluster is, for the interval's name.
 
     Raises
     ------
@@ -171,7 +180,7 @@ def recognition(
     (2, 0.5, 0.5, False)
     """
     right = labels == predicted
-    low, high, scheme = wilson_interval(right, clusters)
+    low, high, scheme = wilson_interval(right, clusters, unit=unit)
     counts = np.bincount(labels, minlength=len(EMOTIONS))
     groups = np.array([str(cluster) for cluster in clusters])
     rows = []

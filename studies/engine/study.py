@@ -50,8 +50,15 @@ class Run:
         """Write rows as ``NAME.parquet``."""
         store.write_table(self.folder / f"{name}.parquet", rows)
 
-    def complete(self, answer: str | None = None) -> Path:
+    def complete(self, answer: str | None = None, *, units: str | None = None) -> Path:
         """Record that everything is written; an answer is said on the terminal.
+
+        Parameters
+        ----------
+        answer
+            The answer.
+        units
+            How faces are counted (:func:`studies.engine.units.units_of`), said beneath it.
 
         Returns
         -------
@@ -60,14 +67,16 @@ class Run:
         """
         self.record()
         if answer is not None:
-            say_answer(answer, self.folder)
+            say_answer(answer, self.folder, units=units)
         return self.folder
 
 
-def say_answer(answer: str, folder: Path) -> None:
-    """Print an answer, and where its report lies."""
+def say_answer(answer: str, folder: Path, *, units: str | None = None) -> None:
+    """Print an answer, how faces are counted, and where the report lies."""
     console = terminal()
     console.print(answer, style="bold", soft_wrap=True)
+    if units is not None:
+        console.print(f"Units: {units}.", soft_wrap=True)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
 
@@ -128,5 +137,5 @@ class Study(Options):
 
 def face_table(faces: Faces) -> pd.DataFrame:
     """Who was looked at, a row a face, with the unit that intervals take it to belong to."""
-    table = faces.table[["id", "emotion", "split", "subject", "source"]]
+    table = faces.table[["id", "emotion", "split", "subject", "group", "source"]]
     return table.assign(cluster=face_groups(faces))

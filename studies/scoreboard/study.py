@@ -21,6 +21,7 @@ from studies.engine.networks import Network
 from studies.engine.options import Data, Models, Passes, Progress, Seed, Targets, with_landmarks
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
+from studies.engine.units import units_of
 from studies.registry import question
 from studies.reporting.page import Table, write_page
 from studies.scoreboard.report import common_caveats, content
@@ -125,7 +126,8 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
         rows = pd.concat([part.rows for part in parts], ignore_index=True)
         run.keep("scores", rows)
         run.keep("faces", face_table(faces))
-        return run.complete(self._report(run, faces, board, parts, rows))
+        answer = self._report(run, faces, board, parts, rows)
+        return run.complete(answer, units=units_of(face_table(faces)))
 
     def _scored(
         self, network: Network, model: FERModel, faces: Faces, board: Scoreboard, run: Run
@@ -220,6 +222,7 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
             "faces": f"{len(faces)} of {faces.name}"
             + (f" ({self.data_spec.source})" if self.data_spec.source else "")
             + f", {self.split} split",
+            "units": units_of(face_table(faces)),
             "models": ", ".join(manifest["networks"]),
             "explained": f"the {self.targets} emotion's logit (deletion, ROAD and their like score "
             "its probability)",

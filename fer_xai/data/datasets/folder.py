@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections import defaultdict
 from pathlib import Path
 
 from fer_xai.checks import quoted
-from fer_xai.data.file_names import Taken, spoken_emotion, taken_from_names
+from fer_xai.data.file_names import spoken_emotion
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.subjects import read_names
 from fer_xai.emotions import parse_emotion
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.types import Faces
@@ -30,6 +32,8 @@ _SPLITS = {
     "test": ("test", "testing"),
     "valid": ("valid", "val", "validation"),
 }
+_PERSON = re.compile(r"P\d{3}")
+"""Folder of a person of Oulu-CASIA, which holds those of emotions."""
 _SPLIT_WORDS = {word for words in _SPLITS.values() for word in words}
 
 
@@ -52,10 +56,12 @@ def folder(root: Path, *, split: str, problems: Problems) -> Faces:
 def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Faces:
     """Index ``root/<emotion>/…/<image>`` or ``root/<split>/<emotion>/…/<image>``.
 
-    Folder names may be common synonyms (``angry``, ``happy``), in capitals or not; hidden files and
-    folders are passed over. Without split folders every image belongs to the split that is asked
-    for. Where all file names are of a well-known pattern (CK+, JAFFE, KDEF) they fill ``subject``
-    and ``group``.
+    Above the emotions may stand the persons of Oulu-CASIA, and its lights and cameras above them:
+    ``root/VL/Strong/P001/Happiness/000.jpeg``. Folder names may be common synonyms (``angry``,
+    ``happy``), in capitals or not; hidden files and folders are passed over. Without split folders
+    every image belongs to the split that is asked for. Where nearly all paths are of
+    a well-known pattern (:data:`fer_xai.data.subjects.NAME_PATTERNS`) they fill ``subject`` and
+    ``group``.
 
     Raises
     ------
@@ -78,30 +84,17 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
     if not root.is_dir():
         raise InputError(f"Expected a folder of emotion folders, got the file {root}.")
     base = _split_folder(root, split, problems)
-    stray = [path for path in sorted(base.iterdir()) if _is_image(path)]
-    if stray:
-        problems.add(
-            f"Expected images in folders named for emotions under {base}, got "
-            f"{quoted(stray[0].name)} and {len(stray) - 1} more beside them: move them."
-        )
     images: list[tuple[str, Path, str]] = []  # id, file, emotion
-    for place in _visible_folders(base):
-        try:
-            emotion = parse_emotion(place.name)
-        except UnknownNameError:
-            problems.add(
-                f"Expected folders named for emotions under {base}, got {quoted(place.name)}: "
-                "rename or move it."
-            )
-            continue
+    for place, emotion in _emotion_folders(base, problems):
         images += [
-            (f"{place.name}/{image.relative_to(place).as_posix()}", image, emotion)
+            (image.relative_to(base).as_posix(), image, emotion)
             for image in _images(place, emotion, problems)
         ]
-    taken = taken_from_names([image.name for _, image, _ in images])
+    read = read_names([identity for identity, _, _ in images])
+    if read.remark:
+        problems.remarks.append(read.remark)
     rows = []
-    for index, (identity, image, emotion) in enumerate(images):
-        known = taken[index] if taken else Taken(subject="", group="", emotion=None)
+    for known, (identity, image, emotion) in zip(read.taken, images, strict=True):
         spoken = known.emotion or spoken_emotion(image.name)
         if spoken in (None, emotion):
             rows.append((identity, str(image), emotion, split, known.subject, name, known.group))
@@ -177,6 +170,50 @@ def _split_folder(root: Path, split: str, problems: Problems) -> Path:
                 f"{quoted(folder.name)} beside them: move it."
             )
     return found[0]
+
+
+def _emotion_folders(base: Path, problems: Problems) -> list[tuple[Path, str]]:
+    """Folders named for emotions, each with its emotion."""
+    folders = _visible_folders(base)
+    deeper = not any(_is_emotion(folder.name) for folder in folders)
+    _say_stray(base, problems)
+    found = []
+    for folder in folders:
+        if _is_emotion(folder.name):
+            found.append((folder, parse_emotion(folder.name)))
+            continue
+        below = _below(folder, problems) if deeper else []
+        found += below
+        if not below:
+            problems.add(
+                f"Expected folders named for emotions under {base}, got {quoted(folder.name)}: "
+                "rename or move it."
+            )
+    return found
+
+
+def _below(folder: Path, problems: Problems) -> list[tuple[Path, str]]:
+    """Folders named for emotions in those of Oulu-CASIA's persons, in and below a folder."""
+    found: list[tuple[Path, str]] = []
+    for inner in _visible_folders(folder):
+        if inner.name.lower() in _SPLIT_WORDS:
+            raise InputError(f"Expected split folders right under the root, got {inner}: move it.")
+        if not _is_emotion(inner.name):
+            found += _below(inner, problems)
+        elif _PERSON.fullmatch(folder.name):
+            found.append((inner, parse_emotion(inner.name)))
+    if found:
+        _say_stray(folder, problems)
+    return found
+
+
+def _say_stray(base: Path, problems: Problems) -> None:
+    stray = [path for path in sorted(base.iterdir()) if _is_image(path)]
+    if stray:
+        problems.add(
+            f"Expected images in folders named for emotions under {base}, got "
+            f"{quoted(stray[0].name)} and {len(stray) - 1} more beside them: move them."
+        )
 
 
 def _images(place: Path, emotion: str, problems: Problems) -> list[Path]:

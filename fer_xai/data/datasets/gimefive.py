@@ -16,6 +16,7 @@ from fer_xai.checks import quoted
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.label_list import CodeRange, LabelRow, checked_rows
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.subjects import NAME_PATTERNS, Taken
 from fer_xai.data.text import cells, text_lines, whole_number
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
@@ -35,6 +36,8 @@ _ARCHIVES = {"RAF-DB": "RAF", "FER2013": "FER"}
 @DATASETS.register("gimefive")
 def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index either layout; ``source`` is read off the file names ("unknown" where they do not say).
+
+    Names of faces from CK+ and TFEID say the person, too.
 
     Raises
     ------
@@ -108,4 +111,13 @@ def _lists(root: Path, split: str) -> list[tuple[Path, Path]]:
 
 def _face(name: str, emotion: str, folder: Path, split: str) -> tuple[str, ...]:
     source = next((key for key, form in _SOURCES.items() if form.match(name)), "unknown")
-    return name, str(folder / name), emotion, split, "", source, ""
+    known = _taken(name, source)
+    return name, str(folder / name), emotion, split, known.subject, source, known.group
+
+
+def _taken(name: str, source: str) -> Taken:
+    """Person and sequence, of the sources that name persons; others have none."""
+    if source == "ckplus":  # S010_002_…_surprise.jpg
+        subject, sequence, _ = name.split("_", maxsplit=2)
+        return Taken(subject=subject, group=f"{subject}_{sequence}")
+    return (NAME_PATTERNS["TFEID"].read(name) if source == "tfeid" else None) or Taken()

@@ -15,6 +15,7 @@ from scipy.spatial.distance import squareform
 
 from metrics.statistics.intervals import Interval
 from studies.engine import store
+from studies.engine.units import units_of
 from studies.questions.attribution_agreement import tables
 from studies.registry import question
 from studies.reporting.page import Picture, Table, write_page
@@ -187,6 +188,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
     facts = {
         "Data": " / ".join(str(part) for part in parts if part),
         "Faces": f"{len(faces)}, all with landmarks",
+        "Units": units_of(faces),
         "Fills": ", ".join(config["fills"]),
         "Seed": str(config["seed"]),
         "Commit": store.made_by(manifest),

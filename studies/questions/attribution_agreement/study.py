@@ -15,6 +15,7 @@ from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
 from studies.engine.study import Study, face_table
+from studies.engine.units import units_of
 from studies.questions.attribution_agreement.maps import Job, judged
 from studies.questions.attribution_agreement.report import write_report
 from studies.questions.attribution_agreement.tables import SHAPLEY
@@ -78,8 +79,10 @@ class AttributionAgreement(Study, Progress, Device, Seed, Data, Models):
                 job.explain()
             rows = pd.concat([job.rows() for job in jobs], ignore_index=True)
         run.keep("scores", rows)
-        run.keep("faces", face_table(faces))
-        return run.complete(write_report(run.folder, run.manifest, rows, face_table(faces)))
+        counted = face_table(faces)
+        run.keep("faces", counted)
+        answer = write_report(run.folder, run.manifest, rows, counted)
+        return run.complete(answer, units=units_of(counted))
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""

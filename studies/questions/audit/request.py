@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from fer_xai.checks import check_count, check_number
-from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
@@ -24,6 +23,8 @@ from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import TargetRule
 from studies.engine.recognised_share import Recognition, recognition
 from studies.engine.shards import BATCH, batch_sizes
+from studies.engine.study import face_table
+from studies.engine.units import unit_name, units_of
 from studies.questions.audit.report import Audit
 from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating
@@ -186,13 +187,16 @@ class Request:
         board, specs, name = self.board, self.specs, readable(predictor.name)
         explained = board.explained(predictor, faces, keep=self.gate)
         rows = board.scores(explained, shards=shards, progress=progress).assign(model=name)
-        clusters = pd.Series(face_groups(faces), index=faces.ids)
+        counted = face_table(faces)
+        clusters = pd.Series(counted["cluster"].to_numpy(), index=faces.ids)
+        units = units_of(counted)
         recognised = recognition(
             name,
             faces.labels.numpy(),
             explained.predicted.numpy(),
             list(clusters),
             emotions=predictor.emotions,
+            unit=unit_name(counted),
         )
         found = gating.gate(explained, board, shards=shards) if self.gate else None
         verdicts = {} if found is None else dict(zip(found["method"], found["gate"], strict=True))
@@ -212,6 +216,7 @@ class Request:
         tables = [recognised.table, maps]
         lines = [
             recognised.sentence,
+            f"Units: {units}.",
             *_verdict_on(recognised, anyway=self.anyway),
             *map_sentences(maps),
             made.answer,
@@ -234,7 +239,7 @@ class Request:
             recognised=recognised,
             judged=judged,
             thresholds=asked,
-            facts=self._facts(predictor, faces, recognised, manifest),
+            facts=self._facts(predictor, faces, recognised, manifest) | {"units": units},
             _content=made,
             _caveats=[*self._caveats(), *common_caveats(specs.values())],
             manifest=manifest,

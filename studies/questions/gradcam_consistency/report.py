@@ -13,6 +13,7 @@ from rich.table import Table as TerminalTable
 from fer_xai.command import terminal
 from fer_xai.files import read_arrays
 from studies.engine import store
+from studies.engine.units import units_of
 from studies.questions.gradcam_consistency import plots, tables
 from studies.questions.gradcam_consistency.scores import PERMUTATIONS, SSIM_PAIRS
 from studies.registry import question
@@ -183,6 +184,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
             if part
         ),
         "Faces": f"{len(faces)}",
+        "Units": units_of(faces),
         "Left out as damaged or missing": f"{len(manifest['skipped'])}",
         "Without landmarks": missing,
         "Registration": config["registration"],

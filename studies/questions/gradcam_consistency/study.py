@@ -20,7 +20,8 @@ from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
-from studies.engine.study import Study
+from studies.engine.study import Study, face_table
+from studies.engine.units import units_of
 from studies.questions.gradcam_consistency.maps import Job, move_names
 from studies.questions.gradcam_consistency.report import write_report
 from studies.questions.gradcam_consistency.scores import MATCHED_TO
@@ -105,7 +106,8 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
             )
             job.make_maps()
             rows, sets = job.score()
-        return run.complete(write_report(run.folder, run.manifest, rows, sets))
+        answer = write_report(run.folder, run.manifest, rows, sets)
+        return run.complete(answer, units=units_of(face_table(faces)))
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""

@@ -88,22 +88,24 @@ def test_an_unknown_source_suggests_the_close_one(flat):
 
 
 @pytest.mark.parametrize(
-    ("name", "source"),
+    ("name", "source", "person"),
     [
-        ("train_00001_aligned_sadness.jpg", "rafdb"),
-        ("Training_10118481_anger.jpg", "fer2013"),
-        ("image0000005_fear.jpg", "affectnet"),
-        ("ffhq_12_happiness.jpg", "affectnet"),
-        ("S005_001_disgust.jpg", "ckplus"),
-        ("f01_dfh_happiness.jpg", "tfeid"),
-        ("someone_happiness.jpg", "unknown"),
+        ("train_00001_aligned_sadness.jpg", "rafdb", ("", "")),
+        ("Training_10118481_anger.jpg", "fer2013", ("", "")),
+        ("image0000005_fear.jpg", "affectnet", ("", "")),
+        ("ffhq_12_happiness.jpg", "affectnet", ("", "")),
+        ("S005_001_disgust.jpg", "ckplus", ("S005", "S005_001")),
+        ("S005_001_00000011_disgust.jpg", "ckplus", ("S005", "S005_001")),
+        ("f01_dfh_happiness.jpg", "tfeid", ("F01", "")),
+        ("someone_happiness.jpg", "unknown", ("", "")),
     ],
 )
-def test_sources_are_read_off_the_names(tmp_path, name, source):
+def test_sources_and_persons_are_read_off_the_names(tmp_path, name, source, person):
     emotion = name.removesuffix(".jpg").rsplit("_", 1)[1]
     (tmp_path / "train_labels.csv").write_text(f"{name},{SIX.index(emotion)}\n")
     faces = load_dataset(f"gimefive:{tmp_path}", split="train")
     assert list(faces.table["source"]) == [source]
+    assert (faces.table["subject"][0], faces.table["group"][0]) == person
 
 
 @pytest.mark.parametrize("row", ["a_neutral.jpg,", "a_fear.jpg,fear", "a_fear.jpg", "a,5,x"])
