@@ -6,8 +6,9 @@ SyncBatchNorm, which asks other processes for their batches, is BatchNorm in a p
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -144,8 +145,39 @@ def _folded(model: Any, noise: Tensor, answers: Tensor) -> Any:
     return other if bool((answers - merged).abs().max() <= room) else None
 
 
+class _FullPrecision:
+    """Flags that are set while any thread needs them, and restored when the last one is done."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._flags: AbstractContextManager[None] = nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._flags = torch.backends.cudnn.flags(
+                    enabled=torch.backends.cudnn.enabled,
+                    benchmark=torch.backends.cudnn.benchmark,
+                    deterministic=torch.backends.cudnn.deterministic,
+                    allow_tf32=False,
+                )
+                self._flags.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._flags.__exit__(None, None, None)
+
+
+_FULL_PRECISION = _FullPrecision()
+
+
 def no_tf32() -> AbstractContextManager[None]:
     """Convolutions in full single precision on a GPU, where PyTorch shortens them by default.
+
+    Threads may be within it at the same time: the flag is the process's.
 
     Examples
     --------
@@ -153,10 +185,4 @@ def no_tf32() -> AbstractContextManager[None]:
     ...     torch.backends.cudnn.allow_tf32
     False
     """
-    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=torch.backends.cudnn.enabled,
-        benchmark=torch.backends.cudnn.benchmark,
-        deterministic=torch.backends.cudnn.deterministic,
-        allow_tf32=False,
-    )
-    return flags
+    return _FULL_PRECISION
