@@ -123,68 +123,70 @@ def explain(
         model if isinstance(model, Predictor) else predictor_of(model, device=str(model.device))
     )
 
-    def decided(logits: Tensor | None = None) -> ExplainedTargets:
-        chosen = explained_targets(
-            predictor.model, len(images), targets=targets, against=against, logits=logits
-        )
-        if name.startswith("other_face") and labels is None:
-            _check_two_emotions(name, chosen.targets)
-        return chosen
+    with predictor.turn():  # layers are looked at between the loops
 
-    chosen = None if targets is None else decided()
-    opposed = None  # known before the predicted emotion is
-    if against is not None:
-        opposed = canonical_targets(against, len(images), what="against")
-        opposed = predictor.model.columns(opposed)[:, None]
-    made = attribute(
-        predictor,
-        images,
-        None if chosen is None else chosen.columns,
-        method=attribution,
-        against=opposed,
-        output=output,
-        regions=regions,
-        ids=ids,
-        seed=seed,
-    )
-    logits = made.logits
-    if logits is None or not (chosen is None or attribution.gives_logits(predictor)):
-        logits = predictor.logits(images)
-    if chosen is None:
-        chosen = decided(logits)
-    if chosen.against is not None:
-        _warn_of_contrasts(chosen.targets, chosen.against, given=targets is not None)
-    cells, gap = made.cells, made.completeness_gap
-    if not control:
-        _warn_of_gaps(made, name, attribution, predictor.name)
-    if control:
-        setting = ControlInputs(
-            maps=cells,
-            labels=chosen.targets if labels is None else labels,
-            ids=names_of(ids, len(images)),
-            pixels=(images * 255).round().to(torch.uint8).cpu(),
+        def decided(logits: Tensor | None = None) -> ExplainedTargets:
+            chosen = explained_targets(
+                predictor.model, len(images), targets=targets, against=against, logits=logits
+            )
+            if name.startswith("other_face") and labels is None:
+                _check_two_emotions(name, chosen.targets)
+            return chosen
+
+        chosen = None if targets is None else decided()
+        opposed = None  # known before the predicted emotion is
+        if against is not None:
+            opposed = canonical_targets(against, len(images), what="against")
+            opposed = predictor.model.columns(opposed)[:, None]
+        made = attribute(
+            predictor,
+            images,
+            None if chosen is None else chosen.columns,
+            method=attribution,
+            against=opposed,
+            output=output,
+            regions=regions,
+            ids=ids,
             seed=seed,
         )
-        cells = control_maps(name, setting)
-    size = tuple(images.shape[-2:])
-    params = dict(attribution.params(predictor))
-    if control:
-        params = {"matched_to": MATCHED_TO, "layer": params["layer"]}
-    if control or attribution.seeded:
-        params["seed"] = seed
-    return Explanation(
-        maps=sign * upsample(cells, size=size)[:, 0],
-        targets=chosen.targets,
-        logits=logits,
-        emotions=predictor.emotions,
-        method=(INVERSE if sign < 0 else "") + name,
-        params=params | {"output": output},
-        against=chosen.against,
-        channels=None if control or made.channels is None else sign * made.channels[:, 0],
-        completeness_gap=None if control or gap is None else sign * gap[:, 0],
-        values=None if control or made.values is None else sign * made.values[:, 0],
-        ids=None if ids is None else tuple(names_of(ids, len(images))),
-    )
+        logits = made.logits
+        if logits is None or not (chosen is None or attribution.gives_logits(predictor)):
+            logits = predictor.logits(images)
+        if chosen is None:
+            chosen = decided(logits)
+        if chosen.against is not None:
+            _warn_of_contrasts(chosen.targets, chosen.against, given=targets is not None)
+        cells, gap = made.cells, made.completeness_gap
+        if not control:
+            _warn_of_gaps(made, name, attribution, predictor.name)
+        if control:
+            setting = ControlInputs(
+                maps=cells,
+                labels=chosen.targets if labels is None else labels,
+                ids=names_of(ids, len(images)),
+                pixels=(images * 255).round().to(torch.uint8).cpu(),
+                seed=seed,
+            )
+            cells = control_maps(name, setting)
+        size = tuple(images.shape[-2:])
+        params = dict(attribution.params(predictor))
+        if control:
+            params = {"matched_to": MATCHED_TO, "layer": params["layer"]}
+        if control or attribution.seeded:
+            params["seed"] = seed
+        return Explanation(
+            maps=sign * upsample(cells, size=size)[:, 0],
+            targets=chosen.targets,
+            logits=logits,
+            emotions=predictor.emotions,
+            method=(INVERSE if sign < 0 else "") + name,
+            params=params | {"output": output},
+            against=chosen.against,
+            channels=None if control or made.channels is None else sign * made.channels[:, 0],
+            completeness_gap=None if control or gap is None else sign * gap[:, 0],
+            values=None if control or made.values is None else sign * made.values[:, 0],
+            ids=None if ids is None else tuple(names_of(ids, len(images))),
+        )
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.tokens import Tokens
 from fer_xai.errors import InputError
+from fer_xai.inference.copying import deep_copy
 from fer_xai.inference.predictor import Predictor
 
 
@@ -150,7 +150,7 @@ def _opened(predictor: Predictor) -> Any:
     tokens that the logits depend on after the last block, and its ``tokens`` tells the patches
     among them.
     """
-    opened = copy.deepcopy(predictor.model)
+    opened = deep_copy(predictor.model)
     for module in opened.net.modules():
         if isinstance(module, nn.MultiheadAttention):
             module.__class__ = _OpenAttention

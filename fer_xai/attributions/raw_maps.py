@@ -108,7 +108,8 @@ def attribute(
     _check_regions(regions, attribution, images)
     keys = names_of(ids, n)
     logits = None
-    predicted = columns is None and attribution.gives_logits(predictor)
+    with predictor.turn():  # it may look at layers by passes of its own
+        predicted = columns is None and attribution.gives_logits(predictor)
     if columns is None:
         columns = torch.zeros(n, 1, dtype=torch.int64)
         if not predicted:

@@ -2,8 +2,10 @@
 
 Threads inside an operator wait for each other at its end, so that one of them that the machine
 delays delays all. Here each thread has a micro-batch and a view of the network of its own instead,
-and operators run in one thread. Which images form a micro-batch does not depend on the number of
-threads, and neither do the results.
+and operators run in one thread. The number of threads of an operator is restored after the loop; a
+thread of the user's that calls PyTorch for the first time while the loop runs keeps one, and may
+set its own by ``torch.set_num_threads``. Which images form a micro-batch does not depend on the
+number of threads, and neither do the results.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ def _side_by_side(
 ) -> list[T]:
     """Results of micro-batches, a thread a view."""
     waiting = iter(range(len(parts)))
-    answers: SimpleQueue[tuple[int, T | None, Exception | None]] = SimpleQueue()
+    answers: SimpleQueue[tuple[int, T | None, BaseException | None]] = SimpleQueue()
     taking, stopped = threading.Lock(), threading.Event()
     modes = _Modes()
 
@@ -135,7 +137,7 @@ def _side_by_side(
                 with modes.entered():
                     result = work(view, parts[number])
                 answers.put((number, result, None))
-            except Exception as error:  # noqa: BLE001 - raised in the caller's thread
+            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
                 answers.put((number, None, error))
                 return
 

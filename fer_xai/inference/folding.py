@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from fer_xai.inference.copying import deep_copy
+from fer_xai.inference.tracing import trace
 
 _PAIRS: dict[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm1d: nn.Conv1d,
@@ -51,7 +53,7 @@ def folded(net: nn.Module) -> fx.GraphModule:
     >>> torch.allclose(folded(net)(images), net(images), atol=1e-6)
     True
     """
-    traced = fx.symbolic_trace(copy.deepcopy(net))
+    traced = trace(deep_copy(net))
     modules = dict(traced.named_modules())
     uses = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
     for node in [*traced.graph.nodes]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal, Protocol, TypeVar
 
 import torch
@@ -15,14 +14,15 @@ from torch import Tensor, nn
 
 from fer_xai.checks import check_images, emulates_bf16, resolve_device
 from fer_xai.errors import InputError
-from fer_xai.inference.batching import in_batches, one_thread
+from fer_xai.inference.batching import in_batches
 from fer_xai.inference.compiled import CompiledNet
+from fer_xai.inference.measuring import fastest_batch_size
 from fer_xai.inference.private_copy import no_tf32, private_copies
+from fer_xai.inference.turn import Turn
 from fer_xai.inference.views import Views
 from fer_xai.types import Faces
 
 Precision = Literal["fp32", "bf16"]
-_CANDIDATES = {"cpu": (8, 16, 32, 64), "gpu": (64, 128, 256, 512, 1024)}
 _DEFAULT = {"cpu": 8, "gpu": 256}
 _ALONE = {"cpu": 16, "gpu": 256}  # where threads share a micro-batch instead of having one each
 _WORTH_MEASURING = 512
@@ -66,7 +66,8 @@ class Predictor:
     channels last in memory. Folding is checked on noise images against the plain copy (largest
     difference within 1e-5, or 1e-5 of the largest logit where that is above 1) and given up where
     it does not hold or the network cannot be traced. The model handed in is never touched; hooks
-    stay with it, so that what they change about its answers is not seen here.
+    stay with it, so that what they change about its answers is not seen here. Threads may share
+    a predictor: one waits while another works with it.
 
     Parameters
     ----------
@@ -132,6 +133,7 @@ class Predictor:
         self._compiled: CompiledNet | None = None
         self._shared, self._root = Views(), self
         self._others: list[Predictor] = []
+        self._turn = Turn()
 
     @property
     def name(self) -> str:
@@ -151,7 +153,7 @@ class Predictor:
     @property
     def batch_size(self) -> int:
         """Images a pass."""
-        with _MEASURING:
+        with self._turn.taken(), _MEASURING:
             if self._root._batch_size is None:
                 self._root._batch_size = self._measure()
             return self._root._batch_size
@@ -227,7 +229,8 @@ class Predictor:
             Number of images, or of changed copies of images.
         work
             Called with a predictor and the rows of a micro-batch. It must use that predictor alone,
-            which is this one or a view of it: the same weights, with hooks of its own.
+            which is this one or a view of it: the same weights, with hooks of its own. It starts no
+            thread that uses the predictor.
         side_by_side
             False for work that must not run in several threads at a time, such as tracing.
         done
@@ -245,11 +248,24 @@ class Predictor:
         >>> predictor.each(5, lambda view, rows: (rows.start, rows.stop))
         [(0, 2), (2, 4), (4, 5)]
         """
-        if side_by_side:
-            return in_batches(n, self.batch_size_for(n), work, views=self._views, done=done)
-        few = self._root._batch_size is None and n < _WORTH_MEASURING
-        step = _ALONE[self._kind] if few else self.batch_size
-        return in_batches(n, step, work, views=lambda _: [self], done=done)
+
+        def helped(view: Predictor, rows: slice) -> T:
+            with self._turn.helped():
+                return work(view, rows)
+
+        with self._turn.taken():
+            few = self._root._batch_size is None and n < _WORTH_MEASURING
+            step = (_DEFAULT if side_by_side else _ALONE)[self._kind] if few else self.batch_size
+            views = self._views if side_by_side else lambda _: [self]
+            try:
+                return in_batches(n, step, helped, views=views, done=done)
+            finally:
+                if self is self._root:
+                    self._shared.passed((self.model, self.folded))
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Context of one thread at a time, for passes and hooks outside :meth:`each`."""
+        return self._turn.taken()
 
     def _views(self, count: int) -> list[Predictor]:
         """The predictor and views of it, or it alone where passes cannot run side by side."""
@@ -274,7 +290,7 @@ class Predictor:
 
         They are an ordinary tensor, which can be part of a graph, but carry no gradient.
         """
-        with torch.inference_mode():
+        with self._turn.taken(), torch.inference_mode():
             logits = self._run(batch)
         return logits.clone()
 
@@ -326,25 +342,4 @@ class Predictor:
         return len(calls) == 1 and not isinstance(module, merged)
 
     def _measure(self) -> int:
-        """The fastest batch size, by the median of three short passes (on CPUs in one thread)."""
-        net, side, sizes = self.fastest, self.model.size, _CANDIDATES[self._kind]
-        rates: dict[int, float] = {}
-        with torch.inference_mode(), one_thread() if self._kind == "cpu" else nullcontext():
-            for size in sizes:
-                images = self.to_device(torch.full((size, 3, side, side), 0.5))
-                seconds = []
-                try:
-                    for _ in range(4):
-                        started = time.perf_counter()
-                        with self.autocast():
-                            net(images).float().cpu()
-                        seconds.append(time.perf_counter() - started)
-                except torch.OutOfMemoryError:
-                    break
-                rates[size] = size / sorted(seconds[1:])[1]  # the first pass warms up
-        if not rates:
-            raise InputError(
-                f"Expected {self.name} to fit into the memory of {self.device} with {sizes[0]} "
-                "images, but it does not: hand in a smaller batch_size."
-            )
-        return max(rates, key=lambda size: rates[size])
+        return fastest_batch_size(self)

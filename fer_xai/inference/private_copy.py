@@ -6,8 +6,9 @@ SyncBatchNorm, which asks other processes for their batches, is BatchNorm in a p
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from fer_xai.batchnorm.built import check_built
 from fer_xai.batchnorm.synchronised import replace_sync
 from fer_xai.errors import InputError
+from fer_xai.inference.copying import deep_copy
 from fer_xai.inference.folding import folded
 
 FOLD_TOLERANCE = 1e-5
@@ -34,9 +36,9 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
     Raises
     ------
     InputError
-        For anything but a wrapped network, one that fails on images of its size, one that answers
-        with NaN, infinity or probabilities, one whose weights are made by hooks, or whose lazy
-        layers are not built yet.
+        For anything but a wrapped network, one that cannot be copied, one that fails on images of
+        its size, one that answers with NaN, infinity or probabilities, one whose weights are made
+        by hooks, or whose lazy layers are not built yet.
 
     Examples
     --------
@@ -55,7 +57,7 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
         )
     _refuse_weight_hooks(model)
     check_built(model)
-    private: Any = copy.deepcopy(model).eval().requires_grad_(False)
+    private: Any = _copied(model).eval().requires_grad_(False)
     for module in private.modules():  # hooks of the user's are not ours to run
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
@@ -67,6 +69,20 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
     answers = _answers(private, noise)
     replace_sync(private, noise)
     return private, _folded(private, noise, answers) if fold else None
+
+
+def _copied(model: Any) -> Any:
+    """A deep copy, with activations that the network keeps detached."""
+    try:
+        return deep_copy(model)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"Expected {model.name} to be a network that can be copied, but copying it failed "
+            f"({said}): keep files, locks and the like out of its attributes."
+        ) from error
 
 
 def _refuse_weight_hooks(model: nn.Module) -> None:
@@ -129,8 +145,39 @@ def _folded(model: Any, noise: Tensor, answers: Tensor) -> Any:
     return other if bool((answers - merged).abs().max() <= room) else None
 
 
+class _FullPrecision:
+    """Flags that are set while any thread needs them, and restored when the last one is done."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._flags: AbstractContextManager[None] = nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._flags = torch.backends.cudnn.flags(
+                    enabled=torch.backends.cudnn.enabled,
+                    benchmark=torch.backends.cudnn.benchmark,
+                    deterministic=torch.backends.cudnn.deterministic,
+                    allow_tf32=False,
+                )
+                self._flags.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._flags.__exit__(None, None, None)
+
+
+_FULL_PRECISION = _FullPrecision()
+
+
 def no_tf32() -> AbstractContextManager[None]:
     """Convolutions in full single precision on a GPU, where PyTorch shortens them by default.
+
+    Threads may be within it at the same time: the flag is the process's.
 
     Examples
     --------
@@ -138,10 +185,4 @@ def no_tf32() -> AbstractContextManager[None]:
     ...     torch.backends.cudnn.allow_tf32
     False
     """
-    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
-        enabled=torch.backends.cudnn.enabled,
-        benchmark=torch.backends.cudnn.benchmark,
-        deterministic=torch.backends.cudnn.deterministic,
-        allow_tf32=False,
-    )
-    return flags
+    return _FULL_PRECISION

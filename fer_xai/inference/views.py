@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fer_xai.inference.copying import deep_copy
+from fer_xai.inference.fingerprint import fingerprint, parts_of
+
 Nets = tuple[Any, Any]
 """A model, and the same with BatchNorm folded, or None."""
+_GENERATORS = (random.Random, torch.Generator, np.random.Generator, np.random.RandomState)
 
 
 class Views:
@@ -28,12 +35,13 @@ class Views:
     """
 
     def __init__(self) -> None:
-        self._of: list[object] = []
+        self._state: object = None
         self._made: list[Nets] = []
-        self._possible = False
+        self._possible = self._keeping = self._taken = False
 
     def take(self, nets: Nets, noise: Tensor, count: int) -> list[Nets]:
-        """Views of the networks, made when first asked for and again when a part was replaced.
+        """Views of the networks, made when first asked for and again when a part or an option was
+        changed.
 
         Parameters
         ----------
@@ -48,21 +56,16 @@ class Views:
         -------
         list
             As many views, or none where the networks cannot be shared: they have hooks, are scripts
-            or compiled, draw random numbers, change their own buffers, cannot be copied, or
-            a copy answers otherwise.
+            or compiled, draw random numbers, change their own buffers, answer the same images
+            otherwise after other passes, cannot be copied, or a copy answers otherwise.
         """
         modules = [module for net in nets if net is not None for module in net.modules()]
         if any(_hooked(module) for module in modules):
             return []
-        parts: list[object] = [
-            part for module in modules for part in (module, *module._parameters.values())
-        ]
-        parts += [part for module in modules for part in module._buffers.values()]
-        parts += [module.training for module in modules]
-        same = len(parts) == len(self._of)
-        if not same or any(one is not two for one, two in zip(parts, self._of, strict=True)):
-            self._of, self._made = parts, []
-            self._possible = not any(map(_foreign, modules)) and _repeatable(nets, noise)
+        state = fingerprint(nets, in_place=True)
+        if state != self._state:
+            self._state, self._made = state, []
+            self._possible = not any(map(_foreign, modules)) and self._try(nets, noise)
         while self._possible and len(self._made) < count:
             try:
                 view = _view(nets)
@@ -71,7 +74,25 @@ class Views:
                 self._possible = False
             else:
                 self._made.append(view)
+        self._taken = True
         return self._made[:count] if self._possible else []
+
+    def passed(self, nets: Nets) -> None:
+        """What the networks kept from passes since :meth:`take` is no change of theirs."""
+        if self._taken and self._keeping:
+            self._state = fingerprint(nets, in_place=True)
+        self._taken = False
+
+    def _try(self, nets: Nets, noise: Tensor) -> bool:
+        """Whether order cannot matter, tried on a view, so that the networks keep nothing of it."""
+        try:
+            view = _view(nets)
+            before = fingerprint(view, in_place=True)
+            possible = _repeatable(view, noise)
+            self._keeping = before != fingerprint(view, in_place=True)
+        except Exception:  # noqa: BLE001 - the user's code; the pass that matters will say it
+            return False
+        return possible
 
 
 def _hooked(module: nn.Module) -> bool:
@@ -94,7 +115,7 @@ def _view(nets: Nets) -> Nets:
     for net in nets:
         for tensor in [] if net is None else [*net.parameters(), *net.buffers()]:
             memo[id(tensor)] = tensor
-    return copy.deepcopy(nets, memo)
+    return deep_copy(nets, memo)
 
 
 def _answers(nets: Nets, noise: Tensor) -> list[Tensor]:
@@ -103,19 +124,45 @@ def _answers(nets: Nets, noise: Tensor) -> list[Tensor]:
 
 
 def _repeatable(nets: Nets, noise: Tensor) -> bool:
-    """Whether a pass draws no random numbers and changes no buffer, so that order cannot matter."""
+    """Whether a pass draws no random numbers, changes no buffer, and answers the same after others.
+
+    A change of a buffer, which views share, is undone.
+    """
     buffers = [buffer for net in nets if net is not None for buffer in net.buffers()]
-    with torch.random.fork_rng(devices=[]):
-        seed, state = torch.get_rng_state(), [buffer.clone() for buffer in buffers]
-        try:
-            _answers(nets, noise)
-        except Exception:  # noqa: BLE001 - the user's code; the pass that matters will say it
-            return False
-        drawn = not torch.equal(seed, torch.get_rng_state())
+    state = [buffer.clone() for buffer in buffers]
+    sources = [part for part in parts_of(nets) if isinstance(part, _GENERATORS)]
+    with _unmoved_generators():
+        before = _generators(sources)
+        first = _answers(nets, noise)
+        _answers(nets, 1 - noise[:1])
+        again = _answers(nets, noise)
+        drawn = before != _generators(sources)
     changed = [pair for pair in zip(buffers, state, strict=True) if not _equal(*pair)]
-    for buffer, before in changed:
-        buffer.copy_(before)  # as if it had not been tried
-    return not changed and not drawn
+    for buffer, old in changed:
+        buffer.copy_(old)  # as if it had not been tried
+    return not changed and not drawn and all(map(_equal, first, again))
+
+
+def _generators(sources: list[Any]) -> object:
+    """States of the random generators that a pass could draw from."""
+    own = [one.get_state() if isinstance(one, torch.Generator) else one for one in sources]
+    return fingerprint((torch.get_rng_state(), random.getstate(), _numpy_state(), own))
+
+
+def _numpy_state() -> Any:
+    return np.random.get_state()  # noqa: NPY002 - the generator that a user's code shares
+
+
+@contextmanager
+def _unmoved_generators() -> Iterator[None]:
+    """Context after which the generators of PyTorch, Python and NumPy are what they were."""
+    python, numpy = random.getstate(), _numpy_state()
+    with torch.random.fork_rng(devices=[]):
+        yield
+    if random.getstate() != python:
+        random.setstate(python)
+    if fingerprint(_numpy_state()) != fingerprint(numpy):
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _alike(one: Nets, two: Nets, noise: Tensor) -> bool:

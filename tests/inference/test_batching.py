@@ -1,6 +1,10 @@
+import copy
+import pickle
+import random
 import threading
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -65,6 +69,16 @@ def test_an_error_ends_the_loop_and_restores_the_threads(threads):
         in_batches(200, 1, work, views=named)
     assert torch.get_num_threads() == threads
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_ends_a_thread_ends_the_loop(threads, error):
+    def work(view, rows):
+        raise error
+
+    with pytest.raises(error):
+        in_batches(4, 1, work, views=named)
+    assert torch.get_num_threads() == threads
 
 
 def test_loops_within_loops_run_in_their_own_thread(threads):
@@ -144,9 +158,61 @@ def test_hooks_of_the_copy_see_every_image_in_order(threads, images):
     assert seen == [threading.get_ident()] * len(images)
 
 
+def test_views_see_changed_options(threads, images):
+    model = tiny_model()
+    model.net.fc = Scaling(16)
+    predictor = Predictor(model, device="cpu", batch_size=1, fold=False)
+    first = predictor.logits(images)
+    assert predictor._others
+    predictor.model.net.fc.scale = 10
+    assert torch.allclose(predictor.logits(images), first * 10, atol=1e-4)
+    predictor.model.net.fc.array[0] = 2
+    assert torch.allclose(predictor.logits(images), first * 20, atol=1e-4)
+    predictor.model.net.fc.plain *= 2
+    assert torch.allclose(predictor.logits(images), first * 40, atol=1e-4)
+    assert predictor._others
+
+
+class Scaling(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.head, self.scale, self.array = nn.Linear(width, 6), 1, np.ones(1)
+        self.plain = torch.ones(1)  # no buffer
+
+    def forward(self, x):
+        return self.head(x) * self.scale * float(self.array[0]) * self.plain
+
+
 class Random(nn.Module):
     def forward(self, x):
         return x + torch.rand(1)
+
+
+class PythonRandom(nn.Module):
+    def forward(self, x):
+        return x + random.random()
+
+
+class NumpyRandom(nn.Module):
+    def forward(self, x):
+        return x + float(np.random.rand())  # noqa: NPY002 - what networks do
+
+
+class OwnRandom(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.random = np.random.default_rng(0)
+
+    def forward(self, x):
+        return x + float(self.random.random())
+
+
+class CountingPlainly(nn.Module):
+    passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        return x + self.passes
 
 
 class Counting(nn.Module):
@@ -159,16 +225,22 @@ class Counting(nn.Module):
         return x + self.passes
 
 
-@pytest.mark.parametrize("part", [Random, Counting])
+ORDERED = [Random, PythonRandom, NumpyRandom, OwnRandom, Counting, CountingPlainly]
+
+
+@pytest.mark.parametrize("part", ORDERED)
 def test_networks_whose_passes_depend_on_their_order_run_in_order(threads, images, part):
     def logits():
         torch.manual_seed(0)
         net = nn.Sequential(nn.AvgPool2d(16), nn.Flatten(), nn.Linear(48, 6), part())
         predictor = Predictor(FERModel(net, emotions=SIX), device="cpu", batch_size=1)
         torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)  # noqa: NPY002
         found = predictor.logits(images)
         assert not predictor._others
-        return found, torch.rand(1)
+        drawn = torch.tensor([random.random(), np.random.rand()])  # noqa: NPY002
+        return found, torch.rand(1), drawn
 
     side_by_side = logits()
     torch.set_num_threads(1)
@@ -196,3 +268,40 @@ def test_what_a_module_keeps_belongs_to_its_micro_batch(threads, images):
         expected = torch.cat([predictor.model(image[None]) for image in images])
     assert torch.equal(predictor.logits(images), expected)
     assert predictor._others
+    views = [id(view) for view in predictor._others]
+    assert torch.equal(predictor.logits(images), expected)
+    assert [id(view) for view in predictor._others] == views  # what passes keep is no change
+
+
+def test_a_thread_waits_for_another_but_helpers_do_not(threads, images):
+    predictor = Predictor(tiny_model(), device="cpu", batch_size=1)
+    inside, seen = set(), []
+
+    def work(view, rows):
+        inside.add(threading.get_ident())
+        time.sleep(0.002)
+        return view.run(view.to_device(images[rows])), view.logits(images[rows])
+
+    def loop(name):
+        def told(_):
+            seen.append(name)
+
+        predictor.each(len(images), work, done=told)
+
+    users = [threading.Thread(target=loop, args=(name,), daemon=True) for name in "ab"]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join(30)
+        assert not user.is_alive()
+    assert len(seen) == 2 * len(images)
+    assert (
+        len(set(seen[: len(images)])) == len(set(seen[len(images) :])) == 1
+    )  # one, then the other
+    assert len(inside) > 2
+
+
+def test_a_predictor_can_be_copied_and_pickled(images):
+    predictor = Predictor(tiny_model(), device="cpu")
+    for other in (copy.deepcopy(predictor), pickle.loads(pickle.dumps(predictor))):
+        assert torch.equal(other.logits(images), predictor.logits(images))

@@ -22,7 +22,9 @@ from torchvision.ops import StochasticDepth
 from fer_xai.attributions.core.feature_maps import noise
 from fer_xai.attributions.core.graphs import CALLS, finish, kind_of, options_of, put, refuse
 from fer_xai.errors import InputError
+from fer_xai.inference.copying import deep_copy
 from fer_xai.inference.predictor import Predictor
+from fer_xai.inference.tracing import trace
 
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, StochasticDepth)
 
@@ -76,14 +78,14 @@ def canonical(
 
 def _traced(predictor: Predictor, method: str) -> Any:
     """The network as a graph in which each module runs once and writes into nothing it reads."""
-    net = _baked(copy.deepcopy(predictor.model.net))
+    net = _baked(deep_copy(predictor.model.net))
     options = {
         name: parameter.default
         for name, parameter in list(inspect.signature(net.forward).parameters.items())[1:]
         if parameter.default is not parameter.empty
     }
     try:
-        traced: Any = fx.symbolic_trace(net, concrete_args=options or None)
+        traced: Any = trace(net, options)
     except fx.proxy.TraceError:
         raise InputError(
             f"Expected a network that torch.fx can trace for {method}, but {predictor.name} cannot "
