@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from fer_xai.errors import InputError
@@ -112,7 +112,7 @@ def _means(table: Array, axis: int) -> Array:
 def _parts(table: Array, clusters: Sequence[object] | None, level: float) -> tuple[Interval, float]:
     """The interval over rows, and the reach of the columns' own variance."""
     rows = mean_interval(_means(table, 1), clusters=clusters, level=level)
-    used = np.isfinite(table).any(axis=1)
+    used: NDArray[np.bool_] = np.asarray(np.isfinite(table).any(axis=1))
     some = table[used][:, np.isfinite(table).any(axis=0)]
     n, r = some.shape
     if r < 2 or rows.n < 2:
