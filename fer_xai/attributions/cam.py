@@ -26,7 +26,8 @@ from fer_xai.inference.predictor import Predictor
 
 @dataclass(frozen=True, kw_only=True)
 class Cam(Attribution):
-    """The common part of class activation maps: a map from one layer, clamped at zero.
+    """The common part of class activation maps: a map from one layer, clamped at zero unless the
+    class says that its maps have a sign (``nonnegative = False``).
 
     Attributes
     ----------
@@ -77,7 +78,9 @@ class Cam(Attribution):
         """Maps at the layer's resolution."""
         layer = layer_of(predictor, self.layer, paper=self.paper)
         activations, gradients, logits = activations_and_gradients(predictor, question, layer)
-        cells = self.combine(activations, gradients).clamp(min=0)
+        cells = self.combine(activations, gradients)
+        if self.nonnegative:
+            cells = cells.clamp(min=0)
         return Maps(cells=cells.expand(-1, question.targets, -1, -1), logits=logits)
 
     def gives_logits(self, predictor: Predictor) -> bool:
@@ -87,7 +90,7 @@ class Cam(Attribution):
     def params(self, predictor: Predictor) -> Mapping[str, Any]:
         """The layer that is used."""
         layer = layer_of(predictor, self.layer, paper=self.paper)
-        return {"layer": layer.name, "relu": True, "upsampling": "bilinear"}
+        return {"layer": layer.name, "relu": self.nonnegative, "upsampling": "bilinear"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +123,37 @@ class GradCam(Cam):
     def combine(activations: Tensor, gradients: Tensor) -> Tensor:
         """Σ_c mean(G_c) A_c."""
         return (gradients.mean(dim=(-2, -1), keepdim=True) * activations).sum(dim=-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedGradCam(GradCam):
+    """Grad-CAM without its ReLU: cells that speak against the target keep their negative sign.
+
+    The ReLU blanks a map whose cells all speak against the target, and so drops faces from whatever
+    compares maps: not at random, but by the face's emotion and the target. This is the sensitivity
+    analysis of what is said of Grad-CAM.
+
+    Attributes
+    ----------
+    layer, paper
+        The layer that maps are taken from, as for every CAM: a dotted name, by default the model's
+        ``cam_layer``; ``paper=True`` takes its ``paper_layer``.
+
+    Examples
+    --------
+    >>> from fer_xai import FERModel
+    >>> from fer_xai.attributions import attribute
+    >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
+    >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
+    >>> used = Predictor(FERModel(net, emotions=["happiness", "fear"], size=8, cam_layer="1"))
+    >>> faces, columns = torch.rand(2, 3, 8, 8), torch.tensor([[0], [1]])
+    >>> signed = attribute(used, faces, columns, method=SignedGradCam()).cells
+    >>> torch.equal(signed.clamp(min=0), attribute(used, faces, columns, method="gradcam").cells)
+    True
+    """
+
+    nonnegative: ClassVar[bool] = False
+    reference: ClassVar[str] = "Selvaraju et al., ICCV 2017, eq. 1-2, without the ReLU"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +273,7 @@ class XGradCam(Cam):
 
 ATTRIBUTIONS.register("gradcam")(GradCam())
 ATTRIBUTIONS.register("gradcam_paper")(GradCam(paper=True))
+ATTRIBUTIONS.register("gradcam_signed")(SignedGradCam())
 ATTRIBUTIONS.register("gradcam++")(GradCamPlusPlus())
 ATTRIBUTIONS.register("hirescam")(HiResCam())
 ATTRIBUTIONS.register("layercam")(LayerCam())

@@ -23,9 +23,9 @@ LUMA: tuple[float, float, float] = (0.299, 0.587, 0.114)
 class FERModel(nn.Module):
     """A classifier together with all that is needed to feed it and to read its outputs.
 
-    It takes images in [0, 1] of any size. Resizing, greyscale and normalisation are part of the
-    model, so that "black", a blur or a gradient mean the same for every model and perturbations
-    happen in image space.
+    It takes images of any size, as floats in [0, 1] or as uint8 from 0 to 255. Resizing, greyscale
+    and normalisation are part of the model, so that "black", a blur or a gradient mean the same for
+    every model and perturbations happen in image space.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class FERModel(nn.Module):
         self.register_buffer("luma", torch.tensor(LUMA).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, len(emotions))`` of images ``(B, 3, H, W)`` in [0, 1]."""
+        """Logits ``(B, len(emotions))`` of images ``(B, 3, H, W)`` in [0, 1], or uint8."""
         logits: Tensor = self.net(self.preprocess(images))
         fits = isinstance(logits, Tensor) and logits.ndim == 2
         if not fits or logits.shape[1] != len(self.emotions):
@@ -115,16 +115,14 @@ class FERModel(nn.Module):
     def preprocess(self, images: Tensor) -> Tensor:
         """What the network sees: resized, greyscale if it is, normalised.
 
+        Pixels as uint8 are divided by 255 first.
+
         Raises
         ------
         InputError
-            For whole numbers: pixels of 0 to 255 would be taken for values in [0, 1].
+            For other whole numbers, whose range is not known, and for booleans.
         """
-        if not images.is_floating_point():
-            raise InputError(
-                f"Expected float images in [0, 1] for {self.name}, got {images.dtype}: divide "
-                "uint8 pixels by 255."
-            )
+        images = self._as_floats(images)
         if images.shape[-2:] != (self.size, self.size):
             images = F.interpolate(
                 images,
@@ -137,12 +135,26 @@ class FERModel(nn.Module):
             images = (images * self.luma).sum(dim=1, keepdim=True)  # (B, 1, H, W)
         return (images - self.mean) / self.std  # (B, 3, H, W)
 
+    def _as_floats(self, images: Tensor) -> Tensor:
+        """Images in [0, 1]: uint8 pixels divided by 255, floats as they are."""
+        if images.dtype == torch.uint8:
+            return images.to(self.mean.dtype) / 255
+        if not images.is_floating_point():
+            raise InputError(
+                f"Expected images for {self.name} as floats in [0, 1] or as uint8 from 0 to 255, "
+                f"got {images.dtype}: convert whole numbers with images.to(torch.uint8)."
+            )
+        return images
+
     def predict(self, images: Tensor) -> Tensor:
-        """Canonical index of the likeliest emotion, ``(B,)``, in evaluation mode."""
+        """Canonical index of the likeliest emotion, ``(B,)``, in evaluation mode.
+
+        Images as for :meth:`forward`; values outside [0, 1] are refused.
+        """
         modes = {module: module.training for module in self.modules()}
         try:
             with torch.inference_mode():
-                columns = self.eval()(check_images(images)).argmax(dim=1)
+                columns = self.eval()(check_images(self._as_floats(images))).argmax(dim=1)
             return self.canonical(columns)
         finally:
             for module, mode in modes.items():

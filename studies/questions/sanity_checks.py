@@ -10,13 +10,15 @@ import pandas as pd
 import torch
 import tyro
 
+from fer_xai.checks import check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.names import slug
 from metrics.randomisation.data_randomisation import model_contrast
-from metrics.randomisation.gate import MIN_NETWORKS, moved_copies
+from metrics.randomisation.gate import GRID, MARGIN, MIN_NETWORKS, on_grid
+from metrics.randomisation.moved_maps import moved_copies
 from metrics.statistics.intervals import mean_interval
 from studies.engine.explained import Explained
 from studies.engine.specs import ModelSpec
@@ -37,9 +39,10 @@ MOVES = 20
 class SanityChecks(ScoredStudy):
     """Do attributions depend on what the model has learned, and are they stable?
 
-    Declared before looking: the randomisation gate. A method fails where its maps are, in the mean,
-    more like those of wholly random networks than 95 % of single moved and mirrored copies of these
-    are; a method that fails gets no rank.
+    Declared before looking: the randomisation gate. Each face's map is held against the maps that
+    wholly random networks give of it, on one grid for all methods. A method passes where the 95 %
+    interval of the mean likeness lies wholly below the margin, is stopped where it lies wholly
+    above, and is undecided between; only a method that passes gets a rank.
     """
 
     name: ClassVar[str] = "sanity_checks"
@@ -48,17 +51,18 @@ class SanityChecks(ScoredStudy):
     how_it_was_done: ClassVar[tuple[str, ...]] = (
         "The gate, declared before looking: mean Spearman of each face's map with those of wholly "
         "random networks (every parameter drawn anew, BatchNorm statistics taken from the faces), "
-        "against the 95th percentile, over single pairs, of the same after the random networks' "
-        "maps were moved by a quarter of the side or more and mirrored. Single pairs spread wider "
-        "than the mean: the gate stops what is grossly alike. Excess and p beside it say how much "
-        "more alike the mean is than means of moved maps, and how often these are as much.",
+        f"all averaged over the same {GRID}×{GRID} cells, so that no method passes or is stopped "
+        "for its resolution. Its 95 % interval, for new faces and new random networks, is held "
+        "against the margin; maps of which half of the variance ignores the network have a "
+        "likeness of about .5. Beside it stands the null: the same with random networks' maps of "
+        "other faces.",
     )
     caveats: ClassVar[tuple[str, ...]] = (
         "The gate is no score: noise that is drawn anew for each network passes it, and so does a "
         "method that depends on the weights and on nothing else that matters. The random controls "
-        "are drawn by the face's name, are the same for every network, and fail. Nor is passing "
-        "proof of independence: where p is small a method's maps are more like random networks' "
-        "than chance has it.",
+        "are drawn by the face's name, are the same for every network, and are stopped. Nor is "
+        "passing proof of independence: the likeness that is left stands in the table. What is "
+        "alike only in details smaller than a cell is not seen.",
     )
 
     metrics: tuple[str, ...] = (
@@ -78,6 +82,8 @@ class SanityChecks(ScoredStudy):
     """At most this many faces with landmarks, with the emotions' shares kept."""
     networks: int = 10
     """Number of wholly random networks that the gate compares with."""
+    margin: float = MARGIN
+    """Largest likeness with random networks that passes the gate."""
     random_labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=WEIGHTS …")] = ()
     """Models trained on permuted labels (training.run --permute-labels), whose maps are held
     against those of the trained ones."""
@@ -91,13 +97,19 @@ class SanityChecks(ScoredStudy):
             explained,
             board,
             networks=self.networks,
+            margin=self.margin,
             shards=run.folder / "shards" / slug(model),
             progress=lambda: run.bar.advance(task),
         ).assign(model=model)
         return Findings(
             said=gate_sentence(model, frame),
             tables=[
-                gate_table(frame, faces=len(explained), networks=self.networks),
+                gate_table(
+                    frame,
+                    unit=unit_of(face_groups(explained.faces).tolist()),
+                    networks=self.networks,
+                    margin=self.margin,
+                ),
                 *self._data_randomisation(explained, model=model, board=board),
             ],
             gate=dict(zip(frame["method"], frame["gate"], strict=True)),
@@ -111,6 +123,7 @@ class SanityChecks(ScoredStudy):
                 f"Expected --networks of at least {MIN_NETWORKS}, got {self.networks}: fewer say "
                 "little about chance."
             )
+        check_number("--margin", self.margin, 0, 1)
         for name, path in self._random_label_weights().items():
             load_model(name, weights=path)
 
@@ -154,7 +167,7 @@ class SanityChecks(ScoredStudy):
         names = [(self.seed, face, "moved") for face in faces.ids]
         rows = []
         for name in (m for m in self.methods if m not in board.refused):
-            one, two = (network.maps(name, chunk=board.chunk) for network in both)
+            one, two = (on_grid(network.maps(name, chunk=board.chunk)) for network in both)
             alike = model_contrast(one, two)
             found = mean_interval(alike, clusters=clusters)
             chance = torch.stack(
@@ -176,7 +189,8 @@ class SanityChecks(ScoredStudy):
                 name="data_randomisation",
                 frame=pd.DataFrame(rows).sort_values("similarity"),
                 caption="Mean Spearman of each face's map with that of a network of the same "
-                "architecture trained on permuted labels; lower is better. Moved: the mean with "
+                "architecture trained on permuted labels, both averaged over the gate's "
+                f"{GRID}×{GRID} cells; lower is better. Moved: the mean with "
                 f"{MOVES} copies of that network's map, moved and mirrored: what the method's "
                 "smoothness has by chance. Undefined: share of faces without a similarity, since a "
                 "map is blank or undefined. 95 % intervals by infinitesimal jackknife. Unit: "

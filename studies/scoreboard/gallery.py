@@ -30,6 +30,7 @@ from studies.reporting.style import style
 FAMILIES: dict[str, tuple[str, ...]] = {
     "cam": (
         "gradcam",
+        "gradcam_signed",
         "gradcam_paper",
         "gradcam++",
         "hirescam",

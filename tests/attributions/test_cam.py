@@ -6,7 +6,7 @@ from captum.attr import LayerGradCam
 from torch import nn
 
 from fer_xai import explain
-from fer_xai.attributions import ATTRIBUTIONS, native_maps
+from fer_xai.attributions import ATTRIBUTIONS, attribute, native_maps
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
@@ -125,6 +125,24 @@ def test_maps_are_finite_deterministic_and_not_negative(method, model, images):
     assert torch.isfinite(one.maps).all()
     assert torch.equal(one.maps, two.maps)
     assert (one.maps >= 0).all() == ATTRIBUTIONS[method].nonnegative
+
+
+def test_signed_grad_cam_is_grad_cam_before_its_relu(model, images):
+    """It blanks no face, and its params say so."""
+    model.net.fc.weight.data[3] = -model.net.fc.weight.data[3].abs()
+    used = Predictor(model, device="cpu")
+    columns = torch.tensor([[3, 0]] * 5)
+    signed, clamped = (
+        attribute(used, images, columns, method=name).cells
+        for name in ("gradcam_signed", "gradcam")
+    )
+    assert torch.equal(signed.clamp(min=0), clamped)
+    assert (signed[:, 0] <= 0).all()
+    assert (signed[:, 0] < 0).flatten(1).any(dim=1).all()
+    found = explain(model, images, method="gradcam_signed", targets=[3] * 5)
+    assert not found.blank.any()
+    assert found.params["relu"] is False
+    assert explain(model, images).params["relu"] is True
 
 
 def test_a_map_without_positive_evidence_stays_zero_and_is_counted(model, images):

@@ -1,9 +1,11 @@
 """What ``explain`` and the attributions' options refuse, each in one sentence."""
 
+import copy
+
 import pytest
 import torch
 
-from fer_xai import explain
+from fer_xai import FERModel, explain
 from fer_xai.attributions import attribute
 from fer_xai.attributions.cam import GradCam
 from fer_xai.attributions.cam_ablation import ScoreCam
@@ -126,10 +128,14 @@ def test_options_that_mean_nothing_are_refused_when_they_are_given(make, sentenc
         make()
 
 
-def test_whole_numbers_are_no_images_in_0_to_1(model, images):
+def test_uint8_pixels_mean_0_to_255_and_other_whole_numbers_are_refused(model, images):
     pixels = (images * 255).to(torch.uint8)
+    used = Predictor(model, device="cpu")
+    for call in (model, model.preprocess, model.predict, used.logits):
+        assert torch.allclose(call(pixels), call(pixels.float() / 255), atol=1e-6)
     for call in (model, model.preprocess, model.predict):
-        with pytest.raises(InputError, match="float images.*got torch.uint8: divide uint8 pixels"):
-            call(pixels)
-    used = Predictor(model, device="cpu")  # converts them
-    assert torch.allclose(used.logits(pixels), used.logits(pixels.float() / 255))
+        for kind in (torch.int64, torch.int32, torch.bool):
+            with pytest.raises(InputError, match=f"or as uint8 from 0 to 255, got {kind}: convert"):
+                call(pixels.to(kind))
+    half = FERModel(copy.deepcopy(model.net), emotions=model.emotions, size=64).half()
+    assert half.preprocess(pixels).dtype == torch.float16

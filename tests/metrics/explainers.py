@@ -26,3 +26,8 @@ def centre(model, images, targets, ids):
     y, x = ((torch.arange(side) + 0.5) / side - 0.5 for side in (height, width))
     gauss = torch.exp(-(y[:, None] ** 2 + x[None] ** 2) / (2 * 0.25**2))
     return gauss.expand(len(images), -1, -1)
+
+
+def upsampled(cells, side=64):
+    """Maps ``(B, side, side)`` of cells ``(B, h, w)``, as those of CAMs are enlarged."""
+    return torch.nn.functional.interpolate(cells[:, None], size=(side, side), mode="bilinear")[:, 0]

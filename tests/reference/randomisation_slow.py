@@ -10,7 +10,9 @@ from skimage.metrics import structural_similarity
 
 def similarity_slow(one, other, kind):
     if kind == "ssim":
-        one, other = ((m / np.abs(m).max() + 1) / 2 for m in (one, other))
+        one, other = (m / np.abs(m).max() for m in (one, other))
+        if min(one.min(), other.min()) < 0:
+            one, other = (one + 1) / 2, (other + 1) / 2
         whole = structural_similarity(one, other, data_range=1.0, full=True)[1]
         return whole.mean()
     return {"spearman": spearmanr, "pearson": pearsonr}[kind](one.ravel(), other.ravel())[0]

@@ -13,6 +13,7 @@ from studies.engine.explained import TargetRule
 from studies.questions.audit.report import Audit
 from studies.questions.audit.request import METHODS, METRICS, Request
 from studies.scoreboard.scores import CHANCE
+from studies.scoreboard.thresholds import On
 
 __all__ = ["METHODS", "METRICS", "Audit", "audit"]
 
@@ -27,6 +28,7 @@ def audit(
     targets: TargetRule = "predicted",
     primary: str | None = None,
     thresholds: Mapping[str, float] | None = None,
+    on: On = "bound",
     gate: bool = False,
     anyway: bool = False,
     seed: int = 0,
@@ -57,10 +59,14 @@ def audit(
         Worst mean that is allowed, by metric, or by ``method:metric`` for one method alone. Faces
         whose map is blank or undefined have no score, and a mean over less than half of the faces
         reaches none.
+    on
+        What is held against a threshold: ``bound``, the worse bound of the mean's 95 % interval
+        (the lower one where higher is better, the upper one where lower is), or ``estimate``, the
+        mean itself, which other faces may not give again.
     gate
         Whether the randomisation gate is run too (:func:`metrics.randomisation_gate`, ten random
         networks: it takes as long as ten explanations of each face and method); a method that does
-        not pass is a failure.
+        not pass is a failure, whether it is stopped or undecided.
     anyway
         Whether thresholds are judged even where the model recognises no more than the prior: where
         the 95 % interval of the share of faces that it recognises does not lie above the share of
@@ -104,6 +110,7 @@ def audit(
         targets=targets,
         primary=primary,
         thresholds=thresholds or {},
+        on=on,
         gate=gate,
         anyway=anyway,
         seed=seed,

@@ -29,12 +29,14 @@ from studies.questions.audit.report import Audit
 from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating
 from studies.scoreboard.degenerate_maps import map_sentences, map_table
-from studies.scoreboard.report import common_caveats, content
+from studies.scoreboard.report import common_caveats, content, unit_of
 from studies.scoreboard.scores import Scoreboard
 from studies.scoreboard.study import CHUNK
 from studies.scoreboard.tables import compared_with_floor
 from studies.scoreboard.thresholds import (
+    On,
     Threshold,
+    check_on,
     gate_verdicts,
     judged_means,
     threshold_table,
@@ -65,6 +67,8 @@ class Request:
         The same, by method and metric.
     primary
         Metric that the answer speaks of.
+    on
+        Whether the worse bound of a mean's interval is held against its threshold, or the mean.
     gate
         Whether the randomisation gate is run too.
     anyway
@@ -75,6 +79,7 @@ class Request:
     thresholds: Mapping[str, float]
     limits: Mapping[tuple[str, str], float]
     primary: str
+    on: On
     gate: bool
     anyway: bool
 
@@ -88,6 +93,7 @@ class Request:
         targets: TargetRule,
         primary: str | None,
         thresholds: Mapping[str, float],
+        on: On,
         gate: bool,
         anyway: bool,
         seed: int,
@@ -114,6 +120,7 @@ class Request:
             own_fills=True,
         )
         specs = {spec.name: spec for spec in board.specs}
+        check_on(on)
         limits = worst_allowed(thresholds, specs, methods)
         ours = (
             PRIMARY
@@ -130,6 +137,7 @@ class Request:
             thresholds=dict(thresholds),
             limits=limits,
             primary=chosen,
+            on=on,
             gate=gate,
             anyway=anyway,
         )
@@ -211,7 +219,7 @@ class Request:
         )
         manifest = self._manifest(predictor, faces, shards)
         judged = self.anyway or recognised.above_prior
-        asked = judged_means(made.methods, self.limits, specs)
+        asked = judged_means(made.methods, self.limits, specs, on=self.on)
         maps = map_table(rows, [method for method in board.methods if method not in board.refused])
         tables = [recognised.table, maps]
         lines = [
@@ -220,12 +228,13 @@ class Request:
             *_verdict_on(recognised, anyway=self.anyway),
             *map_sentences(maps),
             made.answer,
-            *(_verdict(asked) if judged else []),
+            *(_verdict(asked, on=self.on) if judged else []),
         ]
         if found is not None:
             lines.append(gating.gate_sentence(name, found))
             asked += gate_verdicts(found)
-            tables.append(gating.gate_table(found, faces=len(faces), networks=MIN_NETWORKS))
+            unit = unit_of(list(clusters))
+            tables.append(gating.gate_table(found, unit=unit, networks=MIN_NETWORKS))
         if not judged:
             asked = tuple(dataclasses.replace(one, reached=False, judged=False) for one in asked)
         if asked:
@@ -256,6 +265,7 @@ class Request:
             "targets": self.board.targets,
             "primary": self.primary,
             "thresholds": dict(self.thresholds),
+            "on": self.on,
             "gate": self.gate,
             "anyway": self.anyway,
             "seed": self.board.seed,
@@ -314,14 +324,14 @@ def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
     ]
 
 
-def _verdict(asked: Sequence[Threshold]) -> list[str]:
-    """Sentence on how many thresholds were reached; none where none was asked."""
-    failed = sum(not one.reached for one in asked)
+def _verdict(asked: Sequence[Threshold], *, on: On) -> list[str]:
+    """By what thresholds were judged and how many were reached; nothing where none was asked."""
     if not asked:
         return []
-    if not failed:
-        return ["Every threshold was reached."]
-    were = "was" if len(asked) == 1 else "were"
-    return [
-        f"{failed} of {len(asked)} threshold{'' if len(asked) == 1 else 's'} {were} not reached."
-    ]
+    by = "the worse bound of its 95 % interval" if on == "bound" else "its estimate alone"
+    failed = sum(not one.reached for one in asked)
+    said = "Every threshold was reached."
+    if failed:
+        s, were = ("", "was") if len(asked) == 1 else ("s", "were")
+        said = f"{failed} of {len(asked)} threshold{s} {were} not reached."
+    return [f"Each mean is judged by {by}. {said}"]

@@ -33,6 +33,7 @@ from studies.engine.study import Study
 from studies.questions.audit.request import METHODS, METRICS, Request
 from studies.registry import STUDIES
 from studies.scoreboard.scores import CHANCE
+from studies.scoreboard.thresholds import On
 
 BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 """Options of the command that describe a bare network."""
@@ -83,6 +84,9 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Data):
     held against the centre control."""
     fail_under: Annotated[tuple[str, ...], tyro.conf.arg(metavar="[METHOD:]METRIC=VALUE …")] = ()
     """Worst mean that is allowed (the largest, of a metric whose lower values are better)."""
+    on: On = "bound"
+    """What is held against --fail-under: the worse bound of the mean's 95 % interval, or the
+    estimate."""
     gate: bool = False
     """Run the randomisation gate too; a method that it stops fails the audit."""
     anyway: bool = False
@@ -177,6 +181,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Data):
             targets=self.targets,
             primary=self.primary,
             thresholds=_parsed(self.fail_under),
+            on=self.on,
             gate=self.gate,
             anyway=self.anyway,
             seed=self.seed,

@@ -50,8 +50,9 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
         "resnet18",
     )
     """Trained models: names, each with a checkpoint's path unless its weights are shipped."""
-    methods: tuple[str, ...] = ("gradcam", "gradcam_paper")
-    """Attributions; Grad-CAM itself is always among them, since controls imitate it."""
+    methods: tuple[str, ...] = ("gradcam", "gradcam_signed", "gradcam_paper")
+    """Attributions; Grad-CAM itself is always among them, since controls imitate it. Grad-CAM
+    without its ReLU is the stated sensitivity of every endpoint, since the ReLU drops maps."""
     registration: Literal["similarity", "affine", "none"] = "similarity"
     """How maps are brought to the canonical face."""
     limit: int | None = None

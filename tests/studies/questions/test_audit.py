@@ -31,6 +31,35 @@ def report(faces) -> Audit:
     )
 
 
+def _row(mean, low, high, metric="insertion", undefined=0.0):
+    found = {"mean": mean, "mean low": low, "mean high": high, "undefined": undefined}
+    return pd.DataFrame([{"method": "gradcam", "metric": metric, **found}])
+
+
+@pytest.mark.parametrize(
+    ("metric", "mean", "low", "high", "limit", "on_bound", "sentence"),
+    [
+        ("insertion", 0.5, 0.45, 0.55, 0.45, True, None),
+        ("insertion", 0.5, 0.35, 0.65, 0.4, False, "0.500, lower bound 0.350, expected at least"),
+        ("deletion", 0.3, 0.2, 0.4, 0.35, False, "0.300, upper bound 0.400, expected at most 0.35"),
+        ("average_drop", 0.9, 0.5, 1.3, 1.0, True, None),  # no drop is larger than 1
+        ("insertion", 0.5, np.nan, np.nan, 0.4, False, "0.500 has no interval, expected at least"),
+    ],
+)
+def test_a_threshold_is_held_against_the_worse_bound_or_the_estimate_where_asked(
+    *, metric, mean, low, high, limit, on_bound, sentence
+):
+    """Faces that were drawn luckily pass no threshold that other faces would not."""
+    asked = (_row(mean, low, high, metric), {("gradcam", metric): limit}, {metric: METRICS[metric]})
+    (found,) = judged_means(*asked)
+    assert found.reached == on_bound
+    assert sentence is None or sentence in str(found)
+    (estimate,) = judged_means(*asked, on="estimate")
+    assert estimate.reached
+    assert str(estimate).startswith(f"gradcam: {metric} {mean:.3f}, expected")
+    assert (estimate.on, found.on) == ("estimate", "bound")
+
+
 def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
     assert list(report.frame.columns) == [
         "id",
@@ -69,13 +98,19 @@ def test_thresholds_fail_where_the_mean_is_worse(report):
     assert failure.value == pytest.approx(mean)
     assert "gradcam: deletion" in str(failure)
     assert str(failure).endswith(", expected at most 0")
-    assert "1 of 3 thresholds were not reached" in report.answer
+    assert (
+        "Each mean is judged by the worse bound of its 95 % interval. 1 of 3 thresholds were not "
+        "reached."
+    ) in report.answer
+    assert failure.bound > failure.value
+    assert report.manifest["on"] == "bound"
     table = report.tables["thresholds"].set_index(["method", "metric"])
     assert table["reached"].to_dict() == {
         ("gradcam", "average_drop"): True,
         ("saliency", "average_drop"): True,
         ("gradcam", "deletion"): False,
     }
+    assert set(table["on"]) == {"bound"}
     assert set(table["expected"]) == {"at most 1", "at most 0"}
 
 
@@ -87,9 +122,7 @@ def test_thresholds_fail_where_the_mean_is_worse(report):
     ],
 )
 def test_a_mean_over_a_minority_of_faces_reaches_nothing(undefined, sentence):
-    table = pd.DataFrame(
-        [{"method": "gradcam", "metric": "insertion", "mean": 0.9, "undefined": undefined}]
-    )
+    table = _row(0.9, 0.8, 1.0, undefined=undefined)
     (found,) = judged_means(
         table, {("gradcam", "insertion"): 0.2}, {"insertion": METRICS["insertion"]}
     )
@@ -126,7 +159,10 @@ def test_the_gate_stops_what_does_not_look_at_the_model(faces):
     )
     assert "pass the randomisation gate" in report.answer
     gate = report.tables["gate"].set_index("method")
-    assert gate.loc["edges", "gate"] == "fails"
+    assert gate.loc["edges", "gate"] == "stopped"
+    (verdict,) = report.thresholds
+    assert verdict.expected == "at most 0.5"
+    assert verdict.bound == gate.loc["gradcam", "likeness high"]
     assert report.passed == (gate.loc["gradcam", "gate"] == "passes")
 
 
@@ -176,6 +212,7 @@ def test_a_model_may_be_called_anything(name, faces, tmp_path, monkeypatch):
         ({"metrics": ["delet"]}, "Unknown metric"),
         ({"metrics": []}, "Expected at least one metric"),
         ({"primary": "aopc"}, "Expected the primary metric among deletion"),
+        ({"on": "mean"}, "Expected on as bound or estimate, got 'mean'"),
         ({"seed": -1}, "Expected seed from 0, got -1"),
         ({"seed": 1.5}, "Expected seed as a whole number"),
         ({"methods": "gradcam"}, r"Expected a list of methods, .* pass \['gradcam'\]"),

@@ -45,7 +45,7 @@ def test_a_run_leaves_all_that_its_reader_needs(folder):
 def test_controls_and_untrained_networks_stand_beside_the_trained_one(folder):
     table = pd.read_csv(folder / "tables" / "methods.csv")
     trained = table[table["network"] == "tiny"]
-    assert {"gradcam", "gradcam_paper", *CONTROLS} == set(trained["method"])
+    assert {"gradcam", "gradcam_signed", "gradcam_paper", *CONTROLS} == set(trained["method"])
     assert "tiny untrained" in set(table["network"])
     same = trained[trained["method"].isin(["uniform", "centre", "average"])]
     assert same["AUC, fixed target"].isna().all()
@@ -240,8 +240,8 @@ def test_a_dry_run_says_passes_and_time_and_leaves_nothing(weights, tmp_path, ca
     study(tmp_path, weights, dry_run=True).run()
     said = capsys.readouterr().out
     assert "30 faces of synthetic" in said
-    assert "tiny: 102 passes" in said  # 30 faces by two methods, and 6 moved in 7 ways
-    assert "tiny@untrained1: 60 passes" in said
+    assert "tiny: 132 passes" in said  # 30 faces by three methods, and 6 moved in 7 ways
+    assert "tiny@untrained1: 90 passes" in said
     assert "Nothing was run" in said
     assert not list(tmp_path.iterdir())
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,7 +18,7 @@ def study(out, weights) -> SanityChecks:
         random_labels=(f"tiny={weights}",),
         models=(f"tiny={weights}",),
         methods=("gradcam", "saliency", "attention_rollout"),
-        limit=4,
+        limit=6,
         metrics=("mprt_last", "random_logit", "gini"),
         device="cpu",
         progress=False,
@@ -41,18 +42,20 @@ def test_the_gate_stands_beside_controls_whose_verdict_is_known(run):
         "centre",
         "edges",
     }
-    assert gate.loc["centre", "gate"] == "fails"
-    assert gate.loc["edges", "gate"] == "fails"
-    assert gate.loc["random", "gate"] == "fails"  # drawn by the face's name
-    assert gate.loc["centre", "similarity"] == pytest.approx(1, abs=1e-6)
-    assert gate.loc["edges", "excess"] > 0.5
-    assert gate.loc["edges", "p"] == pytest.approx(1 / 21)
-    assert gate.loc["uniform", ["excess", "p"]].isna().all()
+    assert gate.loc["centre", "gate"] == "stopped"
+    assert gate.loc["edges", "gate"] == "stopped"
+    assert gate.loc["random", "gate"] == "stopped"  # drawn by the face's name
+    assert gate.loc["centre", "likeness"] == pytest.approx(1, abs=1e-6)
+    assert gate.loc["centre", "other faces"] == pytest.approx(1, abs=1e-6)
+    assert gate.loc["edges", "excess"] > 0.2
+    assert gate.loc["uniform", ["excess", "likeness high"]].isna().all()
+    assert (gate["margin"] == 0.5).all()
     assert gate.loc["uniform", ["gate", "undefined"]].tolist() == ["undefined", 1]  # a share
     assert "pass the randomisation gate" in (run / "answer.txt").read_text()
     page = (run / "report.html").read_text()
-    assert "moved and mirrored" in page
-    assert "p: one-sided, of the mean among the means" in page
+    assert "all averaged over the same 8×8 cells" in page
+    assert "no p-value is given" in page
+    assert "Unit: the face (6)" in page
 
 
 def test_the_answer_is_the_gates_and_ranks_are_of_what_passes(run):
@@ -69,13 +72,15 @@ def test_the_answer_is_the_gates_and_ranks_are_of_what_passes(run):
 def test_a_method_without_similarities_does_not_pass():
     table = pd.DataFrame(
         {
-            "method": ["saliency", "rise", "lrp", "uniform"],
-            "gate": ["passes", "undefined", "fails", "undefined"],
-            "control": [False, False, False, True],
+            "method": ["saliency", "rise", "lrp", "lime", "deeplift", "uniform"],
+            "gate": ["passes", "undefined", "stopped", "undecided", "undecided", "undefined"],
+            "control": [False] * 5 + [True],
+            "units needed": [np.nan, np.nan, np.nan, 1234.0, np.inf, np.nan],
         }
     )
     assert gate_sentence("net", table) == (
-        "net: 1 of 3 methods pass the randomisation gate; it stops lrp; no verdict on rise."
+        "net: 1 of 5 methods pass the randomisation gate; it stops lrp; undecided: lime (about "
+        "1,234 units needed), deeplift (more random networks needed); no verdict on rise."
     )
 
 
@@ -83,6 +88,7 @@ def test_a_method_without_similarities_does_not_pass():
     ("options", "sentence"),
     [
         ({"networks": 3}, "Expected --networks of at least 10, got 3"),
+        ({"margin": 1.0}, "Expected --margin above 0 and below 1, got 1.0"),
         ({"batch_size": 0}, "Expected --batch-size as a whole number of 1 or more, got 0"),
         ({"metrics": ()}, "Expected at least one metric"),
         ({"methods": ("gradcam", "gradcam")}, "Expected each method once, got gradcam"),
@@ -146,7 +152,7 @@ def test_maps_of_a_network_that_was_taught_nonsense_are_held_against_its(run):
     assert set(table["method"]) == {"gradcam", "saliency"}
     assert table["similarity"].to_numpy() == pytest.approx(1, abs=1e-5)
     assert (table["moved"] < 0.6).all()  # what smoothness has by chance
-    assert "Unit: the face (4)" in (run / "report.html").read_text()
+    assert "Unit: the face (6)" in (run / "report.html").read_text()
     with pytest.raises(InputError, match="Expected --random-labels NAME=WEIGHTS"):
         SanityChecks(random_labels=("tiny",)).config()
 

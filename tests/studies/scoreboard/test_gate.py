@@ -3,7 +3,10 @@
 import numpy as np
 import torch
 
+from fer_xai.data import load_dataset
+from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import register
+from fer_xai.models import load_model
 from studies.scoreboard.consistency import endpoint
 from studies.scoreboard.gate import gate
 from tests.studies.scoreboard.boards import board
@@ -23,3 +26,19 @@ def test_the_gate_and_the_endpoint_know_undefined_maps(predictor, faces, broken)
     found = endpoint(predictor, faces, registration, method="saliency")
     assert np.allclose(found["undefined"], 2 / 7)
     assert np.isnan(found["influence"][lost.numpy()]).all()
+
+
+def test_guided_backprop_is_stopped_and_gradients_and_grad_cam_pass():
+    """On GiMeFive, as it was trained on built-in faces."""
+    used = Predictor(load_model("gimefive", weights="synthetic"), device="cpu", batch_size=8)
+    chosen = board(methods=["guided_backprop", "saliency", "gradcam"])
+    explained = chosen.explained(used, load_dataset("synthetic", limit=8))
+    table = gate(explained, chosen).set_index("method")
+    assert table.loc["guided_backprop", "likeness low"] > 0.5
+    assert table["gate"].to_dict() == {
+        "guided_backprop": "stopped",
+        "saliency": "passes",
+        "gradcam": "passes",
+        **dict.fromkeys(["random", "signed_random", "centre", "edges"], "stopped"),
+        "uniform": "undefined",
+    }

@@ -1,0 +1,1 @@
+"""Simulations of how often intervals and verdicts are right."""
