@@ -65,7 +65,14 @@ class Run:
 
 
 def say_answer(answer: str, folder: Path) -> None:
-    """Print an answer, and where its report lies."""
+    """Print an answer, and where its report lies.
+
+    Examples
+    --------
+    >>> say_answer("Yes.", Path("results"))
+    Yes.
+    Report: results/report.html
+    """
     console = terminal()
     console.print(answer, style="bold", soft_wrap=True)
     console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
