@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import fer_xai
 from fer_xai.data.splits import face_groups
+from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
@@ -25,6 +26,7 @@ from fer_xai.provenance import commit, processor
 from fer_xai.recognition import scores_of_logits
 from fer_xai.types import Faces
 from training.card import model_card
+from training.kept_maps import METHOD, TEST_MAPS, kept_maps
 from training.loop import readable, training_log
 from training.scoring import logits_of
 from training.trainee import weight_settings
@@ -59,8 +61,8 @@ def export(
     folder
         Gets ``weights.safetensors``, ``test_logits.npz`` (``ids``; canonical ``labels``; ``logits``
         and ``flip_averaged`` ``(N, C)``; ``cluster``, faces of one person or copies of one another;
-        ``copy``, whether a training face has the same pixels), ``log.csv``, ``card.md`` and
-        ``card.json``.
+        ``copy``, whether a training face has the same pixels), ``test_maps.npz``
+        (:func:`training.kept_maps.kept_maps`), ``log.csv``, ``card.md`` and ``card.json``.
     facts
         What the card says of the run.
     train
@@ -91,6 +93,7 @@ def export(
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_bytes(folder / TEST_LOGITS, buffer.getvalue())
+        card["maps"] = _keep_maps(predictor, test, folder)
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),
@@ -133,6 +136,18 @@ def _test_part(
         },
     }
     return card, arrays
+
+
+def _keep_maps(predictor: Predictor, test: Faces, folder: Path) -> str:
+    """Write Grad-CAM cells of the test faces; returns the attribution, or why there are none."""
+    try:
+        arrays = kept_maps(predictor, test)
+    except InputError as refused:  # a network without a layer of spatial cells
+        return f"none: {refused}"
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(folder / TEST_MAPS, buffer.getvalue())
+    return METHOD
 
 
 def _scores(

@@ -21,6 +21,7 @@ from fer_xai.recognition import exact_scores
 from training.column_faces import ColumnFaces
 from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
 from training.faces import positions
+from training.kept_maps import TEST_MAPS
 from training.loop import PROCESSES, check_launch
 from training.run import TrainingRun, train
 from training.variants import Column, TrainingOptions, Variant
@@ -201,8 +202,9 @@ class Training:
                     "it is of another training of that name: choose other --records, or delete the "
                     "run to have the record tabulated."
                 )
-        for name in (TEST_LOGITS, LOG, CARD):  # the card last: it says that all are there
-            write_bytes(self.record / name, (self.folder / name).read_bytes())
+        for name in (TEST_MAPS, TEST_LOGITS, LOG, CARD):  # the card last: all are there
+            if name != TEST_MAPS or (self.folder / name).exists():
+                write_bytes(self.record / name, (self.folder / name).read_bytes())
 
     def facts(self) -> dict[str, Any]:
         """For a manifest: which weights these are."""

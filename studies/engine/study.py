@@ -72,7 +72,14 @@ class Run:
 
 
 def say_answer(answer: str, folder: Path, *, units: str | None = None) -> None:
-    """Print an answer, how faces are counted, and where the report lies."""
+    """Print an answer, how faces are counted, and where the report lies.
+
+    Examples
+    --------
+    >>> say_answer("Yes.", Path("results"))
+    Yes.
+    Report: results/report.html
+    """
     console = terminal()
     console.print(answer, style="bold", soft_wrap=True)
     if units is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
+from fer_xai.errors import InputError
 from studies.engine import store
 from studies.engine.options import DryRun
 from studies.engine.study import Study, say_answer
@@ -29,6 +30,11 @@ class Tables:
         Where results go.
     manifest
         What is said of them.
+
+    Examples
+    --------
+    >>> Tables(folder=Path("results/ablation/run"), manifest={"trainings": {}}).folder.name
+    'run'
     """
 
     folder: Path
@@ -85,3 +91,19 @@ class TrainedStudy(Study, DryRun):
         }
         check_table(folder, manifest)
         return Tables(folder=folder, manifest=manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneDataset(TrainedStudy):
+    """A study of trainings on one dataset, with untrained networks beside them."""
+
+    data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
+    """Dataset to train and test on."""
+    untrained: int = 5
+    """Number of untrained networks of each architecture."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        if self.untrained < 2:
+            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")

@@ -26,7 +26,7 @@ from studies.engine.description import described
 from studies.engine.digests import model_digest
 from studies.engine.options import Landmarks, Progress
 from studies.engine.progress import progress_bar
-from studies.engine.trained import TrainedStudy
+from studies.engine.trained import OneDataset
 from studies.questions.ablation.report import write_report
 from studies.registry import STUDIES
 from studies.scoreboard.consistency import SIZE, endpoint
@@ -80,7 +80,7 @@ def endpoint_inputs(
 
 @STUDIES.register("ablation")
 @dataclass(frozen=True, kw_only=True)
-class Ablation(TrainedStudy, Progress, Landmarks):
+class Ablation(OneDataset, Progress, Landmarks):
     """What does each part of GiMeFive do for accuracy, and for consistent explanations?
 
     The paper claims that the architecture makes the model interpretable; so beside the accuracy
@@ -98,10 +98,6 @@ class Ablation(TrainedStudy, Progress, Landmarks):
         "ResNet18",
     )
     """What to train; every variant that is done is shown."""
-    data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
-    """Dataset to train and test on."""
-    untrained: int = 5
-    """Untrained networks a variant."""
 
     def run(self) -> Path:
         """Train what is missing, map the test faces, tabulate; returns the folder of results.
@@ -144,12 +140,6 @@ class Ablation(TrainedStudy, Progress, Landmarks):
             tables.folder, tables.manifest, done, found, clusters=face_groups(faces).tolist()
         )
         return tables.complete(answer)
-
-    def check(self) -> None:
-        """Refuse options that can be judged before anything is read or computed."""
-        super().check()
-        if self.untrained < 2:
-            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")
 
     def _faces(self, column: Column) -> Faces:
         faces = load_dataset(

@@ -1,0 +1,1 @@
+"""Do two trainings of one network explain the same face alike?"""
