@@ -65,10 +65,10 @@ def check_images(images: Tensor) -> Tensor:
     """
     check_tensor("images", images, "(B, 3, H, W)")
     if images.ndim != 4 or images.shape[1] != 3:
-        raise InputError(
-            f"Expected images (B, 3, H, W), got shape {tuple(images.shape)}: "
-            "add the batch axis or repeat a grey channel three times."
-        )
+        remedy = "add the batch axis or repeat a grey channel three times."
+        if images.ndim == 4 and images.shape[3] == 3:
+            remedy = "put the channels before the rows: images.permute(0, 3, 1, 2)."
+        raise InputError(f"Expected images (B, 3, H, W), got shape {tuple(images.shape)}: {remedy}")
     if not images.is_floating_point():
         raise InputError(
             f"Expected float images in [0, 1], got {images.dtype}: divide uint8 pixels by 255."

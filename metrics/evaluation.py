@@ -329,6 +329,6 @@ def _needs_met(
         missing = [name for name in named if "explain" in spec.needs and name not in explain]
         if missing:
             raise InputError(
-                f"Expected what makes the maps of {', '.join(missing)} for {spec.name}: pass "
-                "explain={name: callable}, or leave the metric out."
+                f"Expected functions that explain again by {', '.join(missing)} for {spec.name}: "
+                "pass explain={name: function}, or leave the metric out."
             )

@@ -74,7 +74,7 @@ def test_bad_tables_say_what_is_wrong():
         Faces(table=pd.DataFrame({"id": []}), reader=lambda row: None, name="x")
     with pytest.raises(InputError, match="Expected square faces of one size, got 2 sizes"):
         _ = _faces([np.zeros((4, 4, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)]).images
-    with pytest.raises(InputError, match="Expected a positive number"):
+    with pytest.raises(InputError, match="Expected the number of faces to keep as a whole number"):
         synthetic_faces(3).limit(0)
     with pytest.raises(InputError, match="Expected each face once in synthetic, got the id"):
         synthetic_faces(3).subset([1, 1])

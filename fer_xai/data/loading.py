@@ -91,7 +91,9 @@ def load_dataset(
         if not place:
             raise InputError(f"Expected the folder of {name}, as {name}:ROOT or root=…; got none.")
         if not Path(place).expanduser().exists():
-            raise InputError(f"Expected the folder or file of {name}, but {place} does not exist.")
+            raise InputError(
+                f"Expected the data set {name} in a folder or file, but {place} does not exist."
+            )
     if subject_pattern is not None:
         check_subject_pattern(subject_pattern)
         if name == "synthetic":

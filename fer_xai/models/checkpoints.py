@@ -56,7 +56,11 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"Expected a checkpoint file, found none at {path}.")
+        found = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(
+            f"Expected a checkpoint file, but {path} {found}: give the path of a .safetensors or "
+            ".pth file."
+        )
     settings: dict[str, Any] = {}
     if path.suffix == ".safetensors":
         try:

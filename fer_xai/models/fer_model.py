@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fer_xai.checks import check_images
+from fer_xai.checks import check_count, check_images
 from fer_xai.emotions import EMOTIONS, parse_order
 from fer_xai.errors import InputError
 
@@ -82,6 +82,12 @@ class FERModel(nn.Module):
         reshape: Callable[[Tensor], Tensor] | None = None,
         name: str = "model",
     ) -> None:
+        if not isinstance(net, nn.Module):
+            raise InputError(
+                f"Expected the network as a torch.nn.Module, got {type(net).__name__}: build it "
+                "first, or load one of ours by load_model(name)."
+            )
+        check_count("the side of the network's images in pixels", size)
         super().__init__()
         self.net = net
         self.emotions = parse_order(emotions)
@@ -105,10 +111,16 @@ class FERModel(nn.Module):
         logits: Tensor = self.net(self.preprocess(images))
         fits = isinstance(logits, Tensor) and logits.ndim == 2
         if not fits or logits.shape[1] != len(self.emotions):
+            if fits:
+                raise InputError(
+                    f"Expected as many outputs of {self.name} as emotions were named, got "
+                    f"{logits.shape[1]} outputs and {len(self.emotions)} emotions: name all of "
+                    "them in the order of the outputs."
+                )
             got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits)
             raise InputError(
-                f"Expected {len(self.emotions)} logits an image from {self.name}, got {got}: check "
-                "`emotions`, or wrap the network so that it returns logits alone."
+                f"Expected {len(self.emotions)} logits for each image from {self.name}, got {got}: "
+                "wrap the network so that it returns logits alone."
             )
         return logits
 

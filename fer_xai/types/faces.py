@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.checks import name_or_unknown, quoted
+from fer_xai.checks import check_count, name_or_unknown, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.types.pixels import as_pixels, resized
@@ -283,8 +283,7 @@ class Faces:
 
     def limit(self, n: int, *, seed: int = 0) -> Faces:
         """At most ``n`` faces, drawn with the emotions' shares kept, in the table's order."""
-        if n <= 0:
-            raise InputError(f"Expected a positive number of faces to keep, got {n}.")
+        check_count("the number of faces to keep", n)
         if n >= len(self):
             return self
         order = np.random.default_rng(seed).permutation(len(self))

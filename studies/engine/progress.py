@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +62,7 @@ def progress_bar(*, shown: bool, clock: Callable[[], float] = time.monotonic) ->
 
 
 class _Lines(Progress):
-    """Progress as a plain line about every half minute, for the task that advanced last."""
+    """Progress as a plain line about every half minute, whether or not a task advances."""
 
     def __init__(
         self, *columns: ProgressColumn, console: Console, clock: Callable[[], float]
@@ -69,6 +70,24 @@ class _Lines(Progress):
         super().__init__(*columns, console=console, disable=True)  # no bars
         self._clock, self._said = clock, clock()
         self._begun: dict[TaskID, float] = {}
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        super().start()
+        self._ended.clear()
+        self._watcher = threading.Thread(target=self._watch, daemon=True, name="progress lines")
+        self._watcher.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._watcher.join()
+        super().stop()
+
+    def _watch(self) -> None:
+        """Say a line where nothing has advanced for long: the first faces of a run, say."""
+        while not self._ended.wait(EVERY):
+            if self._begun:
+                self._say(max(self._begun))
 
     def add_task(self, description: str, *args: Any, **options: Any) -> TaskID:
         task = super().add_task(description, *args, **options)
@@ -77,6 +96,9 @@ class _Lines(Progress):
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
         super().advance(task_id, advance)
+        self._say(task_id)
+
+    def _say(self, task_id: TaskID) -> None:
         now = self._clock()
         if now - self._said >= EVERY:
             self._said = now
@@ -88,6 +110,8 @@ class _Lines(Progress):
         if task.total is not None:
             line += f" of {task.total:.0f}"
         rate = task.completed / seconds if seconds > 0 else 0.0
+        if not task.completed:
+            line += f", {_duration(seconds)} so far"
         if rate > 0:
             line += f", {_per_second(rate)}"
             if task.total is not None:

@@ -293,7 +293,7 @@ BAD = {
     ),
     "nothing that explains": (
         lambda model, few, made: evaluate(model, few, made, [NEEDY]),
-        "Expected what makes the maps of gradcam for needy",
+        "Expected functions that explain again by gradcam for needy",
     ),
     "too few values": (
         lambda model, few, made: evaluate(model, few, made, [SHORT]),

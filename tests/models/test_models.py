@@ -157,7 +157,8 @@ def test_wrong_outputs_and_layers_are_named():
         FERModel(load_model("baseline4").net, emotions="gimefive", cam_layer="conv9", name="net")
     tuple_net = FERModel(torch.nn.Flatten(), emotions="gimefive", size=4)
     with pytest.raises(
-        InputError, match=r"Expected 6 logits an image from model, got shape \(1, 48\)"
+        InputError,
+        match=r"Expected as many outputs of model as emotions were named, got 48 outputs and 6",
     ):
         tuple_net(torch.rand(1, 3, 4, 4))
     with pytest.raises(UnknownNameError, match="did you mean gimefive"):
@@ -200,7 +201,9 @@ def test_a_network_that_returns_a_tuple_is_refused(images):
         def forward(self, x):
             return x.mean(dim=(2, 3)), x
 
-    with pytest.raises(InputError, match="Expected 2 logits an image from model, got .*tuple"):
+    with pytest.raises(
+        InputError, match="Expected 2 logits for each image from model, got .*tuple"
+    ):
         FERModel(Pair(), emotions=["happy", "sad"])(images)
 
 
@@ -215,3 +218,20 @@ def test_a_network_that_returns_a_tuple_is_refused(images):
 def test_a_normalisation_that_gives_no_numbers_is_refused(name, values, expected):
     with pytest.raises(InputError, match=expected):
         FERModel(torch.nn.Identity(), emotions="rafdb", **{name: values})
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "sentence"),
+    [
+        ("resnet18", {}, "Expected the network as a torch.nn.Module, got str: build it first"),
+        (torch.nn.Flatten(), {"size": 0}, "Expected the side of the network's images in pixels"),
+        (
+            torch.nn.Flatten(),
+            {"size": (64, 64)},
+            "Expected the side of the network's images in pixels",
+        ),
+    ],
+)
+def test_what_cannot_be_wrapped_is_one_sentence(net, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        FERModel(net, emotions="fer2013", **options)

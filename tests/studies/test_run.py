@@ -1,10 +1,14 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from studies.registry import STUDIES, question
 from studies.run import main
+
+GUIDE = Path(__file__).parents[2] / "docs" / "studies.md"
 
 
 def test_list_names_every_study_and_imports_nothing_heavy():
@@ -49,3 +53,8 @@ def test_without_a_study_the_usage_is_shown(capsys):
     assert main([]) == 2
     assert main(["--help"]) == 0
     assert capsys.readouterr().out.count("usage: python -m studies.run") == 2
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_guide_asks_the_questions_of_the_studies(name):
+    assert f"| `{name}` | {question(name)}" in GUIDE.read_text(encoding="utf-8")

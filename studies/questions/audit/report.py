@@ -19,7 +19,7 @@ from studies.scoreboard.report import Content
 from studies.scoreboard.thresholds import Threshold
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Audit:
     """What an audit found.
 
@@ -58,6 +58,11 @@ class Audit:
     facts: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)
     _content: Content = field(repr=False)
+
+    def __repr__(self) -> str:
+        """What was audited, and the answer."""
+        return f"Audit of {self.frame['id'].nunique()} faces\n{self.answer}"
+
     _specs: Mapping[str, MetricSpec] = field(repr=False)
     _caveats: Sequence[str] = field(repr=False)
 

@@ -131,8 +131,8 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
             )
         if (faces.table["emotion"].value_counts() >= 2).sum() < 2:
             raise InputError(
-                "Expected two faces or more of two emotions or more, whose maps are compared, got "
-                f"{len(faces)} of {len(faces.emotions)} emotions: take more faces"
+                "Expected at least two faces of each of at least two emotions, whose maps are "
+                f"compared, got {len(faces)} of {len(faces.emotions)} emotions: take more faces"
                 f"{' (--limit)' if self.limit is not None else ''}."
             )
         if faces.landmarks is None and self.registration != "none":

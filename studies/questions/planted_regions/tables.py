@@ -34,6 +34,13 @@ def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float,
 def found_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row an attribution: how often each plant is found, with intervals over faces; nothing
     where the maps of more than half of the marked faces are undefined.
+
+    Examples
+    --------
+    >>> one = {"attribution": "lrp", "plant": "one mark", "share": 1.0}
+    >>> rows = pd.DataFrame([one | {"face": f, "found": f != "d"} for f in "abcd"])
+    >>> found_table(rows)["one mark"].tolist()
+    [75.0]
     """
     out = []
     for name, own in rows.groupby("attribution", sort=False):

@@ -90,7 +90,9 @@ def test_there_is_no_validation_split(root):
 def test_a_wrong_root_is_named(tmp_path, spec):
     with pytest.raises(InputError, match=f"Expected the folder of {spec}, as {spec}:ROOT or root="):
         load_dataset(spec)
-    with pytest.raises(InputError, match="Expected the folder or file of .* does not exist"):
+    with pytest.raises(
+        InputError, match="Expected the data set .* in a folder or file, but .* does not exist"
+    ):
         load_dataset(f"{spec}:{tmp_path / 'nowhere'}")
     with pytest.raises(InputError, match=r"Expected .*(under|found none)"):
         load_dataset(f"{spec}:{tmp_path}")

@@ -1,7 +1,11 @@
 """Progress where there is no terminal, by a clock that is set by hand."""
 
+import threading
+import time
+
 import pytest
 
+from studies.engine import progress as module
 from studies.engine.progress import progress_bar
 
 
@@ -43,3 +47,13 @@ def test_progress_that_is_not_shown_is_silent(capsys, clock):
         clock[0] = 1000.0
         bar.advance(task)
     assert capsys.readouterr().err == ""
+
+
+def test_a_line_is_written_where_nothing_advances(capsys, monkeypatch):
+    monkeypatch.setattr(module, "EVERY", 0.05)
+    with progress_bar(shown=True) as bar:
+        bar.add_task("faces", total=6)
+        time.sleep(0.3)
+    said = capsys.readouterr().err
+    assert "faces: 0 of 6, 0 s so far" in said
+    assert not [thread for thread in threading.enumerate() if thread.name == "progress lines"]

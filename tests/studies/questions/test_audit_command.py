@@ -173,7 +173,10 @@ def test_a_crash_is_no_verdict(module, capsys):
         (["--model", "nobodys:net"], "Expected --model package.module:factory, but nobodys:net"),
         (["--model", "somebodys:number"], "to return a torch.nn.Module, got int"),
         (["--model", "gimefivee"], "Or name a factory of yours as"),
-        (["--weights", "nowhere.pt"], "Expected a checkpoint file, found none at nowhere.pt"),
+        (
+            ["--weights", "nowhere.pt"],
+            "Expected a checkpoint file, but nowhere.pt does not exist: give",
+        ),
         (["--model", "somebodys:here"], "Expected somebodys:here to be a function without arg"),
         (["--model", "somebodys:broken"], "but it failed (RuntimeError: no weights)"),
         (["--model", "somebodys:wrapped"], "Expected --emotions for a bare network alone, but"),
@@ -181,7 +184,10 @@ def test_a_crash_is_no_verdict(module, capsys):
         (["--size", "0"], "Expected --size as a whole number of 1 or more, got 0"),
         (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
         (["--seed", "-1"], "Expected --seed from 0, got -1"),
-        (["--limit", "0"], "Expected a positive number of faces to keep, got 0"),
+        (
+            ["--limit", "0"],
+            "Expected the number of faces to keep as a whole number of 1 or more, got 0",
+        ),
         (["--batch-size", "0"], "Expected --batch-size as a whole number of 1 or more"),
         (["--controls", "center"], "Unknown control 'center'"),
         (["--primary", "aopc"], "Expected the primary metric among average_drop, insertion, got"),
