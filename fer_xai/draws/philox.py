@@ -36,7 +36,7 @@ def words(keys: Keys, *, first: int, n: int, device: torch.device | str = "cpu")
     n
         Words of each stream.
     device
-        Device that draws: a GPU by PyTorch's integers, the CPU, and any other, by NumPy.
+        Device that draws: a GPU of CUDA by PyTorch's integers, any other by NumPy on the CPU.
 
     Returns
     -------

@@ -93,8 +93,8 @@ class Streams:
         shape, device
             As for :meth:`bits`.
         """
-        whole = self.bits(*shape, device=device) >> 8  # 24 bits with a sign
-        return whole.bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0**-24)
+        whole = self.bits(*shape, device=_drawing(device)) >> 8  # 24 bits with a sign
+        return whole.bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0**-24).to(device)
 
     def randn(self, *shape: int, device: Device = "cpu") -> Tensor:
         """Standard normal numbers, float32 ``(N, *shape)``, below 6.764 in magnitude.
@@ -105,10 +105,8 @@ class Streams:
             As for :meth:`bits`.
         """
         n = int(np.prod(shape, dtype=np.int64))
-        given = torch.device(device)
-        able = given.type in ("cpu", "cuda")  # others may lack float64
-        drawn = normals(self.words(-(-n // 2), device=given if able else "cpu"))
-        return drawn[:, :n].reshape(len(self), *shape).to(given)
+        drawn = normals(self.words(-(-n // 2), device=_drawing(device)))
+        return drawn[:, :n].reshape(len(self), *shape).to(device)
 
     def randint(self, below: int, *shape: int, device: Device = "cpu") -> Tensor:
         """Whole numbers from 0 up to ``below``, without it, int64 ``(N, *shape)``.
@@ -125,8 +123,8 @@ class Streams:
         check_count("below", below)
         if below > 2**31:
             raise InputError(f"Expected whole numbers below at most 2**31, got {below}.")
-        unsigned = self.bits(*shape, device=device).to(torch.int64).bitwise_and_(0xFFFFFFFF)
-        return unsigned.mul_(below) >> 32
+        drawn = self.bits(*shape, device=_drawing(device)).to(torch.int64)
+        return (drawn.bitwise_and_(0xFFFFFFFF).mul_(below) >> 32).to(device)
 
     def bernoulli(self, p: float, *shape: int, device: Device = "cpu") -> Tensor:
         """True with probability p, to within 2⁻³², bool ``(N, *shape)``.
@@ -139,9 +137,10 @@ class Streams:
             As for :meth:`bits`.
         """
         check_number("p", p, 0, 1, ends=True)
-        drawn = self.bits(*shape, device=device)
+        drawn = self.bits(*shape, device=_drawing(device))
         edge = round(p * 2**32) - 2**31
-        return drawn < edge if edge < 2**31 else torch.ones_like(drawn, dtype=torch.bool)
+        taken = drawn < edge if edge < 2**31 else torch.ones_like(drawn, dtype=torch.bool)
+        return taken.to(device)
 
     def randperm(self, n: int, *shape: int, device: Device = "cpu") -> Tensor:
         """Random orders of 0 to n − 1, int64 ``(N, *shape, n)``.
@@ -159,7 +158,7 @@ class Streams:
             Device that the orders are on.
         """
         keys, mask = self._sortable(n, shape, device)
-        return keys.sort(dim=-1).values.bitwise_and_(mask)
+        return keys.sort(dim=-1).values.bitwise_and_(mask).to(device)
 
     def subsets(self, n: int, size: int, *shape: int, device: Device = "cpu") -> Tensor:
         """Random subsets of n things, bool ``(N, *shape, n)``, True for ``size`` of them.
@@ -179,16 +178,16 @@ class Streams:
         if size > n:
             raise InputError(f"Expected subsets of at most {n} things, got a size of {size}.")
         keys, _ = self._sortable(n, shape, device)
-        if not size:
-            return torch.zeros_like(keys, dtype=torch.bool)
-        return keys <= keys.kthvalue(size, dim=-1, keepdim=True).values
+        if not size or not len(keys):
+            return torch.zeros_like(keys, dtype=torch.bool, device=device)
+        return (keys <= keys.kthvalue(size, dim=-1, keepdim=True).values).to(device)
 
     def _sortable(self, n: int, shape: Sequence[int], device: Device) -> tuple[Tensor, int]:
         """Distinct random numbers ``(N, *shape, n)``, and the mask of positions in them."""
         check_count("n", n, low=0)
         mask = (1 << max(n - 1, 0).bit_length()) - 1
         orders = int(np.prod(shape, dtype=np.int64))
-        drawn = self.words(orders * n, device=device).bitwise_and_((2**63 - 1) ^ mask)
+        drawn = self.words(orders * n, device=_drawing(device)).bitwise_and_((2**63 - 1) ^ mask)
         keys = drawn.reshape(len(self), *shape, n)
         return keys.bitwise_or_(torch.arange(n, device=keys.device)), mask
 
@@ -209,6 +208,11 @@ class Streams:
             )
         drawn = self.bits(*shape).double().add_(2**31 + 0.5).mul_(2.0**-32)
         return torch.searchsorted(ends, drawn.mul_(ends[-1]), right=True).to(device)
+
+
+def _drawing(device: Device) -> Device:
+    """Where numbers for a device are made: others than these lack some kinds of numbers."""
+    return device if torch.device(device).type == "cuda" else "cpu"
 
 
 class Stream:

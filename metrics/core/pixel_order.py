@@ -12,8 +12,8 @@ from fer_xai.checks import (
     check_length,
     check_tensor,
 )
+from fer_xai.draws.streams import streams
 from fer_xai.errors import InputError
-from fer_xai.seeding import generator
 
 Order = Literal["morf", "lerf"]
 """Most relevant pixels first, or least relevant first (Samek et al., TNNLS 2017)."""
@@ -69,8 +69,8 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
     check_length("ids", len(names), len(maps))
     levels = levels_of(maps.flatten(1).cpu())  # (B, P)
     out = torch.empty(levels.shape, dtype=torch.int32)
-    for face, name in enumerate(names):
-        shuffled = torch.randperm(levels.shape[1], generator=generator(seed, name, "ties"))
+    orders = streams((seed, name, "ties") for name in names).randperm(levels.shape[1])
+    for face, shuffled in enumerate(orders):
         # a stable sort of the shuffled pixels leaves ties in random order
         order = shuffled[levels[face, shuffled].argsort(descending=True, stable=True)]
         out[face, order] = torch.arange(levels.shape[1], dtype=torch.int32)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_count
+from fer_xai.draws.streams import streams
 from fer_xai.inference.predictor import Classifier, Predictor
-from fer_xai.seeding import generator
+from fer_xai.seeding import seed_of
 from metrics.core.reexplaining import checked_maps, explained
 from metrics.core.registry import Explain
 from metrics.core.score_cache import ScoreCache, cache_of
@@ -220,7 +221,7 @@ def randomisation_gate(
     for number in range(networks if len(cache) else 0):
         network = randomised(
             cache.predictor.model,
-            seed=generator(cache.seed, "network", number).initial_seed(),
+            seed=seed_of(cache.seed, "network", number),
             batchnorm=batchnorm,
             images=cache.images if calibration is None else calibration,
         )
@@ -256,12 +257,9 @@ def moved_copies(
         for side in (height, width)
     ]
     moves = (far[0][:, None] | far[1][None]).nonzero()  # (K, 2)
-    plans = []
-    for name in names:
-        own = generator(*name)
-        chosen = moves[torch.randint(len(moves), (draws,), generator=own)]
-        flips = torch.randint(2, (draws, 2), generator=own)
-        plans.append(torch.cat([chosen, flips], dim=1).tolist())
+    own = streams(names)
+    chosen, flips = moves[own.randint(len(moves), draws)], own.randint(2, draws, 2)
+    plans = torch.cat([chosen, flips], dim=2).tolist()  # (B, draws, 4)
     for draw in range(draws):
         copies = []
         for one, plan in zip(maps, plans, strict=True):

@@ -3,8 +3,8 @@ import torch
 
 from fer_xai import explain
 from fer_xai.attributions import CONTROLS, ControlInputs, control_maps
+from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
-from fer_xai.seeding import generator
 
 
 def _setting(n=24, order=None, seed=0):
@@ -61,11 +61,11 @@ def test_random_numbers_are_those_of_seed_face_and_use(name):
     setting = _setting(2)
     found = control_maps(name, setting)
     for face, cells in zip(setting.ids, setting.maps, strict=True):
-        source = generator(setting.seed, face, name)
+        source = stream(setting.seed, face, name)
         if name == "random":
-            expected = torch.rand(2, 4, 4, generator=source)
+            expected = source.rand(2, 4, 4)
         else:
-            orders = [torch.randperm(16, generator=source) for _ in range(2)]
+            orders = source.randperm(16, 2)
             pairs = zip(cells.flatten(1), orders, strict=True)
             expected = torch.stack([one[order] for one, order in pairs]).reshape(2, 4, 4)
         assert torch.equal(found[setting.ids.index(face)], expected)
