@@ -72,7 +72,7 @@ class Repeatable(TorchDispatchMode):
     """
 
     def __init__(self, *parts: object) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.parts, self.calls = parts, 0
         self.by_pytorch: set[str] = set()
 
