@@ -33,6 +33,7 @@ class SmoothGrad(Attribution):
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai import FERModel, explain
     >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
@@ -91,6 +92,7 @@ class VarGrad(SmoothGrad):
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai import FERModel, explain
     >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)

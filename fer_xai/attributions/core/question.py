@@ -39,6 +39,7 @@ class Question:
 
     Examples
     --------
+    >>> import torch
     >>> question = Question(images=torch.zeros(1, 3, 8, 8), columns=torch.tensor([[2, 0]]))
     >>> len(question), question.targets
     (1, 2)
