@@ -91,8 +91,7 @@ def _measure_infidelity(
             each = len(inputs) // len(images)
             draws = torch.stack(
                 [
-                    0.2
-                    * torch.randn(each, SIZE, SIZE, generator=cache.generator(face, "infidelity"))
+                    0.2 * cache.stream(face, "infidelity").randn(each, SIZE, SIZE)
                     for face in range(len(images))
                 ]
             )

@@ -16,7 +16,7 @@ from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import FILLS, fill_named, has_fill
-from fer_xai.seeding import generator
+from fer_xai.seeding import seed_of
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import METRICS, Explain, MetricSpec
 from metrics.core.score_cache import ScoreCache
@@ -207,7 +207,7 @@ def calibration_images(ids: Sequence[str], take: Callable[[Any], Tensor]) -> Ten
 
 
 def _lot(face: str) -> int:
-    return generator("calibration", face).initial_seed()
+    return seed_of("calibration", face)
 
 
 def _rows(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_count, check_number
+from fer_xai.draws.streams import Streams
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.reexplaining import checked_maps, explained, seeded_images
@@ -152,7 +153,7 @@ def stability(
     moves = torch.zeros(len(cache), samples, dtype=torch.float64)
 
     def change(faces: Tensor, numbers: Tensor) -> Tensor:
-        draws = seeded_images(cache, faces, numbers, salt="stability", draw=torch.rand)
+        draws = seeded_images(cache, faces, numbers, salt="stability", draw=Streams.rand)
         clean = cache.images[faces]
         moved = (clean + radius * (2 * draws - 1)).clamp(0, 1)
         offsets[faces.cpu(), numbers.cpu()] = (moved - clean).cpu().double().flatten(1).norm(dim=1)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 from torchvision.ops import StochasticDepth
 
+from fer_xai.draws.initial import repeatable
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.seeding import generator
@@ -44,7 +45,8 @@ def built_in_scale(net: nn.Module) -> bool:
 def initialise(net: nn.Module, *, seed: int) -> None:
     """He initialisation of convolutions and linear layers, in place, biases zero.
 
-    Its scale is that of ReLU networks: one with LayerNorm (transformers, ConvNeXt) stays as built.
+    Weights are the same on every machine. Their scale is that of ReLU networks: one with LayerNorm
+    (transformers, ConvNeXt) stays as built.
 
     Examples
     --------
@@ -56,12 +58,12 @@ def initialise(net: nn.Module, *, seed: int) -> None:
     """
     if built_in_scale(net):
         return
-    generator = torch.Generator().manual_seed(seed)
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    with repeatable(seed, "initialise"):
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
 
 def weight_settings(model: FERModel) -> dict[str, Any]:

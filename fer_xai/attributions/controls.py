@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from fer_xai.draws.streams import Stream, Streams, stream, streams
 from fer_xai.errors import InputError
 from fer_xai.registry import Registry
-from fer_xai.seeding import generator
 from fer_xai.types import undefined_maps
 
 
@@ -135,30 +135,22 @@ def control_maps(name: str, setting: ControlInputs) -> Tensor:
     return CONTROLS[name].make(setting)
 
 
+def _of_faces(setting: ControlInputs, use: str) -> Streams:
+    return streams((setting.seed, face, use) for face in setting.ids)
+
+
 def _random(setting: ControlInputs) -> Tensor:
-    shape = setting.maps.shape[1:]
-    rows = [
-        torch.rand(shape, generator=generator(setting.seed, face, "random")) for face in setting.ids
-    ]
-    return torch.stack(rows) if rows else torch.empty_like(setting.maps)
+    return _of_faces(setting, "random").rand(*setting.maps.shape[1:])
 
 
 def _signed_random(setting: ControlInputs) -> Tensor:
-    shape = setting.maps.shape[1:]
-    rows = [
-        torch.randn(shape, generator=generator(setting.seed, face, "signed"))
-        for face in setting.ids
-    ]
-    return torch.stack(rows) if rows else torch.empty_like(setting.maps)
+    return _of_faces(setting, "signed").randn(*setting.maps.shape[1:])
 
 
 def _shuffled(setting: ControlInputs) -> Tensor:
-    made = setting.maps.flatten(2).clone()  # (N, K, h·w)
-    for face, cells in zip(setting.ids, made, strict=True):
-        source = generator(setting.seed, face, "shuffled")
-        for cell in cells:
-            cell[:] = cell[torch.randperm(len(cell), generator=source)]
-    return made.reshape(setting.maps.shape)
+    cells = setting.maps.flatten(2)  # (N, K, h·w)
+    orders = _of_faces(setting, "shuffled").randperm(cells.shape[2], cells.shape[1])
+    return cells.gather(2, orders.to(cells.device)).reshape(setting.maps.shape)
 
 
 def _donors(setting: ControlInputs, *, same: bool) -> NDArray[np.int64]:
@@ -168,7 +160,7 @@ def _donors(setting: ControlInputs, *, same: bool) -> NDArray[np.int64]:
     """
     labels = setting.labels.numpy()
     order = np.lexsort((np.array(setting.ids, dtype=str), labels))  # by emotion, then by name
-    source = generator(setting.seed, "same" if same else "other", "donors")
+    source = stream(setting.seed, "same" if same else "other", "donors")
     donors = np.full(len(labels), -1, dtype=np.int64)
     if same:
         for emotion in np.flatnonzero(np.bincount(labels) > 1):
@@ -180,20 +172,20 @@ def _donors(setting: ControlInputs, *, same: bool) -> NDArray[np.int64]:
     return donors
 
 
-def _strangers(labels: NDArray[np.int64], source: torch.Generator) -> NDArray[np.int64]:
+def _strangers(labels: NDArray[np.int64], source: Stream) -> NDArray[np.int64]:
     """A random permutation that brings each face one of another emotion, as far as there is one.
 
     Faces are drawn from all other emotions: if each emotion were handed on as a whole, its maps
     would stay together under a new name, and the control would look as consistent as the method.
     Faces that drew their own emotion swap with a random one, so that both are served.
     """
-    drawn = torch.randperm(len(labels), generator=source).numpy()
+    drawn = source.randperm(len(labels)).numpy()
     own = np.flatnonzero(labels[drawn] == labels)
     partners = {  # faces that neither show nor drew the emotion
         emotion: _Places((labels != emotion) & (labels[drawn] != emotion))
         for emotion in np.unique(labels[own]).tolist()
     }
-    for face in own[torch.randperm(len(own), generator=source).numpy()]:
+    for face in own[source.randperm(len(own)).numpy()]:
         emotion, got = int(labels[face]), int(labels[drawn[face]])
         if got != emotion or not partners[emotion].count:
             continue  # a swap has served it already, or nobody can
@@ -243,8 +235,8 @@ class _Places:
         return found
 
 
-def _below(n: int, source: torch.Generator) -> int:
-    return int(torch.randint(n, (1,), generator=source))
+def _below(n: int, source: Stream) -> int:
+    return int(source.randint(n))
 
 
 def _other_face(setting: ControlInputs, *, same: bool) -> Tensor:

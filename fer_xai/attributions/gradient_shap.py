@@ -14,6 +14,7 @@ from fer_xai.attributions.core.differentiation import (
 from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.checks import check_count
+from fer_xai.draws.streams import Streams
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 
@@ -76,7 +77,7 @@ class GradientShap(Attribution):
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and by how much they miss the mean difference of scores."""
         images = question.images
-        sources = question.generators("path")
+        sources = question.streams("path")
         starts = torch.stack([question.baseline(kind, sources) for kind in self.baselines])
         logits = predictor.run(images)
         question = question.resolved(logits)
@@ -99,7 +100,7 @@ class GradientShap(Attribution):
                 faces = lacking[:, target].nonzero()[:, 0]
                 if len(faces):
                     again = question.one(target).rows(faces)
-                    fresh = again.generators(f"path of {samples}")
+                    fresh = again.streams(f"path of {samples}")
                     channels[faces, target] = self._expected(
                         predictor, again, starts[:, faces], fresh, samples
                     )[:, 0]
@@ -123,17 +124,17 @@ class GradientShap(Attribution):
         predictor: Predictor,
         question: Question,
         starts: Tensor,
-        sources: list[torch.Generator],
+        sources: Streams,
         samples: int,
     ) -> Tensor:
         """Mean ``(B, K, 3, H, W)`` of gradients times paths from starts ``(S, B, 3, H, W)``."""
         images, count = question.images, len(starts)
+        shares = sources.rand(samples, device=images.device).to(images)  # (B, samples)
 
         def point(sample: int) -> tuple[Tensor, Tensor]:
             stratum, number = divmod(sample, count)
             start, points = starts[number], len(range(number, samples, count))
-            drawn = torch.stack([torch.rand(1, generator=g) for g in sources]).to(images)
-            there = ((stratum + drawn) / points)[:, :, None, None]
+            there = ((stratum + shares[:, sample]) / points)[:, None, None, None]
             weight = samples / (points * count)  # each baseline alike
             return torch.lerp(start, images, there), (images - start) * weight
 

@@ -62,7 +62,7 @@ class IntegratedGradientsTo(Attribution):
 
     def maps(self, predictor: Predictor, question: Question) -> Maps:
         """Maps at image resolution, and by how much they miss the score's difference."""
-        baselines = question.baseline(self.baseline, question.generators("baseline"))
+        baselines = question.baseline(self.baseline, question.streams("baseline"))
         ends = predictor.run(question.images), predictor.run(baselines)
         question = question.resolved(ends[0])
         expected = question.scores(ends[0]) - question.scores(ends[1])

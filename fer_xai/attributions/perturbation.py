@@ -199,10 +199,9 @@ class Rise(Attribution):
         Two cells more than lie across the image, so that every pixel lies between four.
         """
         side, device = self.cells + 2, question.images.device
-        sources = question.generators("masks")
-        grids = [torch.rand(self.masks, side, side, generator=g) < self.keep for g in sources]
-        shifts = [torch.rand(self.masks, 2, generator=g) for g in sources]
-        return torch.stack(grids).float().to(device), torch.stack(shifts).to(device)
+        drawn = question.streams("masks")
+        grids = drawn.bernoulli(self.keep, self.masks, side, side, device=device)
+        return grids.float(), drawn.rand(self.masks, 2, device=device)
 
     def passes(
         self, predictor: Predictor, *, targets: int = 1, regions: int = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from fer_xai.attributions.core.differentiation import (
@@ -34,6 +33,7 @@ class SmoothGrad(Attribution):
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai import FERModel, explain
     >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)
@@ -55,11 +55,11 @@ class SmoothGrad(Attribution):
         """Maps at image resolution."""
         images = question.images
         spread = self.noise * (images.amax(dim=(1, 2, 3)) - images.amin(dim=(1, 2, 3)))
-        sources = question.generators("noise")
+        sources = question.streams("noise")
 
         def noisy(_: int) -> tuple[Tensor, None]:
-            drawn = torch.stack([torch.randn(images.shape[1:], generator=g) for g in sources])
-            return images + spread[:, None, None, None] * drawn.to(images), None
+            drawn = sources.randn(*images.shape[1:], device=images.device).to(images)
+            return images + spread[:, None, None, None] * drawn, None
 
         channels = self.summary(*mean_gradient(predictor, question, noisy, samples=self.samples))
         return Maps(cells=channels.sum(dim=2), channels=channels)
@@ -92,6 +92,7 @@ class VarGrad(SmoothGrad):
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai import FERModel, explain
     >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
     >>> model = FERModel(net, emotions=["happiness", "fear"], size=8)

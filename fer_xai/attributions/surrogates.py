@@ -20,6 +20,7 @@ from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.perturbation import painted
 from fer_xai.checks import check_choice, check_count, check_number
+from fer_xai.draws.streams import Stream
 from fer_xai.inference.predictor import Predictor
 
 
@@ -159,18 +160,18 @@ class Surrogate(Attribution):
 
     def _coalitions(self, question: Question, there: Tensor) -> Tensor:
         """Bool ``(B, P, R)``: parts that are left in."""
-        rows = []
-        for face, source in enumerate(question.generators("coalitions")):
-            present = there[face].cpu().nonzero()[:, 0]  # not as many as in the batch's largest
-            drawn = torch.zeros(self.samples, there.shape[1], dtype=torch.bool)
-            if self.kernel == "lime":
-                drawn[:, present] = torch.rand(self.samples, len(present), generator=source) < 0.5
-            elif len(present) > 1:
-                half = _by_shapley_kernel(len(present), (self.samples + 1) // 2, source)
+        sources, present = question.streams("coalitions"), there.cpu()
+        if self.kernel == "lime":  # part after part, so that a neighbour's parts change nothing
+            drawn = sources.bernoulli(0.5, there.shape[1], self.samples)
+            return (drawn & present[..., None]).transpose(1, 2).contiguous()
+        drawn = torch.zeros(len(question), self.samples, there.shape[1], dtype=torch.bool)
+        for face, source in enumerate(sources):
+            parts = present[face].nonzero()[:, 0]
+            if len(parts) > 1:
+                half = _by_shapley_kernel(len(parts), (self.samples + 1) // 2, source)
                 both = torch.stack([half, ~half], dim=1).flatten(0, 1)[: self.samples]
-                drawn[:, present] = both
-            rows.append(drawn)
-        return torch.stack(rows)
+                drawn[face][:, parts] = both
+        return drawn
 
     def _lime(self, drawn: Tensor, found: Tensor, there: Tensor) -> Tensor:
         """Ridge coefficients ``(B, R, K)`` with an unpenalised intercept, 0 for absent parts."""
@@ -200,13 +201,13 @@ class Surrogate(Attribution):
         return self.samples + (0.0 if self.kernel == "lime" else 2.0), 0.0
 
 
-def _by_shapley_kernel(parts: int, n: int, source: torch.Generator) -> Tensor:
+def _by_shapley_kernel(parts: int, n: int, source: Stream) -> Tensor:
     """Bool ``(n, parts)``: coalitions of 1 to parts − 1, sizes by the Shapley kernel."""
     sizes = torch.arange(1, parts)
     odds = (parts - 1) / (sizes * (parts - sizes)).double()  # of a size, whichever its coalition
-    chosen = sizes[torch.multinomial(odds, n, replacement=True, generator=source)]
-    ranks = torch.rand(n, parts, generator=source).argsort(dim=1).argsort(dim=1)
-    return ranks < chosen[:, None]
+    chosen = sizes[source.choice(odds, n)]
+    first = torch.arange(parts) < chosen[:, None]
+    return torch.zeros_like(first).scatter_(1, source.randperm(parts, n), first)
 
 
 def _efficient(drawn: Tensor, found: Tensor, there: Tensor, ends: Tensor) -> Tensor:

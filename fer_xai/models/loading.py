@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_xai.checks import check_count
+from fer_xai.draws.initial import repeatable
 from fer_xai.emotions import SIX, parse_order
 from fer_xai.errors import InputError
 from fer_xai.models.architecture import Architecture
@@ -42,8 +44,9 @@ def load_model(
     emotions
         Output order; read from the checkpoint when it says, else GiMeFive's six.
     seed
-        Seed of the initialisation, when there are no weights. BatchNorm then still has its initial
-        statistics: see :func:`fer_xai.models.calibrate_batchnorm`.
+        Seed of the initialisation, when there are no weights. With the name it fixes every weight
+        to the bit, on any machine (:mod:`fer_xai.draws.initial`). BatchNorm then still has its
+        initial statistics: see :func:`fer_xai.models.calibrate_batchnorm`.
     size, greyscale
         Pixels a side and colour that the network is fed, if they are not those that the checkpoint
         names or the architecture is known for.
@@ -71,9 +74,7 @@ def load_model(
             f"as load_model({settings['model'][:80]!r}, weights=…)."
         )
     order = parse_order(emotions or settings.get("emotions") or SIX)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = spec.build(len(order))
+    net = _untrained(spec, name, len(order), seed=seed) if state is None else _built(spec, order)
     told = settings.get("size", spec.size) if size is None else size
     if told != spec.size:
         _check_size(spec, told, name)
@@ -92,6 +93,25 @@ def load_model(
         name=name,
     )
     return model.eval()
+
+
+def _built(spec: Architecture, order: Sequence[str]) -> nn.Module:
+    """A network for weights that are about to be filled in."""
+    with torch.random.fork_rng(devices=[]):
+        return spec.build(len(order))
+
+
+def _untrained(spec: Architecture, name: str, outputs: int, *, seed: int) -> nn.Module:
+    """A network as its own code initialises it."""
+    with repeatable(seed, "weights", name) as drawn:
+        net = spec.build(outputs)
+    if drawn.by_pytorch:
+        warnings.warn(
+            f"Some untrained weights of {name} differ between machines: PyTorch draws them by "
+            f"{', '.join(sorted(drawn.by_pytorch))}.",
+            stacklevel=3,
+        )
+    return net
 
 
 def _check_size(spec: Architecture, size: int, name: str) -> None:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
 from fer_xai.batchnorm.recalibration import recalibrate
 from fer_xai.errors import InputError
 from fer_xai.models.fer_model import FERModel
 from fer_xai.types import Faces
+
+
+@dataclass(frozen=True, eq=False)
+class _Calibration:
+    """What BatchNorm statistics were taken from, and those buffers as they were then."""
+
+    source: str
+    buffers: dict[str, Tensor]
+
+
+_CALIBRATED: WeakKeyDictionary[nn.Module, _Calibration] = WeakKeyDictionary()
 
 
 def calibrate_batchnorm(
@@ -36,6 +53,41 @@ def calibrate_batchnorm(
     if not len(faces):
         raise InputError("Expected training faces to calibrate BatchNorm on, got none.")
     some = faces.limit(n, seed=seed)
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     batches = some.batches(batch_size, size=model.size)
     recalibrate(model, (batch.images.to(model.device) for batch in batches))
+    taken = {
+        name: buffer.detach().clone()
+        for name, buffer in model.named_buffers()
+        if not torch.equal(buffer, before[name])
+    }
+    source = f"calibrated in batches of {batch_size} on {some.fingerprint(model.size)}"
+    _CALIBRATED[model] = _Calibration(source, taken)
     return model
+
+
+def calibrated_from(model: nn.Module) -> dict[str, str]:
+    """Names of calibrated buffers, and in words what identifies the faces they were taken from.
+
+    Statistics of the same weights and faces differ in the last digits between machines, so that
+    digests go by this source. Buffers that were changed since are left out.
+
+    Parameters
+    ----------
+    model
+        Any network; one that :func:`calibrate_batchnorm` has not seen gives nothing.
+
+    Examples
+    --------
+    >>> calibrated_from(nn.BatchNorm2d(3))
+    {}
+    """
+    known = _CALIBRATED.get(model)
+    if known is None:
+        return {}
+    own = dict(model.named_buffers())
+    return {
+        name: known.source
+        for name, value in known.buffers.items()
+        if name in own and torch.equal(own[name].to(value.device), value)
+    }

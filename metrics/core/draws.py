@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fer_xai.draws.streams import Stream
 from metrics.core.score_cache import ScoreCache
 
 
@@ -20,7 +21,9 @@ class Draws:
     salt
         Name of these draws, which distinguishes them from others of the same face.
     draw
-        Function from a random generator to the draws of one face, ``(M, …)``.
+        Function from the random numbers of one face to its draws, ``(M, …)`` on the CPU: it calls
+        ``rand``, ``randn``, ``randint``, ``bernoulli``, ``randperm``, ``subsets`` or ``choice`` of
+        a :class:`fer_xai.draws.streams.Stream`.
 
     Examples
     --------
@@ -28,7 +31,7 @@ class Draws:
     >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
     >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
     >>> cache = ScoreCache(model, torch.ones(2, 3, 2, 2), ids=["a", "b"])
-    >>> draws = Draws(cache, "masks", lambda own: torch.rand(5, generator=own))
+    >>> draws = Draws(cache, "masks", lambda own: own.rand(5))
     >>> draws.rows(torch.tensor([0, 1, 1]), torch.tensor([4, 0, 4])).shape
     torch.Size([3])
     >>> alone = Draws(ScoreCache(model, cache.images[1:], ids=["b"]), "masks", draws.draw)
@@ -36,9 +39,7 @@ class Draws:
     True
     """
 
-    def __init__(
-        self, cache: ScoreCache, salt: str, draw: Callable[[torch.Generator], Tensor]
-    ) -> None:
+    def __init__(self, cache: ScoreCache, salt: str, draw: Callable[[Stream], Tensor]) -> None:
         self.cache, self.salt, self.draw = cache, salt, draw
         self._last: dict[int, Tensor] = {}
 
@@ -46,7 +47,7 @@ class Draws:
         if face not in self._last:
             while len(self._last) > 1:  # faces come one after another
                 del self._last[next(iter(self._last))]
-            self._last[face] = self.draw(self.cache.generator(face, self.salt))
+            self._last[face] = self.draw(self.cache.stream(face, self.salt))
         return self._last[face]
 
     def rows(self, faces: Tensor, numbers: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_targets
+from fer_xai.draws.streams import streams
 from fer_xai.errors import InputError
-from fer_xai.seeding import generator
 from metrics.core.registry import Explain
 from metrics.core.score_cache import Change, ScoreCache
 from metrics.core.scores import check_maps
@@ -42,26 +42,25 @@ def seeded_images(
 ) -> Tensor:
     """Random images ``(M, 3, H, W)``, each by its face's name and the number of the copy.
 
-    ``draw`` is ``torch.rand`` or ``torch.randn``.
+    ``draw`` is :meth:`Streams.rand` or :meth:`Streams.randn` of :mod:`fer_xai.draws.streams`.
 
     Examples
     --------
     >>> from fer_xai import FERModel
+    >>> from fer_xai.draws.streams import Streams
     >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 2, 1)), torch.nn.Flatten())
     >>> model = FERModel(halves, emotions=["happiness", "anger"], size=2)
     >>> cache = ScoreCache(model, torch.ones(2, 3, 2, 2), ids=["a", "b"])
     >>> faces, numbers = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1])
-    >>> noise = seeded_images(cache, faces, numbers, salt="noise", draw=torch.rand)
-    >>> last = seeded_images(cache, faces[2:], numbers[2:], salt="noise", draw=torch.rand)
+    >>> noise = seeded_images(cache, faces, numbers, salt="noise", draw=Streams.rand)
+    >>> last = seeded_images(cache, faces[2:], numbers[2:], salt="noise", draw=Streams.rand)
     >>> noise.shape, torch.equal(noise[2:], last)
     (torch.Size([3, 3, 2, 2]), True)
     """
     shape = cache.images.shape[1:]
-    rows = [
-        draw(shape, generator=generator(cache.seed, cache.ids[face], salt, number))
-        for face, number in zip(faces.tolist(), numbers.tolist(), strict=True)
-    ]
-    return torch.stack(rows).to(cache.images)
+    pairs = zip(faces.tolist(), numbers.tolist(), strict=True)
+    own = streams((cache.seed, cache.ids[face], salt, number) for face, number in pairs)
+    return draw(own, *shape, device=cache.images.device).to(cache.images)
 
 
 def explained(

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_images, check_length, check_tensor
+from fer_xai.draws.streams import Stream, Streams, stream, streams
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
 from fer_xai.perturb.fills import Prepared, fill_named, has_fill
 from fer_xai.perturb.fills.prepared import Painted
-from fer_xai.seeding import generator
 from metrics.core.pixel_order import ORDERS, Order, rank_pixels
 from metrics.core.tensor_keys import TensorKeys
 from metrics.core.undefined import without_undefined
@@ -149,13 +149,13 @@ class ScoreCache:
         """P, pixels of a face."""
         return self.images.shape[-2] * self.images.shape[-1]
 
-    def generator(self, face: int, salt: str) -> torch.Generator:
-        """Random generator of one face, seeded by seed, its name and salt, on the CPU."""
-        return generator(self.seed, self.ids[face], salt)
+    def stream(self, face: int, salt: str) -> Stream:
+        """Random numbers of one face, named by seed, its name and salt."""
+        return stream(self.seed, self.ids[face], salt)
 
-    def generators(self, salt: str) -> list[torch.Generator]:
-        """Random generators of all faces, in order."""
-        return [self.generator(face, salt) for face in range(len(self))]
+    def streams(self, salt: str) -> Streams:
+        """Random numbers of all faces, in order, drawn at once."""
+        return streams((self.seed, name, salt) for name in self.ids)
 
     def filled(self, fill: str) -> Tensor:
         """Images ``(B, 3, H, W)`` of faces of which a fill has replaced every pixel."""
@@ -167,7 +167,7 @@ class ScoreCache:
             chosen = fill_named(fill)
             self._fills[fill] = chosen.prepare(
                 self.images,
-                generators=self.generators(f"fill {chosen.kind}") if chosen.random else None,
+                generators=self.streams(f"fill {chosen.kind}") if chosen.random else None,
                 regions=self._regions,
             )
         return self._fills[fill]

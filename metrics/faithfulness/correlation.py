@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_length, check_number, check_shares
+from fer_xai.draws.streams import Stream
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.curve import Curve
@@ -114,13 +115,7 @@ def mu_fidelity(
         )
     cell = cells_of(height, width, grid).to(cache.predictor.device)  # (H, W)
 
-    def subsets(g: torch.Generator) -> Tensor:
-        order = torch.rand(samples, grid * grid, generator=g).argsort(dim=1)
-        return torch.zeros(samples, grid * grid, dtype=torch.bool).scatter(
-            1, order[:, :taken], value=True
-        )
-
-    draws = Draws(cache, f"mu {grid}", subsets)
+    draws = Draws(cache, f"mu {grid}", lambda own: own.subsets(grid * grid, taken, samples))
     logits = cache.ask(
         ("mu", grid, taken, samples, fill),
         lambda faces, numbers: cache.blended(faces, draws.rows(faces, numbers)[:, cell], fill),
@@ -222,11 +217,8 @@ def sensitivity_n(
     scores = []
     for count in counts:
 
-        def subsets(g: torch.Generator, count: int = count) -> Tensor:
-            drawn = torch.rand(samples, total, generator=g)
-            first = drawn.topk(count, dim=1, largest=False, sorted=False).indices
-            gone = torch.zeros(samples, total, dtype=torch.bool)
-            return gone.scatter(1, first, value=True).unflatten(1, size)
+        def subsets(own: Stream, count: int = count) -> Tensor:
+            return own.subsets(total, count, samples).unflatten(1, size)
 
         draws = Draws(cache, f"sensitivity {count}", subsets)
         logits = cache.ask(

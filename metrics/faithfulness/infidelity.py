@@ -107,7 +107,7 @@ def infidelity(
     check_choice("scaling", scaling, get_args(Scaling))
     check_choice("output", output, OUTPUTS)
     size = cache.images.shape[-2:]
-    draws = Draws(cache, "infidelity", lambda g: sigma * torch.randn(samples, *size, generator=g))
+    draws = Draws(cache, "infidelity", lambda own: sigma * own.randn(samples, *size))
     logits = cache.ask(
         ("infidelity", samples, sigma),
         lambda faces, numbers: cache.images[faces] - draws.rows(faces, numbers)[:, None],

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fer_xai.checks import check_count, check_length, check_number
+from fer_xai.draws.streams import Stream, stream
 from fer_xai.inference.predictor import Classifier, Predictor
-from fer_xai.seeding import generator
+from fer_xai.seeding import seed_of
 from metrics.core.reexplaining import checked_maps, explained
 from metrics.core.registry import Explain
 from metrics.core.score_cache import ScoreCache, cache_of
@@ -261,7 +262,7 @@ def randomisation_gate(
     for number in range(networks if n else 0):
         network = randomised(
             cache.predictor.model,
-            seed=generator(cache.seed, "network", number).initial_seed(),
+            seed=seed_of(cache.seed, "network", number),
             batchnorm=batchnorm,
             images=cache.images if calibration is None else calibration,
         )
@@ -271,7 +272,7 @@ def randomisation_gate(
         other = comparable(made, similarity, absolute=absolute)
         found[:, number] = compared(reference, other, similarity)
         null[:, number] = _with_other_faces(
-            reference, other, similarity, clusters, generator(cache.seed, "other faces", number)
+            reference, other, similarity, clusters, stream(cache.seed, "other faces", number)
         )
     return Gate(
         similarity=found,
@@ -307,14 +308,14 @@ def _with_other_faces(
     other: Tensor,
     similarity: Likeness,
     clusters: Sequence[object] | None,
-    draw: torch.Generator,
+    draw: Stream,
 ) -> Tensor:
     """``(N,)`` mean similarity with maps of faces of other clusters; NaN where there are none."""
     n = len(own)
     if n < 2:
         return torch.full((n,), torch.nan)
     codes = torch.as_tensor(cluster_codes(clusters, n))
-    shifts = (torch.randperm(n - 1, generator=draw)[:_OTHERS] + 1).tolist()
+    shifts = (draw.randperm(n - 1)[:_OTHERS] + 1).tolist()
     found = torch.stack([compared(own, other.roll(k, 0), similarity) for k in shifts])
     same = torch.stack([codes == codes.roll(k, 0) for k in shifts])
     return torch.where(same, torch.nan, found).nanmean(dim=0)

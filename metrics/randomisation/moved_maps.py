@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from fer_xai.seeding import generator
+from fer_xai.draws.streams import stream
 
 
 def moved_copies(
@@ -35,9 +35,9 @@ def moved_copies(
     moves = (far[0][:, None] | far[1][None]).nonzero()  # (K, 2)
     plans = []
     for name in names:
-        own = generator(*name)
-        chosen = moves[torch.randint(len(moves), (draws,), generator=own)]
-        flips = torch.randint(2, (draws, 2), generator=own)
+        own = stream(*name)
+        chosen = moves[own.randint(len(moves), draws)]
+        flips = own.randint(2, draws, 2)
         plans.append(torch.cat([chosen, flips], dim=1).tolist())
     for draw in range(draws):
         copies = []

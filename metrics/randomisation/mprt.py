@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_choice, check_count, check_number
+from fer_xai.draws.streams import Streams
 from fer_xai.inference.predictor import Classifier, Predictor
 from metrics.core.reexplaining import checked_maps, explained, seeded_images
 from metrics.core.registry import METRICS, Explain, MetricSpec
@@ -213,7 +214,7 @@ def _smoothed(
     deviation = noise * (pixels.amax(dim=1) - pixels.amin(dim=1))
 
     def change(faces: Tensor, numbers: Tensor) -> Tensor:
-        draws = seeded_images(cache, faces, numbers, salt="smooth", draw=torch.randn)
+        draws = seeded_images(cache, faces, numbers, salt="smooth", draw=Streams.randn)
         return (cache.images[faces] + deviation[faces, None, None, None] * draws).clamp(0, 1)
 
     total = torch.zeros(len(cache), *cache.images.shape[-2:])

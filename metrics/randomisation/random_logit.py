@@ -90,13 +90,8 @@ def random_logit(
     out = torch.full((len(cache),), torch.nan)
     if classes < 2:
         return out
-    away = [
-        int(torch.randint(1, classes, (), generator=own))
-        for own in cache.generators("random logit")
-    ]
-    columns = cache.predictor.model.columns(check_targets(targets, len(cache))) + torch.tensor(
-        away, dtype=torch.int64
-    )
+    away = 1 + cache.streams("random logit").randint(classes - 1)
+    columns = cache.predictor.model.columns(check_targets(targets, len(cache))) + away
     others = cache.predictor.model.canonical(columns % classes)
     for faces, _, found in explained(cache, explain, cache.predictor.model, others):
         other = comparable(found, similarity, absolute=absolute)

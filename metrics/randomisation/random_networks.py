@@ -21,8 +21,9 @@ from fer_xai.batchnorm.running_statistics import (
     running_statistics,
 )
 from fer_xai.checks import check_choice, check_images
+from fer_xai.draws.initial import repeatable
+from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
-from fer_xai.seeding import generator
 
 Statistics = Literal["recalibrate", "keep", "reset"]
 M = TypeVar("M", bound=nn.Module)
@@ -57,7 +58,8 @@ def randomised(
     drawn as BatchNorm is: its scale becomes 1 and its offset 0.
 
     A layer is drawn the same whichever others are drawn with it, so that a cascade takes one step
-    at a time. Draws are made on the CPU; PyTorch's global generator is left as found.
+    at a time, and on every machine (:mod:`fer_xai.draws.initial`). PyTorch's global generator is
+    left as found.
 
     Parameters
     ----------
@@ -117,9 +119,9 @@ def randomised(
                 made: Tensor = other[key]
                 missing = ~torch.isfinite(made)
                 if bool(missing.any()):
-                    own_draw = generator(seed, "drawn", name, key)
+                    own_draw = stream(seed, "drawn", name, key)
                     mean, deviation = _moments(trained)
-                    noise = mean + deviation * torch.randn(trained.shape, generator=own_draw)
+                    noise = mean + deviation * own_draw.randn(*trained.shape)
                     made = torch.where(missing, noise, made)
                 own[key].copy_(made)
             _redrawn_buffers(fresh.get_submodule(name))
@@ -212,12 +214,10 @@ def _reinitialised(model: nn.Module, seed: int) -> dict[str, nn.Module]:
         if parameter.is_floating_point():
             parameter.fill_(torch.nan)
     modules = dict(model.named_modules())
-    with torch.random.fork_rng(devices=[]):
-        for name, module in modules.items():  # parents come first: a layer's own word is the last
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                # the CPU's generator alone: torch.manual_seed would seed the accelerators' as well
-                torch.default_generator.manual_seed(generator(seed, name).initial_seed())
+    for name, module in modules.items():  # parents come first: a layer's own word is the last
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            with repeatable(seed, name):
                 reset()
     return modules
 

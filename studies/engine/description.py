@@ -21,13 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fer_xai.models.untrained import calibrated_from
 from studies.engine.bytecode import code_content, globals_read, names_used
-from studies.engine.libraries import (
-    base_name,
-    of_library,
-    of_library_module,
-    qualified_name,
-)
+from studies.engine.libraries import base_name, of_library, of_library_module, qualified_name
 
 _PROCESS = uuid.uuid4().hex
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -83,8 +79,9 @@ def module_digest(model: nn.Module, seen: _Seen | None = None) -> str:
     total = hashlib.sha256()
     tensors: list[tuple[str, Tensor]] = [*model.named_parameters(remove_duplicate=False)]
     tensors += [*model.named_buffers(remove_duplicate=False)]
+    sources = calibrated_from(model)
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        total.update(f"{name} {_tensor(tensor)}\n".encode())
+        total.update(f"{name} {sources.get(name) or _tensor(tensor)}\n".encode())
     modules = []
     for name, module in model.named_modules(remove_duplicate=False):
         modules.append((name, module, seen.again(module)))

@@ -34,6 +34,10 @@ def model_digest(model: nn.Module) -> str:
     something is held whose content cannot be told (an object written in C, say), the digest
     differs from process to process, so that nothing is ever reused for it.
 
+    Weights of an untrained network follow from seed and architecture to the bit, on any machine.
+    The statistics that :func:`fer_xai.models.calibrate_batchnorm` gives it do not: in their place
+    the digest takes the faces that they come from, as long as nothing else has changed them.
+
     Examples
     --------
     >>> import fer_xai, torch

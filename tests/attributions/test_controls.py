@@ -7,8 +7,8 @@ import torch
 from fer_xai import explain
 from fer_xai.attributions import CONTROLS, ControlInputs, control_maps
 from fer_xai.attributions.controls import _strangers
+from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
-from fer_xai.seeding import generator
 
 
 def _setting(n=24, order=None, seed=0):
@@ -65,11 +65,11 @@ def test_random_numbers_are_those_of_seed_face_and_use(name):
     setting = _setting(2)
     found = control_maps(name, setting)
     for face, cells in zip(setting.ids, setting.maps, strict=True):
-        source = generator(setting.seed, face, name)
+        source = stream(setting.seed, face, name)
         if name == "random":
-            expected = torch.rand(2, 4, 4, generator=source)
+            expected = source.rand(2, 4, 4)
         else:
-            orders = [torch.randperm(16, generator=source) for _ in range(2)]
+            orders = source.randperm(16, 2)
             pairs = zip(cells.flatten(1), orders, strict=True)
             expected = torch.stack([one[order] for one, order in pairs]).reshape(2, 4, 4)
         assert torch.equal(found[setting.ids.index(face)], expected)
@@ -183,14 +183,14 @@ def test_lengths_must_match():
 
 def _strangers_slowly(labels, source):
     """The same swaps, with the partners of each face looked for among all faces."""
-    drawn = torch.randperm(len(labels), generator=source).numpy()
+    drawn = source.randperm(len(labels)).numpy()
     own = np.flatnonzero(labels[drawn] == labels)
-    for face in own[torch.randperm(len(own), generator=source).numpy()]:
+    for face in own[source.randperm(len(own)).numpy()]:
         emotion = labels[face]
         if labels[drawn[face]] == emotion:
             partners = np.flatnonzero((labels[drawn] != emotion) & (labels != emotion))
             if len(partners):
-                other = partners[int(torch.randint(len(partners), (1,), generator=source))]
+                other = partners[int(source.randint(len(partners)))]
                 drawn[[face, other]] = drawn[[other, face]]
     return drawn
 
@@ -201,15 +201,15 @@ def test_faces_draw_strangers_as_by_looking_through_all_faces(n, emotions):
     for seed in range(4):
         weights = torch.rand(emotions, generator=torch.Generator().manual_seed(seed))
         rows = torch.multinomial(weights, n, True, generator=torch.Generator().manual_seed(seed))
-        one, two = (torch.Generator().manual_seed(seed) for _ in range(2))
+        one, two = (stream(seed, "strangers") for _ in range(2))
         found = _strangers(rows.numpy(), one)
         assert found.tolist() == _strangers_slowly(rows.numpy(), two).tolist()
-        assert torch.equal(one.get_state(), two.get_state())
+        assert torch.equal(one.rand(2), two.rand(2))  # both have drawn as many numbers
 
 
 def test_three_hundred_thousand_faces_draw_strangers_in_seconds():
     labels = torch.arange(300_000).remainder(7).numpy()
     begun = time.process_time()
-    found = _strangers(labels, torch.Generator().manual_seed(0))
+    found = _strangers(labels, stream(0, "strangers"))
     assert time.process_time() - begun < 5  # looking through all faces takes half a minute or so
     assert (labels[found] != labels).all()

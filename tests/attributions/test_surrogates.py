@@ -8,6 +8,7 @@ import torch
 from fer_xai import explain
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.attributions.surrogates import Surrogate, _by_shapley_kernel, superpixels
+from fer_xai.draws.streams import stream
 from fer_xai.inference.predictor import Predictor
 from tests.attributions.nets import build
 
@@ -35,11 +36,11 @@ def test_superpixels_of_a_neighbour_change_nothing(kernel, model, unlike):
 
 def test_sizes_of_coalitions_are_drawn_by_the_shapley_kernel_also_of_many_parts():
     """(r − 1) / (C(r, s) s (r − s)) for each of the C(r, s) coalitions of a size."""
-    drawn = _by_shapley_kernel(6, 20_000, torch.Generator().manual_seed(0))
+    drawn = _by_shapley_kernel(6, 20_000, stream(0))
     shares = torch.bincount(drawn.sum(dim=1), minlength=6)[1:] / 20_000
     kernel = torch.tensor([comb(6, s) * 5 / (comb(6, s) * s * (6 - s)) for s in range(1, 6)])
     assert torch.allclose(shares, kernel / kernel.sum(), atol=0.01)
-    many = _by_shapley_kernel(2000, 3, torch.Generator().manual_seed(0))
+    many = _by_shapley_kernel(2000, 3, stream(0))
     assert ((many.sum(dim=1) > 0) & (many.sum(dim=1) < 2000)).all()
 
 

@@ -13,9 +13,9 @@ from fer_xai.attributions import attribute
 from fer_xai.attributions.extremal import Extremal
 from fer_xai.attributions.gradient_shap import GradientShap
 from fer_xai.attributions.layercam_fused import FusedLayerCam
+from fer_xai.draws.streams import stream
 from fer_xai.emotions import SIX
 from fer_xai.perturb.fills import fill_images
-from fer_xai.seeding import generator
 from tests.attributions.nets import build, predictor
 from tests.reference import attributions_slow as slow
 
@@ -136,13 +136,13 @@ def test_gradient_shap_is_the_mean_of_gradients_on_the_ways_times_the_ways(model
         warnings.simplefilter("ignore")  # four points are few
         found = explain(model, two, method=method, targets=TARGETS, ids=["a", "b"], seed=5)
     for face, (name, column) in enumerate(zip("ab", COLUMNS, strict=True)):
-        source = generator(5, name, "path")
+        shares = stream(5, name, "path").rand(4)
         starts = [fill_images(two[face : face + 1], kind)[0] for kind in kinds]
         parts = [[], [], []]
         for sample in range(4):
             number = sample % 3  # black, mean, blur and black again, each half of black's way
             start, points = starts[number], (2, 1, 1)[number]
-            share = (sample // 3 + torch.rand(1, generator=source)) / points
+            share = (sample // 3 + shares[sample]) / points
             point = start + share * (two[face] - start)
             parts[number].append(slow.gradient_slow(model, point, column) * (two[face] - start))
         expected = torch.stack([torch.stack(part).mean(dim=0) for part in parts]).mean(dim=0)

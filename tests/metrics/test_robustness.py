@@ -6,11 +6,11 @@ import torch
 from captum.metrics import sensitivity_max
 
 import fer_xai
+from fer_xai.draws.streams import stream
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
-from fer_xai.seeding import generator
 from metrics.core.registry import METRICS
 from metrics.robustness import seed_agreement, stability
 from tests.helpers import TARGETS, TinyNet
@@ -54,12 +54,7 @@ def _perturbed(images, names=IDS):
                 [
                     (
                         image
-                        + RADIUS
-                        * (
-                            2
-                            * torch.rand(image.shape, generator=generator(0, name, "stability", k))
-                            - 1
-                        )
+                        + RADIUS * (2 * stream(0, name, "stability", k).rand(*image.shape) - 1)
                     ).clamp(0, 1)
                     for k in range(SAMPLES)
                 ]

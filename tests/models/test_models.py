@@ -1,10 +1,12 @@
+import dataclasses
+
 import pytest
 import torch
 
 from fer_xai.attributions.core.feature_maps import token_grid
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model
+from fer_xai.models import MODELS, FERModel, calibrate_batchnorm, load_model, loading
 from fer_xai.models.registry import architecture
 
 PAPER = {  # reference/gimefive: recomputed from the published files
@@ -235,3 +237,14 @@ def test_a_normalisation_that_gives_no_numbers_is_refused(name, values, expected
 def test_what_cannot_be_wrapped_is_one_sentence(net, options, sentence):
     with pytest.raises(InputError, match=sentence):
         FERModel(net, emotions="fer2013", **options)
+
+
+def test_weights_that_only_pytorch_can_draw_are_said_to_be_so():
+    class Odd(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.empty(6).exponential_())
+
+    spec = dataclasses.replace(MODELS["baseline4"], build=lambda outputs: Odd())
+    with pytest.warns(UserWarning, match="Some untrained weights of odd differ between machines"):
+        loading._untrained(spec, "odd", 6, seed=0)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from fer_xai.draws.streams import Sources, Stream, Streams, stream, streams
 from fer_xai.perturb.fills import Prepared, fill_images, fill_named
 from fer_xai.scores import Output, scores
-from fer_xai.seeding import generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +39,7 @@ class Question:
 
     Examples
     --------
+    >>> import torch
     >>> question = Question(images=torch.zeros(1, 3, 8, 8), columns=torch.tensor([[2, 0]]))
     >>> len(question), question.targets
     (1, 2)
@@ -167,10 +166,10 @@ class Question:
         chosen = fill_named(fill)
         if soft and not chosen.soft:
             raise chosen.no_image()
-        generators = self.generators("fill") if chosen.random else None
-        return chosen.prepare(self.images, generators=generators, regions=self.regions)
+        drawn = self.streams("fill") if chosen.random else None
+        return chosen.prepare(self.images, generators=drawn, regions=self.regions)
 
-    def baseline(self, fill: str, generators: Sequence[torch.Generator]) -> Tensor:
+    def baseline(self, fill: str, generators: Sources) -> Tensor:
         """The images ``(B, 3, H, W)`` of a fill, for paths to begin at.
 
         Parameters
@@ -178,7 +177,7 @@ class Question:
         fill
             A name of :data:`fer_xai.perturb.fills.FILLS`, also with an option.
         generators
-            Random generator of each face.
+            Random numbers of each face: :meth:`streams`, or generators of PyTorch.
 
         Raises
         ------
@@ -188,8 +187,8 @@ class Question:
         """
         return fill_images(self.images, fill, generators, self.regions)
 
-    def generator(self, face: int, salt: str = "") -> torch.Generator:
-        """The random generator of one face, on the CPU, seeded by (seed, its key, salt).
+    def stream(self, face: int, salt: str = "") -> Stream:
+        """Random numbers of one face, named by (seed, its key, salt).
 
         Parameters
         ----------
@@ -198,14 +197,14 @@ class Question:
         salt
             Name of the use, so that two uses draw different numbers.
         """
-        return generator(self.seed, self.keys[face], salt)
+        return stream(self.seed, self.keys[face], salt)
 
-    def generators(self, salt: str) -> list[torch.Generator]:
-        """A random generator for each face.
+    def streams(self, salt: str) -> Streams:
+        """Random numbers of each face, drawn for all of them at once.
 
         Parameters
         ----------
         salt
             Name of the use, so that two uses draw different numbers.
         """
-        return [self.generator(face, salt) for face in range(len(self))]
+        return streams((self.seed, self.keys[face], salt) for face in range(len(self)))

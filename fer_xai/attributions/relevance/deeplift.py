@@ -52,7 +52,7 @@ class DeepLiftFrom(Attribution):
         """Maps at image resolution, and by how much they miss the mean difference of scores."""
         need_logits(question, "deeplift")
         model, images = for_deeplift(predictor, "deeplift"), question.images
-        sources = question.generators("baseline")
+        sources = question.streams("baseline")
         starts = [question.baseline(kind, sources) for kind in self.baselines]
         logits = predictor.run(images)
         question = question.resolved(logits)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
+from fer_xai.draws.streams import Sources
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 BLUR = 0.1
@@ -28,9 +27,7 @@ class Blur(ImageFill):
 
     name = "blur"
 
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
         """The blurred images, which are mirrored at their border."""
         del generators, regions
         side = min(images.shape[-2:])
@@ -54,9 +51,7 @@ class BlurRise(ImageFill):
 
     name = "blur_rise"
 
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
         """The blurred images, which are mirrored at their border."""
         del generators, regions
         line = _rise_kernel(min(11, 2 * min(images.shape[-2:]) - 1)).to(images)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
+from fer_xai.draws.streams import Sources
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 
@@ -36,9 +35,7 @@ class Constant(ImageFill):
         """The brightness, for the tables of the documentation."""
         return f"Brightness {self.value:g} everywhere"
 
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
         """The colour, in images of the same shape."""
         del generators, regions
         return torch.full_like(images, self.value)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from fer_xai.checks import check_images, check_length, quoted
+from fer_xai.draws.streams import Sources, streams
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills.prepared import Painted, Prepared, check_mask
 from fer_xai.registry import Registry
@@ -36,6 +35,7 @@ class Fill(ABC):
 
     Examples
     --------
+    >>> import torch
     >>> images, left = torch.ones(1, 3, 2, 2), torch.tensor([[[True, False], [True, False]]])
     >>> FILLS["black"].blend(images, left)[0, 0]
     tensor([[0., 1.],
@@ -80,7 +80,7 @@ class Fill(ABC):
         images: Tensor,
         gone: Tensor,
         *,
-        generators: Sequence[torch.Generator] | None = None,
+        generators: Sources | None = None,
         regions: Tensor | None = None,
     ) -> Tensor:
         """Faces without the pixels that a mask removes.
@@ -95,7 +95,8 @@ class Fill(ABC):
             ``(B, H, W)`` or ``(B, 1, H, W)``: bool, True where a pixel is removed, or, for a fill
             that takes soft masks, the share of each pixel that is removed, in [0, 1].
         generators
-            Random generator of each face; seeded by position by default.
+            Random numbers of each face: :func:`fer_xai.draws.streams.streams`, or generators of
+            PyTorch; seeded by position by default.
         regions
             Bool ``(B, 8, H, W)`` of :func:`fer_xai.landmarks.face_regions`, for fills that need
             them.
@@ -119,7 +120,7 @@ class Fill(ABC):
         self,
         images: Tensor,
         *,
-        generators: Sequence[torch.Generator] | None = None,
+        generators: Sources | None = None,
         regions: Tensor | None = None,
     ) -> Prepared:
         """The fill ready for some faces, to be blended with them under any number of masks.
@@ -137,9 +138,7 @@ class Fill(ABC):
         return self.ready(images, self._generators(images, generators), self._regions(regions))
 
     @abstractmethod
-    def ready(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Prepared:
+    def ready(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Prepared:
         """What :meth:`prepare` returns, of what it has checked: this is what a fill defines.
 
         Parameters
@@ -147,7 +146,8 @@ class Fill(ABC):
         images
             ``(B, 3, H, W)`` in [0, 1].
         generators
-            Random generator of each face; empty if the fill is not random.
+            Random numbers of each face, for :func:`fer_xai.draws.streams.uniform_rows` and
+            :func:`~fer_xai.draws.streams.normal_rows`; empty if the fill is not random.
         regions
             Bool ``(B, 8, H, W)`` if the fill needs them, else whatever was handed in.
         """
@@ -156,7 +156,7 @@ class Fill(ABC):
         self,
         images: Tensor,
         *,
-        generators: Sequence[torch.Generator] | None = None,
+        generators: Sources | None = None,
         regions: Tensor | None = None,
     ) -> Tensor:
         """The image ``(B, 3, H, W)`` of each face that shows where pixels are removed.
@@ -183,13 +183,11 @@ class Fill(ABC):
             f"{self.name!r}, which depends on the pixels that are removed: choose from {others}."
         )
 
-    def _generators(
-        self, images: Tensor, generators: Sequence[torch.Generator] | None
-    ) -> Sequence[torch.Generator]:
+    def _generators(self, images: Tensor, generators: Sources | None) -> Sources:
         if not self.random:
             return ()
         if generators is None:
-            return [torch.Generator().manual_seed(index) for index in range(len(images))]
+            return streams(("fill", index) for index in range(len(images)))
         check_length("generators", len(generators), len(images))
         return generators
 
@@ -208,6 +206,7 @@ class ImageFill(Fill):
 
     Examples
     --------
+    >>> import torch
     >>> class Inverse(ImageFill):
     ...     name = "inverse"
     ...
@@ -218,9 +217,7 @@ class ImageFill(Fill):
     """
 
     @abstractmethod
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
         """The image of each face.
 
         Parameters
@@ -228,7 +225,8 @@ class ImageFill(Fill):
         images
             ``(B, 3, H, W)`` in [0, 1].
         generators
-            Random generator of each face; empty if the fill is not random.
+            Random numbers of each face, for :func:`fer_xai.draws.streams.uniform_rows` and
+            :func:`~fer_xai.draws.streams.normal_rows`; empty if the fill is not random.
         regions
             Bool ``(B, 8, H, W)`` if the fill needs them, else whatever was handed in.
 
@@ -242,15 +240,13 @@ class ImageFill(Fill):
         self,
         images: Tensor,
         *,
-        generators: Sequence[torch.Generator] | None = None,
+        generators: Sources | None = None,
         regions: Tensor | None = None,
     ) -> Tensor:
         """The image ``(B, 3, H, W)`` of each face that shows where pixels are removed."""
         return self.paint(images, self._generators(images, generators), self._regions(regions))
 
-    def ready(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Prepared:
+    def ready(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Prepared:
         """The faces and the images that are painted of them."""
         return Painted(images, self.paint(images, generators, regions))
 
@@ -313,7 +309,7 @@ def has_fill(name: object) -> bool:
 def fill_images(
     images: Tensor,
     kind: str,
-    generators: Sequence[torch.Generator] | None = None,
+    generators: Sources | None = None,
     regions: Tensor | None = None,
 ) -> Tensor:
     """Images of a fill, to begin from or to be blended with the faces under a mask.
@@ -325,7 +321,8 @@ def fill_images(
     kind
         Name of a fill that is one image a face, an :class:`ImageFill`.
     generators
-        Random generator of each image, for ``noise``; seeded by position by default.
+        Random numbers of each image, for ``noise``, as for :meth:`Fill.blend`; seeded by position
+        by default.
     regions
         Bool ``(B, 8, H, W)`` of :func:`fer_xai.landmarks.face_regions`, for ``skin``.
 
@@ -342,6 +339,7 @@ def fill_images(
 
     Examples
     --------
+    >>> import torch
     >>> images = torch.tensor([0.0, 1.0]).expand(1, 3, 2, 2)
     >>> fill_images(images, "mean")[0, 0]
     tensor([[0.5000, 0.5000],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fer_xai.checks import quoted
+from fer_xai.draws.streams import Sources, normal_rows
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills.core import FILLS, Fill, fill_images
 from fer_xai.perturb.fills.imputation import linear_imputation
@@ -67,9 +67,7 @@ class Linear(Fill):
             )
         return Linear(noise)
 
-    def ready(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Prepared:
+    def ready(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Prepared:
         """The faces with noise that is drawn for them."""
         del regions
         return _Imputed(self, images, generators)
@@ -78,13 +76,12 @@ class Linear(Fill):
 class _Imputed(Prepared):
     """Faces with the noise that is added where their pixels are imputed."""
 
-    def __init__(self, fill: Linear, images: Tensor, generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, fill: Linear, images: Tensor, generators: Sources) -> None:
         self.fill, self.images = fill, images
         self.drawn: Tensor | None = None  # (B, 3, H, W), standard normal
         if fill.random:
-            self.drawn = torch.empty_like(images)
-            for face, source in enumerate(generators):
-                self.drawn[face] = torch.randn(images.shape[1:], generator=source)
+            drawn = normal_rows(generators, *images.shape[1:], device=images.device)
+            self.drawn = torch.empty_like(images).copy_(drawn)
 
     @cached_property
     def whole(self) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
+from fer_xai.draws.streams import Sources
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 
@@ -15,6 +13,7 @@ class Mean(ImageFill):
 
     Examples
     --------
+    >>> import torch
     >>> Mean().image(torch.tensor([0.0, 1.0]).expand(1, 3, 2, 2))[0, 0]
     tensor([[0.5000, 0.5000],
             [0.5000, 0.5000]])
@@ -22,9 +21,7 @@ class Mean(ImageFill):
 
     name = "mean"
 
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
         """The mean over all pixels, in each channel."""
         del generators, regions
         return images.mean(dim=(-2, -1), keepdim=True).expand_as(images).contiguous()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
+from fer_xai.draws.streams import Sources, uniform_rows
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 
@@ -15,6 +13,7 @@ class Noise(ImageFill):
 
     Examples
     --------
+    >>> import torch
     >>> one, two = (Noise().image(torch.zeros(1, 3, 2, 2)) for _ in range(2))
     >>> torch.equal(one, two)  # seeded by the face's position
     True
@@ -23,13 +22,10 @@ class Noise(ImageFill):
     name = "noise"
     random = True
 
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
-        """Numbers of the generators, drawn on the CPU."""
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
+        """Numbers of the generators."""
         del regions
-        rows = [torch.rand(images.shape[1:], generator=generator) for generator in generators]
-        return torch.stack(rows).to(images) if rows else torch.empty_like(images)
+        return uniform_rows(generators, *images.shape[1:], device=images.device).to(images)
 
 
 FILLS.register(Noise.name)(Noise())

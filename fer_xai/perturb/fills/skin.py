@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from fer_xai.checks import check_images, check_tensor
+from fer_xai.draws.streams import Sources
 from fer_xai.errors import InputError
 from fer_xai.landmarks.regions import REGIONS
 from fer_xai.perturb.fills.core import FILLS, ImageFill
@@ -34,9 +33,7 @@ class Skin(ImageFill):
     name = "skin"
     needs_regions = True
 
-    def paint(
-        self, images: Tensor, generators: Sequence[torch.Generator], regions: Tensor | None
-    ) -> Tensor:
+    def paint(self, images: Tensor, generators: Sources, regions: Tensor | None) -> Tensor:
         """The face and what surrounds it, each as one plane of colour."""
         del generators
         assert regions is not None

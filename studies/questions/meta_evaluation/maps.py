@@ -11,12 +11,12 @@ from torchvision.transforms.v2 import functional as tv
 
 from fer_xai.data.datasets.synthetic import PEOPLE_SIZE as SIZE
 from fer_xai.data.datasets.synthetic import people
+from fer_xai.draws.streams import streams
 from fer_xai.emotions import EMOTIONS
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.models.planted import CYAN, MAGENTA, marked, planted_model
-from fer_xai.seeding import generator
 from fer_xai.types import Explanation, Faces
 from metrics.core.registry import MetricSpec
 from metrics.evaluation import evaluate
@@ -53,9 +53,7 @@ class PlantedMaps:
         self.predictor = Predictor(planted_model("one"), device=device, batch_size=16)
         self.targets = torch.full((n,), EMOTIONS.index("happiness"))
         truth, other = (_soft(torch.stack(masks)) for masks in (truths, others))
-        noise = torch.stack(
-            [torch.rand(8, 8, generator=generator(seed, name, "noise")) for name in faces.ids]
-        )
+        noise = streams((seed, name, "noise") for name in faces.ids).rand(8, 8)
         noise = tv.resize(noise, [SIZE, SIZE], antialias=True)
         # a trace of noise orders what would otherwise be tied at zero, for all maps alike
         self.maps = {
@@ -97,12 +95,7 @@ class TrainedMaps:
         assert explained.regions is not None  # built-in faces have landmarks
         self.images, self.regions = explained.images(), explained.regions
         self.made = {name: explained.explanation(name) for name in methods}
-        noise = torch.stack(
-            [
-                torch.rand(3, SIZE, SIZE, generator=generator(seed, face, "slight"))
-                for face in self.faces.ids
-            ]
-        )
+        noise = streams((seed, face, "slight") for face in faces.ids).rand(3, SIZE, SIZE)
         self.slight = (self.images + SLIGHT * (2 * noise - 1)).clamp(0, 1)
         random = randomised(self.predictor.model, seed=seed, images=self.images)
         self.random = Predictor(random, device=device, batch_size=16)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.attributions import upsample
-from fer_xai.seeding import generator
+from fer_xai.draws.streams import stream
 from metrics.core.similarity import normalised_rows
 
 SIZE = 64
@@ -98,7 +98,7 @@ def others_of_one_emotion(labels: Tensor, ids: Sequence[str], *, seed: int) -> N
         if len(members) < 2:
             continue
         names = sorted(members.tolist(), key=lambda face: ids[face])
-        order = torch.randperm(len(names), generator=generator(seed, emotion, "other face"))
+        order = stream(seed, emotion, "other face").randperm(len(names))
         ring = np.array(names)[order.numpy()]
         found[ring] = np.roll(ring, -1)
     return found

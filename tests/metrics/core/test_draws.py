@@ -5,7 +5,7 @@ from metrics.core.score_cache import ScoreCache
 
 
 def drawn(cache, faces, numbers, salt="law"):
-    draws = Draws(cache, salt, lambda generator: torch.rand(4, 2, generator=generator))
+    draws = Draws(cache, salt, lambda own: own.rand(4, 2))
     return draws.rows(torch.tensor(faces), torch.tensor(numbers))
 
 
@@ -24,7 +24,7 @@ def test_salts_and_seeds_tell_draws_apart(model, three):
 
 
 def test_no_more_than_two_faces_are_kept(model, three):
-    draws = Draws(ScoreCache(model, three), "law", lambda g: torch.rand(1, generator=g))
+    draws = Draws(ScoreCache(model, three), "law", lambda own: own.rand(1))
     for face in range(3):
         draws[face]
     assert len(draws._last) == 2

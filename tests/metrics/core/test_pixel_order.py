@@ -25,3 +25,18 @@ def test_what_an_outlier_dwarfs_is_in_random_order(maps):
         for one, order in zip(ranks, peaked, strict=True):
             found = spearmanr(-one.flatten().numpy(), order.flatten().numpy()).statistic
             assert low <= found <= high
+
+
+def test_levels_decide_and_ties_fall_in_every_order_alike():
+    """Also at both ends of the levels, where the numbers that are sorted are largest."""
+    maps = torch.tensor([[[1.0, -1.0], [0.0, 1.0], [-1.0, 0.5]]]).expand(4000, 3, 2)
+    ranks = rank_pixels(maps).flatten(1)
+    assert torch.equal(ranks[:, 5], torch.full((4000,), 2, dtype=torch.int32))
+    assert torch.equal(ranks[:, 2], torch.full((4000,), 3, dtype=torch.int32))
+    assert torch.equal(ranks.sort(dim=1).values, torch.arange(6, dtype=torch.int32).expand(4000, 6))
+    assert abs((ranks[:, 0] == 0).double().mean() - 0.5) < 0.03
+    assert abs((ranks[:, 1] == 4).double().mean() - 0.5) < 0.03
+    blank = rank_pixels(torch.zeros(4800, 2, 2)).flatten(1)
+    counts = (blank * torch.tensor([64, 16, 4, 1])).sum(dim=1).unique(return_counts=True)[1]
+    assert len(counts) == 24
+    assert (counts - 200).abs().max() < 5 * 200**0.5

@@ -16,7 +16,7 @@ def test_mu_fidelity_is_the_correlation_over_subsets_of_cells(model, three, maps
     cells = (torch.arange(64) * 9 // 64)[:, None] * 9 + torch.arange(64) * 9 // 64
     assert cells.unique().tolist() == list(range(81))
     for face, column in enumerate(model.columns(TARGETS)):
-        order = torch.rand(6, 81, generator=cache.generator(face, "mu 9")).argsort(dim=1)
+        order = cache.stream(face, "mu 9").randperm(81, 6)
         masks = torch.stack([torch.isin(cells, order[m, :16]) for m in range(6)])
         expected = subset_correlation_slow(
             model,
@@ -35,8 +35,7 @@ def test_sensitivity_n_is_the_correlation_over_subsets_of_pixels(model, three, m
     found = sensitivity_n(cache, three, maps, TARGETS, shares=(0.05,), samples=4, fill="black")
     assert found.fractions.item() == pytest.approx(205 / 4096)
     for face, column in enumerate(model.columns(TARGETS)):
-        source = cache.generator(face, "sensitivity 205")
-        order = torch.rand(4, 4096, generator=source).argsort(dim=1)
+        order = cache.stream(face, "sensitivity 205").randperm(4096, 4)
         masks = torch.zeros(4, 4096, dtype=torch.bool)
         for m in range(4):
             masks[m, order[m, :205]] = True

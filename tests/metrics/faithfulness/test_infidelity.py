@@ -14,7 +14,7 @@ from tests.reference.subsets_slow import infidelity_slow
 
 
 def changes_of(cache, samples, face):
-    return 0.2 * torch.randn(samples, 64, 64, generator=cache.generator(face, "infidelity"))
+    return 0.2 * cache.stream(face, "infidelity").randn(samples, 64, 64)
 
 
 @pytest.mark.parametrize("scaling", ["none", "free"])

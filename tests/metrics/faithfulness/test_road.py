@@ -6,13 +6,13 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from torch import nn
 
 import fer_xai.perturb.fills.linear
+from fer_xai.draws.streams import stream
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.perturb.fills import fill_images
 from fer_xai.perturb.fills.imputation import linear_imputation
-from fer_xai.seeding import generator
 from metrics.core.pixel_order import rank_pixels
 from metrics.core.registry import METRICS
 from metrics.core.score_cache import ScoreCache
@@ -37,7 +37,7 @@ def test_road_is_that_of_the_paper_pixel_by_pixel(model, three, maps, order):
     assert torch.allclose(found.fractions, torch.tensor(counts) / 1024)
     ranks, columns = rank_pixels(rough), model.columns(TARGETS)
     for face, name in enumerate("abc"):
-        noise = torch.randn(3, 32, 32, generator=generator(0, name, "fill linear"))
+        noise = stream(0, name, "fill linear").randn(3, 32, 32)
         expected = road_slow(
             model,
             small[face].numpy(),

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fer_xai.draws.streams import streams
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb.fills import FILLS, ImageFill, fill_images, fill_named, has_fill
@@ -22,8 +23,8 @@ def given(faces):
 
 
 def blended(name, images, gone, regions, *, first=0):
-    generators = [torch.Generator().manual_seed(first + face) for face in range(len(images))]
-    return fill_named(name).blend(images, gone, generators=generators, regions=regions)
+    drawn = streams(("fill", first + face) for face in range(len(images)))
+    return fill_named(name).blend(images, gone, generators=drawn, regions=regions)
 
 
 @pytest.mark.parametrize("name", NAMES)

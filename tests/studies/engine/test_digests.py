@@ -19,7 +19,7 @@ from torch import nn
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.inference.predictor import Predictor
-from fer_xai.models import MODELS
+from fer_xai.models import MODELS, calibrate_batchnorm, untrained
 from metrics.core.registry import METRICS
 from studies.engine import store
 from studies.engine.description import described
@@ -70,6 +70,30 @@ def test_every_part_of_a_models_wiring_is_in_its_digest(change):
     assert before == model_digest(tiny_model()) == model_digest(tiny_model().train())
     CHANGES[change](model)
     assert model_digest(model) != before
+
+
+def calibrated(*, n=8, last_digit=0.0, weights=0.0):
+    """An untrained model on a machine whose sums end in other digits."""
+    model = tiny_model()
+    model.net.fc.bias.data.add_(weights)
+    calibrate_batchnorm(model, synthetic_faces(8, size=16), n=n)
+    if last_digit:
+        taken = untrained._CALIBRATED[model].buffers
+        for name, buffer in model.named_buffers():
+            if name in taken and buffer.is_floating_point():
+                taken[name] = buffer.mul_(1 + last_digit).clone()
+    return model
+
+
+def test_an_untrained_network_is_known_by_what_it_was_calibrated_on():
+    here, there = calibrated(), calibrated(last_digit=1e-6)
+    assert not torch.equal(here.net.bn1.running_mean, there.net.bn1.running_mean)
+    assert model_digest(here) == model_digest(there)
+    assert model_digest(here) != model_digest(calibrated(n=6))
+    assert model_digest(here) != model_digest(calibrated(weights=1e-6))
+    assert model_digest(here) != model_digest(tiny_model())
+    here.net.bn1.running_mean.add_(1e-6)  # changed by other hands: values count again
+    assert model_digest(here) != model_digest(there)
 
 
 def test_callables_are_told_apart_by_code_and_by_what_they_hold():
