@@ -6,6 +6,7 @@ same bits: NumPy's compiled generator on the CPU, and PyTorch's 64-bit integers 
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ Keys = NDArray[np.uint64]
 """Keys ``(N, 2)`` of N streams, 128 bits each."""
 WORDS = 4
 """64-bit words of a block, which is what one value of the counter gives."""
+_OWN = threading.local()  # each thread has a generator of NumPy
 _ROUNDS = 10
 _LOW = 0xFFFFFFFF
 # Multipliers of the rounds and increments of the key, from the article.
@@ -66,7 +68,9 @@ def words_by_numpy(keys: Keys, *, first: int, n: int) -> Tensor:
     """
     out = torch.empty(len(keys), n, dtype=torch.int64)
     rows = out.numpy().view(np.uint64)
-    source = np.random.Philox(key=0)
+    if not hasattr(_OWN, "philox"):
+        _OWN.philox = np.random.Philox(key=0)
+    source = _OWN.philox
     # NumPy counts up before it draws a block; the counter has 256 bits, and −1 is all ones
     counter = np.full(WORDS, 2**64 - 1, dtype=np.uint64) if first == 0 else _counter(first - 1)
     state: Any = {

@@ -128,7 +128,9 @@ class Streams:
         return (drawn.bitwise_and_(0xFFFFFFFF).mul_(below) >> 32).to(device)
 
     def bernoulli(self, p: float, *shape: int, device: Device = "cpu") -> Tensor:
-        """True with probability p, to within 2⁻³², bool ``(N, *shape)``.
+        """True with probability p, to within 2⁻³² (to the bit in steps of 2⁻⁸).
+
+        The result is bool ``(N, *shape)``.
 
         Parameters
         ----------
@@ -138,9 +140,16 @@ class Streams:
             As for :meth:`bits`.
         """
         check_number("p", p, 0, 1, ends=True)
-        drawn = self.bits(*shape, device=_drawing(device))
-        edge = round(p * 2**32) - 2**31
-        taken = drawn < edge if edge < 2**31 else torch.ones_like(drawn, dtype=torch.bool)
+        few = float(p * 2**8).is_integer()  # such as ½: eight bits are exact, and quicker
+        if few:
+            n = math.prod(shape)
+            octets = self.words(-(-n // 8), device=_drawing(device)).view(torch.int8)
+            drawn = octets[:, :n].reshape(len(self), *shape)
+        else:
+            drawn = self.bits(*shape, device=_drawing(device))
+        half = 2**7 if few else 2**31
+        edge = round(p * 2 * half) - half
+        taken = drawn < edge if edge < half else torch.ones_like(drawn, dtype=torch.bool)
         return taken.to(device)
 
     def randperm(self, n: int, *shape: int, device: Device = "cpu") -> Tensor:
@@ -302,49 +311,3 @@ def streams(names: Iterable[Sequence[object]]) -> Streams:
     digests = [blake2b(named(*parts), digest_size=16).digest() for parts in names]
     keys = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
     return Streams(keys.astype(np.uint64))
-
-
-Sources = Streams | Sequence[torch.Generator]
-"""One source of numbers a face: streams, or PyTorch's generators, if a user hands them in."""
-
-
-def uniform_rows(sources: Sources, *shape: int, device: Device = "cpu") -> Tensor:
-    """Uniform numbers ``(N, *shape)`` of N sources.
-
-    Parameters
-    ----------
-    sources
-        Streams, or generators of PyTorch on the CPU.
-    shape
-        Shape of a source's numbers.
-    device
-        Device that the numbers are on.
-
-    Examples
-    --------
-    >>> uniform_rows([torch.Generator()], 2).shape, uniform_rows(streams([]), 2).shape
-    (torch.Size([1, 2]), torch.Size([0, 2]))
-    """
-    if isinstance(sources, Streams):
-        return sources.rand(*shape, device=device)
-    rows = [torch.rand(shape, generator=source) for source in sources]
-    return torch.stack(rows).to(device) if rows else torch.empty(0, *shape, device=device)
-
-
-def normal_rows(sources: Sources, *shape: int, device: Device = "cpu") -> Tensor:
-    """Standard normal numbers ``(N, *shape)`` of N sources.
-
-    Parameters
-    ----------
-    sources, shape, device
-        As for :func:`uniform_rows`.
-
-    Examples
-    --------
-    >>> normal_rows(streams([(0, "a face")]), 3, 2).shape
-    torch.Size([1, 3, 2])
-    """
-    if isinstance(sources, Streams):
-        return sources.randn(*shape, device=device)
-    rows = [torch.randn(shape, generator=source) for source in sources]
-    return torch.stack(rows).to(device) if rows else torch.empty(0, *shape, device=device)

@@ -3,7 +3,8 @@ import pytest
 import torch
 from scipy import stats
 
-from fer_xai.draws.streams import normal_rows, stream, streams, uniform_rows
+from fer_xai.draws.sources import normal_rows, uniform_rows
+from fer_xai.draws.streams import stream, streams
 from fer_xai.errors import InputError
 from fer_xai.seeding import seed_of
 
@@ -96,7 +97,7 @@ def test_each_bit_of_a_stream_is_fair():
     assert np.abs(np.array(ones) - 0.5).max() < 4.5 * 0.5 / 20_000**0.5
 
 
-@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.25, 0.5, 0.999, 1.0])
 def test_probabilities_hold(p):
     assert (
         abs(stream(0).bernoulli(p, 40_000).double().mean() - p) <= 4 * (p * (1 - p) / 40_000) ** 0.5

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fer_xai.draws.streams import Sources, Stream, Streams, stream, streams
+from fer_xai.draws.sources import Sources
+from fer_xai.draws.streams import Stream, Streams, stream, streams
 from fer_xai.perturb.fills import Prepared, fill_images, fill_named
 from fer_xai.scores import Output, scores
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
-from fer_xai.draws.streams import Sources
+from fer_xai.draws.sources import Sources
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 BLUR = 0.1

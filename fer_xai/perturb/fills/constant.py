@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fer_xai.draws.streams import Sources
+from fer_xai.draws.sources import Sources
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 

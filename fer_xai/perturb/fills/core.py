@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from fer_xai.checks import check_images, check_length, quoted
-from fer_xai.draws.streams import Sources, streams
+from fer_xai.draws.sources import Sources
+from fer_xai.draws.streams import streams
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills.prepared import Painted, Prepared, check_mask
 from fer_xai.registry import Registry
@@ -146,8 +147,8 @@ class Fill(ABC):
         images
             ``(B, 3, H, W)`` in [0, 1].
         generators
-            Random numbers of each face, for :func:`fer_xai.draws.streams.uniform_rows` and
-            :func:`~fer_xai.draws.streams.normal_rows`; empty if the fill is not random.
+            Random numbers of each face, for :func:`fer_xai.draws.sources.uniform_rows` and
+            :func:`~fer_xai.draws.sources.normal_rows`; empty if the fill is not random.
         regions
             Bool ``(B, 8, H, W)`` if the fill needs them, else whatever was handed in.
         """
@@ -225,8 +226,8 @@ class ImageFill(Fill):
         images
             ``(B, 3, H, W)`` in [0, 1].
         generators
-            Random numbers of each face, for :func:`fer_xai.draws.streams.uniform_rows` and
-            :func:`~fer_xai.draws.streams.normal_rows`; empty if the fill is not random.
+            Random numbers of each face, for :func:`fer_xai.draws.sources.uniform_rows` and
+            :func:`~fer_xai.draws.sources.normal_rows`; empty if the fill is not random.
         regions
             Bool ``(B, 8, H, W)`` if the fill needs them, else whatever was handed in.
 

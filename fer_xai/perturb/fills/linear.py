@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import quoted
-from fer_xai.draws.streams import Sources, normal_rows
+from fer_xai.draws.sources import Sources, normal_rows
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills.core import FILLS, Fill, fill_images
 from fer_xai.perturb.fills.imputation import linear_imputation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fer_xai.draws.streams import Sources, uniform_rows
+from fer_xai.draws.sources import Sources, uniform_rows
 from fer_xai.perturb.fills.core import FILLS, ImageFill
 
 

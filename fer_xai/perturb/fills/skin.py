@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fer_xai.checks import check_images, check_tensor
-from fer_xai.draws.streams import Sources
+from fer_xai.draws.sources import Sources
 from fer_xai.errors import InputError
 from fer_xai.landmarks.regions import REGIONS
 from fer_xai.perturb.fills.core import FILLS, ImageFill
