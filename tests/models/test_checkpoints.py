@@ -95,7 +95,7 @@ def test_pickles_that_run_code_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
 def test_damaged_and_missing_files(tmp_path, name):
-    with pytest.raises(InputError, match="Expected a checkpoint file, found none"):
+    with pytest.raises(InputError, match="Expected a checkpoint file, but .* does not exist"):
         read_state(tmp_path / name)
     for junk in (b"not a checkpoint", b"hello\n", b""):
         (tmp_path / name).write_bytes(junk)
