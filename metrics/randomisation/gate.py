@@ -18,7 +18,7 @@ from metrics.core.registry import Explain
 from metrics.core.score_cache import ScoreCache, cache_of
 from metrics.core.similarity import Likeness, comparable, compared
 from metrics.randomisation.random_networks import Statistics, randomised
-from metrics.statistics.significance import permutation_p_value
+from metrics.statistics.permuting import permutation_p_value
 
 MIN_NETWORKS = 10
 """Fewer say little about chance."""

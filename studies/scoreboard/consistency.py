@@ -13,7 +13,7 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks.registration import Registration
 from fer_xai.types import Faces
-from metrics.consistency.pairs import separability
+from metrics.consistency.separability import separability
 from metrics.core.similarity import normalised_rows
 
 SIZE = 64

@@ -17,12 +17,13 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.landmarks import REGIONS
 from fer_xai.perturb.moves import inside, moves
 from metrics.consistency.equivariance import self_consistency
-from metrics.consistency.pairs import permuted_excess, separability, similarity
 from metrics.consistency.profiles import profile_reliability, region_profiles
+from metrics.consistency.separability import separability
+from metrics.consistency.similarity import permuted_excess, similarity
 from metrics.consistency.structure import ssim_within_between
 from metrics.core.similarity import normalised_rows
+from metrics.statistics.permuting import permutation_p_value
 from metrics.statistics.reliability import mean_spearman
-from metrics.statistics.significance import permutation_p_value
 from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
 from studies.scoreboard.consistency import SIZE
 

@@ -19,7 +19,7 @@ from fer_xai.landmarks import register
 from fer_xai.models import load_model
 from fer_xai.models.checkpoints import save_weights
 from fer_xai.names import slug
-from metrics.consistency.pairs import separability
+from metrics.consistency.separability import separability
 from metrics.core.similarity import normalised_rows
 from studies.questions.ablation.report import excess_interval
 from studies.questions.ablation.study import VARIANTS, Ablation

@@ -1,0 +1,1 @@
+"""Calibration: how often intervals cover and tests err, by simulation."""
