@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 SIDE, EMOTIONS = 4, 6
 _MASK = torch.ones(SIDE, SIDE, dtype=torch.bool)
-_DRAWN_FOR_TRUTH = 40_000
+_DRAWN_FOR_TRUTH = 20_000
 PERMUTATIONS = 99
 STATISTICS = ("separability", "excess similarity")
 
@@ -151,7 +151,7 @@ def coverage_of_faces(
             said = f"{n} faces, " + (
                 "equal emotions" if smallest is None else f"rarest emotion {smallest}"
             )
-            yield from _coverage(effect, labels, np.arange(len(labels)), said, repeats)
+            yield from coverage(effect, labels, np.arange(len(labels)), said, repeats)
 
 
 def coverage_of_persons(repeats: int) -> Iterator[Row]:
@@ -161,7 +161,7 @@ def coverage_of_persons(repeats: int) -> Iterator[Row]:
         Effect(name="persons, weak effect", pattern=0.6, moment=1.0, noise=0.2),
     ):
         for said, labels, persons in person_designs():
-            yield from _coverage(effect, labels, persons, said, repeats)
+            yield from coverage(effect, labels, persons, said, repeats)
 
 
 def person_designs() -> Iterator[tuple[str, Codes, Codes]]:
@@ -186,9 +186,10 @@ def _single(count: int) -> tuple[Codes, Codes]:
     return persons % EMOTIONS, persons
 
 
-def _coverage(
+def coverage(
     effect: Effect, labels: Codes, persons: Codes, said: str, repeats: int
 ) -> Iterator[Row]:
+    """How often the intervals of both statistics hold the truth, in one design."""
     truth = truth_of(effect, labels, persons)
     classes = torch.from_numpy(labels)
     clusters = None if len(np.unique(persons)) == len(persons) else persons
@@ -218,7 +219,7 @@ def false_positives(repeats: int) -> Iterator[Row]:
     ):
         for said, labels, persons in person_designs():
             if len(labels) <= 200:
-                rate = _false_positives(effect, labels, persons, repeats)
+                rate = false_positives_of(effect, labels, persons, repeats)
                 yield Row(
                     design=effect.name,
                     statistic="permutation, false positives",
@@ -228,7 +229,8 @@ def false_positives(repeats: int) -> Iterator[Row]:
                 )
 
 
-def _false_positives(effect: Effect, labels: Codes, persons: Codes, repeats: int) -> float:
+def false_positives_of(effect: Effect, labels: Codes, persons: Codes, repeats: int) -> float:
+    """Share of data sets of one design whose p-value is .05 or less."""
     classes, found = torch.from_numpy(labels), 0
     for repeat in range(repeats):
         rows = effect.rows(labels, persons, np.random.default_rng((2, repeat)))

@@ -119,7 +119,7 @@ def jackknife_interval(
     used = np.isfinite(values)
     groups = cluster_codes(clusters, len(values))[used]
     units = np.unique(groups, return_inverse=True)[1]
-    parts = np.bincount(units, values[used])
+    parts: Array = np.bincount(units, values[used]).astype(np.float64)
     n = len(parts)
     variance = float((parts**2).sum())
     found = partial(Interval, estimate=float(estimate), n=n)

@@ -231,7 +231,7 @@ class PairSource:
 
     def _kept(self, own: Codes, theirs: Codes, first: Codes, second: Codes) -> Pairs:
         """All pairs given by positions in two lists of faces, those inside a unit left out."""
-        levels = self._block(own, theirs)[first, second]
+        levels = self._block(own, theirs)[first, second].astype(np.int64)
         one, two = self.faces.units[own][first], self.faces.units[theirs][second]
         apart = one != two
         if apart.all():

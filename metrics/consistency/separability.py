@@ -216,7 +216,7 @@ def _area(within: _Side, across: _Side) -> tuple[float, Array]:
     """
     n, m = len(within.pairs), len(across.pairs)
     lost_within = across.twice_below[within.pairs.levels].astype(np.float64)
-    lost_across = 2.0 * n - within.twice_below[across.pairs.levels]
+    lost_across = (2 * n - within.twice_below[across.pairs.levels]).astype(np.float64)
     total = lost_within.sum()
     kept = total - within.by_unit(lost_within) - across.by_unit(lost_across) + _both(within, across)
     pairs = (n - within.of_unit) * (m - across.of_unit)
@@ -243,4 +243,4 @@ def _both(within: _Side, across: _Side) -> Array:
     below = left + right - 2 * bounds[units]  # 2 × known pairs of the unit below + ties
     if not swapped:
         below = 2 * np.diff(bounds)[units] - below
-    return np.bincount(units, below, minlength=within.n_units)
+    return np.bincount(units, below, minlength=within.n_units).astype(np.float64)
