@@ -14,6 +14,14 @@ def blank_maps(sets: pd.DataFrame) -> pd.DataFrame:
     selection. Beside the shares stand the faces of the emotion, and the targets at which too few of
     them are left, so that the primary endpoint leaves the emotion out. Untrained networks of an
     architecture are averaged.
+
+    Examples
+    --------
+    >>> row = {"network": "a", "architecture": "a", "trained": True, "method": "gradcam"}
+    >>> row |= {"target": "fixed:fear", "emotion": "anger", "subset": "all"}
+    >>> counts = {"metric": "blank maps", "value": 1, "n": 4}, {"metric": "separability", "n": 4}
+    >>> blank_maps(pd.DataFrame([row | count for count in counts])).to_dict("records")[0]["fear"]
+    0.25
     """
     here = sets[(sets["metric"] == "blank maps") & (sets["subset"] == "all")]
     here = here.assign(
