@@ -110,7 +110,7 @@ def jackknife_interval(
     >>> parts = np.array([-0.02, 0.01, 0.03, -0.01, -0.02, 0.02, 0.0, -0.03, 0.01, 0.01])
     >>> found = jackknife_interval(0.6, parts, np.repeat([0, 1], 5), scale="logit")
     >>> round(found.low, 3), round(found.high, 3), round(found.freedom, 1)
-    (0.462, 0.724, 7.9)
+    (0.461, 0.725, 7.9)
     """
     check_choice("scale", scale, get_args(Scale))
     values = np.asarray(influence, dtype=np.float64)

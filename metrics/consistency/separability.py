@@ -50,6 +50,7 @@ class Separability:
 
     Examples
     --------
+    >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0]] * 5 + [[0, 1]] * 5))
     >>> rows[9] = torch.nan  # an undefined map leaves its emotion with four faces
     >>> found = separability(rows, torch.tensor([0] * 5 + [5] * 5))
@@ -130,6 +131,7 @@ def separability(
 
     Examples
     --------
+    >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0]] * 5 + [[0, 1]] * 5))
     >>> separability(rows, torch.tensor([0] * 5 + [5] * 5)).auc
     1.0

@@ -45,6 +45,7 @@ class Similarity:
 
     Examples
     --------
+    >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0], [0, 1], [1, 1]]))
     >>> found = similarity(rows, torch.tensor([0, 0, 5, 5]))
     >>> found.emotions.tolist(), found.matrix.round(2).tolist()
@@ -116,6 +117,7 @@ def similarity(
 
     Examples
     --------
+    >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0], [0, 1], [1, 1]]))
     >>> found = similarity(rows, torch.tensor([0, 0, 5, 5]))
     >>> round(found.macro_within, 3), round(found.macro_between, 3)
@@ -249,6 +251,7 @@ def permuted_excess(
 
     Examples
     --------
+    >>> import torch
     >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]]))
     >>> observed, permuted = permuted_excess(rows, torch.tensor([0, 0, 5, 5]), repeats=9, seed=0)
     >>> observed, bool((permuted <= observed).all())
