@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.report import Row, Section, Target, shown
 from benchmarks.timing import Spread, alternate, ratio
 from fer_xai.attributions import upsample
-from metrics.consistency.pairs import Similarity, similarity
+from metrics.consistency.similarity import Similarity, similarity
 from metrics.core.similarity import normalised_rows
 
 SIZE = 64

@@ -4,10 +4,10 @@ from .complexity import entropy as entropy
 from .complexity import gini as gini
 from .complexity import total_variation as total_variation
 from .consistency.equivariance import self_consistency as self_consistency
-from .consistency.pairs import permuted_excess as permuted_excess
-from .consistency.pairs import separability as separability
-from .consistency.pairs import similarity as similarity
 from .consistency.profiles import region_profiles as region_profiles
+from .consistency.separability import separability as separability
+from .consistency.similarity import permuted_excess as permuted_excess
+from .consistency.similarity import similarity as similarity
 from .core.curve import Curve as Curve
 from .core.registry import METRICS as METRICS
 from .core.registry import MetricSpec as MetricSpec

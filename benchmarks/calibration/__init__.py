@@ -1,1 +1,1 @@
-"""Simulations of how often intervals and verdicts are right."""
+"""Calibration: how often intervals cover and tests err, by simulation."""

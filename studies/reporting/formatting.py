@@ -179,7 +179,10 @@ def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 _P_VALUES = {"p", "p (Holm)", "permutation p*"}
-_COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "units needed for ±.01"}
+_COUNTS = {
+    *("n", "units", "faces", "maps compared", "without landmarks", "units needed for ±.01"),
+    *("n_min", "n_max", "targets", "unregistered"),
+}
 
 
 def _cell(value: object, column: str, digits: int) -> str:

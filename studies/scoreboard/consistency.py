@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from fer_xai.attributions import native_maps, upsample
+from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks.registration import Registration
 from fer_xai.types import Faces
-from metrics.consistency.pairs import separability
+from metrics.consistency.separability import separability
 from metrics.core.similarity import normalised_rows
 
 SIZE = 64
@@ -42,7 +43,8 @@ def endpoint(
     -------
     dict
         ``auc`` ``(6,)`` by target in the order of :data:`fer_xai.emotions.SIX`, NaN where there is
-        none; ``influence`` ``(N,)`` of each face on their mean (NaN: takes no part);
+        none, over emotions of five faces (persons) or more; ``influence`` ``(N,)`` part of each
+        face in the delete-one jackknife of their mean (NaN: takes no part);
         ``undefined`` ``(6,)`` share of registered faces without a map; ``grid`` ``(2,)`` cells of
         the maps.
     """
@@ -55,11 +57,13 @@ def endpoint(
         native_maps(predictor, part, targets.expand(len(part), -1), method=method)
         for part in torch.split(images, CHUNK)
     ]
+    clusters = face_groups(faces)
     aucs, influences, undefined = [], [], []
     for position in range(len(SIX)):
         full = [upsample(part[:, position : position + 1], size=size) for part in cells]
         registered = registration.apply(torch.cat(full))[:, 0]  # (N, 64, 64)
-        found = separability(normalised_rows(registered, registration.mask), faces.labels)
+        rows = normalised_rows(registered, registration.mask)
+        found = separability(rows, faces.labels, clusters=clusters)
         known = int(registration.known.sum())
         lost = found.n_undefined - (len(faces) - known)
         aucs.append(found.auc)

@@ -178,8 +178,8 @@ class MouthNet(nn.Module):
 
 def test_maps_of_a_network_that_reads_the_mouth_alone_lie_on_the_mouth(faces):
     from fer_xai.landmarks import REGIONS, face_regions
-    from metrics.consistency.pairs import similarity
     from metrics.consistency.profiles import region_profiles
+    from metrics.consistency.similarity import similarity
     from metrics.core.similarity import normalised_rows
 
     model = FERModel(

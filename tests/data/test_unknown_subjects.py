@@ -11,7 +11,7 @@ from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 from metrics.statistics.intervals import mean_interval
-from metrics.statistics.significance import permutations
+from metrics.statistics.permuting import permutations
 
 NOTHING = [None, np.nan, pd.NA, pd.NaT, "", "  ", "\t", "nan", "None"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)

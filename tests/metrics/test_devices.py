@@ -13,8 +13,9 @@ from fer_xai.perturb.fills.skin import skin_fill
 from metrics.agreement import pixel_agreement
 from metrics.complexity import effective_complexity, entropy, gini, total_variation
 from metrics.consistency.equivariance import self_consistency
-from metrics.consistency.pairs import permuted_excess, separability, similarity
 from metrics.consistency.profiles import profile_reliability, region_profiles
+from metrics.consistency.separability import separability
+from metrics.consistency.similarity import permuted_excess, similarity
 from metrics.consistency.structure import ssim_within_between
 from metrics.core.histogram import histogram_entropy
 from metrics.core.pixel_order import rank_pixels

@@ -49,3 +49,44 @@ def separability(maps, labels, weights=None):
             against.append(top / (sum(w for _, w in within) * sum(v for _, v in between)))
         aucs.append(np.mean(against))
     return float(np.mean(aucs))
+
+
+def pairs_of(rows, labels, units, one, other):
+    """Similarities, rounded, of pairs of faces of two emotions and of two units, one by one."""
+    found = []
+    for a, b in itertools.combinations(range(len(rows)), 2):
+        if {labels[a], labels[b]} == {one, other} and units[a] != units[b]:
+            found.append(round(float(rows[a] @ rows[b]), 6))
+    return found
+
+
+def separability_apart(rows, labels, units, emotions):
+    """AUC over emotions, from pairs of distinct units, by comparing every pair with every pair."""
+    aucs = []
+    for e in emotions:
+        within = pairs_of(rows, labels, units, e, e)
+        against = []
+        for f in emotions:
+            if f != e:
+                between = pairs_of(rows, labels, units, e, f)
+                won = [(x > y) + 0.5 * (x == y) for x in within for y in between]
+                against.append(sum(won) / len(won))
+        aucs.append(sum(against) / len(against))
+    return np.array(aucs)
+
+
+def excess_apart(rows, labels, units, emotions):
+    """Mean within less mean between, from pairs of distinct units."""
+    within = [np.mean(pairs_of(rows, labels, units, e, e)) for e in emotions]
+    between = [
+        np.mean(pairs_of(rows, labels, units, e, f)) for e, f in itertools.combinations(emotions, 2)
+    ]
+    return np.mean(within) - np.mean(between)
+
+
+def without_each(statistic, rows, labels, units):
+    """A statistic without each unit, computed anew."""
+    return {
+        unit: statistic(rows[units != unit], labels[units != unit], units[units != unit])
+        for unit in np.unique(units)
+    }

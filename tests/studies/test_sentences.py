@@ -8,7 +8,7 @@ from fer_xai.attributions import CONTROLS
 from fer_xai.models.checkpoints import save_weights
 from fer_xai.models.registry import MODELS, Architecture
 from metrics.core.registry import METRICS
-from metrics.statistics.significance import permutation_p_value
+from metrics.statistics.permuting import permutation_p_value
 from studies.questions.ablation import report as ablation_report
 from studies.questions.gradcam_consistency import report as consistency_report
 from studies.questions.gradcam_consistency.study import GradcamConsistency

@@ -28,7 +28,9 @@ class FaceSet:
     emotions
         Names of the emotions that the faces show.
     clusters
-        ``(N,)`` names of persons, or of copies of a face.
+        ``(N,)`` numbers of persons, or of copies of a face.
+    blocks
+        N names of moments (sequences, or copies of a face), "" where unknown.
     regions
         ``(N, R, 64, 64)`` bool: facial regions.
     registration, unregistered
@@ -44,6 +46,7 @@ class FaceSet:
     targets: tuple[int, ...]
     emotions: tuple[str, ...]
     clusters: NDArray[np.int64]
+    blocks: Sequence[str]
     regions: Tensor
     registration: Registration
     unregistered: Registration

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, ControlInputs, control_maps, native_maps
+from fer_xai.checks import name_or_unknown
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.files import read_arrays, write_arrays
@@ -94,6 +95,7 @@ class Job:
             targets=tuple(EMOTIONS.index(name) for name in SIX),
             emotions=tuple(faces.emotions),
             clusters=face_groups(faces),
+            blocks=[name_or_unknown(group) for group in faces.table["group"]],
             regions=face_regions(points, size=SIZE),
             registration=register(points, size=SIZE, kind=registration),
             unregistered=register(points, size=SIZE, kind="none"),
@@ -302,4 +304,4 @@ class Job:
     def _face_table(self) -> pd.DataFrame:
         """Who was scored: for the unit of every interval, and for what was left out."""
         known = self.face_set.registration.known.numpy()
-        return face_table(self.faces).assign(registered=known)
+        return face_table(self.faces).assign(group=self.face_set.blocks, registered=known)

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from rich.table import Table as TerminalTable
 
+from fer_xai.checks import name_or_unknown
 from fer_xai.command import terminal
 from fer_xai.files import read_arrays
 from studies.engine import store
 from studies.engine.units import units_of
 from studies.questions.gradcam_consistency import plots, tables
+from studies.questions.gradcam_consistency.blanks import blank_maps
 from studies.questions.gradcam_consistency.scores import PERMUTATIONS, SSIM_PAIRS
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
@@ -38,7 +40,7 @@ def write_report(
     primary = tables.primary(rows, sets, faces)
     models = list(dict.fromkeys(primary["model"]))
     regions = tables.regions(rows, clusters)
-    unit = _unit(faces)
+    unit = unit_of(faces)
     made = [
         Table(
             name="primary",
@@ -46,25 +48,27 @@ def write_report(
             caption="Primary endpoint: AUC of the Pearson similarity of two registered maps, same- "
             "against different-emotion pairs, at a fixed target, averaged over targets, emotions "
             "weighing equally; in excess of untrained networks. Unit: " + unit + "; intervals by "
-            "infinitesimal jackknife, 95 %; that of the excess also carries the variance between "
+            "delete-one jackknife, 95 %; that of the excess also carries the variance between "
             "untrained networks, whose own AUC has its range over networks in brackets. Holm over "
             "the primary rows; the other rows are checks. Effect size d: difference of "
-            "√2·Φ⁻¹(AUC), trained less untrained. Units: behind the interval; faces: compared at "
-            "the target that has most of them; undefined maps: share of faces without a map to "
-            "compare, mean over targets (and untrained networks).",
+            "√2·Φ⁻¹(AUC), trained less untrained. Units: behind the interval; n_min, n_max: faces "
+            "compared, at the target that has fewest and most; targets: with an AUC in every "
+            "network; unregistered: faces without landmarks; undefined maps: share of registered "
+            "faces without a map to compare, mean over targets (and untrained networks). An "
+            "emotion with fewer than five maps (persons) at a target is left out there.",
         ),
         Table(
             name="methods",
             frame=tables.methods(rows, sets, faces),
             caption="All networks, methods and chance controls. Columns with * are descriptive: at "
             "each face's own target maps of one emotion share that target, and are alike for that "
-            f"reason alone. Intervals, 95 %: infinitesimal jackknife over {unit}. Permutation p: "
-            "emotions permuted among faces (within a person, copies together), one-sided, "
+            f"reason alone. Intervals, 95 %: delete-one jackknife over {unit}. Permutation p: "
+            "emotions permuted among moments (within a person, copies together), one-sided, "
             f"B = {PERMUTATIONS}. SSIM: mean of {SSIM_PAIRS} seeded pairs an emotion and kind. "
             "Controls are matched to the network's Grad-CAM in resolution; untrained networks of "
             "an architecture are averaged. Blank maps: share of faces whose map of their own "
-            "emotion is zero everywhere; undefined maps: share of faces without a map to compare "
-            "(blank, constant, unregistered or not finite), mean over fixed targets.",
+            "emotion is zero everywhere; undefined maps: share of registered faces without a map "
+            "to compare (blank, constant or not finite), mean over fixed targets.",
         ),
         Table(
             name="emotions",
@@ -74,6 +78,14 @@ def write_report(
             "restates. A map that ignores the face (centre) agrees with itself, so read a method's "
             "beside it; a uniform map's log-gain is 0 everywhere and has no W. Untrained networks "
             "are averaged.",
+        ),
+        Table(
+            name="blank_maps",
+            frame=blank_maps(sets),
+            caption="Share of each emotion's faces whose map is zero everywhere, by target. Blanks "
+            "are not at random: Grad-CAM's ReLU leaves a map only where something speaks for the "
+            "target. Left out at: targets at which fewer than five of the emotion's maps (persons) "
+            "can be compared, so that the primary endpoint leaves the emotion out.",
         ),
         Table(
             name="regions",
@@ -161,16 +173,28 @@ def answer(table: pd.DataFrame, models: Sequence[str]) -> str:
             "untrained networks: at a fixed target they tell same-emotion from "
             f"different-emotion pairs with AUC {row['AUC trained']:.3f} against "
             f"{row['AUC untrained']:.3f}, an excess of {excess:+.3f} "
-            f"({over}{said} after Holm; 0.5 is chance)."
+            f"({over}{said} after Holm; 0.5 is chance for exchangeable maps only, the untrained "
+            "networks are the reference)."
         )
     return " ".join(sentences)
 
 
-def _unit(faces: pd.DataFrame) -> str:
+def unit_of(faces: pd.DataFrame) -> str:
+    """What intervals count, and whether it is known who is who.
+
+    Examples
+    --------
+    >>> unit_of(pd.DataFrame({"subject": ["a", "a", "b"], "cluster": [0, 0, 1]}))
+    'the person or group of copies (2, of 3 faces)'
+    """
     count = faces["cluster"].nunique()
+    unknown = int((faces["subject"].map(name_or_unknown) == "").sum())
+    alone = {0: "", len(faces): "; no person is known: faces counted as independent"}.get(
+        unknown, f"; {unknown} faces of unknown persons counted as independent"
+    )
     if count == len(faces):
-        return f"the face ({count})"
-    return f"the person or group of copies ({count}, of {len(faces)} faces)"
+        return f"the face ({count}{alone})"
+    return f"the person or group of copies ({count}, of {len(faces)} faces{alone})"
 
 
 def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
@@ -213,8 +237,11 @@ def _method(manifest: dict[str, Any], unit: str) -> list[str]:
         "sides of every comparison.",
         f"The floor is {config['untrained']} untrained networks of each architecture (seeded "
         f"initialisation, BatchNorm statistics from {manifest['calibration']}).",
-        f"Unit of all intervals: {unit}. Pairs are never resampled. Undefined maps (constant on "
-        "the mask, or without landmarks) take no part and are counted.",
+        f"Unit of all intervals: {unit}. Pairs are never resampled, and those inside a unit are "
+        "left out. Undefined maps (constant on the mask, or without landmarks) take no part and "
+        "are counted.",
+        "An AUC of 0.5 is chance for exchangeable maps only: emotions of equal means and unequal "
+        "spread give .518. The untrained networks are the reference.",
         "Where a control is the same map for every face, similarity is 1 by construction; no test "
         "exists and none is printed.",
     ]
@@ -252,7 +279,8 @@ def _auc(value: float) -> str:
 
 def _summary(primary: pd.DataFrame) -> None:
     shown = TerminalTable(
-        title=question("gradcam_consistency"), caption="AUC at a fixed target; 0.5 is chance"
+        title=question("gradcam_consistency"),
+        caption="AUC at a fixed target; the untrained networks are the reference",
     )
     for column in ("model", "faces", "trained", "untrained", "excess [95 %]", "p (Holm)"):
         shown.add_column(column, justify="left" if column in ("model", "faces") else "right")

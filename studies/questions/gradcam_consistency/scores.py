@@ -15,14 +15,16 @@ from torch import Tensor
 from fer_xai.attributions import CONTROLS, upsample
 from fer_xai.emotions import EMOTIONS
 from fer_xai.landmarks import REGIONS
+from fer_xai.landmarks.registration import Registration
 from fer_xai.perturb.moves import inside, moves
 from metrics.consistency.equivariance import self_consistency
-from metrics.consistency.pairs import permuted_excess, separability, similarity
 from metrics.consistency.profiles import profile_reliability, region_profiles
+from metrics.consistency.separability import Separability, separability
+from metrics.consistency.similarity import Similarity, permuted_excess, similarity
 from metrics.consistency.structure import ssim_within_between
 from metrics.core.similarity import normalised_rows
+from metrics.statistics.permuting import permutation_p_value
 from metrics.statistics.reliability import mean_spearman
-from metrics.statistics.significance import permutation_p_value
 from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
 from studies.scoreboard.consistency import SIZE
 
@@ -55,14 +57,14 @@ class Scorer:
         registered, mask = frame.apply(self._full()), frame.mask  # (N, K, 64, 64), (64, 64)
         self._facts()
         everyone = np.ones(len(self.labels), dtype=bool)
-        self._fixed_targets(registered, mask, "all", everyone)
+        self._fixed_targets(registered, frame, "all", everyone)
         if self.maps.common is not None:
-            self._fixed_targets(registered, mask, "common", self.maps.common)
+            self._fixed_targets(registered, frame, "common", self.maps.common)
         own = self._pick(registered, self.labels)
         self._similarities(own, mask, "own")
         if not self.is_control:
             self._similarities(self._pick(registered, self.predicted), mask, "predicted")
-            self._correct_only(registered, mask)
+            self._correct_only(registered, frame)
             self._unregistered()
             self._moved()
         self._profiles()
@@ -143,6 +145,11 @@ class Scorer:
         if self.is_control:
             return
         self._face_rows("blank", "own", own.numpy())
+        for name in self.faces.emotions:
+            theirs = blank[self.labels == EMOTIONS.index(name)]  # (n, K)
+            for target, count in zip(self.faces.targets, theirs.sum(dim=0), strict=True):
+                fixed = f"fixed:{EMOTIONS[target]}"
+                self._set_row("blank maps", fixed, int(count), emotion=name, n=len(theirs))
         right = (self.predicted == self.labels).numpy()
         self._face_rows("correct", "own", right)
         confidence = torch.softmax(self.logits.float(), dim=1).amax(dim=1)
@@ -155,20 +162,21 @@ class Scorer:
             self._set_row("without landmarks", "own", lost, emotion=name, n=members.sum())
 
     def _fixed_targets(
-        self, registered: Tensor, mask: Tensor, subset: str, chosen: NDArray[np.bool_]
+        self, registered: Tensor, frame: Registration, subset: str, chosen: NDArray[np.bool_]
     ) -> None:
         """The primary endpoint's parts: separability a target, with each face's influence.
 
-        ``chosen`` ``(N,)`` or ``(N, K)`` says which faces take part.
+        ``chosen`` ``(N,)`` or ``(N, K)`` says which faces take part. Of these, faces that the frame
+        does not know are unregistered; the others that have no map to compare are undefined.
         """
         targets = list(enumerate(self.faces.targets))
         chosen = np.broadcast_to(chosen.T, (len(targets), len(self.labels)))  # (K, N)
 
-        def one(position: int) -> tuple[Any, Any]:
-            rows = normalised_rows(registered[:, position], mask)
-            rows[torch.from_numpy(~chosen[position])] = torch.nan
-            found = separability(rows, self.labels)
-            return found, similarity(rows, self.labels)
+        def one(position: int) -> tuple[Separability, Similarity]:
+            rows = normalised_rows(registered[:, position], frame.mask)
+            defined, clusters = torch.from_numpy(chosen[position].copy()), self.faces.clusters
+            found = separability(rows, self.labels, clusters=clusters, defined=defined)
+            return found, similarity(rows, self.labels, clusters=clusters, defined=defined)
 
         if self.same_for_all:
             for _, target in targets:
@@ -179,10 +187,13 @@ class Scorer:
         for (position, target), (found, alike) in zip(targets, results, strict=True):
             name = f"fixed:{EMOTIONS[target]}"
             used = len(self.labels) - found.n_undefined
+            unknown = int((chosen[position] & ~frame.known.numpy()).sum())
+            lost = int(chosen[position].sum()) - unknown - used
             self._set_row("separability", name, found.auc, subset=subset, n=used)
-            self._set_row(
-                "undefined maps", name, int(chosen[position].sum()) - used, subset=subset, n=used
-            )
+            self._set_row("unregistered", name, unknown, subset=subset, n=used)
+            self._set_row("undefined maps", name, lost, subset=subset, n=used)
+            self._set_row("pairs compared", name, found.n_pairs, subset=subset, n=used)
+            self._set_row("pairs sampled", name, found.sampled, subset=subset, n=used)
             self._set_row("excess similarity", name, alike.macro_excess, subset=subset, n=used)
             for emotion, auc in zip(found.emotions, found.per_emotion, strict=True):
                 self._set_row("separability", name, auc, emotion=EMOTIONS[emotion], subset=subset)
@@ -191,7 +202,7 @@ class Scorer:
             if subset == "all":
                 self._matrix(alike, name)
 
-    def _matrix(self, alike: Any, target: str) -> None:
+    def _matrix(self, alike: Similarity, target: str) -> None:
         for i, first in enumerate(alike.emotions):
             for j, second in enumerate(alike.emotions):
                 self._set_row(
@@ -202,13 +213,13 @@ class Scorer:
                     against=EMOTIONS[second],
                 )
 
-    def _correct_only(self, registered: Tensor, mask: Tensor) -> None:
+    def _correct_only(self, registered: Tensor, frame: Registration) -> None:
         """The primary endpoint on faces that the *trained* network of this architecture has right.
 
         The untrained floor is computed on the same faces, so the difference stays paired.
         """
         if self.maps.right is not None:
-            self._fixed_targets(registered, mask, "correct", self.maps.right)
+            self._fixed_targets(registered, frame, "correct", self.maps.right)
 
     def _unregistered(self) -> None:
         """The primary endpoint on all faces, landmarks or not, as if each were the template."""
@@ -216,13 +227,13 @@ class Scorer:
             return
         plain = self.faces.unregistered
         everyone = np.ones(len(self.labels), dtype=bool)
-        self._fixed_targets(plain.apply(self._full()), plain.mask, "template", everyone)
+        self._fixed_targets(plain.apply(self._full()), plain, "template", everyone)
 
     def _similarities(self, maps: Tensor, mask: Tensor, target: str) -> None:
         """Descriptive likeness of maps for each face's own or predicted target."""
         for kind in ("pearson", "cosine", "spearman"):
             rows = normalised_rows(maps, mask, kind=kind)
-            alike = similarity(rows, self.labels)
+            alike = similarity(rows, self.labels, clusters=self.faces.clusters)
             self._set_row(f"within {kind}", target, alike.macro_within)
             self._set_row(f"between {kind}", target, alike.macro_between)
             for i, emotion in enumerate(alike.emotions):
@@ -236,10 +247,12 @@ class Scorer:
                 continue
             self._face_rows("within pearson", target, alike.within)
             self._face_rows("between pearson", target, alike.between)
+            self._face_rows("excess pearson influence", target, alike.influence)
+            self._set_row("excess pearson", target, alike.interval.estimate)
             if self.same_for_all:
                 self._set_row("separability", target, np.nan)
                 continue
-            found = separability(rows, self.labels)
+            found = separability(rows, self.labels, clusters=self.faces.clusters)
             self._set_row("separability", target, found.auc)
             if target == "own" and self.network.trained:
                 observed, shuffled = permuted_excess(
@@ -247,6 +260,7 @@ class Scorer:
                     self.labels,
                     repeats=PERMUTATIONS,
                     seed=self.faces.seed,
+                    blocks=self.faces.blocks,
                     clusters=self.faces.clusters,
                 )
                 self._set_row("excess p", target, permutation_p_value(observed, shuffled))

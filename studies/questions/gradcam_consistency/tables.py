@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from fer_xai.attributions import CONTROLS
 from fer_xai.emotions import EMOTIONS
 from fer_xai.landmarks import REGIONS
+from metrics.consistency.jackknife import jackknife_interval
 from metrics.statistics.effect_sizes import auc_to_d, cohens_d
-from metrics.statistics.intervals import Interval, influence_interval, mean_interval
+from metrics.statistics.intervals import Interval, mean_interval
 from metrics.statistics.significance import holm
 
 SUBSETS = {
@@ -28,7 +30,8 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
 
     One row a model and subset: AUC of the trained network, mean and range over the untrained ones,
     their difference with two intervals (over faces; over faces and untrained networks), Holm's p
-    over the declared family, which is the primary row of every model.
+    over the declared family, which is the primary row of every model. Targets at which a network of
+    the architecture has no AUC are left out of all of them, so that like is compared with like.
     """
     found = []
     for architecture in _architectures(sets):
@@ -41,25 +44,31 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                 & (sets["emotion"] == "all")
                 & sets["target"].str.startswith("fixed")
             ]
-            aucs = here.groupby(["trained", "network"], observed=True)["value"].mean()
-            trained = float(aucs[True].iloc[0])
-            floor = aucs[False].to_numpy()
-            influence = _influences(rows, architecture, subset, faces)
+            aucs = here.set_index(["trained", "network", "target"])["value"].unstack("target")
+            targets = list(aucs.columns[aucs.notna().all()])
+            mean = aucs[targets].mean(axis=1)
+            trained = float(mean[True].iloc[0])
+            floor = mean[False].to_numpy()
+            influence = _influences(rows, architecture, subset, faces, targets)
             # a face without a map in one network has no influence there, but may in the others
             known = np.isfinite(influence).any(axis=0)
             weights = np.where(known, np.nan_to_num(influence), np.nan)
             difference = weights[0] - weights[1:].mean(axis=0)
             excess = trained - float(floor.mean())
-            clusters = list(faces["cluster"])
-            over_faces = influence_interval(excess, difference, clusters=clusters)
-            both = influence_interval(
+            clusters, labels = list(faces["cluster"]), faces["emotion"].to_numpy()
+            over_faces = jackknife_interval(excess, difference, labels, clusters=clusters)
+            both = jackknife_interval(
                 excess,
                 difference,
+                labels,
                 clusters=clusters,
                 extra_variance=float(floor.var(ddof=1) / len(floor)),
                 extra_n=len(floor),
             )
-            own = influence_interval(trained, influence[0], clusters=clusters)
+            own = jackknife_interval(
+                trained, influence[0], labels, clusters=clusters, scale="logit"
+            )
+            counts = here.loc[here["trained"] & here["target"].isin(targets), "n"]
             found.append(
                 {
                     "model": architecture,
@@ -79,8 +88,11 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                     "p": both.p_value,
                     "primary": subset == "all",
                     "units": both.n,
-                    "faces": int(here[here["trained"]]["n"].max()),
+                    "n_min": counts.min(),
+                    "n_max": counts.max(),
+                    "targets": len(targets),
                     "units needed for ±.01": over_faces.units_needed(0.01),
+                    "unregistered": _unregistered(sets, architecture, subset),
                     "undefined maps": _undefined(sets, architecture, subset, trained=True),
                     "undefined maps, untrained": _undefined(
                         sets, architecture, subset, trained=False
@@ -94,14 +106,21 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
 
 
 def _undefined(sets: pd.DataFrame, architecture: str, subset: str, *, trained: bool) -> float:
-    """Share of faces that have no map to compare, mean over targets and networks."""
+    """Share of registered faces without a map to compare, mean over targets and networks."""
     here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
     here = here[(here["method"] == "gradcam") & (here["trained"] == trained)]
     return float(_lost_share(here[here["metric"] == "undefined maps"]).mean())
 
 
+def _unregistered(sets: pd.DataFrame, architecture: str, subset: str) -> int:
+    """Number of faces that could not be registered: at no target do they take part."""
+    here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
+    here = here[(here["method"] == "gradcam") & here["trained"]]
+    return int(here.loc[here["metric"] == "unregistered", "value"].max())
+
+
 def _lost_share(lost: pd.DataFrame) -> pd.Series:
-    """Share of faces without a map, from rows that count those without (value) and with one (n)."""
+    """Share of registered faces without a map, from rows that count those and those with one."""
     return lost["value"] / (lost["value"] + lost["n"]).clip(lower=1)
 
 
@@ -110,15 +129,20 @@ def _architectures(sets: pd.DataFrame) -> list[str]:
 
 
 def _influences(
-    rows: pd.DataFrame, architecture: str, subset: str, faces: pd.DataFrame
+    rows: pd.DataFrame,
+    architecture: str,
+    subset: str,
+    faces: pd.DataFrame,
+    targets: Sequence[str],
 ) -> NDArray[np.float64]:
-    """``(1 + untrained, N)``: each face's influence on the AUC, averaged over targets.
+    """``(1 + untrained, N)``: each face's part in the AUC's jackknife, averaged over targets.
 
     The trained network comes first. A face without a defined map for a target has no influence
     on that target; one without any is NaN.
     """
     metric = f"separability influence ({subset})"
     here = rows[(rows["metric"] == metric) & (rows["method"] == "gradcam")]
+    here = here[here["target"].isin(targets)]
     names = [str(name) for name in here["network"].cat.categories if _belongs(name, architecture)]
     names.sort(key=lambda name: ("@" in name, len(name), name))
     return np.array([_mean_influence(here[here["network"] == name], faces) for name in names])
@@ -163,6 +187,7 @@ def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
         "predicted: separability": "AUC, predicted target*",
         "own: within pearson": "within Pearson*",
         "own: between pearson": "between Pearson*",
+        "own: excess pearson": "excess Pearson*",
         "own: within cosine": "within cosine*",
         "own: between cosine": "between cosine*",
         "own: within spearman": "within Spearman*",
@@ -177,16 +202,23 @@ def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
     table = table.dropna(how="all").reset_index()
     bounds = pd.DataFrame(
         [
-            _method_intervals(rows, faces, network, method, auc)
-            for network, method, auc in zip(
-                table["network"], table["method"], table["AUC, fixed target"], strict=True
+            _method_intervals(
+                rows[(rows["network"] == network) & (rows["method"] == method)],
+                faces,
+                auc=auc,
+                excess=excess,
+            )
+            for network, method, auc, excess in zip(
+                *(table[column] for column in ("network", "method", "AUC, fixed target")),
+                table["excess Pearson*"],
+                strict=True,
             )
         ]
     )
     for position, column in ((3, "AUC low"), (4, "AUC high")):
         table.insert(position, column, bounds[column])
-    at = list(table.columns).index("between Pearson*") + 1
-    for offset, column in enumerate(("excess Pearson*", "excess low", "excess high")):
+    at = list(table.columns).index("excess Pearson*") + 1
+    for offset, column in enumerate(("excess low", "excess high")):
         table.insert(at + offset, column, bounds[column])
     undefined = table["AUC, fixed target"].isna()
     alike = [name in CONTROLS and CONTROLS[name].same_for_all for name in table["method"]]
@@ -204,47 +236,22 @@ def methods(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
 
 
 def _method_intervals(
-    rows: pd.DataFrame, faces: pd.DataFrame, network: str, method: str, auc: float
+    here: pd.DataFrame, faces: pd.DataFrame, *, auc: float, excess: float
 ) -> dict[str, float]:
-    """Bounds of the AUC, and within − between Pearson with its bounds; NaN where undefined."""
-    here = rows[(rows["network"] == network) & (rows["method"] == method)]
-    clusters = list(faces["cluster"])
-    out = dict.fromkeys(
-        ("AUC low", "AUC high", "excess Pearson*", "excess low", "excess high"), np.nan
-    )
+    """Bounds of the AUC and of within − between Pearson; NaN where undefined."""
+    clusters, labels = list(faces["cluster"]), faces["emotion"].to_numpy()
+    out = dict.fromkeys(("AUC low", "AUC high", "excess low", "excess high"), np.nan)
     influence = here[here["metric"] == "separability influence (all)"]
     if len(influence) and np.isfinite(auc):
-        found = influence_interval(auc, _mean_influence(influence, faces), clusters=clusters)
+        found = jackknife_interval(
+            auc, _mean_influence(influence, faces), labels, clusters=clusters, scale="logit"
+        )
         out |= {"AUC low": found.low, "AUC high": found.high}
-    likeness = ["within pearson", "between pearson"]
-    own = here[(here["target"] == "own") & here["metric"].isin(likeness)]
-    if len(own):
-        wide = own.pivot_table(
-            index="id", columns="metric", values="value", observed=True, dropna=False
-        ).reindex(faces["id"])
-        if set(likeness) <= set(wide.columns):
-            gap = (wide["within pearson"] - wide["between pearson"]).to_numpy()
-            mean = _macro_interval(gap, faces)
-            out |= {
-                "excess Pearson*": mean.estimate,
-                "excess low": mean.low,
-                "excess high": mean.high,
-            }
+    own = here[(here["target"] == "own") & (here["metric"] == "excess pearson influence")]
+    if len(own) and np.isfinite(excess):
+        found = jackknife_interval(excess, _mean_influence(own, faces), labels, clusters=clusters)
+        out |= {"excess low": found.low, "excess high": found.high}
     return out
-
-
-def _macro_interval(values: NDArray[np.float64], faces: pd.DataFrame) -> Interval:
-    """Mean over emotions of the mean over faces, with the influence of each face on it."""
-    emotion = faces["emotion"].to_numpy()
-    names = [name for name in np.unique(emotion) if np.isfinite(values[emotion == name]).any()]
-    influence = np.full(len(values), np.nan)
-    means = []
-    for name in names:
-        inside = (emotion == name) & np.isfinite(values)
-        means.append(values[inside].mean())
-        influence[inside] = (values[inside] - means[-1]) / inside.sum() / len(names)
-    estimate = float(np.mean(means)) if means else float("nan")
-    return influence_interval(estimate, influence, clusters=list(faces["cluster"]))
 
 
 def _caption(sets: pd.DataFrame) -> NDArray[Any]:

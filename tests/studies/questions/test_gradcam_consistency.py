@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 
 from fer_xai.attributions import CONTROLS
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_arrays
 from fer_xai.models.checkpoints import save_weights
 from studies.engine import store
+from studies.questions.gradcam_consistency.report import unit_of
 from studies.reporting import page as report
 from tests.helpers import tiny_model
 from tests.studies.run_study import study
@@ -34,7 +36,7 @@ def test_a_run_leaves_all_that_its_reader_needs(folder):
     assert manifest["networks"]["tiny"]["predictor"]["batch_size"] == 8
     assert manifest["networks"]["tiny"]["methods"]["gradcam"]["layer"] == "relu2"
     assert manifest["networks"]["tiny"]["methods"]["gradcam_paper"]["layer"] == "conv2"
-    for name in ("primary", "methods", "emotions", "regions", "self_consistency"):
+    for name in ("primary", "methods", "emotions", "blank_maps", "regions", "self_consistency"):
         for suffix in ("csv", "md", "tex"):
             assert (folder / "tables" / f"{name}.{suffix}").stat().st_size > 50
     for name in ("endpoint", "mean_maps", "similarity_matrix", "distributions", "region_profiles"):
@@ -61,7 +63,9 @@ def test_the_primary_endpoint_is_the_trained_auc_less_the_untrained_ones(folder)
     here = here[(here["method"] == "gradcam") & (here["emotion"] == "all")]
     here = here[here["target"].str.startswith("fixed")]
     assert here.groupby("network").size().eq(6).all()
-    means = here.groupby("network")["value"].mean()
+    wide = here.pivot_table(index="network", columns="target", values="value").dropna(axis=1)
+    means = wide.mean(axis=1)  # of the targets at which every network has an AUC
+    assert row["targets"] == wide.shape[1]
     floor = means[["tiny@untrained0", "tiny@untrained1"]]
     assert row["AUC trained"] == pytest.approx(means["tiny"])
     assert row["excess"] == pytest.approx(means["tiny"] - floor.mean())
@@ -75,6 +79,59 @@ def test_undefined_maps_are_a_share_in_every_table(folder):
     share = methods["undefined maps"]
     assert share["tiny", "gradcam"] == pytest.approx(primary["undefined maps"])
     assert share["tiny untrained", "gradcam"] == pytest.approx(primary["undefined maps, untrained"])
+
+
+def test_blank_maps_are_counted_by_emotion_and_target(folder):
+    table = pd.read_csv(folder / "tables" / "blank_maps.csv").fillna({"left out at": ""})
+    one = table[(table["network"] == "tiny") & (table["method"] == "gradcam")]
+    assert list(one["emotion"]) == list(SIX)
+    assert (one["faces"] == 5).all()
+    parts = [
+        read_arrays(path)["maps"] for path in sorted((folder / "maps/tiny").glob("gradcam-0*"))
+    ]
+    blank = (np.concatenate(parts) == 0).all(axis=(2, 3)).mean(axis=0)  # (K,)
+    assert one[list(SIX)].mean().to_numpy() == pytest.approx(blank)
+    for _, row in one.iterrows():  # five faces an emotion: one blank map leaves too few
+        assert {name for name in SIX if row[name] > 0} <= set(row["left out at"].split(", "))
+    assert "tiny untrained" in set(table["network"])
+
+
+def test_the_report_says_what_its_chance_is(folder):
+    page = html.unescape((folder / "report.html").read_text())
+    assert "0.5 is chance for exchangeable maps only" in page
+    assert "delete-one jackknife" in page
+
+
+@pytest.mark.parametrize(
+    ("subjects", "clusters", "said"),
+    [
+        (["", None, ""], [0, 1, 2], "face (3; no person is known: faces counted as independent)"),
+        (["a", "b", "c"], [0, 1, 2], "face (3)"),
+        (["a", "a", ""], [0, 0, 1], "(2, of 3 faces; 1 faces of unknown persons counted as ind"),
+    ],
+)
+def test_the_unit_says_whether_persons_are_known(subjects, clusters, said):
+    assert said in unit_of(pd.DataFrame({"subject": subjects, "cluster": clusters}))
+
+
+def test_persons_are_the_units_where_the_table_knows_them(weights, tmp_path, monkeypatch):
+    from studies.engine import specs as module
+
+    load = module.load_dataset
+
+    def of_persons(spec, **options):
+        faces = load(spec, **options)
+        if options["split"] == "test":
+            faces.table["subject"] = [f"p{k // 2}" for k in range(len(faces))]
+        return faces
+
+    monkeypatch.setattr(module, "load_dataset", of_persons)
+    found = study(tmp_path, weights, moved=0, methods=("gradcam",), limit=60).run()
+    primary = pd.read_csv(found / "tables" / "primary.csv").query("primary").iloc[0]
+    assert primary["units"] <= 30
+    page = html.unescape((found / "report.html").read_text())
+    assert "the person or group of copies (30, of 60 faces)" in page
+    assert "independent" not in page
 
 
 def test_the_report_stands_alone_and_answers(folder):
@@ -155,7 +212,7 @@ def test_a_run_that_goes_on_with_another_batch_size_records_both(folder, weights
 def test_another_checkpoint_is_another_run(weights, tmp_path):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(weights.read_bytes())
-    options = {"moved": 0, "methods": ("gradcam",), "limit": 18}
+    options = {"moved": 0, "methods": ("gradcam",), "limit": 30}
     first = study(tmp_path / "out", mine, **options).run()
     save_weights(tiny_model(seed=1).net, mine, settings={"model": "tiny"}, half=False)
     second = study(tmp_path / "out", mine, **options).run()
@@ -214,9 +271,15 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
     assert lost["anger"] == 5
     assert lost.sum() == 5
     primary = pd.read_csv(found / "tables" / "primary.csv")
-    faces = primary.set_index("faces compared")["faces"]
-    assert faces["all registered faces (primary)"] == 25
-    assert faces["all faces, unregistered"] == 30
+    primary = primary.set_index("faces compared")
+    assert primary["n_max"]["all registered faces (primary)"] <= 25
+    assert primary["unregistered"]["all registered faces (primary)"] == 5
+    assert primary["unregistered"]["all faces, unregistered"] == 0
+    sets = pd.read_parquet(found / "sets.parquet")
+    here = sets[(sets["network"] == "tiny") & (sets["method"] == "gradcam")]
+    here = here[(here["subset"] == "all") & (here["target"] == "fixed:fear")].set_index("metric")
+    counts = here["value"][["unregistered", "undefined maps"]]
+    assert counts.sum() + here["n"]["undefined maps"] == 30
     assert "anger 5" in (found / "report.html").read_text()
 
 

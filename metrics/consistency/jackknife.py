@@ -1,0 +1,165 @@
+"""Intervals of statistics over pairs, from the statistic without each face, or without each person.
+
+The delete-one jackknife's variance is right or too large (Efron & Stein 1981), where squared
+first-order influences are too small: at 60 faces their intervals covered .64 to .84.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+from torch import Tensor
+
+from fer_xai.checks import check_choice, check_length
+from metrics.consistency.pairs import Array, Codes, Members
+from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.intervals import Interval
+
+Scale = Literal["linear", "logit"]
+
+
+def influences_of(
+    value: float, without: Array, faces: Members, n: int, counted: Sequence[int]
+) -> Array:
+    """``(N,)`` parts of faces in a jackknife, from a statistic without each unit ``(units,)``.
+
+    A unit's part is √(1 − 1/n) times the change that leaving it out makes, with n the units of its
+    emotion: squares of parts sum to the jackknife's variance with the emotions' sizes fixed. Faces
+    of one unit share its part equally; the parts of a difference of two statistics are the
+    differences of their parts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from metrics.consistency.pairs import members
+    >>> faces = members(torch.eye(5), torch.zeros(5))
+    >>> influences_of(3.0, np.array([3.5, 3.25, 3, 2.75, 2.5]), faces, 5, [0]).round(3)
+    array([-0.447, -0.224,  0.   ,  0.224,  0.447])
+    """
+    taking = np.isin(faces.codes, counted)
+    units, codes = faces.units[taking], faces.codes[taking]
+    out = np.full(n, np.nan)
+    if not len(units) or not np.isfinite(value):
+        return out
+    sizes = np.zeros(len(faces.emotions))
+    for emotion in counted:
+        sizes[emotion] = len(np.unique(units[codes == emotion]))
+    factor = np.sqrt(1 - 1 / sizes[codes])
+    share = factor / np.bincount(units, minlength=faces.n_units)[units]
+    out[faces.used[taking]] = share * (value - without[units])
+    return out
+
+
+def jackknife_interval(
+    estimate: float,
+    influence: ArrayLike,
+    labels: Tensor | Array | Codes,
+    *,
+    clusters: Sequence[object] | None = None,
+    level: float = 0.95,
+    scale: Scale = "linear",
+    extra_variance: float = 0.0,
+    extra_n: int = 0,
+) -> Interval:
+    """Interval of a statistic of pairs, from the parts of faces in its delete-one jackknife.
+
+    Parts are added within a cluster, squared, and summed to the variance. The t quantile's degrees
+    of freedom are the smaller of two: Satterthwaite's, where emotions are strata of unequal spread
+    (five faces of one emotion may carry most of the variance), and 3 (Σ d²)² / Σ d⁴ − 1, which is
+    n − 1 for n normal parts d and fewer where a few units carry the variance.
+
+    Parameters
+    ----------
+    estimate
+        The statistic.
+    influence
+        ``(N,)`` parts of the faces; NaN for faces that take no part.
+    labels
+        ``(N,)`` emotion of each face.
+    clusters
+        N labels, the ones that the statistic was computed with; each face is its own by default.
+    level
+        Coverage.
+    scale
+        ``logit`` for an area between 0 and 1 (bounds stay inside, and cover where it is near 1);
+        ``linear`` for a difference.
+    extra_variance
+        Variance of the estimate from another source, such as the untrained networks, which is
+        added; degrees of freedom follow Welch & Satterthwaite.
+    extra_n
+        Number of units that the extra variance was measured on.
+
+    Returns
+    -------
+    Interval
+        Bounds are NaN where no face takes part, and where the statistic is the same without any of
+        them: nothing is known of its spread then.
+
+    Raises
+    ------
+    InputError
+        If there is not one label, or one cluster, for each face.
+
+    Examples
+    --------
+    >>> parts = np.array([-0.02, 0.01, 0.03, -0.01, -0.02, 0.02, 0.0, -0.03, 0.01, 0.01])
+    >>> found = jackknife_interval(0.6, parts, np.repeat([0, 1], 5), scale="logit")
+    >>> round(found.low, 3), round(found.high, 3), round(found.freedom, 1)
+    (0.461, 0.725, 7.9)
+    """
+    check_choice("scale", scale, get_args(Scale))
+    values = np.asarray(influence, dtype=np.float64)
+    classes = np.asarray(labels)
+    check_length("labels", len(classes), len(values))
+    used = np.isfinite(values)
+    groups = cluster_codes(clusters, len(values))[used]
+    units = np.unique(groups, return_inverse=True)[1]
+    parts: Array = np.bincount(units, values[used]).astype(np.float64)
+    n = len(parts)
+    variance = float((parts**2).sum())
+    found = partial(Interval, estimate=float(estimate), n=n)
+    if not variance > 0 or not np.isfinite(estimate):
+        return found(
+            low=np.nan,
+            high=np.nan,
+            standard_error=np.nan,
+            scheme="no interval: the statistic has no spread over units",
+        )
+    freedom = _freedom(parts, units, classes[used])
+    error = float(np.sqrt(variance + extra_variance))
+    if extra_variance > 0:
+        apart = variance**2 / freedom + extra_variance**2 / max(extra_n - 1, 1)
+        freedom = (variance + extra_variance) ** 2 / apart
+    reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
+    low, high = estimate - reach, estimate + reach
+    if scale == "logit" and 0 < estimate < 1:
+        away = reach / (estimate * (1 - estimate))
+        low, high = special.expit(special.logit(estimate) + np.array([-away, away]))
+    return found(
+        low=float(low),
+        high=float(high),
+        standard_error=error,
+        freedom=freedom,
+        scheme=f"delete-one jackknife over {'faces' if clusters is None else 'clusters'}",
+    )
+
+
+def _freedom(parts: Array, units: Codes, classes: NDArray[np.generic]) -> float:
+    """Degrees of freedom of a sum of squared parts: the smaller of two answers."""
+    n = len(parts)
+    codes = np.unique(classes, return_inverse=True)[1]
+    share = np.zeros((n, int(codes.max()) + 1))  # (units, emotions)
+    np.add.at(share, (units, codes), 1.0)
+    sizes = (share > 0).sum(axis=0)
+    share /= share.sum(axis=1, keepdims=True)
+    squares = parts**2
+    spread = share @ (share.T @ squares / share.sum(axis=0))  # expected square of each unit
+    short = share @ (sizes / np.maximum(sizes - 1, 1))
+    by_emotion = spread.sum() ** 2 / (spread**2 * short).sum()
+    by_spread = 3 * squares.sum() ** 2 / (squares**2).sum() - 1
+    return float(np.clip(min(by_emotion, by_spread), 1, max(n - 1, 1)))
