@@ -15,14 +15,12 @@ from metrics.statistics.clustered import MeanParts, mean_parts
 from metrics.statistics.intervals import Interval, interval_of, reason_without
 from metrics.statistics.skewness import unskewed
 
-LEAST_TESTED = 16
-"""Fewest faces whose mean is tested: errors are ≤ .06 from there on, by simulation."""
-MOST_SKEWED = 2.5
-"""Largest sample skewness of few units whose mean is tested by a t statistic."""
-SKEWED_TESTED = 300
-"""Fewest units whose mean is tested however skewed they are."""
-LEAST_CLUSTERS = 5
-"""Fewest clusters of several faces whose mean is tested."""
+LEAST_TESTED = 24
+"""Fewest equal units, or unequal ones that are worth as many, whose mean is tested."""
+MOST_SKEWED = 2.0
+"""Largest sample skewness of units whose mean is tested, up to 180 units."""
+SKEWED_BY_ROOT = 0.15
+"""The same by √n, from there on."""
 
 
 def mean_test(
@@ -36,10 +34,11 @@ def mean_test(
     The test belongs to :func:`~metrics.statistics.intervals.mean_interval`: p is below .05 just
     where the 95 % interval excludes zero. A test by sign flips, or Wilcoxon's, is one of the mean
     only where differences are symmetric: under exponential differences of mean zero sign flips err
-    in 6.2 % of 60 faces and Wilcoxon's test in 40 %, this one in 5.1 %. Errors at 5 % are below 6 %
-    from 16 faces on (``python -m benchmarks.calibration.means``); fewer units than that, and
-    fewer than 300 whose sample skewness is above 2.5, are tested by betting where the bounds of
-    a difference are known (:func:`~metrics.statistics.bounded.betting_p`), and else not at all.
+    in 7 % of studies of 24 faces, and Wilcoxon's test in 16 % of 96 and 40 % of 300. This one errs
+    in at most 6 % from 24 faces on (``python -m benchmarks.calibration.means``). Fewer units than
+    that, clusters so unequal that they are worth fewer, and units with a sample skewness above
+    max(2, .15 √n) are tested by betting where the bounds of a difference are known
+    (:func:`~metrics.statistics.bounded.betting_p`, exact, with less power), and else not at all.
 
     Parameters
     ----------
@@ -66,7 +65,7 @@ def mean_test(
     >>> mean_test(gains) < 0.001
     True
     >>> mean_test(gains[:8]), round(mean_test(gains[:8], bounds=(-1, 1)), 2)
-    (nan, 0.81)
+    (nan, 0.66)
     """
     parts = mean_parts(differences, clusters)
     if not untested(parts):
@@ -76,30 +75,32 @@ def mean_test(
     return betting_p(differences, bounds=bounds, clusters=clusters)
 
 
-def untested(parts: MeanParts) -> str:
+def untested(parts: MeanParts, *, least: int = LEAST_TESTED) -> str:
     """Why the mean of these units is not tested by a t statistic; empty if it is.
 
     Parameters
     ----------
     parts
         The mean, by :func:`~metrics.statistics.clustered.mean_parts`.
+    least
+        Fewest equal units.
 
     Examples
     --------
     >>> untested(mean_parts([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
-    '6 units are too few for a test of a mean: it takes 16.'
+    '6 units are too few for a test of a mean: it takes 24.'
     """
     reason = reason_without(parts)
     if reason:
         return reason
-    least = LEAST_CLUSTERS if parts.clustered else LEAST_TESTED
-    if parts.n < least:
-        return f"{parts.n} units are too few for a test of a mean: it takes {least}."
-    skewness = sample_skewness(parts)
-    if parts.n < SKEWED_TESTED and not parts.clustered and abs(skewness) > MOST_SKEWED:
+    if parts.freedom < least - 1:
+        worth = f" (worth {parts.freedom + 1:.0f} equal ones)" if parts.clustered else ""
+        return f"{parts.n} units{worth} are too few for a test of a mean: it takes {least}."
+    skewness, most = sample_skewness(parts), max(MOST_SKEWED, SKEWED_BY_ROOT * parts.n**0.5)
+    if abs(skewness) > most:
         return (
-            f"{parts.n} units are too skewed (skewness {skewness:.1f}) for a test of a mean: it "
-            f"takes {SKEWED_TESTED}, or bounds of the score."
+            f"{parts.n} units are too skewed for a test of a mean: skewness {skewness:.1f}, where "
+            f"{most:.1f} is the most."
         )
     return ""
 

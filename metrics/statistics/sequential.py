@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
+from metrics.statistics.clustered import coded_parts
 from metrics.statistics.clusters import cluster_codes
-from metrics.statistics.intervals import mean_interval
+from metrics.statistics.intervals import interval_of
 
 LEAST_FACES = 60
 """Fewest units before a run may stop: what is lost by looking is then below .02, by simulation."""
@@ -65,7 +66,7 @@ def stop_when(
     --------
     >>> scores = np.random.default_rng(0).normal(size=1000)
     >>> stop_when(scores, 0.1), stop_when(scores, 0.05)
-    (434, None)
+    (413, None)
     """
     if not (half_width > 0 and np.isfinite(half_width)):
         raise InputError(f"Expected a half width above 0, in units of the score, got {half_width}.")
@@ -78,7 +79,7 @@ def stop_when(
     for n in range(minimum, len(scores) + 1, step):
         if (last[codes[:n]] >= n).any():
             continue
-        found = mean_interval(scores[:n], clusters=codes[:n].tolist(), level=level)
+        found = interval_of(coded_parts(scores[:n], codes[:n]), level=level)
         if found.n < minimum:
             continue
         reserve = 1 + 1 / np.sqrt(2 * found.n)

@@ -1,4 +1,4 @@
-"""Intervals over trainings of one network, which are few: dots below five, Student's t from there."""
+"""Intervals over trainings of one network: dots below five of them, Student's t from there."""
 
 from __future__ import annotations
 

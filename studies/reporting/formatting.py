@@ -165,8 +165,11 @@ def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-_P_VALUES = {"p", "p (Holm)", "permutation p*"}
-_COUNTS = {"n", "units", "faces", "maps compared", "without landmarks", "units needed for ±.01"}
+_P_VALUES = {"p", "p (Holm)", "p (max-T)", "permutation p*"}
+_COUNTS = {
+    *("n", "units", "faces", "maps compared", "without landmarks"),
+    *("units needed for ±.01", "units to tell"),
+}
 
 
 def _cell(value: object, column: str, digits: int) -> str:
