@@ -17,6 +17,7 @@ from tabulate import tabulate
 from benchmarks.calibration.mean_designs import CLUSTERS, DRAWS, beta, clustered
 from metrics.statistics.bounded import betting_p
 from metrics.statistics.clustered import mean_parts
+from metrics.statistics.clusters import Array
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import mean_interval
 from metrics.statistics.mean_tests import equivalence, mean_test, untested

@@ -73,7 +73,8 @@ def mean_family(
     skewness, so that a family of one agrees with it. Simulated for 12 columns without any effect
     (``python -m benchmarks.calibration.means``), some claim is made in at most 6 % of studies from
     60 faces on where gains are normal, exponential or 70 % zeros, and from 150 on where they are
-    lognormal (skewness 6; 7 % at 96 faces, up to 13 % at 60). A family of several columns takes 60 units.
+    lognormal (skewness 6; 7 % at 96 faces, up to 13 % at 60). A family of several columns takes 60
+    units.
 
     Parameters
     ----------
