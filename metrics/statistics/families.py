@@ -13,7 +13,7 @@ from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_interval, betting_p
 from metrics.statistics.clustered import MeanParts, coded_parts
 from metrics.statistics.clusters import Array, cluster_codes
-from metrics.statistics.intervals import Interval, interval_of
+from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of
 from metrics.statistics.mean_tests import LEAST_TESTED, untested
 
 REPEATS = 9999
@@ -129,7 +129,7 @@ def mean_family(
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
         if not reason:
             own[k] = interval_of(part).p_value
-        elif bounds is not None and part.n:
+        elif bounds is not None and part.n >= LEAST_UNITS:
             own[k] = betting_p(table[:, k], bounds=bounds, clusters=codes.tolist())
             by_betting[k] = True
     spread = np.array([part.standard_error > 0 for part in parts], dtype=bool)

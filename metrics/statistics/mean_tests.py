@@ -12,7 +12,7 @@ from scipy import stats
 from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_p
 from metrics.statistics.clustered import MeanParts, mean_parts
-from metrics.statistics.intervals import Interval, interval_of, reason_without
+from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of, reason_without
 from metrics.statistics.skewness import unskewed
 
 LEAST_TESTED = 24
@@ -52,7 +52,7 @@ def mean_test(
     Returns
     -------
     float
-        NaN where :func:`untested` gives a reason.
+        NaN where :func:`untested` gives a reason and there are no bounds, or fewer than five units.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def mean_test(
     parts = mean_parts(differences, clusters)
     if not untested(parts):
         return float(interval_of(parts).p_value)
-    if bounds is None or not parts.n:
+    if bounds is None or parts.n < LEAST_UNITS:
         return float("nan")
     return betting_p(differences, bounds=bounds, clusters=clusters)
 
