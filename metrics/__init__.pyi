@@ -38,6 +38,10 @@ from .randomisation.random_logit import random_logit as random_logit
 from .randomisation.random_networks import randomised as randomised
 from .robustness import seed_agreement as seed_agreement
 from .robustness import stability as stability
+from .statistics.families import mean_family as mean_family
 from .statistics.intervals import Interval as Interval
 from .statistics.intervals import mean_interval as mean_interval
+from .statistics.mean_tests import equivalence as equivalence
+from .statistics.mean_tests import mean_test as mean_test
+from .statistics.shift import median_shift as median_shift
 from .statistics.significance import holm as holm

@@ -6,7 +6,6 @@ of .002 where .010 was true. Everything here resamples, permutes or perturbs fac
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,12 @@ from scipy import stats
 
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
+from metrics.statistics.clustered import MeanParts, mean_parts
 from metrics.statistics.clusters import Array, cluster_codes, cluster_sums, pick
+from metrics.statistics.skewness import skewed, unskewed
+
+LEAST_UNITS = 5
+"""Fewest units that a mean has an interval from: coverage was simulated from there on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +39,20 @@ class Interval:
         Method by which the interval was made, for captions.
     freedom
         Degrees of freedom of the standard error.
+    skewness
+        Skewness of the estimate that the bounds allow for.
+    reason
+        Why there are no bounds; empty where there are.
+    dots
+        The scores themselves, where they are few: to be shown in place of an interval.
 
     Examples
     --------
-    >>> found = mean_interval([1.0, 2.0, 3.0, 4.0])
+    >>> found = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
     >>> found.estimate, round(found.standard_error, 3), round(found.p_value, 3)
-    (2.5, 0.645, 0.03)
+    (3.0, 0.707, 0.013)
     >>> found.units_needed(0.5)  # faces for ± 0.5
-    26.0
+    39.0
     """
 
     estimate: float
@@ -52,13 +62,21 @@ class Interval:
     n: int
     scheme: str
     freedom: float = float("inf")
+    skewness: float = 0.0
+    reason: str = ""
+    dots: tuple[float, ...] = ()
 
     @property
     def p_value(self) -> float:
-        """Two-sided p of the estimate being zero, by its standard error (Student's t)."""
-        if not self.standard_error > 0:
+        """Two-sided p of the estimate being zero; below .05 just where 95 % bounds exclude zero.
+
+        It is Student's, by the standard error, after the bounds' correction for skewness. NaN
+        where a reason stands for the bounds.
+        """
+        if self.reason or not self.standard_error > 0:
             return float("nan")
-        return float(2 * stats.t.sf(abs(self.estimate) / self.standard_error, self.freedom))
+        t = unskewed(self.estimate / self.standard_error, self.skewness)
+        return float(2 * stats.t.sf(abs(t), self.freedom))
 
     def units_needed(self, half_width: float) -> float:
         """Number of units that would give a 95 % interval of this half width; NaN if unknown."""
@@ -127,6 +145,7 @@ def influence_interval(
             standard_error=np.nan,
             n=n,
             scheme="influence",
+            reason=f"{n} units; a variance needs two.",
         )
     variance = float(((sums - sums.mean()) ** 2).sum() * n / (n - 1))
     error = float(np.sqrt(variance + extra_variance))
@@ -151,6 +170,15 @@ def mean_interval(
 ) -> Interval:
     """Mean of a score over faces with its interval.
 
+    Student's t with Hall's correction for skewness
+    (:func:`~metrics.statistics.skewness.unskewed`), over faces or over unequal clusters
+    (:func:`~metrics.statistics.clustered.mean_parts`). Coverage of 95 % intervals in simulations
+    (``python -m benchmarks.calibration.means``): .93 to .97 from 24 faces on for normal,
+    exponential and lognormal scores and ones with 70 % zeros; .93 to .96 for normal scores from
+    five faces on; .93 to .97 for normal and exponential scores of 5 to 40 unequal clusters. Below
+    24 faces, or 40 clusters, scores as skewed as a lognormal are covered in .88 to .94, and where
+    one cluster has 40 % of the faces, up to .99.
+
     Parameters
     ----------
     values
@@ -164,7 +192,7 @@ def mean_interval(
     Returns
     -------
     Interval
-        NaN bounds with fewer than two units.
+        NaN bounds, with the reason, below five units and where all scores are equal.
 
     Raises
     ------
@@ -173,18 +201,59 @@ def mean_interval(
 
     Examples
     --------
-    >>> found = mean_interval([1.0, 2.0, 3.0, float("nan")])
+    >>> found = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")])
     >>> found.estimate, round(found.low, 3), round(found.high, 3), found.n
-    (2.0, -0.484, 4.484, 3)
+    (3.0, 1.037, 4.963, 5)
+    >>> mean_interval([1.0, 2.0]).reason
+    '2 units are too few for an interval of a mean: it takes 5.'
     """
-    scores = np.asarray(values, dtype=np.float64)
-    used = np.isfinite(scores)
-    if not used.any():
-        return Interval(
-            estimate=np.nan, low=np.nan, high=np.nan, standard_error=np.nan, n=0, scheme="influence"
+    return interval_of(mean_parts(values, clusters), level=level)
+
+
+def interval_of(parts: MeanParts, *, level: float = 0.95) -> Interval:
+    """The interval of a mean whose error, freedom and skewness are known: :func:`mean_interval`.
+
+    Examples
+    --------
+    >>> interval_of(mean_parts([1.0, 1.0, 1.0, 1.0, 1.0])).reason
+    'All 5 units have one score: their spread tells nothing about the error of the mean.'
+    """
+    reason, low, high = reason_without(parts), float("nan"), float("nan")
+    if not reason:
+        reach = stats.t.ppf(0.5 + level / 2, parts.freedom)
+        ends = skewed([reach, -reach], parts.skewness) * parts.standard_error
+        low, high = (parts.mean - ends).tolist()
+    units = "clusters (CR2, Satterthwaite)" if parts.clustered else "faces"
+    return Interval(
+        estimate=parts.mean,
+        low=low,
+        high=high,
+        standard_error=parts.standard_error,
+        n=parts.n,
+        freedom=parts.freedom,
+        skewness=parts.skewness,
+        scheme=f"t interval over {units}, corrected for skewness (Hall)",
+        reason=reason,
+    )
+
+
+def reason_without(parts: MeanParts) -> str:
+    """Why a mean has no interval; empty if it has one.
+
+    Examples
+    --------
+    >>> reason_without(mean_parts([1.0, 2.0, 3.0, 4.0, 5.0]))
+    ''
+    """
+    if parts.n < LEAST_UNITS:
+        units = "1 unit is" if parts.n == 1 else f"{parts.n} units are"
+        return f"{units} too few for an interval of a mean: it takes {LEAST_UNITS}."
+    if not parts.standard_error > 0:
+        return (
+            f"All {parts.n} units have one score: their spread tells nothing about the error of "
+            "the mean."
         )
-    mean = float(scores[used].mean())
-    return influence_interval(mean, (scores - mean) / used.sum(), clusters=clusters, level=level)
+    return ""
 
 
 def bootstrap_interval(
@@ -260,27 +329,3 @@ def bootstrap_interval(
         scheme=f"percentile bootstrap over {'faces' if clusters is None else 'clusters'}, "
         f"B = {repeats}",
     )
-
-
-def percent_interval(values: ArrayLike) -> Interval:
-    """Mean of percentages with Student's interval, whose bounds stay within 0 and 100.
-
-    Parameters
-    ----------
-    values
-        ``(N,)`` percentages; NaN is left out. A single value has no interval: its bounds are NaN.
-
-    Returns
-    -------
-    Interval
-        The mean and its clipped bounds.
-
-    Examples
-    --------
-    >>> found = percent_interval([99.0, 96.0, 99.0])
-    >>> round(found.low, 1), found.high
-    (93.7, 100.0)
-    """
-    found = mean_interval(values)
-    low, high = np.clip([found.low, found.high], 0, 100)
-    return dataclasses.replace(found, low=float(low), high=float(high))

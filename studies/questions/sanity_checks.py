@@ -82,7 +82,7 @@ class SanityChecks(ScoredStudy):
     """At most this many faces with landmarks, with the emotions' shares kept."""
     networks: int = 10
     """Number of wholly random networks that the gate compares with."""
-    margin: float = MARGIN
+    gate_margin: float = MARGIN
     """Largest likeness with random networks that passes the gate."""
     random_labels: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=WEIGHTS …")] = ()
     """Models trained on permuted labels (training.run --permute-labels), whose maps are held
@@ -97,7 +97,7 @@ class SanityChecks(ScoredStudy):
             explained,
             board,
             networks=self.networks,
-            margin=self.margin,
+            margin=self.gate_margin,
             shards=run.folder / "shards" / slug(model),
             progress=lambda: run.bar.advance(task),
         ).assign(model=model)
@@ -108,7 +108,7 @@ class SanityChecks(ScoredStudy):
                     frame,
                     unit=unit_of(face_groups(explained.faces).tolist()),
                     networks=self.networks,
-                    margin=self.margin,
+                    margin=self.gate_margin,
                 ),
                 *self._data_randomisation(explained, model=model, board=board),
             ],
@@ -123,7 +123,7 @@ class SanityChecks(ScoredStudy):
                 f"Expected --networks of at least {MIN_NETWORKS}, got {self.networks}: fewer say "
                 "little about chance."
             )
-        check_number("--margin", self.margin, 0, 1)
+        check_number("--gate-margin", self.gate_margin, 0, 1)
         for name, path in self._random_label_weights().items():
             load_model(name, weights=path)
 

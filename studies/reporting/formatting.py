@@ -178,10 +178,10 @@ def with_intervals(cells: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-_P_VALUES = {"p", "p (Holm)", "permutation p*"}
+_P_VALUES = {"p", "p (Holm)", "p (max-T)", "permutation p*"}
 _COUNTS = {
     *("n", "units", "faces", "maps compared", "without landmarks", "units needed for ±.01"),
-    *("n_min", "n_max", "targets", "unregistered"),
+    *("n_min", "n_max", "targets", "unregistered", "units to tell"),
 }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from fer_xai.types import LARGEST_GAP
 from metrics.core.registry import MetricSpec
+from metrics.statistics.power import about
 from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table
 from studies.scoreboard import tables
@@ -25,7 +26,9 @@ WEIGHTS = "Intervals speak of faces for these weights, not of other trainings."
 OVER = f"over {FLOOR}"
 """Column of gains over the floor."""
 CLEAR = 0.05
-"""Corrected p below which a gain over the floor control is reported."""
+"""p below which a gain over the floor is spoken of."""
+MOST_UNITS = 100_000
+"""Most units that are spoken of as what would be needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ def content(
     refused: Mapping[str, Mapping[str, str]],
     fills_shared: Sequence[tuple[str, str, str]] = (),
     gates: Mapping[str, Mapping[str, str]] | None = None,
+    margin: float | None = None,
 ) -> Content:
     """Tables, figures and the answer, made from rows of scores.
 
@@ -89,8 +93,10 @@ def content(
     gates
         By model, the randomisation gate's verdict on each method: one that does not pass has no
         rank, and takes no part in the agreement of metrics or the answer.
+    margin
+        Gain over the control below which a method counts as no different; none by default.
     """
-    table = tables.method_table(rows, clusters, specs)
+    table = tables.method_table(rows, clusters, specs, margin=margin)
     passing = rows
     if gates:
         verdicts = pd.Series({(m, name): v for m, own in gates.items() for name, v in own.items()})
@@ -107,7 +113,7 @@ def content(
         Table(
             name="methods",
             frame=table,
-            caption=" ".join(_explained(table)) + f" Unit: {unit}.",
+            caption=" ".join(_explained(table, margin)) + f" Unit: {unit}.",
         ),
         Table(
             name="disagreement",
@@ -152,7 +158,10 @@ def content(
         )
     ]
     return Content(
-        answer=answer(table, specs[primary]), tables=made, pictures=pictures, methods=table
+        answer=answer(table, specs[primary], margin=margin),
+        tables=made,
+        pictures=pictures,
+        methods=table,
     )
 
 
@@ -212,11 +221,12 @@ def unit_of(clusters: Sequence[object]) -> str:
     return f"the face ({n})" if n == groups else f"the person or group of copies ({groups} of {n})"
 
 
-def _explained(table: pd.DataFrame) -> Iterator[str]:
+def _explained(table: pd.DataFrame, margin: float | None = None) -> Iterator[str]:
     """Sentences that explain the columns of the table of methods."""
     yield (
-        "Mean of each metric, with its 95 % interval by infinitesimal jackknife. Better: which "
-        "values are; control: chance, no method; undefined: share of faces without a score."
+        "Mean of each metric, with its 95 % interval (Student's t, corrected for skewness; CR2 "
+        "where a unit has several faces). Better: which values are; control: chance, no method; "
+        "undefined: share of faces without a score."
     )
     if "gate" in table:
         yield "Gate: whether it passes that of randomisation; what does not has no rank."
@@ -235,14 +245,23 @@ def _explained(table: pd.DataFrame) -> Iterator[str]:
             f"Over {FLOOR}: gain over that control, in metrics of faithfulness alone (others ask "
             "nothing that a map made without the network could fail at), paired by face and signed "
             "so that above zero is better; units: those behind it; units better: share of them "
-            "whose gain is above zero; p: two-sided, Wilcoxon's signed ranks after Pratt over "
-            "units, Holm over the methods of a model and metric; rank-biserial: its effect size, "
-            "of the same ranks. A method beats the control, or does worse, where p is below "
-            f"{CLEAR:g} and gain and rank-biserial are of one sign."
+            "whose gain is above zero; d_z: mean gain of a unit over its spread. The family is "
+            "the methods of a model and metric: their intervals hold all together with 95 %, and "
+            f"{tables.P} is two-sided, of the mean, step-down over the family by one resampling "
+            "of signs of units (Romano & Wolf 2005). Gains of controls: 95 % one at a time, no p. "
+            "No p, and no interval of a gain: too few units, too unequal or too skewed, or one "
+            f"value for all. {tables.NEEDED.capitalize()}: units with which a gain of this size "
+            "would be told with a power of 80 %, where it is not told with these. A method beats "
+            f"the control, or does worse, where p is below {CLEAR:g}."
+        )
+    if "no different" in table:
+        yield (
+            f"No different: the gain is shown to lie within ±{margin:g}, the margin that was "
+            "declared, by two one-sided tests, Holm over the family."
         )
 
 
-def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
+def answer(table: pd.DataFrame, primary: MetricSpec, *, margin: float | None = None) -> str:
     """A sentence a model: which methods beat the floor, and by how much.
 
     Examples
@@ -264,7 +283,6 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         methods = own[~own["control"]]
         family = max(int(methods[OVER].notna().sum()), 1)
         units = int(methods["units"].max())
-        least = family * 2.0 ** (1 - units)  # all units of one sign
         said = f"{model}: by {primary.name}, "
         that_pass = ""
         if "gate" in methods:
@@ -275,17 +293,17 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         if len(few) and not len(methods):
             sentences.append(f"{said}no method can be judged.{apart}")
             continue
-        if least > CLEAR:
+        judged = methods[methods[tables.P].notna()]
+        if not len(judged) and len(methods):
             sentences.append(
-                f"{said}{units} unit{' is' if units == 1 else 's are'} too few to tell {family} "
-                f"method{'' if family == 1 else 's'} from the {FLOOR} "
-                f"control: no corrected p can be below {min(least, 1):.2g}."
+                f"{said}{units} unit{' is' if units == 1 else 's are'} too few, too unequal or too "
+                f"skewed to tell {family} method{'' if family == 1 else 's'} from the {FLOOR} "
+                f"control.{apart}"
             )
             continue
-        clear = methods[methods["p (Holm)"] < CLEAR]
-        way = np.sign(clear["rank-biserial"])
-        better = clear[(clear[OVER] > 0) & (way > 0)].sort_values(OVER, ascending=False)
-        worse = clear[(clear[OVER] < 0) & (way < 0)]
+        clear = judged[judged[tables.P] < CLEAR]
+        better = clear[clear[OVER] > 0].sort_values(OVER, ascending=False)
+        worse = clear[clear[OVER] < 0]
         named = ", ".join(
             f"{row['method']} {signed(row[OVER])}"
             f"{signed_bounds(row[f'{OVER} low'], row[f'{OVER} high'])}"
@@ -294,9 +312,35 @@ def answer(table: pd.DataFrame, primary: MetricSpec) -> str:
         sentences.append(
             f"{said}{len(better)} of {len(methods)} methods{that_pass} beat the {FLOOR} control"
             f"{f' ({named})' if named else ''}, and {len(worse)} "
-            f"{'does' if len(worse) == 1 else 'do'} worse than it.{apart}"
+            f"{'does' if len(worse) == 1 else 'do'} worse than it."
+            f"{_not_told(judged[judged[tables.P] >= CLEAR], units, margin)}"
+            f"{_untested(methods[methods[OVER].notna() & methods[tables.P].isna()])}{apart}"
         )
     return (
         "\n".join(sentences)
         or f"No score of {primary.name} can be held against the {FLOOR} control."
     )
+
+
+def _not_told(methods: pd.DataFrame, units: int, margin: float | None) -> str:
+    """What is to be said of methods that are not told from the floor."""
+    if not len(methods):
+        return ""
+    said = ""
+    if "no different" in methods:
+        same, methods = methods[methods["no different"]], methods[~methods["no different"]]
+        if len(same):
+            said = f" Shown to be no different (within ±{margin:g}): {', '.join(same['method'])}."
+    if not len(methods):
+        return said
+    nearest, more = methods[tables.NEEDED].min(), ""
+    if units < nearest <= MOST_UNITS:
+        more = f"; about {about(nearest)} would be needed for the largest of these gains"
+    return f"{said} Not told apart with {units} units: {', '.join(methods['method'])}{more}."
+
+
+def _untested(methods: pd.DataFrame) -> str:
+    """What is to be said of methods whose gain has no p."""
+    if not len(methods):
+        return ""
+    return f" Not tested, for too few or too skewed units: {', '.join(methods['method'])}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -95,6 +97,8 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
     """Names of metrics."""
     limit: int = 128
     """At most this many faces with landmarks, with the emotions' shares kept."""
+    margin: float | None = None
+    """Gain over the centre control below which a method counts as no different, declared now."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -105,6 +109,10 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
             For options that do not fit together or data that cannot be used.
         """
         self.check()
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise InputError(
+                f"Expected --margin above 0, in units of the score, got {self.margin}."
+            )
         board = Scoreboard(
             methods=self.methods,
             metrics=self.metrics,
@@ -192,6 +200,7 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
             refused={name: facts["refused"] for name, facts in run.manifest["networks"].items()},
             fills_shared=board.fills_shared,
             gates={part.model: part.findings.gate for part in parts if part.findings.gate},
+            margin=self.margin,
         )
         said = [part.findings.said for part in parts if part.findings.said]
         if not said:

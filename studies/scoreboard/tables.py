@@ -9,20 +9,29 @@ import pandas as pd
 
 from fer_xai.attributions import CONTROLS
 from metrics.core.registry import MetricSpec
-from metrics.statistics.effect_sizes import rank_biserial
+from metrics.statistics.effect_sizes import cohens_d
+from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.mean_tests import equivalence
+from metrics.statistics.power import units_to_tell
 from metrics.statistics.reliability import (
     RankTest,
     friedman_nemenyi,
     kendalls_w,
     krippendorff_alpha,
 )
-from metrics.statistics.significance import holm, wilcoxon_p
+from metrics.statistics.significance import holm
 from studies.scoreboard.scores import FLOOR
 
 Specs = Mapping[str, MetricSpec]
 UNDEFINED_MAPS = "undefined maps"
 """Column of tables that is there where any map is undefined, beside undefined scores."""
+P = "p (max-T)"
+"""Column of p-values of gains, corrected over the family: the methods of a model and metric."""
+LEVEL = 0.95
+"""Coverage of intervals; one less the error of tests."""
+NEEDED = "units to tell"
+"""Column of how many units would tell a gain of this size, where these do not."""
 
 
 def sign(spec: MetricSpec) -> int:
@@ -54,14 +63,21 @@ def compared_with_floor(spec: MetricSpec) -> bool:
 
 
 def method_table(
-    rows: pd.DataFrame, clusters: pd.Series, specs: Specs, *, floor: str = FLOOR
+    rows: pd.DataFrame,
+    clusters: pd.Series,
+    specs: Specs,
+    *,
+    floor: str = FLOOR,
+    margin: float | None = None,
 ) -> pd.DataFrame:
     """One row a model, metric and method: its mean, and its gain over a control.
 
     Gains are given for metrics that can be compared with the control
-    (:func:`compared_with_floor`). They are paired by face and signed so that above zero is better;
-    the unit is the cluster. Holm corrects Wilcoxon's two-sided p over the methods of a model and
-    metric.
+    (:func:`compared_with_floor`), paired by face and signed so that above zero is better; the unit
+    is the cluster. They are means, and judged as means: the methods of a model and metric are a
+    family, with simultaneous 95 % intervals and step-down p-values of one resampling
+    (:func:`~metrics.statistics.families.mean_family`). The intervals of other controls' gains hold
+    one at a time.
 
     Parameters
     ----------
@@ -74,6 +90,9 @@ def method_table(
         Metrics by name.
     floor
         The control.
+    margin
+        Gain below which a method counts as no different, declared beforehand: adds a column that
+        says which are shown to be (two one-sided tests, Holm over the family).
 
     Examples
     --------
@@ -102,6 +121,10 @@ def method_table(
             for column, name in (("blank", "blank"), ("undefined", UNDEFINED_MAPS))
             if column in part and (column == "blank" or bool(rows[column].any()))
         }
+        gains = pd.DataFrame()
+        if base is not None:
+            over = (turn * wide.sub(base, axis=0)).drop(columns=floor)
+            gains = _gains(over, groups, specs[str(metric)], floor=floor, margin=margin)
         here = []
         for method in wide.columns:
             mean = mean_interval(wide[method], clusters=list(groups))
@@ -117,27 +140,50 @@ def method_table(
                 "undefined": float(wide[method].isna().mean()),
                 **{name: float(share[method]) for name, share in shares.items()},
             }
-            if base is not None and method != floor:
-                gain = (turn * (wide[method] - base)).dropna()
-                own = groups.loc[list(gain.index)]
-                units = gain.groupby(own.to_numpy()).mean()
-                row |= bounds(f"over {floor}", mean_interval(gain, clusters=list(own)))
-                row |= {
-                    "units": float(len(units)),
-                    "units better": float((units > 0).mean()) if len(units) else np.nan,
-                    "rank-biserial": rank_biserial(units),
-                    "p": np.nan if method in CONTROLS else wilcoxon_p(units),
-                }
             here.append(row)
-        table = pd.DataFrame(here)
-        if "p" in table:
-            table["p (Holm)"] = holm(table["p"])
+        table = pd.DataFrame(here).join(gains, on="method")
+        if "no different" in table:
+            table["no different"] = table["no different"].eq(True)  # the control itself: no
         order = turn * table["mean"]
         out.append(
             table.assign(order=order).sort_values(["control", "order"], ascending=[True, False])
         )
     found = pd.concat(out, ignore_index=True)
-    return found.drop(columns=["order", "p"], errors="ignore")
+    return found.drop(columns="order")
+
+
+def _gains(
+    over: pd.DataFrame, groups: pd.Series, spec: MetricSpec, *, floor: str, margin: float | None
+) -> pd.DataFrame:
+    """Gains of methods, judged as a family, and of other controls, one at a time, by method."""
+    labels = list(groups)
+    names = [str(method) for method in over.columns if method not in CONTROLS]
+    reach = spec.bounds[1] - spec.bounds[0]
+    family = mean_family(
+        over[names].to_numpy(dtype=np.float64),
+        clusters=labels,
+        bounds=(-reach, reach) if np.isfinite(reach) else None,
+    )
+    judged = dict(zip(names, zip(family.intervals, family.p_values, strict=True), strict=True))
+    rows = {}
+    for method in over.columns:
+        gain = over[method]
+        found, p = judged.get(method, (mean_interval(gain, clusters=labels), np.nan))
+        units = gain.groupby(groups.to_numpy()).mean().dropna()
+        rows[method] = {
+            **bounds(f"over {floor}", found),
+            "units": float(len(units)),
+            "units better": float((units > 0).mean()) if len(units) else np.nan,
+            "d_z": cohens_d(units),
+            P: float(p),
+            NEEDED: units_to_tell(found) if p >= 1 - LEVEL else np.nan,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    if margin is not None:
+        tests = [equivalence(over[name], margin=margin, clusters=labels) for name in names]
+        shown = pd.Series(holm([test.p_value for test in tests]) < 1 - LEVEL, index=names)
+        table["no different"] = shown
+    return table
 
 
 def bounds(name: str, found: Interval) -> dict[str, float]:

@@ -135,10 +135,13 @@ def test_one_training_is_one_training():
 
 
 def test_bounds_of_a_percentage_stay_within_it():
-    found = paper_tables.percent_interval(pd.Series([20.0, 80.0]))
-    assert (found.low, found.estimate, found.high) == (0, 50, 100)
-    alone = paper_tables.percent_interval(pd.Series([20.0]))
-    assert np.isnan(alone.low)
+    found = paper_tables.percent_interval(pd.Series([20.0, 80.0, 20.0, 80.0, 50.0]))
+    assert (found.low, found.estimate, found.high) == pytest.approx((12.74, 50, 87.26), abs=0.02)
+    wide = paper_tables.percent_interval(pd.Series([1.0, 99.0, 1.0, 99.0, 50.0]))
+    assert (wide.low, wide.high) == (0, 100)
+    few = paper_tables.percent_interval(pd.Series([20.0, 80.0]))
+    assert np.isnan(few.low)
+    assert few.dots == (20.0, 80.0)
 
 
 def test_caveats_are_those_of_the_run():
@@ -158,8 +161,7 @@ def test_a_method_without_scores_of_most_faces_takes_no_part_in_the_answer():
         "over centre": 0.1,
         "over centre low": 0.05,
         "over centre high": 0.15,
-        "rank-biserial": 0.5,
-        "p (Holm)": 0.001,
+        "p (max-T)": 0.001,
     }
     table = pd.DataFrame(
         [row | {"method": "saliency", "undefined": 0.0}, row | {"method": "lrp", "undefined": 0.6}]

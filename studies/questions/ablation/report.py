@@ -19,10 +19,9 @@ from metrics.statistics.effect_sizes import auc_to_d
 from metrics.statistics.intervals import (
     Interval,
     influence_interval,
-    mean_interval,
-    percent_interval,
 )
 from metrics.statistics.significance import holm
+from metrics.statistics.trainings import percent_interval, training_interval
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table, write_page
@@ -236,7 +235,7 @@ def difference_table(
         }
         if not len(pairs["accuracy"]):
             continue
-        accuracy = mean_interval(pairs["accuracy"])
+        accuracy = training_interval(pairs["accuracy"])
         floors = [floor_of(name, endpoints) for name in (variant, REFERENCE)]
         gap = pairs["excess"]
         excess = influence_interval(

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_xai.emotions import SIX
-from metrics.statistics.intervals import mean_interval, percent_interval
+from metrics.statistics.intervals import mean_interval
 from metrics.statistics.significance import holm
+from metrics.statistics.trainings import percent_interval, training_interval
 from studies.questions.paper_table.published import KEPT, PUBLISHED, TITLES
 from studies.reporting.formatting import counted
 
@@ -122,7 +123,7 @@ def pairs(predictions: pd.DataFrame, models: Sequence[str], columns: Sequence[st
             if model == REFERENCE or not len(shared):
                 continue
             difference = 100 * (table[shared] - right[REFERENCE].loc[table.index, shared])
-            seeds = mean_interval(difference.mean(axis=0).to_numpy())
+            seeds = training_interval(difference.mean(axis=0).to_numpy())
             faces = mean_interval(
                 difference.mean(axis=1).to_numpy(),
                 clusters=list(clusters.loc[difference.index.astype(str)]),

@@ -6,12 +6,13 @@ from fer_xai.errors import InputError
 from metrics.statistics.intervals import bootstrap_interval, influence_interval, mean_interval
 
 
-def test_mean_interval_is_students():
+def test_mean_interval_of_symmetric_scores_is_students():
     x = np.random.default_rng(0).normal(3, 2, 25)
+    x = np.concatenate([x, 2 * x.mean() - x])
     found = mean_interval(np.append(x, np.nan))
-    low, high = stats.t.interval(0.95, 24, x.mean(), stats.sem(x))
+    low, high = stats.t.interval(0.95, 49, x.mean(), stats.sem(x))
     assert (found.estimate, found.low, found.high) == pytest.approx((x.mean(), low, high))
-    assert found.n == 25
+    assert found.n == 50
     assert found.p_value == pytest.approx(stats.ttest_1samp(x, 0).pvalue)
 
 

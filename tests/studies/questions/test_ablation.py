@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import stats
 
 from fer_xai.attributions import native_maps, upsample
 from fer_xai.data import load_dataset
@@ -131,7 +130,8 @@ def test_differences_are_paired_by_seed(finished):
     gap = rows["48 pixels"] - rows["gimefive"]
     found = pd.read_csv(run / "tables" / "differences.csv").set_index("variant").loc["48 pixels"]
     assert found["points of accuracy"] == pytest.approx(gap.mean())
-    assert found["p, accuracy"] == pytest.approx(stats.ttest_1samp(gap, 0).pvalue)
+    assert len(gap) < 5  # an interval of fewer trainings would say nothing
+    assert np.isnan(found[["p, accuracy", "points of accuracy low"]].astype(float)).all()
 
 
 def test_an_excess_carries_the_variance_of_both_sides():

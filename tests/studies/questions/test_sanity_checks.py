@@ -88,7 +88,7 @@ def test_a_method_without_similarities_does_not_pass():
     ("options", "sentence"),
     [
         ({"networks": 3}, "Expected --networks of at least 10, got 3"),
-        ({"margin": 1.0}, "Expected --margin above 0 and below 1, got 1.0"),
+        ({"gate_margin": 1.0}, "Expected --gate-margin above 0 and below 1, got 1.0"),
         ({"batch_size": 0}, "Expected --batch-size as a whole number of 1 or more, got 0"),
         ({"metrics": ()}, "Expected at least one metric"),
         ({"methods": ("gradcam", "gradcam")}, "Expected each method once, got gradcam"),

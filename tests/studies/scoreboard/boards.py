@@ -6,6 +6,8 @@ from metrics.core.registry import METRICS
 from studies.scoreboard.scores import Scoreboard
 
 CLUSTERS = pd.Series({f"f{i}": i // 2 for i in range(40)})
+OWN = pd.Series(range(40), index=CLUSTERS.index)
+"""Each face its own unit: enough of them for a test."""
 SPECS = {name: METRICS[name] for name in ("insertion", "deletion", "aopc")}
 METHODS = ("saliency", "gradcam", "lrp")
 

@@ -1,15 +1,20 @@
 """Tables of a scoreboard, from rows whose answer is known."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from metrics.core.registry import METRICS
+from metrics.statistics.families import mean_family
+from metrics.statistics.intervals import mean_interval
+from metrics.statistics.power import units_to_tell
 from metrics.statistics.reliability import friedman_nemenyi
 from studies.scoreboard import tables
 from studies.scoreboard.report import answer, content
-from tests.studies.scoreboard.boards import CLUSTERS, METHODS, SPECS
+from tests.studies.scoreboard.boards import CLUSTERS, METHODS, OWN, SPECS
 
 
 def test_gains_are_paired_by_face_and_turned_so_that_more_is_better(rows):
@@ -21,31 +26,60 @@ def test_gains_are_paired_by_face_and_turned_so_that_more_is_better(rows):
         gain = turn * (wide["saliency"] - wide["centre"])
         row = table.loc[metric, "saliency"]
         assert row["over centre"] == pytest.approx(gain.mean())
-        assert row["over centre low"] > 0
+        alone = tables.method_table(rows, OWN, SPECS).set_index(["metric", "method"])
+        assert alone.loc[metric, "saliency"]["over centre low"] > 0
+        assert alone.loc[metric, "lrp"]["over centre high"] < 0
         units = gain.groupby(CLUSTERS).mean()
         assert row["units"] == 20
         assert row["units better"] == (units > 0).mean()
-        assert table.loc[metric, "lrp"]["over centre high"] < 0
-    assert table["p (Holm)"].isna().groupby(level=1).all()["random"]
+    assert table[tables.P].isna().groupby(level=1).all()["random"]
 
 
-def test_p_values_are_wilcoxons_with_holms_correction_over_the_methods():
-    """Six faces without ties: the exact p of rank sums 0, 1 and 11 is 2/64, 4/64 and 1."""
-    gains = {
-        "saliency": [1, 2, 3, 4, 5, 6],
-        "gradcam": [-1, 2, 3, 4, 5, 6],
-        "lrp": [-1, -2, -3, 4, -5, 6],
-        "centre": [0] * 6,
-    }
-    few = pd.DataFrame(
+def board_of(gains, n, clusters=None):
+    """Rows of insertion whose gains over the centre are known, and clusters of the faces."""
+    face = np.linspace(0.1, 0.2, n)
+    rows = pd.DataFrame(
         {"id": f"f{i}", "model": "net", "method": method, "metric": "insertion", "value": value}
-        for method, values in gains.items()
-        for i, value in enumerate(values)
+        for method, gain in {**gains, "centre": np.zeros(n)}.items()
+        for i, value in enumerate(face + gain)
     )
-    own = pd.Series(range(6), index=[f"f{i}" for i in range(6)])
-    table = tables.method_table(few, own, SPECS).set_index("method")["p (Holm)"]
-    assert table[list(METHODS)].tolist() == pytest.approx([3 * 2 / 64, 2 * 4 / 64, 1])
-    assert np.isnan(table["centre"])
+    index = [f"f{i}" for i in range(n)]
+    return rows, pd.Series(range(n) if clusters is None else clusters, index=index)
+
+
+def test_methods_of_a_metric_are_a_family_of_means():
+    rng = np.random.default_rng(0)
+    gains = dict(zip(METHODS, rng.normal([0.05, 0.02, -0.05], 0.1, (96, 3)).T, strict=True))
+    rows, own = board_of(gains, 96)
+    table = tables.method_table(rows, own, SPECS).set_index("method")
+    table = table.loc[[*METHODS, "centre"]]
+    family = mean_family(np.stack(list(gains.values()), axis=1), bounds=(-1, 1))
+    assert table.loc[list(METHODS), tables.P].tolist() == pytest.approx(family.p_values.tolist())
+    for name, interval in zip(METHODS, family.intervals, strict=True):
+        row = table.loc[name]
+        assert [row["over centre low"], row["over centre high"]] == pytest.approx(
+            [interval.low, interval.high]
+        )
+    alone = mean_interval(gains["gradcam"])
+    row = table.loc["gradcam"]
+    assert row["over centre low"] < alone.low
+    assert row[tables.NEEDED] == units_to_tell(alone) > 96
+    assert np.isnan(table.loc["saliency", tables.NEEDED])
+    assert np.isnan(table.loc["centre", tables.P])
+
+
+def test_no_different_takes_a_margin_and_enough_faces():
+    rng = np.random.default_rng(1)
+    for n, shown in ((96, False), (900, True)):
+        gains = dict(zip(METHODS, rng.normal([0.1, 0, 0], 0.1, (n, 3)).T, strict=True))
+        rows, own = board_of(gains, n)
+        assert "no different" not in tables.method_table(rows, own, SPECS)
+        table = tables.method_table(rows, own, SPECS, margin=0.015)
+        found = table.set_index("method")["no different"]
+        assert found[list(METHODS)].tolist() == [False, shown, shown]
+        said = answer(table, SPECS["insertion"], margin=0.015)
+        assert ("Shown to be no different (within ±0.015): " in said) is shown
+        assert (f"Not told apart with {n} units: " in said) is not shown
 
 
 def test_undefined_scores_are_counted_and_left_out(rows):
@@ -79,7 +113,7 @@ def test_only_faithfulness_is_held_against_a_control_that_ignores_the_network(ro
     some = rows[rows["metric"] != "aopc"].replace({"metric": {"deletion": "mprt_last"}})
     specs = {name: METRICS[name] for name in ("insertion", "mprt_last")}
     table = tables.method_table(some, CLUSTERS, specs).set_index(["metric", "method"])
-    gains = ["over centre", "units better", "rank-biserial", "p (Holm)"]
+    gains = ["over centre", "units better", "d_z", tables.P]
     assert table.loc["mprt_last", gains].isna().all(axis=None)
     assert table.loc["insertion", gains].loc["lrp"].notna().all()
     made = content(some, CLUSTERS, specs, methods=METHODS, primary="mprt_last", refused={})
@@ -89,32 +123,34 @@ def test_only_faithfulness_is_held_against_a_control_that_ignores_the_network(ro
 
 
 @pytest.mark.parametrize("turn", [1, -1])
-def test_a_claim_needs_mean_and_ranks_of_one_sign(turn):
-    """Most faces are slightly worse, a few much better: neither is the method."""
-    gain = turn * np.where(np.arange(128) < 16, 1.0, -0.01 - np.arange(128) / 1e5)
-    face = np.linspace(0.1, 0.2, 128)
-    split = pd.DataFrame(
-        {"id": f"f{i}", "model": "net", "method": method, "metric": "insertion", "value": value}
-        for method, values in (("gradcam", face + gain), ("centre", face))
-        for i, value in enumerate(values)
-    )
-    clusters = pd.Series(range(128), index=[f"f{i}" for i in range(128)])
-    table = tables.method_table(split, clusters, SPECS)
-    (row,) = (row for _, row in table.iterrows() if row["method"] == "gradcam")
-    assert row["p (Holm)"] < 1e-5
-    assert row["over centre"] * row["rank-biserial"] < 0
-    assert "0 of 1 methods beat the centre control, and 0 do worse" in answer(
+def test_a_claim_is_of_the_mean(turn):
+    """Most faces are slightly worse, some much better: the mean gain is what is claimed."""
+    gain = turn * np.where(np.arange(128) < 32, 0.5, -0.01 - np.arange(128) / 1e5)
+    rows, own = board_of({"gradcam": gain}, 128)
+    table = tables.method_table(rows, own, SPECS)
+    row = table.set_index("method").loc["gradcam"]
+    assert row[tables.P] < 1e-3
+    assert (row["units better"] < 0.5) == (turn > 0)
+    better, worse = (1, 0) if turn > 0 else (0, 1)
+    said = answer(table, SPECS["insertion"])
+    assert f"{better} of 1 methods beat the centre control" in said
+    assert f", and {worse} do" in said
+
+
+def test_skewed_gains_without_bounds_are_not_tested():
+    rng = np.random.default_rng(0)
+    rows, own = board_of({"gradcam": rng.lognormal(sigma=2, size=96)}, 96)
+    unbounded = {"insertion": dataclasses.replace(SPECS["insertion"], bounds=(0.0, np.inf))}
+    table = tables.method_table(rows, own, unbounded)
+    assert np.isnan(table.set_index("method").loc["gradcam", tables.P])
+    assert "96 units are too few, too unequal or too skewed to tell 1 method" in answer(
         table, SPECS["insertion"]
     )
 
 
-def test_too_few_faces_are_told_instead_of_counted(rows):
+def test_few_units_of_a_bounded_score_are_tested_by_betting(rows):
     few = rows[rows["id"].isin([f"f{i}" for i in range(12)])]  # six people
     table = tables.method_table(few, CLUSTERS, SPECS)
-    assert answer(table, SPECS["insertion"]) == (
-        "net: by insertion, 6 units are too few to tell 3 methods from the centre control: no "
-        "corrected p can be below 0.094."
-    )
-    enough = rows[rows["id"].isin([f"f{i}" for i in range(14)])]
-    table = tables.method_table(enough, CLUSTERS, SPECS)
+    assert "0 of 3 methods beat the centre control" in answer(table, SPECS["insertion"])
+    table = tables.method_table(rows, OWN, SPECS)
     assert "1 of 3 methods beat" in answer(table, SPECS["insertion"])

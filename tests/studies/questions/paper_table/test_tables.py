@@ -41,15 +41,14 @@ def test_cells_that_were_not_trained_say_so_and_are_empty(finished):
     assert found.loc[TITLES["gimefive"], "seeds"] == "2"
 
 
-def test_figures_are_means_over_seeds_with_students_interval(finished):
+def test_figures_are_means_over_seeds_without_an_interval_below_five(finished):
     _, run = finished
     rows = pd.read_parquet(run / "predictions.parquet")
     here = rows[rows["model"] == "gimefive"]
     by_seed = 100 * (here["true"] == here["predicted"]).groupby(here["seed"]).mean()
     found = pd.read_csv(run / "tables" / "accuracy.csv").set_index("model").loc[TITLES["gimefive"]]
     assert found["ours"] == pytest.approx(by_seed.mean(), abs=0.01)
-    reach = stats.t.ppf(0.975, 1) * by_seed.std() / np.sqrt(2)
-    assert found["ours high"] - found["ours"] == pytest.approx(reach, abs=0.1)
+    assert np.isnan(found[["ours low", "ours high"]].astype(float)).all()
 
 
 def test_pairs_are_paired_by_seed_and_by_face(finished):
@@ -61,13 +60,14 @@ def test_pairs_are_paired_by_seed_and_by_face(finished):
     found = pd.read_csv(run / "tables" / "pairs.csv").iloc[0]
     assert found["model"] == "ResNet18"
     assert found["points, over seeds"] == pytest.approx(difference.mean())
-    assert found["p"] == pytest.approx(stats.ttest_1samp(difference, 0).pvalue)
+    assert np.isnan(found["p"])  # of two trainings
     faces = right.groupby([rows["model"], rows["id"]], observed=True).mean()
     per_face = 100 * (faces["resnet18"] - faces["gimefive"])
     cluster = rows.drop_duplicates("id").set_index("id")["cluster"]
     sums = (per_face - per_face.mean()).groupby(cluster.loc[per_face.index].to_numpy()).sum() / 160
     reach = stats.t.ppf(0.975, len(sums) - 1) * np.sqrt(len(sums)) * sums.std()
-    assert found["points, over faces high"] - found["points, over faces"] == pytest.approx(reach)
+    wide = (found["points, over faces high"] - found["points, over faces low"]) / 2
+    assert wide == pytest.approx(reach, rel=0.05)
 
 
 def test_the_papers_way_of_counting_is_the_best_epoch_on_test(finished):

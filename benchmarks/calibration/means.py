@@ -1,0 +1,313 @@
+"""Means over faces: what their intervals cover, how often their tests err, how many faces they take.
+
+``python -m benchmarks.calibration.means --repeats 2000`` prints one table for each statistic. The
+truth of every design is known; the Monte-Carlo error stands beside each share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tabulate import tabulate
+
+from benchmarks.calibration.mean_designs import CLUSTERS, DRAWS, beta, clustered
+from metrics.statistics.bounded import betting_p
+from metrics.statistics.clustered import mean_parts
+from metrics.statistics.clusters import Array
+from metrics.statistics.families import mean_family
+from metrics.statistics.intervals import mean_interval
+from metrics.statistics.mean_tests import equivalence, mean_test, untested
+from metrics.statistics.power import units_for_difference
+from metrics.statistics.sequential import stop_when
+from metrics.statistics.significance import holm, wilcoxon_p
+from metrics.statistics.trainings import training_interval
+
+SIZES = (24, 60, 96, 150, 300, 600)
+FEW = (5, 8, 12, 16)
+COLUMNS = 12
+"""Methods of a family."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A share that was counted, beside the one there should be."""
+
+    statistic: str
+    design: str
+    n: str
+    nominal: float
+    hits: int
+    repeats: int
+    told: str = ""
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.repeats if self.repeats else float("nan")
+
+    @property
+    def error(self) -> float:
+        """Monte-Carlo standard error."""
+        return float(np.sqrt(self.share * (1 - self.share) / self.repeats))
+
+
+def coverage(
+    repeats: int, *, draws: Sequence[str] = tuple(DRAWS), sizes: Sequence[int] = (*FEW, *SIZES)
+) -> Iterator[Row]:
+    """95 % intervals of a mean over independent faces."""
+    for draw in draws:
+        for n in sizes:
+            rng = np.random.default_rng([1, n])
+            found = [mean_interval(x) for x in DRAWS[draw](rng, (repeats, n))]
+            known = [f for f in found if not f.reason]
+            width = np.median([(f.high - f.low) / 3.92 / f.standard_error for f in known])
+            yield Row(
+                statistic="mean_interval",
+                design=draw,
+                n=str(n),
+                nominal=0.95,
+                hits=sum(f.low <= 0 <= f.high for f in known),
+                repeats=len(known),
+                told=f"{width:.2f} of a normal interval's width",
+            )
+
+
+def cluster_coverage(
+    repeats: int,
+    *,
+    draws: Sequence[str] = ("normal", "exponential", "lognormal"),
+    designs: Sequence[str] = tuple(CLUSTERS),
+    rhos: Sequence[float] = (0.0, 0.3, 0.9),
+) -> Iterator[Row]:
+    """95 % intervals of a mean over clusters, and errors of the test that belongs to them."""
+    for design in designs:
+        for draw in draws:
+            for rho in rhos:
+                rng = np.random.default_rng(2)
+                found = []
+                for _ in range(repeats):
+                    x, codes = clustered(rng, CLUSTERS[design](rng), draw, rho)
+                    found.append(mean_interval(x, clusters=codes))
+                yield Row(
+                    statistic="mean_interval, clusters",
+                    design=f"{design}, {draw}, correlation {rho:g}",
+                    n=f"{found[0].n}",
+                    nominal=0.95,
+                    hits=sum(f.low <= 0 <= f.high for f in found),
+                    repeats=repeats,
+                    told=f"freedom {np.median([f.freedom for f in found]):.1f}",
+                )
+
+
+def sign_flip_p(x: Array, rng: np.random.Generator, flips: int = 999) -> float:
+    """Two-sided p of the mean under flipped signs: exact where differences are symmetric."""
+    signs = rng.integers(0, 2, (flips, len(x))) * 2 - 1
+    flipped = np.abs(signs @ x)
+    return float((1 + (flipped >= abs(x.sum()) * (1 - 1e-12)).sum()) / (1 + flips))
+
+
+def errors(
+    repeats: int, *, draws: Sequence[str] = tuple(DRAWS), sizes: Sequence[int] = (*FEW, *SIZES)
+) -> Iterator[Row]:
+    """False positives at 5 % of tests of a mean, without any effect."""
+    for draw in draws:
+        for n in sizes:
+            rng = np.random.default_rng([3, n])
+            data = DRAWS[draw](rng, (repeats, n))
+            refused = np.mean([bool(untested(mean_parts(x))) for x in data])
+            tests: dict[str, Callable[[Array], float]] = {
+                "mean_test": mean_test,
+                "sign flips": lambda x, rng=rng: sign_flip_p(x, rng, 399),
+                "Wilcoxon": wilcoxon_p,
+            }
+            for name, test in tests.items():
+                yield Row(
+                    statistic=name,
+                    design=draw,
+                    n=str(n),
+                    nominal=0.05,
+                    hits=sum(test(x) < 0.05 for x in data),
+                    repeats=repeats,
+                    told=f"not tested: {refused:.0%}" if name == "mean_test" else "",
+                )
+
+
+def betting(repeats: int, *, sizes: Sequence[int] = (8, 24, 96, 300)) -> Iterator[Row]:
+    """The exact test of a bounded mean: errors, and power for a difference of .1 (spread .15)."""
+    for n in sizes:
+        rng = np.random.default_rng([4, n])
+        for effect, nominal in ((0.0, 0.05), (0.1, float("nan"))):
+            data = beta(rng, (repeats, n)) + effect
+            yield Row(
+                statistic="betting_p",
+                design="beta(.3, 2.7), " + (f"mean {effect:g}" if effect else "no effect"),
+                n=str(n),
+                nominal=nominal,
+                hits=sum(betting_p(x, bounds=(-1, 1)) < 0.05 for x in data),
+                repeats=repeats,
+                told="power" if effect else "",
+            )
+
+
+def familywise(
+    repeats: int,
+    *,
+    draws: Sequence[str] = tuple(DRAWS),
+    sizes: Sequence[int] = SIZES,
+    flips: int = 999,
+    rho: float = 0.5,
+) -> Iterator[Row]:
+    """Studies of 12 methods without any effect: any claim by p, any interval without zero."""
+    for draw in draws:
+        for n in sizes:
+            rng = np.random.default_rng([5, n])
+            claims = misses = old = refused = 0
+            for seed in range(repeats):
+                own, shared = DRAWS[draw](rng, (n, COLUMNS)), DRAWS[draw](rng, (n, 1))
+                gains = np.sqrt(rho) * shared + np.sqrt(1 - rho) * own
+                found = mean_family(gains, repeats=flips, seed=seed)
+                claims += bool((found.p_values < 0.05).any())
+                misses += any(i.low > 0 or i.high < 0 for i in found.intervals)
+                refused += sum(bool(i.reason) for i in found.intervals)
+                old += bool((holm([wilcoxon_p(x) for x in gains.T]) < 0.05).any())
+            told = f"not tested: {refused / repeats / COLUMNS:.0%}"
+            for name, hits in (
+                ("mean_family, p", claims),
+                ("mean_family, intervals", misses),
+                ("Holm over Wilcoxon", old),
+            ):
+                yield Row(
+                    statistic=name,
+                    design=f"{draw}, {COLUMNS} methods",
+                    n=str(n),
+                    nominal=0.05,
+                    hits=hits,
+                    repeats=repeats,
+                    told=told if "family" in name else "",
+                )
+
+
+def equivalences(
+    repeats: int, *, draws: Sequence[str] = tuple(DRAWS), sizes: Sequence[int] = (24, 60, 150, 300)
+) -> Iterator[Row]:
+    """Means that differ by just the margin: how often they are called equivalent."""
+    for draw in draws:
+        for n in sizes:
+            rng = np.random.default_rng([6, n])
+            data = DRAWS[draw](rng, (repeats, n))
+            for side in (0.5, -0.5):
+                yield Row(
+                    statistic="equivalence",
+                    design=f"{draw}, mean at {side:+g} of a margin .5",
+                    n=str(n),
+                    nominal=0.05,
+                    hits=sum(equivalence(x + side, margin=0.5).equivalent for x in data),
+                    repeats=repeats,
+                )
+
+
+def powers(repeats: int, *, effects: Sequence[float] = (0.5, 0.2)) -> Iterator[Row]:
+    """Power at the number of faces that :func:`units_for_difference` gives for 80 %."""
+    for draw in DRAWS:
+        for effect in effects:
+            n = units_for_difference(1.0, effect)
+            data = DRAWS[draw](np.random.default_rng([7, n]), (repeats, n)) + effect
+            yield Row(
+                statistic="power of mean_test",
+                design=f"{draw}, {effect:g} spreads",
+                n=str(n),
+                nominal=0.8,
+                hits=sum(mean_test(x) < 0.05 for x in data),
+                repeats=repeats,
+                told="power",
+            )
+
+
+def stopped(
+    repeats: int, *, draws: Sequence[str] = tuple(DRAWS), widths: Sequence[float] = (0.25, 0.15)
+) -> Iterator[Row]:
+    """Coverage of the interval at which a sequential run stops, looking after every 8 faces."""
+    for draw in draws:
+        for width in widths:
+            rng = np.random.default_rng([8, int(100 * width)])
+            covered, sizes = 0, []
+            for x in DRAWS[draw](rng, (repeats, 1200)):
+                n = stop_when(x, width, step=8)
+                if n is not None:
+                    found = mean_interval(x[:n])
+                    covered += found.low <= 0 <= found.high
+                    sizes.append(n)
+            yield Row(
+                statistic="stop_when",
+                design=f"{draw}, ±{width:g} spreads",
+                n=f"{np.median(sizes):.0f}",
+                nominal=0.95,
+                hits=covered,
+                repeats=len(sizes),
+                told=f"stopped: {len(sizes) / repeats:.0%}",
+            )
+
+
+def trainings(repeats: int) -> Iterator[Row]:
+    """Intervals over trainings of one network."""
+    for draw in ("normal", "exponential", "lognormal"):
+        for n in (5, 10, 20):
+            found = [
+                training_interval(x) for x in DRAWS[draw](np.random.default_rng(9), (repeats, n))
+            ]
+            yield Row(
+                statistic="training_interval",
+                design=f"{draw} seeds",
+                n=str(n),
+                nominal=0.95,
+                hits=sum(f.low <= 0 <= f.high for f in found),
+                repeats=repeats,
+            )
+
+
+TABLES: dict[str, Callable[[int], Iterator[Row]]] = {
+    "coverage": coverage,
+    "clusters": cluster_coverage,
+    "errors": errors,
+    "betting": betting,
+    "family": familywise,
+    "equivalence": equivalences,
+    "power": powers,
+    "sequential": stopped,
+    "trainings": trainings,
+}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown of what was counted."""
+    return str(
+        tabulate(
+            [
+                (r.statistic, r.design, r.n, r.nominal, f"{r.share:.3f} ± {r.error:.3f}", r.told)
+                for r in rows
+            ],
+            headers=("statistic", "design", "n", "nominal", "actual", ""),
+            tablefmt="github",
+            disable_numparse=True,
+        )
+    )
+
+
+def main() -> None:
+    """Simulate and print the tables, each as soon as it is there."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration.means")
+    parser.add_argument("--repeats", type=int, default=2000, help="data sets a design")
+    parser.add_argument("--only", action="append", choices=tuple(TABLES), metavar="NAME")
+    args = parser.parse_args()
+    if args.repeats < 1:
+        parser.error(f"Expected at least one repeat, got {args.repeats}.")
+    for name in args.only or TABLES:
+        print(f"simulating {name} …", file=sys.stderr, flush=True)
+        print(f"\n## {name}\n\n{table(list(TABLES[name](args.repeats)))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

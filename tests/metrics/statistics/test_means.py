@@ -1,0 +1,307 @@
+"""Means, their tests and families, against slow references and simulations."""
+
+import numpy as np
+import pytest
+from scipy import linalg, stats
+
+from benchmarks.calibration import means
+from fer_xai.errors import InputError
+from metrics.statistics.bounded import betting_interval, betting_p
+from metrics.statistics.clustered import mean_parts, satterthwaite, within_correlation
+from metrics.statistics.families import mean_family
+from metrics.statistics.intervals import mean_interval
+from metrics.statistics.mean_tests import equivalence, mean_test, untested
+from metrics.statistics.power import (
+    not_told_apart,
+    units_for_difference,
+    units_for_half_width,
+    units_to_tell,
+)
+from metrics.statistics.sequential import stop_when
+from metrics.statistics.shift import median_shift, signed_rank_chances
+from metrics.statistics.significance import wilcoxon_p
+from metrics.statistics.skewness import skewed, unskewed
+from metrics.statistics.trainings import training_interval
+
+SIZES = np.array([3, 1, 7, 2, 9, 4])
+
+
+def textbook_cr2(sizes, rho, x):
+    """CR2 and its Satterthwaite freedom with matrices, as Bell & McCaffrey write them."""
+    n, codes = sizes.sum(), np.repeat(np.arange(len(sizes)), sizes)
+    residual = np.eye(n) - 1 / n
+    same = codes[:, None] == codes[None]
+    covariance = np.where(same, rho, 0.0) + (1 - rho) * np.eye(n)
+    rows, variance = [], 0.0
+    for g in range(len(sizes)):
+        own = codes == g
+        adjust = linalg.inv(linalg.sqrtm(residual[np.ix_(own, own)]).real)
+        rows.append(residual[own].T @ adjust @ np.ones(own.sum()))
+        variance += (np.ones(own.sum()) @ adjust @ (x - x.mean())[own]) ** 2
+    square = np.stack(rows) @ covariance @ np.stack(rows).T
+    return np.sqrt(variance) / n, np.trace(square) ** 2 / np.trace(square @ square)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.4, 1.0])
+def test_cr2_and_its_freedom_are_bell_and_mccaffreys(rho):
+    x = np.random.default_rng(0).normal(size=SIZES.sum())
+    error, freedom = textbook_cr2(SIZES, rho, x)
+    parts = mean_parts(x, np.repeat(np.arange(6), SIZES).tolist())
+    assert parts.standard_error == pytest.approx(error)
+    assert satterthwaite(SIZES, rho) == pytest.approx(freedom)
+
+
+def test_correlation_within_clusters_is_that_of_a_one_way_analysis():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(400), 5)
+    x = np.sqrt(0.3) * rng.normal(size=400)[codes] + np.sqrt(0.7) * rng.normal(size=2000)
+    assert within_correlation(x - x.mean(), codes) == pytest.approx(0.3, abs=0.06)
+    assert within_correlation(np.zeros(4), np.array([0, 0, 1, 1])) == 0
+
+
+def test_halls_transformation_is_undone():
+    t = np.linspace(-6, 6, 25)
+    for c in (-0.9, -1e-12, 0.0, 0.2, 2.0):
+        there = unskewed(t, c)
+        assert (np.diff(there) >= 0).all()
+        assert skewed(there, c) == pytest.approx(t, abs=1e-5)
+
+
+def test_clusters_of_one_face_are_faces():
+    x = np.random.default_rng(0).exponential(size=30)
+    alone = mean_interval(x)
+    for labels in (list(range(30)), [None] * 30):
+        found = mean_interval(x, clusters=labels)
+        assert found.scheme == alone.scheme
+        assert (found.low, found.high) == pytest.approx((alone.low, alone.high), rel=1e-12)
+
+
+def test_p_is_below_5_percent_just_where_the_interval_excludes_zero():
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(200):
+        x = rng.exponential(size=40) - 1 + rng.normal(0, 0.3)
+        found = mean_interval(x)
+        clear = not found.low <= 0 <= found.high
+        assert (found.p_value < 0.05) == clear
+        p = mean_test(x)
+        assert np.isnan(p) or p == found.p_value
+        seen.add(clear)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], "4 units are too few for an interval of a mean: it takes 5."),
+        ([2.0] * 9, "All 9 units have one score: their spread tells nothing"),
+        ([], "0 units are too few"),
+    ],
+)
+def test_what_has_no_interval_says_why(scores, reason):
+    found = mean_interval(scores)
+    assert np.isnan([found.low, found.high, found.p_value]).all()
+    assert found.reason.startswith(reason)
+
+
+def test_coverage_of_means_by_simulation():
+    for draw in means.DRAWS:
+        (row,) = means.coverage(500, draws=[draw], sizes=[60])
+        assert 0.93 - 2.6 * row.error <= row.share <= 0.97 + 2.6 * row.error, row
+
+
+@pytest.mark.parametrize("design", ["8 unequal clusters", "20 unequal clusters"])
+def test_coverage_of_unequal_clusters_by_simulation(design):
+    """Without corrections: .85 to .91."""
+    (row,) = means.cluster_coverage(250, draws=["normal"], designs=[design], rhos=[0.9])
+    assert 0.93 - 2.6 * row.error <= row.share, row
+
+
+def test_a_family_without_effects_rarely_makes_a_claim_where_wilcoxon_does():
+    found = {
+        row.statistic: row
+        for row in means.familywise(40, draws=["exponential"], sizes=[300], flips=199)
+    }
+    for name in ("mean_family, p", "mean_family, intervals"):
+        assert found[name].share <= 0.06 + 2.6 * np.sqrt(0.06 * 0.94 / 40)
+    assert found["Holm over Wilcoxon"].share > 0.5
+
+
+def test_a_family_of_one_is_the_test_and_its_interval():
+    x = np.random.default_rng(3).normal(0.2, 1, 80)
+    found = mean_family(x[:, None])
+    assert found.p_values[0] == pytest.approx(mean_test(x), abs=0.01)
+    alone = mean_interval(x)
+    assert [found.intervals[0].low, found.intervals[0].high] == pytest.approx(
+        [alone.low, alone.high], abs=0.02
+    )
+
+
+def slow_family(table, repeats, seed):
+    """Step-down p of Romano & Wolf, with a loop for each step and sign."""
+    n, columns = table.shape
+    rng = np.random.default_rng(seed)
+    deviations = table - table.mean(axis=0)
+    p = []
+    for _ in range(repeats):
+        bits = np.unpackbits(rng.integers(0, 256, (1, (n + 7) // 8), dtype=np.uint8))[:n]
+        flipped = deviations * (bits * 2.0 - 1)[:, None]
+        p.append([stats.ttest_1samp(column, 0).pvalue for column in flipped.T])
+    p, own = np.array(p), np.array([mean_test(column) for column in table.T])
+    out, before = np.empty(columns), 0.0
+    left = list(range(columns))
+    while left:
+        k = min(left, key=lambda index: own[index])
+        hits = (p[:, left].min(axis=1) <= own[k]).sum()
+        before = out[k] = max(before, (1 + hits) / (1 + repeats))
+        left.remove(k)
+    return out
+
+
+def test_step_down_is_that_of_a_slow_reference():
+    table = np.random.default_rng(1).normal([0, 0.3, 0.5, 0.1], 1.0, size=(64, 4))
+    found = mean_family(table, repeats=99, seed=5, level=0.9)
+    assert found.p_values == pytest.approx(slow_family(table, 99, 5))
+    assert found.smallest_p == 0.01
+
+
+def test_columns_that_cannot_be_tested_have_no_p_and_a_reason():
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(100, 4))
+    table[6:, 1] = np.nan
+    table[:, 2] = rng.lognormal(sigma=2, size=100) * 0.01
+    table[:, 3] = 0.0
+    found = mean_family(table)
+    assert np.isnan(found.p_values).tolist() == [False, True, True, True]
+    reasons = [interval.reason for interval in found.intervals]
+    assert reasons[0] == ""
+    assert "6 units are too few" in reasons[1]
+    assert "too skewed" in reasons[2]
+    assert "one score" in reasons[3]
+    exact = mean_family(np.clip(table, -4, 4), bounds=(-4, 4))
+    assert np.isfinite(exact.p_values).all()
+    assert "betting" in exact.intervals[1].scheme
+    with pytest.raises(InputError, match="Expected at least 40 repeats"):
+        mean_family(table, repeats=20)
+
+
+def test_clusters_flip_as_a_whole():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    copies, who = np.repeat(x, 3, axis=0), np.repeat(np.arange(60), 3).tolist()
+    one, three = mean_family(x), mean_family(copies, clusters=who)
+    assert three.p_values == pytest.approx(one.p_values, abs=0.02)
+    assert three.intervals[0].low == pytest.approx(one.intervals[0].low, abs=0.02)
+
+
+def test_skewed_or_few_differences_are_not_tested_without_bounds():
+    rng = np.random.default_rng(0)
+    assert "too few" in untested(mean_parts(rng.normal(size=23)))
+    assert untested(mean_parts(rng.normal(size=24))) == ""
+    heavy = [9, *[1] * 29]
+    who = np.repeat(np.arange(30), heavy).tolist()
+    assert "30 units (worth" in untested(mean_parts(rng.normal(size=38), who))
+    spiky = np.r_[np.zeros(90), 1, 1, 0.5, 0.7, 0.9]
+    assert np.isnan(mean_test(spiky))
+    assert 0 < mean_test(spiky, bounds=(-1, 1)) < 1
+
+
+def test_betting_is_exact_at_any_n():
+    for row in means.betting(150, sizes=[8, 60]):
+        if row.nominal == 0.05:
+            assert row.share <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 150), row
+    x = means.beta(np.random.default_rng(0), (300,)) + 0.1
+    low, high = betting_interval(x, bounds=(-1, 1))
+    assert low < 0.1 < high
+    assert 0.02 < high - low < 0.2
+    inside = betting_p(x, bounds=(-1, 1), mean=low + 0.003), betting_p(x, bounds=(-1, 1), mean=0.1)
+    assert min(inside) > 0.05 > betting_p(x, bounds=(-1, 1), mean=low - 0.003)
+    with pytest.raises(InputError, match="within the bounds 0 and 0.5, got"):
+        betting_p(x, bounds=(0, 0.5))
+    with pytest.raises(InputError, match="finite bounds, the smaller one first"):
+        betting_interval(x, bounds=(1, 0))
+
+
+def test_capital_of_bets_by_hand():
+    """Three units, one mean: each bet is made of the units before it."""
+    x, mean = np.array([0.9, 0.8, 1.0]), 0.5
+    order = np.random.default_rng(0).permutation(3)
+    up, down, largest = 1.0, 1.0, 1.0
+    for t, value in enumerate(x[order]):
+        past = x[order][:t]
+        centres = [(0.5 + past[: i + 1].sum()) / (i + 2) for i in range(t)]
+        variance = (0.25 + sum((past[i] - centres[i]) ** 2 for i in range(t))) / (t + 1)
+        stake = np.sqrt(2 * np.log(2 / 0.05) / (3 * variance))
+        up *= 1 + min(stake, 0.75 / mean) * (value - mean)
+        down *= 1 - min(stake, 0.75 / (1 - mean)) * (value - mean)
+        largest = max(largest, (up + down) / 2)
+    assert betting_p(x, bounds=(0, 1), mean=mean) == pytest.approx(1 / largest)
+
+
+def test_equivalence_is_two_one_sided_tests():
+    x = np.random.default_rng(0).normal(0.05, 1, 40)
+    x = np.concatenate([x, 2 * x.mean() - x])  # without skewness: Student's
+    found = equivalence(x, margin=0.4)
+    above = stats.ttest_1samp(x, -0.4, alternative="greater").pvalue
+    below = stats.ttest_1samp(x, 0.4, alternative="less").pvalue
+    assert found.p_value == pytest.approx(max(above, below))
+    assert found.equivalent == (found.p_value < 0.05)
+    assert not equivalence(x[:4], margin=9.0).equivalent
+    with pytest.raises(InputError, match="Expected a margin above 0"):
+        equivalence(x, margin=0)
+
+
+def test_units_needed_are_those_of_the_textbook():
+    assert units_for_difference(1.0, 0.5) == 34  # Cohen's d = .5, paired, 80 %
+    assert units_for_difference(1.0, 0.2) == 199
+    assert units_for_half_width(2.0, 0.1) == pytest.approx(1539, abs=2)
+    few = mean_interval(np.random.default_rng(0).normal(0.02, 0.18, 96))
+    assert units_to_tell(few, 0.023) == units_for_difference(few.standard_error * 96**0.5, 0.023)
+    assert "would be needed for +0.023" in not_told_apart(few, 0.023)
+    with pytest.raises(InputError, match="spread above 0"):
+        units_for_half_width(0.0, 0.1)
+
+
+def test_power_at_the_units_that_are_called_for():
+    (row,) = (row for row in means.powers(300, effects=[0.5]) if row.design.startswith("normal"))
+    assert row.share == pytest.approx(0.8, abs=0.07)
+
+
+def test_a_run_stops_where_the_interval_is_narrow_and_covers():
+    (row,) = means.stopped(60, draws=["exponential"], widths=[0.2])
+    assert row.share >= 0.93 - 2.6 * np.sqrt(0.05 * 0.95 / 60)
+    x = np.random.default_rng(0).normal(size=400)
+    n = stop_when(x, 0.15)
+    assert n > 60
+    found = mean_interval(x[:n])
+    assert (found.high - found.low) / 2 <= 0.15
+    assert stop_when(x, 0.01) is None
+    ends = stop_when(np.repeat(x, 2), 0.2, clusters=np.repeat(np.arange(400), 2).tolist())
+    assert ends % 2 == 0
+    with pytest.raises(InputError, match="half width above 0"):
+        stop_when(x, -1)
+
+
+def test_trainings_have_dots_below_five_and_students_t_from_there():
+    few = training_interval([87.0, 88.0, 86.0, 87.5])
+    assert np.isnan(few.low)
+    assert few.dots == (87.0, 88.0, 86.0, 87.5)
+    assert few.reason == "4 trainings, from 86 to 88: an interval takes 5."
+    x = [87.0, 88.0, 86.0, 87.5, 91.0]
+    found = training_interval(x)
+    assert (found.low, found.high) == pytest.approx(
+        stats.t.interval(0.95, 4, np.mean(x), stats.sem(x))
+    )
+    assert "taken as normal" in found.scheme
+
+
+def test_median_shift_is_what_signed_ranks_do_not_refuse():
+    x = np.random.default_rng(0).normal(0.4, 1, 30)
+    found = median_shift(np.append(x, np.nan))
+    assert wilcoxon_p(x - found.low + 1e-9) < 0.06
+    assert wilcoxon_p(x - found.low - 1e-9) > 0.05 or wilcoxon_p(x - found.low - 1e-6) > 0.05
+    assert wilcoxon_p(x - found.estimate) > 0.9
+    assert signed_rank_chances(5)[0] == 1 / 32
+    assert np.isnan(median_shift([1.0, 2.0, 3.0]).low)
+    big = np.random.default_rng(1).normal(0.4, 1, 300)
+    wide = median_shift(big)
+    assert wilcoxon_p(big - wide.high) == pytest.approx(0.05, abs=0.003)
