@@ -206,6 +206,7 @@ class PairSource:
         self.sampled = len(faces.used) > exact_up_to
         self._of = [np.flatnonzero(faces.codes == k) for k in range(len(faces.emotions))]
         self._table: Codes | None = None
+        self._rows: dict[int, Array] = {}
         self.n_levels = _LEVELS
         if len(faces.used) <= _RANKED_UP_TO and not self.sampled:
             every = faces.rows.astype(np.float64)
@@ -241,15 +242,21 @@ class PairSource:
     def _block(self, own: Codes, theirs: Codes) -> NDArray[np.integer]:
         if self._table is not None:
             return self._table[np.ix_(own, theirs)]
-        rows = self.faces.rows[own].astype(np.float64)
+        rows, others = self._double(own), self._double(theirs)
         if own is theirs and len(own) <= 4 * _CHUNK:  # half the work: the product is symmetric
             return _steps(rows @ rows.T)
-        others = self.faces.rows[theirs].astype(np.float64)
         out = np.empty((len(own), len(theirs)), dtype=np.int32)
         for start in range(0, len(own), _CHUNK):
             part = slice(start, start + _CHUNK)
             out[part] = _steps(rows[part] @ others.T)
         return out
+
+    def _double(self, some: Codes) -> Array:
+        """Rows of an emotion's faces in double precision, made once."""
+        emotion = int(self.faces.codes[some[0]]) if len(some) else -1
+        if emotion not in self._rows:
+            self._rows[emotion] = self.faces.rows[some].astype(np.float64)
+        return self._rows[emotion]
 
     def _drawn(self, own: Codes, theirs: Codes, stream: int) -> Pairs:
         """Distinct random pairs of faces of two units; each face is drawn about equally often."""
