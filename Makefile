@@ -7,7 +7,7 @@ VERSIONS_TESTS := tests/test_command.py tests/test_types.py tests/inference test
 	tests/metrics/faithfulness/test_deletion.py tests/metrics/test_evaluation.py \
 	tests/training/test_refusals.py tests/studies/test_run.py
 
-.PHONY: run test lint format docs bench slow versions clean help
+.PHONY: run test lint format docs calibrate bench slow versions clean help
 .DEFAULT_GOAL := run
 
 .venv/.ready: pyproject.toml
@@ -40,6 +40,11 @@ docs: .venv/.ready  ## tables and pictures of the documentation, made from the c
 	$(BIN)/python -m metrics.core.docs_tables docs/metrics.md
 	$(BIN)/python -m studies.reporting.findings
 	$(BIN)/python -m tests.test_readme
+
+calibrate: .venv/.ready  ## simulations: what intervals cover, how often tests err (an hour or more)
+	$(BIN)/python -m benchmarks.calibration.means --repeats 2000
+	$(BIN)/python -m benchmarks.calibration.pairs --repeats 1000
+	$(BIN)/python -m benchmarks.calibration.gate
 
 slow: .venv/.ready  ## tests that take long
 	$(BIN)/python -m pytest -m slow

@@ -60,11 +60,11 @@ class Gate:
 
     Examples
     --------
-    >>> own = torch.tensor([[0.10, 0.14], [0.06, 0.10], [0.14, 0.18]])
-    >>> gate = Gate(similarity=own, null=torch.zeros(3, 2))
+    >>> own = torch.tensor([[0.10, 0.14], [0.06, 0.10], [0.14, 0.18], [0.08, 0.12], [0.12, 0.16]])
+    >>> gate = Gate(similarity=own, null=torch.zeros(5, 2))
     >>> gate.verdict, round(gate.mean, 3), gate.interval.high < gate.margin
     ('passes', 0.12, True)
-    >>> Gate(similarity=own, null=torch.zeros(3, 2), margin=0.11).verdict
+    >>> Gate(similarity=own, null=torch.zeros(5, 2), margin=0.11).verdict
     'undecided'
     """
 
@@ -81,7 +81,7 @@ class Gate:
     @property
     def interval(self) -> Interval:
         """Mean likeness with its 95 % interval, for new faces and new random networks."""
-        return crossed_interval(self.similarity.numpy(), clusters=self.clusters)
+        return crossed_interval(self.similarity.numpy(), clusters=self.clusters, bounds=(-1, 1))
 
     @property
     def mean(self) -> float:
@@ -116,7 +116,9 @@ class Gate:
         """
         if self.verdict != "undecided":
             return float("nan")
-        return rows_needed(self.similarity.numpy(), self.margin, clusters=self.clusters)
+        return rows_needed(
+            self.similarity.numpy(), self.margin, clusters=self.clusters, bounds=(-1, 1)
+        )
 
     @property
     def null_mean(self) -> float:
@@ -126,7 +128,9 @@ class Gate:
     @property
     def excess(self) -> Interval:
         """What is due to the face: the likeness less that of other faces' maps, paired by face."""
-        return crossed_interval((self.similarity - self.null).numpy(), clusters=self.clusters)
+        return crossed_interval(
+            (self.similarity - self.null).numpy(), clusters=self.clusters, bounds=(-2, 2)
+        )
 
     @property
     def share_above(self) -> float:
@@ -241,7 +245,7 @@ def randomisation_gate(
     ...     torch.nn.Conv2d(3, 4, 8, stride=8), torch.nn.Flatten(), torch.nn.Linear(16, 7)
     ... )
     >>> model = FERModel(net, emotions="rafdb", size=16).eval()
-    >>> images, targets = torch.rand(6, 3, 16, 16), torch.tensor([0, 1, 2, 3, 4, 5])
+    >>> images, targets = torch.rand(24, 3, 16, 16), torch.arange(24) % 6
     >>> def edges(model, images, targets, ids):
     ...     return images.diff(dim=3, prepend=images[..., :1]).sum(dim=1)
     >>> gate = randomisation_gate(model, images, edges(None, images, None, None), targets, edges)

@@ -15,7 +15,11 @@ from metrics.statistics.intervals import Interval, mean_interval
 
 
 def crossed_interval(
-    values: ArrayLike, *, clusters: Sequence[object] | None = None, level: float = 0.95
+    values: ArrayLike,
+    *,
+    clusters: Sequence[object] | None = None,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
 ) -> Interval:
     """Mean over rows and columns that are both samples, with its interval.
 
@@ -35,12 +39,15 @@ def crossed_interval(
         label is empty, None or NaN.
     level
         Coverage.
+    bounds
+        Smallest and largest possible value, for rows that are all equal (see
+        :func:`~metrics.statistics.intervals.mean_interval`).
 
     Returns
     -------
     Interval
         The mean of the rows' means; ``n`` counts rows or clusters. Bounds are NaN with fewer than
-        two rows or columns.
+        five rows or two columns.
 
     Raises
     ------
@@ -49,12 +56,13 @@ def crossed_interval(
 
     Examples
     --------
-    >>> found = crossed_interval([[0.1, 0.3], [0.2, 0.4], [0.3, 0.5]])
+    >>> table = [[0.1, 0.3], [0.2, 0.4], [0.3, 0.5], [0.2, 0.4], [0.3, 0.5]]
+    >>> found = crossed_interval(table)
     >>> round(found.estimate, 3), found.low < 0 < 0.3 < found.high  # columns differ by .2
-    (0.3, True)
+    (0.32, True)
     """
     table = _checked(values)
-    rows, reach = _parts(table, clusters, level)
+    rows, reach = _parts(table, clusters, level, bounds)
     low = rows.estimate - float(np.hypot(rows.estimate - rows.low, reach))
     high = rows.estimate + float(np.hypot(rows.high - rows.estimate, reach))
     return replace(rows, low=low, high=high, scheme=f"{rows.scheme} and random networks")
@@ -66,12 +74,13 @@ def rows_needed(
     *,
     clusters: Sequence[object] | None = None,
     level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
 ) -> float:
     """Number of rows (or clusters) at which the interval of this mean would leave a bound out.
 
     Parameters
     ----------
-    values, clusters, level
+    values, clusters, level, bounds
         As for :func:`crossed_interval`.
     bound
         Value that the interval should not hold.
@@ -83,10 +92,10 @@ def rows_needed(
 
     Examples
     --------
-    >>> rows_needed([[0.1, 0.1], [0.5, 0.5], [0.2, 0.2], [0.4, 0.4]], 0.4)
-    34.0
+    >>> rows_needed([[0.1, 0.1], [0.5, 0.5], [0.2, 0.2], [0.4, 0.4], [0.3, 0.3]], 0.4)
+    20.0
     """
-    rows, reach = _parts(_checked(values), clusters, level)
+    rows, reach = _parts(_checked(values), clusters, level, bounds)
     towards = rows.high if bound > rows.estimate else rows.low
     if not np.isfinite(towards + reach):
         return float("nan")
@@ -109,9 +118,14 @@ def _means(table: Array, axis: int) -> Array:
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
-def _parts(table: Array, clusters: Sequence[object] | None, level: float) -> tuple[Interval, float]:
+def _parts(
+    table: Array,
+    clusters: Sequence[object] | None,
+    level: float,
+    bounds: tuple[float, float] | None,
+) -> tuple[Interval, float]:
     """The interval over rows, and the reach of the columns' own variance."""
-    rows = mean_interval(_means(table, 1), clusters=clusters, level=level)
+    rows = mean_interval(_means(table, 1), clusters=clusters, level=level, bounds=bounds)
     used: NDArray[np.bool_] = np.asarray(np.isfinite(table).any(axis=1))
     some = table[used][:, np.isfinite(table).any(axis=0)]
     n, r = some.shape

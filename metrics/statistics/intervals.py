@@ -6,6 +6,7 @@ of .002 where .010 was true. Everything here resamples, permutes or perturbs fac
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from scipy import stats
 
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
+from metrics.statistics.bounded import betting_interval
 from metrics.statistics.clustered import MeanParts, mean_parts
 from metrics.statistics.clusters import Array, cluster_codes, cluster_sums, pick
 from metrics.statistics.skewness import skewed, unskewed
@@ -166,7 +168,11 @@ def influence_interval(
 
 
 def mean_interval(
-    values: ArrayLike, *, clusters: Sequence[object] | None = None, level: float = 0.95
+    values: ArrayLike,
+    *,
+    clusters: Sequence[object] | None = None,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
 ) -> Interval:
     """Mean of a score over faces with its interval.
 
@@ -188,11 +194,16 @@ def mean_interval(
         label is empty, None or NaN.
     level
         Coverage.
+    bounds
+        Smallest and largest value that a score can have. Where all scores are equal, their spread
+        tells nothing, and the interval is the exact one of a bounded mean
+        (:func:`~metrics.statistics.bounded.betting_interval`).
 
     Returns
     -------
     Interval
-        NaN bounds, with the reason, below five units and where all scores are equal.
+        NaN bounds, with the reason, below five units, and where all scores are equal and their
+        bounds are not given or not finite.
 
     Raises
     ------
@@ -204,10 +215,18 @@ def mean_interval(
     >>> found = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0, float("nan")])
     >>> found.estimate, round(found.low, 3), round(found.high, 3), found.n
     (3.0, 1.037, 4.963, 5)
+    >>> mean_interval([1.0] * 24, bounds=(-1, 1)).low  # 24 perfect scores leave room below
+    0.637
     >>> mean_interval([1.0, 2.0]).reason
     '2 units are too few for an interval of a mean: it takes 5.'
     """
-    return interval_of(mean_parts(values, clusters), level=level)
+    found = interval_of(mean_parts(values, clusters), level=level)
+    if found.n < LEAST_UNITS or not found.reason or bounds is None or not np.isfinite(bounds).all():
+        return found
+    low, high = betting_interval(values, bounds=bounds, clusters=clusters, level=level)
+    return dataclasses.replace(
+        found, low=low, high=high, reason="", scheme="betting on a bounded mean, all scores equal"
+    )
 
 
 def interval_of(parts: MeanParts, *, level: float = 0.95) -> Interval:

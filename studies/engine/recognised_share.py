@@ -67,7 +67,7 @@ def wilson_interval(
     if units < n:
         scheme = f"Wilson's interval over the effective number of faces, by {unit}"
         count = float(units)
-        found = mean_interval(hits.astype(float), clusters=list(clusters))
+        found = mean_interval(hits.astype(float), clusters=list(clusters), bounds=(0, 1))
         if 0 < share < 1 and units > 1 and found.standard_error > 0:
             ratio = stats.t.ppf(0.5 + level / 2, n - 1) / stats.t.ppf(0.5 + level / 2, units - 1)
             count = min(share * (1 - share) / found.standard_error**2 * float(ratio) ** 2, n)

@@ -127,7 +127,9 @@ def method_table(
             gains = _gains(over, groups, specs[str(metric)], floor=floor, margin=margin)
         here = []
         for method in wide.columns:
-            mean = mean_interval(wide[method], clusters=list(groups))
+            mean = mean_interval(
+                wide[method], clusters=list(groups), bounds=specs[str(metric)].bounds
+            )
             row = {
                 "model": model,
                 "metric": metric,

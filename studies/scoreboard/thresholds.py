@@ -1,7 +1,8 @@
 """What an audit asks of methods: the worst means that are allowed, and the gate's verdicts.
 
 A mean over some faces says how all faces would score only to within its interval. So it is the
-bound on the worse side that is held against a threshold, unless the estimate is asked for.
+bound on the worse side that is compared with a threshold, unless the estimate is asked for. Where a
+mean has no interval (fewer than five faces), it reaches only what the metric's worst value reaches.
 """
 
 from __future__ import annotations
@@ -167,6 +168,9 @@ def judged_means(
         value, undefined = float(row.get("mean", np.nan)), float(row.get("undefined", np.nan))
         higher = bool(specs[metric].higher_is_better)
         bound = float(row.get("mean low" if higher else "mean high", np.nan))
+        if np.isnan(bound) and np.isfinite(value):  # no interval: can the worst value pass?
+            worst = specs[metric].bounds[0 if higher else 1]
+            bound = worst if (worst >= limit if higher else worst <= limit) else np.nan
         bound = float(np.clip(bound, *specs[metric].bounds))
         judged = bound if on == "bound" else value
         reached = undefined <= MOST_UNDEFINED and (judged >= limit if higher else judged <= limit)

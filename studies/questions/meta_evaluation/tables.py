@@ -75,8 +75,15 @@ def _somers_d(scores: pd.Series) -> float:
 
 
 def _interval(values: pd.Series, persons: pd.Series) -> Interval:
-    """Mean over faces, clustered by person; both are indexed by face."""
-    return mean_interval(values, clusters=list(persons.loc[list(values.index)]))
+    """Mean over faces, clustered by person; both are indexed by face.
+
+    All of these values lie within −2 and 2; those of Somers' d and Spearman within −1 and 1.
+    """
+    known = values.dropna()
+    widest = 1 if known.abs().max() <= 1 else 2
+    return mean_interval(
+        values, clusters=list(persons.loc[list(values.index)]), bounds=(-widest, widest)
+    )
 
 
 def _better(one: pd.Series, two: pd.Series) -> float:

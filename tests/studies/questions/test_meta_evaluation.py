@@ -61,17 +61,17 @@ GRADED = {
 }
 
 
-def made(random, *, persons=3):
+def made(random, *, persons=24):
     """The table of a metric that orders four maps 0, 1, 2, 3, and so of a random network."""
     rows = [
         {"id": f"f{i}", "method": name, "value": value, "part": "truth"}
-        for i in range(3)
+        for i in range(24)
         for name, value in GRADED.items()
     ]
     for part, order in (("as it is", range(4)), ("slight", range(4)), ("random", random)):
         rows += [
             {"id": f"f{i}", "method": f"m{k}", "value": value + 0.1 * i, "part": part}
-            for i in range(3)
+            for i in range(24)
             for k, value in enumerate(order)
         ]
     frame = pd.DataFrame(rows).assign(metric="insertion")
@@ -97,7 +97,9 @@ def test_a_metric_that_keeps_its_order_with_a_random_network_is_not_believed(ran
 
 def test_faces_of_one_person_are_one_unit():
     assert np.isnan(made((3, 2, 1, 0), persons=1)["truth low"].item())
-    assert made((3, 2, 1, 0), persons=2)["truth low"].item() == 1
+    assert np.isnan(made((3, 2, 1, 0), persons=4)["truth low"].item())  # too few
+    assert made((3, 2, 1, 0), persons=12)["truth low"].item() == 0.351  # perfect, but of twelve
+    assert made((3, 2, 1, 0))["truth low"].item() == 0.637
 
 
 @pytest.mark.parametrize(

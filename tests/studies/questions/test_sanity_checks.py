@@ -42,9 +42,9 @@ def test_the_gate_stands_beside_controls_whose_verdict_is_known(run):
         "centre",
         "edges",
     }
-    assert gate.loc["centre", "gate"] == "stopped"
-    assert gate.loc["edges", "gate"] == "stopped"
-    assert gate.loc["random", "gate"] == "stopped"  # drawn by the face's name
+    for control in ("centre", "edges", "random"):  # six faces of likeness 1 are too few to stop
+        assert gate.loc[control, "gate"] == "undecided"
+        assert gate.loc[control, "units needed"] > 6
     assert gate.loc["centre", "likeness"] == pytest.approx(1, abs=1e-6)
     assert gate.loc["centre", "other faces"] == pytest.approx(1, abs=1e-6)
     assert gate.loc["edges", "excess"] > 0.2

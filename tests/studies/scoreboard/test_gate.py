@@ -39,6 +39,7 @@ def test_guided_backprop_is_stopped_and_gradients_and_grad_cam_pass():
         "guided_backprop": "stopped",
         "saliency": "passes",
         "gradcam": "passes",
-        **dict.fromkeys(["random", "signed_random", "centre", "edges"], "stopped"),
+        # eight faces that all have likeness 1 leave room below the margin
+        **dict.fromkeys(["random", "signed_random", "centre", "edges"], "undecided"),
         "uniform": "undefined",
     }
