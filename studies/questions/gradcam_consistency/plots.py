@@ -75,6 +75,7 @@ def endpoint(sets: pd.DataFrame, primary: pd.DataFrame) -> Figure:
     models = list(dict.fromkeys(primary["model"]))
     names = {
         "gradcam": "Grad-CAM",
+        "gradcam_signed": "Grad-CAM, signed",
         "gradcam_paper": "Grad-CAM, paper's layer",
     }
     fig, axes = plt.subplots(
