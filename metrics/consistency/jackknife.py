@@ -64,7 +64,7 @@ def jackknife_interval(
     level: float = 0.95,
     scale: Scale = "linear",
     extra_variance: float = 0.0,
-    extra_n: int = 0,
+    extra_n: float = 0,
 ) -> Interval:
     """Interval of a statistic of pairs, from the parts of faces in its delete-one jackknife.
 
@@ -92,7 +92,8 @@ def jackknife_interval(
         Variance of the estimate from another source, such as the untrained networks, which is
         added; degrees of freedom follow Welch & Satterthwaite.
     extra_n
-        Number of units that the extra variance was measured on.
+        Number of units that the extra variance was measured on; its degrees of freedom and one
+        where it is a sum of several variances.
 
     Returns
     -------

@@ -19,6 +19,9 @@ from metrics.core.similarity import normalised_rows
 
 SIZE = 64
 """Side of the maps that are compared, in pixels."""
+VERSION = 2
+"""Kept with each endpoint: 2 has the delete-one jackknife and ties to 1e-6, and leaves out pairs of
+one person; what is kept of before it has no version."""
 CHUNK = 512
 """Faces whose maps are made at a time."""
 
@@ -46,7 +49,7 @@ def endpoint(
         none, over emotions of five faces (persons) or more; ``influence`` ``(N,)`` part of each
         face in the delete-one jackknife of their mean (NaN: takes no part);
         ``undefined`` ``(6,)`` share of registered faces without a map; ``grid`` ``(2,)`` cells of
-        the maps.
+        the maps; ``version`` :data:`VERSION`.
     """
     images = faces.pixels(predictor.model.size)
     targets = predictor.model.columns(torch.tensor([EMOTIONS.index(e) for e in SIX]))[
@@ -77,4 +80,5 @@ def endpoint(
         "influence": mean,
         "undefined": np.array(undefined),
         "grid": np.array(cells[0].shape[-2:]),
+        "version": np.array(VERSION),
     }

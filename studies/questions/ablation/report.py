@@ -15,21 +15,29 @@ from numpy.typing import NDArray
 from rich.table import Table as TerminalTable
 
 from fer_xai.command import terminal
-from metrics.statistics.effect_sizes import auc_to_d
-from metrics.statistics.intervals import (
-    Interval,
-    influence_interval,
+from studies.questions.ablation.tables import (
+    REFERENCE,
+    Units,
+    difference_table,
+    run_table,
+    variant_table,
 )
-from metrics.statistics.significance import holm
-from metrics.statistics.trainings import percent_interval, training_interval
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table, write_page
 from studies.reporting.style import INK, TRAINED, style
 from studies.reporting.trainings import caveats_of, facts_of, method_of
+from studies.scoreboard.consistency import VERSION
 from training.grid import Training
 
-REFERENCE = "gimefive"
+COVERED = (
+    "Intervals (95 %) take five trainings; below, the range over trainings stands (min, max). "
+    "Those of accuracy cover other training seeds on these test faces. Those of the excess cover "
+    "other faces (or persons), other training seeds and other untrained networks at once; they "
+    "take three untrained networks. Student's t takes scores of trainings and untrained networks "
+    "as normal: where they are as skewed as an exponential, it covers about .88."
+)
+"""What the intervals of both tables cover."""
 
 
 def write_report(
@@ -38,7 +46,7 @@ def write_report(
     done: Sequence[Training],
     endpoints: Mapping[str, Mapping[str, NDArray[Any]]],
     *,
-    clusters: Sequence[object],
+    units: Units,
 ) -> str:
     """Everything is made from the trainings' test logits and the endpoints of their networks.
 
@@ -53,31 +61,30 @@ def write_report(
     endpoints
         By ``variant@seedK`` and ``variant@untrainedK``: see
         :func:`studies.scoreboard.consistency.endpoint`.
-    clusters
-        Units that the test faces belong to.
+    units
+        Emotions and persons of the test faces.
     """
     rows = run_table(done, endpoints)
-    variants = variant_table(rows, endpoints, clusters)
-    differences = difference_table(rows, endpoints)
+    variants = variant_table(rows, endpoints, units)
+    differences = difference_table(rows, endpoints, units)
     made = [
         Table(
             name="variants",
             frame=variants,
             percent=("accuracy", "macro recall"),
-            caption="Accuracy: percent of test faces, mean over training seeds, Student's 95 % "
-            "interval over seeds. AUC: separability of Grad-CAM maps at a fixed target, same- "
-            "against different-emotion pairs, averaged over targets; its untrained floor with the "
-            "range over networks. Excess: their difference; 95 % intervals over seeds (with the "
-            "variance between untrained networks) and, for these weights, over faces "
-            "(infinitesimal jackknife). d: difference of √2·Φ⁻¹(AUC).",
+            caption="Accuracy: percent of test faces, mean over trainings. AUC: separability of "
+            "Grad-CAM maps at a fixed target, same- against different-emotion pairs, averaged over "
+            "targets; its untrained floor with the range over networks. Excess: their difference. "
+            f"{COVERED} Over faces: the interval for these networks alone, by the delete-one "
+            "jackknife. d: difference of √2·Φ⁻¹(AUC).",
         ),
         Table(
             name="differences",
             frame=differences,
             percent=("points of accuracy",),
-            caption="Each variant less GiMeFive, paired by training seed, Student's 95 % interval "
-            "over seeds; excess: each over its own untrained floor, whose variance is added. p by "
-            "the same t, Holm over the variants.",
+            caption="Each variant less GiMeFive on the same test faces, paired by training seed; "
+            f"excess: each over its own untrained floor. {COVERED} p by the same t, Holm over the "
+            "variants that have one.",
         ),
         Table(
             name="trainings",
@@ -103,168 +110,11 @@ def write_report(
         tables=made,
         pictures=pictures,
         method=[*method_of(manifest, done), *method(manifest)],
-        caveats=[*CAVEATS, *caveats_of(done)],
+        caveats=[*CAVEATS, *earlier(endpoints), *caveats_of(done)],
         manifest=manifest,
     )
     summary(variants)
     return sentence
-
-
-def run_table(
-    done: Sequence[Training], endpoints: Mapping[str, Mapping[str, NDArray[Any]]]
-) -> pd.DataFrame:
-    """One row a training: accuracy, and the endpoint with its variant's floor."""
-    found = []
-    for cell in done:
-        name = cell.variant.name
-        floor = floor_of(name, endpoints)
-        mine = endpoints[f"{name}@seed{cell.seed}"]
-        auc = float(np.nanmean(mine["auc"]))
-        found.append(
-            {
-                "variant": name,
-                "seed": cell.seed,
-                "accuracy": 100 * cell.scores["plain"]["accuracy"],
-                "macro recall": 100 * cell.scores["plain"]["macro_recall"],
-                "AUC": auc,
-                "AUC untrained": float(floor.mean()),
-                "excess": auc - float(floor.mean()),
-                "undefined maps": float(mine["undefined"].mean()),
-                "grid": "×".join(map(str, mine["grid"])),
-            }
-        )
-    return pd.DataFrame(found)
-
-
-def floor_of(
-    variant: str, endpoints: Mapping[str, Mapping[str, NDArray[Any]]]
-) -> NDArray[np.float64]:
-    """AUC of each untrained network of a variant, averaged over targets."""
-    return np.array(
-        [
-            float(np.nanmean(found["auc"]))
-            for name, found in endpoints.items()
-            if name.startswith(f"{variant}@untrained")
-        ]
-    )
-
-
-def excess_interval(excess: NDArray[np.float64], floor: NDArray[np.float64]) -> Interval:
-    """Mean over seeds, with the variance between trainings and between untrained networks.
-
-    One training has no interval.
-    """
-    return influence_interval(
-        float(excess.mean()),
-        (excess - excess.mean()) / len(excess),
-        extra_variance=float(floor.var(ddof=1) / len(floor)),
-        extra_n=len(floor),
-    )
-
-
-def variant_table(
-    rows: pd.DataFrame,
-    endpoints: Mapping[str, Mapping[str, NDArray[Any]]],
-    clusters: Sequence[object],
-) -> pd.DataFrame:
-    """One row a variant, means over seeds."""
-    found = []
-    for variant, here in rows.groupby("variant", sort=False):
-        floor = floor_of(str(variant), endpoints)
-        accuracy = percent_interval(here["accuracy"])
-        excess = excess_interval(here["excess"].to_numpy(), floor)
-        faces = influence_interval(
-            excess.estimate,
-            mean_influence(str(variant), "seed", endpoints)
-            - np.nan_to_num(mean_influence(str(variant), "untrained", endpoints)),
-            clusters=clusters,
-        )
-        auc = float(here["AUC"].mean())
-        found.append(
-            {
-                "variant": variant,
-                "accuracy": accuracy.estimate,
-                "accuracy low": accuracy.low,
-                "accuracy high": accuracy.high,
-                "macro recall": here["macro recall"].mean(),
-                "AUC": auc,
-                "AUC untrained": floor.mean(),
-                "untrained min": floor.min(),
-                "untrained max": floor.max(),
-                "excess": excess.estimate,
-                "low": excess.low,
-                "high": excess.high,
-                "excess, over faces": excess.estimate,
-                "excess, over faces low": faces.low,
-                "excess, over faces high": faces.high,
-                "d": auc_to_d(auc) - auc_to_d(float(floor.mean())),
-                "undefined maps": here["undefined maps"].mean(),
-                "map": here["grid"].iloc[0],
-                "seeds": str(len(here)),
-            }
-        )
-    return pd.DataFrame(found)
-
-
-def mean_influence(
-    variant: str, kind: str, endpoints: Mapping[str, Mapping[str, NDArray[Any]]]
-) -> NDArray[np.float64]:
-    """``(N,)``: each face's influence, averaged over networks; NaN where it has none in any."""
-    table = np.array(
-        [f["influence"] for name, f in endpoints.items() if name.startswith(f"{variant}@{kind}")]
-    )
-    return np.where(np.isfinite(table).any(axis=0), np.nan_to_num(table).mean(axis=0), np.nan)
-
-
-def difference_table(
-    rows: pd.DataFrame, endpoints: Mapping[str, Mapping[str, NDArray[Any]]]
-) -> pd.DataFrame:
-    """Each variant against GiMeFive, paired by seed."""
-    wide = {
-        name: rows.pivot_table(index="seed", columns="variant", values=name)
-        for name in ("accuracy", "excess")
-    }
-    variants = [name for name in dict.fromkeys(rows["variant"]) if name != REFERENCE]
-    if REFERENCE not in wide["accuracy"] or not variants:
-        return pd.DataFrame()
-    found = []
-    for variant in variants:
-        pairs = {
-            name: (table[variant] - table[REFERENCE]).dropna().to_numpy()
-            for name, table in wide.items()
-        }
-        if not len(pairs["accuracy"]):
-            continue
-        accuracy = training_interval(pairs["accuracy"])
-        floors = [floor_of(name, endpoints) for name in (variant, REFERENCE)]
-        gap = pairs["excess"]
-        excess = influence_interval(
-            float(gap.mean()),
-            (gap - gap.mean()) / len(gap),
-            extra_variance=float(sum(floor.var(ddof=1) / len(floor) for floor in floors)),
-            extra_n=min(map(len, floors)),
-        )
-        found.append(
-            {
-                "variant": variant,
-                "points of accuracy": accuracy.estimate,
-                "points of accuracy low": accuracy.low,
-                "points of accuracy high": accuracy.high,
-                "p, accuracy": accuracy.p_value,
-                "excess AUC": excess.estimate,
-                "excess AUC low": excess.low,
-                "excess AUC high": excess.high,
-                "p, excess": excess.p_value,
-                "seeds": str(len(gap)),
-            }
-        )
-    table = pd.DataFrame(found)
-    if not found:
-        return table
-    for name in ("accuracy", "excess"):
-        place = list(table.columns).index(f"p, {name}") + 1
-        table.insert(place, f"p, {name} (Holm)", holm(table[f"p, {name}"]))
-    return table
 
 
 def scatter(rows: pd.DataFrame) -> Figure:
@@ -292,15 +142,20 @@ def answer(variants: pd.DataFrame, differences: pd.DataFrame) -> str:
         f"{row['variant']} {row['accuracy']:.1f} % and {signed(row['excess']).replace('-', '−')}"
         for _, row in variants.iterrows()
     ]
-    differing = ""
+    differing = (
+        " No difference is tested: that takes five trainings of a variant and of GiMeFive, with "
+        "the same seeds."
+        if len(differences)
+        else ""
+    )
     if len(differences) and differences["p, excess (Holm)"].notna().any():
         clear = differences.loc[differences["p, excess (Holm)"] < 0.05, "variant"]
         differing = (
-            f" Over training seeds, {', '.join(clear)} differ{'s' if len(clear) == 1 else ''} from "
-            "GiMeFive in the excess (p < .05, Holm)."
+            f" Over faces and training seeds, {', '.join(clear)} "
+            f"differ{'s' if len(clear) == 1 else ''} from GiMeFive in the excess (p < .05, Holm)."
             if len(clear)
-            else " Over training seeds no variant differs clearly from GiMeFive in the excess "
-            "(Holm)."
+            else " Over faces and training seeds no variant differs clearly from GiMeFive in the "
+            "excess (Holm)."
         )
     return (
         "Accuracy, and excess of the maps' separability over untrained networks: "
@@ -322,18 +177,45 @@ CAVEATS = [
     "Depth and resolution change the grid of the maps (column map), and coarser maps have fewer "
     "ways to differ: compare excesses, and those with care.",
     "Consistency is not faithfulness: maps can be alike and wrong.",
-    "Few seeds make wide intervals: a difference that they do not show may still exist.",
+    "Few seeds make wide intervals, and fewer than five none: a difference that is not shown may "
+    "still exist.",
     "One recipe for all variants; one of its own might suit a variant better.",
 ]
+
+
+def earlier(endpoints: Mapping[str, Mapping[str, NDArray[Any]]]) -> list[str]:
+    """What is to be said of endpoints that an earlier version has kept.
+
+    Examples
+    --------
+    >>> earlier({"a@seed0": {"version": np.array(VERSION)}})
+    []
+    """
+    old = [name for name, found in endpoints.items() if "version" not in found]
+    if not old:
+        return []
+    return [
+        f"The endpoints of {len(old)} of {len(endpoints)} networks were kept by an earlier "
+        "version: similarities were not rounded to 1e-6 before they were ranked, pairs of one "
+        "person took part, and faces have first-order influences in place of their parts in the jackknife. To "
+        "have them anew takes the weights; delete the files endpoint-*.npz of the records then."
+    ]
 
 
 def summary(variants: pd.DataFrame) -> None:
     """The table on the terminal."""
     console = terminal()
     shown = TerminalTable(title=question("ablation"))
-    for name in ("variant", "accuracy, %", "excess [95 % over seeds]", "seeds"):
+    for name in ("variant", "accuracy, %", "excess [95 %, or range]", "seeds"):
         shown.add_column(name, justify="left" if name == "variant" else "right")
     for _, row in variants.iterrows():
-        excess = f"{signed(row['excess'])}{signed_bounds(row['low'], row['high'])}"
+        excess = f"{signed(row['excess'])}{_bounds_or_range(row)}"
         shown.add_row(row["variant"], f"{row['accuracy']:.1f}", excess, row["seeds"])
     console.print(shown)
+
+
+def _bounds_or_range(row: pd.Series) -> str:
+    """The interval of an excess, or the range over trainings where it has none."""
+    if np.isfinite(row["low"]):
+        return signed_bounds(row["low"], row["high"])
+    return f" (from {signed(row['excess min'])} to {signed(row['excess max'])})"

@@ -28,6 +28,7 @@ from studies.engine.options import Landmarks, Progress
 from studies.engine.progress import progress_bar
 from studies.engine.trained import OneDataset
 from studies.questions.ablation.report import write_report
+from studies.questions.ablation.tables import Units
 from studies.registry import STUDIES
 from studies.scoreboard.consistency import SIZE, endpoint
 from training.column_faces import ColumnFaces
@@ -137,7 +138,11 @@ class Ablation(OneDataset, Progress, Landmarks):
         tables = self.tables(name, done, config, inputs)
         found = self._endpoints(done, faces, column, tables.folder, inputs)
         answer = write_report(
-            tables.folder, tables.manifest, done, found, clusters=face_groups(faces).tolist()
+            tables.folder,
+            tables.manifest,
+            done,
+            found,
+            units=Units(labels=faces.labels.numpy(), clusters=face_groups(faces).tolist()),
         )
         return tables.complete(answer)
 

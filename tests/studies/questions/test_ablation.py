@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 from fer_xai.attributions import native_maps, upsample
 from fer_xai.data import load_dataset
@@ -21,8 +22,9 @@ from fer_xai.models.checkpoints import save_weights
 from fer_xai.names import slug
 from metrics.consistency.separability import separability
 from metrics.core.similarity import normalised_rows
-from studies.questions.ablation.report import excess_interval
+from studies.questions.ablation.report import earlier
 from studies.questions.ablation.study import VARIANTS, Ablation
+from studies.questions.ablation.tables import Units, difference_table, excess_interval, excess_parts
 from studies.scoreboard.consistency import endpoint
 from tests.studies.tiny_trainings import OPTIONS, tiny_nets
 
@@ -56,7 +58,19 @@ def test_it_leaves_tables_a_figure_and_a_report(finished):
     assert list(table["variant"]) == ["gimefive", "no BatchNorm", "48 pixels"]
     assert (table["seeds"] == 2).all()
     assert (run / "figures" / "accuracy_and_consistency.png").stat().st_size > 5000
-    assert "Over training seeds" in (run / "answer.txt").read_text()
+    assert "No difference is tested: that takes five trainings" in (run / "answer.txt").read_text()
+
+
+def test_fewer_than_five_trainings_have_a_range_and_no_interval(finished):
+    _, run = finished
+    rows = pd.read_csv(run / "tables" / "trainings.csv").groupby("variant")["excess"]
+    table = pd.read_csv(run / "tables" / "variants.csv").set_index("variant")
+    assert table[["low", "high", "accuracy low", "accuracy high"]].isna().all(axis=None)
+    assert np.allclose(table["excess min"], rows.min()[table.index])
+    assert np.allclose(table["excess max"], rows.max()[table.index])
+    differences = pd.read_csv(run / "tables" / "differences.csv")
+    assert differences[["excess AUC low", "excess AUC high", "p, excess"]].isna().all(axis=None)
+    assert "other faces (or persons), other training seeds" in (run / "report.html").read_text()
 
 
 def test_the_endpoint_is_the_mean_separability_over_fixed_targets():
@@ -134,13 +148,87 @@ def test_differences_are_paired_by_seed(finished):
     assert np.isnan(found[["p, accuracy", "points of accuracy low"]].astype(float)).all()
 
 
-def test_an_excess_carries_the_variance_of_both_sides():
-    trained, floor = np.array([0.10, 0.14, 0.12]), np.array([0.50, 0.52, 0.51, 0.49])
-    found = excess_interval(trained, floor)
-    variance = trained.var(ddof=1) / 3 + floor.var(ddof=1) / 4
-    assert found.standard_error == pytest.approx(variance**0.5)
+def parts_of_faces(n=30, seed=0):
+    parts = np.random.default_rng(seed).normal(0, 0.004, n)
+    units = Units(labels=np.arange(n) % 6, clusters=[f"person {k}" for k in range(n)])
+    return parts, units
+
+
+def test_an_excess_covers_faces_trainings_and_untrained_networks():
+    trained = np.array([0.10, 0.14, 0.12, 0.13, 0.11])
+    floor = np.array([0.50, 0.52, 0.51, 0.49])
+    parts, units = parts_of_faces()
+    found = excess_interval(trained, [floor], parts, units)
+    variances = [(parts**2).sum(), trained.var(ddof=1) / 5, floor.var(ddof=1) / 4]
+    assert found.standard_error == pytest.approx(sum(variances) ** 0.5)
     assert found.estimate == pytest.approx(0.12)
-    assert np.isnan(excess_interval(trained[:1], floor).low)
+    alone = excess_interval(trained, [floor], 1e-6 * parts, units)  # hardly a face's variance
+    v, df = np.array(variances[1:]), np.array([4, 3])
+    freedom = v.sum() ** 2 / (v**2 / df).sum()
+    assert alone.freedom == pytest.approx(freedom, rel=1e-3)
+    reach = stats.t.ppf(0.975, freedom) * v.sum() ** 0.5
+    assert (alone.low, alone.high) == pytest.approx((0.12 - reach, 0.12 + reach), rel=1e-3)
+    persons = Units(labels=units.labels, clusters=[k // 2 for k in range(30)])
+    paired = excess_interval(trained, [floor], np.repeat(parts[::2], 2), persons)
+    of_faces = paired.standard_error**2 - sum(variances[1:])
+    assert of_faces == pytest.approx(4 * (parts[::2] ** 2).sum())  # parts of a person are added
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_an_excess_of_fewer_than_five_trainings_has_no_interval(n):
+    trained, floor = np.array([0.10, 0.14, 0.12, 0.13])[:n], np.array([0.50, 0.52, 0.51, 0.49])
+    found = excess_interval(trained, [floor], *parts_of_faces())
+    assert found.estimate == pytest.approx(trained.mean())
+    assert np.isnan([found.low, found.high, found.p_value]).all()
+    assert found.dots == tuple(trained)
+    assert found.reason.startswith(f"{n} training")
+
+
+def test_an_excess_over_two_untrained_networks_has_no_interval():
+    trained = np.array([0.10, 0.14, 0.12, 0.13, 0.11])
+    found = excess_interval(trained, [np.array([0.5, 0.52])], *parts_of_faces())
+    assert np.isnan([found.low, found.p_value]).all()
+    assert found.reason == "2 untrained networks: an interval takes 3."
+
+
+def test_faces_that_two_variants_share_cancel_in_their_difference():
+    parts, units = parts_of_faces()
+    rng = np.random.default_rng(1)
+    made = {}
+    for name in ("gimefive", "twin"):
+        for k in range(5):
+            made[f"{name}@seed{k}"] = {"auc": np.array([0.7]), "influence": parts}
+            made[f"{name}@untrained{k}"] = {
+                "auc": np.array([0.5 + 1e-3 * rng.normal()]),
+                "influence": 0 * parts,
+            }
+    made["twin@seed0"] = {"auc": np.array([0.7]), "influence": 2 * parts}
+    rows = pd.DataFrame(
+        {
+            "variant": ["gimefive"] * 5 + ["twin"] * 5,
+            "seed": [*range(5)] * 2,
+            "accuracy": 80.0,
+            "excess": 0.2 + 0.01 * rng.normal(size=10),
+        }
+    )
+    floors = [
+        [made[f"{name}@untrained{k}"]["auc"][0] for k in range(5)] for name in ("twin", "gimefive")
+    ]
+    gap = rows["excess"][5:].to_numpy() - rows["excess"][:5].to_numpy()
+    found = difference_table(rows, made, units).iloc[0]
+    variance = gap.var(ddof=1) / 5 + sum(np.var(f, ddof=1) / 5 for f in floors)
+    variance += ((parts / 5) ** 2).sum()  # one network of five differs by the parts
+    assert found["excess AUC"] == pytest.approx(gap.mean())
+    expected = excess_interval(
+        gap, list(map(np.array, floors)), excess_parts("twin", range(5), made) - parts, units
+    )
+    assert expected.standard_error == pytest.approx(variance**0.5)
+    assert found["excess AUC low"] == pytest.approx(expected.low)
+    assert found["p, excess"] == pytest.approx(expected.p_value)
+
+
+def test_endpoints_of_an_earlier_version_are_named():
+    assert "endpoints of 1 of 1 networks were kept by an earlier" in earlier({"a@seed0": {}})[0]
 
 
 def test_a_finished_run_computes_no_endpoint_again(finished, monkeypatch):
