@@ -1,4 +1,4 @@
-"""Clusters of faces, such as the frames of one person: codes of their labels, and sums."""
+"""Clusters of faces, such as the frames of one person: codes of their labels."""
 
 from __future__ import annotations
 
@@ -94,18 +94,6 @@ def known_labels(labels: Sequence[object] | NDArray[np.int64] | None, n: int) ->
 
 def _listed(labels: Sequence[object] | NDArray[np.int64] | None) -> list[object] | None:
     return None if labels is None else list(labels)
-
-
-def cluster_sums(values: Array, clusters: Sequence[object] | None) -> Array:
-    """Sums of values ``(N,)`` over each cluster, one a cluster.
-
-    Examples
-    --------
-    >>> cluster_sums(np.array([1.0, 2.0, 4.0]), ["a", "b", "a"]).tolist()
-    [5.0, 2.0]
-    """
-    codes = cluster_codes(clusters, len(values))
-    return np.bincount(codes, weights=values).astype(np.float64) if len(values) else values
 
 
 def pick(labels: Sequence[object], used: NDArray[np.bool_]) -> list[object]:

@@ -7,36 +7,6 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 
-def rank_biserial(differences: ArrayLike) -> float:
-    """Effect size of the signed-rank test, in [−1, 1] (Kerby 2014).
-
-    The share of the rank sum above zero less the share below it, (W⁺ − W⁻) / (W⁺ + W⁻). The ranks
-    are those that :func:`~metrics.statistics.significance.wilcoxon_p` tests, with zeros ranked and
-    dropped (Pratt 1959), so that the two never point to different sides.
-
-    Parameters
-    ----------
-    differences
-        ``(N,)`` paired differences; NaN is left out.
-
-    Returns
-    -------
-    float
-        NaN if all differences are zero.
-
-    Examples
-    --------
-    >>> rank_biserial([1.0, 2.0, -3.0])
-    0.0
-    """
-    values = np.asarray(differences, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if not values.any():
-        return float("nan")
-    ranks = stats.rankdata(np.abs(values)) * np.sign(values)
-    return float(ranks.sum() / np.abs(ranks).sum())
-
-
 def cohens_d(differences: ArrayLike) -> float:
     """Standardised mean of paired differences, d_z = mean / SD.
 

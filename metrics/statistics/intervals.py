@@ -1,24 +1,22 @@
 """Intervals of scores over faces: the unit is the face (or the person), never the pair.
 
 Pairs of faces share faces: resampling pairs as if they were independent gave a standard deviation
-of .002 where .010 was true. Everything here resamples, permutes or perturbs faces.
+of .002 where .010 was true.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from fer_xai.checks import check_count
 from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_interval
 from metrics.statistics.clustered import MeanParts, mean_parts
-from metrics.statistics.clusters import Array, cluster_codes, cluster_sums, pick
 from metrics.statistics.skewness import skewed, unskewed
 
 LEAST_UNITS = 5
@@ -85,86 +83,6 @@ class Interval:
         if not half_width > 0:
             raise InputError(f"Expected a positive half width, got {half_width}.")
         return float(np.ceil(self.n * (1.96 * self.standard_error / half_width) ** 2))
-
-
-def influence_interval(
-    estimate: float,
-    influence: ArrayLike,
-    *,
-    clusters: Sequence[object] | None = None,
-    level: float = 0.95,
-    extra_variance: float = 0.0,
-    extra_n: int = 0,
-) -> Interval:
-    """Interval of a statistic from each face's influence on it (infinitesimal jackknife).
-
-    With U_i the derivative of the statistic by the weight of face i, its variance over samples of
-    faces is Σ (U_i − Ū)² (Efron 1982, "The jackknife, the bootstrap and other resampling plans",
-    §6.3); within a cluster (a person, a group of copies) influences are added before they are
-    squared.
-
-    Parameters
-    ----------
-    estimate
-        The statistic.
-    influence
-        ``(N,)``; NaN for faces that do not take part.
-    clusters
-        N labels; each face is its own by default, and where its label is empty, None or NaN.
-    level
-        Coverage; t quantile with n − 1 degrees of freedom.
-    extra_variance
-        Variance of the estimate from another source, such as the untrained networks, which is
-        added; the degrees of freedom follow Welch & Satterthwaite.
-    extra_n
-        Number of units that the extra variance was measured on.
-
-    Returns
-    -------
-    Interval
-        NaN bounds with fewer than two units.
-
-    Raises
-    ------
-    InputError
-        If there is not one cluster label for each face.
-
-    Examples
-    --------
-    >>> found = influence_interval(2.0, np.array([-1.0, 0.0, 1.0]) / 3)
-    >>> round(found.low, 3), round(found.high, 3)
-    (-0.484, 4.484)
-    """
-    values = np.asarray(influence, dtype=np.float64)
-    used = np.isfinite(values)
-    sums = cluster_sums(values[used], None if clusters is None else pick(clusters, used))
-    n = len(sums)
-    if n < 2:
-        return Interval(
-            estimate=estimate,
-            low=np.nan,
-            high=np.nan,
-            standard_error=np.nan,
-            n=n,
-            scheme="influence",
-            reason=f"{n} units; a variance needs two.",
-        )
-    variance = float(((sums - sums.mean()) ** 2).sum() * n / (n - 1))
-    error = float(np.sqrt(variance + extra_variance))
-    freedom = float(n - 1)
-    if extra_variance > 0:
-        parts = variance**2 / (n - 1) + extra_variance**2 / max(extra_n - 1, 1)
-        freedom = (variance + extra_variance) ** 2 / parts
-    reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
-    return Interval(
-        estimate=float(estimate),
-        low=float(estimate) - reach,
-        high=float(estimate) + reach,
-        standard_error=error,
-        n=n,
-        freedom=freedom,
-        scheme=f"infinitesimal jackknife over {'faces' if clusters is None else 'clusters'}",
-    )
 
 
 def mean_interval(
@@ -273,78 +191,3 @@ def reason_without(parts: MeanParts) -> str:
             "the mean."
         )
     return ""
-
-
-def bootstrap_interval(
-    statistic: Callable[[Array], float],
-    n: int,
-    *,
-    repeats: int = 1000,
-    seed: int = 0,
-    clusters: Sequence[object] | None = None,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile bootstrap over faces (or clusters) of a statistic of face weights.
-
-    The statistic gets the number of times that each face was drawn, ``(n,)``, instead of a list
-    with repeats, so that a statistic over pairs can leave out the pairs of a face with itself that
-    resampling creates.
-
-    Parameters
-    ----------
-    statistic
-        Function from multiplicities ``(n,)`` to a number.
-    n
-        Number of faces.
-    repeats
-        B, number of resamples; at least 2.
-    seed
-        Seed of the resamples.
-    clusters
-        N labels: whole clusters are drawn; a face with an empty label is its own.
-    level
-        Coverage.
-
-    Returns
-    -------
-    Interval
-        Percentile bounds, with the standard deviation over resamples.
-
-    Raises
-    ------
-    InputError
-        If there are no faces, fewer than two resamples, or labels that do not fit.
-
-    Examples
-    --------
-    >>> scores = np.array([1.0, 2.0, 3.0])
-    >>> found = bootstrap_interval(lambda weights: (weights * scores).sum() / weights.sum(), 3)
-    >>> found.estimate, found.low >= 1, found.high <= 3
-    (2.0, True, True)
-    """
-    check_count("the number of faces", n)
-    if repeats < 2:
-        raise InputError(f"Expected at least 2 bootstrap repeats, got {repeats}.")
-    groups = cluster_codes(clusters, n)
-    count = int(groups.max()) + 1
-    rng = np.random.default_rng(seed)
-    draws = np.array(
-        [
-            statistic(
-                np.bincount(rng.integers(0, count, count), minlength=count)[groups].astype(
-                    np.float64
-                )
-            )
-            for _ in range(repeats)
-        ]
-    )
-    low, high = np.nanquantile(draws, [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(
-        estimate=float(statistic(np.ones(n))),
-        low=float(low),
-        high=float(high),
-        standard_error=float(np.nanstd(draws, ddof=1)),
-        n=count,
-        scheme=f"percentile bootstrap over {'faces' if clusters is None else 'clusters'}, "
-        f"B = {repeats}",
-    )
