@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from metrics.core.undefined import nan_where_undefined
+from metrics.statistics.clusters import cluster_codes
 from metrics.statistics.reliability import icc_a1, kendalls_w
 
 PSEUDO_SHARE = 0.01
@@ -75,8 +79,15 @@ def region_profiles(maps: Tensor, regions: Tensor) -> Tensor:
     return torch.where((area > 0) & torch.isfinite(log_gain), log_gain, torch.nan).float()
 
 
-def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[float, float, int]]:
+def profile_reliability(
+    profiles: Tensor,
+    labels: Tensor,
+    *,
+    clusters: Sequence[object] | NDArray[np.int64] | None = None,
+) -> dict[int, tuple[float, float, int]]:
     """Do faces of one emotion agree on where the evidence lies? Higher is more reliable.
+
+    Two faces of one cluster agree whatever they show, so their agreement is left out.
 
     Parameters
     ----------
@@ -84,6 +95,9 @@ def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[flo
         ``(N, R)`` from :func:`region_profiles`.
     labels
         ``(N,)`` emotion of each face.
+    clusters
+        N labels, such as the person of each face; each face is its own by default, and where its
+        label is empty, None or NaN.
 
     Returns
     -------
@@ -91,6 +105,11 @@ def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[flo
         For each emotion: ICC(A,1), Kendall's W, and the number of faces (raters) behind them.
         Regions that more than half of the faces lack are left out, and then faces that lack a
         region.
+
+    Raises
+    ------
+    InputError
+        If there is not one cluster label for each face.
 
     Examples
     --------
@@ -100,10 +119,16 @@ def profile_reliability(profiles: Tensor, labels: Tensor) -> dict[int, tuple[flo
     """
     out: dict[int, tuple[float, float, int]] = {}
     profiles, labels = profiles.cpu(), labels.cpu()
+    units = cluster_codes(None if clusters is None else list(clusters), len(profiles))
     for emotion in torch.unique(labels):
-        table = profiles[labels == emotion].numpy()
-        table = table[np.isfinite(table).any(axis=1)]
+        of_emotion = (labels == emotion).numpy()
+        table, persons = profiles.numpy()[of_emotion], units[of_emotion]
+        some = np.flatnonzero(np.isfinite(table).any(axis=1))
+        table, persons = table[some], persons[some]
         table = table[:, np.isfinite(table).mean(axis=0) > 0.5] if len(table) else table
-        table = table[np.isfinite(table).all(axis=1)] if len(table) else table
-        out[int(emotion)] = (icc_a1(table.T), kendalls_w(table.T), len(table))
+        whole = np.flatnonzero(np.isfinite(table).all(axis=1))
+        table, persons = table[whole], persons[whole]
+        icc = icc_a1(table.T, clusters=persons.tolist())
+        w = kendalls_w(table.T, clusters=persons.tolist())
+        out[int(emotion)] = (icc, w, len(table))
     return out

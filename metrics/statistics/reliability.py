@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import krippendorff
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from fer_xai.errors import InputError
+from metrics.statistics.clusters import cluster_codes
 
 Array = NDArray[np.float64]
 
@@ -124,7 +126,7 @@ def friedman_nemenyi(scores: ArrayLike) -> RankTest:
     )
 
 
-def icc_a1(ratings: ArrayLike) -> float:
+def icc_a1(ratings: ArrayLike, *, clusters: Sequence[object] | None = None) -> float:
     """ICC(A,1): absolute agreement of single raters, two-way random effects.
 
     McGraw & Wong, "Forming inferences about some intraclass correlation coefficients",
@@ -132,26 +134,44 @@ def icc_a1(ratings: ArrayLike) -> float:
     question is whether one face's profile can stand for another's, level included, so agreement
     (A) rather than consistency (C), and a single rater (1) rather than a mean.
 
+    With v the mean variance of a rater's n ratings, c the mean covariance of two raters and d half
+    the mean squared difference of their means, it is c / (v + d − (v − c) / n). Raters of one
+    cluster agree for a reason of their own: c and d are then means over pairs of two clusters.
+
     Parameters
     ----------
     ratings
         ``(subjects, raters)``; a rater with a NaN is left out.
+    clusters
+        Label of each rater, such as the person; each is its own by default, and where its label is
+        empty, None or NaN.
 
     Returns
     -------
     float
-        1 for equal ratings; NaN with fewer than two subjects or raters, or without any variation.
+        1 for equal ratings; NaN with fewer than two subjects or clusters of raters, or without any
+        variation.
+
+    Raises
+    ------
+    InputError
+        If there is not one cluster label for each rater.
 
     Examples
     --------
     >>> icc_a1([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]])
     1.0
     """
-    table = np.asarray(ratings, dtype=np.float64)
-    table = table[:, np.isfinite(table).all(axis=0)]
+    table, apart = _complete(ratings, clusters)
     n, k = table.shape
-    if n < 2 or k < 2:
+    if n < 2 or not apart.any():
         return float("nan")
+    if apart.sum() < k * (k - 1):
+        covariance, means = np.cov(table, rowvar=False), table.mean(axis=0)
+        own, shared = covariance.diagonal().mean(), covariance[apart].mean()
+        away = ((means[:, None] - means) ** 2)[apart].mean() / 2
+        whole = own + away - (own - shared) / n
+        return float(shared / whole) if whole > 1e-12 else float("nan")
     grand = table.mean()
     rows, columns = table.mean(axis=1), table.mean(axis=0)
     between_rows = k * ((rows - grand) ** 2).sum() / (n - 1)
@@ -162,31 +182,46 @@ def icc_a1(ratings: ArrayLike) -> float:
     return float((between_rows - error) / total) if total > 1e-12 else float("nan")
 
 
-def kendalls_w(ratings: ArrayLike) -> float:
+def kendalls_w(ratings: ArrayLike, *, clusters: Sequence[object] | None = None) -> float:
     """Kendall's W of raters' rankings of subjects, corrected for ties (Kendall & Smith 1939).
+
+    With v the mean variance of a rater's ranks and c the mean covariance of two of m raters, it is
+    (v + (m − 1) c) / (m v). Raters of one cluster agree for a reason of their own: c is then the
+    mean over pairs of two clusters.
 
     Parameters
     ----------
     ratings
         ``(subjects, raters)``; a rater with a NaN is left out.
+    clusters
+        Label of each rater, such as the person; each is its own by default, and where its label is
+        empty, None or NaN.
 
     Returns
     -------
     float
-        1 for equal orders; NaN with fewer than two subjects or raters, or if no rater distinguishes
-        any two subjects.
+        1 for equal orders; NaN with fewer than two subjects or clusters of raters, or if no rater
+        distinguishes any two subjects.
+
+    Raises
+    ------
+    InputError
+        If there is not one cluster label for each rater.
 
     Examples
     --------
     >>> kendalls_w([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
     1.0
     """
-    table = np.asarray(ratings, dtype=np.float64)
-    table = table[:, np.isfinite(table).all(axis=0)]
+    table, apart = _complete(ratings, clusters)
     n, m = table.shape
-    if n < 2 or m < 2:
+    if n < 2 or not apart.any():
         return float("nan")
     ranks = stats.rankdata(table, axis=0)
+    if apart.sum() < m * (m - 1):
+        covariance = np.cov(ranks, rowvar=False)
+        own, shared = covariance.diagonal().mean(), covariance[apart].mean()
+        return float((own + (m - 1) * shared) / (m * own)) if own > 0 else float("nan")
     sums = ranks.sum(axis=1)
     ties = 0.0
     for column in ranks.T:
@@ -195,6 +230,16 @@ def kendalls_w(ratings: ArrayLike) -> float:
     spread = 12 * float(((sums - sums.mean()) ** 2).sum())
     most = m**2 * (n**3 - n) - m * ties
     return float(spread / most) if most > 0 else float("nan")
+
+
+def _complete(
+    ratings: ArrayLike, clusters: Sequence[object] | None
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Ratings of the raters without a NaN, and ``(raters, raters)``: pairs of two clusters."""
+    table = np.asarray(ratings, dtype=np.float64)
+    units = cluster_codes(clusters, table.shape[1])
+    known = np.isfinite(table).all(axis=0)
+    return table[:, known], units[known][:, None] != units[known]
 
 
 def mean_spearman(w: float, raters: int) -> float:

@@ -266,7 +266,12 @@ class Scorer:
                 self._set_row("excess p", target, permutation_p_value(observed, shuffled))
         if target == "own":
             pairs = ssim_within_between(
-                maps, self.labels, mask, pairs=SSIM_PAIRS, seed=self.faces.seed
+                maps,
+                self.labels,
+                mask,
+                pairs=SSIM_PAIRS,
+                seed=self.faces.seed,
+                clusters=self.faces.clusters,
             )
             for k, kind in enumerate(("within", "between")):
                 values = {label: pair[k] for label, pair in pairs.items()}
@@ -281,7 +286,8 @@ class Scorer:
         profiles = region_profiles(maps, regions)
         for index, name in enumerate(REGIONS):
             self._face_rows(f"log-gain {name}", "own", profiles[:, index].numpy())
-        for label, (icc, w, n) in profile_reliability(profiles, self.labels).items():
+        found = profile_reliability(profiles, self.labels, clusters=self.faces.clusters)
+        for label, (icc, w, n) in found.items():
             values = {
                 "profile ICC(A,1)": icc,
                 "profile Kendall W": w,

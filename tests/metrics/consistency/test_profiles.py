@@ -39,3 +39,36 @@ def test_regions_fit_the_maps():
     maps = torch.rand(4, 3, 3)
     with pytest.raises(InputError, match=r"Expected regions \(R, H, W\) or .* got \(3, 3\)"):
         region_profiles(maps, maps[0] > 0)
+
+
+def test_frames_of_one_person_make_no_agreement():
+    """Three near-identical frames of each of 20 persons, whose evidence lies anywhere."""
+    rng = np.random.default_rng(0)
+    alone, together = [], []
+    for _ in range(12):
+        own = np.repeat(rng.normal(size=(20, 7)), 3, axis=0)
+        profiles = torch.from_numpy(own + 0.02 * rng.normal(size=own.shape))
+        labels = torch.arange(20).repeat_interleave(3) % 2
+        persons = [k // 3 for k in range(60)]
+        together += profile_reliability(profiles, labels).values()
+        alone += profile_reliability(profiles, labels, clusters=persons).values()
+    icc, w, n = np.mean(alone, axis=0)
+    assert n == 30
+    assert icc == pytest.approx(0, abs=0.015)
+    assert w == pytest.approx(1 / 30, abs=0.015)  # of 30 raters who do not agree
+    assert np.mean(together, axis=0)[0] > 0.05
+
+
+def test_without_known_persons_reliability_is_that_of_before():
+    profiles = torch.randn(20, 5, generator=torch.Generator().manual_seed(0))
+    profiles[3, 2] = profiles[7] = torch.nan
+    labels = torch.arange(20) % 2
+    before = profile_reliability(profiles, labels)
+    for clusters in ([""] * 20, [None] * 20, [f"person {20 - k}" for k in range(20)]):
+        assert profile_reliability(profiles, labels, clusters=clusters) == before
+
+
+def test_one_person_agrees_with_nobody():
+    icc, w, n = profile_reliability(torch.rand(6, 4), torch.zeros(6), clusters=[1] * 6)[0]
+    assert np.isnan([icc, w]).all()
+    assert n == 6
