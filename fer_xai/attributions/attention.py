@@ -17,8 +17,8 @@ from fer_xai.attributions.core.feature_maps import noise, token_grid
 from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
 from fer_xai.attributions.core.tokens import Tokens
+from fer_xai.copying import deep_copy
 from fer_xai.errors import InputError
-from fer_xai.inference.copying import deep_copy
 from fer_xai.inference.predictor import Predictor
 
 

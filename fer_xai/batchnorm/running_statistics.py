@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from fer_xai.batchnorm.built import check_built, floating
 from fer_xai.batchnorm.synchronised import unsynchronised
+from fer_xai.copying import network_copy
 
 Buffers = dict[str, dict[str, Tensor]]
 """Buffers by their module's name and their own."""
@@ -90,7 +90,7 @@ def running_statistics(model: nn.Module, images: Tensor) -> dict[str, RunningSta
     Raises
     ------
     InputError
-        If the model has lazy layers that are not built yet.
+        If the model has lazy layers that are not built yet, or cannot be copied.
 
     Examples
     --------
@@ -117,7 +117,7 @@ class _Trial:
     """A private copy, and what its buffers become."""
 
     def __init__(self, model: nn.Module, images: Tensor) -> None:
-        self.model = copy.deepcopy(model).eval()
+        self.model = network_copy(model).eval()
         for module in self.model.modules():  # hooks before a pass may make its weights
             module._forward_hooks.clear()
         own = torch.Generator().manual_seed(0)

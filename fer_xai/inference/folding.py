@@ -9,7 +9,7 @@ from typing import Any
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from fer_xai.inference.copying import deep_copy
+from fer_xai.copying import deep_copy
 from fer_xai.inference.tracing import trace
 
 _PAIRS: dict[type[nn.Module], type[nn.Module]] = {

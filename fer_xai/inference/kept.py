@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from fer_xai.inference.fingerprint import fingerprint
+from fer_xai.fingerprint import fingerprint
 from fer_xai.inference.predictor import Classifier, Precision, Predictor
 
 _KEPT: weakref.WeakKeyDictionary[Any, _Kept] = weakref.WeakKeyDictionary()
@@ -35,7 +35,7 @@ def predictor_of(
     A predictor works on a private copy, which takes longer to make than many a use of it. The last
     one is kept as long as the model lives. A model whose weights, buffers, parts, options or hooks
     have changed since, in place or not, gets a new one
-    (:func:`fer_xai.inference.fingerprint.fingerprint`). Threads that share it take turns.
+    (:func:`fer_xai.fingerprint.fingerprint`). Threads that share it take turns.
 
     Parameters
     ----------

@@ -19,8 +19,8 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from fer_xai.batchnorm.built import check_built
 from fer_xai.batchnorm.synchronised import replace_sync
+from fer_xai.copying import network_copy
 from fer_xai.errors import InputError
-from fer_xai.inference.copying import deep_copy
 from fer_xai.inference.folding import folded
 
 FOLD_TOLERANCE = 1e-5
@@ -57,7 +57,7 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
         )
     _refuse_weight_hooks(model)
     check_built(model)
-    private: Any = _copied(model).eval().requires_grad_(False)
+    private: Any = network_copy(model, name=str(model.name)).eval().requires_grad_(False)
     for module in private.modules():  # hooks of the user's are not ours to run
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
@@ -69,20 +69,6 @@ def private_copies(model: Any, device: torch.device, *, fold: bool) -> tuple[Any
     answers = _answers(private, noise)
     replace_sync(private, noise)
     return private, _folded(private, noise, answers) if fold else None
-
-
-def _copied(model: Any) -> Any:
-    """A deep copy, with activations that the network keeps detached."""
-    try:
-        return deep_copy(model)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"Expected {model.name} to be a network that can be copied, but copying it failed "
-            f"({said}): keep files, locks and the like out of its attributes."
-        ) from error
 
 
 def _refuse_weight_hooks(model: nn.Module) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fer_xai.inference.copying import deep_copy
-from fer_xai.inference.fingerprint import fingerprint, parts_of
+from fer_xai.copying import deep_copy
+from fer_xai.fingerprint import fingerprint, parts_of
 
 Nets = tuple[Any, Any]
 """A model, and the same with BatchNorm folded, or None."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from fer_xai.batchnorm.running_statistics import (
     running_statistics,
 )
 from fer_xai.checks import check_choice, check_images
+from fer_xai.copying import network_copy
 from fer_xai.draws.initial import repeatable
 from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
@@ -88,7 +88,8 @@ def randomised(
     ------
     InputError
         If a layer or the policy is unknown, BatchNorm needs at least two images and there are
-        fewer, or the policy cannot be applied to the running statistics.
+        fewer, the policy cannot be applied to the running statistics, or the model cannot be
+        copied.
 
     Examples
     --------
@@ -108,8 +109,8 @@ def randomised(
         )
     # A caller's inference mode would forbid gradients of the copy for good.
     with torch.inference_mode(mode=False), torch.no_grad():
-        drawn = _reinitialised(copy.deepcopy(model).cpu(), seed)
-        fresh = copy.deepcopy(model)
+        drawn = _reinitialised(network_copy(model).cpu(), seed)
+        fresh = network_copy(model)
         for name in chosen:
             own, other = (
                 dict(part.named_parameters(recurse=False))

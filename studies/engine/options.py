@@ -150,6 +150,28 @@ class Targets(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Margin(Options):
+    """Size from which a gain matters, declared before anything is scored.
+
+    Examples
+    --------
+    >>> Margin(margin=0.02).check()
+    >>> Margin(margin=0.0).check()
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected --margin above 0, got 0.0.
+    """
+
+    margin: float | None = None
+    """Gain over the centre control below which a method counts as no different, declared now."""
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        if self.margin is not None:
+            check_number("--margin", self.margin, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Landmarks(Options):
     """Where the landmarks of faces come from."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -20,7 +18,16 @@ from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained
 from studies.engine.networks import Network
-from studies.engine.options import Data, Models, Passes, Progress, Seed, Targets, with_landmarks
+from studies.engine.options import (
+    Data,
+    Margin,
+    Models,
+    Passes,
+    Progress,
+    Seed,
+    Targets,
+    with_landmarks,
+)
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.engine.units import units_of
@@ -68,7 +75,7 @@ class _Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
+class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
 
     primary: ClassVar[str]
@@ -97,8 +104,6 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
     """Names of metrics."""
     limit: int = 128
     """At most this many faces with landmarks, with the emotions' shares kept."""
-    margin: float | None = None
-    """Gain over the centre control below which a method counts as no different, declared now."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -109,10 +114,6 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Data, Models):
             For options that do not fit together or data that cannot be used.
         """
         self.check()
-        if self.margin is not None and not 0 < self.margin < math.inf:
-            raise InputError(
-                f"Expected --margin above 0, in units of the score, got {self.margin}."
-            )
         board = Scoreboard(
             methods=self.methods,
             metrics=self.metrics,

@@ -21,8 +21,8 @@ from torchvision.ops import StochasticDepth
 
 from fer_xai.attributions.core.feature_maps import noise
 from fer_xai.attributions.core.graphs import CALLS, finish, kind_of, options_of, put, refuse
+from fer_xai.copying import deep_copy
 from fer_xai.errors import InputError
-from fer_xai.inference.copying import deep_copy
 from fer_xai.inference.predictor import Predictor
 from fer_xai.inference.tracing import trace
 

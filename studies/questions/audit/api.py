@@ -10,6 +10,7 @@ from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine.explained import TargetRule
+from studies.engine.progress import progress_bar
 from studies.questions.audit.report import Audit
 from studies.questions.audit.request import METHODS, METRICS, Request
 from studies.scoreboard.scores import CHANCE
@@ -31,9 +32,10 @@ def audit(
     on: On = "bound",
     gate: bool = False,
     anyway: bool = False,
+    margin: float | None = None,
     seed: int = 0,
     shards: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | Callable[[int], None] = False,
 ) -> Audit:
     """Can the explanations of a model be trusted? Metrics of its attributions beside chance.
 
@@ -73,13 +75,18 @@ def audit(
         the most frequent emotion and above one over the number of its emotions. Its explanations
         say little then: it may be fed in another way than it was trained, or read in another order
         of emotions.
+    margin
+        Gain over the centre control below which a method counts as no different, declared before
+        anything is scored: shown by two one-sided tests, Holm over the methods. By default no
+        method can be shown to be no different.
     seed
         Seed of everything random.
     shards
         Folder of this audit alone, in which what is done is kept, so that a stopped one goes on;
         one of another model, other faces or other options is refused.
     progress
-        Called with the number of faces done after each chunk.
+        Whether a progress bar is shown (a line every half minute where there is no terminal); or a
+        function that is called with the number of faces done after each chunk.
 
     Returns
     -------
@@ -113,9 +120,16 @@ def audit(
         on=on,
         gate=gate,
         anyway=anyway,
+        margin=margin,
         seed=seed,
     )
     request.check_faces(model, faces)
     device = str(getattr(model, "device", "auto"))
     predictor = model if isinstance(model, Predictor) else Predictor(model, device=device)
-    return request.answered(predictor, faces, shards=shards, progress=progress)
+    if callable(progress):
+        return request.answered(predictor, faces, shards=shards, progress=progress)
+    with progress_bar(shown=bool(progress)) as bar:
+        task = bar.add_task("faces", total=len(faces))
+        return request.answered(
+            predictor, faces, shards=shards, progress=lambda n: bar.advance(task, n)
+        )

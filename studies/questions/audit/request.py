@@ -73,6 +73,8 @@ class Request:
         Whether the randomisation gate is run too.
     anyway
         Whether thresholds are judged even where the model recognises no more than the prior.
+    margin
+        Gain over the control below which a method counts as no different; None where none is.
     """
 
     board: Scoreboard
@@ -82,6 +84,7 @@ class Request:
     on: On
     gate: bool
     anyway: bool
+    margin: float | None
 
     @classmethod
     def of(
@@ -96,6 +99,7 @@ class Request:
         on: On,
         gate: bool,
         anyway: bool,
+        margin: float | None,
         seed: int,
     ) -> Request:
         """Check options (those of :func:`studies.audit`) and resolve their names.
@@ -105,6 +109,8 @@ class Request:
         UnknownNameError, InputError
             For options that cannot be used.
         """
+        if margin is not None:
+            check_number("margin", margin, 0)
         check_number("seed", seed, 0, ends=True)
         check_count("seed", seed, low=0)
         for what, names in (("methods", methods), ("metrics", metrics), ("controls", controls)):
@@ -140,6 +146,7 @@ class Request:
             on=on,
             gate=gate,
             anyway=anyway,
+            margin=margin,
         )
 
     @property
@@ -216,6 +223,7 @@ class Request:
             primary=self.primary,
             refused={name: board.refused},
             gates={name: verdicts} if verdicts else None,
+            margin=self.margin,
         )
         manifest = self._manifest(predictor, faces, shards)
         judged = self.anyway or recognised.above_prior
@@ -268,6 +276,7 @@ class Request:
             "on": self.on,
             "gate": self.gate,
             "anyway": self.anyway,
+            **({} if self.margin is None else {"margin": self.margin}),
             "seed": self.board.seed,
             "model": model_digest(predictor.model),
             **faces_digests(faces, [predictor.model.size]),

@@ -26,7 +26,7 @@ from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
-from studies.engine.options import Data, Passes, Progress, Seed, Targets
+from studies.engine.options import Data, Margin, Passes, Progress, Seed, Targets
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, ModelSpec
 from studies.engine.study import Study
@@ -41,7 +41,7 @@ BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
 
 @STUDIES.register("audit")
 @dataclass(frozen=True, kw_only=True)
-class AuditStudy(Study, Progress, Passes, Seed, Targets, Data):
+class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
     """Can the explanations of a model of yours be trusted?
 
     First of all the model has to recognise emotions: where the share of faces that it recognises
@@ -96,6 +96,8 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Data):
         """Options that identify a run; weights are identified by content."""
         options = super().config() | {"model": self._spec.name}
         del options["weights"]
+        if self.margin is None:  # runs of before it have no such option
+            del options["margin"]
         return options
 
     @property
@@ -184,6 +186,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Data):
             on=self.on,
             gate=self.gate,
             anyway=self.anyway,
+            margin=self.margin,
             seed=self.seed,
         )
 

@@ -1,3 +1,4 @@
+import threading
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -6,6 +7,7 @@ import torch
 from torch import nn
 
 from fer_xai.batchnorm.recalibration import recalibrate
+from fer_xai.batchnorm.running_statistics import running_statistics
 from fer_xai.errors import InputError
 from metrics.randomisation import random_networks
 from metrics.randomisation.random_networks import layers_of, randomised
@@ -218,3 +220,38 @@ def test_layers_come_in_the_order_of_a_pass():
 def test_bad_options_are_one_sentence(model, options, match):
     with pytest.raises(InputError, match=match):
         randomised(model, seed=0, **options)
+
+
+class KeepsActivations(nn.Module):
+    """Keeps an activation of its last pass, within its graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+        self.head = nn.Linear(4, 6)
+
+    def forward(self, x):
+        self.kept = self.layers(x)
+        return self.head(self.kept.mean(dim=(2, 3)))
+
+
+def test_a_network_that_keeps_activations_is_drawn_like_any_other():
+    net, images = KeepsActivations().eval(), torch.rand(4, 3, 8, 8)
+    drawn = randomised(net, seed=0, images=images)
+    net(images)
+    assert net.kept.grad_fn is not None
+    random_networks._STATISTICS.pop(net)  # its copy for trial passes is made again
+    again = randomised(net, seed=0, images=images)
+    assert again.kept.grad_fn is None
+    assert net.kept.grad_fn is not None
+    for key, value in drawn.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+
+
+def test_a_network_that_cannot_be_copied_is_refused_in_a_sentence():
+    net, images = KeepsActivations(), torch.rand(2, 3, 8, 8)
+    net.lock = threading.Lock()
+    with pytest.raises(InputError, match="a network that can be copied, but copying it failed"):
+        randomised(net, seed=0, batchnorm="keep")
+    with pytest.raises(InputError, match="keep files, locks and the like out of its attributes"):
+        running_statistics(net, images)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fer_xai.data import load_dataset
+from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from metrics.core.registry import METRICS
@@ -261,3 +262,44 @@ def test_a_name_that_is_no_text_is_written_with_replacements(faces, tmp_path):
     assert "a?b" in report.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
     report.write(tmp_path / "run")
     assert "a?b" in (tmp_path / "run" / "answer.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """Two audits of one method, on a face a person, without a margin and with a wide one."""
+    some = load_dataset("synthetic", limit=60)
+    some = some.subset(np.unique(face_groups(some), return_index=True)[1])
+    asked = {"methods": ["gradcam"], "metrics": ["insertion"], "controls": ["centre"]}
+    return [audit(tiny_model(), some, **asked, margin=margin) for margin in (None, 5.0)]
+
+
+def test_no_different_is_shown_where_a_margin_was_declared(judged, tmp_path):
+    without, given = judged
+    assert "no different" not in without.table
+    assert "margin" not in without.manifest
+    assert given.manifest["margin"] == 5.0
+    row = given.table.set_index("method").loc["gradcam"]
+    assert row["no different"]  # scores lie within 0 and 1
+    assert (
+        "No different: the gain is shown to lie within ±5, the margin"
+        in given.to_html(tmp_path / "a.html").read_text()
+    )
+    assert (given.frame["value"] == without.frame["value"]).all()
+
+
+@pytest.mark.parametrize("margin", [0, -0.1, float("nan"), float("inf"), "wide"])
+def test_a_margin_is_a_number_above_zero(faces, margin):
+    with pytest.raises(InputError, match="Expected margin above 0, got"):
+        audit(tiny_model(), faces, margin=margin)
+
+
+def test_progress_is_shown_where_it_is_asked_for(faces, capsys, monkeypatch):
+    monkeypatch.setattr("studies.engine.progress.EVERY", 0.0)
+    asked = {"methods": ["gradcam"], "metrics": ["average_drop"], "controls": []}
+    audit(tiny_model(), faces, **asked)
+    assert capsys.readouterr().err == ""
+    audit(tiny_model(), faces, **asked, progress=True)
+    assert "faces: 6 of 6" in capsys.readouterr().err
+    counted = []
+    audit(tiny_model(), faces, **asked, progress=counted.append)
+    assert sum(counted) == 6

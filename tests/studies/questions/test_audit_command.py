@@ -11,6 +11,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from studies.questions.audit.study import AuditStudy
 from studies.run import main
 
 FACTORY = '''
@@ -188,6 +189,7 @@ def test_a_crash_is_no_verdict(module, capsys):
             ["--limit", "0"],
             "Expected the number of faces to keep as a whole number of 1 or more, got 0",
         ),
+        (["--margin", "0"], "Expected --margin above 0, got 0.0"),
         (["--batch-size", "0"], "Expected --batch-size as a whole number of 1 or more"),
         (["--controls", "center"], "Unknown control 'center'"),
         (["--primary", "aopc"], "Expected the primary metric among average_drop, insertion, got"),
@@ -206,6 +208,11 @@ def test_options_that_cannot_be_used_are_one_sentence(module, capsys, more, sent
     assert sentence in said
     assert said.count("\n") == 1
     assert not (module / "out").exists()
+
+
+def test_a_margin_is_part_of_a_runs_identity_where_it_is_declared():
+    assert "margin" not in AuditStudy().config()  # runs of before it keep their names
+    assert AuditStudy(margin=0.02).config()["margin"] == 0.02
 
 
 def test_a_bare_network_needs_its_label_order(module, capsys):

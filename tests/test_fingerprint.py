@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fer_xai.inference.fingerprint import Same, fingerprint, weighed_sum
+from fer_xai.fingerprint import Same, fingerprint, weighed_sum
 
 
 @pytest.mark.parametrize("length", [1, 2, 1000, (1 << 16) + 3, (1 << 17)])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
-from fer_xai.inference.fingerprint import parts_of
+from fer_xai.errors import InputError
+from fer_xai.fingerprint import parts_of
 
 T = TypeVar("T")
 
@@ -49,3 +51,41 @@ def deep_copy(network: T, memo: dict[int, Any] | None = None) -> T:
                 if tensor is not None and not tensor.is_leaf:
                     memo.setdefault(id(tensor), tensor.detach().clone())
     return copy.deepcopy(network, memo)
+
+
+def network_copy(network: T, *, name: str = "the model") -> T:
+    """A :func:`deep_copy`, whose failure is said in one sentence.
+
+    Parameters
+    ----------
+    network
+        The network.
+    name
+        Name of the network, for the error.
+
+    Raises
+    ------
+    InputError
+        If the network holds something that cannot be copied.
+
+    Examples
+    --------
+    >>> import threading, torch
+    >>> net = torch.nn.Linear(2, 2)
+    >>> torch.equal(network_copy(net).weight, net.weight)
+    True
+    >>> net.lock = threading.Lock()
+    >>> network_copy(net)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected the model to be a network that can be copied, but ...
+    """
+    try:
+        return deep_copy(network)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"Expected {name} to be a network that can be copied, but copying it failed ({said}): "
+            "keep files, locks and the like out of its attributes."
+        ) from error
