@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_xai.data.duplicates import copies_of
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -54,6 +55,44 @@ def check_emotions(faces: Faces) -> None:
             f"Expected training faces of {', '.join(SIX)}, but {faces.name} has none of "
             f"{', '.join(missing)}: a model cannot learn an emotion that it never sees."
         )
+
+
+def copies_of_test_faces(
+    everyone: Faces, test: Faces | None, *, read: Callable[[], Faces] | None = None
+) -> NDArray[np.bool_] | None:
+    """Which training faces are copies or near-copies of test faces, so that none is validated on.
+
+    Parameters
+    ----------
+    everyone
+        All training faces.
+    test
+        Test faces; None where there are none.
+    read
+        Function that reads the test faces of a run that never scores them: what is chosen by its
+        validation faces will be tested one day.
+
+    Returns
+    -------
+    ndarray or None
+        ``(N,)`` bool; None where there are no test faces.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(3)
+    >>> copies_of_test_faces(faces, faces.subset([1])).tolist()
+    [False, True, False]
+    """
+    if test is None and read is not None:
+        try:
+            test = read()
+        except InputError:  # no test split at hand, which such a run does not need
+            return None
+        shared = set(test.table["path"]) & set(everyone.table["path"]) - {""}
+        if len(shared) == len(test):  # a folder without split folders is all one
+            return None
+    return None if test is None else copies_of(everyone, test)
 
 
 def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, str | None]:

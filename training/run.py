@@ -8,19 +8,18 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 import tyro
-from numpy.typing import NDArray
 
 from fer_xai.checks import emulates_bf16, resolve_device
 from fer_xai.command import check_folder, parsed, run_command
 from fer_xai.data import load_dataset
-from fer_xai.data.duplicates import copies_of
 from fer_xai.data.splits import stratified_split
+from fer_xai.data.subjects import check_subject_pattern
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_json
@@ -32,7 +31,14 @@ from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop
 from training.export import CARD, WEIGHTS, export
-from training.faces import SIZE, check_emotions, data_name, face_digests, permuted_labels
+from training.faces import (
+    SIZE,
+    check_emotions,
+    copies_of_test_faces,
+    data_name,
+    face_digests,
+    permuted_labels,
+)
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe, check_average
 from training.same_run import check_same_run
 from training.trainee import built_in_scale, initialise
@@ -74,6 +80,10 @@ class TrainingRun:
     permute_labels: bool = False
     """Train on labels that were handed around at random, so that nothing true can be learned: the
     network of the data randomisation check (Adebayo et al., NeurIPS 2018)."""
+    subject_pattern: Annotated[str | None, tyro.conf.arg(metavar="REGEX")] = None
+    """Regular expression with the named groups subject, sequence or both, searched in each file's
+    path below the root: faces of one person are held out together. By default persons are read from
+    the names of well-known data sets."""
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     seed: int = 0
@@ -102,6 +112,8 @@ class TrainingRun:
         """
         recipe = self.settings()
         resolve_device(self.device)
+        if self.subject_pattern is not None:
+            check_subject_pattern(self.subject_pattern)
         loop.check_launch()
         if recipe.initialisation == "he" and self.overrides.initialisation is not None:
             self._check_initialisation()
@@ -133,8 +145,7 @@ class TrainingRun:
         for key, usual in (("limit", None), ("precision", "bf16"), ("pretrained", None)):
             if getattr(self, key) != usual:
                 changes[key] = getattr(self, key)
-        if self.permute_labels:
-            changes["permute_labels"] = True
+        changes |= self._given()
         if self.valid_fraction not in (0, 0.1):
             changes["valid_fraction"] = self.valid_fraction
         text = json.dumps(changes, sort_keys=True).encode()
@@ -152,8 +163,7 @@ class TrainingRun:
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, the faces themselves apart; their folder may move."""
-        permuted = {"permute_labels": True} if self.permute_labels else {}
-        return permuted | {
+        return self._given() | {
             "model": self.model,
             "size": self.size,
             "greyscale": self.greyscale,
@@ -166,6 +176,11 @@ class TrainingRun:
             "seed": self.seed,
             "precision": self.precision,
         }
+
+    def _given(self) -> dict[str, Any]:
+        """Options that runs of before them do not have, where they are given."""
+        options = {name: getattr(self, name) for name in ("permute_labels", "subject_pattern")}
+        return {name: value for name, value in options.items() if value}
 
     def _pretrained_digest(self) -> str | None:
         """SHA-256 of the weights that it begins with."""
@@ -195,6 +210,7 @@ class TrainingRun:
             split=split,
             source=self.source,
             emotions=SIX,
+            subject_pattern=self.subject_pattern,
             limit=self.limit,
             skip_bad=self.skip_bad,
         )
@@ -227,7 +243,8 @@ def train(run: TrainingRun) -> Path:
     test_faces = None if run.test == "never" else _test_faces(run, everyone)
     train_faces, valid_faces, copied = everyone, None, None
     if run.valid_fraction:
-        copied = _copies_of_test_faces(run, everyone, test_faces)
+        unscored = partial(run.faces, "test") if run.test == "never" else None
+        copied = copies_of_test_faces(everyone, test_faces, read=unscored)
         train_faces, valid_faces = stratified_split(
             everyone, run.valid_fraction, seed=run.seed, keep=copied
         )
@@ -306,25 +323,6 @@ def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
             f"{faces.name} are in both: mend the lists, or train with --test never."
         )
     return None if shared else faces
-
-
-def _copies_of_test_faces(
-    run: TrainingRun, everyone: Faces, test: Faces | None
-) -> NDArray[np.bool_] | None:
-    """Which training faces are copies or near-copies of test faces, so that none is validated on.
-
-    None where there are no test faces. They are looked for, too, if the run never scores them:
-    what is chosen by its validation faces will be tested one day.
-    """
-    if test is None and run.test == "never":
-        try:
-            test = run.faces("test")
-        except InputError:  # no test split at hand, which such a run does not need
-            return None
-        shared = set(test.table["path"]) & set(everyone.table["path"]) - {""}
-        if len(shared) == len(test):  # a folder without split folders is all one
-            return None
-    return None if test is None else copies_of(everyone, test)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -81,6 +81,9 @@ class TrainingOptions:
     """auto, cpu, cuda or mps."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Autocast precision of training."""
+    subject_pattern: Annotated[str | None, tyro.conf.arg(metavar="REGEX")] = None
+    """Regular expression with the named groups subject, sequence or both, searched in the path of
+    each file of every data set: faces of one person are held out together, and are one unit."""
     skip_bad: bool = False
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     train: bool = True
@@ -115,6 +118,7 @@ class TrainingOptions:
             valid_fraction=self.held_out(),
             test="every-epoch",
             limit=self.limit,
+            subject_pattern=self.subject_pattern,
             skip_bad=self.skip_bad,
             seed=seed,
             device=self.device,
@@ -143,4 +147,5 @@ class TrainingOptions:
             "valid_fraction": self.held_out(),
             "limit": self.limit,
             "precision": self.precision,
+            **({"subject_pattern": self.subject_pattern} if self.subject_pattern else {}),
         }

@@ -155,6 +155,7 @@ class Ablation(OneDataset, Progress, Landmarks):
             landmarks_size=self.landmarks_size,
             emotions=SIX,
             limit=self.options.limit,
+            subject_pattern=self.options.subject_pattern,
             skip_bad=self.options.skip_bad,
         )
         if faces.landmarks is None:
@@ -181,6 +182,7 @@ class Ablation(OneDataset, Progress, Landmarks):
             source=column.source,
             emotions=SIX,
             limit=CALIBRATION,
+            subject_pattern=self.options.subject_pattern,
             skip_bad=self.options.skip_bad,
         )
         found = {}

@@ -113,6 +113,7 @@ class SeedAgreement(OneDataset, Progress):
             source=column.source,
             emotions=SIX,
             limit=self.options.limit if limit is None else limit,
+            subject_pattern=self.options.subject_pattern,
             skip_bad=self.options.skip_bad,
         )
 
