@@ -7,7 +7,7 @@ Nothing in this package maps labels by position.
 
 from collections.abc import Sequence
 
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 
 EMOTIONS: tuple[str, ...] = (
     "happiness",
@@ -90,8 +90,10 @@ def parse_emotion(name: str) -> str:
     for emotion, short in SHORT.items():
         if word == short.lower():
             return emotion
+    close = did_you_mean(word, [*EMOTIONS, *_SYNONYMS])
     raise UnknownNameError(
-        f"Expected an emotion ({', '.join(EMOTIONS)}, or a common synonym), got {name!r}."
+        f"Expected an emotion ({', '.join(EMOTIONS)}, or a common synonym), got {name!r}"
+        f"{f': {close}' if close else '.'}"
     )
 
 
@@ -118,9 +120,10 @@ def parse_order(order: str | Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(order, str):
         if order not in NATIVE_ORDERS:
+            close = did_you_mean(order.lower(), NATIVE_ORDERS)
             raise UnknownNameError(
                 f"Expected a known label order ({', '.join(NATIVE_ORDERS)}) or a list of emotion "
-                f"names, got {order!r}."
+                f"names, got {order!r}{f': {close}' if close else '.'}"
             )
         return NATIVE_ORDERS[order]
     names = tuple(parse_emotion(word) for word in order)

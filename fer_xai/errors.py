@@ -1,5 +1,8 @@
 """The errors users see: one sentence with what was expected, what came, and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class FerXaiError(Exception):
     """Base of every error raised on purpose by this package.
@@ -42,6 +45,18 @@ class UnknownNameError(InputError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0])
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The question whether names that are close to an unknown one were meant; empty without any.
+
+    Examples
+    --------
+    >>> did_you_mean("hapiness", ["happiness", "fear"]), did_you_mean("x", ["happiness", "fear"])
+    ('did you mean happiness?', '')
+    """
+    close = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 class MapWarning(UserWarning):

@@ -7,7 +7,6 @@ the group ``fer_xai.<kind>``.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 import sys
@@ -18,7 +17,7 @@ from functools import reduce
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
 
-from fer_xai.errors import FerXaiError, InputError, UnknownNameError
+from fer_xai.errors import FerXaiError, InputError, UnknownNameError, did_you_mean
 
 T = TypeVar("T")
 
@@ -247,10 +246,7 @@ class Registry(Generic[T]):
     def unknown(self, name: str) -> str:
         """The sentence that says a name is not here, and which ones are close."""
         names = list(self)
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
-        )
+        hint = did_you_mean(name, names) or f"choose from {', '.join(names)}."
         return f"Unknown {self.kind} {name!r}: {hint}"
 
 

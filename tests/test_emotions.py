@@ -44,3 +44,19 @@ def test_bad_names_are_one_sentence():
         parse_order("imagenet")
     with pytest.raises(InputError, match="Expected each emotion once"):
         parse_order(["sad", "sadness"])
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("hapiness", "happiness"), ("Sadnes", "sadness"), ("suprise", "surprise"), ("angy", "angry")],
+)
+def test_a_misspelt_emotion_is_told_what_it_may_mean(word, meant):
+    with pytest.raises(UnknownNameError, match=rf"got '{word}': did you mean .*{meant}.*\?$"):
+        parse_emotion(word)
+
+
+def test_a_misspelt_label_order_is_told_what_it_may_mean():
+    with pytest.raises(UnknownNameError, match=r"got 'AfectNet': did you mean affectnet"):
+        parse_order("AfectNet")
+    with pytest.raises(UnknownNameError, match=r"got 'zzzz'\.$"):
+        parse_order("zzzz")

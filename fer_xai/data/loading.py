@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from fer_xai.data.landmark_csv import read_landmarks
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.data.subjects import check_subject_pattern, with_subjects
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
-from fer_xai.errors import InputError
+from fer_xai.errors import InputError, did_you_mean
 from fer_xai.types import Faces
 
 
@@ -135,8 +134,7 @@ def _of_source(faces: Faces, source: str) -> Faces:
     known = sorted(set(faces.table["source"]))
     kept = [i for i, name in enumerate(faces.table["source"]) if plain(name) == plain(source)]
     if not kept and known:
-        close = difflib.get_close_matches(plain(source), known, n=2)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}."
+        hint = did_you_mean(plain(source), known) or f"there are {', '.join(known)}."
         raise InputError(f"Unknown source {quoted(source)} in {faces.name}: {hint}")
     return faces.subset(kept)
 

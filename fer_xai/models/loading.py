@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_xai.checks import check_count
 from fer_xai.draws.initial import repeatable
 from fer_xai.emotions import SIX, parse_order
-from fer_xai.errors import InputError
+from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 from fer_xai.models.architecture import Architecture
 from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.models.fer_model import FERModel
@@ -155,7 +155,8 @@ def _weights_file(name: str, weights: str | Path) -> Path:
     if isinstance(weights, Path) or "/" in text or "." in text:
         return Path(weights)
     known = [entry.removeprefix(f"{name}-") for entry in shipped if entry.startswith(f"{name}-")]
-    raise InputError(
+    close = did_you_mean(text, [*known, "untrained"])
+    raise UnknownNameError(
         f"Expected shipped weights of {name} ({', '.join(known) or 'there are none'}), 'untrained' "
-        f"or the path of a checkpoint, got {text!r}."
+        f"or the path of a checkpoint, got {text!r}{f': {close}' if close else '.'}"
     )

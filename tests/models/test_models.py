@@ -169,6 +169,8 @@ def test_wrong_outputs_and_layers_are_named():
         load_model("torchvision/resnet-18")
     with pytest.raises(InputError, match="Expected shipped weights of vgg"):
         load_model("vgg", weights="rafdb")
+    with pytest.raises(UnknownNameError, match=r"got 'sinthetic': did you mean synthetic\?"):
+        load_model("gimefive", weights="sinthetic")
 
 
 def test_calibration_gives_batchnorm_the_faces_statistics(faces):

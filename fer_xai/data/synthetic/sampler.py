@@ -13,7 +13,7 @@ from fer_xai.data.synthetic.action_units import AUS, sample_intensities
 from fer_xai.data.synthetic.params import FaceParams
 from fer_xai.data.synthetic.styles import STYLES, Style
 from fer_xai.emotions import EMOTIONS, SIX, parse_emotion
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 
 FACES_PER_SUBJECT = 12
 _DRAWS = 128
@@ -54,8 +54,10 @@ def sample(
     True
     """
     if style not in STYLES:
+        close = did_you_mean(style.lower(), STYLES)
         raise UnknownNameError(
-            f"Expected a style of built-in faces ({', '.join(STYLES)}), got {style!r}."
+            f"Expected a style of built-in faces ({', '.join(STYLES)}), got {style!r}"
+            f"{f': {close}' if close else '.'}"
         )
     if n < 0:
         raise InputError(f"Expected a number of faces of at least 0, got {n}.")

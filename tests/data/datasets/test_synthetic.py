@@ -87,7 +87,9 @@ class TestSequence:
         assert rendered.parts.shape == (0, len(PARTS), 32, 32)
 
     def test_wrong_names_are_answered(self):
-        with pytest.raises(UnknownNameError, match=r"Expected a style .*studio, wild.*got 'wilde'"):
+        with pytest.raises(
+            UnknownNameError, match=r"Expected a style .*studio, wild.*did you mean wild"
+        ):
             sample(1, style="wilde")
         with pytest.raises(UnknownNameError, match=r"Expected an emotion .*got 'bliss'"):
             sample(1, emotions=["bliss"])
