@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from studies.engine.endpoints import ABOVE_ZERO, FAMILY_OF_GAINS, PERSON, Endpoint
 from studies.registry import STUDIES
 from studies.scoreboard.study import ScoredStudy
 
@@ -14,15 +15,20 @@ from studies.scoreboard.study import ScoredStudy
 class Faithfulness(ScoredStudy):
     """Do attributions show what the model uses?
 
-    Declared before looking: ROAD's combined score (least less most relevant first, by noisy linear
-    imputation), in excess of the centre control's, paired by face.
+    Methods are held against the centre control by ROAD: see :attr:`endpoint`.
     """
 
     name: ClassVar[str] = "faithfulness"
     primary: ClassVar[str] = "road"
-    how_it_was_done: ClassVar[tuple[str, ...]] = (
-        "Primary endpoint, declared before looking: ROAD's combined score in excess of the centre "
-        "control's.",
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="mean ROAD score of a method (half of what the explained emotion's mean "
+        "probability is with the least relevant pixels imputed first, less what it is with the "
+        "most relevant first; noisy linear imputation), less the centre control's, paired by face",
+        unit=PERSON,
+        family="the methods of one model",
+        interval=FAMILY_OF_GAINS,
+        holds=ABOVE_ZERO,
+        sensitivity="other metrics; other choices by --multiverse",
     )
 
     metrics: tuple[str, ...] = (
