@@ -153,8 +153,8 @@ def _check_rows(rows: Tensor) -> None:
     check_tensor("rows", rows, "(N, P), from normalised_rows")
     if rows.ndim != 2:
         raise InputError(
-            f"Expected rows (N, P) from normalised_rows, got {tuple(rows.shape)}: pass maps through "
-            "normalised_rows first."
+            f"Expected rows (N, P) from normalised_rows, got {tuple(rows.shape)}: pass maps "
+            "through normalised_rows first."
         )
     lengths = torch.linalg.vector_norm(rows[torch.isfinite(rows).all(dim=1)].float(), dim=1)
     if bool((abs(lengths - 1) > UNIT).any()):
