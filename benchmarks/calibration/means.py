@@ -251,6 +251,36 @@ def stopped(
             )
 
 
+def stopped_families(repeats: int, *, draws: Sequence[str] = tuple(DRAWS)) -> Iterator[Row]:
+    """The same of a family of methods, which stop together, looking after every 16 faces."""
+    for draw in draws:
+        yield _stopped_family(draw, repeats)
+
+
+def _stopped_family(draw: str, repeats: int, *, width: float = 0.25) -> Row:
+    """All intervals of a family at the stop; columns share a half of their variance."""
+    rng = np.random.default_rng([8, 12])
+    covered, sizes = 0, []
+    for _ in range(repeats):
+        own, common = DRAWS[draw](rng, (COLUMNS, 800)), DRAWS[draw](rng, (1, 800))
+        table = (own + common).T / np.sqrt(2)
+        n = stop_when(table, width, step=16)
+        if n is not None:
+            found = mean_family(table[:n], repeats=999).intervals
+            assert not any(f.reason for f in found)
+            covered += not any(f.low > 0 or f.high < 0 for f in found)
+            sizes.append(n)
+    return Row(
+        statistic="stop_when, then mean_family",
+        design=f"{draw}, {COLUMNS} methods, ±{width:g} spreads",
+        n=f"{np.median(sizes):.0f}" if sizes else "",
+        nominal=0.95,
+        hits=covered,
+        repeats=len(sizes),
+        told=f"stopped: {len(sizes) / repeats:.0%}",
+    )
+
+
 def trainings(repeats: int) -> Iterator[Row]:
     """Intervals over trainings of one network."""
     for draw in ("normal", "exponential", "lognormal"):
@@ -277,6 +307,7 @@ TABLES: dict[str, Callable[[int], Iterator[Row]]] = {
     "equivalence": equivalences,
     "power": powers,
     "sequential": stopped,
+    "families": stopped_families,
     "trainings": trainings,
 }
 

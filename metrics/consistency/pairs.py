@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.checks import check_length, check_tensor
+from fer_xai.errors import InputError
 from metrics.statistics.clusters import cluster_codes
 
 Array = NDArray[np.float64]
@@ -32,6 +33,8 @@ _HALF = np.int32(round(1 / STEP))
 _LEVELS = 2 * int(_HALF) + 1
 _RANKED_UP_TO = 1000
 """Most faces whose pairs get their own ranks, a shorter scale than all steps."""
+UNIT = 5e-3
+"""Largest distance of a row's length from 1; half precision stays below."""
 _CHUNK = 1024
 
 
@@ -109,7 +112,7 @@ def members(
     Raises
     ------
     InputError
-        If rows or labels are no tensors, or anything differs in length.
+        If rows or labels are no tensors, rows are no unit vectors, or anything differs in length.
 
     Examples
     --------
@@ -117,7 +120,7 @@ def members(
     >>> members(rows, torch.tensor([0, 0, 5]), defined=torch.tensor([True, False, True])).used
     array([0, 2])
     """
-    check_tensor("rows", rows, "(N, P), from normalised_rows")
+    _check_rows(rows)
     check_tensor("labels", labels, "(N,)")
     check_length("labels", len(labels), len(rows))
     finite = torch.isfinite(rows).all(dim=1).cpu()
@@ -143,6 +146,23 @@ def members(
         units=units,
         left_out=left_out,
     )
+
+
+def _check_rows(rows: Tensor) -> None:
+    """Refuse what is no table of unit vectors: dot products would be no similarities."""
+    check_tensor("rows", rows, "(N, P), from normalised_rows")
+    if rows.ndim != 2:
+        raise InputError(
+            f"Expected rows (N, P) from normalised_rows, got {tuple(rows.shape)}: pass maps "
+            "through normalised_rows first."
+        )
+    lengths = torch.linalg.vector_norm(rows[torch.isfinite(rows).all(dim=1)].float(), dim=1)
+    if bool((abs(lengths - 1) > UNIT).any()):
+        raise InputError(
+            "Expected rows of length 1 from normalised_rows, got lengths from "
+            f"{float(lengths.min()):.3g} to {float(lengths.max()):.3g}: pass maps through "
+            "normalised_rows first."
+        )
 
 
 def _reason(maps: int, units: int, *, persons: bool) -> str:

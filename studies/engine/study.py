@@ -20,6 +20,7 @@ from fer_xai.command import check_folder, terminal
 from fer_xai.data.splits import face_groups
 from fer_xai.types import Faces
 from studies.engine import store
+from studies.engine.endpoints import Endpoint
 from studies.engine.options import Options
 from studies.engine.progress import progress_bar
 
@@ -92,6 +93,8 @@ class Study(Options):
     """A question, its options, and the skeleton of a run that answers it."""
 
     name: ClassVar[str]
+    endpoint: ClassVar[Endpoint | None] = None
+    """What the study claims, declared before there are rows; a part of each run's identity."""
 
     out: Path = Path("results")
     """Results go to OUT/<study>/<run>."""
@@ -100,6 +103,14 @@ class Study(Options):
         """Refuse options that can be judged before anything is read or computed."""
         check_folder(self.out / self.name)
         super().check()
+
+    def declaration(self) -> dict[str, Any]:
+        """The endpoint as a part of the options that identify a run; empty without one."""
+        return {} if self.endpoint is None else {"endpoint": self.endpoint.declared()}
+
+    def config(self) -> dict[str, Any]:
+        """Options that identify a run, and its endpoint, for its manifest and digest."""
+        return super().config() | self.declaration()
 
     def run(self) -> Path | int:
         """Run, or continue; returns the folder of results, or an exit status.

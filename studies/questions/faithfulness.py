@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
+
+from fer_xai.checks import check_number
+from fer_xai.command import terminal
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+from studies.engine.endpoints import ABOVE_ZERO, FAMILY_OF_GAINS, PERSON, Endpoint
 from studies.registry import STUDIES
 from studies.scoreboard.study import ScoredStudy
+from studies.scoreboard.until import in_random_order, outcome, promise, stopping_rule
 
 
 @STUDIES.register("faithfulness")
@@ -14,15 +24,20 @@ from studies.scoreboard.study import ScoredStudy
 class Faithfulness(ScoredStudy):
     """Do attributions show what the model uses?
 
-    Declared before looking: ROAD's combined score (least less most relevant first, by noisy linear
-    imputation), in excess of the centre control's, paired by face.
+    Methods are held against the centre control by ROAD: see :attr:`endpoint`.
     """
 
     name: ClassVar[str] = "faithfulness"
     primary: ClassVar[str] = "road"
-    how_it_was_done: ClassVar[tuple[str, ...]] = (
-        "Primary endpoint, declared before looking: ROAD's combined score in excess of the centre "
-        "control's.",
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="mean ROAD score of a method (half of what the explained emotion's mean "
+        "probability is with the least relevant pixels imputed first, less what it is with the "
+        "most relevant first; noisy linear imputation), less the centre control's, paired by face",
+        unit=PERSON,
+        family="the methods of one model",
+        interval=FAMILY_OF_GAINS,
+        holds=ABOVE_ZERO,
+        sensitivity="other metrics; other choices by --multiverse",
     )
 
     metrics: tuple[str, ...] = (
@@ -41,3 +56,52 @@ class Faithfulness(ScoredStudy):
         "shapley_agreement",
     )
     """Names of metrics."""
+    until: float | None = None
+    """Half-width at which to stop: faces are taken in a random order until the gain of every method
+    over the centre control is known this well; --limit is then the most faces."""
+
+    def run(self) -> Path:
+        """Run, or continue; returns the folder of results.
+
+        Raises
+        ------
+        InputError
+            For options that do not fit together or data that cannot be used.
+        """
+        if self.until is not None:
+            terminal(error=True).print(f"Faces: {promise(self.until, self.methods)}.")
+        return super().run()
+
+    def check(self) -> None:
+        """Refuse options that can be judged before anything is read or computed."""
+        super().check()
+        if self.until is None:
+            return
+        check_number("--until", self.until, 0)
+        if self.primary not in self.metrics:
+            raise InputError(
+                f"Expected --metrics with {self.primary}, whose gains --until looks at, got "
+                f"{', '.join(self.metrics)}."
+            )
+
+    def remarks(self, rows: pd.DataFrame, faces: Faces) -> list[str]:
+        """Sentences that follow the answer."""
+        if self.until is None:
+            return []
+        return [
+            outcome(own, faces, metric=self.primary, methods=self.methods, half_width=self.until)
+            for _, own in rows.groupby("model", sort=False)
+        ]
+
+    def chosen(self, faces: Faces) -> Faces:
+        """The faces that are scored, in that order."""
+        some = super().chosen(faces)
+        return some if self.until is None else in_random_order(some, seed=self.seed)
+
+    def enough(self, faces: Faces) -> Callable[[pd.DataFrame], int | None] | None:
+        """Rule by which a model's rows are enough before all faces are scored."""
+        if self.until is None:
+            return None
+        return stopping_rule(
+            faces, metric=self.primary, methods=self.methods, half_width=self.until
+        )

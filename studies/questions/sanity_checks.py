@@ -20,6 +20,7 @@ from metrics.randomisation.data_randomisation import model_contrast
 from metrics.randomisation.gate import GRID, MARGIN, MIN_NETWORKS, on_grid
 from metrics.randomisation.moved_maps import moved_copies
 from metrics.statistics.intervals import mean_interval
+from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.explained import Explained
 from studies.engine.specs import ModelSpec
 from studies.engine.study import Run
@@ -39,23 +40,28 @@ MOVES = 20
 class SanityChecks(ScoredStudy):
     """Do attributions depend on what the model has learned, and are they stable?
 
-    Declared before looking: the randomisation gate. Each face's map is held against the maps that
-    wholly random networks give of it, on one grid for all methods. A method passes where the 95 %
-    interval of the mean likeness lies wholly below the margin, is stopped where it lies wholly
-    above, and is undecided between; only a method that passes gets a rank.
+    The randomisation gate holds each face's map against the maps that wholly random networks give
+    of it, on one grid for all methods: see :attr:`endpoint`. Only a method that passes gets a rank.
     """
 
     name: ClassVar[str] = "sanity_checks"
     explains_again: ClassVar[bool] = True
     primary: ClassVar[str] = "mprt_last"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="mean Spearman correlation of a face's map with the maps that wholly random "
+        f"networks give of it, all averaged over the same {GRID}×{GRID} cells",
+        unit=f"{PERSON}; and a random network",
+        family="each method of each model by itself",
+        interval="95 %, for new faces and new random networks",
+        holds="a method passes where the interval lies below the margin (--gate-margin), is "
+        "stopped where it lies above, and is undecided between",
+        sensitivity="the same with random networks' maps of other faces",
+    )
     how_it_was_done: ClassVar[tuple[str, ...]] = (
-        "The gate, declared before looking: mean Spearman of each face's map with those of wholly "
-        "random networks (every parameter drawn anew, BatchNorm statistics taken from the faces), "
-        f"all averaged over the same {GRID}×{GRID} cells, so that no method passes or is stopped "
-        "for its resolution. Its 95 % interval, for new faces and new random networks, is held "
-        "against the margin; maps of which half of the variance ignores the network have a "
-        "likeness of about .5. Beside it stands the null: the same with random networks' maps of "
-        "other faces.",
+        "Random networks have every parameter drawn anew, and BatchNorm statistics taken from the "
+        "faces. All maps are compared on one grid, so that no method passes or is stopped for its "
+        "resolution. Maps of which half of the variance ignores the network have a likeness of "
+        "about .5.",
     )
     caveats: ClassVar[tuple[str, ...]] = (
         "The gate is no score: noise that is drawn anew for each network passes it, and so does a "

@@ -165,6 +165,7 @@ class Scoreboard:
         *,
         shards: Path | None = None,
         progress: Callable[[int], None] | None = None,
+        enough: Callable[[pd.DataFrame], int | None] | None = None,
     ) -> pd.DataFrame:
         """Rows of :func:`metrics.evaluate`, a face, method (controls too) and metric.
 
@@ -181,6 +182,9 @@ class Scoreboard:
             Folder in which the rows of each chunk are kept, so that a stopped run goes on.
         progress
             Called with the number of faces done after each chunk.
+        enough
+            Called with the rows so far after each chunk; answers how many faces to keep, from the
+            first on, where no more are needed.
 
         Raises
         ------
@@ -205,7 +209,8 @@ class Scoreboard:
         if shards is not None:
             check_made_of(shards, made_of, write=False, shards="*.parquet")
             self._recall_refused(shards)
-        parts = []
+        parts: list[pd.DataFrame] = []
+        kept = None
         for start in range(0, len(faces), self.chunk):
             rows = slice(start, min(start + self.chunk, len(faces)))
 
@@ -222,7 +227,12 @@ class Scoreboard:
             parts.append(part)
             if progress is not None:
                 progress(rows.stop - rows.start)
+            kept = None if enough is None else enough(pd.concat(parts, ignore_index=True))
+            if kept is not None:
+                break
         found = pd.concat(parts, ignore_index=True)
+        if kept is not None:
+            found = found[found["id"].isin(faces.ids[:kept])].reset_index(drop=True)
         if self.own_fills or not self.fills_shared:
             return found
         unfair = pd.MultiIndex.from_tuples([pair[:2] for pair in self.fills_shared])

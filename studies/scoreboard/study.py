@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from fer_xai.models import FERModel
@@ -133,6 +134,7 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
                 self._scored(network, model, faces, board, run) for network, model in models.items()
             ]
         rows = pd.concat([part.rows for part in parts], ignore_index=True)
+        faces = faces.subset(np.flatnonzero(np.isin(faces.ids, rows["id"].unique())))
         run.keep("scores", rows)
         run.keep("faces", face_table(faces))
         answer = self._report(run, faces, board, parts, rows)
@@ -159,6 +161,7 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
             explained,
             shards=shards,
             progress=lambda n: run.bar.advance(run.bar.task_ids[0], n),
+            enough=self.enough(faces),
         )
         findings = self.findings(explained, model=network.name, board=own, run=run)
         described[BATCH] = batch_sizes(shards) or described[BATCH]
@@ -171,10 +174,26 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
         del explained, model, board, run
         return Findings()
 
+    def remarks(self, rows: pd.DataFrame, faces: Faces) -> list[str]:
+        """Sentences that follow the answer; none by default."""
+        del rows, faces
+        return []
+
+    def chosen(self, faces: Faces) -> Faces:
+        """The faces that are scored, in that order."""
+        return faces.limit(self.limit, seed=self.seed)
+
+    def enough(self, faces: Faces) -> Callable[[pd.DataFrame], int | None] | None:
+        """Rule by which a model's rows are enough before all faces are scored; none by default.
+
+        See :meth:`Scoreboard.scores`.
+        """
+        del faces
+        return None
+
     def _faces(self) -> Faces:
         faces = self.load_faces()
-        known = faces if faces.landmarks is None else with_landmarks(faces)
-        return known.limit(self.limit, seed=self.seed)
+        return self.chosen(faces if faces.landmarks is None else with_landmarks(faces))
 
     def _report(
         self,
@@ -208,7 +227,7 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
             said = [made.answer]
             if not declared:
                 said += [f"{primary} is not the declared endpoint: {self.primary} was not scored."]
-        answer = "\n".join(said)
+        answer = "\n".join([*said, *self.remarks(rows, faces)])
         more: dict[str, Table] = {}
         for table in (table for part in parts for table in part.findings.tables):
             before = [more[table.name].frame] if table.name in more else []

@@ -24,6 +24,7 @@ from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.description import described
 from studies.engine.digests import model_digest
+from studies.engine.endpoints import ABOVE_ZERO, Endpoint
 from studies.engine.options import Landmarks, Progress
 from studies.engine.progress import progress_bar
 from studies.engine.trained import OneDataset
@@ -85,12 +86,19 @@ class Ablation(OneDataset, Progress, Landmarks):
     """What does each part of GiMeFive do for accuracy, and for consistent explanations?
 
     The paper claims that the architecture makes the model interpretable; so beside the accuracy
-    stands the primary endpoint of the consistency study, the separability of Grad-CAM maps at a
-    fixed target in excess of untrained networks of the same variant. The unit is the training
-    (seed): variants are compared with GiMeFive paired by seed.
+    stands the primary endpoint of the consistency study: see :attr:`endpoint`.
     """
 
     name: ClassVar[str] = "ablation"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="accuracy, and separability of Grad-CAM maps at a fixed target in excess of "
+        "untrained networks of the same variant, each less GiMeFive's of the same seed",
+        unit="a training (seed)",
+        family="the variants, Holm",
+        interval="95 %, Student's t over five trainings or more, joined for the excess with the "
+        "spread over untrained networks; below five there is none",
+        holds=ABOVE_ZERO + " or below it",
+    )
 
     variants: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
         "gimefive",
@@ -125,6 +133,7 @@ class Ablation(OneDataset, Progress, Landmarks):
         everything = trainings(self.options, known, [column], faces=at_hand)
         done = done_of(everything, asked)
         config: dict[str, Any] = {
+            **self.declaration(),
             "data": column.name,
             "seeds": list(self.options.seeds),
             "untrained": self.untrained,

@@ -44,10 +44,11 @@ def write_report(
             "that a method starts from itself: compare methods of one column of fills, or by their "
             "gain). Ceiling: what exact Shapley values of another fill (of the one that the method "
             "starts from, if any) reach by the same fills. Over chance: difference from "
-            "the chance control that scores best, paired by face and fill, with Holm's p over all "
-            "methods; d_z: its mean over its standard deviation. Other methods: mean "
+            "the chance control that scores best, paired by face and fill, with simultaneous "
+            "intervals and p of one max-T resampling over all methods (a family takes 60 units); "
+            "d_z: its mean over its standard deviation. Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "
-            f"another seed. Unit: {unit}; intervals by infinitesimal jackknife, 95 %. Undefined: "
+            f"another seed. Unit: {unit}; 95 % intervals. Undefined: "
             "share of faces without a score. Passes: "
             "a face, of the network or of what lies behind a layer.",
         ),

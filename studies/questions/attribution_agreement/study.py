@@ -13,6 +13,7 @@ from fer_xai.errors import InputError
 from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.endpoints import ABOVE_ZERO, FAMILY_OF_GAINS, PERSON, Endpoint
 from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
@@ -27,21 +28,29 @@ from studies.registry import STUDIES
 class AttributionAgreement(Study, Progress, Device, Seed, Data, Models):
     """Which attributions agree with each other, with exact region Shapley, and with themselves?
 
-    Declared before looking: the Spearman correlation, over facial regions of one face, of what a
-    map gives each region with the region's exact Shapley value, averaged over fills that the method
-    does not start from itself; in excess of that of the best map that knows nothing of the model
-    (noise with and without a sign, uniform, centre, edges), paired by face and fill. Every map
+    Maps are held against exact Shapley values of facial regions: see :attr:`endpoint`. Every map
     explains the face's predicted emotion. The correlation between Shapley values of two fills is
     the ceiling that it can be judged against.
     """
 
     name: ClassVar[str] = "attribution_agreement"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="Spearman correlation, over facial regions of one face, of what a map gives each "
+        "region with the region's exact Shapley value, averaged over fills that the method does "
+        "not start from itself; less that of the best map that knows nothing of the model (noise "
+        "with and without a sign, uniform, centre, edges), paired by face and fill",
+        unit=PERSON,
+        family="the attributions of one model",
+        interval=FAMILY_OF_GAINS,
+        holds=ABOVE_ZERO,
+        sensitivity="each fill by itself",
+    )
 
     methods: tuple[str, ...] = ()
     """Attributions; by default all that a model can be explained by."""
     fills: tuple[str, ...] = ("black", "mean", "blur")
     """What stands in place of a region that is left out of a coalition."""
-    limit: int = 48
+    limit: int = 64
     """At most this many faces with landmarks, with the emotions' shares kept."""
 
     def run(self) -> Path:

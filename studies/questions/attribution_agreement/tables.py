@@ -10,8 +10,9 @@ import pandas as pd
 
 from fer_xai.attributions import CONTROLS
 from metrics.statistics.effect_sizes import cohens_d
+from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
-from metrics.statistics.significance import holm
+from studies.scoreboard.tables import P, bounds
 
 CHANCE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that know nothing of the model. A map's sums order regions by area where it has no sign,
@@ -96,11 +97,15 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
     out = []
     for model, own in shapley.groupby("model", observed=True):
         passes = described[str(model)]["methods"]
-        for name, part in own.groupby("attribution", observed=True, sort=False):
+        parts = dict(list(own.groupby("attribution", observed=True, sort=False)))
+        gain_of = {
+            str(name): gains(rows, str(model), str(name), floor[str(model)]) for name in parts
+        }
+        over = _judged(gain_of, clusters)
+        for name, part in parts.items():
             values = part.set_index("id")["value"]
             found = interval(values, clusters)
-            gain = gains(rows, str(model), str(name), floor[str(model)])
-            over = interval(gain, clusters) if len(gain) else None
+            gain = gain_of[str(name)]
             described = passes.get(str(name), {})
             needed = described.get("passes", (np.nan, np.nan))
             by = list(scored_by.get((model, name), []))
@@ -114,11 +119,9 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                     "Shapley high": found.high,
                     "fills": ", ".join(by),
                     "ceiling": own_ceiling(rows, str(model), by, described.get("starts from", ())),
-                    "over chance": over.estimate if over else np.nan,
-                    "over chance low": over.low if over else np.nan,
-                    "over chance high": over.high if over else np.nan,
-                    "d_z": cohens_d(gain) if over else np.nan,
-                    "p": over.p_value if over and name not in CONTROLS else np.nan,
+                    **bounds("over chance", over[str(name)][0]),
+                    "d_z": cohens_d(gain) if len(gain) else np.nan,
+                    P: over[str(name)][1],
                     "other methods": _with_others(pixels, str(model), str(name)),
                     "itself, other seed": seeds.loc[
                         (seeds["model"] == model) & (seeds["attribution"] == name), "value"
@@ -129,9 +132,26 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                 }
             )
     table = pd.DataFrame(out)
-    table["p (Holm)"] = holm(table["p"])
     order = table.sort_values(["model", "control", "over chance"], ascending=[True, True, False])
-    return order.drop(columns="p").reset_index(drop=True)
+    return order.reset_index(drop=True)
+
+
+def _judged(
+    gain_of: Mapping[str, pd.Series], clusters: pd.Series
+) -> dict[str, tuple[Interval, float]]:
+    """Interval and p of the mean gain of each attribution: those of no control are one family."""
+    wide = pd.DataFrame({name: gain for name, gain in gain_of.items() if name not in CONTROLS})
+    labels = list(clusters.loc[list(wide.index)])
+    family = mean_family(wide.to_numpy(dtype=np.float64), clusters=labels, bounds=(-2, 2))
+    found = dict(
+        zip(wide.columns, zip(family.intervals, family.p_values, strict=True), strict=True)
+    )
+    controls = {
+        name: (interval(gain, clusters), np.nan)
+        for name, gain in gain_of.items()
+        if name in CONTROLS
+    }
+    return {str(name): (one, float(p)) for name, (one, p) in (found | controls).items()}
 
 
 def _with_others(pixels: pd.DataFrame, model: str, name: str) -> float:
@@ -165,7 +185,7 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
             sentences.append(f"{model}: no attribution can be held against exact Shapley values.")
             continue
         best = judged.iloc[0]
-        better = int(((judged["over chance low"] > 0) & (judged["p (Holm)"] < 0.05)).sum())
+        better = int(((judged["over chance low"] > 0) & (judged[P] < 0.05)).sum())
         camera = judged[judged["attribution"] == "gradcam"]
         chance = floor[str(model)]
         known = own.loc[own["attribution"] == chance, "Shapley"].iloc[0]
@@ -180,10 +200,10 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
         if len(camera):
             text += f", Grad-CAM {camera['over chance'].iloc[0]:+.2f}"
         text += (
-            f"; {better} gain by more than nothing after Holm's correction. By the same fills "
-            f"{best['attribution']} agrees by {best['Shapley']:.2f}, and exact Shapley values of "
-            f"another fill by {best['ceiling']:.2f}, which is its ceiling; over all pairs of fills "
-            f"these agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}]."
+            f"; {better} gain by more than nothing, corrected over all of them (max-T). By the "
+            f"same fills {best['attribution']} agrees by {best['Shapley']:.2f}, and exact "
+            f"Shapley values of another fill by {best['ceiling']:.2f}, which is its ceiling; over "
+            f"all pairs of fills these agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}]."
         )
         sentences.append(text)
     return " ".join(sentences)

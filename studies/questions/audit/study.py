@@ -26,6 +26,7 @@ from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
+from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, Endpoint
 from studies.engine.options import Data, Margin, Passes, Progress, Seed, Targets
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, ModelSpec
@@ -49,6 +50,14 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
     """
 
     name: ClassVar[str] = "audit"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="mean of the primary metric (--primary) of a method, less the centre control's, "
+        "paired by face; and every mean that --fail-under names",
+        unit=PERSON,
+        family="the methods; each threshold by itself",
+        interval=FAMILY_OF_GAINS + "; 95 % of each mean for thresholds",
+        holds="the interval lies above 0; a threshold where its bound (--on) is no worse",
+    )
 
     model: Annotated[str, tyro.conf.arg(metavar="NAME[=WEIGHTS] | PACKAGE.MODULE:FACTORY")] = (
         "gimefive"

@@ -18,6 +18,7 @@ from fer_xai.models import load_model
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.endpoints import ABOVE_ZERO, PERSON, Endpoint
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
 from studies.engine.study import Study, face_table
@@ -37,13 +38,23 @@ CALIBRATION = 512
 class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
     """Are Grad-CAM maps consistent across faces of one emotion?
 
-    Primary endpoint, declared before looking: the AUC with which the similarity (Pearson) of two
-    registered maps tells pairs of faces with one emotion from pairs with two, all maps explaining
-    the same target, averaged over targets with emotions weighing equally, in excess of untrained
-    networks of the same architecture.
+    Pairs of faces with one emotion are told from pairs with two by how alike their maps are, in
+    excess of untrained networks: see :attr:`endpoint`.
     """
 
     name: ClassVar[str] = "gradcam_consistency"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="AUC with which the similarity (Pearson) of two registered Grad-CAM maps tells "
+        "pairs of faces with one emotion from pairs with two, all maps explaining the same target, "
+        "averaged over targets with emotions weighing equally; less the mean of untrained networks "
+        "of the same architecture",
+        unit=PERSON,
+        family="the models of a run, Holm",
+        interval="95 %, delete-one jackknife over units, joined with the spread over untrained "
+        "networks",
+        holds=ABOVE_ZERO,
+        sensitivity="Grad-CAM without its ReLU (gradcam_signed)",
+    )
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = (
         "gimefive",

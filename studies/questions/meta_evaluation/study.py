@@ -20,6 +20,7 @@ from fer_xai.types import Faces
 from metrics.core.registry import METRICS, MetricSpec
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.options import Device, Progress, Seed
 from studies.engine.study import Study
 from studies.questions.meta_evaluation.maps import PlantedMaps, Scorer, TrainedMaps
@@ -42,6 +43,14 @@ class MetaEvaluation(Study, Progress, Device, Seed):
     """
 
     name: ClassVar[str] = "meta_evaluation"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="truth, noise resilience and adversary reactivity of a metric",
+        unit=PERSON,
+        family="each metric by itself",
+        interval="95 % of the mean over faces",
+        holds="a metric is believed where truth and noise resilience lie above .5 with their "
+        "intervals, reactivity is .5 or more, and it lies above what noise does with its interval",
+    )
 
     metrics: tuple[str, ...] = ()
     """Names of metrics; by default all that need no further maps."""

@@ -38,7 +38,7 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
         known = [g for g in GRADES if not (spec.sign_blind and g in BLIND)]
         truth = graded[known].apply(_somers_d, axis=1)
         row: dict[str, Any] = {"metric": name, "family": spec.family}
-        row |= bounds("truth", _interval(truth, persons["truth"]))
+        row |= bounds("truth", _interval(truth, persons["truth"], (-1, 1)))
         row["truth faces"] = int(truth.notna().sum())
         row["truth over noise"] = _better(graded["truth"], graded["noise"])
         row["truth over inverse"] = (
@@ -46,12 +46,12 @@ def meta_table(rows: pd.DataFrame, specs: dict[str, MetricSpec]) -> pd.DataFrame
         )
         same = _agreements(wide["as it is"], wide["slight"])
         other = _agreements(wide["as it is"], wide["random"])
-        for measure, values in (
-            ("noise resilience", same),
-            ("adversary reactivity", 1 - other),
-            ("reactivity over noise", same - other),
+        for measure, values, reach in (
+            ("noise resilience", same, (-1, 1)),
+            ("adversary reactivity", 1 - other, (0, 2)),
+            ("reactivity over noise", same - other, (-2, 2)),
         ):
-            row |= bounds(measure, _interval(values, persons["as it is"]))
+            row |= bounds(measure, _interval(values, persons["as it is"], reach))
             if measure != "reactivity over noise":  # of the same faces as reactivity
                 row[f"{measure} faces"] = int(values.notna().sum())
         row["undefined"] = float(own["value"].isna().mean())
@@ -74,16 +74,9 @@ def _somers_d(scores: pd.Series) -> float:
     return float(right[ordered].mean()) if ordered.any() else float("nan")
 
 
-def _interval(values: pd.Series, persons: pd.Series) -> Interval:
-    """Mean over faces, clustered by person; both are indexed by face.
-
-    All of these values lie within −2 and 2; those of Somers' d and Spearman within −1 and 1.
-    """
-    known = values.dropna()
-    widest = 1 if known.abs().max() <= 1 else 2
-    return mean_interval(
-        values, clusters=list(persons.loc[list(values.index)]), bounds=(-widest, widest)
-    )
+def _interval(values: pd.Series, persons: pd.Series, reach: tuple[float, float]) -> Interval:
+    """Mean over faces by person, both indexed by face; ``reach`` bounds what a value can be."""
+    return mean_interval(values, clusters=list(persons.loc[list(values.index)]), bounds=reach)
 
 
 def _better(one: pd.Series, two: pd.Series) -> float:

@@ -11,6 +11,7 @@ import tyro
 
 from fer_xai.errors import InputError
 from studies.engine import store
+from studies.engine.endpoints import ABOVE_ZERO, Endpoint
 from studies.engine.trained import TrainedStudy
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
@@ -42,6 +43,13 @@ class PaperTable(TrainedStudy):
     """
 
     name: ClassVar[str] = "paper_table"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="test accuracy of the weights that are kept; of each model less GiMeFive's",
+        unit="a training (seed) for architectures, a face for these very weights",
+        family="the models on one dataset, Holm",
+        interval="95 %, Student's t over five trainings or more; below five there is none",
+        holds=ABOVE_ZERO + " or below it",
+    )
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
         "gimefive",
@@ -94,6 +102,7 @@ class PaperTable(TrainedStudy):
         everything = trainings(self.options, variants.values(), named.values(), faces=faces)
         done = done_of(everything, asked)
         config: dict[str, Any] = {
+            **self.declaration(),
             "data": sorted(named),
             "seeds": list(self.options.seeds),
             **self.options.settings(),

@@ -19,6 +19,7 @@ from fer_xai.models.planted import planted_model
 from fer_xai.names import slug
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.endpoints import Endpoint
 from studies.engine.options import Progress, Seed
 from studies.engine.study import Study
 from studies.questions.planted_regions.plants import PLANTS, RULES, Plant
@@ -38,6 +39,13 @@ class PlantedRegions(Study, Progress, Seed):
     """
 
     name: ClassVar[str] = "planted_regions"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="share of marked regions that a map finds, by plant",
+        unit="a face",
+        family="each attribution by itself",
+        interval="95 %, Clopper and Pearson",
+        holds="the interval lies above what the best control finds",
+    )
 
     methods: tuple[str, ...] = ()
     """Attributions; by default all that the planted networks can be explained by."""

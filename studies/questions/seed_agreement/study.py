@@ -22,6 +22,7 @@ from fer_xai.names import slug
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import model_digest
+from studies.engine.endpoints import ABOVE_ZERO, PERSON, Endpoint
 from studies.engine.options import Progress
 from studies.engine.progress import progress_bar
 from studies.engine.trained import OneDataset
@@ -52,6 +53,15 @@ class SeedAgreement(OneDataset, Progress):
     """
 
     name: ClassVar[str] = "seed_agreement"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="mean Pearson correlation of two Grad-CAM maps of the same face, by two trainings "
+        "of one architecture, less that with another face of its emotion",
+        unit=PERSON,
+        family="each architecture by itself",
+        interval="95 %, for new faces, of these very trainings",
+        holds=ABOVE_ZERO,
+        sensitivity="other architectures, and untrained networks",
+    )
 
     architectures: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
         "gimefive",
@@ -90,6 +100,7 @@ class SeedAgreement(OneDataset, Progress):
         done = done_of(asked, asked)
         faces = self._faces(column, "test")
         config: dict[str, Any] = {
+            **self.declaration(),
             "data": column.name,
             "architectures": list(self.architectures),
             "seeds": list(self.options.seeds),

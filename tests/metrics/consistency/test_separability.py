@@ -172,12 +172,29 @@ def test_a_sample_of_pairs_is_stated_seeded_and_near_the_whole():
 )
 def test_bad_labels_are_one_sentence(fn, labels, match):
     with pytest.raises(InputError, match=match):
-        fn(torch.rand(4, 9), labels)
+        fn(torch.eye(4), labels)
 
 
 @pytest.mark.parametrize("fn", [similarity, separability])
 def test_clusters_and_marks_are_one_for_each_face(fn):
     with pytest.raises(InputError, match="Expected 4 cluster labels, one a face, got 1"):
-        fn(torch.rand(4, 9), torch.zeros(4), clusters=["a"])
+        fn(torch.eye(4), torch.zeros(4), clusters=["a"])
     with pytest.raises(InputError, match="Expected 4 marks of defined maps, one an image, got 2"):
-        fn(torch.rand(4, 9), torch.zeros(4), defined=torch.ones(2) > 0)
+        fn(torch.eye(4), torch.zeros(4), defined=torch.ones(2) > 0)
+
+
+@pytest.mark.parametrize("fn", [similarity, separability])
+@pytest.mark.parametrize(
+    ("rows", "match"),
+    [
+        (torch.rand(4, 3, 3), r"Expected rows \(N, P\) from normalised_rows, got \(4, 3, 3\)"),
+        (
+            2 * torch.eye(4),
+            "Expected rows of length 1 from normalised_rows, got lengths from 2 to 2",
+        ),
+    ],
+    ids=["maps", "no unit vectors"],
+)
+def test_maps_that_were_not_normalised_are_refused(fn, rows, match):
+    with pytest.raises(InputError, match=match):
+        fn(rows, torch.zeros(4))
