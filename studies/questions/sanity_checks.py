@@ -199,7 +199,7 @@ class SanityChecks(ScoredStudy):
                 f"{GRID}×{GRID} cells; lower is better. Moved: the mean with "
                 f"{MOVES} copies of that network's map, moved and mirrored: what the method's "
                 "smoothness has by chance. Undefined: share of faces without a similarity, since a "
-                "map is blank or undefined. 95 % intervals by infinitesimal jackknife. Unit: "
+                "map is blank or undefined. 95 % intervals. Unit: "
                 f"{unit_of(clusters)}.",
             )
         ]

@@ -91,7 +91,7 @@ def write_report(
             name="regions",
             frame=regions,
             caption="Log-gain of regions over their area, own target; 0 is a uniform map's. Unit: "
-            f"{unit}; intervals by infinitesimal jackknife, 95 %, over so many units.",
+            f"{unit}; 95 % intervals of means, over so many units.",
         ),
         Table(
             name="self_consistency",

@@ -65,7 +65,7 @@ def write_report(
         "paired by face. Believed is a metric whose truth and noise resilience lie above .5 and "
         "whose reactivity over noise lies above 0, all by their intervals, with a reactivity of .5 "
         f"or more. Unit: the person ({faces} built-in faces of each kind, planted ones each "
-        "of a person of its own); 95 % intervals by infinitesimal jackknife. Faces: those whose "
+        "of a person of its own); 95 % intervals of means. Faces: those whose "
         "maps the metric does not score all alike, before and after, so that there is an order."
     )
     write_page(

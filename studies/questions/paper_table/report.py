@@ -66,7 +66,7 @@ def write_report(
             percent=("points, over seeds", "points, over faces"),
             caption="Each model less GiMeFive, points of accuracy. Over seeds: paired by seed, "
             "Student's 95 % interval, the unit for a claim about an architecture; p by the same t, "
-            "Holm within a dataset. Over faces: 95 % interval by infinitesimal jackknife over test "
+            "Holm within a dataset. Over faces: 95 % interval of the mean over test "
             "faces, for these weights alone.",
         ),
         Table(
