@@ -91,7 +91,9 @@ def contrast_ceiling(areas: Tensor, *, cells: tuple[int, int] = (4, 4)) -> Tenso
     reach on a face, exactly: the contrast is a sum over targets of the cosine of the target's map
     with g = own unit area / C − sum of the others / (C·(C − 1)), and each is largest at the point
     of the cone closest to g (see :func:`alignment_ceiling`), or at a single cell if no map has a
-    positive one.
+    positive one. It holds for faces with a map of every target: one with blank maps is scored on
+    its other targets, whose ceiling may be higher, and is found by setting the areas of its
+    undefined targets to 0.
 
     Parameters
     ----------

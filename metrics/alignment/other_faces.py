@@ -85,9 +85,10 @@ def other_faces_areas(
             same.index_add_(0, own, torch.cat([inside, offsets[:, None], known[:, None]], dim=1))
             same = same[own]
             others = count - same[:, -1]
-            rows = score.of_map(positive_rows(maps[torch.as_tensor(part)]))
-            sums = (rows * (total - same[:, :-2])).sum(dim=1) + offset - same[:, -2]
-            out[torch.as_tensor(part)] = torch.where(others > 0, sums / others, torch.nan).float()
+            rows = positive_rows(maps[torch.as_tensor(part)])
+            defined = ~rows[:, 0].isnan() & (others > 0)
+            sums = (score.of_map(rows) * (total - same[:, :-2])).sum(dim=1) + offset - same[:, -2]
+            out[torch.as_tensor(part)] = torch.where(defined, sums / others, torch.nan).float()
     return out
 
 

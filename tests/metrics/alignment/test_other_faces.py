@@ -21,8 +21,7 @@ def slow(name, *, labels=None, persons=None):
         found = [
             float(ALL[name](MAPS[i : i + 1], AREAS[j : j + 1]))
             for j in range(9)
-            if j != i
-            and j != 3
+            if j not in (i, 3)
             and (labels is None or labels[i] == labels[j])
             and (persons is None or not persons[i] or persons[i] != persons[j])
         ]
