@@ -130,7 +130,7 @@ def pixel_auc(maps: Tensor, areas: Areas) -> Areas:
 
 
 def _first(rows: Tensor, areas: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Of each face ``(B,)``: K, and how many pixels are above the K-th value, above it inside the
+    """K of each face ``(B,)``, and the numbers of pixels above the K-th value, above it inside the
     area, tied with it, and tied with it inside the area.
     """
     levels = levels_of(rows)
