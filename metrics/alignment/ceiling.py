@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from metrics.alignment.rows import Areas, area_rows, for_each
 Array = NDArray[np.float64]
 EXACT = ("au_cosine", "region_mass", "energy_gain")
 """Metrics whose best map is known exactly."""
+MOST_CELLS = 1024
+"""Least squares over more cells takes minutes a face."""
 
 
 def alignment_ceiling(
@@ -143,10 +145,15 @@ def _checked(cells: tuple[int, int], areas: Tensor) -> tuple[int, int, int, int]
             f"Expected at most as many cells as pixels {(height, width)}, got {tuple(cells)}: make "
             "the areas larger."
         )
+    if cells[0] * cells[1] > MOST_CELLS:
+        raise InputError(
+            f"Expected at most {MOST_CELLS} cells, got {cells[0]}×{cells[1]}: with so many cells "
+            "the best map is nearly the area itself, and a ceiling says nothing."
+        )
     return cells[0], cells[1], height, width
 
 
-@cache
+@lru_cache(maxsize=8)
 def _basis(h: int, w: int, height: int, width: int) -> Array:
     """``(P, h·w)``: the enlarged maps of single cells."""
     single = torch.eye(h * w, dtype=torch.float64).reshape(h * w, 1, h, w)

@@ -92,6 +92,8 @@ def test_what_has_no_exact_ceiling_is_refused():
     for cells in ((7, 1), (1, 8)):
         with pytest.raises(InputError, match=r"Expected at most as many cells as pixels \(6, 6\)"):
             metrics.alignment_ceiling(area, cells=cells)
+    with pytest.raises(InputError, match="Expected at most 1024 cells, got 40×40"):
+        metrics.contrast_ceiling(torch.zeros(1, 2, 64, 64), cells=(40, 40))
     for cells in (4, (1, 2, 3), (0, 4), (2.5, 2)):
         with pytest.raises(InputError, match="Expected cells"):
             metrics.alignment_ceiling(area, cells=cells)
