@@ -22,6 +22,7 @@ NAMES = (
     "robustness",
     "predicting",
     "similarity",
+    "alignment",
     "renderer",
     "training",
 )

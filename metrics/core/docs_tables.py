@@ -91,7 +91,7 @@ def page(text: str) -> str:
     --------
     >>> page("no markers")
     Traceback (most recent call last):
-    fer_xai.errors.InputError: Expected sections for the families of metrics complexity, ...
+    fer_xai.errors.InputError: Expected sections for the families of metrics alignment, ...
     """
     families: dict[str, list[MetricSpec]] = {}
     for spec in METRICS.loaded().values():

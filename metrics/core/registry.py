@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from fer_xai.inference.predictor import Classifier
 
 Family = Literal[
-    "agreement", "complexity", "consistency", "faithfulness", "randomisation", "robustness"
+    "agreement",
+    "alignment",
+    "complexity",
+    "consistency",
+    "faithfulness",
+    "randomisation",
+    "robustness",
 ]
 
 
@@ -67,7 +73,8 @@ class MetricSpec:
         Smallest and largest possible value.
     needs
         The arguments that ``fn`` is called with: ``model`` (a score cache), ``images``, ``maps``,
-        ``targets``, ``regions``, ``explain``, ``calibration``, ``ids``, ``seed``.
+        ``targets``, ``regions``, ``areas`` (those of the explained emotion), ``explain``,
+        ``calibration``, ``ids``, ``seed``.
     reference
         The paper or equation.
     options
@@ -169,6 +176,10 @@ METRICS: Registry[MetricSpec] = Registry(
         "randomisation.random_logit",
         "robustness",
         "complexity",
+        "alignment.cosine",
+        "alignment.mass",
+        "alignment.ranking",
+        "alignment.pointing",
     ),
     holds=MetricSpec,
     wanted="a metrics.MetricSpec",
