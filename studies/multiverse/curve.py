@@ -32,7 +32,7 @@ def specification_curve(rows: pd.DataFrame, factors: Sequence[Factor], *, label:
     factors
         The factors, whose levels become the lines of the matrix.
     label
-        What the upper axis shows.
+        What the upper axis shows, in a few words.
 
     Examples
     --------
@@ -104,7 +104,15 @@ def _estimates(axis: Axes, shown: pd.DataFrame, colours: list[str], label: str) 
             ha="center",
             fontsize=8,
         )
-    axis.set_ylabel(label)
+    axis.set_ylabel(label, fontsize=9.5)
+    for colour, meaning in (
+        (TRAINED, "the claim holds"),
+        (UNTRAINED, "not told apart"),
+        (OPPOSITE, "the opposite holds"),
+    ):
+        axis.plot([], [], color=colour, lw=1.6, marker="o", ms=4, label=meaning)
+    axis.legend(loc="upper left", ncols=3, frameon=False, fontsize=8.5, borderaxespad=0)
+    axis.margins(y=0.12)
     axis.tick_params(axis="x", length=0)
 
 

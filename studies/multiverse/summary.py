@@ -16,7 +16,8 @@ from studies.reporting.formatting import counted, signed, signed_bounds
 
 ABOUT_THE_SHARE = (
     "All combinations share the same faces, so the share's interval is about the sampling of "
-    "combinations alone; the faces' part is in the interval of each combination."
+    "combinations alone; the faces' part is in the interval of each combination. Combinations "
+    "without an estimate count among those in which the claim does not hold."
 )
 """What the interval of a share covers, in a sentence."""
 
@@ -197,10 +198,12 @@ def headline(rows: pd.DataFrame, multiverse: Multiverse, *, model: str) -> str:
     default = rows[rows["changed"] == "default"].iloc[0]
     sampled = rows[rows["sampled"]]
     opposite = int(sampled["reversed"].sum())
+    unknown = int(sampled["estimate"].isna().sum())
+    rest = f"; {counted(unknown, 'combination')} of them without an estimate" if unknown else ""
     found = signed(default["estimate"]) + signed_bounds(default["low"], default["high"])
     verdict = "holds" if default["holds"] else "does not hold"
     return (
         f'{model}: "{multiverse.claim}" holds in {share(sampled["holds"])}. With the declared '
-        f"choices it {verdict} ({found}); the opposite is found in "
+        f"declared choices it {verdict} ({found}); the opposite is found in "
         f"{counted(opposite, 'combination')}."
     )

@@ -28,8 +28,8 @@ from studies.reporting.page import Table
 from studies.scoreboard.removals import Removals
 from studies.scoreboard.study import ScoredStudy
 
-LABEL = "gain over the centre control, in standard deviations over faces"
-"""What a specification's effect is."""
+LABEL = "gain over the centre, in SD of faces"
+"""Name of a specification's effect."""
 METHOD = (
     "The same faces stand behind every specification. With the declared choices the scores are "
     "those of the ordinary study.",
