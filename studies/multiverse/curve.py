@@ -111,8 +111,9 @@ def _estimates(axis: Axes, shown: pd.DataFrame, colours: list[str], label: str) 
         (OPPOSITE, "the opposite holds"),
     ):
         axis.plot([], [], color=colour, lw=1.6, marker="o", ms=4, label=meaning)
-    axis.legend(loc="upper left", ncols=3, frameon=False, fontsize=8.5, borderaxespad=0)
-    axis.margins(y=0.12)
+    axis.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8.5, borderpad=0
+    )
     axis.tick_params(axis="x", length=0)
 
 

@@ -134,6 +134,12 @@ class Plan:
         Number of different ones among them, which the sample is drawn from.
     left_out
         Number of combinations that each rule leaves out, by its name.
+
+    Examples
+    --------
+    >>> one = Specification(levels={"sign": "relu"}, changed="default", sampled=True)
+    >>> Plan(specifications=(one,), combinations=1, possible=1, left_out={}).n_sampled
+    1
     """
 
     specifications: tuple[Specification, ...]

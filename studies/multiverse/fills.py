@@ -44,7 +44,7 @@ def fill_facts(
 ) -> pd.DataFrame:
     """Whether answers survive a fill, and how far filled faces lie from faces; one row a fill.
 
-    Of each face, a seeded random 20 % (then 50 %) of 8 × 8 equal cells is filled, four times, and
+    A seeded random 20 % (then 50 %) of the 8 × 8 equal cells of a face is filled, four times, and
     nothing else is changed. ``answer survives`` is the share of these images that the model calls
     as it calls the untouched face. ``distance`` is how far they lie from the nearest face other
     than their own, in the features that the model's last linear layer reads, scaled to length 1,

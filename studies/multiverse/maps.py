@@ -50,6 +50,7 @@ def layers_of(predictor: Predictor) -> tuple[dict[Level, str], dict[tuple[str, L
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai import FERModel
     >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
     >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
@@ -102,6 +103,7 @@ def signed_cells(
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai import FERModel
     >>> conv, pool = torch.nn.Conv2d(3, 2, 4, stride=4), torch.nn.AdaptiveAvgPool2d(1)
     >>> net = torch.nn.Sequential(conv, torch.nn.ReLU(), pool, torch.nn.Flatten())
@@ -119,6 +121,7 @@ def with_sign(cells: Tensor, levels: Mapping[str, Level]) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> with_sign(torch.tensor([-1.0, 2.0]), {"sign": "relu"})
     tensor([0., 2.])
     """
@@ -130,6 +133,7 @@ def enlarged(cells: Tensor, levels: Mapping[str, Level], *, size: int) -> Tensor
 
     Examples
     --------
+    >>> import torch
     >>> enlarged(torch.tensor([[[[0.0, 1.0]]]]), {"upsampling": "nearest"}, size=4)[0, 0, 0]
     tensor([0., 0., 1., 1.])
     """

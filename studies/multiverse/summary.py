@@ -203,7 +203,7 @@ def headline(rows: pd.DataFrame, multiverse: Multiverse, *, model: str) -> str:
     found = signed(default["estimate"]) + signed_bounds(default["low"], default["high"])
     verdict = "holds" if default["holds"] else "does not hold"
     return (
-        f'{model}: "{multiverse.claim}" holds in {share(sampled["holds"])}. With the declared '
+        f'{model}: "{multiverse.claim}" holds in {share(sampled["holds"])}{rest}. With the '
         f"declared choices it {verdict} ({found}); the opposite is found in "
         f"{counted(opposite, 'combination')}."
     )

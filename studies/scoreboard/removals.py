@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -136,11 +135,10 @@ class Removals:
         clusters = list(face_groups(self.faces))
 
         def judge(one: Specification, rows: pd.DataFrame) -> dict[str, Any]:
-            gains = (rows["gradcam"] - rows["centre"]).to_numpy(dtype=np.float64)
+            gains = rows["gradcam"] - rows["centre"]
             found = mean_interval(gains, clusters=clusters)
-            known = gains[np.isfinite(gains)]
-            spread = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-            return row_of(one, found, model=model, spread=spread, faces=len(known))
+            spread = float(gains.groupby(clusters).mean().std(ddof=1))
+            return row_of(one, found, model=model, spread=spread, faces=int(gains.count()))
 
         plan = multiverse.plan(seed=self.seed, absent=self.absent)
         return Asked(plan=plan, make=self.scores, judge=judge)

@@ -33,8 +33,9 @@ LABEL = "gain over the centre, in SD of faces"
 METHOD = (
     "The same faces stand behind every specification. With the declared choices the scores are "
     "those of the ordinary study.",
-    "The effect is the mean gain divided by its standard deviation over faces, so that "
-    "probabilities and logits stand on one axis; the claim is judged by the interval of the mean.",
+    "The effect is the mean gain divided by its standard deviation over faces (or persons), so "
+    "that probabilities and logits stand on one axis; the claim is judged by the interval of the "
+    "mean.",
 )
 
 
@@ -52,6 +53,14 @@ def run_removals(study: ScoredStudy, multiverse: Multiverse) -> Path:
     ------
     InputError
         For options that do not fit together or data that cannot be used.
+
+    Examples
+    --------
+    >>> from studies.questions.faithfulness import Faithfulness
+    >>> study = Faithfulness(multiverse=True, margin=0.1)
+    >>> run_removals(study, study.declared())
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected --margin to be left out of a multiverse run, ...
     """
     study.check()
     faces = _faces(study)

@@ -24,6 +24,13 @@ class Excess:
         ``(U,)`` AUC of the untrained networks.
     over_faces, over_both
         The excess with its interval over faces, and over faces and untrained networks.
+
+    Examples
+    --------
+    >>> parts = np.array([[-0.1, 0.1, -0.1, 0.1], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> found = excess_over_untrained(np.array([0.75, 0.5, 0.5]), parts, np.array([0, 0, 1, 1]))
+    >>> float(found.floor.mean()), found.over_faces.estimate
+    (0.5, 0.25)
     """
 
     trained: Interval

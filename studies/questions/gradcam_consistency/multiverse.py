@@ -24,8 +24,10 @@ from fer_xai.types import Faces, undefined_maps
 from metrics.consistency.separability import Separability, separability
 from metrics.core.similarity import normalised_rows
 from metrics.statistics.intervals import Interval
+from studies.engine import store
 from studies.engine.networks import Network
-from studies.engine.study import Run
+from studies.engine.study import Run, face_table
+from studies.engine.units import units_of
 from studies.multiverse.factors import Factor, Level, Levels, Multiverse, Plan, Specification
 from studies.multiverse.maps import (
     LAYER,
@@ -35,10 +37,12 @@ from studies.multiverse.maps import (
     enlarged,
     with_sign,
 )
-from studies.multiverse.page import Asked, answered
+from studies.multiverse.page import Asked, answered, write_multiverse
 from studies.multiverse.summary import row_of
 from studies.questions.gradcam_consistency.excess import excess_over_untrained, mean_over_targets
 from studies.questions.gradcam_consistency.multiverse_maps import TARGETS, SignedMaps, of_floor
+from studies.questions.gradcam_consistency.multiverse_report import CAVEAT, LABEL, METHOD
+from studies.registry import question
 from studies.scoreboard.consistency import SIZE
 
 Array = NDArray[np.float64]
@@ -91,7 +95,19 @@ CONSISTENCY = Multiverse(
 
 
 class Excesses:
-    """Excesses over untrained networks, under the specifications of :data:`CONSISTENCY`."""
+    """Excesses over untrained networks, under the specifications of :data:`CONSISTENCY`.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(2, size=64)
+    >>> network = Network(name="gimefive", architecture="gimefive", weights="synthetic")
+    >>> excesses = Excesses(
+    ...     faces, faces, [network], seed=0, predictor=lambda model, n: Predictor(model)
+    ... )
+    >>> excesses.plans(CONSISTENCY)["gimefive"].n_sampled
+    64
+    """
 
     def __init__(
         self,
@@ -150,6 +166,30 @@ class Excesses:
             )
             rows.append(answered(run, asked, model=network.name))
         return pd.concat(rows, ignore_index=True)
+
+    def report(
+        self, run: Run, multiverse: Multiverse, plans: Mapping[str, Plan], rows: pd.DataFrame
+    ) -> str:
+        """Write the page; returns the answer."""
+        return write_multiverse(
+            run.folder,
+            question=question("gradcam_consistency"),
+            multiverse=multiverse,
+            plans=plans,
+            rows=rows,
+            facts={
+                "faces": f"{len(self.faces)} of {self.faces.name}",
+                "units": units_of(face_table(self.faces)),
+                "models": ", ".join(plans),
+                "calibration of untrained networks": run.manifest["calibration"],
+                "fer-xai": f"{run.manifest['versions']['fer-xai']}, commit "
+                f"{store.made_by(run.manifest)}",
+            },
+            label=LABEL,
+            method=METHOD,
+            caveats=[CAVEAT],
+            manifest=run.manifest,
+        )
 
     def excess(self, levels: Levels, networks: Sequence[Network]) -> pd.DataFrame:
         """The excess of a trained network over its floor, in one row with its interval."""

@@ -71,7 +71,16 @@ def of_floor(network: Network, number: Level) -> bool:
 
 
 class SignedMaps:
-    """Signed Grad-CAM of several networks, for all targets of all faces."""
+    """Signed Grad-CAM of several networks, for all targets of all faces.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(2, size=64)
+    >>> maps = SignedMaps(faces, faces, predictor=lambda model, n: Predictor(model, batch_size=2))
+    >>> maps.look_at(Network(name="gimefive", architecture="gimefive", weights="synthetic"))
+    {}
+    """
 
     def __init__(
         self,

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pandas as pd
-
 from fer_xai.command import terminal
-from fer_xai.types import Faces
-from studies.engine import store
-from studies.engine.study import Run, face_table
-from studies.engine.units import units_of
-from studies.multiverse.factors import Multiverse, Plan
-from studies.multiverse.page import write_multiverse
-from studies.registry import question
+from studies.multiverse.factors import Plan
 from studies.reporting.formatting import counted
 
 LABEL = "excess AUC over untrained networks"
@@ -24,6 +16,10 @@ METHOD = (
     "Intervals are over faces (or persons) and untrained networks, as those of the primary "
     "endpoint. An emotion with fewer than five maps is left out of a comparison; the column "
     "emotions counts those that are left at the target with the fewest.",
+)
+CAVEAT = (
+    "With each face's own or predicted target, maps differ by their target before they differ by "
+    "the face, in untrained networks too: such an excess says less than one at fixed targets."
 )
 
 
@@ -56,32 +52,3 @@ def say_plans(plans: Mapping[str, Plan], *, faces: int, networks: int) -> None:
             soft_wrap=True,
         )
     console.print("Nothing was run.")
-
-
-def write_excesses(
-    run: Run, multiverse: Multiverse, plans: Mapping[str, Plan], rows: pd.DataFrame, faces: Faces
-) -> str:
-    """Write the page; returns the answer."""
-    manifest = run.manifest
-    return write_multiverse(
-        run.folder,
-        question=question("gradcam_consistency"),
-        multiverse=multiverse,
-        plans=plans,
-        rows=rows,
-        facts={
-            "faces": f"{len(faces)} of {faces.name}",
-            "units": units_of(face_table(faces)),
-            "models": ", ".join(plans),
-            "calibration of untrained networks": manifest["calibration"],
-            "fer-xai": f"{manifest['versions']['fer-xai']}, commit {store.made_by(manifest)}",
-        },
-        label=LABEL,
-        method=METHOD,
-        caveats=[
-            "With each face's own or predicted target, maps differ by their target before they "
-            "differ by the face: such an excess over untrained networks says less than one at "
-            "fixed targets."
-        ],
-        manifest=manifest,
-    )

@@ -28,7 +28,7 @@ from studies.multiverse.options import Multiversal
 from studies.questions.gradcam_consistency.maps import Job, move_names
 from studies.questions.gradcam_consistency.multiverse import CONSISTENCY, Excesses
 from studies.questions.gradcam_consistency.multiverse_maps import sets_of_untrained
-from studies.questions.gradcam_consistency.multiverse_report import say_plans, write_excesses
+from studies.questions.gradcam_consistency.multiverse_report import say_plans
 from studies.questions.gradcam_consistency.report import write_report
 from studies.questions.gradcam_consistency.scores import MATCHED_TO
 from studies.registry import STUDIES
@@ -158,7 +158,7 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
             rows = excesses.answered(run, plans)
             run.keep("specifications", rows)
             run.keep("faces", face_table(faces))
-        answer = write_excesses(run, declared, plans, rows, faces)
+        answer = excesses.report(run, declared, plans, rows)
         return run.complete(answer, units=units_of(face_table(faces)))
 
     def check(self) -> None:
