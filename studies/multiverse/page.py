@@ -174,7 +174,8 @@ def write_multiverse(
                 name=f"curve-{model}",
                 caption=f"{model}: {label} of the sampled combinations and of the declared one "
                 "(diamond), with 95 % intervals over faces. Orange: the claim holds; blue: the "
-                "opposite; grey: not told apart. Below, the choices of each.",
+                "opposite; grey: not told apart. Below, the choices of each; a choice without "
+                "effect is marked at its declared level.",
                 figure=specification_curve(part, multiverse.factors, label=label),
             )
         )
@@ -220,6 +221,8 @@ def write_multiverse(
         method=[*method, *_left_out(plans), *SOURCES],
         caveats=[
             *caveats,
+            "Each interval is that of its combination alone: with many combinations, some exclude "
+            "zero by chance.",
             "Plausible are the choices that were thought of: others may say something else, and "
             "combinations count equally, though nobody may ever have made some of them.",
         ],

@@ -176,6 +176,7 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
 
     def _faces(self) -> Faces:
         faces = self.load_faces(limit=self.limit, seed=self.seed)
+        option = "--multiverse-faces" if self.multiverse else "--limit"
         if len(faces.emotions) < 2:
             raise InputError(
                 f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
@@ -184,7 +185,7 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
             raise InputError(
                 "Expected at least two faces of each of at least two emotions, whose maps are "
                 f"compared, got {len(faces)} of {len(faces.emotions)} emotions: take more faces"
-                f"{' (--limit)' if self.limit is not None else ''}."
+                f"{f' ({option})' if self.limit is not None else ''}."
             )
         if faces.landmarks is None and self.registration != "none":
             raise InputError(
