@@ -265,6 +265,7 @@ class Multiverse:
                 same = self._same_as(levels)
                 keys.append(digest(same))
                 kept[keys[-1]] = same
+        keys.sort()  # so that another default draws the same combinations
         order = stream(seed, "multiverse", self.claim).randperm(len(keys)).tolist()
         drawn = list(dict.fromkeys(keys[index] for index in order))[: self.sampled]
         for key in drawn:

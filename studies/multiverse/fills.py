@@ -75,7 +75,8 @@ def fill_facts(
     Returns
     -------
     DataFrame
-        A row a fill and share.
+        A row a fill and share; ``distance`` and ``outside`` are NaN for faces of one person alone,
+        and where all faces look the same to the model.
 
     Raises
     ------
@@ -102,7 +103,8 @@ def fill_facts(
     own_face = codes[:, None] == codes[None, :]
     clean, answers = _seen(predictor, cache.images)
     usual = _nearest(clean, clean, own_face)
-    edge = np.quantile(usual, 0.95)
+    apart = bool(np.isfinite(usual).all() and usual.mean() > 0)  # not of one person alone
+    edge = np.quantile(usual, 0.95) if apart else np.nan
     everyone = torch.arange(len(images), device=predictor.device)
     found = []
     for fill in fills:
@@ -121,8 +123,8 @@ def fill_facts(
                     "answer survives": survives.estimate,
                     "survives low": survives.low,
                     "survives high": survives.high,
-                    "distance": float(np.mean(distances) / np.mean(usual)),
-                    "outside": float(np.mean(np.array(distances) > edge)),
+                    "distance": np.mean(distances) / usual.mean() if apart else np.nan,
+                    "outside": np.mean(np.array(distances) > edge) if apart else np.nan,
                 }
             )
     return pd.DataFrame(found)

@@ -198,7 +198,8 @@ def write_multiverse(
                 caption="Each choice: the share of sampled combinations with it in which the claim "
                 "holds (Wilson's interval), the change of the effect where it alone differs from "
                 "the declared choices (alone), and the mean effect of sampled combinations with "
-                "it, less that of those with the declared level (among sampled).",
+                "it, less that of those with the declared level (among sampled). A combination in "
+                "which a choice has no effect counts at its declared level.",
                 frame=by,
                 leading=True,
             ),

@@ -56,7 +56,9 @@ class Faithfulness(Multiversal, ScoredStudy):
         InputError
             For options that do not fit together or data that cannot be used.
         """
-        return run_removals(self, self.declared()) if self.multiverse else super().run()
+        if self.multiverse:
+            return run_removals(self, self.declared(), limit=self.multiverse_faces)
+        return super().run()
 
     def declared(self) -> Multiverse:
         """The plausible set of the claim about ROAD, with the study's own rule for targets."""

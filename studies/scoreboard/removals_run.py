@@ -39,15 +39,17 @@ METHOD = (
 )
 
 
-def run_removals(study: ScoredStudy, multiverse: Multiverse) -> Path:
+def run_removals(study: ScoredStudy, multiverse: Multiverse, *, limit: int) -> Path:
     """Run, or continue, the multiverse of removals; returns the folder of results.
 
     Parameters
     ----------
     study
-        The study, with the options of :class:`studies.multiverse.options.Multiversal`.
+        The study, whose options of data, models, seed and passes hold.
     multiverse
         The plausible set.
+    limit
+        At most this many faces, with the emotions' shares kept.
 
     Raises
     ------
@@ -58,12 +60,12 @@ def run_removals(study: ScoredStudy, multiverse: Multiverse) -> Path:
     --------
     >>> from studies.questions.faithfulness import Faithfulness
     >>> study = Faithfulness(multiverse=True, margin=0.1)
-    >>> run_removals(study, study.declared())
+    >>> run_removals(study, study.declared(), limit=200)
     Traceback (most recent call last):
     fer_xai.errors.InputError: Expected --margin to be left out of a multiverse run, ...
     """
     study.check()
-    faces = _faces(study)
+    faces = _faces(study, limit)
     models = {network: network.load(faces) for network in study.networks_for(study.data_spec)}
     inputs = {
         **faces_digests(faces, [model.size for model in models.values()]),
@@ -72,7 +74,6 @@ def run_removals(study: ScoredStudy, multiverse: Multiverse) -> Path:
     rows, plans, fills = [], {}, []
     parts = (faces.name, study.data_spec.source, study.split, "multiverse")
     with study.opened(inputs, *parts) as run:
-        run.keep("faces", face_table(faces))
         for network, model in models.items():
             known = run.manifest["networks"].get(network.name, {}).get(BATCH)
             predictor = study.predictor(model, batch_size=last_batch_size(known))
@@ -87,6 +88,7 @@ def run_removals(study: ScoredStudy, multiverse: Multiverse) -> Path:
             rows.append(answered(run, asked, model=network.name))
         found = pd.concat(rows, ignore_index=True)
         run.keep("specifications", found)
+        run.keep("faces", face_table(faces))
     answer = write_multiverse(
         run.folder,
         question=question(study.name),
@@ -102,17 +104,11 @@ def run_removals(study: ScoredStudy, multiverse: Multiverse) -> Path:
     return run.complete(answer, units=units_of(face_table(faces)))
 
 
-def _faces(study: Any) -> Faces:
-    """The faces of a multiverse run: with landmarks where any are known, as the study takes them.
-
-    Parameters
-    ----------
-    study
-        A study with the options of data and of :class:`studies.multiverse.options.Multiversal`.
-    """
-    faces: Faces = study.load_faces()
+def _faces(study: ScoredStudy, limit: int) -> Faces:
+    """The faces: those with landmarks where any are known, as the ordinary study takes them."""
+    faces = study.load_faces()
     known = faces if faces.landmarks is None else with_landmarks(faces)
-    return known.limit(study.multiverse_faces, seed=study.seed)
+    return known.limit(limit, seed=study.seed)
 
 
 def _record(run: Run, network: Network, predictor: Predictor, known: int | str | None) -> None:

@@ -106,10 +106,15 @@ def test_levels_of_a_factor_that_always_has_an_effect_are_drawn_equally_often():
     assert stats.chisquare(counts).pvalue > 0.001
 
 
+def sampled(declared):
+    return {one.key for one in declared.plan(seed=0).specifications if one.sampled}
+
+
 def test_a_studys_own_options_are_the_defaults():
     other = REMOVALS.starting_from(target="true")
     assert other.plan(seed=0).specifications[0].levels["target"] == "true"
     assert set(other.factor("target").levels) == {"predicted", "true"}
+    assert sampled(other) == sampled(REMOVALS)  # the same combinations are drawn
     with pytest.raises(InputError, match="predicted, true, which the multiverse is declared of"):
         REMOVALS.starting_from(target="shown")
 

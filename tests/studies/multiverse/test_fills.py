@@ -58,6 +58,11 @@ def test_faces_of_one_person_are_nobodys_other_face(images, faces):
     assert found["distance"].notna().all()  # the nearest is not the copy, at distance zero
 
 
+def test_one_person_alone_has_no_other_face(images, faces):
+    found = facts(images, faces, ["black"], clusters=["one person"] * len(images))
+    assert found[["distance", "outside"]].isna().all(axis=None)
+
+
 def test_too_few_faces_and_a_model_without_a_head_are_refused(images, faces):
     with pytest.raises(InputError, match="three faces or more"):
         facts(images[:2], faces.subset([0, 1]), ["black"])

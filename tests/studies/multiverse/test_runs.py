@@ -185,6 +185,12 @@ def test_options_that_the_declared_set_decides_are_refused(options, sentence, tm
     assert not (tmp_path / "faithfulness").exists()
 
 
+def test_too_few_faces_leave_nothing_behind(tmp_path, weights):
+    with pytest.raises(InputError, match="three faces or more"):
+        removals(tmp_path, weights, multiverse_faces=2).run()
+    assert not list(tmp_path.rglob("*.*"))
+
+
 def test_a_plan_is_said_without_running(tmp_path, weights, capsys):
     excesses(tmp_path, weights, dry_run=True).run()
     said = capsys.readouterr().out
