@@ -115,14 +115,14 @@ def fill_facts(
                 features, named = _seen(predictor, cache.blended(everyone, gone, fill))
                 kept.append(named == answers)
                 distances.append(_nearest(features, clean, own_face))
-            survives = mean_interval(np.mean(kept, axis=0), clusters=groups)
+            survives = mean_interval(np.mean(kept, axis=0), clusters=groups, bounds=(0, 1))
             found.append(
                 {
                     "fill": fill,
                     "filled": share,
                     "answer survives": survives.estimate,
-                    "survives low": survives.low,
-                    "survives high": survives.high,
+                    "answer survives low": float(np.clip(survives.low, 0, 1)),
+                    "answer survives high": float(np.clip(survives.high, 0, 1)),
                     "distance": np.mean(distances) / usual.mean() if apart else np.nan,
                     "outside": np.mean(np.array(distances) > edge) if apart else np.nan,
                 }

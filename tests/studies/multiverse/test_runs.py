@@ -78,7 +78,7 @@ def test_the_declared_choices_are_those_of_the_ordinary_study(run, tmp_path, wei
 
 def test_the_declared_excess_is_the_primary_endpoint(other, tmp_path, weights):
     plain = excesses(tmp_path, weights, multiverse=False, limit=FACES, moved=0)
-    plain = dataclasses.replace(plain, multiverse_faces=200, methods=("gradcam",)).run()
+    plain = dataclasses.replace(plain, multiverse_faces=200, methods=("gradcam_signed",)).run()
     table = pd.read_csv(plain / "tables" / "primary.csv")
     theirs = table[table["primary"]].iloc[0]
     ours = rows(other).iloc[0]
@@ -96,6 +96,21 @@ def test_the_declared_excess_is_the_primary_endpoint(other, tmp_path, weights):
     alone = rows(other)
     alone = alone[(alone["changed"] == "registration") & (alone["registration"] == "none")].iloc[0]
     assert alone["estimate"] == pytest.approx(unregistered["excess"], abs=1e-5)
+    sets = pd.read_parquet(plain / "sets.parquet")
+    sets = sets[(sets["metric"] == "separability") & (sets["emotion"] == "all")]
+    sets = sets[sets["subset"] == "all"]
+    for changed, level, method, target in (
+        ("target", "own", "gradcam", "own"),
+        ("target", "predicted", "gradcam", "predicted"),
+        ("sign", "signed", "gradcam_signed", "fixed"),
+    ):
+        here = sets[(sets["method"] == method) & sets["target"].str.startswith(target)]
+        aucs = here.set_index(["trained", "network", "target"])["value"].unstack("target")
+        means = aucs.dropna(axis=1).mean(axis=1)
+        excess = means[True].iloc[0] - means[False].mean() if len(means) else np.nan
+        alone = rows(other)[rows(other)["changed"] == changed]
+        alone = alone[alone[changed] == level].iloc[0]
+        assert alone["estimate"] == pytest.approx(excess, abs=1e-5), level
     common = table[table["faces compared"].str.contains("every network")].iloc[0]
     alone = rows(other)[rows(other)["changed"] == "compared"].iloc[0]
     assert alone["estimate"] == pytest.approx(common["excess"], abs=1e-5, nan_ok=True)
