@@ -16,6 +16,7 @@ from metrics.consistency.jackknife import jackknife_interval
 from metrics.statistics.effect_sizes import auc_to_d, cohens_d
 from metrics.statistics.intervals import Interval, mean_interval
 from metrics.statistics.significance import holm
+from studies.questions.gradcam_consistency.excess import excess_over_untrained, mean_over_targets
 
 SUBSETS = {
     "all": "all registered faces (primary)",
@@ -50,24 +51,10 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
             trained = float(mean[True].iloc[0])
             floor = mean[False].to_numpy()
             influence = _influences(rows, architecture, subset, faces, targets)
-            # a face without a map in one network has no influence there, but may in the others
-            known = np.isfinite(influence).any(axis=0)
-            weights = np.where(known, np.nan_to_num(influence), np.nan)
-            difference = weights[0] - weights[1:].mean(axis=0)
-            excess = trained - float(floor.mean())
             clusters, labels = list(faces["cluster"]), faces["emotion"].to_numpy()
-            over_faces = jackknife_interval(excess, difference, labels, clusters=clusters)
-            both = jackknife_interval(
-                excess,
-                difference,
-                labels,
-                clusters=clusters,
-                extra_variance=float(floor.var(ddof=1) / len(floor)),
-                extra_n=len(floor),
-            )
-            own = jackknife_interval(
-                trained, influence[0], labels, clusters=clusters, scale="logit"
-            )
+            aucs_of_all = np.array([trained, *floor])
+            excess = excess_over_untrained(aucs_of_all, influence, labels, clusters=clusters)
+            own, over_faces, both = excess.trained, excess.over_faces, excess.over_both
             counts = here.loc[here["trained"] & here["target"].isin(targets), "n"]
             found.append(
                 {
@@ -79,7 +66,7 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                     "AUC untrained": float(floor.mean()),
                     "untrained min": float(floor.min()),
                     "untrained max": float(floor.max()),
-                    "excess": excess,
+                    "excess": both.estimate,
                     "low": both.low,
                     "high": both.high,
                     "effect size d": auc_to_d(trained) - auc_to_d(float(floor.mean())),
@@ -153,10 +140,7 @@ def _mean_influence(rows: pd.DataFrame, faces: pd.DataFrame) -> NDArray[np.float
     wide = rows.pivot_table(
         index="id", columns="target", values="value", observed=True, dropna=False
     ).reindex(faces["id"])
-    values = wide.dropna(axis="columns", how="all").to_numpy()
-    if not values.shape[1]:
-        return np.full(len(faces), np.nan)
-    return np.where(np.isfinite(values).any(1), np.nan_to_num(values).mean(1), np.nan)
+    return mean_over_targets(wide.to_numpy(dtype=np.float64))
 
 
 def _belongs(network: str, architecture: str) -> bool:
