@@ -1,4 +1,4 @@
-"""Occluders: what hides a part of a face, fitted to its landmarks; one module an occluder or a few."""
+"""Occluders: what hides a part of a face, fitted to its landmarks; one module for one or a few."""
 
 from fer_xai.perturb.occluders.core import OCCLUDERS, Occluded, Occluder, occluder_named
 from fer_xai.perturb.occluders.grid import guided_patches, random_patches

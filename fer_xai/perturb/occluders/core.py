@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +105,14 @@ class Occluder(ABC):
             The faces.
         """
 
+    def anchor(self, frame: FaceFrame) -> Tensor | None:
+        """``(B, 2)`` place about which it grows and shrinks as a whole, in the face's coordinates.
+
+        None if it grows at its edge, all around, which keeps each of its parts where it is.
+        """
+        del frame
+        return None
+
     def counts(self, frame: FaceFrame) -> Tensor | None:
         """``(B,)`` pixels of each face that it hides in its own size.
 
@@ -133,7 +141,7 @@ class Occluder(ABC):
 
 
 class Fitted:
-    """An occluder fitted to some faces, in any number of sizes.
+    """An occluder fitted to some faces, in one size or several.
 
     Parameters
     ----------
@@ -146,58 +154,115 @@ class Fitted:
     --------
     >>> from fer_xai.landmarks import canonical_landmarks
     >>> frame = FaceFrame(canonical_landmarks()[None], height=64, width=64)
-    >>> fitted = Fitted(OCCLUDERS["lower"], frame)
-    >>> share = (fitted.masks(0.25) & frame.face).sum() / frame.face.sum()
-    >>> round(share.item(), 2)
+    >>> masks = Fitted(OCCLUDERS["lower"], frame).sized(0.25).masks
+    >>> round(((masks & frame.face).sum() / frame.face.sum()).item(), 2)
     0.25
     """
 
     def __init__(self, occluder: Occluder, frame: FaceFrame) -> None:
         self.occluder, self.frame = occluder, frame
-        # too little to matter, but no two pixels are at one distance, so that counts are exact
-        apart = torch.arange(frame.height * frame.width, dtype=torch.float64) * 1e-12
-        own = occluder.distance(frame).double()
-        self.distance = own + apart.reshape(frame.height, frame.width)  # (B, H, W)
+        self.distance = _unequal(occluder.distance(frame))  # (B, H, W)
+        self._sorted: Tensor | None = None
 
-    @cached_property
-    def _sorted(self) -> Tensor:
-        """Distances of the face's own pixels in order, ``(B, P)``, the others behind."""
-        face = torch.where(self.frame.face, self.distance, torch.inf)
-        return torch.from_numpy(np.sort(face.flatten(1).numpy(), axis=1))
+    def sized(self, share: float | None = None) -> Sized:
+        """The occluder in one size.
 
-    def levels(self, share: float | None) -> Tensor:
-        """``(B,)`` largest distance that is hidden, for a share of the face or the own size."""
+        Parameters
+        ----------
+        share
+            Share of the face's pixels that it hides; its own size by default.
+        """
         counts = self.occluder.counts(self.frame) if share is None else None
-        if share is None and counts is None:
-            return torch.zeros(len(self.frame), dtype=torch.float64)
-        if counts is None:
+        if share is not None:
             counts = (self.frame.pixels * share).round().long()
-        found = self._sorted.gather(1, (counts - 1).clamp(min=0)[:, None])[:, 0]
-        return torch.where(counts > 0, found, -torch.inf)
+        if counts is None:
+            level = torch.zeros(len(self.frame), dtype=torch.float64)
+            return Sized(self.occluder, self.frame, self.distance, level)
+        anchor = None if share is None else self.occluder.anchor(self.frame)
+        if anchor is None:
+            if self._sorted is None:
+                self._sorted = _sorted(self.distance, self.frame.face)
+            level = _level(self._sorted, counts)
+            return Sized(self.occluder, self.frame, self.distance, level)
+        frame, distance, factor = self.frame, self.distance, torch.ones(len(self.frame))
+        for _ in range(_ROUNDS):
+            own = ((distance <= 0) & frame.face).flatten(1).sum(dim=1)
+            factor = (factor * (counts / own.clamp(min=1)).sqrt()).clamp(*_SCALES)
+            frame = self.frame.scaled(factor, about=anchor)
+            distance = _unequal(self.occluder.distance(frame))
+        return Sized(self.occluder, frame, distance, _level(_sorted(distance, frame.face), counts))
 
-    def masks(self, share: float | None = None) -> Tensor:
-        """Bool ``(B, H, W)``: the pixels that are hidden.
+
+class Sized:
+    """An occluder in one size on some faces.
+
+    Parameters
+    ----------
+    occluder, frame
+        The occluder, and the faces in the size's coordinates.
+    distance
+        ``(B, H, W)`` distances from its edge.
+    level
+        ``(B,)`` largest distance that is hidden.
+
+    Attributes
+    ----------
+    masks
+        Bool ``(B, H, W)``: the pixels that are hidden.
+
+    Examples
+    --------
+    >>> from fer_xai.landmarks import canonical_landmarks
+    >>> frame = FaceFrame(canonical_landmarks()[None], height=64, width=64)
+    >>> hand = Fitted(OCCLUDERS["hand"], frame).sized()
+    >>> bool((hand.paint(torch.ones(1, 3, 64, 64))[0, 0][hand.masks[0]] < 1).all())
+    True
+    """
+
+    def __init__(
+        self, occluder: Occluder, frame: FaceFrame, distance: Tensor, level: Tensor
+    ) -> None:
+        self.occluder, self.frame = occluder, frame
+        self.depth = level[:, None, None] - distance
+        limit = frame.face if occluder.within_face else frame.known[:, None, None]
+        self.masks = (self.depth >= 0) & limit
+
+    def paint(self, images: Tensor) -> Tensor:
+        """Images ``(B, 3, H, W)`` with the drawn occluder before the faces.
+
+        Its edge is soft, and lies within the mask: all other pixels are those of the images.
 
         Parameters
         ----------
-        share
-            Share of the face's pixels; the occluder's own size by default.
+        images
+            ``(B, 3, H, W)`` in [0, 1].
         """
-        found = self.distance <= self.levels(share)[:, None, None]
-        limit = self.frame.face if self.occluder.within_face else self.frame.known[:, None, None]
-        return found & limit
+        look = self.occluder.look(images, self.frame)
+        opacity = (0.5 + self.depth.float() / self.frame.pixel[:, None, None]).clamp(0, 1)
+        mixed = images.lerp(look, opacity[:, None].to(images))
+        return torch.where(self.masks[:, None].to(images.device), mixed, images)
 
-    def opacity(self, share: float | None = None) -> Tensor:
-        """``(B, 1, H, W)`` share of each pixel that an object hides, 0 outside of its mask.
 
-        Parameters
-        ----------
-        share
-            As for :meth:`masks`.
-        """
-        depth = (self.levels(share)[:, None, None] - self.distance).float()
-        soft = (0.5 + depth / self.frame.pixel[:, None, None]).clamp(0, 1)
-        return (soft * self.masks(share))[:, None]
+_ROUNDS = 2  # of scaling, after which the edge makes up for what is missing
+_SCALES = (0.2, 4.0)
+
+
+def _unequal(distance: Tensor) -> Tensor:
+    """Distances ``(B, H, W)`` as float64, no two of them equal, so that counts are exact."""
+    apart = torch.arange(math.prod(distance.shape[1:]), dtype=torch.float64) * 1e-12
+    return distance.double() + apart.reshape(distance.shape[1:])
+
+
+def _sorted(distance: Tensor, face: Tensor) -> Tensor:
+    """Distances of the face's own pixels in order, ``(B, P)``, with infinity for all others."""
+    own = torch.where(face, distance, torch.inf).flatten(1)
+    return torch.from_numpy(np.sort(own.numpy(), axis=1))
+
+
+def _level(ordered: Tensor, counts: Tensor) -> Tensor:
+    """``(B,)`` largest of the first so many distances."""
+    found = ordered.gather(1, (counts - 1).clamp(min=0)[:, None])[:, 0]
+    return torch.where(counts > 0, found, -torch.inf)
 
 
 OCCLUDERS: Registry[Occluder] = Registry(
@@ -229,7 +294,7 @@ def occluder_named(name: str) -> Occluder:
     Examples
     --------
     >>> occluder_named("mouth"), occluder_named("patch:mouth")
-    (Mouth('mouth'), Patch('patch:mouth'))
+    (Mouth('mouth'), Patch('patch'))
     >>> occluder_named("scarf")
     Traceback (most recent call last):
     fer_xai.errors.UnknownNameError: Unknown occluder 'scarf': choose from ...

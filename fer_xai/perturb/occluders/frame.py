@@ -1,8 +1,9 @@
-"""Faces as occluders see them: landmarks and pixels in coordinates that turn and scale with each."""
+"""Faces as occluders see them: landmarks and pixels in coordinates that turn with each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -116,6 +117,23 @@ class FaceFrame:
         x = torch.arange(self.width) - self.origin[:, :1]
         y = torch.arange(self.height) - self.origin[:, 1:]
         return (y * step[:, 1:])[:, :, None] + (x * step[:, :1])[:, None]
+
+    def scaled(self, factor: Tensor, *, about: Tensor) -> FaceFrame:
+        """The faces as what is larger by a factor about a place sees them.
+
+        Parameters
+        ----------
+        factor
+            ``(B,)``, above 0.
+        about
+            ``(B, 2)`` places in the face's coordinates, which stay where they are.
+        """
+        found = copy(self)
+        found.face, found.pixel = self.face, self.pixel / factor
+        for name, values, place in (("u", self.u, about[:, 0]), ("v", self.v, about[:, 1])):
+            middle = place[:, None, None]
+            setattr(found, name, middle + (values - middle) / factor[:, None, None])
+        return found
 
     @cached_property
     def tall(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Cells of a grid that are hidden, the most relevant first or at random (Latent-OFER's protocol)."""
+"""Cells of a grid that are hidden, the most relevant first or at random, as in Latent-OFER."""
 
 from __future__ import annotations
 

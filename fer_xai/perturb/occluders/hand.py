@@ -17,7 +17,7 @@ _FINGER = 0.112  # half width
 
 
 class Hand(Occluder):
-    """A hand of the colour of the face, whose fingers cover the mouth and whose palm covers a cheek.
+    """A hand of the colour of the face, with its fingers before the mouth and its palm on a cheek.
 
     It comes from below, on the side that is to the right in the image.
 
@@ -37,9 +37,15 @@ class Hand(Occluder):
         """From palm, wrist, thumb and four fingers."""
         return union(*_parts(frame))
 
+    def anchor(self, frame: FaceFrame) -> Tensor:
+        """The middle of the mouth."""
+        return frame.points[:, 48:60].mean(dim=1)
+
     def look(self, images: Tensor, frame: FaceFrame) -> Tensor:
         """The colour of nose and upper cheeks, darker between the fingers and at the edge."""
-        places = [frame.points[:, one].lerp(frame.points[:, other], far) for one, other, far in _SKIN]
+        places = [
+            frame.points[:, one].lerp(frame.points[:, other], far) for one, other, far in _SKIN
+        ]
         tone = frame.colour(images, torch.stack(places, dim=1)).cpu().float()  # (B, 3)
         palm, wrist, thumb, *fingers = _parts(frame)
         soft = (1.5 * frame.pixel).clamp(min=0.06)[:, None, None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,8 +45,8 @@ def occlude(
         hides as much of the face as the occluder NAME.
     share
         Share of the face that is hidden, above 0 and below 1, exact to half a pixel; the
-        occluder's own size by default. An occluder becomes smaller or larger at its edge, all
-        around, and its part outside of the face does not count.
+        occluder's own size by default. A mask or a hand becomes smaller or larger as a whole, all
+        else at its edge, all around; what lies outside of the face does not count.
     fill
         Name of :data:`fer_xai.perturb.fills.FILLS` that shows in place of what is hidden. By
         default sunglasses, mask and hand are drawn, and all else is black.
@@ -70,6 +69,7 @@ def occlude(
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai.landmarks import canonical_landmarks
     >>> faces, points = torch.full((1, 3, 64, 64), 0.8), canonical_landmarks()[None]
     >>> images, masks = occlude(faces, points, "mouth", fill="mean")
@@ -122,6 +122,7 @@ def occlusions(
 
     Examples
     --------
+    >>> import torch
     >>> from fer_xai.landmarks import canonical_landmarks
     >>> faces, points = torch.full((1, 3, 64, 64), 0.8), canonical_landmarks()[None]
     >>> for name, share, found in occlusions(faces, points, ["upper", "hand"], shares=[0.1, 0.2]):
@@ -165,15 +166,13 @@ def occlusions(
     def sweep() -> Iterator[tuple[str, float | None, Occluded]]:
         for name, occluder in zip(occluders, chosen, strict=True):
             fitted = Fitted(occluder, frame)
-            drawn = occluder.drawn and fill is None
-            look = occluder.look(images, frame) if drawn else None
             for share in shares:
-                masks = fitted.masks(share).to(images.device)
-                if look is None:
-                    found = filled(fill or FILL).blend(masks)
+                sized = fitted.sized(share)
+                masks = sized.masks.to(images.device)
+                if occluder.drawn and fill is None:
+                    found = sized.paint(images)
                 else:
-                    opacity = fitted.opacity(share).to(images)
-                    found = torch.where(masks[:, None], images.lerp(look, opacity), images)
+                    found = filled(fill or FILL).blend(masks)
                 yield name, share, Occluded(found, masks)
 
     return sweep()

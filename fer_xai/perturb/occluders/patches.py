@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from fer_xai.perturb.occluders.core import OCCLUDERS, Fitted, Occluder, occluder_named
 from fer_xai.perturb.occluders.frame import FaceFrame
+
+_LIKE = "mouth"
+"""What a patch is as large as, if nothing is named."""
 
 
 class Patch(Occluder):
@@ -21,20 +22,20 @@ class Patch(Occluder):
     Parameters
     ----------
     like
-        Name of the other occluder.
+        Name of the other occluder, the mouth by default.
 
     Examples
     --------
     >>> from fer_xai.landmarks import canonical_landmarks
     >>> frame = FaceFrame(canonical_landmarks()[None], height=64, width=64, ids=["a face"])
-    >>> patch, mouth = (Fitted(occluder_named(one), frame) for one in ("patch:mouth", "mouth"))
-    >>> bool(patch.masks().sum() == mouth.masks().sum())
+    >>> patch, nose = (Fitted(occluder_named(one), frame).sized() for one in ("patch:nose", "nose"))
+    >>> bool(patch.masks.sum() == nose.masks.sum())
     True
     """
 
-    def __init__(self, like: str) -> None:
+    def __init__(self, like: str = _LIKE) -> None:
         self.like = like
-        self.name = f"patch:{like}"
+        self.name = "patch" if like == _LIKE else f"patch:{like}"
 
     def with_option(self, option: str) -> Occluder:
         """The patch that is as large as an occluder.
@@ -59,8 +60,8 @@ class Patch(Occluder):
 
     def counts(self, frame: FaceFrame) -> Tensor:
         """Pixels of the face that the other occluder hides."""
-        other = Fitted(occluder_named(self.like), frame).masks()
+        other = Fitted(occluder_named(self.like), frame).sized().masks
         return (other & frame.face).flatten(1).sum(dim=1)
 
 
-OCCLUDERS.register("patch")(Patch("mouth"))
+OCCLUDERS.register("patch")(Patch())

@@ -36,6 +36,10 @@ class SurgicalMask(Occluder):
         """From the mask and its loops."""
         return union(polygon(frame.u, frame.v, _outline(frame)), *_loops(frame))
 
+    def anchor(self, frame: FaceFrame) -> Tensor:
+        """Below the nose."""
+        return frame.points[:, 33].lerp(frame.points[:, 51], 0.5)
+
     def look(self, images: Tensor, frame: FaceFrame) -> Tensor:
         """Blue, darker to the sides, with three folds and a paler hem; the loops are white."""
         body = polygon(frame.u, frame.v, _outline(frame))
