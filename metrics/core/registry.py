@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from fer_xai.inference.predictor import Classifier
 
 Family = Literal[
-    "agreement", "complexity", "consistency", "faithfulness", "randomisation", "robustness"
+    "agreement",
+    "complexity",
+    "consistency",
+    "faithfulness",
+    "occlusion",
+    "randomisation",
+    "robustness",
 ]
 
 
@@ -168,6 +174,8 @@ METRICS: Registry[MetricSpec] = Registry(
         "randomisation.emprt",
         "randomisation.random_logit",
         "robustness",
+        "occlusion.cost",
+        "occlusion.stability",
         "complexity",
     ),
     holds=MetricSpec,
