@@ -157,10 +157,10 @@ class FaceFrame:
         return streams((self.seed, name, *salt) for name in self.ids)
 
     def colour(self, images: Tensor, places: Tensor) -> Tensor:
-        """Colour ``(B, 3)`` of images at places ``(B, N, 2)`` in the face's coordinates.
+        """Colour ``(B, 3)`` of images around places ``(B, N, 2)`` in the face's coordinates.
 
-        The mean over places, without the brightest and the darkest one of each channel.
-        Places beyond the image's border are moved to it.
+        The mean over the brighter half of the places, without the brightest one: shadows, hair and
+        lines are darker than skin. Places beyond the image's border are moved to it.
         """
         axes = torch.stack([self.along, self.down], dim=1)
         away = (places[..., None] * axes[:, None]).sum(dim=2) * self.unit[:, None, None]
@@ -169,7 +169,7 @@ class FaceFrame:
         rows = torch.arange(len(self))[:, None]
         found = images.movedim(1, -1)[rows, y.to(images.device), x.to(images.device)]  # (B, N, 3)
         ordered = found.sort(dim=1).values
-        return ordered[:, 1:-1].mean(dim=1) if found.shape[1] > 2 else ordered.mean(dim=1)
+        return ordered[:, found.shape[1] // 2 : max(found.shape[1] - 1, 1)].mean(dim=1)
 
 
 def _checked(points: object) -> Tensor:

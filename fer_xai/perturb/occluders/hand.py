@@ -9,7 +9,10 @@ from fer_xai.perturb.occluders.core import OCCLUDERS, Occluder
 from fer_xai.perturb.occluders.frame import FaceFrame
 from fer_xai.perturb.occluders.shapes import capsule, ellipse, union
 
-_SKIN = ((28, 29, 0.5), (29, 30, 0.5), (41, 48, 0.35), (46, 54, 0.35), (41, 31, 0.6), (46, 35, 0.6))
+_SKIN = (
+    *((28, 29, 0.5), (29, 30, 0.5), (41, 48, 0.35), (46, 54, 0.35), (41, 31, 0.6), (46, 35, 0.6)),
+    *((14, 35, 0.5), (15, 46, 0.5), (2, 31, 0.5), (1, 41, 0.5)),
+)
 """Places whose colour is the skin's, where no beard grows: two points, and how far between."""
 _FINGERS = ((-0.33, 0.78), (-0.11, 0.96), (0.11, 0.92), (0.32, 0.7))
 """Place of each finger across the hand, and its length, in units of height."""
