@@ -153,7 +153,7 @@ def read_challenge_list(path: str | Path) -> ChallengeList:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as root:
     ...     file = Path(root) / "rafdb_occlusion_list.txt"
-    ...     _ = file.write_text("test_2464_aligned 6 2\\n\\ntest_2464_aligned 6 2\\n")
+    ...     _ = file.write_text("test_2464_aligned 6 2\n\ntest_2464_aligned 6 2\n")
     ...     found = read_challenge_list(file)
     >>> dict(found.emotions), found.duplicates, found.empty
     ({'test_2464': 'neutral'}, 1, 1)
