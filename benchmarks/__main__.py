@@ -21,6 +21,7 @@ NAMES = (
     "road",
     "robustness",
     "predicting",
+    "occlusion",
     "similarity",
     "alignment",
     "renderer",

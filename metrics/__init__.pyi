@@ -43,6 +43,8 @@ from .faithfulness.regions import shapley_agreement as shapley_agreement
 from .faithfulness.regions import single_deletion as single_deletion
 from .faithfulness.road import road as road
 from .faithfulness.road import road_combined as road_combined
+from .occlusion.cost import occlusion_cost as occlusion_cost
+from .occlusion.stability import occlusion_stability as occlusion_stability
 from .randomisation.data_randomisation import model_contrast as model_contrast
 from .randomisation.emprt import emprt as emprt
 from .randomisation.gate import randomisation_gate as randomisation_gate

@@ -21,6 +21,7 @@ Family = Literal[
     "complexity",
     "consistency",
     "faithfulness",
+    "occlusion",
     "randomisation",
     "robustness",
 ]
@@ -175,6 +176,8 @@ METRICS: Registry[MetricSpec] = Registry(
         "randomisation.emprt",
         "randomisation.random_logit",
         "robustness",
+        "occlusion.cost",
+        "occlusion.stability",
         "complexity",
         "alignment.cosine",
         "alignment.mass",
