@@ -96,10 +96,12 @@ class Edition:
 
 def _own_masks(points: Tensor, *, size: int) -> Tensor:
     areas = known_areas(points, size=size)
-    found = [
-        areas[:, [AREAS.index(name) for name in names]].any(dim=1) for names in UNIT_AREAS.values()
-    ]
-    return torch.stack(found, dim=1)
+    out = torch.empty(len(points), len(UNIT_AREAS), size, size, dtype=torch.bool)
+    for unit, names in enumerate(UNIT_AREAS.values()):
+        out[:, unit] = areas[:, AREAS.index(names[0])]
+        for name in names[1:]:
+            out[:, unit] |= areas[:, AREAS.index(name)]
+    return out
 
 
 EDITIONS: dict[str, Edition] = {
@@ -161,8 +163,8 @@ def au_maps(
 
     ``fer_xai``: unions of our :func:`~fer_xai.landmarks.face_areas` (:data:`UNIT_AREAS`).
     ``belharbi``: ellipses of Belharbi et al. (FG 2024) as published, upright and of a size that
-    does not depend on the face. ``belharbi_scaled``: the same, scaled to the face and turned with
-    it, without three slips of the code. ``pyfeat``: Py-Feat's region map (MIT), a partition of the
+    does not depend on the face. ``belharbi_scaled``: the same, scaled to the face, turned with
+    it, and symmetric. ``pyfeat``: Py-Feat's region map (MIT), a partition of the
     face without overlaps, carried from its mesh to the landmarks by a thin-plate spline. The
     editions were made independently, and differ: a result that holds in one alone is not about
     anatomy.
@@ -208,10 +210,11 @@ def au_maps(
             f"({', '.join(found.units)}), got {', '.join(map(str, missing))}."
         )
     points = check_landmarks(landmarks, size=size)
-    columns = [found.units.index(unit) for unit in wanted]
     out = torch.zeros(len(points), len(wanted), size, size, dtype=torch.bool)
     for part in torch.split(known_faces(points).nonzero()[:, 0], _CHUNK):
-        out[part] = found.masks(points[part], size=size)[:, columns]
+        masks = found.masks(points[part], size=size)
+        columns = [found.units.index(unit) for unit in wanted]
+        out[part] = masks if wanted == found.units else masks[:, columns]
     return dict(zip(wanted, out.unbind(dim=1), strict=True))
 
 
@@ -235,7 +238,7 @@ def soften(maps: Tensor) -> Tensor:
     --------
     >>> edge = (torch.arange(56) < 28).expand(1, 56, 56)
     >>> soften(edge)[0, 0, 22:34:2].tolist()
-    [1.0, 0.9166..., 0.75, 0.416..., 0.25, 0.0833...]
+    [1.0, 1.0, 0.75, 0.41..., 0.08..., 0.0]
     """
     shape = maps.shape
     flat = maps.reshape(-1, 1, *shape[-2:]).float()

@@ -72,11 +72,11 @@ def _both(a: int, b: int, wide: float, high: float, **moved: float) -> tuple[Ell
     return tuple(Ellipse((k,), (k,), wide, high, **moved) for k in (a, b))
 
 
-def _eyes(more: float) -> tuple[Ellipse, ...]:
-    """Boxes of the eyes, with pixels above and below."""
+def _eyes(more: float, right: tuple[int, int] = (44, 47)) -> tuple[Ellipse, ...]:
+    """Boxes of the eyes, with pixels above and below; their height is that of two landmarks."""
     return tuple(
         Ellipse((a, b), (c, d), _Span(a, b), _Span(c, d, more))
-        for a, b, c, d in ((36, 39, 38, 41), (42, 45, 44, 47))
+        for a, b, c, d in ((36, 39, 38, 41), (42, 45, *right))
     )
 
 
@@ -112,12 +112,15 @@ PUBLISHED: Table = {
 
 SCALED: Table = PUBLISHED | {
     "AU4": (Ellipse((19, 24), (19, 24), _Span(19, 24, least=10), 10),),
+    "AU5": _eyes(0, right=(43, 46)),
+    "AU7": _eyes(10, right=(43, 46)),
     "AU17": (Ellipse((8,), (59, 55, 8, 8), _Span(59, 55), _Span(59, 8)),),
     "AU20": (Ellipse((48, 6), (48, 6), 20, 20), Ellipse((54, 10), (54, 10), 20, 20)),
+    "AU43": _eyes(10, right=(43, 46)),
 }
 """The same, with what is not symmetric mended: the height for unit 4 depended on which brow is
-higher, the chin's ellipse lay to the left of the midline, and unit 20 had its right half at
-landmark 50 in the place of 54."""
+higher, the right eye's height was not measured where the left one's was, the chin's ellipse lay to
+the left of the midline, and unit 20 had its right half at landmark 50 in the place of 54."""
 
 
 def published_masks(points: Tensor, *, size: int) -> Tensor:
