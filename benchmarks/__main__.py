@@ -23,6 +23,7 @@ NAMES = (
     "predicting",
     "similarity",
     "renderer",
+    "areas",
     "training",
 )
 MIN_ROUNDS = 7

@@ -303,8 +303,8 @@ def emotion_areas(
     points = check_landmarks(landmarks, size=size)
     needed = [unit for unit in known if any(unit in of for of in units.values())]
     out = torch.zeros(len(points), len(names), size, size, dtype=torch.bool)
-    for start in range(0, len(points), 256):
-        part = slice(start, start + 256)
+    for start in range(0, len(points), 512):
+        part = slice(start, start + 512)
         maps = au_maps(points[part], size=size, edition=edition, units=needed)
         for column, name in enumerate(names):
             for unit in units[name]:

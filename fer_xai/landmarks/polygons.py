@@ -1,8 +1,8 @@
 """Polygons to masks: many faces, areas and pixels at once.
 
-An edge meets a row of pixels in one place, so that a row costs one addition an edge rather than
-one test a pixel; the sum along the row then says how often each pixel is wound round. A pixel lies
-in an area if its centre does.
+An edge meets a column of pixels in one place, so that a column costs one addition an edge rather
+than one test a pixel; the sum down the column then says how often each pixel is wound round. A
+pixel lies in an area if its centre does.
 """
 
 from __future__ import annotations
@@ -57,21 +57,38 @@ def polygon_edges(polygons: Sequence[Tensor], *, areas: Sequence[int]) -> Edges:
     >>> edges.turn.tolist()
     [[1, 1, 1, 1, -1, -1, -1, -1]]
     """
-    start, end, area, turn = [], [], [], []
-    for polygon, number in zip(polygons, areas, strict=True):
-        after = polygon.roll(-1, dims=1)
-        twice = (polygon[..., 0] * after[..., 1] - polygon[..., 1] * after[..., 0]).sum(dim=1)
-        start.append(polygon)
-        end.append(after)
-        area.append(torch.full((polygon.shape[1],), number))
-        sense = torch.where(twice < 0, -1, 1).to(torch.int8)
-        turn.append(sense[:, None].expand(-1, polygon.shape[1]))
-    return Edges(
-        start=torch.cat(start, dim=1),
-        end=torch.cat(end, dim=1),
-        area=torch.cat(area),
-        turn=torch.cat(turn, dim=1),
+    return edges_of(
+        torch.cat(list(polygons), dim=1), [polygon.shape[1] for polygon in polygons], areas
     )
+
+
+def edges_of(corners: Tensor, counts: Sequence[int], areas: Sequence[int]) -> Edges:
+    """Edges of polygons whose corners ``(N, V, 2)`` follow each other in one tensor.
+
+    Parameters
+    ----------
+    corners
+        Corners of all polygons.
+    counts
+        Number of corners of each polygon.
+    areas
+        Number of each polygon's area.
+
+    Examples
+    --------
+    >>> edges_of(torch.rand(1, 7, 2), [3, 4], areas=[0, 1]).area
+    tensor([0, 0, 0, 1, 1, 1, 1])
+    """
+    each = torch.tensor(counts)
+    polygon = torch.repeat_interleave(torch.arange(len(counts)), each)  # (V,)
+    after = torch.arange(len(polygon)) + 1
+    ends = each.cumsum(dim=0)
+    after[ends - 1] = ends - each
+    end = corners[:, after]
+    cross = corners[..., 0] * end[..., 1] - corners[..., 1] * end[..., 0]
+    twice = torch.zeros(len(corners), len(counts)).index_add_(1, polygon, cross)
+    sense = torch.where(twice < 0, -1, 1).to(torch.int8)
+    return Edges(start=corners, end=end, area=torch.tensor(areas)[polygon], turn=sense[:, polygon])
 
 
 def fill(edges: Edges, *, areas: int, size: int) -> Tensor:
@@ -98,20 +115,20 @@ def fill(edges: Edges, *, areas: int, size: int) -> Tensor:
     n = len(edges.start)
     x0, y0 = edges.start.unbind(dim=-1)  # (N, E)
     x1, y1 = edges.end.unbind(dim=-1)
-    first = torch.minimum(y0, y1).ceil().clamp(0, size)
-    last = torch.maximum(y0, y1).ceil().clamp(0, size)  # the row after the last
-    most = int((last - first).max()) if first.numel() else 0
-    down = torch.where(y1 > y0, edges.turn, -edges.turn)
-    rise = torch.where(y1 == y0, torch.ones_like(y0), y1 - y0)
-    slope = (x1 - x0) / rise
-    faces = torch.arange(n)[:, None]
-    base = (faces * areas + edges.area) * size  # (N, E)
-    winding = torch.zeros(n * areas * size * (size + 1), dtype=torch.int8)
-    for step in range(most):
-        row = first + step
-        meets = row < last
-        column = (x0 + (row - y0) * slope).ceil().clamp(0, size)
-        at = (base + row.clamp(max=size - 1).long()) * (size + 1) + column.long()
-        winding.index_add_(0, at[meets], down[meets])
-    rows = winding.reshape(n, areas, size, size + 1)
-    return rows.cumsum(dim=-1, dtype=torch.int8)[..., :size] != 0
+    first = torch.minimum(x0, x1).ceil().clamp(0, size)
+    last = torch.maximum(x0, x1).ceil().clamp(0, size)  # the column after the last
+    turn = torch.where(x1 > x0, edges.turn, -edges.turn)
+    slope = (y1 - y0) / torch.where(x1 == x0, torch.ones_like(x0), x1 - x0)
+    base = (torch.arange(n)[:, None] * areas + edges.area) * size  # (N, E)
+    winding = torch.zeros(n * areas * size * size, dtype=torch.int8)
+    for step in range(int((last - first).max()) if n else 0):
+        column = first + step
+        row = (y0 + (column - x0) * slope).ceil().clamp(min=0)
+        # what lies below the image turns nothing in it
+        meets = ((column < last) & (row < size)).flatten().nonzero()[:, 0]
+        rows_met, columns_met = (value.take(meets).long() for value in (row, column))
+        winding.index_add_(0, (base.take(meets) + rows_met) * size + columns_met, turn.take(meets))
+    rows = winding.reshape(n, areas, size, size)
+    for below in range(1, size):  # a running sum, whole rows at a time
+        rows[:, :, below] += rows[:, :, below - 1]
+    return rows.bool()
