@@ -48,24 +48,28 @@ COLOURS = {
 }
 """Colour of each unit in EMFACS's six emotions."""
 
-_SIZE = 256
 _PANEL = 1.9  # inches
 _SEED = 7
 
 
-def action_unit_sheet() -> Figure:
+def action_unit_sheet(*, size: int = 256) -> Figure:
     """Three editions (rows) × six emotions (columns), with the units that EMFACS gives each.
+
+    Parameters
+    ----------
+    size
+        Side of the faces in pixels.
 
     Examples
     --------
-    >>> figure = action_unit_sheet()
+    >>> figure = action_unit_sheet(size=48)
     >>> len(figure.axes)
     18
     """
     from matplotlib.figure import Figure
 
     params, labels, _ = sample(len(SIX), style="studio", seed=_SEED)  # one person, six emotions
-    faces = render(params[np.argsort(labels)], size=_SIZE)
+    faces = render(params[np.argsort(labels)], size=size)
     figure = Figure(figsize=(_PANEL * len(SIX) + 0.8, _PANEL * len(ROWS) + 0.7), facecolor="white")
     grid = figure.add_gridspec(
         len(ROWS),
@@ -86,7 +90,7 @@ def action_unit_sheet() -> Figure:
             absent = [unit.removeprefix("AU") for unit in missing.get(emotion, ())]
             if absent:
                 note = f"no map of {', '.join(absent)}"
-                axes.text(6, _SIZE - 8, note, fontsize=7.5, color="white", va="bottom")
+                axes.text(size / 40, size * 0.97, note, fontsize=7.5, color="white", va="bottom")
             if column == 0:
                 axes.set_ylabel(title, fontsize=8.5)
             if row == 0:
@@ -103,7 +107,8 @@ def _draw(
     from matplotlib.patheffects import withStroke
 
     points = faces.landmarks[number : number + 1]
-    maps = au_maps(points, size=_SIZE, edition=edition, units=units)
+    size = faces.images.shape[1]
+    maps = au_maps(points, size=size, edition=edition, units=units)
     image = 0.35 + 0.65 * faces.images[number].mean(axis=2, keepdims=True).repeat(3, axis=2) / 255
     masks = {unit: maps[unit][0].numpy() for unit in units}
     for unit, mask in masks.items():
@@ -132,11 +137,12 @@ def _draw(
 
 def _place(mask: NDArray[np.bool_], taken: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Where to write a number: in the area, in the image's left half, away from the others."""
-    y, x = np.nonzero(mask[:, : _SIZE // 2])
+    y, x = np.nonzero(mask[:, : mask.shape[1] // 2])
     pixels = np.stack([x, y], axis=1).astype(float)
     cost = np.hypot(*(pixels - pixels.mean(axis=0)).T)
+    reach = mask.shape[1] / 11
     for other in taken:
-        cost += 60 * np.maximum(0, 1 - np.hypot(*(pixels - other).T) / 24)
+        cost += 2.5 * np.maximum(0, reach - np.hypot(*(pixels - other).T))
     return np.asarray(pixels[cost.argmin()])
 
 
