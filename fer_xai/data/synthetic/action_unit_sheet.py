@@ -62,7 +62,7 @@ def action_unit_sheet(*, size: int = 256) -> Figure:
 
     Examples
     --------
-    >>> figure = action_unit_sheet(size=48)
+    >>> figure = action_unit_sheet(size=64)
     >>> len(figure.axes)
     18
     """
@@ -110,7 +110,7 @@ def _draw(
     size = faces.images.shape[1]
     maps = au_maps(points, size=size, edition=edition, units=units)
     image = 0.35 + 0.65 * faces.images[number].mean(axis=2, keepdims=True).repeat(3, axis=2) / 255
-    masks = {unit: maps[unit][0].numpy() for unit in units}
+    masks = {unit: maps[unit][0].numpy() for unit in units if bool(maps[unit].any())}
     for unit, mask in masks.items():
         image[mask] = 0.6 * image[mask] + 0.4 * np.array(to_rgb(COLOURS[unit]))
     axes.imshow(image, interpolation="bilinear")
@@ -121,7 +121,8 @@ def _draw(
         place = _place(mask, taken)
         taken.append(place)
         axes.text(
-            *place,
+            place[0],
+            place[1],
             unit.removeprefix("AU"),
             color=COLOURS[unit],
             fontsize=8.5,
@@ -137,7 +138,8 @@ def _draw(
 
 def _place(mask: NDArray[np.bool_], taken: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Where to write a number: in the area, in the image's left half, away from the others."""
-    y, x = np.nonzero(mask[:, : mask.shape[1] // 2])
+    left = mask[:, : mask.shape[1] // 2]
+    y, x = np.nonzero(left if left.any() else mask)
     pixels = np.stack([x, y], axis=1).astype(float)
     cost = np.hypot(*(pixels - pixels.mean(axis=0)).T)
     reach = mask.shape[1] / 11
