@@ -52,28 +52,32 @@ _PANEL = 1.9  # inches
 _SEED = 7
 
 
-def action_unit_sheet(*, size: int = 256) -> Figure:
-    """Three editions (rows) × six emotions (columns), with the units that EMFACS gives each.
+def action_unit_sheet(*, size: int = 256, emotions: Sequence[str] = SIX) -> Figure:
+    """Three editions (rows) × emotions (columns), with the units that EMFACS gives each.
 
     Parameters
     ----------
     size
         Side of the faces in pixels.
+    emotions
+        Emotions that are drawn, of the six.
 
     Examples
     --------
-    >>> figure = action_unit_sheet(size=64)
+    >>> figure = action_unit_sheet(size=64, emotions=["happiness"])
     >>> len(figure.axes)
-    18
+    3
     """
     from matplotlib.figure import Figure
 
     params, labels, _ = sample(len(SIX), style="studio", seed=_SEED)  # one person, six emotions
     faces = render(params[np.argsort(labels)], size=size)
-    figure = Figure(figsize=(_PANEL * len(SIX) + 0.8, _PANEL * len(ROWS) + 0.7), facecolor="white")
+    figure = Figure(
+        figsize=(_PANEL * len(emotions) + 0.8, _PANEL * len(ROWS) + 0.7), facecolor="white"
+    )
     grid = figure.add_gridspec(
         len(ROWS),
-        len(SIX),
+        len(emotions),
         left=0.065,
         right=0.998,
         bottom=0.004,
@@ -83,10 +87,10 @@ def action_unit_sheet(*, size: int = 256) -> Figure:
     )
     for row, (edition, title) in enumerate(ROWS.items()):
         missing = units_without_map(EMFACS, edition=edition)
-        for column, emotion in enumerate(SIX):
+        for column, emotion in enumerate(emotions):
             axes = figure.add_subplot(grid[row, column])
             units = [unit for unit in EMFACS[emotion] if unit not in missing.get(emotion, ())]
-            _draw(axes, faces, column, edition, units)
+            _draw(axes, faces, SIX.index(emotion), edition, units)
             absent = [unit.removeprefix("AU") for unit in missing.get(emotion, ())]
             if absent:
                 note = f"no map of {', '.join(absent)}"
