@@ -25,6 +25,7 @@ NAMES = (
     "similarity",
     "alignment",
     "renderer",
+    "areas",
     "training",
 )
 MIN_ROUNDS = 7

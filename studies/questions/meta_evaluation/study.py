@@ -141,6 +141,8 @@ class MetaEvaluation(Study, Progress, Device, Seed):
     def _specs(self) -> dict[str, MetricSpec]:
         """Metrics that can be asked."""
         named = [METRICS[name] for name in self.metrics or METRICS]
+        if not self.metrics:  # what an occluder costs is a question of its own
+            named = [spec for spec in named if spec.family != "occlusion"]
         able = [
             spec
             for spec in named
