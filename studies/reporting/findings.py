@@ -243,7 +243,10 @@ def _figure(run: Path, name: str, entry: Mapping[str, Any]) -> Figure:
     bounds = entry.get("bounds", [f"{column} low", f"{column} high"])
     low, high = (scale * float(row[b]) for b in bounds) if entry.get("interval") else (None, None)
     n = int(row[entry["n"]]) if "n" in entry else None
-    ends = tuple(scale * float(row[end]) for end in entry["range"]) if "range" in entry else None
+    ends = None
+    if "range" in entry:
+        least, most = (scale * float(row[end]) for end in entry["range"])
+        ends = (least, most)
     value = scale * float(row[column])
     return Figure(value=value, low=low, high=high, form=form, n=n, range=ends)
 
