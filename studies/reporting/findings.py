@@ -242,6 +242,11 @@ def _figure(run: Path, name: str, entry: Mapping[str, Any]) -> Figure:
     scale = 100 if entry.get("percent") else 1
     bounds = entry.get("bounds", [f"{column} low", f"{column} high"])
     low, high = (scale * float(row[b]) for b in bounds) if entry.get("interval") else (None, None)
+    if low is not None and math.isnan(low):
+        raise InputError(
+            f"Expected an interval in {file.name} for {name}, and the run has none: take its "
+            "range, or leave `interval` out."
+        )
     n = int(row[entry["n"]]) if "n" in entry else None
     ends = None
     if "range" in entry:
