@@ -57,8 +57,9 @@ def write_report(
             caption="Percent. The paper's figure is the best epoch on the test set; ours counted "
             "so stands beside it, and only beside it. Ours: the weights that were kept, mean over "
             "training seeds, with their least and largest (min, max), and Student's 95 % interval "
-            "from five seeds on; plain, and averaged over each face and its mirror image; and without "
-            "test faces that have the very pixels of a training face. Calibration error: 15 equal bins.",
+            "from five seeds on; plain, and averaged over each face and its mirror image; and "
+            "without test faces that have the very pixels of a training face. Calibration error: "
+            "15 equal bins.",
         ),
         Table(
             name="pairs",
