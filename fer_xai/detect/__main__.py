@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +71,7 @@ def detect(options: Detect) -> Landmarks:
     if options.sheet is not None:
         _kind(options.sheet)
         check_folder(options.sheet.parent, option="--sheet")
-    console = terminal()
+    say = partial(terminal().print, soft_wrap=True)
     faces = load_dataset(
         options.data,
         split=options.split,
@@ -79,24 +80,22 @@ def detect(options: Detect) -> Landmarks:
         skip_bad=options.skip_bad,
     )
     found = locate(faces, options.provider, detector=options.detector, cache=options.cache or AUTO)
-    console.print(f"{faces}: {found}")
+    say(f"{faces}: {found}")
     counts = missing_table(faces, found)
     if not found.found.any():
         raise InputError(
             f"Expected landmarks for some of {len(faces)} faces, but {found.label} found none: "
             "name another --provider, or a --detector for uncropped photographs."
         )
-    console.print(counts.to_string(index=False, formatters={"share": "{:.1%}".format}))
+    say(counts.to_string(index=False, formatters={"share": "{:.1%}".format}))
     for path in faces.skipped:
-        console.print(f"left out: {path}")
+        say(f"left out: {path}")
     if options.compare is not None:
         other = locate(faces, options.compare, cache=options.cache or AUTO)
         table = comparison_table(found.points, other.points, list(faces.table["emotion"]))
-        console.print(
-            f"\nMean distance from {other.label}, over the distance of its eyes' outer corners:"
-        )
+        say(f"\nMean distance from {other.label}, over the distance of its eyes' outer corners:")
         shown = dict.fromkeys(("mean", "median", "above .1"), "{:.2%}".format)
-        console.print(table.to_string(index=False, formatters=shown, na_rep=""))
+        say(table.to_string(index=False, formatters=shown, na_rep=""))
     write_points(options.out, faces, found)
     if options.sheet is not None:
         write_sheet(options.sheet, faces, found)
