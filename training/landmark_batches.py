@@ -53,7 +53,7 @@ def moved(images: Tensor, points: Tensor, generator: torch.Generator) -> tuple[T
     Returns
     -------
     images, points
-        Of the same shapes. What comes from outside a crop is black in one half of the faces, and
+        The same shapes. What comes from outside a crop is black in one half of the faces, and
         the crop's edge repeated in the other.
 
     Examples

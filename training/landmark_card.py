@@ -76,7 +76,17 @@ def answers(net: LandmarkNet, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def landmark_card(card: Mapping[str, Any]) -> str:
-    """Markdown card: data, licence, errors by emotion, part and pose, confidence, recipe."""
+    """Markdown card: data, licence, errors by emotion, part and pose, confidence, recipe.
+
+    Examples
+    --------
+    >>> settings = {"source": None, "data": "synthetic", "epochs": 40, "seed": 0}
+    >>> facts = {"train_faces": 7200, "left_out": 0, "date": "2026-11-30", "commit": "1a2b3c4"}
+    >>> versions = {"torch": "2.14.1"}
+    >>> card = {"settings": settings, "test": {}, "versions": versions, **facts}
+    >>> print(landmark_card(card).splitlines()[0])
+    # 68 landmarks, trained on synthetic
+    """
     run = card["settings"]
     source = run["source"] or run["data"]
     lines = [

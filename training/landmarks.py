@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,36 +16,22 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import tyro
-from torch import Tensor
-from torch.nn import functional as F
 
 import fer_xai
-from fer_xai.checks import check_count, check_number, emulates_bf16
+from fer_xai.checks import check_count, check_number
 from fer_xai.command import check_folder, parsed, run_command, terminal
 from fer_xai.data import load_dataset
-from fer_xai.data.datasets.synthetic import synthetic_faces
-from fer_xai.data.synthetic.styles import STYLES
-from fer_xai.detect.network import SIDE, LandmarkNet, points_loss
-from fer_xai.draws.initial import repeatable
+from fer_xai.detect.network import SIDE, LandmarkNet
 from fer_xai.errors import InputError
-from fer_xai.files import damaged, read_json, write_bytes, write_whole
+from fer_xai.files import read_json, write_bytes, write_whole
 from fer_xai.models.checkpoints import file_digest, load_state, read_state, save_weights
 from fer_xai.provenance import commit, processor
 from fer_xai.types import Faces
-from training.landmark_batches import generator_for, moved, no_faces, worn
 from training.landmark_card import landmark_card, scores_of
+from training.landmark_faces import SYNTHETIC, built_in_faces, grey_crops
+from training.landmark_trainee import Trainee
 
 WEIGHTS, CARD, SETTINGS, STATE = "weights.safetensors", "card.json", "settings.json", "state.pt"
-SYNTHETIC = "synthetic"
-NO_FACES = 8
-"""Faces of a batch for each crop without a face."""
-LEAST_UNIT = 12.0
-"""Least distance of the eyes' corners that errors are divided by, so that no profile outweighs the
-others."""
-CONFIDENCE_WEIGHT = 0.05
-"""Weight of the confidence's cross-entropy beside the points' error."""
-WARM_UP = 0.15
-"""Share of the training in which the learning rate rises; then it falls along a cosine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +39,11 @@ class LandmarkTraining:
     """Train the small network of 68 points; all training faces are used, the last epoch is kept.
 
     Started again with the same options it goes on from the last epoch.
+
+    Examples
+    --------
+    >>> LandmarkTraining(epochs=1).identity()["data"]
+    'synthetic'
     """
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT]")] = SYNTHETIC
@@ -144,48 +134,6 @@ class LandmarkTraining:
         return found
 
 
-FACES_A_STYLE = {"train": 1440, "test": 120}
-"""Built-in faces of each style that are trained on, and tested on."""
-
-
-def built_in_faces(split: str, *, limit: int | None = None) -> Faces:
-    """Built-in faces of every style, in one table, with their exact points.
-
-    Examples
-    --------
-    >>> built_in_faces("test", limit=10)
-    Faces(synthetic: 10 faces (happiness 5, surprise 5), 10 with landmarks)
-    """
-    import pandas as pd
-
-    each = FACES_A_STYLE[split] if limit is None else max(1, limit // len(STYLES))
-    parts = [synthetic_faces(each, style=style, split=split) for style in STYLES]
-    pixels = np.concatenate([part.pixels(SIDE).permute(0, 2, 3, 1).numpy() for part in parts])
-    points = [part.landmarks for part in parts if part.landmarks is not None]
-    return Faces(
-        table=pd.concat([part.table for part in parts], ignore_index=True),
-        reader=lambda row: pixels[row],
-        name=SYNTHETIC,
-        landmarks=np.concatenate(points),
-    )
-
-
-def grey_crops(faces: Faces) -> Tensor:
-    """Faces as grey crops ``(N, 1, 64, 64)`` uint8.
-
-    Examples
-    --------
-    >>> grey_crops(synthetic_faces(2)).shape
-    torch.Size([2, 1, 64, 64])
-    """
-    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
-    grey = [
-        (part * weights).sum(dim=1, keepdim=True).round().to(torch.uint8)
-        for part in faces.pixels(SIDE).split(512)
-    ]
-    return torch.cat(grey)
-
-
 def train(run: LandmarkTraining) -> bool:
     """Train, or go on with a training; returns whether it is complete.
 
@@ -193,6 +141,12 @@ def train(run: LandmarkTraining) -> bool:
     ------
     InputError
         For options or data that cannot be used, or a folder that holds another training.
+
+    Examples
+    --------
+    >>> train(LandmarkTraining(epochs=0))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected --epochs as a whole number of 1 or more, got 0.
     """
     run.check()
     console = terminal()
@@ -211,7 +165,14 @@ def train(run: LandmarkTraining) -> bool:
         )
     _check_same(run, run.out, faces=faces.fingerprint(SIDE))
     images, points = grey_crops(faces), points[known]
-    trainee = Trainee(run, steps=run.epochs * (len(images) // run.batch_size))
+    trainee = Trainee(
+        steps=run.epochs * (len(images) // run.batch_size),
+        batch_size=run.batch_size,
+        learning_rate=run.learning_rate,
+        weight_decay=run.weight_decay,
+        half=run.precision == "bf16",
+        seed=run.seed,
+    )
     epoch = trainee.resume(run.out / STATE)
     while epoch < run.epochs:
         started = time.process_time()
@@ -226,87 +187,6 @@ def train(run: LandmarkTraining) -> bool:
             return False
     _export(run, trainee, faces, left_out=len(everyone) - len(faces))
     return True
-
-
-class Trainee:
-    """The network, its optimiser, and where the training stands."""
-
-    def __init__(self, run: LandmarkTraining, *, steps: int) -> None:
-        self.run, self.steps, self.step, self.seconds = run, steps, 0, 0.0
-        with repeatable(run.seed, "landmarks"):
-            self.net = LandmarkNet()
-        self.net.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay
-        )
-        self.half = run.precision == "bf16" and not emulates_bf16(torch.device("cpu"))
-
-    def rate(self) -> float:
-        """Learning rate of the next step."""
-        done = self.step / self.steps
-        if done < WARM_UP:
-            return self.run.learning_rate * (0.05 + 0.95 * done / WARM_UP)
-        falling = (done - WARM_UP) / (1 - WARM_UP)
-        return self.run.learning_rate * (1 + math.cos(math.pi * falling)) / 2
-
-    def epoch(self, images: Tensor, points: Tensor, number: int) -> float:
-        """One pass over the faces; returns the mean error on them, augmented."""
-        self.net.train()
-        size = self.run.batch_size
-        order = torch.randperm(len(images), generator=generator_for(self.run.seed, number))
-        total = 0.0
-        batches = order[: len(order) // size * size].split(size)
-        for at, batch in enumerate(batches):
-            generator = generator_for(self.run.seed, number, at + 1)
-            crops = images[batch].float() / 255
-            placed, truth = moved(crops, points[batch], generator)
-            nothing = no_faces(crops[: size // NO_FACES], generator)
-            total += self.update(torch.cat([worn(placed, generator), nothing]), truth)
-        return total / len(batches)
-
-    def update(self, crops: Tensor, truth: Tensor) -> float:
-        """One step on faces and what follows them that is no face; returns the points' error."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
-        crops = crops.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
-            points, logits = self.net(crops)
-        is_face = (torch.arange(len(crops)) < len(truth)).float()
-        error = points_loss(points[: len(truth)], truth, least=LEAST_UNIT).mean()
-        loss = error + CONFIDENCE_WEIGHT * F.binary_cross_entropy_with_logits(logits, is_face)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        return float(error.detach())
-
-    def save(self, path: Path, epoch: int) -> None:
-        """Everything that the next epoch depends on."""
-        torch.save(
-            {
-                "net": self.net.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "epoch": epoch,
-                "step": self.step,
-                "seconds": self.seconds,
-            },
-            path,
-        )
-
-    def resume(self, path: Path) -> int:
-        """Take up what a file holds; returns the number of epochs that are done."""
-        if not path.exists():
-            return 0
-        try:
-            state = torch.load(path, weights_only=True)
-        except Exception as error:  # noqa: BLE001 - a damaged file makes it raise anything
-            remedy = "delete it, and the same command begins anew"
-            raise damaged(path, error, remedy=remedy) from None
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        return int(state["epoch"])
 
 
 def _check_same(run: LandmarkTraining, folder: Path, *, faces: str | None = None) -> None:
@@ -357,7 +237,13 @@ def _export(run: LandmarkTraining, trainee: Trainee, faces: Faces, *, left_out: 
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Train as the command line says; returns the exit status."""
+    """Train as the command line says; returns the exit status.
+
+    Examples
+    --------
+    >>> main(["--epochs", "0"])
+    2
+    """
 
     def work() -> None:
         train(parsed(LandmarkTraining, words, prog="python -m training.landmarks"))

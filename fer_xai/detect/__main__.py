@@ -32,7 +32,13 @@ _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 @dataclass(frozen=True, kw_only=True)
 class Detect:
-    """Locate the landmarks of a data set's faces, write them, and count the faces without."""
+    """Locate the landmarks of a data set's faces, write them, and count the faces without.
+
+    Examples
+    --------
+    >>> Detect(data="folder:faces", out=Path("points.csv.gz")).provider
+    'builtin'
+    """
 
     data: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME[:ROOT]")]
     """Dataset, such as rafdb:ROOT, or folder:ROOT for images of one's own."""
@@ -66,6 +72,16 @@ def detect(options: Detect) -> Landmarks:
     InputError
         For options or data that cannot be used, or if no face has landmarks; nothing is written
         then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "points.csv"
+    ...     detect(Detect(data="synthetic", out=path, limit=6, provider="synthetic"))
+    Faces(synthetic: 6 faces (...), 6 with landmarks): Landmarks(synthetic: 6 of 6 found)
+    ...
+    Landmarks(synthetic: 6 of 6 found)
     """
     check_folder(options.out.parent)
     if options.sheet is not None:
@@ -157,7 +173,13 @@ def _kind(path: Path) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Do what the command line says; returns the exit status."""
+    """Do what the command line says; returns the exit status.
+
+    Examples
+    --------
+    >>> main(["synthetic", "--out", "points.csv", "--sheet", "sheet.txt"])
+    2
+    """
 
     def work() -> None:
         detect(parsed(Detect, words, prog="python -m fer_xai.detect"))

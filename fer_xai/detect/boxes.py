@@ -24,6 +24,15 @@ class Detector(ABC):
     ----------
     name
         The name that it is chosen by.
+
+    Examples
+    --------
+    >>> class Everything(Detector):
+    ...     name = "everything"
+    ...     def boxes(self, image):
+    ...         return np.array([[0, 0, image.shape[1], image.shape[0]]])
+    >>> Everything().boxes(np.zeros((4, 6, 3), np.uint8)).tolist()
+    [[0, 0, 6, 4]]
     """
 
     name: str

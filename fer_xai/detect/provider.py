@@ -90,6 +90,11 @@ class Provider(ABC):
         Whether it does not look at the image.
     option
         What may follow the name and a colon, for errors; empty where nothing may.
+
+    Examples
+    --------
+    >>> PROVIDERS["csv"].meaning, PROVIDERS["csv"].option
+    ('A CSV of ``image,x0,y0,…,x67,y67``, plain or compressed', 'PATH[@SIZE]')
     """
 
     name: str
@@ -135,6 +140,13 @@ class ImageProvider(Provider):
         Confidence from which a face counts as found.
     cached
         Whether answers are worth keeping on disk.
+
+    Examples
+    --------
+    >>> provider = PROVIDERS["template"]
+    >>> points, confidence = provider.locate([np.zeros((64, 64, 3), np.uint8)])
+    >>> points.shape, confidence.shape
+    ((1, 68, 2), (1,))
     """
 
     threshold: float = 0.5
@@ -152,7 +164,15 @@ class ImageProvider(Provider):
 
 
 class TableProvider(Provider):
-    """A provider that knows faces by their ids or files, not by their pixels."""
+    """A provider that knows faces by their ids or files, not by their pixels.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> points, _ = PROVIDERS["synthetic"].look_up(synthetic_faces(2))
+    >>> points.shape
+    (2, 68, 2)
+    """
 
     @abstractmethod
     def look_up(self, faces: Faces) -> Found:

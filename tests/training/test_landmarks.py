@@ -10,15 +10,16 @@ from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.detect import locate
 from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import read_state
-from training import landmarks as training
+from training import landmark_faces
 from training.landmark_batches import generator_for, moved, no_faces, worn
 from training.landmark_card import landmark_card
-from training.landmarks import LandmarkTraining, grey_crops, train
+from training.landmark_faces import grey_crops
+from training.landmarks import LandmarkTraining, train
 
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(training, "FACES_A_STYLE", {"train": 8, "test": 2})
+    monkeypatch.setattr(landmark_faces, "FACES_A_STYLE", {"train": 8, "test": 2})
 
 
 def options(folder, **changed):

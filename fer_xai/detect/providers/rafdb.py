@@ -10,9 +10,10 @@ from fer_xai.types import Faces
 class RafdbPoints(TableProvider):
     """RAF-DB's own points, refused where 68 are needed.
 
-    Of the five manual ones, the tip of the nose and the corners of the mouth are iBUG's points 30,
-    48 and 54; the centres of the eyes are none of the 68. The 37 automatic ones have other places.
-    Both were measured on the original photographs, not on the aligned faces.
+    Three of the five manual ones, the tip of the nose and the corners of the mouth, are iBUG's
+    points 30, 48 and 54; the centres of the eyes are none of the 68. The 37 automatic
+    ones have other places. Both were measured on the original photographs, not on the aligned
+    faces.
 
     Parameters
     ----------
