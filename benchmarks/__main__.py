@@ -23,6 +23,7 @@ NAMES = (
     "predicting",
     "similarity",
     "renderer",
+    "landmarks",
     "training",
 )
 MIN_ROUNDS = 7

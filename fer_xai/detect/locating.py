@@ -48,8 +48,9 @@ def locate(
     Parameters
     ----------
     images
-        Crops of one face each: ``(B, 3, H, W)`` in [0, 1]; or a list of images ``(H, W, 3)`` or
-        ``(H, W)``, uint8 or floats in [0, 1]; or faces, which providers that read files need.
+        Crops of one face each: ``(B, 3, H, W)`` in [0, 1], read as 8 bits a channel; or a list of
+        images ``(H, W, 3)`` or ``(H, W)``, uint8 or floats in [0, 1]; or faces, which providers
+        that read files need.
     provider
         A name of :data:`fer_xai.detect.PROVIDERS`, with an option after a colon where it takes one:
         ``"builtin"``, ``"csv:points.csv.gz"``, ``"face-alignment:FOLDER"``.
@@ -191,7 +192,7 @@ def batches_of(images: Images) -> Iterator[list[Pixels]]:
     if isinstance(images, Tensor):
         check_images(images)
         for part in images.detach().split(CHUNK):
-            pixels = (255 * part.clamp(0, 1)).round().to("cpu", torch.uint8)
+            pixels = (255 * part).round_().clamp_(0, 255).to(torch.uint8).cpu()
             yield list(pixels.permute(0, 2, 3, 1).contiguous().numpy())
         return
     if not isinstance(images, list | tuple | np.ndarray):

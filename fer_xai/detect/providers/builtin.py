@@ -71,8 +71,7 @@ class Builtin(ImageProvider):
 
     def locate(self, images: Sequence[Pixels]) -> Found:
         """Points in pixels of each image, and probabilities of a face."""
-        file = self._file()
-        net = _network(file, file_digest(file))
+        net = self.network()
         crops = _crops(images)
         points, confidence = [], []
         with torch.inference_mode():
@@ -87,6 +86,11 @@ class Builtin(ImageProvider):
         sides = torch.tensor([image.shape[1::-1] for image in images])[:, None]  # (B, 1, 2)
         placed = (torch.cat(points) + 0.5) * sides / SIDE - 0.5
         return placed.numpy(), torch.cat(confidence).numpy()
+
+    def network(self) -> LandmarkNet:
+        """The network with its weights, read once a process."""
+        file = self._file()
+        return _network(file, file_digest(file))
 
     def _file(self) -> Path:
         """The file of weights.
