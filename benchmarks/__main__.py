@@ -21,9 +21,12 @@ NAMES = (
     "road",
     "robustness",
     "predicting",
+    "occlusion",
     "similarity",
+    "alignment",
     "renderer",
     "landmarks",
+    "areas",
     "training",
 )
 MIN_ROUNDS = 7

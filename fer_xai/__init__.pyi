@@ -1,4 +1,5 @@
 from . import detect as detect
+from . import perturb as perturb
 from .attributions import explain as explain
 from .data import load_dataset as load_dataset
 from .inference.predictor import Predictor as Predictor

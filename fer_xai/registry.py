@@ -255,8 +255,8 @@ def modules_of(package: str) -> list[str]:
 
     Examples
     --------
-    >>> [name.partition("perturb.")[2] for name in modules_of("fer_xai.perturb")][-2:]
-    ['fills.skin', 'moves']
+    >>> [name.partition("perturb.")[2] for name in modules_of("fer_xai.perturb.fills")][-2:]
+    ['fills.prepared', 'fills.skin']
     """
     folder = importlib.import_module(package).__path__
     found = []

@@ -1,4 +1,17 @@
 from .agreement import pixel_agreement as pixel_agreement
+from .alignment.ceiling import alignment_ceiling as alignment_ceiling
+from .alignment.ceiling import contrast_ceiling as contrast_ceiling
+from .alignment.contrast import EmotionContrast as EmotionContrast
+from .alignment.contrast import emotion_contrast as emotion_contrast
+from .alignment.cosine import au_cosine as au_cosine
+from .alignment.mass import energy_gain as energy_gain
+from .alignment.mass import off_face_mass as off_face_mass
+from .alignment.mass import region_mass as region_mass
+from .alignment.other_faces import other_faces_areas as other_faces_areas
+from .alignment.pointing import pointing_game as pointing_game
+from .alignment.ranking import pixel_auc as pixel_auc
+from .alignment.ranking import region_iou as region_iou
+from .alignment.ranking import region_rank as region_rank
 from .complexity import effective_complexity as effective_complexity
 from .complexity import entropy as entropy
 from .complexity import gini as gini
@@ -30,6 +43,8 @@ from .faithfulness.regions import shapley_agreement as shapley_agreement
 from .faithfulness.regions import single_deletion as single_deletion
 from .faithfulness.road import road as road
 from .faithfulness.road import road_combined as road_combined
+from .occlusion.cost import occlusion_cost as occlusion_cost
+from .occlusion.stability import occlusion_stability as occlusion_stability
 from .randomisation.data_randomisation import model_contrast as model_contrast
 from .randomisation.emprt import emprt as emprt
 from .randomisation.gate import randomisation_gate as randomisation_gate

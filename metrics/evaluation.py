@@ -15,9 +15,9 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
-from fer_xai.perturb.fills import FILLS, fill_named, has_fill
 from fer_xai.seeding import seed_of
 from fer_xai.types import Explanation, Faces
+from metrics.core.needs import check_areas, check_needs
 from metrics.core.registry import METRICS, Explain, MetricSpec
 from metrics.core.score_cache import ScoreCache
 from metrics.core.shared_results import SharedResults
@@ -37,6 +37,7 @@ def evaluate(
     metrics: Iterable[str | MetricSpec] = DEFAULT,
     *,
     regions: Tensor | None = None,
+    areas: Tensor | Mapping[str, Tensor] | None = None,
     explain: Mapping[str, Explain] | None = None,
     fills: Mapping[str, Tensor] | None = None,
     calibration: Tensor | None = None,
@@ -63,6 +64,9 @@ def evaluate(
     regions
         Bool ``(N, R, H, W)`` that do not overlap, for metrics over facial regions and for fills
         that are made of them, such as ``skin`` (:func:`fer_xai.landmarks.face_regions`).
+    areas
+        Where the explained emotion is shown on each face, for metrics of alignment: bool or from 0
+        to 1, ``(N, H, W)``; or such by emotion, of which each map's target takes its own.
     explain
         Callables that make the maps of a method, by the explanation's name, for metrics of
         robustness and randomisation (:class:`metrics.core.registry.Explain`).
@@ -126,7 +130,7 @@ def evaluate(
                 f"{tuple(explanation.maps.shape[1:])}: explain the same images."
             )
     explain = explain or {}
-    _needs_met(specs, named, regions, explain, fills or {})
+    check_needs(specs, named, regions=regions, areas=areas, explain=explain, fills=fills or {})
     if regions is not None:
         check_length("sets of regions", len(regions), n)
     for name, images in (fills or {}).items():
@@ -135,8 +139,10 @@ def evaluate(
     predictor = predictor_of(model)
     for explanation in named.values():
         predictor.model.columns(check_targets(explanation.targets, n))
+    area_of = check_areas(areas, n, size, [one.targets for one in named.values()])
     if calibration is None and any("calibration" in spec.needs for spec in specs):
         calibration = calibration_images(ids, take)
+    aligned = any("areas" in spec.needs for spec in specs)
     undefined_of = {name: explanation.undefined for name, explanation in named.items()}
     parts = []
     for start in range(0, n, chunk):
@@ -159,6 +165,7 @@ def evaluate(
                 "maps": torch.where(undefined[:, None, None], 0, maps).to(predictor.device),
                 "targets": explanation.targets[rows],
                 "regions": part_regions,
+                "areas": area_of(rows, explanation.targets[rows]) if aligned else None,
                 "explain": explain.get(name),
                 "calibration": calibration,
                 "ids": ids[rows],
@@ -294,41 +301,3 @@ def _faces(
     pixels = faces.pixels(side)
     emotions = list(faces.table["emotion"])
     return list(faces.ids), emotions, lambda rows: pixels[rows].float() / 255, (side, side)
-
-
-def _needs_met(
-    specs: Sequence[MetricSpec],
-    named: Mapping[str, Explanation],
-    regions: Tensor | None,
-    explain: Mapping[str, Explain],
-    fills: Mapping[str, Tensor],
-) -> None:
-    """Check the needs of all metrics before anything is passed through the network."""
-    if not specs:
-        raise InputError("Expected at least one metric, got none.")
-    for spec in specs:
-        if "regions" in spec.needs and regions is None:
-            raise InputError(
-                f"Expected regions for {spec.name}: pass regions=face_regions(landmarks, size=…) "
-                "of fer_xai.landmarks, or leave the metric out."
-            )
-        fill = spec.options.get("fill")
-        if fill is not None and fill not in fills:
-            if not has_fill(fill):
-                raise InputError(
-                    f"Expected images of the fill {fill!r} for {spec.name}: pass "
-                    f"fills={{{fill!r}: …}}, choose from {', '.join(FILLS)}, or leave the metric "
-                    "out."
-                )
-            if fill_named(fill).needs_regions and regions is None:
-                raise InputError(
-                    f"Expected regions for the fill {fill!r} of {spec.name}: pass "
-                    "regions=face_regions(landmarks, size=…) of fer_xai.landmarks, or leave the "
-                    "metric out."
-                )
-        missing = [name for name in named if "explain" in spec.needs and name not in explain]
-        if missing:
-            raise InputError(
-                f"Expected functions that explain again by {', '.join(missing)} for {spec.name}: "
-                "pass explain={name: function}, or leave the metric out."
-            )

@@ -257,11 +257,33 @@ def _uniform(setting: ControlInputs) -> Tensor:
     return torch.ones_like(setting.maps)
 
 
+def centre_cells(side: tuple[int, int], *, sigma: float = 0.25) -> Tensor:
+    """A Gaussian on the centre of a grid of cells: the control ``centre``.
+
+    Parameters
+    ----------
+    side
+        ``(h, w)`` cells.
+    sigma
+        Standard deviation, as a share of each side.
+
+    Returns
+    -------
+    Tensor
+        ``(h, w)``, 1 at the very centre.
+
+    Examples
+    --------
+    >>> centre_cells((1, 3), sigma=0.5).round(decimals=4)
+    tensor([[0.8007, 1.0000, 0.8007]])
+    """
+    y, x = ((torch.arange(cells) + 0.5) / cells - 0.5 for cells in side)
+    return torch.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * sigma**2))
+
+
 def _centre(setting: ControlInputs) -> Tensor:
     height, width = setting.maps.shape[-2:]
-    y, x = ((torch.arange(side) + 0.5) / side - 0.5 for side in (height, width))
-    gauss = torch.exp(-(y[:, None] ** 2 + x[None, :] ** 2) / (2 * 0.25**2))
-    return gauss.expand_as(setting.maps).clone()
+    return centre_cells((height, width)).expand_as(setting.maps).clone()
 
 
 def _edges(setting: ControlInputs) -> Tensor:

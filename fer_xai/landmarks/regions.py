@@ -6,12 +6,10 @@ directions follow the line through the eyes, so they turn with it.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.errors import InputError
+from fer_xai.landmarks.points import Points, check_landmarks, face_axes, known_faces
 
 REGIONS: tuple[str, ...] = (
     "forehead",
@@ -31,7 +29,7 @@ _MOUTH = 1.15  # dilation of the outer lips about their centre
 _CHUNK = 64
 
 
-def face_regions(landmarks: NDArray[np.float32] | Tensor, *, size: int) -> Tensor:
+def face_regions(landmarks: Points, *, size: int) -> Tensor:
     """Regions of faces as masks.
 
     Mouth: the outer lips, dilated by 15 %. Eyes: ellipses 1.3 times as wide as the eye and 0.7 of
@@ -56,7 +54,8 @@ def face_regions(landmarks: NDArray[np.float32] | Tensor, *, size: int) -> Tenso
     Raises
     ------
     InputError
-        If the landmarks are not ``(N, 68, 2)``.
+        If the landmarks are not ``(N, 68, 2)``, or a face's are wholly outside of its image or
+        mirrored (:func:`~fer_xai.landmarks.check_landmarks`).
 
     Examples
     --------
@@ -67,12 +66,9 @@ def face_regions(landmarks: NDArray[np.float32] | Tensor, *, size: int) -> Tenso
     >>> bool(regions[0, REGIONS.index("mouth"), 48, 32])  # y, x
     True
     """
-    points = torch.as_tensor(landmarks, dtype=torch.float32)
-    if points.ndim != 3 or points.shape[1:] != (68, 2):
-        raise InputError(f"Expected landmarks (N, 68, 2), got {tuple(points.shape)}.")
+    points = check_landmarks(landmarks, size=size)
     out = torch.zeros(len(points), len(REGIONS), size, size, dtype=torch.bool)
-    known = torch.isfinite(points).flatten(1).all(dim=1)
-    rows = known.nonzero()[:, 0]
+    rows = known_faces(points).nonzero()[:, 0]
     for part in torch.split(rows, _CHUNK):
         out[part] = _partition(points[part], size)
     return out
@@ -80,26 +76,13 @@ def face_regions(landmarks: NDArray[np.float32] | Tensor, *, size: int) -> Tenso
 
 def _partition(points: Tensor, size: int) -> Tensor:
     """Bool ``(N, 8, size, size)`` of faces whose points are all known."""
-    left, right = points[:, 36:42].mean(dim=1), points[:, 42:48].mean(dim=1)  # (N, 2)
-    across = right - left
-    unit = across.norm(dim=1).clamp(min=1e-3)[:, None]  # (N, 1) eye distance
-    along = across / unit
-    down = torch.stack([-along[:, 1], along[:, 0]], dim=1)
-    origin = (left + right) / 2
+    axes = face_axes(points)
     grid = torch.arange(size, dtype=torch.float32)
     y, x = torch.meshgrid(grid, grid, indexing="ij")
     pixels = torch.stack([x.reshape(-1), y.reshape(-1)], dim=1)  # (P, 2)
 
-    def local(p: Tensor) -> Tensor:
-        """Face coordinates: right and down from between the eyes, in eye distances."""
-        q = p - origin[:, None]
-        return (
-            torch.stack([(q * along[:, None]).sum(-1), (q * down[:, None]).sum(-1)], dim=-1)
-            / unit[:, None]
-        )  # (N, ·, 2)
-
-    at = local(pixels[None].expand(len(points), -1, -1))  # (N, P, 2)
-    p = local(points)  # (N, 68, 2)
+    at = axes.local(pixels[None].expand(len(points), -1, -1))  # (N, P, 2)
+    p = axes.local(points)  # (N, 68, 2)
 
     lifted = p[:, 17:27].flip(1) - torch.tensor([0.0, _FOREHEAD])  # right to left, over the brows
     lifted = lifted * torch.tensor([0.9, 1.0])

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fer_xai.errors import InputError
+from fer_xai.landmarks.points import check_landmarks
 from fer_xai.landmarks.regions import face_regions
 from fer_xai.landmarks.template import FRAME, INNER, canonical_landmarks
 
@@ -126,7 +127,8 @@ def register(
     Raises
     ------
     InputError
-        For another kind, or if no face has landmarks.
+        For another kind, if no face has landmarks, or if they cannot be used
+        (:func:`~fer_xai.landmarks.check_landmarks`).
 
     Returns
     -------
@@ -142,6 +144,8 @@ def register(
     """
     if kind not in ("similarity", "affine", "none"):
         raise InputError(f"Expected registration similarity, affine or none, got {kind!r}.")
+    if kind != "none":
+        check_landmarks(landmarks, size=size)
     n = len(landmarks)
     y, x = np.meshgrid(np.arange(FRAME), np.arange(FRAME), indexing="ij")
     frame = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float64)  # (P, 2)

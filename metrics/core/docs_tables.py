@@ -1,8 +1,9 @@
-"""Tables of the page on metrics, made from the specs, and of fills.
+"""Tables of the page on metrics, made from the specs, and of fills and occluders.
 
 ``python -m metrics.core.docs_tables docs/metrics.md`` rewrites what stands between the markers
 ``<!-- metrics: FAMILY -->`` and ``<!-- end of metrics -->``, and, if there are such,
-``<!-- fills -->`` and ``<!-- end of fills -->``; the rest of the page is kept.
+``<!-- fills -->`` and ``<!-- end of fills -->``, ``<!-- occluders -->`` and ``<!-- end of occluders
+-->``; the rest of the page is kept.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from fer_xai.command import run_command
 from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
 from fer_xai.perturb.fills import FILLS
+from fer_xai.perturb.occluders import OCCLUDERS, Occluder
 from metrics.core.registry import METRICS, MetricSpec
 
 BEGIN, END = "<!-- metrics: {} -->", "<!-- end of metrics -->"
 _SECTION = re.compile(r"(<!-- metrics: (\w+) -->\n).*?(<!-- end of metrics -->)", re.DOTALL)
+_OCCLUDERS = re.compile(r"(<!-- occluders -->\n).*?(<!-- end of occluders -->)", re.DOTALL)
 _FILLS = re.compile(r"(<!-- fills -->\n).*?(<!-- end of fills -->)", re.DOTALL)
 
 
@@ -75,6 +78,24 @@ def fills_table() -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def occluders_table() -> str:
+    """Markdown table of the occluders that are part of the package, one row each.
+
+    Examples
+    --------
+    >>> print(occluders_table().splitlines()[2])
+    | `eyes` | Both eyes, as ellipses about their corners | a fill | at its edge |
+    """
+    lines = [["name", "what hides the face", "shows", "changes its size"], ["---"] * 4]
+    for name, occluder in OCCLUDERS.loaded().items():
+        if type(occluder).__module__.startswith("fer_xai."):
+            shows = "its own look, or a fill" if occluder.drawn else "a fill"
+            scaled = type(occluder).anchor is not Occluder.anchor
+            size = "as a whole" if scaled else "at its edge"
+            lines.append([f"`{name}`", occluder.meaning, shows, size])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def _bound(value: float) -> str:
     return {"-inf": "−∞", "inf": "∞"}.get(f"{value:.3g}", f"{value:.3g}".replace("-", "−"))
 
@@ -91,7 +112,7 @@ def page(text: str) -> str:
     --------
     >>> page("no markers")
     Traceback (most recent call last):
-    fer_xai.errors.InputError: Expected sections for the families of metrics complexity, ...
+    fer_xai.errors.InputError: Expected sections for the families of metrics alignment, ...
     """
     families: dict[str, list[MetricSpec]] = {}
     for spec in METRICS.loaded().values():
@@ -108,6 +129,7 @@ def page(text: str) -> str:
             f"Expected families of metrics as sections, got {', '.join(empty)}: remove them from "
             "the page."
         )
+    text = _OCCLUDERS.sub(lambda match: match[1] + occluders_table() + match[2], text)
     text = _FILLS.sub(lambda match: match[1] + fills_table() + match[2], text)
     return _SECTION.sub(lambda match: match[1] + table(families[match[2]]) + match[3], text)
 

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from fer_xai.inference.predictor import Classifier
 
 Family = Literal[
-    "agreement", "complexity", "consistency", "faithfulness", "randomisation", "robustness"
+    "agreement",
+    "alignment",
+    "complexity",
+    "consistency",
+    "faithfulness",
+    "occlusion",
+    "randomisation",
+    "robustness",
 ]
 
 
@@ -67,7 +74,8 @@ class MetricSpec:
         Smallest and largest possible value.
     needs
         The arguments that ``fn`` is called with: ``model`` (a score cache), ``images``, ``maps``,
-        ``targets``, ``regions``, ``explain``, ``calibration``, ``ids``, ``seed``.
+        ``targets``, ``regions``, ``areas`` (those of the explained emotion), ``explain``,
+        ``calibration``, ``ids``, ``seed``.
     reference
         The paper or equation.
     options
@@ -168,7 +176,13 @@ METRICS: Registry[MetricSpec] = Registry(
         "randomisation.emprt",
         "randomisation.random_logit",
         "robustness",
+        "occlusion.cost",
+        "occlusion.stability",
         "complexity",
+        "alignment.cosine",
+        "alignment.mass",
+        "alignment.ranking",
+        "alignment.pointing",
     ),
     holds=MetricSpec,
     wanted="a metrics.MetricSpec",

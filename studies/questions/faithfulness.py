@@ -14,14 +14,18 @@ from fer_xai.command import terminal
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 from studies.engine.endpoints import ABOVE_ZERO, FAMILY_OF_GAINS, PERSON, Endpoint
+from studies.multiverse.factors import Multiverse
+from studies.multiverse.options import Multiversal
 from studies.registry import STUDIES
+from studies.scoreboard.removals import REMOVALS
+from studies.scoreboard.removals_run import run_removals
 from studies.scoreboard.study import ScoredStudy
 from studies.scoreboard.until import in_random_order, outcome, promise, stopping_rule
 
 
 @STUDIES.register("faithfulness")
 @dataclass(frozen=True, kw_only=True)
-class Faithfulness(ScoredStudy):
+class Faithfulness(Multiversal, ScoredStudy):
     """Do attributions show what the model uses?
 
     Methods are held against the centre control by ROAD: see :attr:`endpoint`.
@@ -39,6 +43,7 @@ class Faithfulness(ScoredStudy):
         holds=ABOVE_ZERO,
         sensitivity="other metrics; other choices by --multiverse",
     )
+    not_in_multiverse = ("limit", "methods", "metrics", "margin", "until")
 
     metrics: tuple[str, ...] = (
         "road",
@@ -68,6 +73,8 @@ class Faithfulness(ScoredStudy):
         InputError
             For options that do not fit together or data that cannot be used.
         """
+        if self.multiverse:
+            return run_removals(self, self.declared(), limit=self.multiverse_faces)
         if self.until is not None:
             terminal(error=True).print(f"Faces: {promise(self.until, self.methods)}.")
         return super().run()
@@ -105,3 +112,7 @@ class Faithfulness(ScoredStudy):
         return stopping_rule(
             faces, metric=self.primary, methods=self.methods, half_width=self.until
         )
+
+    def declared(self) -> Multiverse:
+        """The plausible set of the claim about ROAD, with the study's own rule for targets."""
+        return REMOVALS.starting_from(target=self.targets)

@@ -47,12 +47,16 @@ class Figure:
         Format of the number: that of Python, such as ``+.3f``; percentages are ``%``-free.
     n
         Number of units behind it, or None.
+    range
+        Smallest and largest of the units, where they are too few for an interval; or None.
 
     Examples
     --------
     >>> figure = Figure(value=0.0788, low=0.0703, high=0.0872, form="+.3f")
     >>> str(figure), figure.bare
     ('+.079 [+.070, +.087]', '+.079')
+    >>> str(Figure(value=0.085, range=(0.079, 0.088), form="+.3f"))
+    '+.085 (+.079 to +.088)'
     """
 
     value: float
@@ -60,6 +64,7 @@ class Figure:
     high: float | None = None
     form: str = ".3f"
     n: int | None = None
+    range: tuple[float, float] | None = None
 
     @property
     def bare(self) -> str:
@@ -68,7 +73,9 @@ class Figure:
 
     @property
     def interval(self) -> str:
-        """The interval in brackets; empty where there is none."""
+        """The interval in brackets, or the range in parentheses; empty where there is none."""
+        if self.range is not None:
+            return f"({number(self.range[0], self.form)} to {number(self.range[1], self.form)})"
         if self.low is None or self.high is None:
             return ""
         return f"[{number(self.low, self.form)}, {number(self.high, self.form)}]"
@@ -236,7 +243,12 @@ def _figure(run: Path, name: str, entry: Mapping[str, Any]) -> Figure:
     bounds = entry.get("bounds", [f"{column} low", f"{column} high"])
     low, high = (scale * float(row[b]) for b in bounds) if entry.get("interval") else (None, None)
     n = int(row[entry["n"]]) if "n" in entry else None
-    return Figure(value=scale * float(row[column]), low=low, high=high, form=form, n=n)
+    ends = None
+    if "range" in entry:
+        least, most = (scale * float(row[end]) for end in entry["range"])
+        ends = (least, most)
+    value = scale * float(row[column])
+    return Figure(value=value, low=low, high=high, form=form, n=n, range=ends)
 
 
 def _text(path: Path, name: str) -> str:

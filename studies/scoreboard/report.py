@@ -56,7 +56,7 @@ def common_caveats(specs: Iterable[MetricSpec]) -> list[str]:
     >>> len(common_caveats([METRICS["gini"]])), len(common_caveats([METRICS["deletion"]]))
     (1, 2)
     """
-    perturbed = any(tables.compared_with_floor(spec) for spec in specs)
+    perturbed = any(spec.family == "faithfulness" for spec in specs)
     return [*([FILLS] if perturbed else []), WEIGHTS]
 
 

@@ -133,6 +133,11 @@ class Scoreboard:
             raise InputError("Expected at least one attribution to score, got none.")
         if not self.metrics:
             raise InputError("Expected at least one metric to score by, got none.")
+        if asked := [spec.name for spec in self.specs if "areas" in spec.needs]:
+            raise InputError(
+                f"Expected metrics that need no areas of the face, got {', '.join(asked)}: score "
+                "these with metrics.evaluate(…, areas=…), or leave them out."
+            )
 
     @property
     def specs(self) -> list[MetricSpec]:

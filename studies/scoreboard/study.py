@@ -266,8 +266,8 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
             f"the model; {_in_words(from_maps)} are made from its own Grad-CAM maps (the face's "
             "cells in random order, the map of a face for which another emotion is explained, the "
             "mean over faces), so they depend on the model but not on where it looks in this face. "
-            "Metrics that explain again (randomisation and robustness) are compared with the first "
-            "group alone, because only these controls can be made again.",
+            "Metrics that explain again (randomisation, robustness, occlusion) are compared with "
+            "the first group alone, because only these controls can be made again.",
             "On a faithfulness metric, a method is informative only where it beats the controls; "
             f"claims are gains over the {FLOOR} control, paired by face.",
             "Ties are broken by seed. Curves are integrated over exact pixel counts and the "

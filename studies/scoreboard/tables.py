@@ -59,7 +59,7 @@ def compared_with_floor(spec: MetricSpec) -> bool:
     >>> compared_with_floor(METRICS["deletion"]), compared_with_floor(METRICS["sensitivity_max"])
     (True, False)
     """
-    return spec.family == "faithfulness"
+    return spec.family in ("faithfulness", "alignment")
 
 
 def method_table(

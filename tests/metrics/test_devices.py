@@ -10,6 +10,19 @@ from fer_xai.coalitions import banzhaf_values, interaction_index, shapley_values
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions
 from fer_xai.perturb.fills.skin import skin_fill
+from metrics import (
+    alignment_ceiling,
+    au_cosine,
+    emotion_contrast,
+    energy_gain,
+    off_face_mass,
+    other_faces_areas,
+    pixel_auc,
+    pointing_game,
+    region_iou,
+    region_mass,
+    region_rank,
+)
 from metrics.agreement import pixel_agreement
 from metrics.complexity import effective_complexity, entropy, gini, total_variation
 from metrics.consistency.equivariance import self_consistency
@@ -62,6 +75,10 @@ MASK = torch.arange(64 * 64).reshape(64, 64) % 5 > 0
 LABELS = torch.tensor([0, 1, 0, 1, 0, 1])
 REGIONS = torch.nn.functional.one_hot(torch.arange(64 * 64) // 1024, 4).T.reshape(4, 64, 64) > 0
 PROFILES = _drawn(6, 4)
+ROWS = torch.nn.functional.normalize(PROFILES)
+ALIGNED = (
+    *(au_cosine, energy_gain, pixel_auc, pointing_game, region_iou, region_mass, region_rank),
+)
 CASES = {
     "rank_pixels": (rank_pixels, MAPS),
     **{fn.__name__: (fn, MAPS) for fn in (gini, entropy, effective_complexity, total_variation)},
@@ -71,6 +88,15 @@ CASES = {
     "seed_agreement": (seed_agreement, torch.stack([MAPS, OTHERS])),
     "pixel_agreement": (pixel_agreement, torch.stack([MAPS, OTHERS])),
     "region_agreement": (region_agreement, PROFILES, PROFILES.flip(0)),
+    "other_faces_areas": (other_faces_areas, MAPS, REGIONS[:1].expand(6, -1, -1)),
+    "emotion_contrast": (
+        lambda a, b: emotion_contrast(a, b).similarities,
+        MAPS.reshape(2, 3, 64, 64),
+        OTHERS.abs().clamp(max=1).reshape(2, 3, 64, 64),
+    ),
+    "alignment_ceiling": (alignment_ceiling, OTHERS.abs().clamp(max=1)),
+    "off_face_mass": (off_face_mass, MAPS, REGIONS.repeat(2, 1, 1).expand(6, -1, -1, -1)),
+    **{fn.__name__: (fn, MAPS, REGIONS[:1].expand(6, -1, -1)) for fn in ALIGNED},
     "ssim": (ssim, MAPS, OTHERS, MASK),
     "ssim_within_between": (
         lambda m, labels, mask: list(
@@ -86,11 +112,11 @@ CASES = {
         LABELS,
         MASK,
     ),
-    "similarity of rows": (lambda r, labels: similarity(r, labels).matrix, PROFILES, LABELS),
-    "separability of rows": (lambda r, labels: separability(r, labels).auc, PROFILES, LABELS),
+    "similarity of rows": (lambda r, labels: similarity(r, labels).matrix, ROWS, LABELS),
+    "separability of rows": (lambda r, labels: separability(r, labels).auc, ROWS, LABELS),
     "permuted_excess": (
         lambda r, labels: permuted_excess(r, labels, repeats=3, seed=0)[1],
-        PROFILES,
+        ROWS,
         LABELS,
     ),
     "region_profiles": (region_profiles, MAPS, REGIONS),

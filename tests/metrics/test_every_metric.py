@@ -12,7 +12,7 @@ from torch import nn
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.emotions import EMOTIONS
 from fer_xai.inference.predictor import Predictor
-from fer_xai.landmarks import face_regions
+from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.types import Explanation
 from metrics.core.registry import METRICS, MetricSpec
@@ -22,6 +22,7 @@ from tests.helpers import TinyNet, tiny_model
 from tests.metrics.explainers import gradient
 
 NAMES = list(METRICS)
+MOUTH = REGIONS.index("mouth")
 SIDE = 24
 """Pixels of the faces: a window of SSIM, a grid of 9×9 and every facial region fit in."""
 FEWER = {"smooth": 3, "samples": 16}
@@ -80,14 +81,15 @@ def shared(model, faces):
 def scores(name, model, faces, made, *, chunk=64, batch_size=8, sign=1) -> pd.DataFrame:
     side = next(iter(made.values())).shape[-1]
     spec = quick(name)
-    regions = face_regions(faces.landmarks_at(side), size=side) if spec.needs_regions else None
+    regions = face_regions(faces.landmarks_at(side), size=side)
     return evaluate(
         Predictor(model, device="cpu", batch_size=batch_size),
         faces,
         {key: explanation(sign * maps, faces.labels, model.emotions) for key, maps in made.items()},
         [spec],
         calibration=CALIBRATION,
-        regions=regions,
+        regions=regions if spec.needs_regions else None,
+        areas=regions[:, MOUTH] if "areas" in spec.needs else None,
         explain=dict.fromkeys(made, lambda *asked: sign * gradient(*asked)),
         seed=3,
         chunk=chunk,
@@ -150,6 +152,7 @@ def test_a_map_that_is_not_finite_is_nan_for_its_face_alone(name, faces, maps, s
             "maps": given,
             "targets": faces.labels,
             "regions": regions,
+            "areas": regions[:, MOUTH],
             "explain": gradient,
             "calibration": CALIBRATION,
         }

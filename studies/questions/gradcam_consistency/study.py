@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,7 +24,12 @@ from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
+from studies.multiverse.factors import Multiverse
+from studies.multiverse.options import Multiversal
 from studies.questions.gradcam_consistency.maps import Job, move_names
+from studies.questions.gradcam_consistency.multiverse import CONSISTENCY, Excesses
+from studies.questions.gradcam_consistency.multiverse_maps import sets_of_untrained
+from studies.questions.gradcam_consistency.multiverse_report import say_plans
 from studies.questions.gradcam_consistency.report import write_report
 from studies.questions.gradcam_consistency.scores import MATCHED_TO
 from studies.registry import STUDIES
@@ -35,7 +41,7 @@ CALIBRATION = 512
 
 @STUDIES.register("gradcam_consistency")
 @dataclass(frozen=True, kw_only=True)
-class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
+class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Data, Models):
     """Are Grad-CAM maps consistent across faces of one emotion?
 
     Pairs of faces with one emotion are told from pairs with two by how alike their maps are, in
@@ -55,6 +61,7 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
         holds=ABOVE_ZERO,
         sensitivity="Grad-CAM without its ReLU (gradcam_signed)",
     )
+    not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit", "methods", "moved")
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = (
         "gimefive",
@@ -82,6 +89,8 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
             For options that do not fit together or data that cannot be used.
         """
         self.check()
+        if self.multiverse:
+            return self._run_multiverse()
         faces = self._faces()
         floor, calibration = self._calibration_faces(faces)
         spec = self.data_spec
@@ -89,19 +98,7 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
         if self.dry_run:
             self._say_plan(faces, floor, chosen)
             return Path()
-        # untrained networks but for the calibration, of which the first of each kind stands for all
-        models = {
-            n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
-            for n in chosen
-            if n.trained or n.first
-        }
-        sizes = {model.size for model in models.values()}
-        inputs = {
-            **faces_digests(faces, sizes),
-            "calibration faces": list(faces_digests(floor, sizes).values()),
-            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods),
-            "models": {name: model_digest(model) for name, model in models.items()},
-        }
+        inputs = self._inputs(faces, floor, chosen, methods=self.methods)
         with self.opened(inputs, faces.name, spec.source, self.split) as run:
             run.manifest["skipped"] = list(faces.skipped)
             run.manifest["calibration"] = calibration
@@ -121,6 +118,60 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
         answer = write_report(run.folder, run.manifest, rows, sets)
         return run.complete(answer, units=units_of(face_table(faces)))
 
+    def _inputs(
+        self, faces: Faces, floor: Faces, chosen: list[Network], *, methods: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Digests of everything that is read."""
+        # untrained networks but for the calibration, of which the first of each kind stands for all
+        models = {
+            n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
+            for n in chosen
+            if n.trained or n.first
+        }
+        sizes = {model.size for model in models.values()}
+        return {
+            **faces_digests(faces, sizes),
+            "calibration faces": list(faces_digests(floor, sizes).values()),
+            "methods": code_digest(ATTRIBUTIONS[name] for name in methods),
+            "models": {name: model_digest(model) for name, model in models.items()},
+        }
+
+    def declared(self) -> Multiverse:
+        """The plausible set of the primary endpoint, with the study's own registration."""
+        return CONSISTENCY.starting_from(registration=self.registration)
+
+    def _run_multiverse(self) -> Path:
+        """The primary endpoint under other choices."""
+        faces = dataclasses.replace(self, limit=self.multiverse_faces)._faces()
+        floor, calibration = self._calibration_faces(faces)
+        spec, declared = self.data_spec, self.declared()
+        chosen = sets_of_untrained(
+            [
+                self.networks_for(spec, untrained=self.untrained, seed=self.seed + int(number))
+                for number in sorted(declared.factor("untrained").levels)
+            ]
+        )
+        excesses = Excesses(
+            faces,
+            floor,
+            chosen,
+            seed=self.seed,
+            predictor=lambda model, batch_size: self.predictor(model, batch_size=batch_size),
+        )
+        plans = excesses.plans(declared)
+        if self.dry_run:
+            say_plans(plans, faces=len(faces), networks=len(chosen))
+            return Path()
+        inputs = self._inputs(faces, floor, chosen, methods=("gradcam", "gradcam_signed"))
+        with self.opened(inputs, faces.name, spec.source, self.split, "multiverse") as run:
+            run.manifest["skipped"] = list(faces.skipped)
+            run.manifest["calibration"] = calibration
+            rows = excesses.answered(run, plans)
+            run.keep("specifications", rows)
+            run.keep("faces", face_table(faces))
+        answer = excesses.report(run, declared, plans, rows)
+        return run.complete(answer, units=units_of(face_table(faces)))
+
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
@@ -136,6 +187,7 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
 
     def _faces(self) -> Faces:
         faces = self.load_faces(limit=self.limit, seed=self.seed)
+        option = "--multiverse-faces" if self.multiverse else "--limit"
         if len(faces.emotions) < 2:
             raise InputError(
                 f"Expected faces of at least two emotions, got {', '.join(faces.emotions)}."
@@ -144,7 +196,7 @@ class GradcamConsistency(Study, Progress, DryRun, Passes, Seed, Data, Models):
             raise InputError(
                 "Expected at least two faces of each of at least two emotions, whose maps are "
                 f"compared, got {len(faces)} of {len(faces.emotions)} emotions: take more faces"
-                f"{' (--limit)' if self.limit is not None else ''}."
+                f"{f' ({option})' if self.limit is not None else ''}."
             )
         if faces.landmarks is None and self.registration != "none":
             raise InputError(

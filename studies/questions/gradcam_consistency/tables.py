@@ -16,58 +16,50 @@ from metrics.consistency.jackknife import jackknife_interval
 from metrics.statistics.effect_sizes import auc_to_d, cohens_d
 from metrics.statistics.intervals import Interval, mean_interval
 from metrics.statistics.significance import holm
+from studies.questions.gradcam_consistency.excess import excess_over_untrained, mean_over_targets
 
-SUBSETS = {
-    "all": "all registered faces (primary)",
-    "common": "maps defined in every network",
-    "correct": "faces the trained model has right",
-    "template": "all faces, unregistered",
+COMPARED = {
+    ("all", "gradcam"): "all registered faces (primary)",
+    ("all", "gradcam_signed"): "all registered faces, maps without the ReLU",
+    ("common", "gradcam"): "maps defined in every network",
+    ("correct", "gradcam"): "faces the trained model has right",
+    ("template", "gradcam"): "all faces, unregistered",
 }
+"""Names of the comparisons, by subset of faces and method: the endpoint and its checks."""
 
 
 def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
-    """The declared endpoint of each model, and the same on other sets of faces.
+    """The declared endpoint of each model, and the same of signed maps and other sets of faces.
 
-    One row a model and subset: AUC of the trained network, mean and range over the untrained ones,
-    their difference with two intervals (over faces; over faces and untrained networks), Holm's p
-    over the declared family, which is the primary row of every model. Targets at which a network of
-    the architecture has no AUC are left out of all of them, so that like is compared with like.
+    One row a model and comparison: AUC of the trained network, mean and range over the untrained
+    ones, their difference with two intervals (over faces; over faces and untrained networks),
+    Holm's p over the declared family, which is the primary row of every model. Targets at which a
+    network of the architecture has no AUC are left out of all of them, so that like is compared
+    with like.
     """
     found = []
     for architecture in _architectures(sets):
-        for subset, meaning in SUBSETS.items():
+        for (subset, method), meaning in COMPARED.items():
             here = sets[
                 (sets["architecture"] == architecture)
                 & (sets["subset"] == subset)
-                & (sets["method"] == "gradcam")
+                & (sets["method"] == method)
                 & (sets["metric"] == "separability")
                 & (sets["emotion"] == "all")
                 & sets["target"].str.startswith("fixed")
             ]
+            if not len(here):  # without signed maps
+                continue
             aucs = here.set_index(["trained", "network", "target"])["value"].unstack("target")
             targets = list(aucs.columns[aucs.notna().all()])
             mean = aucs[targets].mean(axis=1)
             trained = float(mean[True].iloc[0])
             floor = mean[False].to_numpy()
-            influence = _influences(rows, architecture, subset, faces, targets)
-            # a face without a map in one network has no influence there, but may in the others
-            known = np.isfinite(influence).any(axis=0)
-            weights = np.where(known, np.nan_to_num(influence), np.nan)
-            difference = weights[0] - weights[1:].mean(axis=0)
-            excess = trained - float(floor.mean())
+            influence = _influences(rows, architecture, (subset, method), faces, targets)
             clusters, labels = list(faces["cluster"]), faces["emotion"].to_numpy()
-            over_faces = jackknife_interval(excess, difference, labels, clusters=clusters)
-            both = jackknife_interval(
-                excess,
-                difference,
-                labels,
-                clusters=clusters,
-                extra_variance=float(floor.var(ddof=1) / len(floor)),
-                extra_n=len(floor),
-            )
-            own = jackknife_interval(
-                trained, influence[0], labels, clusters=clusters, scale="logit"
-            )
+            aucs_of_all = np.array([trained, *floor])
+            excess = excess_over_untrained(aucs_of_all, influence, labels, clusters=clusters)
+            own, over_faces, both = excess.trained, excess.over_faces, excess.over_both
             counts = here.loc[here["trained"] & here["target"].isin(targets), "n"]
             found.append(
                 {
@@ -79,23 +71,25 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                     "AUC untrained": float(floor.mean()),
                     "untrained min": float(floor.min()),
                     "untrained max": float(floor.max()),
-                    "excess": excess,
+                    "excess": both.estimate,
                     "low": both.low,
                     "high": both.high,
                     "effect size d": auc_to_d(trained) - auc_to_d(float(floor.mean())),
                     "low, faces only": over_faces.low,
                     "high, faces only": over_faces.high,
                     "p": both.p_value,
-                    "primary": subset == "all",
+                    "primary": (subset, method) == ("all", "gradcam"),
                     "units": both.n,
                     "n_min": counts.min(),
                     "n_max": counts.max(),
                     "targets": len(targets),
                     "units needed for ±.01": over_faces.units_needed(0.01),
-                    "unregistered": _unregistered(sets, architecture, subset),
-                    "undefined maps": _undefined(sets, architecture, subset, trained=True),
+                    "unregistered": _unregistered(_part(sets, architecture, subset, method)),
+                    "undefined maps": _undefined(
+                        _part(sets, architecture, subset, method), trained=True
+                    ),
                     "undefined maps, untrained": _undefined(
-                        sets, architecture, subset, trained=False
+                        _part(sets, architecture, subset, method), trained=False
                     ),
                 }
             )
@@ -105,18 +99,21 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
     return table
 
 
-def _undefined(sets: pd.DataFrame, architecture: str, subset: str, *, trained: bool) -> float:
+def _part(sets: pd.DataFrame, architecture: str, subset: str, method: str) -> pd.DataFrame:
+    """Rows of one comparison."""
+    here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
+    return here[here["method"] == method]
+
+
+def _undefined(here: pd.DataFrame, *, trained: bool) -> float:
     """Share of registered faces without a map to compare, mean over targets and networks."""
-    here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
-    here = here[(here["method"] == "gradcam") & (here["trained"] == trained)]
-    return float(_lost_share(here[here["metric"] == "undefined maps"]).mean())
+    lost = here[(here["trained"] == trained) & (here["metric"] == "undefined maps")]
+    return float(_lost_share(lost).mean())
 
 
-def _unregistered(sets: pd.DataFrame, architecture: str, subset: str) -> int:
+def _unregistered(here: pd.DataFrame) -> int:
     """Number of faces that could not be registered: at no target do they take part."""
-    here = sets[(sets["architecture"] == architecture) & (sets["subset"] == subset)]
-    here = here[(here["method"] == "gradcam") & here["trained"]]
-    return int(here.loc[here["metric"] == "unregistered", "value"].max())
+    return int(here.loc[here["trained"] & (here["metric"] == "unregistered"), "value"].max())
 
 
 def _lost_share(lost: pd.DataFrame) -> pd.Series:
@@ -131,7 +128,7 @@ def _architectures(sets: pd.DataFrame) -> list[str]:
 def _influences(
     rows: pd.DataFrame,
     architecture: str,
-    subset: str,
+    compared: tuple[str, str],
     faces: pd.DataFrame,
     targets: Sequence[str],
 ) -> NDArray[np.float64]:
@@ -140,8 +137,9 @@ def _influences(
     The trained network comes first. A face without a defined map for a target has no influence
     on that target; one without any is NaN.
     """
+    subset, method = compared
     metric = f"separability influence ({subset})"
-    here = rows[(rows["metric"] == metric) & (rows["method"] == "gradcam")]
+    here = rows[(rows["metric"] == metric) & (rows["method"] == method)]
     here = here[here["target"].isin(targets)]
     names = [str(name) for name in here["network"].cat.categories if _belongs(name, architecture)]
     names.sort(key=lambda name: ("@" in name, len(name), name))
@@ -153,10 +151,7 @@ def _mean_influence(rows: pd.DataFrame, faces: pd.DataFrame) -> NDArray[np.float
     wide = rows.pivot_table(
         index="id", columns="target", values="value", observed=True, dropna=False
     ).reindex(faces["id"])
-    values = wide.dropna(axis="columns", how="all").to_numpy()
-    if not values.shape[1]:
-        return np.full(len(faces), np.nan)
-    return np.where(np.isfinite(values).any(1), np.nan_to_num(values).mean(1), np.nan)
+    return mean_over_targets(wide.to_numpy(dtype=np.float64))
 
 
 def _belongs(network: str, architecture: str) -> bool:

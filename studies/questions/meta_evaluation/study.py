@@ -141,12 +141,20 @@ class MetaEvaluation(Study, Progress, Device, Seed):
     def _specs(self) -> dict[str, MetricSpec]:
         """Metrics that can be asked."""
         named = [METRICS[name] for name in self.metrics or METRICS]
-        able = [s for s in named if "explain" not in s.needs and s.higher_is_better is not None]
+        if not self.metrics:  # what an occluder costs is a question of its own
+            named = [spec for spec in named if spec.family != "occlusion"]
+        able = [
+            spec
+            for spec in named
+            if "explain" not in spec.needs
+            and spec.higher_is_better is not None
+            and spec.family != "alignment"
+        ]
         if self.metrics and len(able) < len(named):
             lost = ", ".join(spec.name for spec in named if spec not in able)
             raise InputError(
                 f"Expected metrics that judge maps handed in, but {lost} make maps of their own, "
-                "or do not judge: leave them out."
+                "ask only where a map lies, or do not judge: leave them out."
             )
         return {spec.name: spec for spec in able}
 

@@ -275,6 +275,7 @@ def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monk
     assert primary["n_max"]["all registered faces (primary)"] <= 25
     assert primary["unregistered"]["all registered faces (primary)"] == 5
     assert primary["unregistered"]["all faces, unregistered"] == 0
+    assert "all registered faces, maps without the ReLU" not in primary.index  # not asked for
     sets = pd.read_parquet(found / "sets.parquet")
     here = sets[(sets["network"] == "tiny") & (sets["method"] == "gradcam")]
     here = here[(here["subset"] == "all") & (here["target"] == "fixed:fear")].set_index("metric")
