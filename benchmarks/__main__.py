@@ -25,6 +25,7 @@ NAMES = (
     "similarity",
     "alignment",
     "renderer",
+    "landmarks",
     "areas",
     "training",
 )

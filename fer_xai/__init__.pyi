@@ -1,3 +1,4 @@
+from . import detect as detect
 from . import perturb as perturb
 from .attributions import explain as explain
 from .data import load_dataset as load_dataset

@@ -23,7 +23,8 @@ from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from studies.engine.explained import TargetRule
 from studies.engine.networks import Network, networks
-from studies.engine.specs import DataSpec, ModelSpec
+from studies.engine.points import AUTO, PointsSource
+from studies.engine.specs import SYNTHETIC, DataSpec, ModelSpec
 
 NO_MATTER = ("out", "progress", "dry_run", "batch_size")
 """Options that change no result."""
@@ -173,10 +174,17 @@ class Margin(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Landmarks(Options):
-    """Where the landmarks of faces come from."""
+    """Where the landmarks of faces come from.
 
-    landmarks: Path | None = None
-    """CSV[.gz] of 68 points a face; built-in faces bring their own."""
+    Examples
+    --------
+    >>> Landmarks(landmarks="template").config()["landmarks"]
+    'template, approximate'
+    """
+
+    landmarks: Annotated[str | Path | None, tyro.conf.arg(metavar="auto|PROVIDER|FILE")] = AUTO
+    """CSV[.gz] of 68 points a face, or the name of a landmark provider; by default real faces are
+    located by 'builtin' where its weights are shipped, and built-in faces bring their own."""
     landmarks_size: int | None = None
     """Side of the images the landmarks were measured on, if it is not that of the faces."""
 
@@ -185,12 +193,21 @@ class Landmarks(Options):
         super().check()
         if self.landmarks_size is not None:
             check_count("--landmarks-size", self.landmarks_size)
+        self.points_source.check(self.landmarks_size)
+
+    @property
+    def built_in_faces(self) -> bool:
+        """Whether the faces bring exact landmarks."""
+        return False
+
+    @property
+    def points_source(self) -> PointsSource:
+        """The file or provider that is meant."""
+        return PointsSource.chosen(self.landmarks, built_in=self.built_in_faces)
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
-        return super().config() | {
-            "landmarks": None if self.landmarks is None else self.landmarks.name
-        }
+        return super().config() | {"landmarks": self.points_source.name}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +230,11 @@ class Data(Landmarks):
     def data_spec(self) -> DataSpec:
         """The dataset and its source."""
         return DataSpec.parse(self.data, source=self.source)
+
+    @property
+    def built_in_faces(self) -> bool:
+        """Whether the faces bring exact landmarks."""
+        return self.data_spec.dataset == SYNTHETIC
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""
@@ -239,9 +261,10 @@ class Data(Landmarks):
         InputError
             For data that cannot be used.
         """
-        return self.data_spec.load(
+        points = self.points_source
+        faces = self.data_spec.load(
             split=self.split,
-            landmarks=self.landmarks,
+            landmarks=points.file,
             landmarks_size=self.landmarks_size,
             emotions=emotions,
             subject_pattern=self.subject_pattern,
@@ -249,6 +272,7 @@ class Data(Landmarks):
             limit=limit,
             seed=seed,
         )
+        return points.located(faces)
 
 
 @dataclass(frozen=True, kw_only=True)

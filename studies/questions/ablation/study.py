@@ -155,18 +155,25 @@ class Ablation(OneDataset, Progress, Landmarks):
         )
         return tables.complete(answer)
 
+    @property
+    def built_in_faces(self) -> bool:
+        """Whether the faces bring exact landmarks."""
+        return Column.parse(self.data).data.partition(":")[0] == "synthetic"
+
     def _faces(self, column: Column) -> Faces:
+        points = self.points_source
         faces = load_dataset(
             column.data,
             split="test",
             source=column.source,
-            landmarks=self.landmarks,
+            landmarks=points.file,
             landmarks_size=self.landmarks_size,
             emotions=SIX,
             limit=self.options.limit,
             subject_pattern=self.options.subject_pattern,
             skip_bad=self.options.skip_bad,
         )
+        faces = points.located(faces)
         if faces.landmarks is None:
             raise InputError(f"Expected landmarks for {faces.name}: pass --landmarks FILE.csv.")
         return faces

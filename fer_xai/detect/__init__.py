@@ -1,0 +1,5 @@
+"""Landmarks and faces in images: one question, many providers, one module a provider."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

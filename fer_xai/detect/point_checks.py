@@ -1,0 +1,163 @@
+"""Landmarks that somebody hands in: are they points of these images?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_xai.errors import InputError
+from fer_xai.landmarks.template import INNER
+
+KNOWN_SETS = {
+    5: "the eyes, the nose and the mouth's corners say nothing of brows, lids, lips and jaw",
+    37: "their places differ from those of iBUG-68",
+    49: "the jaw and the inner corners of the mouth are missing",
+    51: "the jaw is missing",
+    66: "the inner corners of the mouth are missing",
+    98: "WFLW has other places",
+    106: "the 106 have other places",
+}
+"""Why points of another number cannot stand for 68."""
+
+
+def as_points(values: object, *, where: str) -> NDArray[np.float32]:
+    """Points ``(N, 68, 2)`` from an array, refused if they are not 68 points.
+
+    Parameters
+    ----------
+    values
+        An array or what can be made one.
+    where
+        The file or argument, for the sentence.
+
+    Raises
+    ------
+    InputError
+        For another shape, or what is no number.
+
+    Examples
+    --------
+    >>> as_points(np.zeros((2, 68, 2)), where="points.npz").shape
+    (2, 68, 2)
+    >>> as_points(np.zeros((2, 5, 2)), where="points.npz")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected 68 points a face in points.npz, got 5: the eyes, ...
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"Expected numbers in {where}, got {array.dtype}.")
+    if array.ndim == 3 and array.shape[1:] == (68, 3):
+        raise InputError(
+            f"Expected points as x, y in {where}, got three coordinates: leave out the depth."
+        )
+    if array.ndim != 3 or array.shape[2] != 2:
+        raise InputError(f"Expected points (N, 68, 2) in {where}, got shape {array.shape}.")
+    if array.shape[1] != 68:
+        raise InputError(wrong_number(array.shape[1], where=where))
+    points = array.astype(np.float32)
+    return np.where(np.isfinite(points), points, np.float32(np.nan))
+
+
+def wrong_number(count: int, *, where: str) -> str:
+    """The sentence for points of another number than 68.
+
+    Examples
+    --------
+    >>> print(wrong_number(70, where="a.pts"))
+    Expected 68 points a face in a.pts, got 70: take iBUG-68 landmarks, or the provider builtin.
+    """
+    why = f"{KNOWN_SETS[count]}, " if count in KNOWN_SETS else ""
+    return (
+        f"Expected 68 points a face in {where}, got {count}: {why}take iBUG-68 landmarks, or the "
+        "provider builtin."
+    )
+
+
+def check_placed(
+    points: NDArray[np.float32],
+    sizes: NDArray[np.int64],
+    names: Sequence[str],
+    *,
+    where: str,
+) -> None:
+    """Points of images must lie in them, and must not be mirrored.
+
+    A face's points may leave the image at the jaw, and a head may be turned; but the middle of the
+    brows, eyes, nose and mouth lies inside, and going from the image's left eye to the right one,
+    the mouth lies below: on the right hand side, however the head is turned.
+
+    Parameters
+    ----------
+    points
+        ``(N, 68, 2)`` in pixels of each image; NaN where unknown.
+    sizes
+        ``(N, 2)`` height and width of each image.
+    names
+        Names of the images.
+    where
+        Where the points come from, for the sentence.
+
+    Raises
+    ------
+    InputError
+        Naming the first face that is wrong, and how many are.
+
+    Examples
+    --------
+    >>> from fer_xai.landmarks import canonical_landmarks
+    >>> points, sizes = canonical_landmarks()[None], np.array([[64, 64]])
+    >>> check_placed(points, sizes, ["a.png"], where="points.csv")
+    >>> check_placed(points + 70, sizes, ["a.png"], where="points.csv")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected landmarks inside their images in points.csv, but 1 of 1 ...
+    >>> check_placed(points * [-1, 1] + [63, 0], sizes, ["a.png"], where="points.csv")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected landmarks in iBUG order in points.csv, but left and ...
+    """
+    known = np.isfinite(points).all(axis=(1, 2))
+    middle = points[:, INNER].mean(axis=1)  # (N, 2) as x, y
+    inside = (middle > -0.5) & (middle < sizes[:, ::-1] - 0.5)
+    outside = np.flatnonzero(known & ~inside.all(axis=1))
+    if len(outside):
+        first = outside[0]
+        x, y = (float(value) for value in middle[first])
+        height, width = (int(side) for side in sizes[first])
+        raise InputError(
+            f"Expected landmarks inside their images in {where}, but {len(outside)} of "
+            f"{int(known.sum())} faces lie outside, first {names[first]}, whose middle is "
+            f"({x:.0f}, {y:.0f}) in {width}×{height} pixels: say on what size they were measured "
+            "(--landmarks-size)."
+        )
+    across = points[:, 42:48].mean(axis=1) - points[:, 36:42].mean(axis=1)
+    down = points[:, 48:68].mean(axis=1) - points[:, 36:48].mean(axis=1)
+    turned = np.flatnonzero(known & (across[:, 0] * down[:, 1] < across[:, 1] * down[:, 0]))
+    if len(turned):
+        raise InputError(
+            f"Expected landmarks in iBUG order in {where}, but left and right are swapped in "
+            f"{len(turned)} of {int(known.sum())} faces, first {names[turned[0]]}: the points are "
+            "of mirrored images; mirror them back and renumber them by "
+            "fer_xai.landmarks.template.MIRROR."
+        )
+
+
+def check_some_known(points: NDArray[np.float32], *, where: str) -> None:
+    """At least one face must have all of its points.
+
+    Raises
+    ------
+    InputError
+        If every face has a point that is NaN.
+
+    Examples
+    --------
+    >>> check_some_known(np.full((3, 68, 2), np.nan, np.float32), where="points.npz")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected landmarks in points.npz, but each of 3 faces has ...
+    """
+    if len(points) and not np.isfinite(points).all(axis=(1, 2)).any():
+        raise InputError(
+            f"Expected landmarks in {where}, but each of {len(points)} faces has points that are "
+            "NaN or missing: locate them with another provider, such as builtin."
+        )

@@ -1,0 +1,1 @@
+"""Landmark providers, one a file."""

@@ -1,0 +1,124 @@
+"""Where the landmarks of a study's faces come from: a file, a provider, or whatever is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_xai.command import terminal
+from fer_xai.detect import PROVIDERS, locate, with_points
+from fer_xai.detect.counts import missing_table
+from fer_xai.detect.provider import FILES, provider_named
+from fer_xai.detect.providers.builtin import available
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+
+AUTO = "auto"
+BUILTIN = "builtin"
+
+
+@dataclass(frozen=True)
+class PointsSource:
+    """A file of landmarks or a provider, of which one at most is there.
+
+    Attributes
+    ----------
+    file
+        CSV that the data set is read with.
+    provider
+        Provider that locates the landmarks of the faces when they are read.
+
+    Examples
+    --------
+    >>> PointsSource.chosen("auto", built_in=True)  # built-in faces bring their own
+    PointsSource(file=None, provider=None)
+    >>> PointsSource.chosen("points.csv.gz", built_in=False).name
+    'points.csv.gz'
+    >>> PointsSource.chosen("template", built_in=False).name
+    'template, approximate'
+    """
+
+    file: Path | None = None
+    provider: str | None = None
+
+    @classmethod
+    def chosen(cls, option: str | Path | None, *, built_in: bool) -> PointsSource:
+        """The source that ``--landmarks`` means.
+
+        Parameters
+        ----------
+        option
+            ``auto``, a provider, a file, or None for none.
+        built_in
+            Whether the faces are built in, and bring exact points.
+        """
+        if option is None:
+            return cls()
+        if option == AUTO:
+            return cls(provider=None if built_in or not available() else BUILTIN)
+        text = str(option)
+        name = text.partition(":")[0]
+        other = any(text.endswith(end) for end, kind in FILES.items() if kind != "csv")
+        if name in PROVIDERS or (other and not isinstance(option, Path)):
+            provider_named(text)
+            return cls(provider=text)
+        return cls(file=Path(option))
+
+    @property
+    def name(self) -> str | None:
+        """What a manifest records: the file's name, or the provider's with that of its weights."""
+        if self.file is not None:
+            return self.file.name
+        if self.provider is None:
+            return None
+        provider = provider_named(self.provider)
+        return f"{provider.label}{', approximate' if provider.approximate else ''}"
+
+    def check(self, size: int | None) -> None:
+        """Refuse a provider that cannot be used, before anything is computed.
+
+        Parameters
+        ----------
+        size
+            Side of the images that points were measured on, which goes with a file alone.
+
+        Raises
+        ------
+        InputError
+            If a size is given beside a provider, or the weights of the provider are missing.
+        """
+        if size is not None and self.provider is not None:
+            raise InputError(
+                f"Expected --landmarks-size with a file of landmarks, got --landmarks "
+                f"{self.provider}: leave it out, or write it behind a file as csv:FILE@{size}."
+            )
+        if self.provider is not None:
+            _ = provider_named(self.provider).version
+
+    def located(self, faces: Faces) -> Faces:
+        """The faces with the provider's points, those of a face that it does not find NaN.
+
+        Without a provider they stay as they were read. Faces that are not found are counted on
+        standard error.
+
+        Raises
+        ------
+        InputError
+            If the provider finds none of them.
+        """
+        if self.provider is None:
+            return faces
+        found = locate(faces, self.provider)
+        if not found.found.any():
+            raise InputError(
+                f"Expected landmarks of {faces.name} from {found.label}, but it found none of "
+                f"{len(faces)} faces: name another --landmarks."
+            )
+        table = missing_table(faces, found).iloc[:-1]
+        lost = table.groupby("emotion", sort=False)["without landmarks"].sum()
+        if lost.sum():
+            names = ", ".join(f"{name} {count}" for name, count in lost.items() if count)
+            terminal(error=True).print(
+                f"{lost.sum()} of {len(faces)} faces have no landmarks by {found.label} ({names})."
+            )
+        return with_points(faces, found)
