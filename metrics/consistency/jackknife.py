@@ -20,6 +20,8 @@ from metrics.consistency.pairs import Array, Codes, Members
 from metrics.statistics.clusters import cluster_codes
 from metrics.statistics.intervals import Interval
 
+NOTHING = 1e-24
+"""Variance that is rounding alone: a statistic that is the same without any face."""
 FEW = 5
 """Units of another source of variance, such as untrained networks, below which it is few."""
 Scale = Literal["linear", "logit"]
@@ -131,7 +133,7 @@ def jackknife_interval(
     n = len(parts)
     variance = float((parts**2).sum())
     found = partial(Interval, estimate=float(estimate), n=n)
-    if not variance > 0 or not np.isfinite(estimate):
+    if not variance > NOTHING or not np.isfinite(estimate):
         return found(
             low=np.nan,
             high=np.nan,

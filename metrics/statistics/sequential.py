@@ -49,7 +49,7 @@ def stop_when(
     values
         ``(N,)`` scores, or ``(N, K)`` of K means, in an order that was fixed at random beforehand,
         which never depends on them; NaN counts as a face without a score. Columns without any
-        score do not count.
+        score, or whose scores are all equal, do not count.
     half_width
         Half of the interval's width at which to stop, above 0.
     minimum
@@ -126,6 +126,7 @@ def narrow_enough(
     table = _table(values)
     codes = cluster_codes(clusters, len(table))
     parts = [coded_parts(column, codes) for column in table.T if np.isfinite(column).any()]
+    parts = [part for part in parts if part.n < minimum or part.standard_error > 0]
     if not parts or min(part.n for part in parts) < minimum:
         return False
     if len(parts) > 1 and any(untested(part, least=max(minimum, LEAST_FAMILY)) for part in parts):

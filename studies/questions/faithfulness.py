@@ -63,7 +63,8 @@ class Faithfulness(Multiversal, ScoredStudy):
     """Names of metrics."""
     until: float | None = None
     """Half-width at which to stop: faces are taken in a random order until the gain of every method
-    over the centre control is known this well; --limit is then the most faces."""
+    over the centre control is known this well, all faces if need be; a --limit other than the
+    default is then the most faces."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -75,6 +76,7 @@ class Faithfulness(Multiversal, ScoredStudy):
         """
         if self.multiverse:
             return run_removals(self, self.declared(), limit=self.multiverse_faces)
+        self.check()
         if self.until is not None:
             terminal(error=True).print(f"Faces: {promise(self.until, self.methods)}.")
         return super().run()
@@ -102,8 +104,10 @@ class Faithfulness(Multiversal, ScoredStudy):
 
     def chosen(self, faces: Faces) -> Faces:
         """The faces that are scored, in that order."""
-        some = super().chosen(faces)
-        return some if self.until is None else in_random_order(some, seed=self.seed)
+        if self.until is None:
+            return super().chosen(faces)
+        some = faces if self.limit == ScoredStudy.limit else super().chosen(faces)
+        return in_random_order(some, seed=self.seed)
 
     def enough(self, faces: Faces) -> Callable[[pd.DataFrame], int | None] | None:
         """Rule by which a model's rows are enough before all faces are scored."""

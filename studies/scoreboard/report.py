@@ -301,7 +301,9 @@ def answer(table: pd.DataFrame, primary: MetricSpec, *, margin: float | None = N
                 f"control.{apart}"
             )
             continue
-        clear = judged[judged[tables.P] < CLEAR]
+        told = judged[tables.P] < CLEAR  # and the interval lies on one side, as is declared
+        told &= (judged[f"{OVER} low"] > 0) | (judged[f"{OVER} high"] < 0)
+        clear = judged[told]
         better = clear[clear[OVER] > 0].sort_values(OVER, ascending=False)
         worse = clear[clear[OVER] < 0]
         named = ", ".join(
@@ -313,7 +315,7 @@ def answer(table: pd.DataFrame, primary: MetricSpec, *, margin: float | None = N
             f"{said}{len(better)} of {len(methods)} methods{that_pass} beat the {FLOOR} control"
             f"{f' ({named})' if named else ''}, and {len(worse)} "
             f"{'does' if len(worse) == 1 else 'do'} worse than it."
-            f"{_not_told(judged[judged[tables.P] >= CLEAR], units, margin)}"
+            f"{_not_told(judged[~told], units, margin)}"
             f"{_untested(methods[methods[OVER].notna() & methods[tables.P].isna()])}{apart}"
         )
     return (

@@ -167,6 +167,7 @@ def _gains(
         bounds=(-reach, reach) if np.isfinite(reach) else None,
     )
     judged = dict(zip(names, zip(family.intervals, family.p_values, strict=True), strict=True))
+    level = family.level_each if np.isfinite(family.level_each) else LEVEL
     rows = {}
     for method in over.columns:
         gain = over[method]
@@ -178,12 +179,13 @@ def _gains(
             "units better": float((units > 0).mean()) if len(units) else np.nan,
             "d_z": cohens_d(units),
             P: float(p),
-            NEEDED: units_to_tell(found) if p >= 1 - LEVEL else np.nan,
+            NEEDED: units_to_tell(found, level=level) if p >= 1 - LEVEL else np.nan,
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     if margin is not None:
         tests = [equivalence(over[name], margin=margin, clusters=labels) for name in names]
-        shown = pd.Series(holm([test.p_value for test in tests]) < 1 - LEVEL, index=names)
+        values = np.nan_to_num([test.p_value for test in tests], nan=1.0)  # untested: they count
+        shown = pd.Series(holm(values) < 1 - LEVEL, index=names)
         table["no different"] = shown
     return table
 

@@ -16,6 +16,7 @@ from metrics.statistics.clusters import cluster_codes
 from metrics.statistics.power import POWER
 from metrics.statistics.sequential import narrow_enough
 from studies.scoreboard.scores import FLOOR
+from studies.scoreboard.thresholds import MOST_UNDEFINED
 
 
 def in_random_order(faces: Faces, *, seed: int) -> Faces:
@@ -56,7 +57,7 @@ def stopping_rule(
     metric
         The metric whose gains over the centre control are judged.
     methods
-        The methods; those without rows do not count.
+        The methods; those without a score of most faces do not count.
     half_width
         Half of the width at which to stop (:func:`metrics.statistics.sequential.narrow_enough`).
 
@@ -117,7 +118,7 @@ def outcome(
     >>> outcome(rows, faces, metric="road", methods=["lime"], half_width=0.5)
     'tiny: 80 faces, after which every gain was known to ±0.5, as asked (--until).'
     >>> outcome(rows, faces, metric="road", methods=["lime"], half_width=0.1)
-    'tiny: all 80 faces were scored, and not every gain is known to ±0.1, as --until asks.'
+    'tiny: all 80 faces were scored, and the gains of lime are not known to ±0.1.'
     """
     model = rows["model"].iloc[0]
     ids = [str(face) for face in rows["id"].unique()]
@@ -126,21 +127,34 @@ def outcome(
     if narrow_enough(gains, half_width, clusters=list(groups)):
         known = f"after which every gain was known to ±{half_width:g}, as asked (--until)"
         return f"{model}: {len(ids)} faces, {known}."
-    known = f"not every gain is known to ±{half_width:g}, as --until asks"
-    return f"{model}: all {len(ids)} faces were scored, and {known}."
+    wide = [
+        name
+        for name, column in zip(_judged(rows, metric, methods), gains.T, strict=True)
+        if not narrow_enough(column, half_width, clusters=list(groups))
+    ]
+    known = f"the gains of {', '.join(wide)} are" if wide else "the gains together are"
+    return f"{model}: all {len(ids)} faces were scored, and {known} not known to ±{half_width:g}."
 
 
 def _gains(
     rows: pd.DataFrame, ids: Sequence[str], metric: str, methods: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Gains over the centre control ``(faces, methods)``, of methods that have rows."""
+    """Gains over the centre control ``(faces, methods)``, of methods that are judged."""
     part = rows[rows["metric"] == metric]
     wide = part.pivot_table(index="id", columns="method", values="value", dropna=False)
     wide = wide.reindex(list(ids))
-    names = [name for name in methods if name in wide and FLOOR in wide]
+    names = _judged(rows, metric, methods)
     if not names:
         return np.empty((len(ids), 0))
     return np.asarray(wide[names].sub(wide[FLOOR], axis=0), dtype=np.float64)
+
+
+def _judged(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> list[str]:
+    """Methods with a score of most faces; the answer leaves out the others, too."""
+    part = rows[rows["metric"] == metric]
+    undefined = part["value"].isna().groupby(part["method"], observed=True).mean()
+    there = set(undefined.index[undefined <= MOST_UNDEFINED])
+    return [name for name in methods if name in there] if FLOOR in there else []
 
 
 def promise(half_width: float, methods: Sequence[str]) -> str:

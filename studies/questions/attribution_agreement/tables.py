@@ -185,7 +185,10 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
             sentences.append(f"{model}: no attribution can be held against exact Shapley values.")
             continue
         best = judged.iloc[0]
+        tested = "none is tested, which takes more faces"
         better = int(((judged["over chance low"] > 0) & (judged[P] < 0.05)).sum())
+        if judged[P].notna().any():
+            tested = f"{better} gain by more than nothing, corrected over all of them (max-T)"
         camera = judged[judged["attribution"] == "gradcam"]
         chance = floor[str(model)]
         known = own.loc[own["attribution"] == chance, "Shapley"].iloc[0]
@@ -194,16 +197,19 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
             f"{model}: of {len(judged)} attributions {best['attribution']} gains most over the "
             f"best map that knows nothing of the model ({chance.replace('_', ' ')}, which agrees "
             f"with exact Shapley values of facial regions by Spearman {known:.2f}): "
-            f"{best['over chance']:+.2f} [{best['over chance low']:+.2f}, "
-            f"{best['over chance high']:+.2f}]"
+            f"{best['over chance']:+.2f}"
         )
+        if np.isfinite(best["over chance low"]):
+            text += f" [{best['over chance low']:+.2f}, {best['over chance high']:+.2f}]"
         if len(camera):
             text += f", Grad-CAM {camera['over chance'].iloc[0]:+.2f}"
         text += (
-            f"; {better} gain by more than nothing, corrected over all of them (max-T). By the "
-            f"same fills {best['attribution']} agrees by {best['Shapley']:.2f}, and exact "
-            f"Shapley values of another fill by {best['ceiling']:.2f}, which is its ceiling; over "
-            f"all pairs of fills these agree by {top.estimate:.2f} [{top.low:.2f}, {top.high:.2f}]."
+            f"; {tested}. By the same fills {best['attribution']} agrees by {best['Shapley']:.2f}, "
+            f"and exact Shapley values of another fill by {best['ceiling']:.2f}, which is its "
+            f"ceiling; over all pairs of fills these agree by {top.estimate:.2f}"
         )
+        if np.isfinite(top.low):
+            text += f" [{top.low:.2f}, {top.high:.2f}]"
+        text += "."
         sentences.append(text)
     return " ".join(sentences)

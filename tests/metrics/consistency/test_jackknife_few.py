@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from metrics.consistency.jackknife import jackknife_interval
+from metrics.consistency.separability import separability
 
 
 def drawn(rng, networks, ratio, n=60):
@@ -34,3 +36,9 @@ def test_five_networks_have_welch_and_satterthwaites_freedom():
     found = drawn(rng, 5, 1)
     assert 4 < found.freedom < 63
     assert found.high - found.estimate == pytest.approx(found.estimate - found.low)
+
+
+def test_maps_that_are_all_alike_have_no_interval():
+    one = torch.nn.functional.normalize(torch.rand(1, 9))
+    found = separability(one.repeat(60, 1), torch.arange(60) % 6).interval
+    assert np.isnan([found.low, found.high]).all()

@@ -63,7 +63,7 @@ def test_methods_of_a_metric_are_a_family_of_means():
     alone = mean_interval(gains["gradcam"])
     row = table.loc["gradcam"]
     assert row["over centre low"] < alone.low
-    assert row[tables.NEEDED] == units_to_tell(alone) > 96
+    assert row[tables.NEEDED] == units_to_tell(alone, level=family.level_each) > 96
     assert np.isnan(table.loc["saliency", tables.NEEDED])
     assert np.isnan(table.loc["centre", tables.P])
 
@@ -154,3 +154,40 @@ def test_few_units_of_a_bounded_score_are_tested_by_betting(rows):
     assert "0 of 3 methods beat the centre control" in answer(table, SPECS["insertion"])
     table = tables.method_table(rows, OWN, SPECS)
     assert "1 of 3 methods beat" in answer(table, SPECS["insertion"])
+
+
+def test_units_to_tell_are_those_of_the_family():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(96, 12))
+    noise = (noise - noise.mean(0)) / noise.std(0, ddof=1)
+    gains = 0.17 * noise + 0.04
+    ids = [f"f{k}" for k in range(96)]
+    names = [f"m{k}" for k in range(12)]
+    rows = pd.concat(
+        pd.DataFrame(
+            {"id": ids, "model": "a", "method": name, "metric": "insertion", "value": values}
+        )
+        for name, values in [("centre", np.zeros(96)), *zip(names, gains.T, strict=True)]
+    )
+    table = tables.method_table(
+        rows, pd.Series(range(96), index=ids), {"insertion": METRICS["insertion"]}
+    )
+    needed = table.loc[table["method"] == "m0", "units to tell"].iloc[0]
+    assert 210 < needed < 260  # 144 for one method alone
+
+
+def test_a_method_beats_the_control_only_where_its_interval_says_so_too():
+    row = {"model": "a", "metric": "insertion", "control": False, "undefined": 0.0, "units": 96.0}
+    table = pd.DataFrame(
+        [
+            row
+            | {"method": "m1", "over centre": 0.1, "over centre low": 0.05}
+            | {"over centre high": 0.15, "p (max-T)": 0.001, "units to tell": np.nan},
+            row
+            | {"method": "m2", "over centre": 0.02, "over centre low": -0.004}
+            | {"over centre high": 0.046, "p (max-T)": 0.04, "units to tell": np.nan},
+        ]
+    )
+    said = answer(table, METRICS["insertion"])
+    assert "1 of 2 methods beat the centre control (m1 " in said
+    assert "Not told apart with 96 units: m2" in said

@@ -106,3 +106,21 @@ def test_a_run_stops_once_gains_are_known(tmp_path, weights, capsys, monkeypatch
     assert "is told from none with power 0.8." in " ".join(capsys.readouterr().err.split())
     assert study.run() == run
     pd.testing.assert_frame_equal(pd.read_parquet(run / "scores.parquet"), rows)
+
+
+def test_methods_without_most_scores_or_without_spread_do_not_keep_a_run_going():
+    faces, rng = faces_of(100), np.random.default_rng(0)
+    lime = rng.normal(size=100)
+    few = np.where(np.arange(100) < 40, lime, np.nan)
+    rows = pd.concat(
+        [rows_of(faces, lime), rows_of(faces, few, "rise"), rows_of(faces, 0 * lime, "uniform")]
+    ).drop_duplicates(["id", "method"])
+    rule = stopping_rule(faces, metric="road", methods=["lime", "rise", "uniform"], half_width=0.3)
+    assert rule(rows) == 100
+
+
+def test_all_faces_are_at_hand_unless_a_limit_is_given():
+    faces = faces_of(300)
+    assert len(Faithfulness(until=0.02).chosen(faces)) == 300
+    assert len(Faithfulness(until=0.02, limit=200).chosen(faces)) == 200
+    assert len(Faithfulness().chosen(faces)) == 128
