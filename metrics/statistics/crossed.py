@@ -65,7 +65,9 @@ def crossed_interval(
     rows, reach = _parts(table, clusters, level, bounds)
     low = rows.estimate - float(np.hypot(rows.estimate - rows.low, reach))
     high = rows.estimate + float(np.hypot(rows.high - rows.estimate, reach))
-    return replace(rows, low=low, high=high, scheme=f"{rows.scheme} and random networks")
+    return replace(
+        rows, low=low, high=high, scheme=f"{rows.scheme} and random networks", joint=True
+    )
 
 
 def rows_needed(

@@ -143,7 +143,8 @@ def mean_family(
     intervals = []
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
         column = (table[:, k], codes.tolist())
-        intervals.append(_interval(part, reason, each, column, bounds if by_betting[k] else None))
+        within = bounds if by_betting[k] else None
+        intervals.append(_interval(part, reason, each, column, within, joint=several))
     return Family(
         intervals=tuple(intervals),
         p_values=p_values,
@@ -158,6 +159,8 @@ def _interval(
     level: float,
     column: tuple[Array, list[int]],
     bounds: tuple[float, float] | None,
+    *,
+    joint: bool,
 ) -> Interval:
     if not reason:
         found = interval_of(parts, level=level)
@@ -173,6 +176,7 @@ def _interval(
         high=high,
         standard_error=parts.standard_error,
         n=parts.n,
+        joint=joint or bounds is not None,
         scheme=scheme,
         freedom=parts.freedom,
         skewness=parts.skewness,

@@ -45,6 +45,10 @@ class Interval:
         Why there are no bounds; empty where there are.
     dots
         The scores themselves, where they are few: to be shown in place of an interval.
+    joint
+        Whether the bounds hold for more than this mean over units: with other means at once, for
+        new columns too, or by betting. The standard error does not make them, so that there is no
+        p-value.
 
     Examples
     --------
@@ -65,15 +69,16 @@ class Interval:
     skewness: float = 0.0
     reason: str = ""
     dots: tuple[float, ...] = ()
+    joint: bool = False
 
     @property
     def p_value(self) -> float:
         """Two-sided p of the estimate being zero; below .05 just where 95 % bounds exclude zero.
 
         It is Student's, by the standard error, after the bounds' correction for skewness. NaN
-        where a reason stands for the bounds.
+        where a reason stands for the bounds, and where they are joint.
         """
-        if self.reason or not self.standard_error > 0:
+        if self.reason or self.joint or not self.standard_error > 0:
             return float("nan")
         t = unskewed(self.estimate / self.standard_error, self.skewness)
         return float(2 * stats.t.sf(abs(t), self.freedom))
