@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_xai.errors import InputError
 from metrics.statistics.clusters import Array, cluster_codes
 
 SMALL_SAMPLE = 6.0
@@ -80,6 +81,8 @@ def mean_parts(values: ArrayLike, clusters: Sequence[object] | None = None) -> M
     (3, 0.577, 2.0)
     """
     scores = np.asarray(values, dtype=np.float64)
+    if scores.ndim != 1:
+        raise InputError(f"Expected one score a face (N,), got shape {scores.shape}.")
     return coded_parts(scores, cluster_codes(clusters, len(scores)))
 
 

@@ -140,7 +140,7 @@ def _table(values: ArrayLike) -> Array:
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim not in (1, 2):
         raise InputError(f"Expected scores (N,) or (N, K), got shape {scores.shape}.")
-    return scores.reshape(len(scores), -1)
+    return scores[:, None] if scores.ndim == 1 else scores
 
 
 def _reserved(found: Interval) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from fer_xai.checks import name_or_unknown
 from fer_xai.types.units import moment_labels, person_labels
 
 
@@ -24,6 +25,7 @@ def units_of(faces: pd.DataFrame) -> str:
     >>> units_of(table.assign(subject="", cluster=[0, 1, 2]))
     '3 faces counted as independent (persons are unknown: see --subject-pattern)'
     """
+    faces = faces.assign(subject=faces["subject"].map(name_or_unknown))
     known = faces[faces["subject"] != ""]
     persons = pd.Series(person_labels(faces), index=faces.index)
     counted = _number(len(faces), "face")
@@ -55,7 +57,7 @@ def unit_name(faces: pd.DataFrame) -> str:
     >>> unit_name(pd.DataFrame({"subject": ["S1", ""]})), unit_name(pd.DataFrame({"subject": [""]}))
     ('person', 'cluster')
     """
-    return "person" if (faces["subject"] != "").any() else "cluster"
+    return "person" if (faces["subject"].map(name_or_unknown) != "").any() else "cluster"
 
 
 def _number(n: int, noun: str) -> str:

@@ -76,7 +76,7 @@ def test_ones_own_codebook(tmp_path):
 
 
 BROKEN = {
-    "joyy = [6]": "Expected an emotion .* got 'joyy' .*book.toml, 'joyy'",
+    "joyy = [6]": "Expected an emotion .* got 'joyy': did you mean joy. .*book.toml, 'joyy'",
     "happiness = [6, 99]": "Expected an action unit with a map .AU1, .* got '99' .*'happiness'",
     "happiness = [6, true]": "Expected an action unit with a map .* got 'True'",
     "happiness = [6.5]": "Expected an action unit with a map .* got '6.5'",

@@ -80,7 +80,9 @@ class FaceFrame:
         check_length("ids", len(self.ids), len(given))
         finite = torch.isfinite(given).flatten(1).all(dim=1)
         apart = given[:, 42:48].mean(dim=1) - given[:, 36:42].mean(dim=1)
-        self.known = finite & (apart.norm(dim=1) >= _SMALLEST)
+        side = given.new_tensor([width, height])
+        inside = ((given >= 0) & (given <= side)).all(dim=2).any(dim=1)
+        self.known = finite & (apart.norm(dim=1) >= _SMALLEST) & inside
         rest = torch.from_numpy(canonical_landmarks()) * (min(height, width) / 64)
         self.placed = torch.where(self.known[:, None, None], given, rest)  # in pixels
         left, right = (self.placed[:, eye].mean(dim=1) for eye in (slice(36, 42), slice(42, 48)))

@@ -1,10 +1,13 @@
 """Tests of intervals whose bounds are not those of their standard error."""
 
 import numpy as np
+import pytest
 
+from fer_xai.errors import InputError
 from metrics.statistics.crossed import crossed_interval
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import mean_interval
+from metrics.statistics.sequential import stop_when
 
 
 def test_bounds_that_hold_for_more_than_a_mean_have_no_p_beside_them():
@@ -21,3 +24,9 @@ def test_a_family_of_one_is_a_mean():
     x = np.random.default_rng(0).normal(0.2, 1, size=96)
     (one,) = mean_family(x[:, None]).intervals
     assert one.p_value == mean_interval(x).p_value
+
+
+def test_scores_are_one_a_face():
+    with pytest.raises(InputError, match=r"Expected one score a face \(N,\), got shape \(3, 2\)"):
+        mean_interval(np.ones((3, 2)))
+    assert stop_when([], 0.1) is None
