@@ -13,7 +13,7 @@ from fer_xai.checks import check_number
 from fer_xai.command import terminal
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
-from studies.engine.endpoints import ABOVE_ZERO, FAMILY_OF_GAINS, PERSON, Endpoint
+from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.multiverse.factors import Multiverse
 from studies.multiverse.options import Multiversal
 from studies.registry import STUDIES
@@ -40,7 +40,7 @@ class Faithfulness(Multiversal, ScoredStudy):
         unit=PERSON,
         family="the methods of one model",
         interval=FAMILY_OF_GAINS,
-        holds=ABOVE_ZERO,
+        holds=TOLD_FROM_ZERO,
         sensitivity="other metrics; other choices by --multiverse",
     )
     not_in_multiverse = ("limit", "methods", "metrics", "margin", "until")

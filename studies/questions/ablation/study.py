@@ -24,7 +24,7 @@ from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.description import described
 from studies.engine.digests import model_digest
-from studies.engine.endpoints import ABOVE_ZERO, Endpoint
+from studies.engine.endpoints import TOLD_FROM_ZERO, Endpoint
 from studies.engine.options import Landmarks, Progress
 from studies.engine.progress import progress_bar
 from studies.engine.trained import OneDataset
@@ -95,9 +95,10 @@ class Ablation(OneDataset, Progress, Landmarks):
         "untrained networks of the same variant, each less GiMeFive's of the same seed",
         unit="a training (seed)",
         family="the variants, Holm",
-        interval="95 %, Student's t over five trainings or more, joined for the excess with the "
-        "spread over untrained networks; below five there is none",
-        holds=ABOVE_ZERO + " or below it",
+        interval="95 %, Student's t over five trainings or more; for the excess joined with the "
+        "delete-one jackknife over persons or faces and with the spread over untrained networks; "
+        "below five trainings there is none",
+        holds=TOLD_FROM_ZERO + " or below it",
     )
 
     variants: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (

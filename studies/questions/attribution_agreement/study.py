@@ -13,7 +13,7 @@ from fer_xai.errors import InputError
 from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
-from studies.engine.endpoints import ABOVE_ZERO, FAMILY_OF_GAINS, PERSON, Endpoint
+from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
@@ -42,7 +42,7 @@ class AttributionAgreement(Study, Progress, Device, Seed, Data, Models):
         unit=PERSON,
         family="the attributions of one model",
         interval=FAMILY_OF_GAINS,
-        holds=ABOVE_ZERO,
+        holds=TOLD_FROM_ZERO,
         sensitivity="each fill by itself",
     )
 

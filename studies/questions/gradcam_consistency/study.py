@@ -19,7 +19,7 @@ from fer_xai.models import load_model
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
-from studies.engine.endpoints import ABOVE_ZERO, PERSON, Endpoint
+from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
 from studies.engine.study import Study, face_table
@@ -58,7 +58,7 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
         family="the models of a run, Holm",
         interval="95 %, delete-one jackknife over units, joined with the spread over untrained "
         "networks",
-        holds=ABOVE_ZERO,
+        holds=TOLD_FROM_ZERO,
         sensitivity="Grad-CAM without its ReLU (gradcam_signed)",
     )
     not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit", "methods", "moved")

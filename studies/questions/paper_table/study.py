@@ -11,7 +11,7 @@ import tyro
 
 from fer_xai.errors import InputError
 from studies.engine import store
-from studies.engine.endpoints import ABOVE_ZERO, Endpoint
+from studies.engine.endpoints import TOLD_FROM_ZERO, Endpoint
 from studies.engine.trained import TrainedStudy
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
@@ -48,7 +48,7 @@ class PaperTable(TrainedStudy):
         unit="a training (seed) for architectures, a face for these very weights",
         family="the models on one dataset, Holm",
         interval="95 %, Student's t over five trainings or more; below five there is none",
-        holds=ABOVE_ZERO + " or below it",
+        holds=TOLD_FROM_ZERO + " or below it",
     )
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME …")] = (
