@@ -122,7 +122,7 @@ class LandmarkTraining:
             limit=self.limit,
         )
 
-    def test_faces(self) -> dict[str, Faces]:
+    def faces_to_test(self) -> dict[str, Faces]:
         """Faces to score on, by name: built-in ones, and those of ``--test-points``."""
         found = {"built-in faces": built_in_faces("test", limit=self.limit)}
         if self.test_points is not None:
@@ -224,7 +224,7 @@ def _export(run: LandmarkTraining, trainee: Trainee, faces: Faces, *, left_out: 
         "minutes_of_processor": round(trainee.seconds / 60, 1),
         "test": {
             name: scores_of(exported, grey_crops(tested), tested)
-            for name, tested in run.test_faces().items()
+            for name, tested in run.faces_to_test().items()
         },
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),

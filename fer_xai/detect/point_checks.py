@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fer_xai.errors import InputError
+from fer_xai.landmarks.points import OTHER_SETS, mirrored_faces
 from fer_xai.landmarks.template import INNER
-
-KNOWN_SETS = {
-    5: "the eyes, the nose and the mouth's corners say nothing of brows, lids, lips and jaw",
-    37: "their places differ from those of iBUG-68",
-    49: "the jaw and the inner corners of the mouth are missing",
-    51: "the jaw is missing",
-    66: "the inner corners of the mouth are missing",
-    98: "WFLW has other places",
-    106: "the 106 have other places",
-}
-"""Why points of another number cannot stand for 68."""
 
 
 def as_points(values: object, *, where: str) -> NDArray[np.float32]:
@@ -68,7 +59,7 @@ def wrong_number(count: int, *, where: str) -> str:
     >>> print(wrong_number(70, where="a.pts"))
     Expected 68 points a face in a.pts, got 70: take iBUG-68 landmarks, or the provider builtin.
     """
-    why = f"{KNOWN_SETS[count]}, " if count in KNOWN_SETS else ""
+    why = f"{OTHER_SETS[count]}, " if count in OTHER_SETS else ""
     return (
         f"Expected 68 points a face in {where}, got {count}: {why}take iBUG-68 landmarks, or the "
         "provider builtin."
@@ -85,8 +76,7 @@ def check_placed(
     """Points of images must lie in them, and must not be mirrored.
 
     A face's points may leave the image at the jaw, and a head may be turned; but the middle of the
-    brows, eyes, nose and mouth lies inside, and going from the image's left eye to the right one,
-    the mouth lies below: on the right hand side, however the head is turned.
+    brows, eyes, nose and mouth lies inside.
 
     Parameters
     ----------
@@ -130,9 +120,7 @@ def check_placed(
             f"({x:.0f}, {y:.0f}) in {width}×{height} pixels: say on what size they were measured "
             "(--landmarks-size)."
         )
-    across = points[:, 42:48].mean(axis=1) - points[:, 36:42].mean(axis=1)
-    down = points[:, 48:68].mean(axis=1) - points[:, 36:48].mean(axis=1)
-    turned = np.flatnonzero(known & (across[:, 0] * down[:, 1] < across[:, 1] * down[:, 0]))
+    turned = np.flatnonzero(known & mirrored_faces(torch.from_numpy(points)).numpy())
     if len(turned):
         raise InputError(
             f"Expected landmarks in iBUG order in {where}, but left and right are swapped in "

@@ -15,11 +15,16 @@ from fer_xai.errors import InputError
 Points = NDArray[np.float32] | Tensor
 """``(N, 68, 2)`` iBUG points in pixels x, y; NaN where unknown."""
 
-_LACKING = {
-    5: "five points give the eyes, the nose and the mouth's corners alone",
+OTHER_SETS = {
+    5: "the eyes, the nose and the mouth's corners say nothing of brows, lids, lips and jaw",
     37: "RAF-DB's 37 points have other places",
-    51: "51 points lack the jaw (points 0 to 16)",
+    49: "the jaw and the inner corners of the mouth are missing",
+    51: "the jaw (points 0 to 16) is missing",
+    66: "the inner corners of the mouth are missing",
+    98: "the 98 points of WFLW have other places",
+    106: "the 106 points have other places",
 }
+"""Why points of another number cannot stand for 68."""
 
 
 def check_landmarks(landmarks: object, *, size: int) -> Tensor:
@@ -79,10 +84,8 @@ def check_landmarks(landmarks: object, *, size: int) -> Tensor:
         "wholly outside: scale points that were measured on images of another size "
         "(Faces.landmarks_at), or write NaN for these faces",
     )
-    axes = face_axes(found)
-    below = found[:, 48:68].mean(dim=1) - axes.origin
     _refuse(
-        (below * axes.down).sum(dim=1) < 0,
+        mirrored_faces(found),
         rows,
         "the left eye (points 36 to 41) on the left of the image, seen with the mouth below the "
         "eyes",
@@ -101,6 +104,24 @@ def known_faces(points: Tensor) -> Tensor:
     tensor([ True, False])
     """
     return torch.isfinite(points).flatten(1).all(dim=1)
+
+
+def mirrored_faces(points: Tensor) -> Tensor:
+    """``(N,)`` bool: on which faces left and right are swapped.
+
+    However a head is turned, going from the image's left eye (points 36 to 41) to the right one
+    (42 to 47), the mouth lies on the right hand side, which is below.
+
+    Examples
+    --------
+    >>> from fer_xai.landmarks import canonical_landmarks
+    >>> points = torch.from_numpy(canonical_landmarks()[None])
+    >>> mirrored_faces(points), mirrored_faces(points * torch.tensor([-1.0, 1.0]))
+    (tensor([False]), tensor([True]))
+    """
+    axes = face_axes(points)
+    below = points[:, 48:68].mean(dim=1) - axes.origin
+    return (below * axes.down).sum(dim=1) < 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -189,7 +210,7 @@ def _remedy(points: Tensor) -> str:
     if shape[1:] == (68, 3):
         return "leave the third coordinate out with landmarks[..., :2]"
     count = shape[-2] if len(shape) > 1 and shape[-1] == 2 else 0
-    reason = f"{_LACKING[count]}, and " if count in _LACKING else ""
+    reason = f"{OTHER_SETS[count]}, and " if count in OTHER_SETS else ""
     return f"{reason}areas of a face need the 68 points of iBUG in pixels x, y"
 
 

@@ -16,10 +16,13 @@ from tests.landmarks.faces import FACE, mirrored, placed
 FAR = np.concatenate([FACE, FACE + 500])
 REFLECTED = FACE * np.float32([-1, 1]) + np.float32([63, 0])
 TRAPS = {
-    "5 points": (np.ones((2, 5, 2)), r"got \(2, 5, 2\): five points give the eyes, the nose and"),
+    "5 points": (
+        np.ones((2, 5, 2)),
+        r"got \(2, 5, 2\): the eyes, the nose and the mouth's corners",
+    ),
     "37 points": (np.ones((2, 37, 2)), "RAF-DB's 37 points have other places, and areas of a face"),
-    "51 points": (np.ones((2, 51, 2)), r"51 points lack the jaw \(points 0 to 16\), and areas of"),
-    "98 points": (np.ones((2, 98, 2)), r"got \(2, 98, 2\): areas of a face need the 68 points of"),
+    "51 points": (np.ones((2, 51, 2)), r"the jaw \(points 0 to 16\) is missing, and areas of"),
+    "98 points": (np.ones((2, 98, 2)), "98 points of WFLW have other places, and areas of a face"),
     "one face": (FACE[0], r"got \(68, 2\): add the axis of faces with landmarks\[None\]"),
     "flat": (FACE.reshape(1, 136), r"got \(1, 136\): reshape them to \(N, 68, 2\)"),
     "turned": (FACE.swapaxes(1, 2), r"got \(1, 2, 68\): put the points before x and y"),
