@@ -4,6 +4,7 @@ import torch
 
 from fer_xai.errors import InputError
 from metrics.consistency import pairs
+from metrics.consistency.jackknife import jackknife_interval
 from metrics.consistency.separability import separability
 from metrics.consistency.similarity import similarity
 from metrics.core.similarity import normalised_rows
@@ -60,6 +61,27 @@ def test_ties_count_half_although_float32_breaks_them():
     assert found.per_emotion.tolist() == [0.5, 0.5]
     assert np.isnan(found.interval.low)  # all maps are alike: nothing is known of the spread
     assert "no spread" in found.interval.scheme
+
+
+def test_equal_means_of_unequal_spread_are_above_one_half_and_not_above_their_floor():
+    """.5 is chance for exchangeable maps only: the reference is that of untrained networks."""
+    labels = torch.arange(120) % 2
+    spread = torch.tensor([0.6, 0.8])[labels][:, None, None]
+    rng = torch.Generator().manual_seed(0)
+    base = torch.randn(6, 6, generator=rng)
+    found = [
+        separability(
+            normalised_rows(base + spread * torch.randn(120, 6, 6, generator=rng), MASK), labels
+        )
+        for _ in range(6)
+    ]
+    assert all(one.interval.low > 0.5 for one in found)
+    trained, floor = found[0], np.array([one.auc for one in found[1:]])
+    parts = trained.influence - np.mean([one.influence for one in found[1:]], axis=0)
+    excess = jackknife_interval(
+        trained.auc - floor.mean(), parts, labels, extra_variance=floor.var(ddof=1) / 5, extra_n=5
+    )
+    assert excess.low < 0 < excess.high
 
 
 def test_frames_of_one_person_are_no_evidence_for_an_emotion():

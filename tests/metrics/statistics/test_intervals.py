@@ -16,6 +16,18 @@ def test_mean_interval_of_symmetric_scores_is_students():
     assert found.p_value == pytest.approx(stats.ttest_1samp(x, 0).pvalue)
 
 
+def test_bounds_of_skewed_scores_are_halls():
+    """Each bound's t is the quantile after the cubic transformation (Hall 1992, eq. for g₁)."""
+    x = np.random.default_rng(0).lognormal(size=24)
+    found = mean_interval(x)
+    reach = stats.t.ppf(0.975, 23)
+    c = stats.skew(x) * (1 + 6 / 24) / np.sqrt(24)
+    for bound, quantile in ((found.low, reach), (found.high, -reach)):
+        t = (x.mean() - bound) / stats.sem(x)
+        assert t + c * t**2 / 3 + c**2 * t**3 / 27 + c / 6 == pytest.approx(quantile)
+    assert found.high - found.estimate > 1.5 * (found.estimate - found.low)
+
+
 def test_clusters_widen_the_interval_of_copies():
     x = np.random.default_rng(0).normal(size=20)
     copies, who = np.repeat(x, 4), np.repeat(np.arange(20), 4)

@@ -72,6 +72,21 @@ def test_the_primary_endpoint_is_the_trained_auc_less_the_untrained_ones(folder)
     assert row["low"] < row["low, faces only"] < row["excess"] < row["high, faces only"]
 
 
+def test_maps_without_the_relu_stand_beside_the_endpoint(folder):
+    """The ReLU leaves maps blank, and not at random: signed maps are the stated sensitivity."""
+    primary = pd.read_csv(folder / "tables" / "primary.csv").set_index("faces compared")
+    own = primary.loc["all registered faces (primary)"]
+    signed = primary.loc["all registered faces, maps without the ReLU"]
+    assert (own["primary"], signed["primary"]) == (True, False)
+    assert own["undefined maps"] > signed["undefined maps"] == 0
+    sets = pd.read_parquet(folder / "sets.parquet").query("subset == 'all' and emotion == 'all'")
+    here = sets[(sets["metric"] == "separability") & (sets["method"] == "gradcam_signed")]
+    here = here[here["target"].str.startswith("fixed")]
+    means = here.pivot_table(index="network", columns="target", values="value").mean(axis=1)
+    floor = means[["tiny@untrained0", "tiny@untrained1"]].mean()
+    assert signed["excess"] == pytest.approx(means["tiny"] - floor)
+
+
 def test_undefined_maps_are_a_share_in_every_table(folder):
     primary = pd.read_csv(folder / "tables" / "primary.csv").query("primary").iloc[0]
     methods = pd.read_csv(folder / "tables" / "methods.csv").set_index(["network", "method"])
