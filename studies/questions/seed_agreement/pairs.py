@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_xai.attributions import upsample
 from fer_xai.draws.streams import stream
 from metrics.core.similarity import normalised_rows
+from metrics.statistics.clusters import cluster_codes
 
 SIZE = 64
 """Side of the maps that are compared, in pixels."""
@@ -84,28 +85,46 @@ def kind_of(one: Mapped, other: Mapped) -> str | None:
     return WITH_UNTRAINED if one.trained or other.trained else UNTRAINED
 
 
-def others_of_one_emotion(labels: Tensor, ids: Sequence[str], *, seed: int) -> NDArray[np.int64]:
-    """For each face another one of the same emotion, each chosen once; −1 where there is none.
+def others_of_one_emotion(
+    labels: Tensor, ids: Sequence[str], *, seed: int, clusters: Sequence[object] | None = None
+) -> NDArray[np.int64]:
+    """For each face one of another person with the same emotion; −1 where there is none.
+
+    Faces of an emotion stand in a ring in random order, and each takes the next one. Where that
+    is a face of its own person, it takes the first after it that is not.
 
     Examples
     --------
     >>> others_of_one_emotion(torch.tensor([0, 0, 5]), ["a", "b", "c"], seed=0).tolist()
     [1, 0, -1]
+    >>> persons = ["ann", "ann", "bob"]
+    >>> others_of_one_emotion(
+    ...     torch.tensor([0, 0, 0]), ["a", "b", "c"], seed=0, clusters=persons
+    ... ).tolist()[:2]
+    [2, 2]
     """
     found = np.full(len(ids), -1, dtype=np.int64)
+    person = cluster_codes(clusters, len(ids))
     for emotion in labels.unique().tolist():
         members = np.flatnonzero(labels.numpy() == emotion)
-        if len(members) < 2:
-            continue
         names = sorted(members.tolist(), key=lambda face: ids[face])
         order = stream(seed, emotion, "other face").randperm(len(names))
         ring = np.array(names)[order.numpy()]
-        found[ring] = np.roll(ring, -1)
+        for place, face in enumerate(ring):
+            following = np.roll(ring, -place - 1)[:-1]
+            strange = following[person[following] != person[face]]
+            if len(strange):
+                found[face] = strange[0]
     return found
 
 
 def agreement(
-    networks: Sequence[Mapped], labels: Tensor, ids: Sequence[str], *, seed: int
+    networks: Sequence[Mapped],
+    labels: Tensor,
+    ids: Sequence[str],
+    *,
+    seed: int,
+    clusters: Sequence[object] | None = None,
 ) -> pd.DataFrame:
     """Likeness of maps of the same face, and of another face of its emotion, by kind of pair.
 
@@ -119,6 +138,9 @@ def agreement(
         Names of the faces.
     seed
         Seed of the choice of other faces.
+    clusters
+        N labels of persons; other faces are those of other persons. Each face is of its own person
+        where there are none.
 
     Returns
     -------
@@ -135,7 +157,7 @@ def agreement(
     >>> found["same face"].round(3).tolist(), len(found)
     ([1.0, 1.0, 1.0, 1.0], 4)
     """
-    other = others_of_one_emotion(labels, ids, seed=seed)
+    other = others_of_one_emotion(labels, ids, seed=seed, clusters=clusters)
     alone = other < 0
     values: dict[tuple[str, str], list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
     for one, two in combinations(networks, 2):

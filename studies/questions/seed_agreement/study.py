@@ -55,7 +55,7 @@ class SeedAgreement(OneDataset, Progress):
     name: ClassVar[str] = "seed_agreement"
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="mean Pearson correlation of two Grad-CAM maps of the same face, by two trainings "
-        "of one architecture, less that with another face of its emotion",
+        "of one architecture, less that with another person's face of its emotion",
         unit=PERSON,
         family="each architecture by itself",
         interval="95 %, for new faces, of these very trainings",
@@ -110,10 +110,10 @@ class SeedAgreement(OneDataset, Progress):
         name = store.run_id(column.name, self.options.recipe, store.digest(config))
         tables = self.tables(name, done, config, {"faces": faces.fingerprint(64)})
         networks = self._networks(done, variants, column, faces, tables.folder)
-        rows = agreement(networks, faces.labels, faces.ids, seed=0)
+        clusters = face_groups(faces).tolist()
+        rows = agreement(networks, faces.labels, faces.ids, seed=0, clusters=clusters)
         if rows.empty:
             raise InputError("Expected two networks with maps of the same faces, found none.")
-        clusters = face_groups(faces).tolist()
         answer = write_report(tables.folder, tables.manifest, rows, clusters)
         return tables.complete(answer)
 

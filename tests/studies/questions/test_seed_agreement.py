@@ -82,6 +82,18 @@ def test_other_faces_show_the_same_emotion_whatever_the_order():
     assert [IDS[other[k]] for k in range(6)] == [IDS[::-1][backwards[5 - k]] for k in range(6)]
 
 
+def test_other_faces_are_of_other_persons():
+    persons = np.repeat(np.arange(20), 3)
+    labels = torch.from_numpy(np.repeat(np.arange(20) % 4, 3))
+    other = others_of_one_emotion(
+        labels, [f"{k:02d}" for k in range(60)], seed=0, clusters=persons.tolist()
+    )
+    assert (persons[other] != persons).all()
+    assert (labels[other] == labels).all()
+    alone = others_of_one_emotion(LABELS, IDS, seed=3, clusters=["ann"] * 6)
+    assert (alone == -1).all()
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("agreement")
