@@ -13,7 +13,14 @@ from fer_xai.checks import check_number
 from fer_xai.command import terminal
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
-from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
+from studies.engine.endpoints import (
+    FAMILY_OF_GAINS,
+    OVER_COMBINATIONS,
+    PERSON,
+    SHARE_OF_CHOICES,
+    TOLD_FROM_ZERO,
+    Endpoint,
+)
 from studies.multiverse.factors import Multiverse
 from studies.multiverse.options import Multiversal
 from studies.registry import STUDIES
@@ -42,6 +49,16 @@ class Faithfulness(Multiversal, ScoredStudy):
         interval=FAMILY_OF_GAINS,
         holds=TOLD_FROM_ZERO,
         sensitivity="other metrics; other choices by --multiverse",
+    )
+    multiverse_endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity=f"{SHARE_OF_CHOICES}: {REMOVALS.claim}",
+        unit=PERSON,
+        family="none: Grad-CAM alone, in one combination of choices at a time",
+        interval=OVER_COMBINATIONS,
+        holds="in a combination: the p-value of the mean gain (t corrected for skewness; betting "
+        "for too few or too skewed units of a bounded gain; else not tested) is below .05, and the "
+        "interval lies above 0; the share has no threshold",
+        sensitivity="each choice alone, the others as declared",
     )
     not_in_multiverse = ("limit", "methods", "metrics", "margin", "until")
 
