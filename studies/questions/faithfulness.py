@@ -80,8 +80,8 @@ class Faithfulness(Multiversal, ScoredStudy):
     """Names of metrics."""
     until: float | None = None
     """Half-width at which to stop: faces are taken in a random order until the gain of every method
-    over the centre control is known this well, all faces if need be; a --limit other than the
-    default is then the most faces."""
+    over the centre control is known this well in every model, all faces if need be; a --limit other
+    than the default is then the most faces."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -126,12 +126,14 @@ class Faithfulness(Multiversal, ScoredStudy):
         some = faces if self.limit == ScoredStudy.limit else super().chosen(faces)
         return in_random_order(some, seed=self.seed)
 
-    def enough(self, faces: Faces) -> Callable[[pd.DataFrame], int | None] | None:
+    def enough(
+        self, faces: Faces, *, least: int = 0
+    ) -> Callable[[pd.DataFrame], int | None] | None:
         """Rule by which a model's rows are enough before all faces are scored."""
         if self.until is None:
             return None
         return stopping_rule(
-            faces, metric=self.primary, methods=self.methods, half_width=self.until
+            faces, metric=self.primary, methods=self.methods, half_width=self.until, least=least
         )
 
     def declared(self) -> Multiverse:

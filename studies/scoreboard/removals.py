@@ -25,6 +25,7 @@ from metrics.core.score_cache import ScoreCache
 from metrics.core.scores import ranks_of, target_scores
 from metrics.core.undefined import nan_where_undefined
 from metrics.faithfulness.road import FRACTIONS
+from metrics.statistics.bounded import order_by_name
 from metrics.statistics.mean_tests import mean_and_test
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.explained import Explained, TargetRule
@@ -142,7 +143,12 @@ class Removals:
 
         def judge(one: Specification, rows: pd.DataFrame) -> dict[str, Any]:
             gains = rows["gradcam"] - rows["centre"]
-            found, p = mean_and_test(gains, clusters=clusters, bounds=bounds_of(one.levels))
+            order = order_by_name(rows["id"])
+            found, p = mean_and_test(
+                gains.iloc[order],
+                clusters=[clusters[at] for at in order],
+                bounds=bounds_of(one.levels),
+            )
             spread = float(gains.groupby(clusters).mean().std(ddof=1))
             return row_of(
                 one, found, p_value=p, model=model, spread=spread, faces=int(gains.count())

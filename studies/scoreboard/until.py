@@ -12,7 +12,9 @@ from scipy import stats
 from fer_xai.attributions import CONTROLS
 from fer_xai.data.splits import face_groups
 from fer_xai.types import Faces
+from metrics.statistics.clustered import mean_parts
 from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.mean_tests import untested
 from metrics.statistics.power import POWER
 from metrics.statistics.sequential import narrow_enough
 from studies.scoreboard.scores import FLOOR
@@ -46,7 +48,7 @@ def in_random_order(faces: Faces, *, seed: int) -> Faces:
 
 
 def stopping_rule(
-    faces: Faces, *, metric: str, methods: Sequence[str], half_width: float
+    faces: Faces, *, metric: str, methods: Sequence[str], half_width: float, least: int = 0
 ) -> Callable[[pd.DataFrame], int | None]:
     """How many faces to keep, once every method's gain has an interval this narrow.
 
@@ -59,7 +61,11 @@ def stopping_rule(
     methods
         The methods; those without a score of most faces do not count.
     half_width
-        Half of the width at which to stop (:func:`metrics.statistics.sequential.narrow_enough`).
+        Distance from each gain to the further bound of its interval at which to stop
+        (:func:`metrics.statistics.sequential.narrow_enough`). A single gain that is too skewed for
+        a t statistic does not stop the run: its interval is another one.
+    least
+        Fewest faces to keep, such as those that another model of the run needs.
 
     Returns
     -------
@@ -95,8 +101,10 @@ def stopping_rule(
         if not len(ends):
             return None
         n = int(ends[-1]) + 1
+        if n < least:
+            return None
         gains = _gains(rows, faces.ids[:n], metric, methods)
-        return n if narrow_enough(gains, half_width, clusters=groups[:n]) else None
+        return n if _known(gains, half_width, groups[:n]) else None
 
     return enough
 
@@ -124,16 +132,28 @@ def outcome(
     ids = [str(face) for face in rows["id"].unique()]
     groups = pd.Series(face_groups(faces).tolist(), index=list(faces.ids)).loc[list(ids)]
     gains = _gains(rows, ids, metric, methods)
-    if narrow_enough(gains, half_width, clusters=list(groups)):
+    if _known(gains, half_width, list(groups)):
         known = f"after which every gain was known to ±{half_width:g}, as asked (--until)"
         return f"{model}: {len(ids)} faces, {known}."
     wide = [
         name
         for name, column in zip(_judged(rows, metric, methods), gains.T, strict=True)
-        if not narrow_enough(column, half_width, clusters=list(groups))
+        if not _known(column, half_width, list(groups))
     ]
     known = f"the gains of {', '.join(wide)} are" if wide else "the gains together are"
     return f"{model}: all {len(ids)} faces were scored, and {known} not known to ±{half_width:g}."
+
+
+def _known(gains: NDArray[np.float64], half_width: float, groups: Sequence[object]) -> bool:
+    """Whether gains ``(faces,)`` or ``(faces, methods)`` are known to ± the half width."""
+    table = gains if gains.ndim == 2 else gains[:, None]
+    parts = [mean_parts(column, groups) for column in table.T]
+    # a single skewed mean: several of them are looked at by narrow_enough
+    if sum(part.standard_error > 0 for part in parts) == 1 and any(
+        untested(part) for part in parts if part.standard_error > 0
+    ):
+        return False
+    return narrow_enough(table, half_width, clusters=groups)
 
 
 def _gains(

@@ -9,7 +9,7 @@ import pytest
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
-from metrics.statistics.bounded import betting_interval
+from metrics.statistics.bounded import betting_interval, order_by_name
 from metrics.statistics.intervals import Interval
 from metrics.statistics.mean_tests import mean_and_test, mean_test
 from studies.multiverse.factors import Multiverse, Specification
@@ -54,7 +54,8 @@ def judge(weights):
 
 
 def scores(gains):
-    return pd.DataFrame({"gradcam": gains, "centre": np.zeros(len(gains))})
+    ids = synthetic_faces(len(gains), size=16).ids
+    return pd.DataFrame({"id": ids, "gradcam": gains, "centre": np.zeros(len(gains))})
 
 
 def spec(scored):
@@ -64,7 +65,8 @@ def spec(scored):
 def test_few_units_are_tested_by_betting_where_the_gain_is_bounded_and_else_not(judge):
     gains = np.array([0.4, 0.45, 0.5, 0.4, 0.42, 0.48])
     found = judge(spec("probability"), scores(gains))
-    assert found["p"] == mean_test(gains, bounds=(-1, 1))
+    order = order_by_name(scores(gains)["id"])
+    assert found["p"] == mean_test(gains[order], bounds=(-1, 1))
     assert "betting" in found["judged by"]
     found = judge(spec("logit"), scores(gains))  # a t interval would lie above zero
     assert found["verdict"] == "not tested"

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from rich.progress import Progress
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
+from studies.engine.study import Run
 from studies.questions.faithfulness import Faithfulness
+from studies.scoreboard.study import Findings, _Part
 from studies.scoreboard.until import in_random_order, stopping_rule
 
 
@@ -124,3 +127,43 @@ def test_all_faces_are_at_hand_unless_a_limit_is_given():
     assert len(Faithfulness(until=0.02).chosen(faces)) == 300
     assert len(Faithfulness(until=0.02, limit=200).chosen(faces)) == 200
     assert len(Faithfulness().chosen(faces)) == 128
+
+
+def test_models_stop_together_where_all_are_known(monkeypatch, tmp_path):
+    """One is known at 64 faces and the other at 96, where the first is not: both go on to 128."""
+    known, asked, faces = {"a": (64, 128), "b": (96, 128)}, [], faces_of(160)
+
+    def scored(self, network, *_, least, told):
+        asked.append((network, least))
+        told.now = 0
+        n = next((n for n in known[network] if n >= least), len(faces))
+        for _ in range(n // 16):
+            told(16)
+        rows = pd.DataFrame({"id": faces.ids[:n], "model": network})
+        return _Part(model=network, rows=rows, findings=Findings())
+
+    monkeypatch.setattr(Faithfulness, "_scored", scored)
+    with Progress(disable=True) as bar:
+        bar.add_task("faces", total=320)
+        run = Run(folder=tmp_path, manifest={}, bar=bar)
+        parts = Faithfulness(until=0.1)._scored_alike({"a": None, "b": None}, faces, None, run)
+        assert bar.tasks[0].completed == 256  # no face is counted twice
+    assert [len(part.rows) for part in parts] == [128, 128]
+    assert [part.model for part in parts] == ["a", "b"]
+    assert asked == [("a", 0), ("b", 0), ("a", 96), ("b", 128)]
+
+
+def test_no_fewer_faces_are_kept_than_another_model_needs():
+    faces, rng = faces_of(100), np.random.default_rng(0)
+    rows = rows_of(faces, rng.normal(size=100))
+    for least, kept in ((0, 80), (80, 80), (81, None)):
+        rule = stopping_rule(faces, metric="road", methods=["lime"], half_width=0.3, least=least)
+        assert rule(rows[rows["id"].isin(faces.ids[:80])]) == kept
+
+
+def test_a_single_gain_that_is_too_skewed_for_its_interval_does_not_stop():
+    faces, gains = faces_of(100), np.zeros(100)
+    gains[::50] = 1.0  # skewness 6.9: judged by betting, whose interval is another one
+    rule = stopping_rule(faces, metric="road", methods=["lime"], half_width=0.3)
+    assert rule(rows_of(faces, gains)) is None
+    assert rule(rows_of(faces, np.random.default_rng(0).normal(size=100))) == 100
