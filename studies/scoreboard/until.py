@@ -14,6 +14,7 @@ from fer_xai.data.splits import face_groups
 from fer_xai.types import Faces
 from metrics.statistics.clustered import mean_parts
 from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.intervals import interval_of
 from metrics.statistics.mean_tests import untested
 from metrics.statistics.power import POWER
 from metrics.statistics.sequential import narrow_enough
@@ -61,9 +62,7 @@ def stopping_rule(
     methods
         The methods; those without a score of most faces do not count.
     half_width
-        Distance from each gain to the further bound of its interval at which to stop
-        (:func:`metrics.statistics.sequential.narrow_enough`). A single gain that is too skewed for
-        a t statistic does not stop the run: its interval is another one.
+        Half of the width at which to stop (:func:`metrics.statistics.sequential.narrow_enough`).
     least
         Fewest faces to keep, such as those that another model of the run needs.
 
@@ -104,7 +103,7 @@ def stopping_rule(
         if n < least:
             return None
         gains = _gains(rows, faces.ids[:n], metric, methods)
-        return n if _known(gains, half_width, groups[:n]) else None
+        return n if narrow_enough(gains, half_width, clusters=groups[:n]) else None
 
     return enough
 
@@ -132,28 +131,36 @@ def outcome(
     ids = [str(face) for face in rows["id"].unique()]
     groups = pd.Series(face_groups(faces).tolist(), index=list(faces.ids)).loc[list(ids)]
     gains = _gains(rows, ids, metric, methods)
-    if _known(gains, half_width, list(groups)):
+    if narrow_enough(gains, half_width, clusters=list(groups)):
         known = f"after which every gain was known to ±{half_width:g}, as asked (--until)"
-        return f"{model}: {len(ids)} faces, {known}."
+        return f"{model}: {len(ids)} faces, {known}.{_reaching(gains, half_width, list(groups))}"
     wide = [
         name
         for name, column in zip(_judged(rows, metric, methods), gains.T, strict=True)
-        if not _known(column, half_width, list(groups))
+        if not narrow_enough(column, half_width, clusters=list(groups))
     ]
     known = f"the gains of {', '.join(wide)} are" if wide else "the gains together are"
     return f"{model}: all {len(ids)} faces were scored, and {known} not known to ±{half_width:g}."
 
 
-def _known(gains: NDArray[np.float64], half_width: float, groups: Sequence[object]) -> bool:
-    """Whether gains ``(faces,)`` or ``(faces, methods)`` are known to ± the half width."""
-    table = gains if gains.ndim == 2 else gains[:, None]
-    parts = [mean_parts(column, groups) for column in table.T]
-    # a single skewed mean: several of them are looked at by narrow_enough
-    if sum(part.standard_error > 0 for part in parts) == 1 and any(
-        untested(part) for part in parts if part.standard_error > 0
-    ):
-        return False
-    return narrow_enough(table, half_width, clusters=groups)
+def _reaching(gains: NDArray[np.float64], half_width: float, groups: list[object]) -> str:
+    """What is to be said where ± a half width is not what an interval reaches to, or empty."""
+    parts = [mean_parts(column, groups) for column in gains.T]
+    parts = [part for part in parts if part.standard_error > 0]
+    if len(parts) == 1 and untested(parts[0]):
+        return (
+            " That is by Student's t: the gain is too skewed to be tested by it, and its interval "
+            "by betting is wider."
+        )
+    each = 0.95 ** (1 / max(len(parts), 1))
+    found = [interval_of(part, level=each) for part in parts]
+    reach = max((max(f.high - f.estimate, f.estimate - f.low) for f in found), default=0.0)
+    if reach <= half_width:
+        return ""
+    return (
+        f" ±{half_width:g} is half of an interval's width: skewed ones reach up to {reach:.2g} to "
+        "one side."
+    )
 
 
 def _gains(

@@ -18,7 +18,7 @@ from metrics.statistics.power import (
     units_for_half_width,
     units_to_tell,
 )
-from metrics.statistics.sequential import narrow_enough, stop_when
+from metrics.statistics.sequential import stop_when
 from metrics.statistics.shift import median_shift, signed_rank_chances
 from metrics.statistics.significance import wilcoxon_p
 from metrics.statistics.skewness import skewed, unskewed
@@ -304,18 +304,6 @@ def test_a_run_stops_where_the_interval_is_narrow_and_covers():
     assert ends % 2 == 0
     with pytest.raises(InputError, match="half width above 0"):
         stop_when(x, -1)
-
-
-def test_a_mean_is_known_by_the_further_bound_of_its_interval():
-    """Half of a skewed interval's width is less than its longer side."""
-    x = np.random.default_rng(0).exponential(size=200)
-    found = mean_interval(x)
-    further, half = found.high - found.estimate, (found.high - found.low) / 2
-    reserve = 1 + 1 / np.sqrt(2 * 200)
-    assert further > 1.02 * half
-    assert not narrow_enough(x, (half + further) / 2 * reserve)
-    assert narrow_enough(x, further * reserve * 1.0001)
-    assert narrow_enough(-x, further * reserve * 1.0001)
 
 
 def test_trainings_have_dots_below_five_and_students_t_from_there():

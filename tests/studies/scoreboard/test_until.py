@@ -11,10 +11,11 @@ from rich.progress import Progress
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
+from metrics.statistics.intervals import mean_interval
 from studies.engine.study import Run
 from studies.questions.faithfulness import Faithfulness
 from studies.scoreboard.study import Findings, _Part
-from studies.scoreboard.until import in_random_order, stopping_rule
+from studies.scoreboard.until import in_random_order, outcome, stopping_rule
 
 
 def faces_of(n, frames=1):
@@ -161,9 +162,18 @@ def test_no_fewer_faces_are_kept_than_another_model_needs():
         assert rule(rows[rows["id"].isin(faces.ids[:80])]) == kept
 
 
-def test_a_single_gain_that_is_too_skewed_for_its_interval_does_not_stop():
-    faces, gains = faces_of(100), np.zeros(100)
-    gains[::50] = 1.0  # skewness 6.9: judged by betting, whose interval is another one
-    rule = stopping_rule(faces, metric="road", methods=["lime"], half_width=0.3)
-    assert rule(rows_of(faces, gains)) is None
-    assert rule(rows_of(faces, np.random.default_rng(0).normal(size=100))) == 100
+def test_what_skewed_intervals_reach_to_is_said():
+    faces, rng = faces_of(100), np.random.default_rng(0)
+    ask = {"metric": "road", "methods": ["lime"]}
+    even, skewed = np.tile([-1.0, 1.0], 50), rng.exponential(size=100)
+    found = mean_interval(skewed)
+    half = (found.high - found.low) / 2 * (1.001 + 1 / np.sqrt(200))
+    assert outcome(rows_of(faces, even).assign(model="a"), faces, half_width=0.5, **ask).endswith(
+        "as asked (--until)."
+    )
+    said = outcome(rows_of(faces, skewed).assign(model="a"), faces, half_width=half, **ask)
+    assert f"skewed ones reach up to {found.high - found.estimate:.2g} to one side." in said
+    few = np.zeros(100)
+    few[::50] = 1.0  # judged by betting
+    said = outcome(rows_of(faces, few).assign(model="a"), faces, half_width=0.3, **ask)
+    assert "its interval by betting is wider" in said
