@@ -39,11 +39,11 @@ def stop_when(
     small, and covers less (lognormal scores: .91 in place of .93, 1000 runs). Simulated coverage at
     the stop, near 80 or 190 faces, is .94 to .95 for normal and exponential scores and 70 % zeros,
     and .93 for lognormal ones. Several means, such as gains of methods, stop together, when the
-    widest of their intervals is narrow enough, each at the level ``level ** (1 / K)``, with which
-    K of them hold together (Šidák, "Rectangular confidence regions for the means of multivariate normal
-    distributions", Journal of the American Statistical Association 1967), and when none is too
-    skewed for :func:`~metrics.statistics.families.mean_family`, whose intervals then hold together
-    in .94 to .96 of runs (12 columns; lognormal scores: .93) (``python -m
+    widest of their intervals is narrow enough, each at the level ``level ** (1 / K)``, with which K
+    of them hold together (Šidák, "Rectangular confidence regions for the means of multivariate
+    normal distributions", Journal of the American Statistical Association 1967), and when none is
+    too skewed for :func:`~metrics.statistics.families.mean_family`, whose intervals then hold
+    together in .94 to .96 of runs (12 columns; lognormal scores: .93) (``python -m
     benchmarks.calibration.means --only sequential --only families``).
 
     Parameters
