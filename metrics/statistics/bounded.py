@@ -1,20 +1,48 @@
-"""Exact inference on the mean of a bounded score, by betting: right at any n and any skew."""
+"""Exact inference on the mean of a bounded score, by betting: right at any n and any skew.
+
+A bet is sized by the units before it, so p and bounds depend a little on the order in which units
+are bet on (seen in the third digit). Any order is right that was fixed without looking at the
+scores; one that is made of the scores, such as a sorted one, is not. Here units are put in a random
+order by their places, which is always the same for the same number of units. So that the same faces
+in another order of rows give the same result, callers who know the names of the faces pass them in
+the order of :func:`order_by_name`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
-from metrics.statistics.clusters import Array, cluster_codes, pick
+from metrics.statistics.clusters import Array, by_appearance, cluster_codes, pick
 
 SHARE = 0.75
 """Largest share of the capital that one bet may lose (Waudby-Smith & Ramdas's c)."""
 MEANS = 2001
 """Means that an interval tries over the bounds: its ends are the next ones outside."""
+
+
+def order_by_name(names: Iterable[object]) -> NDArray[np.int64]:
+    """Places of faces ``(N,)`` in an order that depends on their names alone: that of a hash.
+
+    Parameters
+    ----------
+    names
+        N names of faces, such as their ids; equal ones stay in their order.
+
+    Examples
+    --------
+    >>> faces = np.array(["anna", "ben", "carl"])
+    >>> faces[order_by_name(faces)].tolist() == faces[::-1][order_by_name(faces[::-1])].tolist()
+    True
+    """
+    keys = [blake2b(str(name).encode("utf-8", "surrogatepass")).hexdigest() for name in names]
+    return np.argsort(np.array(keys, dtype=object), kind="stable").astype(np.int64)
 
 
 def betting_p(
@@ -47,7 +75,7 @@ def betting_p(
     level
         Level that the bets are sized for; any keeps p right.
     seed
-        Seed of the order in which units are bet on.
+        Seed of the order in which units are bet on, which is one of their places.
 
     Returns
     -------
@@ -97,7 +125,7 @@ def betting_interval(
     level
         Coverage; at least this, whatever the distribution.
     seed
-        Seed of the order in which units are bet on.
+        Seed of the order in which units are bet on, which is one of their places.
 
     Returns
     -------
@@ -149,16 +177,20 @@ def _units(
     bounds: tuple[float, float],
     seed: int,
 ) -> tuple[Array, Array]:
-    """Means of units in [0, 1] and their weights (sizes over the largest), in a random order."""
+    """Means of units in [0, 1] and their weights (sizes over the largest), in a random order.
+
+    The order is a permutation of the places at which units first appear: never of their labels or
+    scores.
+    """
     scores = np.asarray(values, dtype=np.float64)
     used = np.isfinite(scores)
     x = np.clip((scores[used] - bounds[0]) / (bounds[1] - bounds[0]), 0, 1)
     if not len(x):
         return x, x
-    codes = cluster_codes(None if clusters is None else pick(clusters, used), len(x))
+    codes = by_appearance(cluster_codes(None if clusters is None else pick(clusters, used), len(x)))
     sizes = np.bincount(codes)
     means = np.bincount(codes, weights=x) / sizes
-    order = np.random.default_rng(seed).permutation(len(sizes))
+    order = stream(seed, "betting").randperm(len(sizes)).numpy()
     return means[order], (sizes / sizes.max())[order]
 
 

@@ -35,6 +35,18 @@ def cluster_codes(clusters: Sequence[object] | None, n: int) -> NDArray[np.int64
     return np.unique(np.array(own), return_inverse=True)[1].astype(np.int64)
 
 
+def by_appearance(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Codes in the order in which clusters appear, so that their labels decide on nothing.
+
+    Examples
+    --------
+    >>> by_appearance(np.array([7, 2, 7, 5])).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes]
+
+
 def moments(
     labels: NDArray[np.generic],
     *,

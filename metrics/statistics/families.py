@@ -12,7 +12,7 @@ from scipy import stats
 from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_interval, betting_p
 from metrics.statistics.clustered import MeanParts, coded_parts
-from metrics.statistics.clusters import Array, cluster_codes
+from metrics.statistics.clusters import Array, by_appearance, cluster_codes
 from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of
 from metrics.statistics.mean_tests import LEAST_TESTED, untested
 
@@ -90,7 +90,8 @@ def mean_family(
     repeats
         Number of sign flips.
     seed
-        Seed of the signs.
+        Seed of the signs, which are those of the places of units: see
+        :func:`~metrics.statistics.bounded.order_by_name`.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def mean_family(
             f"Expected at least {least} repeats: fewer can hardly give a p below "
             f"{1 - level:.3g}, got {repeats}."
         )
-    codes = _by_appearance(cluster_codes(clusters, len(table)))
+    codes = by_appearance(cluster_codes(clusters, len(table)))
     parts = [coded_parts(column, codes) for column in table.T]
     several = sum(part.standard_error > 0 for part in parts) > 1
     reasons = [untested(part, least=LEAST_FAMILY if several else LEAST_TESTED) for part in parts]
@@ -182,12 +183,6 @@ def _interval(
         skewness=parts.skewness,
         reason=reason,
     )
-
-
-def _by_appearance(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Codes in the order in which clusters appear, so that labels do not decide on signs."""
-    _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[codes]
 
 
 def _flipped(table: Array, codes: NDArray[np.int64], repeats: int, seed: int) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from fer_xai.errors import InputError
-from metrics.statistics.bounded import betting_p
+from metrics.statistics.bounded import betting_interval, betting_p
 from metrics.statistics.clustered import MeanParts, mean_parts
 from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of, reason_without
 from metrics.statistics.skewness import unskewed
@@ -73,6 +73,52 @@ def mean_test(
     if bounds is None or parts.n < LEAST_UNITS:
         return float("nan")
     return betting_p(differences, bounds=bounds, clusters=clusters)
+
+
+def mean_and_test(
+    differences: ArrayLike,
+    *,
+    clusters: Sequence[object] | None = None,
+    bounds: tuple[float, float] | None = None,
+) -> tuple[Interval, float]:
+    """The mean of paired differences with the 95 % interval that belongs to its test, and its p.
+
+    Where :func:`mean_test` bets, the interval is that of the betting
+    (:func:`~metrics.statistics.bounded.betting_interval`); where it tests nothing, there is none.
+
+    Parameters
+    ----------
+    differences, clusters, bounds
+        As in :func:`mean_test`.
+
+    Returns
+    -------
+    tuple
+        The interval, with the reason where it has no bounds, and the p, which is then NaN.
+
+    Raises
+    ------
+    InputError
+        If there is not one cluster label for each face, or a difference is out of bounds.
+
+    Examples
+    --------
+    >>> found, p = mean_and_test([0.3, 0.1, 0.4, 0.2, -0.1, 0.3, 0.2, 0.1] * 3)
+    >>> found.low > 0, p < 0.05
+    (True, True)
+    >>> mean_and_test([0.3, 0.1, 0.4])[0].reason
+    '3 units are too few for an interval of a mean: it takes 5.'
+    """
+    parts = mean_parts(differences, clusters)
+    found, reason = interval_of(parts), untested(parts)
+    p = mean_test(differences, clusters=clusters, bounds=bounds)
+    if not reason:
+        return found, p
+    if bounds is None or not np.isfinite(p):
+        return replace(found, low=np.nan, high=np.nan, scheme="none", reason=reason), p
+    low, high = betting_interval(differences, bounds=bounds, clusters=clusters)
+    scheme = "betting on a bounded mean"
+    return replace(found, low=low, high=high, scheme=scheme, reason="", joint=True), p
 
 
 def untested(parts: MeanParts, *, least: int = LEAST_TESTED) -> str:

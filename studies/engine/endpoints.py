@@ -62,3 +62,12 @@ ABOVE_ZERO = "the interval lies above 0"
 """When a claim about one quantity holds."""
 TOLD_FROM_ZERO = "the p-value over the family is below .05, and the interval lies above 0"
 """When a claim of a family holds."""
+SHARE_OF_CHOICES = (
+    "share of the plausible choices, declared beforehand, under which the claim holds"
+)
+"""What a multiverse run estimates, before the claim."""
+OVER_COMBINATIONS = (
+    "Wilson's 95 % interval over the sampled combinations, whose levels are balanced; it covers "
+    "the sampling of combinations, and the faces' part is in the test of each"
+)
+"""How the share of a multiverse run is judged."""

@@ -13,17 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from studies.multiverse.factors import Factor
+from studies.multiverse.summary import HOLDS, NOT_TESTED, NOT_TOLD, OPPOSITE
 from studies.reporting.style import CONTROL, INK, TRAINED, UNTRAINED, style
 
-OPPOSITE = "#2b6c8f"
-"""Colour of specifications whose interval lies below zero."""
+COLOURS = {HOLDS: TRAINED, NOT_TOLD: UNTRAINED, OPPOSITE: "#2b6c8f", NOT_TESTED: "#d3d7dc"}
+"""Colours of specifications, by the verdict on each."""
 
 
 def specification_curve(rows: pd.DataFrame, factors: Sequence[Factor], *, label: str) -> Figure:
     """Sampled combinations and the default, sorted by effect; below, a dot for each choice made.
 
-    Orange intervals lie above zero, where the claim holds; blue ones below; grey ones reach over
-    it. The default is the column marked by a band and a diamond.
+    Orange: the claim holds; blue: the opposite does; grey: neither is shown; light grey: not
+    tested. The default is the column marked by a band and a diamond.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def specification_curve(rows: pd.DataFrame, factors: Sequence[Factor], *, label:
     >>> rows = pd.DataFrame({"changed": ["default", ""], "sampled": [False, True],
     ...                      "fill": ["linear", "black"], "effect": [0.5, -0.2],
     ...                      "effect low": [0.3, -0.4], "effect high": [0.7, 0.1],
-    ...                      "holds": [True, False], "reversed": [False, False]})
+    ...                      "verdict": ["holds", "not told apart"]})
     >>> figure = specification_curve(rows, [fill], label="gain")
     >>> [text.get_text() for text in figure.axes[1].get_yticklabels()]
     ['linear', 'black']
@@ -59,7 +60,7 @@ def specification_curve(rows: pd.DataFrame, factors: Sequence[Factor], *, label:
         height_ratios=[2.6, depth],
         layout=ConstrainedLayoutEngine(hspace=0.01, h_pad=0.02),
     )
-    colours = _colours(shown)
+    colours = [COLOURS[str(verdict)] for verdict in shown["verdict"]]
     _estimates(top, shown, colours, label)
     _matrix(below, shown, colours, factors)
     default = np.flatnonzero(shown["changed"] == "default")
@@ -70,11 +71,6 @@ def specification_curve(rows: pd.DataFrame, factors: Sequence[Factor], *, label:
     sns.despine(ax=top, bottom=True)
     sns.despine(ax=below, left=True, bottom=True)
     return fig
-
-
-def _colours(shown: pd.DataFrame) -> list[str]:
-    answers = zip(shown["holds"], shown["reversed"], strict=True)
-    return [TRAINED if holds else OPPOSITE if against else UNTRAINED for holds, against in answers]
 
 
 def _estimates(axis: Axes, shown: pd.DataFrame, colours: list[str], label: str) -> None:
@@ -105,14 +101,16 @@ def _estimates(axis: Axes, shown: pd.DataFrame, colours: list[str], label: str) 
             fontsize=8,
         )
     axis.set_ylabel(label, fontsize=9.5)
-    for colour, meaning in (
-        (TRAINED, "the claim holds"),
-        (UNTRAINED, "not told apart"),
+    for verdict, meaning in (
+        (HOLDS, "the claim holds"),
+        (NOT_TOLD, "not told apart"),
         (OPPOSITE, "the opposite holds"),
+        (NOT_TESTED, "not tested"),
     ):
-        axis.plot([], [], color=colour, lw=1.6, marker="o", ms=4, label=meaning)
+        if verdict != NOT_TESTED or (shown["verdict"] == NOT_TESTED).any():
+            axis.plot([], [], color=COLOURS[verdict], lw=1.6, marker="o", ms=4, label=meaning)
     axis.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8.5, borderpad=0
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=8.5, borderpad=0
     )
     axis.tick_params(axis="x", length=0)
 

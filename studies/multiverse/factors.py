@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
@@ -160,7 +162,7 @@ class Multiverse:
     Attributes
     ----------
     claim
-        The claim, in words; it holds where the interval of the estimate lies above zero.
+        The claim, in words; the study's endpoint for multiverse runs says when it holds.
     estimate
         What is estimated, in words.
     factors
@@ -234,9 +236,15 @@ class Multiverse:
     def plan(self, *, seed: int, absent: Mapping[tuple[str, Level], str] | None = None) -> Plan:
         """The default, one factor at a time, and sampled combinations.
 
-        Combinations are drawn without replacement from the product of all levels, each with the
-        same probability; one that a rule calls the same as another stands for that one, and is not
-        drawn twice. So each level of a factor that always has an effect is drawn equally often.
+        Combinations are sampled so that their levels are balanced, as in a Latin hypercube (McKay,
+        Beckman & Conover, "A comparison of three methods for selecting values of input variables",
+        Technometrics 1979): all combinations are put in a seeded random order, and the next one is
+        always the first whose levels have been taken least often so far. So the levels of a factor
+        differ in their number by one or hardly more, and no combination is taken twice. A factor
+        that a rule leaves without effect in some combinations (such as the seed of noise under
+        fills that draw none) stands there at its default, and is balanced over the others alone:
+        its levels other than the default are therefore fewer than those of other factors, and the
+        share of the claim says as much less about them.
 
         Parameters
         ----------
@@ -255,28 +263,64 @@ class Multiverse:
                     found[digest(levels)] = Specification(levels=levels, changed=one.name)
         everything = self._combinations()
         left_out: dict[str, int] = {}
-        keys: list[str] = []
-        kept: dict[str, Levels] = {}
+        there: list[tuple[str, Levels]] = []
         for levels in everything:
             name = self._left_out_by(levels, missing)
             if name is not None:
                 left_out[name] = left_out.get(name, 0) + 1
             if not missing.keys() & levels.items():
                 same = self._same_as(levels)
-                keys.append(digest(same))
-                kept[keys[-1]] = same
-        keys.sort()  # so that another default draws the same combinations
-        order = stream(seed, "multiverse", self.claim).randperm(len(keys)).tolist()
-        drawn = list(dict.fromkeys(keys[index] for index in order))[: self.sampled]
-        for key in drawn:
-            known = found.get(key, Specification(levels=kept[key]))
+                there.append((digest(same), same))
+        for key, levels in self._balanced(there, seed=seed):
+            known = found.get(key, Specification(levels=levels))
             found[key] = dataclasses.replace(known, sampled=True)
         return Plan(
             specifications=tuple(found.values()),
             combinations=len(everything),
-            possible=len(kept),
+            possible=len(dict(there)),
             left_out=left_out,
         )
+
+    def has_effect(self, name: str, levels: Mapping[str, Level]) -> bool:
+        """Whether a factor changes anything in a combination: no rule says that it does not."""
+        return not any(rule.without_effect == name and rule.holds(levels) for rule in self.rules)
+
+    def _balanced(
+        self, there: Sequence[tuple[str, Levels]], *, seed: int
+    ) -> list[tuple[str, Levels]]:
+        """Different combinations with levels that are taken about equally often.
+
+        Parameters
+        ----------
+        there
+            Key and levels of every combination that can be drawn, those that are the same as
+            another one too, so that each combination of levels counts once.
+        seed
+            Seed of the order.
+        """
+        there = sorted(there, key=lambda pair: pair[0])  # whatever the defaults are
+        order = stream(seed, "multiverse", self.claim).randperm(len(there)).tolist()
+        drawn = list({there[at][0]: there[at][1] for at in order}.items())
+        # a column a level: whether a combination takes it, where its factor has an effect
+        columns = [
+            [self.has_effect(one.name, own) and own[one.name] == level for _, own in drawn]
+            for one in self.factors
+            for level in one.levels
+        ]
+        takes = np.array(columns, dtype=np.int64).T  # (combinations, levels)
+        factor_of = np.repeat(np.arange(len(self.factors)), [len(f.levels) for f in self.factors])
+        never = takes.sum(axis=0) == 0  # levels that the model lacks
+        counts, left = np.zeros(takes.shape[1]), np.ones(len(drawn), dtype=bool)
+        chosen: list[int] = []
+        while left.any() and len(chosen) < self.sampled:
+            known = np.where(never, np.inf, counts)
+            fewest = np.array([known[factor_of == at].min() for at in range(len(self.factors))])
+            over = np.where(never, 0.0, counts - fewest[factor_of])
+            cost = np.where(left, takes @ over**2, np.inf)
+            chosen.append(int(np.argmin(cost)))  # the first in the random order
+            left[chosen[-1]] = False
+            counts += takes[chosen[-1]]
+        return [drawn[at] for at in chosen]
 
     def _combinations(self) -> list[Levels]:
         """Every combination of levels."""

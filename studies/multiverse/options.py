@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
-from studies.engine.options import Options
+from studies.engine.endpoints import Endpoint
+from studies.engine.study import Study
 from studies.multiverse.factors import Multiverse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multiversal(Options):
+class Multiversal(Study):
     """Whether the study's claim is looked at under other choices.
 
     Examples
@@ -24,6 +25,8 @@ class Multiversal(Options):
 
     not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit",)
     """Options that a multiverse run does not take: its declared set decides."""
+    multiverse_endpoint: ClassVar[Endpoint]
+    """What a multiverse run claims, in place of the study's endpoint; declared as that is."""
 
     multiverse: bool = False
     """Ask the study's claim of other choices that are as plausible: one at a time, and 64 sampled
@@ -34,6 +37,12 @@ class Multiversal(Options):
     def declared(self) -> Multiverse:
         """The plausible set, with the study's own options as defaults."""
         raise NotImplementedError
+
+    def declaration(self) -> dict[str, Any]:
+        """The endpoint of this run: that of multiverse runs, or the study's."""
+        if self.multiverse:
+            return {"endpoint": self.multiverse_endpoint.declared()}
+        return super().declaration()
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""

@@ -11,10 +11,11 @@ import pandas as pd
 
 from fer_xai.names import slug
 from studies.engine import store
+from studies.engine.shards import check_made_of
 from studies.engine.study import Run
 from studies.multiverse.curve import specification_curve
 from studies.multiverse.factors import Multiverse, Plan, Specification
-from studies.multiverse.summary import ABOUT_THE_SHARE, by_level, headline
+from studies.multiverse.summary import ABOUT_THE_SHARE, NOT_TESTED, by_level, headline
 from studies.reporting.formatting import counted
 from studies.reporting.page import Picture, Table, write_page
 
@@ -22,6 +23,13 @@ SOURCES = (
     "Multiverse: Steegen et al. (2016), Perspectives on Psychological Science 11; specification "
     "curve: Simonsohn, Simmons & Nelson (2020), Nature Human Behaviour 4.",
 )
+CAVEATS = (
+    "Each combination is judged alone: with many combinations, some are told from zero by chance.",
+    "Plausible are the choices that were thought of: others may say something else, and levels of "
+    "a choice count equally, though nobody may ever have made some of them. A choice that has an "
+    "effect in few combinations, such as the seed of noise that few fills draw, weighs little.",
+)
+"""What no multiverse says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +44,39 @@ class Asked:
         Rows of a specification, kept as a shard.
     judge
         A specification's row of the table (:func:`studies.multiverse.summary.row_of`), of those.
+    made_of
+        Dependencies of the rows (:func:`studies.engine.shards.check_made_of`).
 
     Examples
     --------
     >>> plan = Plan(specifications=(), combinations=0, possible=0, left_out={})
-    >>> Asked(plan=plan, make=lambda one: pd.DataFrame(), judge=lambda one, rows: {}).plan.n_sampled
+    >>> Asked(
+    ...     plan=plan, make=lambda one: pd.DataFrame(), judge=lambda one, rows: {}, made_of={}
+    ... ).plan.n_sampled
     0
     """
 
     plan: Plan
     make: Callable[[Specification], pd.DataFrame]
     judge: Callable[[Specification, pd.DataFrame], dict[str, Any]]
+    made_of: Mapping[str, Any]
+
+    def once(self, path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """Rows of a shard, made first if need be; its folder says what they are made of.
+
+        Raises
+        ------
+        InputError
+            If the shards of the folder were made of something else.
+        """
+        check_made_of(path.parent, self.made_of, write=False, shards="*.parquet")
+
+        def recorded() -> pd.DataFrame:
+            made = make()
+            check_made_of(path.parent, self.made_of, shards="*.parquet")
+            return made
+
+        return store.once_table(path, recorded)
 
 
 def answered(run: Run, asked: Asked, *, model: str) -> pd.DataFrame:
@@ -63,6 +93,11 @@ def answered(run: Run, asked: Asked, *, model: str) -> pd.DataFrame:
     model
         The model's name.
 
+    Raises
+    ------
+    InputError
+        If the shards that are there were made of another model, other faces or other options.
+
     Examples
     --------
     >>> import tempfile
@@ -76,6 +111,7 @@ def answered(run: Run, asked: Asked, *, model: str) -> pd.DataFrame:
     ...             plan=plan,
     ...             make=lambda one, value=value: pd.DataFrame({"value": [value]}),
     ...             judge=lambda one, rows: {"estimate": rows["value"].sum()},
+    ...             made_of={"model": "1a2b"},
     ...         )
     ...         answered(run, asked, model="tiny")["estimate"].tolist()
     [1]
@@ -99,7 +135,7 @@ def answered(run: Run, asked: Asked, *, model: str) -> pd.DataFrame:
         def make(one: Specification = one) -> pd.DataFrame:
             return asked.make(one)
 
-        rows.append(asked.judge(one, store.once_table(path, make)))
+        rows.append(asked.judge(one, asked.once(path, make)))
         run.bar.advance(task)
     return pd.DataFrame(rows)
 
@@ -152,7 +188,7 @@ def write_multiverse(
     >>> rows = pd.DataFrame({"model": "tiny", "specification": ["a", "b"],
     ...                      "changed": ["default", "fill"], "sampled": True,
     ...                      "fill": ["linear", "black"], "holds": [True, False],
-    ...                      "reversed": False})
+    ...                      "verdict": ["holds", "not tested"], "reason": ["", "Two faces."]})
     >>> for name in ("estimate", "low", "high", "effect", "effect low", "effect high"):
     ...     rows[name] = [0.5, -0.1]
     >>> with tempfile.TemporaryDirectory() as place:
@@ -161,84 +197,114 @@ def write_multiverse(
     ...         rows=rows, facts={}, label="gain", manifest={},
     ...     )
     ...     sorted(path.name for path in Path(place).rglob("*.csv"))
-    ['choices.csv', 'levels.csv', 'specifications.csv']
+    ['choices.csv', 'levels.csv', 'not_tested.csv', 'specifications.csv']
     >>> answer[:57]
     'tiny: "It gains." holds in 1 of 2 sampled combinations: 5'
     """
-    answers, levels, pictures = [], [], []
-    for model, part in rows.groupby("model", sort=False):
-        answers.append(headline(part, multiverse, model=str(model)))
-        levels.append(by_level(part, multiverse.factors).assign(model=model))
-        pictures.append(
-            Picture(
-                name=f"curve-{model}",
-                caption=f"{model}: {label} of the sampled combinations and of the declared one "
-                "(diamond), with 95 % intervals over faces. Orange: the claim holds; blue: the "
-                "opposite; grey: not told apart. Below, the choices of each; a choice without "
-                "effect is marked at its declared level.",
-                figure=specification_curve(part, multiverse.factors, label=label),
-            )
-        )
-    answer = "\n".join([*answers, ABOUT_THE_SHARE])
-    plan_facts = {
-        f"specifications, {model}": f"{len(plan.specifications)}, of which {plan.n_sampled} "
-        f"sampled from {plan.possible} different combinations of {plan.combinations}"
-        for model, plan in plans.items()
-    }
-    by = pd.concat(levels, ignore_index=True)
-    by.insert(0, "model", by.pop("model"))
+    parts = {str(model): part for model, part in rows.groupby("model", sort=False)}
+    said = [headline(part, multiverse, model=model) for model, part in parts.items()]
+    answer = "\n".join([*said, ABOUT_THE_SHARE])
     write_page(
         folder,
         question=question,
         answer=answer,
-        facts={"claim": multiverse.claim, "estimate": multiverse.estimate, **facts, **plan_facts},
+        facts={
+            "claim": multiverse.claim,
+            "estimate": multiverse.estimate,
+            **facts,
+            **_plan_facts(plans),
+        },
         tables=[
-            Table(
-                name="levels",
-                caption="Each choice: the share of sampled combinations with it in which the claim "
-                "holds (Wilson's interval), the change of the effect where it alone differs from "
-                "the declared choices (alone), and the mean effect of sampled combinations with "
-                "it, less that of those with the declared level (among sampled). A combination in "
-                "which a choice has no effect counts at its declared level.",
-                frame=by,
-                leading=True,
-            ),
+            _levels(parts, multiverse),
+            _not_tested(rows, multiverse),
             *tables,
-            Table(
-                name="choices",
-                caption="The plausible set, declared before anything was computed; the first level "
-                "of each factor is the declared one.",
-                frame=_choices(multiverse),
-            ),
-            Table(
-                name="specifications",
-                caption="Every specification: its choices, the estimate in its own unit with its "
-                f"95 % interval over faces, the effect ({label}), and whether the claim holds "
-                "(interval above zero) or its opposite does.",
-                frame=rows.drop(columns="specification"),
-            ),
+            _choices(multiverse),
+            _specifications(rows, label),
         ],
-        pictures=pictures,
+        pictures=[_curve(part, multiverse, model, label) for model, part in parts.items()],
         method=[*method, *_left_out(plans), *SOURCES],
-        caveats=[
-            *caveats,
-            "Each interval is that of its combination alone: with many combinations, some exclude "
-            "zero by chance.",
-            "Plausible are the choices that were thought of: others may say something else, and "
-            "combinations count equally, though nobody may ever have made some of them.",
-        ],
+        caveats=[*caveats, *CAVEATS],
         manifest=manifest,
     )
     return answer
 
 
-def _choices(multiverse: Multiverse) -> pd.DataFrame:
-    return pd.DataFrame(
+def _plan_facts(plans: Mapping[str, Plan]) -> dict[str, str]:
+    return {
+        f"specifications, {model}": f"{len(plan.specifications)}, of which {plan.n_sampled} "
+        f"sampled from {plan.possible} different combinations of {plan.combinations}"
+        for model, plan in plans.items()
+    }
+
+
+def _curve(rows: pd.DataFrame, multiverse: Multiverse, model: str, label: str) -> Picture:
+    return Picture(
+        name=f"curve-{model}",
+        caption=f"{model}: {label} of the sampled combinations and of the declared one (diamond), "
+        "with 95 % intervals over faces. Orange: the claim holds; blue: the opposite; grey: not "
+        "told apart; light grey: not tested. Below, the choices of each; a choice without effect "
+        "is marked at its declared level.",
+        figure=specification_curve(rows, multiverse.factors, label=label),
+    )
+
+
+def _levels(parts: Mapping[str, pd.DataFrame], multiverse: Multiverse) -> Table:
+    """Table of each level of each factor, by model."""
+    made = [
+        by_level(part, multiverse.factors, rules=multiverse.rules).assign(model=model)
+        for model, part in parts.items()
+    ]
+    frame = pd.concat(made, ignore_index=True)
+    frame.insert(0, "model", frame.pop("model"))
+    return Table(
+        name="levels",
+        caption="Each choice: the share of sampled combinations with it in which the claim holds "
+        "(Wilson's interval; those that were not tested count in their number), the change of the "
+        "effect where it alone differs from the declared choices (alone), and the mean effect of "
+        "sampled combinations with it, less that of those with the declared level (among sampled). "
+        "Combinations in which a choice has no effect are left out of its lines, so that these "
+        "stand on fewer.",
+        frame=frame,
+        leading=True,
+    )
+
+
+def _not_tested(rows: pd.DataFrame, multiverse: Multiverse) -> Table:
+    """Table of the specifications that were not tested, by their choices; may be empty."""
+    names = [one.name for one in multiverse.factors]
+    frame = rows.loc[rows["verdict"] == NOT_TESTED, ["model", "sampled", *names, "reason"]]
+    return Table(
+        name="not_tested",
+        caption="Specifications in which the claim was not tested, and why: it neither holds nor "
+        "fails there.",
+        frame=frame.reset_index(drop=True),
+    )
+
+
+def _specifications(rows: pd.DataFrame, label: str) -> Table:
+    return Table(
+        name="specifications",
+        caption="Every specification: its choices, the estimate in its own unit with its 95 % "
+        f"interval over faces and two-sided p, the effect ({label}), the verdict (the claim holds "
+        "where p is below .05 and the interval lies above zero, the opposite where it lies below "
+        "zero) and the test behind it.",
+        frame=rows.drop(columns="specification"),
+    )
+
+
+def _choices(multiverse: Multiverse) -> Table:
+    frame = pd.DataFrame(
         {
             "factor": [one.name for one in multiverse.factors],
             "levels": [", ".join(map(str, one.levels)) for one in multiverse.factors],
             "reason": [one.reason for one in multiverse.factors],
         }
+    )
+    return Table(
+        name="choices",
+        caption="The plausible set, declared before anything was computed; the first level of each "
+        "factor is the declared one.",
+        frame=frame,
     )
 
 

@@ -11,15 +11,26 @@ import pandas as pd
 from scipy import stats
 
 from metrics.statistics.intervals import Interval
-from studies.multiverse.factors import Factor, Level, Multiverse, Specification
-from studies.reporting.formatting import counted, signed, signed_bounds
+from studies.multiverse.factors import Factor, Level, Multiverse, Rule, Specification
+from studies.reporting.formatting import signed, signed_bounds
 
 ABOUT_THE_SHARE = (
     "All combinations share the same faces, so the share's interval is about the sampling of "
-    "combinations alone; the faces' part is in the interval of each combination. Combinations "
-    "without an estimate count among those in which the claim does not hold."
+    "combinations alone; the faces' part is in the test of each combination. Combinations that "
+    "were not tested count in the number of all: the claim is not shown there, but it is not "
+    "refuted either."
 )
 """What the interval of a share covers, in a sentence."""
+LEVEL = 0.05
+"""p below which a claim holds in a combination."""
+HOLDS = "holds"
+"""Verdict on a combination in which the claim holds: p below .05, and the interval above 0."""
+OPPOSITE = "the opposite"
+"""Verdict on a combination in which p is below .05, and the interval lies below 0."""
+NOT_TOLD = "not told apart"
+"""Verdict on a combination that was tested, and shows neither."""
+NOT_TESTED = "not tested"
+"""Verdict on a combination without a p: see its reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +42,10 @@ class Share:
     holds, of
         Number of combinations where it does, and of all.
     low, high
-        Wilson's 95 % interval of the share, for combinations drawn at random.
+        Wilson's 95 % interval of the share. It is made for combinations drawn independently; those
+        of a plan are balanced in their levels, with which a share varies no more than that, but for
+        a factor n / (n − 1) of the variance (Owen, "Monte Carlo variance of scrambled net
+        quadrature", SIAM Journal on Numerical Analysis 1997, for Latin hypercubes).
 
     Examples
     --------
@@ -80,7 +94,13 @@ def share(holds: Iterable[bool]) -> Share:
 
 
 def row_of(
-    specification: Specification, found: Interval, *, model: str, spread: float = 1.0, faces: int
+    specification: Specification,
+    found: Interval,
+    *,
+    p_value: float,
+    model: str,
+    spread: float = 1.0,
+    faces: int,
 ) -> dict[str, Any]:
     """A specification's row: its levels, its estimate, and whether the claim holds.
 
@@ -90,6 +110,8 @@ def row_of(
         The choices.
     found
         The estimate with its interval over faces or persons.
+    p_value
+        Two-sided p of the estimate being zero; NaN where it is not tested.
     model
         The model's name.
     spread
@@ -102,11 +124,12 @@ def row_of(
     --------
     >>> one = Specification(levels={"fill": "black"}, changed="fill")
     >>> found = Interval(estimate=2, low=1, high=3, standard_error=0.5, n=9, scheme="")
-    >>> row = row_of(one, found, model="tiny", spread=4, faces=9)
-    >>> row["fill"], row["effect"], row["holds"]
-    ('black', 0.5, True)
+    >>> row = row_of(one, found, p_value=0.01, model="tiny", spread=4, faces=9)
+    >>> row["fill"], row["effect"], row["verdict"], row["holds"]
+    ('black', 0.5, 'holds', True)
     """
     usable = spread if np.isfinite(spread) and spread > 0 else float("nan")
+    verdict = _verdict(found, p_value)
     return {
         "model": model,
         "specification": specification.key,
@@ -116,22 +139,36 @@ def row_of(
         "estimate": found.estimate,
         "low": found.low,
         "high": found.high,
+        "p": float(p_value),
         "effect": found.estimate / usable,
         "effect low": found.low / usable,
         "effect high": found.high / usable,
         "faces": faces,
         "units": found.n,
-        "holds": bool(found.low > 0),
-        "reversed": bool(found.high < 0),
+        "verdict": verdict,
+        "holds": verdict == HOLDS,
+        "judged by": found.scheme if verdict != NOT_TESTED else "",
+        "reason": found.reason if verdict == NOT_TESTED else "",
     }
 
 
-def by_level(rows: pd.DataFrame, factors: Sequence[Factor]) -> pd.DataFrame:
+def _verdict(found: Interval, p_value: float) -> str:
+    if not np.isfinite(p_value):
+        return NOT_TESTED
+    if p_value < LEVEL and found.low > 0:
+        return HOLDS
+    return OPPOSITE if p_value < LEVEL and found.high < 0 else NOT_TOLD
+
+
+def by_level(
+    rows: pd.DataFrame, factors: Sequence[Factor], *, rules: Sequence[Rule] = ()
+) -> pd.DataFrame:
     """Each level of each factor: where the claim holds, and what the level moves.
 
     ``alone`` is the change of the effect where this choice alone differs from the default;
     ``among sampled`` the mean effect of the sampled combinations with the level, less that of
-    those with the factor's default.
+    those with the factor's default. Combinations in which a rule leaves a factor without effect
+    say nothing of it, and do not count among those of its levels.
 
     Parameters
     ----------
@@ -139,21 +176,26 @@ def by_level(rows: pd.DataFrame, factors: Sequence[Factor]) -> pd.DataFrame:
         Rows of one model (:func:`row_of`).
     factors
         The factors, whose first levels are the defaults.
+    rules
+        Combinations in which a factor has no effect.
 
     Examples
     --------
     >>> fill = Factor(name="fill", levels=("linear", "black"), reason="Both are used.")
     >>> rows = pd.DataFrame({"changed": ["default", "fill"], "sampled": True,
-    ...                      "holds": [True, False], "fill": ["linear", "black"],
-    ...                      "effect": [0.5, -0.25]})
+    ...                      "holds": [True, False], "verdict": ["holds", "not tested"],
+    ...                      "fill": ["linear", "black"], "effect": [0.5, -0.25]})
     >>> table = by_level(rows, [fill])
     >>> table[["level", "sampled", "holds in", "alone", "among sampled"]].to_numpy().tolist()
     [['linear', 1, 1, 0.0, 0.0], ['black', 1, 0, -0.75, -0.75]]
     """
     default = float(rows.loc[rows["changed"] == "default", "effect"].iloc[0])
-    sampled = rows[rows["sampled"]]
     found = []
     for factor in factors:
+        sampled = rows[rows["sampled"]]
+        for rule in rules:
+            if rule.without_effect == factor.name:
+                sampled = sampled[~sampled[rule.when[0]].isin(rule.when[1])]
         base = sampled.loc[sampled[factor.name] == factor.default, "effect"].mean()
         for level in factor.levels:
             here = sampled[sampled[factor.name] == level]
@@ -165,6 +207,7 @@ def by_level(rows: pd.DataFrame, factors: Sequence[Factor]) -> pd.DataFrame:
                     "default": level == factor.default,
                     "sampled": len(here),
                     "holds in": answers.holds,
+                    "not tested": int((here["verdict"] == NOT_TESTED).sum()),
                     "share": answers.value,
                     "share low": answers.low,
                     "share high": answers.high,
@@ -189,21 +232,33 @@ def headline(rows: pd.DataFrame, multiverse: Multiverse, *, model: str) -> str:
     --------
     >>> made = Multiverse(claim="Grad-CAM gains.", estimate="gain", factors=())
     >>> rows = pd.DataFrame({"changed": ["default", ""], "sampled": [False, True],
-    ...                      "estimate": [0.02, -0.1], "low": [0.01, -0.2], "high": [0.03, -0.05]})
-    >>> rows["holds"], rows["reversed"] = rows["low"] > 0, rows["high"] < 0
+    ...                      "estimate": [0.02, -0.1], "low": [0.01, -0.2], "high": [0.03, -0.05],
+    ...                      "verdict": ["holds", "the opposite"], "holds": [True, False]})
     >>> print(headline(rows, made, model="tiny"))
-    tiny: "Grad-CAM gains." holds in 0 of 1 sampled combinations: 0 % [0, 79]. With the declared
-    choices it holds (+0.020 [+0.010, +0.030]); the opposite is found in 1 combination.
+    tiny: "Grad-CAM gains." holds in 0 of 1 sampled combinations: 0 % [0, 79]; the opposite holds
+    in 1. With the declared choices it holds (+0.020 [+0.010, +0.030]).
     """
     default = rows[rows["changed"] == "default"].iloc[0]
     sampled = rows[rows["sampled"]]
-    opposite = int(sampled["reversed"].sum())
-    unknown = int(sampled["estimate"].isna().sum())
-    rest = f"; {counted(unknown, 'combination')} of them without an estimate" if unknown else ""
+    counts = {name: int((sampled["verdict"] == name).sum()) for name in _IN_WORDS}
+    others = [f"{_IN_WORDS[name]} in {n}" for name, n in counts.items() if n]
+    verdict = _OF_DEFAULT[str(default["verdict"])]
     found = signed(default["estimate"]) + signed_bounds(default["low"], default["high"])
-    verdict = "holds" if default["holds"] else "does not hold"
+    said = "; ".join([str(share(sampled["holds"])), *([", ".join(others)] if others else [])])
     return (
-        f'{model}: "{multiverse.claim}" holds in {share(sampled["holds"])}{rest}. With the '
-        f"declared choices it {verdict} ({found}); the opposite is found in "
-        f"{counted(opposite, 'combination')}."
+        f'{model}: "{multiverse.claim}" holds in {said}. With the declared choices {verdict} '
+        f"({found})."
     )
+
+
+_IN_WORDS = {
+    OPPOSITE: "the opposite holds",
+    NOT_TOLD: "neither is shown",
+    NOT_TESTED: "it was not tested",
+}
+_OF_DEFAULT = {
+    HOLDS: "it holds",
+    OPPOSITE: "the opposite holds",
+    NOT_TOLD: "it does not hold",
+    NOT_TESTED: "it was not tested",
+}

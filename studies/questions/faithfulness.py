@@ -13,7 +13,14 @@ from fer_xai.checks import check_number
 from fer_xai.command import terminal
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
-from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
+from studies.engine.endpoints import (
+    FAMILY_OF_GAINS,
+    OVER_COMBINATIONS,
+    PERSON,
+    SHARE_OF_CHOICES,
+    TOLD_FROM_ZERO,
+    Endpoint,
+)
 from studies.multiverse.factors import Multiverse
 from studies.multiverse.options import Multiversal
 from studies.registry import STUDIES
@@ -43,6 +50,16 @@ class Faithfulness(Multiversal, ScoredStudy):
         holds=TOLD_FROM_ZERO,
         sensitivity="other metrics; other choices by --multiverse",
     )
+    multiverse_endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity=f"{SHARE_OF_CHOICES}: {REMOVALS.claim}",
+        unit=PERSON,
+        family="none: Grad-CAM alone, in one combination of choices at a time",
+        interval=OVER_COMBINATIONS,
+        holds="in a combination: the p-value of the mean gain (t corrected for skewness; betting "
+        "for too few or too skewed units of a bounded gain; else not tested) is below .05, and the "
+        "interval lies above 0; the share has no threshold",
+        sensitivity="each choice alone, the others as declared",
+    )
     not_in_multiverse = ("limit", "methods", "metrics", "margin", "until")
 
     metrics: tuple[str, ...] = (
@@ -63,8 +80,8 @@ class Faithfulness(Multiversal, ScoredStudy):
     """Names of metrics."""
     until: float | None = None
     """Half-width at which to stop: faces are taken in a random order until the gain of every method
-    over the centre control is known this well, all faces if need be; a --limit other than the
-    default is then the most faces."""
+    over the centre control is known this well in every model, all faces if need be; a --limit other
+    than the default is then the most faces."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.
@@ -109,12 +126,14 @@ class Faithfulness(Multiversal, ScoredStudy):
         some = faces if self.limit == ScoredStudy.limit else super().chosen(faces)
         return in_random_order(some, seed=self.seed)
 
-    def enough(self, faces: Faces) -> Callable[[pd.DataFrame], int | None] | None:
+    def enough(
+        self, faces: Faces, *, least: int = 0
+    ) -> Callable[[pd.DataFrame], int | None] | None:
         """Rule by which a model's rows are enough before all faces are scored."""
         if self.until is None:
             return None
         return stopping_rule(
-            faces, metric=self.primary, methods=self.methods, half_width=self.until
+            faces, metric=self.primary, methods=self.methods, half_width=self.until, least=least
         )
 
     def declared(self) -> Multiverse:

@@ -13,18 +13,24 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from fer_xai.attributions import ATTRIBUTIONS, CONTROLS
 from fer_xai.attributions.controls import centre_cells
 from fer_xai.data.splits import face_groups
 from fer_xai.inference.predictor import Predictor
+from fer_xai.perturb.fills import fill_named
 from fer_xai.scores import Output
 from fer_xai.types import Faces
+from metrics.core.registry import METRICS
 from metrics.core.score_cache import ScoreCache
 from metrics.core.scores import ranks_of, target_scores
 from metrics.core.undefined import nan_where_undefined
 from metrics.faithfulness.road import FRACTIONS
-from metrics.statistics.intervals import mean_interval
+from metrics.statistics.bounded import order_by_name
+from metrics.statistics.mean_tests import mean_and_test
+from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.explained import Explained, TargetRule
-from studies.multiverse.factors import Factor, Levels, Multiverse, Rule, Specification
+from studies.engine.shards import BATCH
+from studies.multiverse.factors import Factor, Levels, Multiverse, Plan, Rule, Specification
 from studies.multiverse.maps import (
     LAYER,
     OUTPUT,
@@ -37,6 +43,7 @@ from studies.multiverse.maps import (
 )
 from studies.multiverse.page import Asked
 from studies.multiverse.summary import row_of
+from studies.scoreboard.scores import FLOOR
 
 TOGETHER = 64
 """Faces whose pixels are removed together; it changes no score."""
@@ -136,12 +143,40 @@ class Removals:
 
         def judge(one: Specification, rows: pd.DataFrame) -> dict[str, Any]:
             gains = rows["gradcam"] - rows["centre"]
-            found = mean_interval(gains, clusters=clusters)
+            order = order_by_name(rows["id"])
+            found, p = mean_and_test(
+                gains.iloc[order],
+                clusters=[clusters[at] for at in order],
+                bounds=bounds_of(one.levels),
+            )
             spread = float(gains.groupby(clusters).mean().std(ddof=1))
-            return row_of(one, found, model=model, spread=spread, faces=int(gains.count()))
+            return row_of(
+                one, found, p_value=p, model=model, spread=spread, faces=int(gains.count())
+            )
 
         plan = multiverse.plan(seed=self.seed, absent=self.absent)
-        return Asked(plan=plan, make=self.scores, judge=judge)
+        return Asked(
+            plan=plan, make=self.scores, judge=judge, made_of=self.made_of(multiverse, plan)
+        )
+
+    def made_of(self, multiverse: Multiverse, plan: Plan) -> dict[str, Any]:
+        """Dependencies of the rows (see :func:`~studies.engine.shards.check_made_of`)."""
+        predictor = self.predictor
+        fills = [fill_named(str(level)) for level in multiverse.factor("fill").levels]
+        return {
+            "model": model_digest(predictor.model),
+            **faces_digests(self.faces, [predictor.model.size]),
+            "methods": code_digest([ATTRIBUTIONS["gradcam"], CONTROLS[FLOOR]]),
+            "metric": code_digest([METRICS["road"]]),
+            "fills": code_digest(fills),
+            "multiverse": multiverse.described(),
+            "layers": {str(level): name for level, name in self.layers.items()},
+            "specifications": [one.key for one in plan.specifications],
+            "seed": self.seed,
+            "precision": predictor.precision,
+            "device": predictor.device.type,
+            BATCH: predictor.batch_size,
+        }
 
     def scores(self, one: Specification) -> pd.DataFrame:
         """A row a face: the combined score of Grad-CAM and of the centre control."""
@@ -203,6 +238,18 @@ class Removals:
             )
             parts.append((least.mean(dim=1) - most.mean(dim=1)) / 2)
         return torch.cat(parts).double().tolist()
+
+
+def bounds_of(levels: Levels) -> tuple[float, float] | None:
+    """Smallest and largest gain that a face can have; None where a score has no bounds.
+
+    Examples
+    --------
+    >>> bounds_of({"scored": "probability"}), bounds_of({"scored": "logit"})
+    ((-1.0, 1.0), None)
+    """
+    low, high = METRICS["road"].bounds
+    return (low - high, high - low) if levels["scored"] == "probability" else None
 
 
 def _removed(cache: ScoreCache, maps: Tensor, *, fill: str) -> Tensor:

@@ -14,6 +14,7 @@ from metrics.statistics.power import about
 from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table
 from studies.scoreboard import tables
+from studies.scoreboard.judged import meaning_of
 from studies.scoreboard.plots import critical_difference, dots, heatmap
 from studies.scoreboard.scores import FLOOR
 from studies.scoreboard.thresholds import MOST_UNDEFINED
@@ -249,6 +250,7 @@ def _explained(table: pd.DataFrame, margin: float | None = None) -> Iterator[str
             "the methods of a model and metric: their intervals hold all together with 95 %, and "
             f"{tables.P} is two-sided, of the mean, step-down over the family by one resampling "
             "of signs of units (Romano & Wolf 2005). Gains of controls: 95 % one at a time, no p. "
+            f"{meaning_of(table)}"
             "No p, and no interval of a gain: too few units, too unequal or too skewed, or one "
             f"value for all. {tables.NEEDED.capitalize()}: units with which a gain of this size "
             "would be told with a power of 80 %, where it is not told with these. A method beats "

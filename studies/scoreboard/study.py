@@ -75,6 +75,19 @@ class _Part:
     findings: Findings
 
 
+class _NewFaces:
+    """Advances a run's bar by the faces of one network that it has not counted before."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.now, self.most = run, 0, 0
+
+    def __call__(self, n: int) -> None:
+        self.now += n
+        new = max(self.now - self.most, 0)
+        self.most += new
+        self.run.bar.advance(self.run.bar.task_ids[0], new)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
@@ -130,9 +143,7 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
             run.bar.add_task("faces", total=len(faces) * len(models))
-            parts = [
-                self._scored(network, model, faces, board, run) for network, model in models.items()
-            ]
+            parts = self._scored_alike(models, faces, board, run)
         rows = pd.concat([part.rows for part in parts], ignore_index=True)
         faces = faces.subset(np.flatnonzero(np.isin(faces.ids, rows["id"].unique())))
         run.keep("scores", rows)
@@ -140,10 +151,40 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
         answer = self._report(run, faces, board, parts, rows)
         return run.complete(answer, units=units_of(face_table(faces)))
 
+    def _scored_alike(
+        self, models: Mapping[Network, FERModel], faces: Faces, board: Scoreboard, run: Run
+    ) -> list[_Part]:
+        """Rows of all networks, of the same faces.
+
+        Where a rule says how many are enough (:meth:`enough`), the network that needs the most
+        decides: the others go on to as many, and on from there until they, too, are known.
+        """
+        parts: dict[Network, _Part] = {}
+        sizes, most = dict.fromkeys(models, -1), 0
+        told = {network: _NewFaces(run) for network in models}
+        while set(sizes.values()) != {most}:
+            for network, model in models.items():
+                if sizes[network] != most:
+                    parts[network] = self._scored(
+                        network, model, faces, board, run, least=most, told=told[network]
+                    )
+                    sizes[network] = parts[network].rows["id"].nunique()
+            most = max(sizes.values())
+        return list(parts.values())
+
     def _scored(
-        self, network: Network, model: FERModel, faces: Faces, board: Scoreboard, run: Run
+        self,
+        network: Network,
+        model: FERModel,
+        faces: Faces,
+        board: Scoreboard,
+        run: Run,
+        *,
+        least: int,
+        told: _NewFaces,
     ) -> _Part:
-        """Rows of one network, and further findings about it."""
+        """Rows of one network, of this many faces or more, and further findings about it."""
+        told.now = 0
         known = run.manifest["networks"].get(network.name, {})
         recorded = known.get(BATCH)
         predictor = self.predictor(model, batch_size=last_batch_size(recorded))
@@ -160,8 +201,8 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
         rows = own.scores(
             explained,
             shards=shards,
-            progress=lambda n: run.bar.advance(run.bar.task_ids[0], n),
-            enough=self.enough(faces),
+            progress=told,
+            enough=self.enough(faces, least=least),
         )
         findings = self.findings(explained, model=network.name, board=own, run=run)
         described[BATCH] = batch_sizes(shards) or described[BATCH]
@@ -183,12 +224,14 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
         """The faces that are scored, in that order."""
         return faces.limit(self.limit, seed=self.seed)
 
-    def enough(self, faces: Faces) -> Callable[[pd.DataFrame], int | None] | None:
+    def enough(
+        self, faces: Faces, *, least: int = 0
+    ) -> Callable[[pd.DataFrame], int | None] | None:
         """Rule by which a model's rows are enough before all faces are scored; none by default.
 
-        See :meth:`Scoreboard.scores`.
+        See :meth:`Scoreboard.scores`. With ``least``, fewer faces than that are never enough.
         """
-        del faces
+        del faces, least
         return None
 
     def _faces(self) -> Faces:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fer_xai.attributions import CONTROLS
 from metrics.core.registry import MetricSpec
+from metrics.statistics.bounded import order_by_name
 from metrics.statistics.effect_sizes import cohens_d
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
@@ -21,6 +22,7 @@ from metrics.statistics.reliability import (
     krippendorff_alpha,
 )
 from metrics.statistics.significance import holm
+from studies.scoreboard.judged import ALONE, BY, judged_by
 from studies.scoreboard.scores import FLOOR
 
 Specs = Mapping[str, MetricSpec]
@@ -77,7 +79,8 @@ def method_table(
     is the cluster. They are means, and judged as means: the methods of a model and metric are a
     family, with simultaneous 95 % intervals and step-down p-values of one resampling
     (:func:`~metrics.statistics.families.mean_family`). The intervals of other controls' gains hold
-    one at a time.
+    one at a time. Which gains are judged by betting is said in a column. Rows may be in any order:
+    units are taken in that of a hash of the faces' ids.
 
     Parameters
     ----------
@@ -113,6 +116,7 @@ def method_table(
         wide = part.pivot_table(
             index="id", columns="method", values="value", sort=False, dropna=False
         )
+        wide = wide.iloc[order_by_name(wide.index)]  # so that rows in another order say the same
         groups = clusters.loc[list(wide.index)]
         turn = sign(specs[str(metric)])
         base = wide.get(floor) if compared_with_floor(specs[str(metric)]) else None
@@ -144,6 +148,8 @@ def method_table(
             }
             here.append(row)
         table = pd.DataFrame(here).join(gains, on="method")
+        if BY in table:
+            table[BY] = table[BY].fillna("")  # the control itself
         if "no different" in table:
             table["no different"] = table["no different"].eq(True)  # the control itself: no
         order = turn * table["mean"]
@@ -175,6 +181,7 @@ def _gains(
         units = gain.groupby(groups.to_numpy()).mean().dropna()
         rows[method] = {
             **bounds(f"over {floor}", found),
+            BY: judged_by(found) if method in judged else ALONE,
             "units": float(len(units)),
             "units better": float((units > 0).mean()) if len(units) else np.nan,
             "d_z": cohens_d(units),

@@ -12,7 +12,10 @@ from scipy import stats
 from fer_xai.attributions import CONTROLS
 from fer_xai.data.splits import face_groups
 from fer_xai.types import Faces
+from metrics.statistics.clustered import mean_parts
 from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.intervals import interval_of
+from metrics.statistics.mean_tests import untested
 from metrics.statistics.power import POWER
 from metrics.statistics.sequential import narrow_enough
 from studies.scoreboard.scores import FLOOR
@@ -46,7 +49,7 @@ def in_random_order(faces: Faces, *, seed: int) -> Faces:
 
 
 def stopping_rule(
-    faces: Faces, *, metric: str, methods: Sequence[str], half_width: float
+    faces: Faces, *, metric: str, methods: Sequence[str], half_width: float, least: int = 0
 ) -> Callable[[pd.DataFrame], int | None]:
     """How many faces to keep, once every method's gain has an interval this narrow.
 
@@ -60,6 +63,8 @@ def stopping_rule(
         The methods; those without a score of most faces do not count.
     half_width
         Half of the width at which to stop (:func:`metrics.statistics.sequential.narrow_enough`).
+    least
+        Fewest faces to keep, such as those that another model of the run needs.
 
     Returns
     -------
@@ -95,6 +100,8 @@ def stopping_rule(
         if not len(ends):
             return None
         n = int(ends[-1]) + 1
+        if n < least:
+            return None
         gains = _gains(rows, faces.ids[:n], metric, methods)
         return n if narrow_enough(gains, half_width, clusters=groups[:n]) else None
 
@@ -126,7 +133,7 @@ def outcome(
     gains = _gains(rows, ids, metric, methods)
     if narrow_enough(gains, half_width, clusters=list(groups)):
         known = f"after which every gain was known to ±{half_width:g}, as asked (--until)"
-        return f"{model}: {len(ids)} faces, {known}."
+        return f"{model}: {len(ids)} faces, {known}.{_reaching(gains, half_width, list(groups))}"
     wide = [
         name
         for name, column in zip(_judged(rows, metric, methods), gains.T, strict=True)
@@ -134,6 +141,26 @@ def outcome(
     ]
     known = f"the gains of {', '.join(wide)} are" if wide else "the gains together are"
     return f"{model}: all {len(ids)} faces were scored, and {known} not known to ±{half_width:g}."
+
+
+def _reaching(gains: NDArray[np.float64], half_width: float, groups: list[object]) -> str:
+    """What is to be said where ± a half width is not what an interval reaches to, or empty."""
+    parts = [mean_parts(column, groups) for column in gains.T]
+    parts = [part for part in parts if part.standard_error > 0]
+    if len(parts) == 1 and untested(parts[0]):
+        return (
+            " That is by Student's t: the gain is too skewed to be tested by it, and its interval "
+            "by betting is wider."
+        )
+    each = 0.95 ** (1 / max(len(parts), 1))
+    found = [interval_of(part, level=each) for part in parts]
+    reach = max((max(f.high - f.estimate, f.estimate - f.low) for f in found), default=0.0)
+    if reach <= half_width:
+        return ""
+    return (
+        f" ±{half_width:g} is half of an interval's width: skewed ones reach up to {reach:.2g} to "
+        "one side."
+    )
 
 
 def _gains(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fer_xai.attributions import CONTROLS
+from metrics.statistics.bounded import order_by_name
 from metrics.statistics.effect_sizes import cohens_d
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
@@ -141,6 +142,7 @@ def _judged(
 ) -> dict[str, tuple[Interval, float]]:
     """Interval and p of the mean gain of each attribution: those of no control are one family."""
     wide = pd.DataFrame({name: gain for name, gain in gain_of.items() if name not in CONTROLS})
+    wide = wide.iloc[order_by_name(wide.index)]  # so that rows in another order say the same
     labels = list(clusters.loc[list(wide.index)])
     family = mean_family(wide.to_numpy(dtype=np.float64), clusters=labels, bounds=(-2, 2))
     found = dict(

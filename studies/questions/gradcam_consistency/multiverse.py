@@ -94,6 +94,10 @@ CONSISTENCY = Multiverse(
 """What is declared of the claim that the primary endpoint is above the untrained floor."""
 
 
+NO_SPREAD = "Too few maps for an AUC at any target, or the excess has no spread over faces."
+"""Why a specification is not tested."""
+
+
 class Excesses:
     """Excesses over untrained networks, under the specifications of :data:`CONSISTENCY`.
 
@@ -163,6 +167,7 @@ class Excesses:
                 judge=lambda one, found, network=network: judged(  # type: ignore[misc]
                     one, found, model=network.name
                 ),
+                made_of={name: run.manifest[name] for name in ("config", "inputs")},
             )
             rows.append(answered(run, asked, model=network.name))
         return pd.concat(rows, ignore_index=True)
@@ -225,6 +230,7 @@ class Excesses:
                     "low": made.over_both.low,
                     "high": made.over_both.high,
                     "standard error": made.over_both.standard_error,
+                    "freedom": made.over_both.freedom,
                     "units": made.over_both.n,
                     "AUC trained": float(means[0]),
                     "AUC untrained": float(means[1:].mean()),
@@ -305,8 +311,8 @@ def judged(one: Specification, found: pd.DataFrame, *, model: str) -> dict[str, 
 
     Examples
     --------
-    >>> columns = ["estimate", "low", "high", "standard error", "units", "faces"]
-    >>> shard = pd.DataFrame([[0.1, 0.05, 0.15, 0.02, 9, 9]], columns=columns)
+    >>> columns = ["estimate", "low", "high", "standard error", "freedom", "units", "faces"]
+    >>> shard = pd.DataFrame([[0.1, 0.05, 0.15, 0.02, 8, 9, 9]], columns=columns)
     >>> judged(Specification(levels={"grid": 8}), shard, model="tiny")["holds"]
     True
     """
@@ -316,9 +322,12 @@ def judged(one: Specification, found: pd.DataFrame, *, model: str) -> dict[str, 
         low=float(row["low"]),
         high=float(row["high"]),
         standard_error=float(row["standard error"]),
+        freedom=float(row["freedom"]),
         n=int(row["units"]),
-        scheme="delete-one jackknife",
+        scheme="delete-one jackknife over faces and untrained networks",
+        reason="" if np.isfinite(row["low"]) else NO_SPREAD,
     )
-    made = row_of(one, interval, model=model, faces=int(row["faces"]))
+    p = interval.p_value
+    made = row_of(one, interval, p_value=p, model=model, faces=int(row["faces"]))
     more = ("AUC trained", "AUC untrained", "targets", "emotions")
     return made | {name: row[name] for name in more if name in row}

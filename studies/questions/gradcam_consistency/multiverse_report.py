@@ -16,6 +16,8 @@ METHOD = (
     "Intervals are over faces (or persons) and untrained networks, as those of the primary "
     "endpoint. An emotion with fewer than five maps is left out of a comparison; the column "
     "emotions counts those that are left at the target with the fewest.",
+    "Each combination is judged by the p-value of its own excess. The ordinary study corrects it "
+    "over the models of a run (Holm), so that with several models it asks for more.",
 )
 CAVEAT = (
     "With each face's own or predicted target, maps differ by their target before they differ by "

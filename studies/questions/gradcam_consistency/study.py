@@ -19,7 +19,13 @@ from fer_xai.models import load_model
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
-from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
+from studies.engine.endpoints import (
+    OVER_COMBINATIONS,
+    PERSON,
+    SHARE_OF_CHOICES,
+    TOLD_FROM_ZERO,
+    Endpoint,
+)
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
 from studies.engine.study import Study, face_table
@@ -60,6 +66,16 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
         "networks",
         holds=TOLD_FROM_ZERO,
         sensitivity="Grad-CAM without its ReLU (gradcam_signed)",
+    )
+    multiverse_endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity=f"{SHARE_OF_CHOICES}: {CONSISTENCY.claim}",
+        unit=PERSON,
+        family="none: one model, in one combination of choices at a time",
+        interval=OVER_COMBINATIONS,
+        holds="in a combination: the p-value of the excess (delete-one jackknife over units, "
+        "joined with the spread over untrained networks) is below .05, and the interval lies above "
+        "0; the share has no threshold",
+        sensitivity="each choice alone, the others as declared",
     )
     not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit", "methods", "moved")
 

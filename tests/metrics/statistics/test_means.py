@@ -5,8 +5,9 @@ import pytest
 from scipy import linalg, stats
 
 from benchmarks.calibration import means
+from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
-from metrics.statistics.bounded import betting_interval, betting_p
+from metrics.statistics.bounded import betting_interval, betting_p, order_by_name
 from metrics.statistics.clustered import mean_parts, satterthwaite, within_correlation
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import mean_interval
@@ -234,7 +235,7 @@ def test_betting_is_exact_at_any_n():
 def test_capital_of_bets_by_hand():
     """Three units, one mean: each bet is made of the units before it."""
     x, mean = np.array([0.9, 0.8, 1.0]), 0.5
-    order = np.random.default_rng(0).permutation(3)
+    order = stream(0, "betting").randperm(3).numpy()
     up, down, largest = 1.0, 1.0, 1.0
     for t, value in enumerate(x[order]):
         past = x[order][:t]
@@ -245,6 +246,30 @@ def test_capital_of_bets_by_hand():
         down *= 1 - min(stake, 0.75 / (1 - mean)) * (value - mean)
         largest = max(largest, (up + down) / 2)
     assert betting_p(x, bounds=(0, 1), mean=mean) == pytest.approx(1 / largest)
+
+
+def test_the_same_faces_in_another_order_give_the_same_answer():
+    """Units are bet on in an order of their names: neither rows nor labels decide on it."""
+    rng = np.random.default_rng(3)
+    x, persons = rng.uniform(-0.3, 0.6, size=60), np.repeat(np.arange(20), 3)
+    names = np.array([f"face {at}" for at in range(60)])
+    found = set()
+    for draw in range(5):
+        shuffled = np.random.default_rng(draw).permutation(60)
+        rows = shuffled[order_by_name(names[shuffled])]
+        relabelled = (persons * 7 + draw * 13) % 20  # other numbers of the same persons
+        for labels in (persons, relabelled):
+            own = {"bounds": (-1, 1), "clusters": labels[rows].tolist()}
+            family = mean_family(x[rows, None], repeats=999, **own)
+            test = mean_test(x[rows], **own), *betting_interval(x[rows], **own)
+            found.add((*test, family.intervals[0].low, family.p_values[0]))
+    assert len(found) == 1
+    assert "betting" in family.intervals[0].scheme
+
+
+def test_the_order_of_names_is_fixed():
+    assert order_by_name(["a", "b", "c", "d"]).tolist() == [3, 0, 2, 1]
+    assert order_by_name([]).tolist() == []
 
 
 def test_equivalence_is_two_one_sided_tests():

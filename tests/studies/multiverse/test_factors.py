@@ -1,6 +1,7 @@
 """Specifications of a plausible set: which there are, and which are left out."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -95,15 +96,67 @@ def test_levels_that_a_model_lacks_are_left_out():
     assert plan.left_out["layer paper: none is named"] == plan.combinations // 3
 
 
-def test_levels_of_a_factor_that_always_has_an_effect_are_drawn_equally_often():
-    drawn = [
-        one.levels["fill"]
-        for seed in range(20)
-        for one in REMOVALS.plan(seed=seed).specifications
-        if one.sampled
-    ]
-    counts = pd.Series(drawn).value_counts()
-    assert stats.chisquare(counts).pvalue > 0.001
+@SETS
+@pytest.mark.parametrize("seed", [0, 7])
+def test_levels_are_drawn_about_equally_often_where_their_factor_has_an_effect(declared, seed):
+    plan = declared.plan(seed=seed)
+    drawn = [one.levels for one in plan.specifications if one.sampled]
+    for factor in declared.factors:
+        taken = [own[factor.name] for own in drawn if declared.has_effect(factor.name, own)]
+        counts = [taken.count(level) for level in factor.levels]
+        assert max(counts) - min(counts) <= 1, factor.name
+    if declared is REMOVALS:  # noise is drawn by one fill of four
+        seeds = [own["seed"] for own in drawn if own["fill"] == "linear"]
+        assert len(seeds) == 16
+        assert seeds.count(1) == 8
+
+
+def test_levels_that_a_model_lacks_are_balanced_away():
+    plan = REMOVALS.plan(seed=3, absent={("layer", "paper"): "none is named"})
+    layers = [one.levels["layer"] for one in plan.specifications if one.sampled]
+    assert (layers.count("cam"), layers.count("earlier")) == (32, 32)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda own: own["fill"] == "linear",  # a single choice decides: known exactly
+        lambda own: (own["fill"] == "linear") == (own["sign"] == "relu"),
+        lambda own: own["fill"] in ("linear", "blur") and own["scored"] != "logit",
+    ],
+)
+def test_wilsons_interval_of_a_balanced_sample_covers_the_share(claim):
+    """The share of all combinations of levels is known; the sample's interval holds it."""
+    small = dataclasses.replace(
+        REMOVALS, factors=tuple(f for f in REMOVALS.factors if f.name not in ("layer", "explained"))
+    )
+    names = [factor.name for factor in small.factors]
+    every = itertools.product(*(factor.levels for factor in small.factors))
+    truth = np.mean([claim(dict(zip(names, levels, strict=True))) for levels in every])
+    covered = 0
+    for seed in range(60):
+        plan = small.plan(seed=seed)
+        found = share([claim(one.levels) for one in plan.specifications if one.sampled])
+        covered += found.low <= truth <= found.high
+    assert covered >= 54
+
+
+def test_a_factor_is_judged_where_it_has_an_effect():
+    """Other fills move the effect by 5; the seed moves nothing, and is not blamed for them."""
+    rows = pd.DataFrame(
+        {
+            "changed": one.changed,
+            "sampled": one.sampled,
+            **one.levels,
+            "effect": 5.0 * (one.levels["fill"] != "linear"),
+            "verdict": "holds",
+            "holds": True,
+        }
+        for one in REMOVALS.plan(seed=0).specifications
+    )
+    table = by_level(rows, REMOVALS.factors, rules=REMOVALS.rules).set_index(["factor", "level"])
+    assert table.loc["seed", "sampled"].tolist() == [8, 8]
+    assert table.loc["seed", "among sampled"].tolist() == [0, 0]
 
 
 def sampled(declared):
@@ -154,9 +207,8 @@ def test_what_a_level_moves_alone_and_among_sampled_combinations():
         }
         for one in two.plan(seed=0).specifications
     )
-    table = by_level(rows.assign(holds=rows["effect"] > 0), two.factors).set_index(
-        ["factor", "level"]
-    )
+    rows = rows.assign(holds=rows["effect"] > 0, verdict="")
+    table = by_level(rows, two.factors).set_index(["factor", "level"])
     assert table["alone"].tolist() == table["among sampled"].tolist() == [0, 2, 0, -4]
     assert table["holds in"].tolist() == [1, 1, 2, 0]
 

@@ -132,7 +132,25 @@ def test_a_run_leaves_all_that_its_reader_needs(name, request):
     assert "share the same faces" in answer
     for table in ("levels", "choices", "specifications"):
         assert len(pd.read_csv(folder / "tables" / f"{table}.csv")) > 8
-    assert rows(folder)["holds"].equals(rows(folder)["low"] > 0)
+    found = rows(folder)
+    assert found["holds"].equals((found["p"] < 0.05) & (found["low"] > 0))
+    assert ((found["verdict"] == "not tested") == found["p"].isna()).all()
+    assert manifest["config"]["endpoint"]["quantity"].startswith("share of the plausible choices")
+
+
+@pytest.mark.parametrize("name", ["run", "other"])
+def test_shards_of_other_models_faces_or_code_are_refused(name, request, weights):
+    folder = request.getfixturevalue(name)
+    again = (removals if name == "run" else excesses)(folder.parents[1], weights)
+    record = folder / "shards" / "tiny" / "made_of.json"
+    before = record.read_text()
+    changed = json.loads(before)
+    for key in [key for key in changed if key != "batch_size"]:
+        record.write_text(json.dumps(changed | {key: "other"}))
+        with pytest.raises(InputError, match=f"they differ in {key}"):
+            again.run()
+    record.write_text(before)
+    assert again.run() == folder
 
 
 def test_fills_are_named_beside(run):

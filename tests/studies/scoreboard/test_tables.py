@@ -8,12 +8,13 @@ import pytest
 from scipy import stats
 
 from metrics.core.registry import METRICS
+from metrics.statistics.bounded import order_by_name
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import mean_interval
 from metrics.statistics.power import units_to_tell
 from metrics.statistics.reliability import friedman_nemenyi
 from studies.scoreboard import tables
-from studies.scoreboard.report import answer, content
+from studies.scoreboard.report import _explained, answer, content
 from tests.studies.scoreboard.boards import CLUSTERS, METHODS, OWN, SPECS
 
 
@@ -53,7 +54,8 @@ def test_methods_of_a_metric_are_a_family_of_means():
     rows, own = board_of(gains, 96)
     table = tables.method_table(rows, own, SPECS).set_index("method")
     table = table.loc[[*METHODS, "centre"]]
-    family = mean_family(np.stack(list(gains.values()), axis=1), bounds=(-1, 1))
+    order = order_by_name(own.index)
+    family = mean_family(np.stack(list(gains.values()), axis=1)[order], bounds=(-1, 1))
     assert table.loc[list(METHODS), tables.P].tolist() == pytest.approx(family.p_values.tolist())
     for name, interval in zip(METHODS, family.intervals, strict=True):
         row = table.loc[name]
@@ -154,6 +156,28 @@ def test_few_units_of_a_bounded_score_are_tested_by_betting(rows):
     assert "0 of 3 methods beat the centre control" in answer(table, SPECS["insertion"])
     table = tables.method_table(rows, OWN, SPECS)
     assert "1 of 3 methods beat" in answer(table, SPECS["insertion"])
+
+
+def test_a_table_says_how_each_gain_was_judged_whatever_the_order_of_its_rows():
+    rng = np.random.default_rng(0)
+    skewed = np.where(np.arange(80) < 3, 0.9, 0.0)
+    made, own = board_of({"gradcam": rng.normal(0.1, 0.2, size=80), "lime": skewed}, 80)
+    more = made[made["method"] == "lime"].assign(method="edges")
+    table = tables.method_table(pd.concat([made, more]), own, SPECS)
+    by = table.set_index("method")["judged by"]
+    assert by.to_dict() == {
+        "gradcam": "t, sign flips",
+        "lime": "betting",
+        "edges": "t, alone",
+        "centre": "",
+    }
+    caption = " ".join(_explained(table))
+    assert "Judged by: t, sign flips is" in caption
+    assert "betting is the exact test" in caption
+    assert "not tested is" not in caption
+    again = tables.method_table(pd.concat([made, more])[::-1], own[::-1], SPECS)
+    table, again = (one.set_index("method").sort_index() for one in (table, again))
+    pd.testing.assert_frame_equal(table, again, rtol=1e-12)
 
 
 def test_units_to_tell_are_those_of_the_family():

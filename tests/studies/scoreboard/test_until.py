@@ -6,12 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from rich.progress import Progress
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
+from metrics.statistics.intervals import mean_interval
+from studies.engine.study import Run
 from studies.questions.faithfulness import Faithfulness
-from studies.scoreboard.until import in_random_order, stopping_rule
+from studies.scoreboard.study import Findings, _Part
+from studies.scoreboard.until import in_random_order, outcome, stopping_rule
 
 
 def faces_of(n, frames=1):
@@ -124,3 +128,52 @@ def test_all_faces_are_at_hand_unless_a_limit_is_given():
     assert len(Faithfulness(until=0.02).chosen(faces)) == 300
     assert len(Faithfulness(until=0.02, limit=200).chosen(faces)) == 200
     assert len(Faithfulness().chosen(faces)) == 128
+
+
+def test_models_stop_together_where_all_are_known(monkeypatch, tmp_path):
+    """One is known at 64 faces and the other at 96, where the first is not: both go on to 128."""
+    known, asked, faces = {"a": (64, 128), "b": (96, 128)}, [], faces_of(160)
+
+    def scored(self, network, *_, least, told):
+        asked.append((network, least))
+        told.now = 0
+        n = next((n for n in known[network] if n >= least), len(faces))
+        for _ in range(n // 16):
+            told(16)
+        rows = pd.DataFrame({"id": faces.ids[:n], "model": network})
+        return _Part(model=network, rows=rows, findings=Findings())
+
+    monkeypatch.setattr(Faithfulness, "_scored", scored)
+    with Progress(disable=True) as bar:
+        bar.add_task("faces", total=320)
+        run = Run(folder=tmp_path, manifest={}, bar=bar)
+        parts = Faithfulness(until=0.1)._scored_alike({"a": None, "b": None}, faces, None, run)
+        assert bar.tasks[0].completed == 256  # no face is counted twice
+    assert [len(part.rows) for part in parts] == [128, 128]
+    assert [part.model for part in parts] == ["a", "b"]
+    assert asked == [("a", 0), ("b", 0), ("a", 96), ("b", 128)]
+
+
+def test_no_fewer_faces_are_kept_than_another_model_needs():
+    faces, rng = faces_of(100), np.random.default_rng(0)
+    rows = rows_of(faces, rng.normal(size=100))
+    for least, kept in ((0, 80), (80, 80), (81, None)):
+        rule = stopping_rule(faces, metric="road", methods=["lime"], half_width=0.3, least=least)
+        assert rule(rows[rows["id"].isin(faces.ids[:80])]) == kept
+
+
+def test_what_skewed_intervals_reach_to_is_said():
+    faces, rng = faces_of(100), np.random.default_rng(0)
+    ask = {"metric": "road", "methods": ["lime"]}
+    even, skewed = np.tile([-1.0, 1.0], 50), rng.exponential(size=100)
+    found = mean_interval(skewed)
+    half = (found.high - found.low) / 2 * (1.001 + 1 / np.sqrt(200))
+    assert outcome(rows_of(faces, even).assign(model="a"), faces, half_width=0.5, **ask).endswith(
+        "as asked (--until)."
+    )
+    said = outcome(rows_of(faces, skewed).assign(model="a"), faces, half_width=half, **ask)
+    assert f"skewed ones reach up to {found.high - found.estimate:.2g} to one side." in said
+    few = np.zeros(100)
+    few[::50] = 1.0  # judged by betting
+    said = outcome(rows_of(faces, few).assign(model="a"), faces, half_width=0.3, **ask)
+    assert "its interval by betting is wider" in said
