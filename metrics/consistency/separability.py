@@ -84,6 +84,15 @@ class Separability:
         """Labels of the emotions that are not left out."""
         return [e for e in self.emotions.tolist() if e not in self.left_out]
 
+    @property
+    def units_of(self) -> dict[int, int]:
+        """Number of maps (of persons, where there are clusters) of each emotion, by its label."""
+        faces = self.source.faces
+        return {
+            emotion: len(np.unique(faces.units[faces.codes == k]))
+            for k, emotion in enumerate(self.emotions.tolist())
+        }
+
     def over(self, emotions: Iterable[int], *, reason: str = "") -> Separability:
         """The same areas averaged over fewer emotions, with the intervals of that mean.
 
