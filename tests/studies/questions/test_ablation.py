@@ -197,24 +197,30 @@ def test_faces_that_two_variants_share_cancel_in_their_difference():
     made = {}
     for name in ("gimefive", "twin"):
         for k in range(5):
-            made[f"{name}@seed{k}"] = {"auc": np.array([0.7]), "influence": parts}
+            made[f"{name}@seed{k}"] = {
+                "auc": np.array([0.7 + 0.01 * rng.normal()]),
+                "influence": parts,
+            }
             made[f"{name}@untrained{k}"] = {
                 "auc": np.array([0.5 + 1e-3 * rng.normal()]),
                 "influence": 0 * parts,
             }
-    made["twin@seed0"] = {"auc": np.array([0.7]), "influence": 2 * parts}
+    made["twin@seed0"] = {"auc": np.array([0.72]), "influence": 2 * parts}
     rows = pd.DataFrame(
         {
             "variant": ["gimefive"] * 5 + ["twin"] * 5,
             "seed": [*range(5)] * 2,
             "accuracy": 80.0,
-            "excess": 0.2 + 0.01 * rng.normal(size=10),
         }
     )
     floors = [
         [made[f"{name}@untrained{k}"]["auc"][0] for k in range(5)] for name in ("twin", "gimefive")
     ]
-    gap = rows["excess"][5:].to_numpy() - rows["excess"][:5].to_numpy()
+    over = {
+        name: np.array([made[f"{name}@seed{k}"]["auc"][0] for k in range(5)]) - np.mean(floor)
+        for name, floor in zip(("twin", "gimefive"), floors, strict=True)
+    }
+    gap = over["twin"] - over["gimefive"]
     found = difference_table(rows, made, units).iloc[0]
     variance = gap.var(ddof=1) / 5 + sum(np.var(f, ddof=1) / 5 for f in floors)
     variance += ((parts / 5) ** 2).sum()  # one network of five differs by the parts
@@ -228,7 +234,9 @@ def test_faces_that_two_variants_share_cancel_in_their_difference():
 
 
 def test_endpoints_of_an_earlier_version_are_named():
-    assert "endpoints of 1 of 1 networks were kept by an earlier" in earlier({"a@seed0": {}})[0]
+    said = earlier({"a@seed0": {}, "a@seed1": {"version": np.array(2)}})
+    assert "endpoints of 1 of 2 networks were kept by an earlier" in said[0]
+    assert "endpoints of 2 of 2 networks were kept without the areas of pairs" in said[1]
 
 
 def test_a_finished_run_computes_no_endpoint_again(finished, monkeypatch):
