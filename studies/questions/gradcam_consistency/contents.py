@@ -15,7 +15,13 @@ from studies.reporting.page import Picture, Table
 
 
 def primary_tables(primary: pd.DataFrame, left_out: pd.DataFrame, unit: str) -> list[Table]:
-    """The endpoint and its checks, and the emotions that they leave out."""
+    """The endpoint and its checks, and the emotions that they leave out.
+
+    Examples
+    --------
+    >>> [table.name for table in primary_tables(pd.DataFrame(), pd.DataFrame(), "the face (9)")]
+    ['primary']
+    """
     found = [
         Table(
             name="primary",

@@ -127,8 +127,8 @@ def left_out(sets: pd.DataFrame, compared: Mapping[tuple[str, str], str]) -> pd.
     >>> row |= {"target": "fixed:fear", "emotion": "anger"}
     >>> counts = {"network": "a", "value": 4.0}, {"network": "a@untrained0", "value": 9.0}
     >>> sets = pd.DataFrame([row | count for count in counts])
-    >>> left_out(sets, {("all", "gradcam"): "all faces"}).iloc[0].to_list()
-    ['a', 'all faces', 'anger', 1, 'fear (4 in a)']
+    >>> left_out(sets, {("all", "gradcam"): "all faces"}).to_numpy().tolist()
+    [['a', 'all faces', 'anger', 1, 'fear (4 in a)']]
     """
     found = []
     few = sets[sets["metric"] == TOO_FEW]
