@@ -90,8 +90,8 @@ def jackknife_interval(
     level
         Coverage.
     scale
-        ``logit`` for an area between 0 and 1 (bounds stay inside, and cover where it is near 1);
-        ``linear`` for a difference.
+        ``logit`` for an area between 0 and 1 (bounds stay inside, and cover where it is near 1),
+        whose p-value tests .5; ``linear`` for a difference, whose p-value tests zero.
     extra_variance
         Variance of the estimate from another source, such as the untrained networks, which is
         added; degrees of freedom follow Welch & Satterthwaite.
@@ -132,7 +132,9 @@ def jackknife_interval(
     parts: Array = np.bincount(units, values[used]).astype(np.float64)
     n = len(parts)
     variance = float((parts**2).sum())
-    found = partial(Interval, estimate=float(estimate), n=n)
+    found = partial(
+        Interval, estimate=float(estimate), n=n, against=0.5 if scale == "logit" else 0.0
+    )
     if not variance > NOTHING or not np.isfinite(estimate):
         return found(
             low=np.nan,
@@ -146,7 +148,8 @@ def jackknife_interval(
         freedom = _joint_freedom((variance, freedom), (extra_variance, max(extra_n - 1, 1)))
     reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
     low, high = estimate - reach, estimate + reach
-    if scale == "logit" and 0 < estimate < 1:
+    bounded = scale == "logit" and 0 < estimate < 1
+    if bounded:
         away = reach / (estimate * (1 - estimate))
         low, high = special.expit(special.logit(estimate) + np.array([-away, away]))
     return found(
@@ -154,6 +157,7 @@ def jackknife_interval(
         high=float(high),
         standard_error=error,
         freedom=freedom,
+        logit=bounded,
         scheme=f"delete-one jackknife over {'faces' if clusters is None else 'clusters'}",
     )
 

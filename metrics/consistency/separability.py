@@ -6,16 +6,19 @@ All functions compare maps on one common mask, in one frame (register them first
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.checks import check_count
+from metrics.consistency.areas import Areas, areas_of
 from metrics.consistency.jackknife import influences_of, jackknife_interval
-from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED, Array, Codes, Pairs, PairSource, members
+from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED, Array, Codes, PairSource, members
 from metrics.statistics.intervals import Interval
 
 
@@ -47,6 +50,11 @@ class Separability:
         Number of pairs of faces that were compared.
     sampled
         Whether these are a random sample of all pairs.
+    areas
+        ``(E, E)`` the area of each ordered pair of emotions, of which ``per_emotion`` is the mean
+        over columns; NaN on the diagonal, and where an emotion is left out.
+    source
+        What :meth:`over` computes the intervals of fewer emotions from.
 
     Examples
     --------
@@ -68,6 +76,59 @@ class Separability:
     n_undefined: int
     n_pairs: int
     sampled: bool
+    areas: Array
+    source: Areas
+
+    @property
+    def counted(self) -> list[int]:
+        """Labels of the emotions that are not left out."""
+        return [e for e in self.emotions.tolist() if e not in self.left_out]
+
+    @property
+    def units_of(self) -> dict[int, int]:
+        """Number of maps (of persons, where there are clusters) of each emotion, by its label."""
+        faces = self.source.faces
+        return {
+            emotion: len(np.unique(faces.units[faces.codes == k]))
+            for k, emotion in enumerate(self.emotions.tolist())
+        }
+
+    def over(self, emotions: Iterable[int], *, reason: str = "") -> Separability:
+        """The same areas averaged over fewer emotions, with the intervals of that mean.
+
+        Two networks are compared over the emotions that both have enough maps of: emotions differ
+        in their areas, so that a mean over others differs for that reason alone.
+
+        Parameters
+        ----------
+        emotions
+            Labels; those that are left out already stay so.
+        reason
+            Why the others are left out, for ``left_out``.
+
+        Returns
+        -------
+        Separability
+            This result itself where no emotion is left out by it.
+
+        Examples
+        --------
+        >>> import torch
+        >>> rows = torch.nn.functional.normalize(torch.tensor([[1.0, 0]] * 5 + [[0, 1]] * 10))
+        >>> found = separability(rows, torch.tensor([0] * 5 + [4] * 5 + [5] * 5))
+        >>> round(found.auc, 3), found.over([0, 5]).auc
+        (0.833, 1.0)
+        """
+        kept = set(emotions)
+        lost = [e for e in self.counted if e not in kept]
+        if not lost:
+            return self
+        why = reason or "not among the emotions that are compared"
+        left_out = {**self.left_out, **dict.fromkeys(lost, why)}
+        counted = [k for k, e in enumerate(self.emotions.tolist()) if e not in left_out]
+        return dataclasses.replace(
+            self, left_out=dict(sorted(left_out.items())), **_means(self.source, counted)
+        )
 
 
 def separability(
@@ -142,107 +203,49 @@ def separability(
     check_count("the number of pairs drawn", sample)
     source = PairSource(faces, seed=seed, exact_up_to=exact_up_to, sample=sample)
     counted = faces.counted if len(faces.counted) > 1 else []
-    sides = {k: _Side(source.within(k), faces.n_units, source.n_levels) for k in counted}
-    n_pairs = sum(len(side.pairs) for side in sides.values())
-    aucs = np.full(len(faces.emotions), np.nan)
-    without = np.zeros((len(faces.emotions), faces.n_units))
-    for k in counted:
-        aucs[k] = 0.0
-    for position, one in enumerate(counted):
-        for other in counted[position + 1 :]:
-            across = source.between(one, other)
-            n_pairs += len(across)
-            against = _Side(across, faces.n_units, source.n_levels)
-            for emotion in (one, other):
-                auc, deleted = _area(sides[emotion], against)
-                aucs[emotion] += auc / (len(counted) - 1)
-                without[emotion] += deleted / (len(counted) - 1)
-    weight = np.where(np.isfinite(aucs), 1 / max(len(counted), 1), 0.0)
-    auc = float(np.nansum(weight * aucs)) if counted else float("nan")
-    each = [influences_of(aucs[k], without[k], faces, len(rows), counted) for k in range(len(aucs))]
-    influence = influences_of(auc, weight @ without, faces, len(rows), counted)
-    groups = None if clusters is None else list(clusters)
+    found, n_pairs = areas_of(
+        faces, source, counted, labels=labels.cpu().numpy().astype(np.int64), clusters=clusters
+    )
     return Separability(
-        auc=auc,
-        interval=jackknife_interval(auc, influence, labels, clusters=groups, scale="logit"),
-        per_emotion=aucs,
-        emotion_intervals=tuple(
-            jackknife_interval(float(value), part, labels, clusters=groups, scale="logit")
-            for value, part in zip(aucs, each, strict=True)
-        ),
         emotions=faces.emotions,
         left_out=faces.left_out,
-        influence=influence,
         n_undefined=len(rows) - len(faces.used),
         n_pairs=n_pairs,
         sampled=source.sampled,
+        source=found,
+        **_means(found, counted),
     )
 
 
-class _Side:
-    """One side of a comparison: pairs with what is counted of them once."""
+def _means(source: Areas, counted: Sequence[int]) -> dict[str, Any]:
+    """Means of the areas over some emotions, by position: none with fewer than two."""
+    counted = counted if len(counted) > 1 else []
+    faces, n = source.faces, len(source.labels)
+    aucs = np.full(len(faces.emotions), np.nan)
+    without = np.zeros((len(faces.emotions), faces.n_units))
+    areas = np.full(source.areas.shape, np.nan)
+    for one in counted:
+        aucs[one] = 0.0
+        for other in counted:
+            if other != one:
+                areas[one, other] = source.areas[one, other]
+                aucs[one] += source.areas[one, other] / (len(counted) - 1)
+                without[one] += source.without[one, other] / (len(counted) - 1)
+    weight = np.where(np.isfinite(aucs), 1 / max(len(counted), 1), 0.0)
+    auc = float(np.nansum(weight * aucs)) if counted else float("nan")
+    influence = influences_of(auc, weight @ without, faces, n, counted)
+    each = [influences_of(aucs[k], without[k], faces, n, counted) for k in range(len(aucs))]
 
-    def __init__(self, pairs: Pairs, n_units: int, n_levels: int) -> None:
-        self.pairs, self.n_units, self.n_levels = pairs, n_units, n_levels
-        count = np.bincount(pairs.levels, minlength=n_levels)
-        self.twice_below = 2 * np.cumsum(count) - count  # by level: 2 × pairs below + ties
-        self.of_unit = self.by_unit(None)
-        self._keys: Codes | None = None
-
-    def by_unit(self, values: Array | None) -> Array:
-        """``(units,)`` number of each unit's pairs, or the sum of their values."""
-        one, two = (
-            np.bincount(units, values, minlength=self.n_units)
-            for units in (self.pairs.first, self.pairs.second)
+    def interval(value: float, parts: Array) -> Interval:
+        return jackknife_interval(
+            value, parts, source.labels, clusters=source.clusters, scale="logit"
         )
-        return np.asarray(one + two, dtype=np.float64)
 
-    def keys(self, units: NDArray[np.bool_] | None = None) -> Codes:
-        """Each pair once for each of its two units, as unit × levels + level, of chosen units."""
-        if units is None and self._keys is not None:
-            return self._keys
-        parts = []
-        for of in (self.pairs.first, self.pairs.second):
-            chosen = slice(None) if units is None or units.all() else units[of]
-            parts.append(of[chosen] * self.n_levels + self.pairs.levels[chosen])
-        found = np.concatenate(parts)
-        if units is None:
-            self._keys = found = np.sort(found)
-        return found
-
-
-def _area(within: _Side, across: _Side) -> tuple[float, Array]:
-    """Area of one side above the other, and ``(units,)`` the same without each unit.
-
-    Sums of comparisons are doubled, so that ties are whole numbers and float64 is exact.
-    """
-    n, m = len(within.pairs), len(across.pairs)
-    lost_within = across.twice_below[within.pairs.levels].astype(np.float64)
-    lost_across = (2 * n - within.twice_below[across.pairs.levels]).astype(np.float64)
-    total = lost_within.sum()
-    kept = total - within.by_unit(lost_within) - across.by_unit(lost_across) + _both(within, across)
-    pairs = (n - within.of_unit) * (m - across.of_unit)
-    touched = (within.of_unit > 0) | (across.of_unit > 0)
-    auc = total / (2 * n * m)
-    without = np.full(within.n_units, auc)
-    without[touched] = kept[touched] / (2 * pairs[touched])  # five units leave pairs of four
-    return float(auc), without
-
-
-def _both(within: _Side, across: _Side) -> Array:
-    """``(units,)`` doubled comparisons in which a unit has a pair on both sides."""
-    shared = (within.of_unit > 0) & (across.of_unit > 0)
-    lower, higher = across.keys(shared), within.keys()
-    swapped = len(lower) > len(higher)
-    levels = within.n_levels
-    known, asked = (np.sort(lower), higher) if swapped else (higher, lower)
-    left = np.searchsorted(known, asked)
-    right = left.copy()
-    tied = known[np.minimum(left, len(known) - 1)] == asked  # few are, and the rest is done
-    right[tied] = np.searchsorted(known, asked[tied], "right")
-    units = asked // levels
-    bounds = np.searchsorted(known, np.arange(within.n_units + 1) * levels)
-    below = left + right - 2 * bounds[units]  # 2 × known pairs of the unit below + ties
-    if not swapped:
-        below = 2 * np.diff(bounds)[units] - below
-    return np.bincount(units, below, minlength=within.n_units).astype(np.float64)
+    return {
+        "auc": auc,
+        "interval": interval(auc, influence),
+        "per_emotion": aucs,
+        "emotion_intervals": tuple(map(interval, aucs.tolist(), each)),
+        "influence": influence,
+        "areas": areas,
+    }

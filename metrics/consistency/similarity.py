@@ -6,8 +6,9 @@ All functions compare maps on one common mask, in one frame (register them first
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,23 +152,32 @@ def similarity(
 def _to_emotions(faces: Members) -> tuple[Array, Array]:
     """``(M, E)`` sums of each face's similarities to faces of other units, and their numbers."""
     shown = np.eye(len(faces.emotions))[faces.codes]  # (M, E)
-    sums = np.zeros((len(faces.emotions), faces.rows.shape[1]))
+    own = np.zeros((faces.n_units, shown.shape[1]))
+    np.add.at(own, faces.units, shown)
+    return _sums_to(faces, shown), shown.sum(axis=0) - own[faces.units]
+
+
+def _sums_to(faces: Members, chosen: Array) -> Array:
+    """``(M, Q)`` sums of each face's similarities to faces of other units, weighted ``(M, Q)``.
+
+    They come from sums of unit vectors, a block of faces at a time, less the pairs inside a unit:
+    no similarity of a pair is kept.
+    """
+    sums = np.zeros((chosen.shape[1], faces.rows.shape[1]))
     parts = [slice(s, s + _CHUNK) for s in range(0, len(faces.used), _CHUNK)]
     for part in parts:
-        sums += shown[part].T @ faces.rows[part].astype(np.float64)
-    to = np.zeros(shown.shape)
+        sums += chosen[part].T @ faces.rows[part].astype(np.float64)
+    to = np.zeros(chosen.shape)
     for part in parts:
         to[part] = faces.rows[part].astype(np.float64) @ sums.T
-    pairs = np.tile(shown.sum(axis=0), (len(shown), 1))
     order = np.argsort(faces.units, kind="stable")
     edges = np.cumsum(np.bincount(faces.units, minlength=faces.n_units))[:-1]
     for unit in np.split(order, edges):
         inside = faces.rows[unit].astype(np.float64)
         for start in range(0, len(unit), _CHUNK):
             some = unit[start : start + _CHUNK]
-            to[some] -= inside[start : start + _CHUNK] @ (inside.T @ shown[unit])
-            pairs[some] -= shown[unit].sum(axis=0)
-    return to, pairs
+            to[some] -= inside[start : start + _CHUNK] @ (inside.T @ chosen[unit])
+    return to
 
 
 def _without(faces: Members, sums: Array, pairs: Array, total: Array, count: Array) -> Array:
@@ -262,8 +272,7 @@ def permuted_excess(
     classes = int(codes.max()) + 1 if len(codes) else 0
     if classes < 2:  # no pair of two emotions: all maps are blank, say
         return float("nan"), np.full(repeats, np.nan)
-    x = faces.rows.astype(np.float64)
-    gram = (x @ x.T) * (faces.units[:, None] != faces.units)
+    sums_to = _ways_to_sum(faces)
     moments = None if blocks is None else [list(blocks)[k] for k in faces.used]
     persons = None if clusters is None else faces.units
     shuffled = permutations(codes, repeats=repeats, seed=seed, blocks=moments, clusters=persons)
@@ -274,10 +283,22 @@ def permuted_excess(
         onehot = np.eye(classes)[codes[part]].transpose(1, 0, 2)  # (M, b, E)
         own = np.zeros((faces.n_units, *onehot.shape[1:]))  # faces of each unit, by emotion
         np.add.at(own, faces.units, onehot)
-        to = (gram @ onehot.reshape(len(codes), -1)).reshape(onehot.shape)
+        to = sums_to(onehot.reshape(len(codes), -1)).reshape(onehot.shape)
         number = onehot.sum(axis=0) - own[faces.units]
         shown = onehot.transpose(1, 2, 0)  # (b, E, M)
         matrix = _ratio(shown @ to.transpose(1, 0, 2), shown @ number.transpose(1, 0, 2))
         diagonal = matrix.diagonal(axis1=1, axis2=2)
         found += [_mean(d) - _mean(m[off]) for d, m in zip(diagonal, matrix, strict=True)]
     return found[0], np.array(found[1:])
+
+
+def _ways_to_sum(faces: Members) -> Callable[[Array], Array]:
+    """:func:`_sums_to` of these faces: by similarities of pairs where they are the smaller table.
+
+    With more faces than pixels, the pairs would be larger than the maps themselves.
+    """
+    if len(faces.used) > faces.rows.shape[1]:
+        return partial(_sums_to, faces)
+    x = faces.rows.astype(np.float64)
+    gram = (x @ x.T) * (faces.units[:, None] != faces.units)
+    return lambda chosen: np.asarray(gram @ chosen)

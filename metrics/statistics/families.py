@@ -71,10 +71,10 @@ def mean_family(
     data snooping", Econometrica 2005; step-down as in Westfall & Young 1993). The p that it is held
     against is that of :func:`~metrics.statistics.mean_tests.mean_test`, with its correction for
     skewness, so that a family of one agrees with it. Simulated for 12 columns without any effect
-    (``python -m benchmarks.calibration.means``), some claim is made in at most 6 % of studies from
-    60 faces on where gains are normal, exponential or 70 % zeros, and from 150 on where they are
-    lognormal (skewness 6; 7 % at 96 faces, up to 13 % at 60). A family of several columns takes 60
-    units.
+    (``python -m benchmarks.calibration.means``), some claim is made in at most .06 of studies from
+    60 faces on where gains are normal, exponential (.062 at 60 faces) or 70 % zeros, and from 150
+    on where they are lognormal (skewness 6; .07 at 96 faces, up to .13 at 60). A family of several
+    columns takes 60 units.
 
     Parameters
     ----------

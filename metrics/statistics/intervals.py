@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_interval
@@ -49,6 +49,10 @@ class Interval:
         Whether the bounds hold for more than this mean over units: with other means at once, for
         new columns too, or by betting. The standard error does not make them, so that there is no
         p-value.
+    against
+        Value that ``p_value`` tests the estimate against: .5 for an area under a ROC curve.
+    logit
+        Whether the bounds, and with them the p-value, are made on the logit scale.
 
     Examples
     --------
@@ -70,17 +74,24 @@ class Interval:
     reason: str = ""
     dots: tuple[float, ...] = ()
     joint: bool = False
+    against: float = 0.0
+    logit: bool = False
 
     @property
     def p_value(self) -> float:
-        """Two-sided p of the estimate being zero; below .05 just where 95 % bounds exclude zero.
+        """Two-sided p of the estimate being ``against``; below .05 just where 95 % bounds leave
+        that value out.
 
         It is Student's, by the standard error, after the bounds' correction for skewness. NaN
         where a reason stands for the bounds, and where they are joint.
         """
         if self.reason or self.joint or not self.standard_error > 0:
             return float("nan")
-        t = unskewed(self.estimate / self.standard_error, self.skewness)
+        away, error = self.estimate - self.against, self.standard_error
+        if self.logit:
+            away = float(special.logit(self.estimate) - special.logit(self.against))
+            error /= self.estimate * (1 - self.estimate)
+        t = unskewed(away / error, self.skewness)
         return float(2 * stats.t.sf(abs(t), self.freedom))
 
     def units_needed(self, half_width: float) -> float:

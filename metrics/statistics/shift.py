@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from metrics.statistics.clusters import Array
 from metrics.statistics.intervals import Interval
+
+Codes = NDArray[np.int64]
 
 EXACT = 50
 """Most differences for which the distribution of the signed-rank sum is counted out."""
@@ -42,18 +46,20 @@ def median_shift(differences: ArrayLike, *, level: float = 0.95) -> Interval:
     (3.5, 1.0, 6.0)
     """
     x = np.asarray(differences, dtype=np.float64)
-    x = x[np.isfinite(x)]
+    x = np.sort(x[np.isfinite(x)])
     n = len(x)
-    i, j = np.triu_indices(n)
-    pairs = np.sort((x[i] + x[j]) / 2)
-    low, high, reason = float("nan"), float("nan"), ""
+    estimate, low, high, reason = float("nan"), float("nan"), float("nan"), ""
+    if n:
+        pairs = n * (n + 1) // 2
+        middle = mean_of_pairs(x, [(pairs + 1) // 2, pairs // 2 + 1])
+        estimate = float(middle.mean())
     rank = _rank(n, level) if n else 0
     if rank:
-        low, high = float(pairs[rank - 1]), float(pairs[-rank])
+        low, high = mean_of_pairs(x, [rank, pairs + 1 - rank]).tolist()
     else:
         reason = f"{n} differences are too few for a {level:.0%} interval by signed ranks."
     return Interval(
-        estimate=float(np.median(pairs)) if n else float("nan"),
+        estimate=estimate,
         low=low,
         high=high,
         standard_error=float("nan"),
@@ -61,6 +67,73 @@ def median_shift(differences: ArrayLike, *, level: float = 0.95) -> Interval:
         scheme="Hodges-Lehmann, signed ranks",
         reason=reason,
     )
+
+
+def mean_of_pairs(ordered: Array, ranks: Sequence[int]) -> Array:
+    """Order statistics of the means of all pairs of values, each with itself included.
+
+    They are found by bisection over the floating-point numbers themselves: at each of at most 64
+    steps, the means up to a number are counted by bisection in the ordered values, in
+    O(N log N), so that no pair is kept and the result is exact.
+
+    Parameters
+    ----------
+    ordered
+        ``(N,)`` finite values, the smallest first.
+    ranks
+        R ranks from 1 to N (N + 1) / 2.
+
+    Returns
+    -------
+    array
+        ``(R,)`` the means of these ranks.
+
+    Examples
+    --------
+    >>> mean_of_pairs(np.array([1.0, 2.0, 4.0]), [1, 4, 6])  # 1, 1.5, 2, 2.5, 3, 4
+    array([1. , 2.5, 4. ])
+    """
+    wanted = np.asarray(ranks, dtype=np.int64)
+    low = np.full(len(wanted), _place(ordered[:1])[0])
+    high = np.full(len(wanted), _place(ordered[-1:])[0])
+    while (low < high).any():
+        middle = (low & high) + ((low ^ high) >> 1)  # the mean, rounded down, without overflow
+        enough = _count_up_to(ordered, _number(middle)) >= wanted
+        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+    return _number(low) + 0.0  # no negative zero
+
+
+def _count_up_to(ordered: Array, bounds: Array) -> Codes:
+    """``(R,)`` number of pairs, each value with itself included, whose mean is up to a bound.
+
+    The mean is monotone in each value, as rounded as it is; so for each value the others up to the
+    bound are the first ones, and a bisection finds how many.
+    """
+    n = len(ordered)
+    first = np.arange(n)
+    counts = np.zeros(len(bounds), dtype=np.int64)
+    for k, bound in enumerate(bounds.tolist()):
+        few, many = first.copy(), np.full(n, n)  # partners from the value itself on
+        for _ in range(n.bit_length()):
+            middle = np.minimum((few + many) // 2, n - 1)
+            up_to = (ordered + ordered[middle]) / 2 <= bound
+            open_ = few < many
+            few = np.where(open_ & up_to, middle + 1, few)
+            many = np.where(open_ & ~up_to, middle, many)
+        counts[k] = (few - first).sum()
+    return counts
+
+
+def _place(numbers: Array) -> Codes:
+    """Whole numbers in the order of floating-point numbers, next ones for next ones."""
+    bits = (numbers + 0.0).view(np.int64)
+    return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
+
+
+def _number(places: Codes) -> Array:
+    """The floating-point numbers of :func:`_place`."""
+    bits = np.where(places < 0, np.int64(-(2**63)) - places, places)
+    return bits.view(np.float64)
 
 
 def _rank(n: int, level: float) -> int:

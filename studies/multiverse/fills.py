@@ -47,7 +47,7 @@ def fill_facts(
     A seeded random 20 % (then 50 %) of the 8 × 8 equal cells of a face is filled, four times, and
     nothing else is changed. ``answer survives`` is the share of these images that the model calls
     as it calls the untouched face. ``distance`` is how far they lie from the nearest face other
-    than their own, in the features that the model's last linear layer reads, scaled to length 1,
+    than their own, in the features that the linear layer which runs last reads, scaled to length 1,
     as the mean over faces in units of the mean distance of untouched faces to their nearest other
     face: 1 is as near as faces lie to one another. ``outside`` is the share beyond the distance
     that 95 % of the untouched faces keep. Nearest-neighbour distances in such features tell data
@@ -81,7 +81,7 @@ def fill_facts(
     Raises
     ------
     InputError
-        For fewer than three faces, or a model without a linear layer.
+        For fewer than three faces, or a model that uses no linear layer.
 
     Examples
     --------
@@ -142,27 +142,45 @@ def _gone(cache: ScoreCache, share: float, draw: int) -> Tensor:
 
 
 def _seen(predictor: Predictor, images: Tensor) -> tuple[Array, NDArray[np.int64]]:
-    """What the last linear layer reads, ``(N, F)`` of unit length, and the output that wins."""
-    heads = [part for part in predictor.model.net.modules() if isinstance(part, nn.Linear)]
-    if not heads:
-        raise InputError(
-            f"Expected {predictor.name} to have a linear layer, whose features tell how far filled "
-            "images lie from faces, but it has none."
-        )
+    """What the last linear layer reads, ``(N, F)`` of unit length, and the output that wins.
+
+    The last layer is the one that runs last: a network may hold others that it does not use.
+    """
+    read: list[Tensor] = []
+
+    def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        read[:] = given[:1]
+
     kept: list[Tensor] = []
     answers: list[Tensor] = []
-    handle = heads[-1].register_forward_pre_hook(
-        lambda _, given: kept.append(given[0].detach().flatten(1).double().cpu())
-    )
+    heads = [part for part in predictor.model.net.modules() if isinstance(part, nn.Linear)]
+    handles = [head.register_forward_pre_hook(keep) for head in heads]
     try:
         with predictor.turn(), torch.inference_mode(), predictor.autocast():
             for start in range(0, len(images), TOGETHER):
                 logits = predictor.model(images[start : start + TOGETHER].to(predictor.device))
                 answers.append(logits.argmax(dim=1).cpu())
+                kept.append(_features(predictor, read, len(logits)))
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     features = nn.functional.normalize(torch.cat(kept), dim=1).numpy()
     return np.asarray(features), np.asarray(torch.cat(answers).numpy())
+
+
+def _features(predictor: Predictor, read: Sequence[Tensor], n: int) -> Tensor:
+    """``(n, F)`` of what the last linear layer has read of n images."""
+    if not read:
+        raise InputError(
+            f"Expected {predictor.name} to use a linear layer, whose features tell how far filled "
+            "images lie from faces, but it uses none."
+        )
+    if len(read[0]) != n:
+        raise InputError(
+            f"Expected the last linear layer of {predictor.name} to read one row an image, got "
+            f"{len(read[0])} rows of {n} images: its features do not tell the images apart."
+        )
+    return read[0].detach().flatten(1).double().cpu()
 
 
 def _nearest(points: Array, faces: Array, own: NDArray[np.bool_]) -> Array:

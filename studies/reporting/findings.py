@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import re
 import sys
 import tomllib
@@ -25,13 +24,13 @@ import pandas as pd
 from fer_xai.command import run_command
 from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
+from studies.reporting.formatting import zero_unsigned
 
 REFERENCE = Path("results/reference")
 BEGIN, END = "<!-- findings -->\n", "<!-- end of findings -->"
 Verdict = Literal["above", "below", "not told apart", "no different", "stated"]
 """What a claim says of its figure: above or below ``against``, not told apart from it, within the
 margin of it, or stated without a comparison."""
-_SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 _MORE = re.compile(r"(>=|<=|>|<) *(-?[\d.]+)")
 
 
@@ -143,12 +142,14 @@ class Claim:
 def number(value: float, form: str) -> str:
     """A number as the pages print it: no zero before the point, and a true minus sign.
 
+    What is rounded to zero has no sign.
+
     Examples
     --------
-    >>> number(-0.0304, "+.2f"), number(87.25, ".1f"), number(2252, ",d")
-    ('−.03', '87.2', '2,252')
+    >>> number(-0.0304, "+.2f"), number(87.25, ".1f"), number(2252, ",d"), number(-0.0001, ".3f")
+    ('−.03', '87.2', '2,252', '.000')
     """
-    text = format(int(value) if form.endswith("d") else value, form)
+    text = zero_unsigned(format(int(value) if form.endswith("d") else value, form))
     return re.sub(r"^([+-]?)0\.", r"\1.", text).replace("-", "−")
 
 

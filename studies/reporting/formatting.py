@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -84,13 +85,24 @@ def latex(table: pd.DataFrame, *, percent: Sequence[str] = ()) -> str:
     )
 
 
-def signed(value: float, *, digits: int = DIGITS) -> str:
-    """A number with its sign; "undefined" for NaN and infinity.
+def zero_unsigned(text: str) -> str:
+    """A formatted number, without its sign where the digits that are left are all zero.
 
-    >>> signed(0.5), signed(-0.25, digits=1), signed(float("nan"))
-    ('+0.500', '-0.2', 'undefined')
+    Examples
+    --------
+    >>> zero_unsigned("-0.000"), zero_unsigned("+0.0 %"), zero_unsigned("-0.001")
+    ('0.000', '0.0 %', '-0.001')
     """
-    return f"{value:+.{digits}f}" if np.isfinite(value) else "undefined"
+    return text if re.search(r"[1-9]", text) else text.lstrip("+-")
+
+
+def signed(value: float, *, digits: int = DIGITS) -> str:
+    """A number with its sign, none where it is rounded to zero; "undefined" for NaN and infinity.
+
+    >>> signed(0.5), signed(-0.25, digits=1), signed(-0.0001), signed(float("nan"))
+    ('+0.500', '-0.2', '0.000', 'undefined')
+    """
+    return zero_unsigned(f"{value:+.{digits}f}") if np.isfinite(value) else "undefined"
 
 
 def signed_bounds(low: float, high: float, *, digits: int = DIGITS) -> str:
@@ -101,7 +113,7 @@ def signed_bounds(low: float, high: float, *, digits: int = DIGITS) -> str:
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return ""
-    return f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+    return f" [{signed(low, digits=digits)}, {signed(high, digits=digits)}]"
 
 
 def counted(n: int, noun: str) -> str:
@@ -196,5 +208,5 @@ def _cell(value: object, column: str, digits: int) -> str:
             return f"<{10**-DIGITS:g}" if value < 10**-DIGITS else f"{value:.{DIGITS}f}"
         if column in _COUNTS:
             return f"{value:.0f}"
-        return f"{value:.{digits}f}"
+        return zero_unsigned(f"{value:.{digits}f}")
     return str(value)

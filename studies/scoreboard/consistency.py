@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,14 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks.registration import Registration
 from fer_xai.types import Faces
-from metrics.consistency.separability import separability
+from metrics.consistency.separability import Separability, separability
 from metrics.core.similarity import normalised_rows
 
 SIZE = 64
 """Side of the maps that are compared, in pixels."""
-VERSION = 2
+VERSION = 3
 """Kept with each endpoint: 2 has the delete-one jackknife and ties to 1e-6, and leaves out pairs of
-one person; what is kept of before it has no version."""
+one person; 3 has the areas of pairs of emotions; what is kept of before 2 has no version."""
 CHUNK = 512
 """Faces whose maps are made at a time."""
 
@@ -49,7 +51,12 @@ def endpoint(
         none, over emotions of five faces (persons) or more; ``influence`` ``(N,)`` part of each
         face in the delete-one jackknife of their mean (NaN: takes no part);
         ``undefined`` ``(6,)`` share of registered faces without a map; ``grid`` ``(2,)`` cells of
-        the maps; ``version`` :data:`VERSION`.
+        the maps; ``version`` :data:`VERSION`. For comparisons with networks that lack maps of an
+        emotion: ``emotions`` ``(E,)`` labels; ``codes`` ``(N,)`` position of each face's emotion
+        in it; ``units`` ``(N,)`` person of each face; ``areas`` ``(6, E, E)`` of each ordered pair
+        of emotions; ``defined`` ``(6, N)`` faces with a map; ``changes`` ``(6, E (E − 1) / 2, N)``
+        float32: for each pair of emotions, the sum of its two areas less the same sum without the
+        face's person.
     """
     images = faces.pixels(predictor.model.size)
     targets = predictor.model.columns(torch.tensor([EMOTIONS.index(e) for e in SIX]))[
@@ -61,7 +68,7 @@ def endpoint(
         for part in torch.split(images, CHUNK)
     ]
     clusters = face_groups(faces)
-    aucs, influences, undefined = [], [], []
+    aucs, influences, undefined, parts = [], [], [], []
     for position in range(len(SIX)):
         full = [upsample(part[:, position : position + 1], size=size) for part in cells]
         registered = registration.apply(torch.cat(full))[:, 0]  # (N, 64, 64)
@@ -72,13 +79,44 @@ def endpoint(
         aucs.append(found.auc)
         influences.append(found.influence)
         undefined.append(lost / max(known, 1))
-    kept = [influence for influence in influences if np.isfinite(influence).any()]
-    table = np.array(kept) if kept else np.full((1, len(faces)), np.nan)
-    mean = np.where(np.isfinite(table).any(axis=0), np.nan_to_num(table).mean(axis=0), np.nan)
+        parts.append(_parts(found))
     return {
         "auc": np.array(aucs),
-        "influence": mean,
+        "influence": mean_influence(influences, len(faces)),
         "undefined": np.array(undefined),
         "grid": np.array(cells[0].shape[-2:]),
         "version": np.array(VERSION),
+        "emotions": found.emotions,
+        "codes": np.searchsorted(found.emotions, faces.labels.numpy()),
+        "units": clusters,
+        **{name: np.array([part[name] for part in parts]) for name in parts[0]},
     }
+
+
+def mean_influence(influences: Sequence[NDArray[np.float64]], n: int) -> NDArray[np.float64]:
+    """``(N,)`` mean over the targets that have an AUC; NaN for faces without a map at any.
+
+    Examples
+    --------
+    >>> mean_influence([np.array([0.2, np.nan, np.nan]), np.array([0.4, 0.2, np.nan])], 3)
+    array([0.3, 0.1, nan])
+    """
+    kept = [influence for influence in influences if np.isfinite(influence).any()]
+    table = np.array(kept) if kept else np.full((1, n), np.nan)
+    return np.where(np.isfinite(table).any(axis=0), np.nan_to_num(table).mean(axis=0), np.nan)
+
+
+def _parts(found: Separability) -> dict[str, NDArray[Any]]:
+    """What the mean over fewer emotions is made from."""
+    source, n = found.source, len(found.influence)
+    used, units = source.faces.used, source.faces.units
+    pairs = list(combinations(range(len(found.emotions)), 2))
+    changes = np.zeros((len(pairs), n), dtype=np.float32)
+    for place, (one, other) in enumerate(pairs):
+        if (one, other) in source.without:
+            both = [(one, other), (other, one)]
+            change = sum(source.areas[pair] - source.without[pair] for pair in both)
+            changes[place, used] = np.asarray(change)[units]
+    defined = np.zeros(n, dtype=bool)
+    defined[used] = True
+    return {"areas": found.areas, "defined": defined, "changes": changes}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.table import Table as TerminalTable
 
 from fer_xai.command import terminal
+from studies.questions.ablation.shared import left_out
 from studies.questions.ablation.tables import (
     REFERENCE,
     Units,
@@ -27,6 +28,7 @@ from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table, write_page
 from studies.reporting.style import INK, TRAINED, style
 from studies.reporting.trainings import caveats_of, facts_of, method_of
+from studies.scoreboard.consistency import VERSION
 from training.grid import Training
 
 COVERED = (
@@ -101,6 +103,7 @@ def write_report(
         )
     ]
     sentence = answer(variants, differences)
+    caveats = [*earlier(endpoints), *left_out(endpoints, list(variants["variant"]))]
     write_page(
         folder,
         question=question("ablation"),
@@ -109,7 +112,7 @@ def write_report(
         tables=made,
         pictures=pictures,
         method=[*method_of(manifest, done), *method(manifest)],
-        caveats=[*CAVEATS, *earlier(endpoints), *caveats_of(done)],
+        caveats=[*CAVEATS, *caveats, *caveats_of(done)],
         manifest=manifest,
     )
     summary(variants)
@@ -166,7 +169,8 @@ def method(manifest: dict[str, Any]) -> list[str]:
     """How explanations were scored, in sentences."""
     return [
         "Explanations: Grad-CAM at each variant's last activation before pooling, maps of all six "
-        "fixed targets registered to the canonical face, Pearson similarity.",
+        "fixed targets registered to the canonical face, Pearson similarity; over the emotions "
+        "that all networks that are compared have enough maps of.",
         f"The floor of a variant is {manifest['config']['untrained']} untrained networks, "
         "initialised as its trainings are, with BatchNorm statistics of training faces.",
     ]
@@ -187,19 +191,27 @@ def earlier(endpoints: Mapping[str, Mapping[str, NDArray[Any]]]) -> list[str]:
 
     Examples
     --------
-    >>> earlier({"a@seed0": {"version": np.array(2)}})
+    >>> earlier({"a@seed0": {"version": np.array(3)}})
     []
     """
-    old = [name for name, found in endpoints.items() if "version" not in found]
-    if not old:
-        return []
-    return [
-        f"The endpoints of {len(old)} of {len(endpoints)} networks were kept by an earlier "
-        "version: similarities were not rounded to 1e-6 before they were ranked, pairs of one "
-        "person took part, and faces have first-order influences in place of their parts in the "
-        "jackknife. To have them anew takes the weights; delete the files endpoint-*.npz of the "
-        "records then."
-    ]
+    versions = [int(found.get("version", 1)) for found in endpoints.values()]
+    old, before = versions.count(1), sum(version < VERSION for version in versions)
+    found = []
+    if old:
+        found.append(
+            f"The endpoints of {old} of {len(endpoints)} networks were kept by an earlier "
+            "version: similarities were not rounded to 1e-6 before they were ranked, pairs of one "
+            "person took part, and faces have first-order influences in place of their parts in "
+            "the jackknife. To have them anew takes the weights; delete the files endpoint-*.npz "
+            "of the records then."
+        )
+    if before:
+        found.append(
+            f"The endpoints of {before} of {len(endpoints)} networks were kept without the areas "
+            "of pairs of emotions: an emotion that one network of their variants has too few maps "
+            "of is left out of that network alone, which shifts its area."
+        )
+    return found
 
 
 def summary(variants: pd.DataFrame) -> None:

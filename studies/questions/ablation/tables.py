@@ -16,10 +16,10 @@ from metrics.statistics.effect_sizes import auc_to_d
 from metrics.statistics.intervals import Interval
 from metrics.statistics.significance import holm
 from metrics.statistics.trainings import percent_interval, training_interval
+from studies.questions.ablation.shared import Endpoints, compared, mean_auc
 from training.grid import Training
 
 Array = NDArray[np.float64]
-Endpoints = Mapping[str, Mapping[str, NDArray[Any]]]
 
 REFERENCE = "gimefive"
 LEAST_UNTRAINED = 3
@@ -53,9 +53,10 @@ def run_table(done: Sequence[Training], endpoints: Endpoints) -> pd.DataFrame:
     found = []
     for cell in done:
         name = cell.variant.name
-        floor = floor_of(name, endpoints)
-        mine = endpoints[f"{name}@seed{cell.seed}"]
-        auc = float(np.nanmean(mine["auc"]))
+        alike = compared(endpoints, [name])
+        floor = floor_of(name, alike)
+        mine = alike[f"{name}@seed{cell.seed}"]
+        auc = mean_auc(mine)
         found.append(
             {
                 "variant": name,
@@ -76,11 +77,24 @@ def floor_of(variant: str, endpoints: Endpoints) -> Array:
     """AUC of each untrained network of a variant, averaged over targets."""
     return np.array(
         [
-            float(np.nanmean(found["auc"]))
+            mean_auc(found)
             for name, found in endpoints.items()
             if name.startswith(f"{variant}@untrained")
         ]
     )
+
+
+def excesses_of(variant: str, seeds: Sequence[int], endpoints: Endpoints) -> Array:
+    """Excess of each training over its variant's untrained networks, averaged over targets.
+
+    Examples
+    --------
+    >>> made = {"a@seed0": {"auc": np.array([0.75])}, "a@untrained0": {"auc": np.array([0.5])}}
+    >>> excesses_of("a", [0], made)
+    array([0.25])
+    """
+    floor = float(floor_of(variant, endpoints).mean())
+    return np.array([mean_auc(endpoints[f"{variant}@seed{seed}"]) - floor for seed in seeds])
 
 
 def excess_interval(excess: Array, floors: Sequence[Array], parts: Array, units: Units) -> Interval:
@@ -190,9 +204,10 @@ def variant_table(rows: pd.DataFrame, endpoints: Endpoints, units: Units) -> pd.
     """One row a variant, means over seeds."""
     found = []
     for variant, here in rows.groupby("variant", sort=False):
-        floor = floor_of(str(variant), endpoints)
+        alike = compared(endpoints, [str(variant)])
+        floor = floor_of(str(variant), alike)
         accuracy = percent_interval(here["accuracy"])
-        parts = excess_parts(str(variant), here["seed"].tolist(), endpoints)
+        parts = excess_parts(str(variant), here["seed"].tolist(), alike)
         excess = excess_interval(here["excess"].to_numpy(), [floor], parts, units)
         faces = faces_interval(excess.estimate, parts, units)
         auc = float(here["AUC"].mean())
@@ -275,26 +290,28 @@ def difference_of_parts(one: Array, other: Array) -> Array:
 
 
 def difference_table(rows: pd.DataFrame, endpoints: Endpoints, units: Units) -> pd.DataFrame:
-    """Each variant against GiMeFive, paired by seed, on the same faces."""
-    wide = {
-        name: rows.pivot_table(index="seed", columns="variant", values=name)
-        for name in ("accuracy", "excess")
-    }
+    """Each variant against GiMeFive, paired by seed, on the same faces.
+
+    The two excesses are over the emotions that every network of both variants has enough maps of.
+    """
+    wide = rows.pivot_table(index="seed", columns="variant", values="accuracy")
     variants = [name for name in dict.fromkeys(rows["variant"]) if name != REFERENCE]
-    if REFERENCE not in wide["accuracy"] or not variants:
+    if REFERENCE not in wide or not variants:
         return pd.DataFrame()
     found = []
     for variant in variants:
-        pairs = {name: (table[variant] - table[REFERENCE]).dropna() for name, table in wide.items()}
-        if not len(pairs["accuracy"]):
+        points = (wide[variant] - wide[REFERENCE]).dropna()
+        if not len(points):
             continue
-        accuracy = training_interval(pairs["accuracy"])
-        gap = pairs["excess"]
-        compared = (variant, REFERENCE)
-        parts = [excess_parts(name, list(gap.index), endpoints) for name in compared]
+        accuracy = training_interval(points)
+        both, seeds = (variant, REFERENCE), list(points.index)
+        alike = compared(endpoints, both)
+        over = [excesses_of(name, seeds, alike) for name in both]
+        gap = over[0] - over[1]
+        parts = [excess_parts(name, seeds, alike) for name in both]
         excess = excess_interval(
-            gap.to_numpy(),
-            [floor_of(name, endpoints) for name in compared],
+            gap,
+            [floor_of(name, alike) for name in both],
             difference_of_parts(*parts),
             units,
         )
@@ -304,8 +321,8 @@ def difference_table(rows: pd.DataFrame, endpoints: Endpoints, units: Units) -> 
                 "points of accuracy": accuracy.estimate,
                 "points of accuracy low": accuracy.low,
                 "points of accuracy high": accuracy.high,
-                "points min": pairs["accuracy"].min(),
-                "points max": pairs["accuracy"].max(),
+                "points min": points.min(),
+                "points max": points.max(),
                 "p, accuracy": accuracy.p_value,
                 "excess AUC": excess.estimate,
                 "excess AUC low": excess.low,

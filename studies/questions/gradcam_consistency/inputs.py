@@ -73,6 +73,9 @@ class NetworkMaps:
         ``(N,)``: faces that the trained network of this architecture has right.
     moved
         By the name of a move, maps ``(M, K, h, w)`` of the moved faces; empty without them.
+    shared
+        By subset of faces, for each target the labels of the emotions that every network of the
+        architecture has enough maps of; all that this network has enough of where it is not given.
     """
 
     network: Network
@@ -82,3 +85,4 @@ class NetworkMaps:
     common: NDArray[np.bool_] | None = None
     right: NDArray[np.bool_] | None = None
     moved: Mapping[str, Tensor] = field(default_factory=dict)
+    shared: Mapping[str, Sequence[frozenset[int]]] = field(default_factory=dict)

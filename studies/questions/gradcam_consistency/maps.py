@@ -34,6 +34,7 @@ from studies.engine.shards import BATCH, last_batch_size, say_batch_size, with_e
 from studies.engine.study import Run, face_table
 from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
 from studies.questions.gradcam_consistency.scores import MATCHED_TO, Scorer
+from studies.questions.gradcam_consistency.shared import Shared, defined_maps, shared_emotions
 from studies.scoreboard.consistency import SIZE
 
 CHUNK = 256
@@ -86,6 +87,7 @@ class Job:
         self.folder, self.manifest, self.bar = run.folder, run.manifest, run.bar
         self.methods, self.n_moved, self.seed = methods, n_moved, seed
         self._predictor = predictor
+        self._shared: dict[tuple[str, str], dict[str, Shared]] = {}
         points = faces.landmarks_at(SIZE)
         sample = faces.limit(max(1, n_moved), seed=seed)
         position = {face: index for index, face in enumerate(faces.ids)}
@@ -222,6 +224,26 @@ class Job:
         lost = [(maps == 0).flatten(2).all(dim=2) | undefined_maps(maps) for maps in every]
         return ~torch.stack(lost).any(dim=0).numpy()
 
+    def shared(self, network: Network, method: str) -> dict[str, Shared]:
+        """By subset of faces, the emotions over which networks of an architecture are compared."""
+        key = network.architecture, method
+        if key not in self._shared:
+            alike = [n for n in self.networks if n.architecture == network.architecture]
+            every = [self.maps(n, method)[0] for n in alike if method in self.methods[n.name]]
+            faces = self.face_set
+            have = [defined_maps(cells, faces.registration) for cells in every]
+            found = {"all": have}
+            if method == MATCHED_TO:
+                common, right = self.common(network), self._right(network)[:, None]
+                found["common"] = [one & common for one in have]
+                found["correct"] = [one & right for one in have]
+                found["template"] = [defined_maps(cells, faces.unregistered) for cells in every]
+            self._shared[key] = {
+                subset: shared_emotions(defined, faces.labels, faces.clusters)
+                for subset, defined in found.items()
+            }
+        return self._shared[key]
+
     # -- scores -------------------------------------------------------------------------------
 
     def score(self) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -281,6 +303,7 @@ class Job:
             common=self.common(network) if method == MATCHED_TO else None,
             right=self._right(network) if method == MATCHED_TO else None,
             moved=self._moved_maps(network, method),
+            shared=self.shared(network, MATCHED_TO if method in CONTROLS else method),
         )
         return Scorer(self.face_set, maps).run()
 

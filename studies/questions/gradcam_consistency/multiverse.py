@@ -42,6 +42,7 @@ from studies.multiverse.summary import row_of
 from studies.questions.gradcam_consistency.excess import excess_over_untrained, mean_over_targets
 from studies.questions.gradcam_consistency.multiverse_maps import TARGETS, SignedMaps, of_floor
 from studies.questions.gradcam_consistency.multiverse_report import CAVEAT, LABEL, METHOD
+from studies.questions.gradcam_consistency.shared import over_shared
 from studies.registry import question
 from studies.scoreboard.consistency import SIZE
 
@@ -205,10 +206,12 @@ class Excesses:
         )
         everyone = torch.ones(lost.shape[1:], dtype=torch.bool)
         common = everyone if levels["compared"] == "all" else ~lost.any(dim=0)  # (N, K)
-        answers = [
-            self._areas(some, levels, common, self._positions(levels, one))
-            for some, one in zip(cells, chosen, strict=True)
-        ]
+        answers = over_shared(
+            [
+                self._areas(some, levels, common, self._positions(levels, one))
+                for some, one in zip(cells, chosen, strict=True)
+            ]
+        )
         aucs = np.array([[one.auc for one in found] for found in answers])  # (1 + U, T)
         kept = np.flatnonzero(np.isfinite(aucs).all(axis=0))
         influence = np.array(
@@ -222,7 +225,7 @@ class Excesses:
         means = aucs[:, kept].mean(axis=1) if len(kept) else np.full(len(aucs), np.nan)
         labels = self.faces.table["emotion"].to_numpy()
         made = excess_over_untrained(means, influence, labels, clusters=self._clusters)
-        emotions = [len(answers[0][k].emotions) - len(answers[0][k].left_out) for k in kept]
+        emotions = [len(answers[0][k].counted) for k in kept]
         return pd.DataFrame(
             [
                 {

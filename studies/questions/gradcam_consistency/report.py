@@ -15,12 +15,11 @@ from fer_xai.command import terminal
 from fer_xai.files import read_arrays
 from studies.engine import store
 from studies.engine.units import units_of
-from studies.questions.gradcam_consistency import plots, tables
-from studies.questions.gradcam_consistency.blanks import blank_maps
-from studies.questions.gradcam_consistency.scores import PERMUTATIONS, SSIM_PAIRS
+from studies.questions.gradcam_consistency import contents, shared, tables
+from studies.questions.gradcam_consistency.scores import MATCHED_TO
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
-from studies.reporting.page import Picture, Table, write_page
+from studies.reporting.page import write_page
 from studies.scoreboard.consistency import SIZE
 
 
@@ -41,101 +40,11 @@ def write_report(
     models = list(dict.fromkeys(primary["model"]))
     regions = tables.regions(rows, clusters)
     unit = unit_of(faces)
+    left_out = shared.left_out(sets, tables.COMPARED)
     made = [
-        Table(
-            name="primary",
-            frame=primary,
-            caption="Primary endpoint: AUC of the Pearson similarity of two registered maps, same- "
-            "against different-emotion pairs, at a fixed target, averaged over targets, emotions "
-            "weighing equally; in excess of untrained networks. Unit: " + unit + "; intervals by "
-            "delete-one jackknife, 95 %; that of the excess also carries the variance between "
-            "untrained networks, whose own AUC has its range over networks in brackets. Holm over "
-            "the primary rows; the other rows are checks. Effect size d: difference of "
-            "√2·Φ⁻¹(AUC), trained less untrained. Units: behind the interval; n_min, n_max: faces "
-            "compared, at the target that has fewest and most; targets: with an AUC in every "
-            "network; unregistered: faces without landmarks; undefined maps: share of registered "
-            "faces without a map to compare, mean over targets (and untrained networks). An "
-            "emotion with fewer than five maps (persons) at a target is left out there.",
-        ),
-        Table(
-            name="methods",
-            frame=tables.methods(rows, sets, faces),
-            caption="All networks, methods and chance controls. Columns with * are descriptive: at "
-            "each face's own target maps of one emotion share that target, and are alike for that "
-            f"reason alone. Intervals, 95 %: delete-one jackknife over {unit}. Permutation p: "
-            "emotions permuted among moments (within a person, copies together), one-sided, "
-            f"B = {PERMUTATIONS}. SSIM: mean of {SSIM_PAIRS} seeded pairs an emotion and kind. "
-            "Controls are matched to the network's Grad-CAM in resolution; untrained networks of "
-            "an architecture are averaged. Blank maps: share of faces whose map of their own "
-            "emotion is zero everywhere; undefined maps: share of registered faces without a map "
-            "to compare (blank, constant or not finite), mean over fixed targets.",
-        ),
-        Table(
-            name="emotions",
-            frame=tables.emotions(sets),
-            caption="Each emotion, at its own target (descriptive). Profile reliability: log-gain "
-            "of regions over area, faces as raters, ICC(A,1) and Kendall's W, which mean Spearman "
-            "restates. A map that ignores the face (centre) agrees with itself, so read a method's "
-            "beside it; a uniform map's log-gain is 0 everywhere and has no W. Untrained networks "
-            "are averaged.",
-        ),
-        Table(
-            name="blank_maps",
-            frame=blank_maps(sets),
-            caption="Share of each emotion's faces whose map is zero everywhere, by target. Blanks "
-            "are not at random: Grad-CAM's ReLU leaves a map only where something speaks for the "
-            "target. Left out at: targets at which fewer than five of the emotion's maps (persons) "
-            "can be compared, so that the primary endpoint leaves the emotion out.",
-        ),
-        Table(
-            name="regions",
-            frame=regions,
-            caption="Log-gain of regions over their area, own target; 0 is a uniform map's. Unit: "
-            f"{unit}; 95 % intervals of means, over so many units.",
-        ),
-        Table(
-            name="self_consistency",
-            frame=tables.self_consistency(rows, clusters),
-            caption="Does the map follow the face? Pearson of the moved face's map with the moved "
-            "map, against a map that stays where it was. A change of brightness moves nothing: "
-            f"there, read the first column. Unit: {unit}; a seeded sample of faces, from which "
-            "so many units come; d_z is the mean gain over its standard deviation.",
-        ),
-    ]
-    floor = [f"{model}@untrained0" for model in models]
-    shown = [name for pair in zip(models, floor, strict=True) for name in pair]
-    captions = {name: name.replace("@untrained0", "\nuntrained") for name in shown}
-    pictures = [
-        Picture(
-            name="endpoint",
-            figure=plots.endpoint(sets, primary),
-            caption="Separability at a fixed target. Red: trained, with its 95 % interval over "
-            f"{unit}; blue: one dot an untrained network, by the same method; grey: controls.",
-        ),
-        Picture(
-            name="mean_maps",
-            figure=plots.mean_maps(maps, shown, captions),
-            caption="Mean map of each emotion (its own target) on the canonical face; each panel "
-            "is scaled to its own maximum, so compare places, not strengths.",
-        ),
-        Picture(
-            name="similarity_matrix",
-            figure=plots.similarity_matrices(sets),
-            caption="Mean Pearson similarity of maps between emotions, at a fixed target, averaged "
-            "over targets (and untrained networks); pairs of distinct faces. Colours are centred "
-            "on each panel's mean.",
-        ),
-        Picture(
-            name="distributions",
-            figure=plots.distributions(rows, shown),
-            caption="Each face's mean similarity to faces of its own and of other emotions, own "
-            "target (descriptive: sharing a target makes maps alike, trained or not).",
-        ),
-        Picture(
-            name="region_profiles",
-            figure=plots.profiles(regions, models),
-            caption=f"Mean log-gain of regions over area, own target. Unit: {unit}.",
-        ),
+        *contents.primary_tables(primary, left_out, unit),
+        *contents.tables_of_methods(rows, sets, faces, unit),
+        *contents.tables_of_faces(rows, regions, clusters, unit),
     ]
     sentence = answer(primary, models)
     write_page(
@@ -144,9 +53,9 @@ def write_report(
         answer=sentence,
         facts=_facts(manifest, faces),
         tables=made,
-        pictures=pictures,
+        pictures=contents.pictures_of(rows, sets, primary, regions, maps=maps, unit=unit),
         method=_method(manifest, unit),
-        caveats=_caveats(manifest, faces),
+        caveats=[*_caveats(manifest, faces), *_left_out(left_out)],
         manifest=manifest,
     )
     _summary(primary)
@@ -234,7 +143,8 @@ def _method(manifest: dict[str, Any], unit: str) -> list[str]:
         f"{registered}, on one common mask of {SIZE}×{SIZE} pixels.",
         "The primary endpoint holds the target fixed, so that maps cannot be alike merely because "
         "they explain the same class; all targets are averaged, emotions weigh equally on both "
-        "sides of every comparison.",
+        "sides of every comparison, over the emotions that every network of the architecture "
+        "has enough maps of.",
         f"The floor is {config['untrained']} untrained networks of each architecture (seeded "
         f"initialisation, BatchNorm statistics from {manifest['calibration']}).",
         f"Unit of all intervals: {unit}. Pairs are never resampled, and those inside a unit are "
@@ -271,6 +181,22 @@ def _caveats(manifest: dict[str, Any], faces: pd.DataFrame) -> list[str]:
             "remain are a selection."
         )
     return caveats
+
+
+def _left_out(left_out: pd.DataFrame) -> list[str]:
+    """The emotions that the primary comparison leaves out, a sentence a model."""
+    primary = left_out[left_out["faces compared"] == tables.COMPARED["all", MATCHED_TO]]
+    found = []
+    for model, rows in primary.groupby("model", sort=False):
+        said = "; ".join(
+            f"{row['emotion']} at {row['left out at (fewest maps)']}" for _, row in rows.iterrows()
+        )
+        found.append(
+            f"Left out of the primary comparison of {model}: {said}. With fewer than five maps "
+            "(persons) in a network, an emotion is left out of all networks of the architecture at "
+            "that target."
+        )
+    return found
 
 
 def _auc(value: float) -> str:

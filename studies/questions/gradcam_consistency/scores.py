@@ -26,6 +26,7 @@ from metrics.core.similarity import normalised_rows
 from metrics.statistics.permuting import permutation_p_value
 from metrics.statistics.reliability import mean_spearman
 from studies.questions.gradcam_consistency.inputs import FaceSet, NetworkMaps
+from studies.questions.gradcam_consistency.shared import REASON, TOO_FEW
 from studies.scoreboard.consistency import SIZE
 
 MATCHED_TO = "gradcam"
@@ -167,7 +168,8 @@ class Scorer:
         """The primary endpoint's parts: separability a target, with each face's influence.
 
         ``chosen`` ``(N,)`` or ``(N, K)`` says which faces take part. Of these, faces that the frame
-        does not know are unregistered; the others that have no map to compare are undefined.
+        does not know are unregistered; the others that have no map to compare are undefined. The
+        areas are means over the emotions that every network of the architecture has enough maps of.
         """
         targets = list(enumerate(self.faces.targets))
         chosen = np.broadcast_to(chosen.T, (len(targets), len(self.labels)))  # (K, N)
@@ -176,6 +178,8 @@ class Scorer:
             rows = normalised_rows(registered[:, position], frame.mask)
             defined, clusters = torch.from_numpy(chosen[position].copy()), self.faces.clusters
             found = separability(rows, self.labels, clusters=clusters, defined=defined)
+            if subset in self.maps.shared:
+                found = found.over(self.maps.shared[subset][position], reason=REASON)
             return found, similarity(rows, self.labels, clusters=clusters, defined=defined)
 
         if self.same_for_all:
@@ -197,6 +201,10 @@ class Scorer:
             self._set_row("excess similarity", name, alike.macro_excess, subset=subset, n=used)
             for emotion, auc in zip(found.emotions, found.per_emotion, strict=True):
                 self._set_row("separability", name, auc, emotion=EMOTIONS[emotion], subset=subset)
+            units = found.units_of
+            for emotion in found.left_out:
+                named = EMOTIONS[emotion]
+                self._set_row(TOO_FEW, name, units[emotion], emotion=named, subset=subset, n=used)
             if not self.is_control or subset == "all":
                 self._face_rows(f"separability influence ({subset})", name, found.influence)
             if subset == "all":

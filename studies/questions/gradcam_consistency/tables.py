@@ -17,6 +17,7 @@ from metrics.statistics.effect_sizes import auc_to_d, cohens_d
 from metrics.statistics.intervals import Interval, mean_interval
 from metrics.statistics.significance import holm
 from studies.questions.gradcam_consistency.excess import excess_over_untrained, mean_over_targets
+from studies.questions.gradcam_consistency.shared import left_out
 
 COMPARED = {
     ("all", "gradcam"): "all registered faces (primary)",
@@ -33,11 +34,12 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
 
     One row a model and comparison: AUC of the trained network, mean and range over the untrained
     ones, their difference with two intervals (over faces; over faces and untrained networks),
-    Holm's p over the declared family, which is the primary row of every model. Targets at which a
-    network of the architecture has no AUC are left out of all of them, so that like is compared
-    with like.
+    Holm's p over the declared family, which is the primary row of every model. Emotions that a
+    network of the architecture has too few maps of at a target, and targets at which one has no
+    AUC, are left out of all of them, so that like is compared with like.
     """
     found = []
+    lost = left_out(sets, COMPARED).groupby(["model", "faces compared"])["targets"].sum()
     for architecture in _architectures(sets):
         for (subset, method), meaning in COMPARED.items():
             here = sets[
@@ -83,6 +85,7 @@ def primary(rows: pd.DataFrame, sets: pd.DataFrame, faces: pd.DataFrame) -> pd.D
                     "n_min": counts.min(),
                     "n_max": counts.max(),
                     "targets": len(targets),
+                    "left out": int(lost.get((architecture, meaning), 0)),
                     "units needed for ±.01": over_faces.units_needed(0.01),
                     "unregistered": _unregistered(_part(sets, architecture, subset, method)),
                     "undefined maps": _undefined(

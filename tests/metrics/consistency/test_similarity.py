@@ -63,3 +63,17 @@ def test_the_observed_excess_leaves_pairs_of_a_person_out():
         similarity(rows, labels, clusters=persons).macro_excess, abs=1e-9
     )
     assert np.isfinite(permuted).all()
+
+
+@pytest.mark.parametrize("persons", [None, np.arange(60) // 3], ids=["faces", "persons"])
+def test_permutations_of_more_faces_than_pixels_have_the_same_values_without_a_matrix(persons):
+    """33 pixels: sums over maps; with zeros beside them, the pairs' matrix is the smaller table."""
+    maps, labels = maps_of(n=60, signal=0.3)
+    rows = normalised_rows(maps, MASK)
+    assert len(rows) > rows.shape[1]
+    wide = torch.nn.functional.pad(rows, (0, 60))
+    few, many = (
+        permuted_excess(some, labels, repeats=70, seed=0, clusters=persons) for some in (rows, wide)
+    )
+    assert few[0] == pytest.approx(many[0], abs=1e-12)
+    assert few[1] == pytest.approx(many[1], abs=1e-12)

@@ -1,5 +1,6 @@
 """How far fills leave the data."""
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -68,5 +69,26 @@ def test_too_few_faces_and_a_model_without_a_head_are_refused(images, faces):
         facts(images[:2], faces.subset([0, 1]), ["black"])
     net = nn.Sequential(nn.Conv2d(3, 6, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model = FERModel(net, emotions=list(tiny_model().emotions), size=64)
-    with pytest.raises(InputError, match="to have a linear layer"):
+    with pytest.raises(InputError, match="to use a linear layer"):
         fill_facts(Predictor(model, device="cpu"), images, ids=faces.ids, fills=["black"])
+
+
+class WithSpare(nn.Module):
+    """A network that holds a linear layer behind its head, and does not use it."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.spare = net, nn.Linear(7, 3)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def test_a_linear_layer_that_is_not_used_changes_nothing(images, faces):
+    plain = tiny_model()
+    spare = FERModel(WithSpare(plain.net), emotions=list(plain.emotions), size=64)
+    found = [
+        fill_facts(Predictor(model, device="cpu"), images, ids=faces.ids, fills=["black"])
+        for model in (FERModel(plain.net, emotions=list(plain.emotions), size=64), spare)
+    ]
+    pd.testing.assert_frame_equal(*found)

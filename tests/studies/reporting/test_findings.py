@@ -66,6 +66,8 @@ def test_a_verdict_is_judged_by_the_interval(low, high, verdict, margin, follows
         (87.25, ".1f", "87.2"),
         (1.5, ".2f", "1.50"),
         (2252, ",d", "2,252"),
+        (-0.0001, ".3f", ".000"),
+        (0.0001, "+.3f", ".000"),
     ],
 )
 def test_numbers_are_printed_as_the_pages_print_them(value, form, text):

@@ -1,7 +1,14 @@
 import numpy as np
 import pandas as pd
 
-from studies.reporting.formatting import latex, markdown, rounded, with_intervals
+from studies.reporting.formatting import (
+    latex,
+    markdown,
+    rounded,
+    signed,
+    signed_bounds,
+    with_intervals,
+)
 
 TABLE = pd.DataFrame(
     {
@@ -43,3 +50,12 @@ def test_markdown_and_latex():
     assert markdown(TABLE).splitlines()[0].startswith("| model")
     assert "a\\_b" in latex(TABLE)
     assert "\\toprule" in latex(TABLE)
+
+
+def test_what_is_rounded_to_zero_has_no_sign():
+    assert (signed(-0.0001), signed(0.0001), signed(-0.0)) == ("0.000", "0.000", "0.000")
+    assert signed_bounds(-0.0004, 0.0006) == " [0.000, +0.001]"
+    assert rounded(pd.DataFrame({"mean": [-0.0001, -0.001]}))["mean"].tolist() == [
+        "0.000",
+        "-0.001",
+    ]
