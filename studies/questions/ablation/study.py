@@ -92,7 +92,8 @@ class Ablation(OneDataset, Progress, Landmarks):
     name: ClassVar[str] = "ablation"
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="accuracy, and separability of Grad-CAM maps at a fixed target in excess of "
-        "untrained networks of the same variant, each less GiMeFive's of the same seed",
+        "untrained networks of the same variant (over the emotions that all networks have enough "
+        "maps of), each less GiMeFive's of the same seed",
         unit="a training (seed)",
         family="the variants, Holm",
         interval="95 %, Student's t over five trainings or more; for the excess joined with the "

@@ -58,8 +58,8 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="AUC with which the similarity (Pearson) of two registered Grad-CAM maps tells "
         "pairs of faces with one emotion from pairs with two, all maps explaining the same target, "
-        "averaged over targets with emotions weighing equally; less the mean of untrained networks "
-        "of the same architecture",
+        "averaged over targets and over the emotions that all networks have enough maps of, each "
+        "weighing equally; less the mean of untrained networks of the same architecture",
         unit=PERSON,
         family="the models of a run, Holm",
         interval="95 %, delete-one jackknife over units, joined with the spread over untrained "
