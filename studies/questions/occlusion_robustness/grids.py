@@ -1,0 +1,68 @@
+"""Tables of the grid whose cells are hidden: by a map, at random, from the centre outwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+import pandas as pd
+
+from studies.questions.occlusion_robustness.answers import (
+    Answers,
+    accuracy_with_bounds,
+)
+from studies.questions.occlusion_robustness.covers import CENTRE, RANDOM, SHARES
+
+
+def grid_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
+    """Accuracy when a share of the grid's cells is hidden, by the order in which they are."""
+    found = []
+    for model, one in answers.items():
+        for share in SHARES:
+            right = one.right("grid", share=share)
+            for name in _orders(right):
+                found.append(
+                    {
+                        "model": model,
+                        "order": name,
+                        "cells hidden": 100 * share,
+                        "faces": int(right[name].notna().sum()),
+                        **accuracy_with_bounds(right[name], one.clusters),
+                    }
+                )
+    return pd.DataFrame(found)
+
+
+def _orders(right: pd.DataFrame) -> list[str]:
+    methods = [str(name) for name in right if name not in (RANDOM, CENTRE)]
+    return [RANDOM, CENTRE, *methods]
+
+
+def guided_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
+    """Accuracy lost, in mean over all shares, by cells that a map names and by others.
+
+    One family holds each order against random cells, another each method against the centre.
+    """
+    found = []
+    for model, one in answers.items():
+        parts = [one.right("grid", share=share) for share in SHARES]
+        mean = reduce(pd.DataFrame.add, parts) / len(parts)  # NaN where a map is undefined
+        lost = mean.rsub(one.clean, axis=0)
+        orders = _orders(mean)
+        beyond = one.family(lost[orders[1:]].sub(lost[RANDOM], axis=0))
+        over = one.family(lost[orders[2:]].sub(lost[CENTRE], axis=0)) if orders[2:] else None
+        for name in orders:
+            row = {
+                "model": model,
+                "order": name,
+                "faces": int(lost[name].notna().sum()),
+                "lost": 100 * lost[name].mean(),
+            }
+            if name != RANDOM:
+                row |= beyond[name].named("beyond random")
+                row["p, random"] = beyond[name].p
+            if over is not None and name in over:
+                row |= over[name].named("beyond the centre")
+                row["p, centre"] = over[name].p
+            found.append(row)
+    return pd.DataFrame(found)
