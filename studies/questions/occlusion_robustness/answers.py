@@ -51,7 +51,6 @@ class Answers:
     """
 
     def __init__(self, rows: pd.DataFrame, faces: pd.DataFrame) -> None:
-        rows = rows.dropna(axis="columns", how="all")  # outputs of other networks alone
         columns = [column for column in rows if str(column).startswith(LOGIT)]
         self.emotions = [str(column).removeprefix(LOGIT) for column in columns]
         logits = torch.tensor(rows[columns].to_numpy(dtype=np.float64))
@@ -108,7 +107,7 @@ class Answers:
         if not len(here):
             return dict.fromkeys(("accuracy", "macro_recall", "calibration_error"), np.nan)
         truth = torch.tensor([self.emotions.index(name) for name in here["true"]])
-        found = exact_scores(self.logits[here.index.to_numpy()], truth, emotions=self.emotions)
+        found = exact_scores(self.logits[here.index.tolist()], truth, emotions=self.emotions)
         return found | {"overconfidence": float((here["confidence"] - here["right"]).mean())}
 
     def _chosen(self, kind: str, fill: str, share: float | None) -> pd.DataFrame:
@@ -196,12 +195,38 @@ def family_means(
 
 
 def occluder_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
-    """The endpoint: accuracy lost with each occluder, and beyond a random patch of its area."""
+    """The endpoint: accuracy lost with each occluder, and beyond a random patch of its area.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         (kind, name, share, "black", 0, "a", True, 0.1, 0.5, *logits)
+    ...         for kind, name, share, logits in (
+    ...             ("clean", "", float("nan"), (1.0, 0.0)),
+    ...             ("occluder", "mouth", float("nan"), (0.0, 1.0)),
+    ...             ("patch", "mouth", float("nan"), (1.0, 0.0)),
+    ...         )
+    ...     ],
+    ...     columns=["kind", "name", "share", "fill", "draw", "id", "covered", "hidden", "face",
+    ...              "logit fear", "logit anger"],
+    ... )
+    >>> faces = pd.DataFrame({"id": ["a"], "emotion": ["fear"], "cluster": [0]})
+    >>> answers = {"net": Answers(rows, faces)}
+    >>> occluder_table(answers)[["occluder", "lost", "beyond a patch"]].values.tolist()
+    [['mouth', 100.0, 100.0]]
+    """
     return _against_patches(answers, fills=(FILL,)).drop(columns="fill")
 
 
 def fill_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
-    """The same under other fills, and with the occluders' own look."""
+    """The same under other fills, and with the occluders' own look.
+
+    Examples
+    --------
+    >>> fill_table({}).empty  # without a model
+    True
+    """
     return _against_patches(answers, fills=(*FILLS, LOOK))
 
 
@@ -248,6 +273,11 @@ def area_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
     """Accuracy with each occluder in four sizes, beside random patches of the same size.
 
     Bounds of the accuracy are Wilson's, of the loss those of a family an area.
+
+    Examples
+    --------
+    >>> area_table({}).empty  # without a model
+    True
     """
     found = []
     for model, one in answers.items():

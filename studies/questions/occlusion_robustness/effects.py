@@ -19,7 +19,21 @@ SHOWN = 0.5
 
 
 def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
-    """What it costs to lose each region, over all faces and beyond a patch of its area."""
+    """What it costs to lose each region, over all faces and beyond a patch of its area.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         ("a", region, "fear", 0.1, cost, 0.125, 1.0)
+    ...         for region, cost in zip(REGIONS, [0, 0.5, 0, 0, 0, 0, 0, 0], strict=True)
+    ...     ],
+    ...     columns=["id", "region", "target", "area", "cost", "patch", "book fear"],
+    ... )
+    >>> units = pd.Series([0], index=["a"])
+    >>> region_table({"net": rows}, units)["cost"].tolist()[:2]  # forehead and brows
+    [0.0, 0.5]
+    """
     found = []
     for model, own in rows.items():
         cost = own.pivot(index="id", columns="region", values="cost")
@@ -48,6 +62,19 @@ def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.D
 
     An interval is each cell's own, where its units can be tested
     (:func:`~metrics.statistics.mean_tests.mean_test`).
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         ("a", region, "fear", 0.1, cost, 0.125, 1.0)
+    ...         for region, cost in zip(REGIONS, [0, 0.5, 0, 0, 0, 0, 0, 0], strict=True)
+    ...     ],
+    ...     columns=["id", "region", "target", "area", "cost", "patch", "book fear"],
+    ... )
+    >>> units = pd.Series([0], index=["a"])
+    >>> emotion_table({"net": rows}, units)["beyond a patch"].tolist()[:2]
+    [-0.125, 0.375]
     """
     found = []
     for model, own in rows.items():
@@ -80,6 +107,11 @@ def book_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Data
     For each face, the mean cost of the face's regions, weighted by the share of each that the
     codebook gives the explained emotion, less the mean of the same for the five other emotions: a
     region that costs every emotion as much cancels.
+
+    Examples
+    --------
+    >>> book_table({}, pd.Series()).empty  # without a network
+    True
     """
     found = []
     for model, own in rows.items():
@@ -129,6 +161,17 @@ def drift_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Dat
 
     Beside the mean over all faces stands that over covers that leave the prediction as it was; the
     floor is the map of another face for which the same emotion is explained.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
+    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
+    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
+    ...              "before", "after", "area"],
+    ... )
+    >>> drift_table({"net": rows}, pd.Series([0], index=["a"]))["likeness"].tolist()
+    [0.5]
     """
     found = []
     for model, own in rows.items():
@@ -169,7 +212,19 @@ def drift_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Dat
 
 
 def mass_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
-    """Does the map move onto the occluder, and more than onto a random patch of its area?"""
+    """Does the map move onto the occluder, and more than onto a random patch of its area?
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
+    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
+    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
+    ...              "before", "after", "area"],
+    ... )
+    >>> mass_table({"net": rows}, pd.Series([0], index=["a"]))["moved"].tolist()
+    [0.4]
+    """
     found = []
     for model, own in rows.items():
         wide = {}
@@ -221,7 +276,19 @@ def _family(
 
 
 def occluder_maps_table(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The likeness and the mass by occluder: means over faces, without intervals."""
+    """The likeness and the mass by occluder: means over faces, without intervals.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
+    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
+    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
+    ...              "before", "after", "area"],
+    ... )
+    >>> occluder_maps_table({"net": rows})[["occluder", "moved", "moved, patch"]].values.tolist()
+    [['mouth', 0.4, 0.0]]
+    """
     parts = []
     for model, own in rows.items():
         here = own[own["covered"]]

@@ -31,6 +31,15 @@ def pairs(explained: Explained, method: str) -> Figure:
         The network and its faces, with landmarks.
     method
         The attribution.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> from fer_xai.inference.predictor import Predictor
+    >>> from fer_xai.models import load_model
+    >>> predictor = Predictor(load_model("gimefive"), device="cpu", batch_size=8)
+    >>> len(pairs(Explained(predictor, synthetic_faces(1)), "gradcam").axes)
+    8
     """
     style()
     chosen = _of_each_emotion(explained)

@@ -15,7 +15,27 @@ from studies.questions.occlusion_robustness.covers import CENTRE, RANDOM, SHARES
 
 
 def grid_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
-    """Accuracy when a share of the grid's cells is hidden, by the order in which they are."""
+    """Accuracy when a share of the grid's cells is hidden, by the order in which they are.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         (kind, name, share, "black", 0, "a", True, 0.1, 0.5, *logits)
+    ...         for kind, name, share, logits in (
+    ...             ("clean", "", float("nan"), (1.0, 0.0)),
+    ...             *(("grid", name, share, (0.0, 1.0))
+    ...               for name in ("random", "centre") for share in SHARES),
+    ...         )
+    ...     ],
+    ...     columns=["kind", "name", "share", "fill", "draw", "id", "covered", "hidden", "face",
+    ...              "logit fear", "logit anger"],
+    ... )
+    >>> faces = pd.DataFrame({"id": ["a"], "emotion": ["fear"], "cluster": [0]})
+    >>> answers = {"net": Answers(rows, faces)}
+    >>> grid_table(answers)[["order", "cells hidden", "accuracy"]].values.tolist()[0]
+    ['random', 10.0, 0.0]
+    """
     found = []
     for model, one in answers.items():
         for share in SHARES:
@@ -42,6 +62,11 @@ def guided_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
     """Accuracy lost, in mean over all shares, by cells that a map names and by others.
 
     One family holds each order against random cells, another each method against the centre.
+
+    Examples
+    --------
+    >>> guided_table({}).empty  # without a model
+    True
     """
     found = []
     for model, one in answers.items():

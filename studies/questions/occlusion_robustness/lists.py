@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fer_xai.data.challenge_lists import ChallengeList
 from fer_xai.data.splits import face_groups
 from fer_xai.types import Faces
 from studies.engine.recognised_share import wilson_interval
 
-SIZE = 64
-"""Side of the images in whose pixels landmarks are checked."""
 
-
-def landmarks_known(faces: Faces) -> np.ndarray:
+def landmarks_known(faces: Faces) -> NDArray[np.bool_]:
     """Bool ``(N,)``: faces whose landmarks are all known.
 
     Examples
@@ -26,10 +24,12 @@ def landmarks_known(faces: Faces) -> np.ndarray:
     >>> landmarks_known(synthetic_faces(2))
     array([ True,  True])
     """
-    return np.asarray(np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2)))
+    if faces.landmarks is None:
+        return np.zeros(len(faces), dtype=bool)
+    return np.asarray(np.isfinite(faces.landmarks).all(axis=(1, 2)))
 
 
-def lost_table(faces: Faces, right: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def lost_table(faces: Faces, right: Mapping[str, NDArray[np.bool_]]) -> pd.DataFrame:
     """Faces without landmarks by emotion, and how many of each kind are recognised.
 
     Parameters
@@ -64,7 +64,7 @@ def lost_table(faces: Faces, right: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 
 def list_table(
-    faces: Faces, lists: Sequence[ChallengeList], right: Mapping[str, np.ndarray]
+    faces: Faces, lists: Sequence[ChallengeList], right: Mapping[str, NDArray[np.bool_]]
 ) -> pd.DataFrame:
     """Accuracy on the faces of each list beside the rest, each with Wilson's interval.
 

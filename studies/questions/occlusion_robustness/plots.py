@@ -25,6 +25,15 @@ def region_heatmap(matrix: pd.DataFrame) -> Figure:
     ----------
     matrix
         Rows of :func:`~studies.questions.occlusion_robustness.effects.emotion_table`.
+
+    Examples
+    --------
+    >>> matrix = pd.DataFrame(
+    ...     {"model": "net", "emotion": "fear", "region": REGIONS, "faces": 3, "cost": 0.1,
+    ...      "beyond a patch": 0.05, "codebook": 60.0}
+    ... )
+    >>> len(region_heatmap(matrix).axes)  # with the scale of colours
+    3
     """
     style()
     models = list(dict.fromkeys(matrix["model"]))
@@ -69,7 +78,17 @@ def region_heatmap(matrix: pd.DataFrame) -> Figure:
 
 
 def occluder_figure(table: pd.DataFrame) -> Figure:
-    """The endpoint: accuracy lost beyond a random patch, by occluder, with its intervals."""
+    """The endpoint: accuracy lost beyond a random patch, by occluder, with its intervals.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame(
+    ...     {"model": ["net"], "occluder": ["mouth"], "beyond a patch": [5.0],
+    ...      "beyond a patch low": [1.0], "beyond a patch high": [9.0]}
+    ... )
+    >>> occluder_figure(table).axes[0].get_yticklabels()[0].get_text()
+    'mouth'
+    """
     style()
     models = list(dict.fromkeys(table["model"]))
     fig, axis = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
@@ -99,6 +118,15 @@ def area_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
         Rows of :func:`~studies.questions.occlusion_robustness.answers.area_table`.
     clean
         Accuracy of each model on the faces as they are, in percent.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame(
+    ...     {"model": "net", "occluder": ["mouth"], "face hidden": [5.0], "accuracy": [50.0],
+    ...      "accuracy low": [40.0], "accuracy high": [60.0]}
+    ... )
+    >>> len(area_figure(table, {"net": 80.0}).axes)
+    12
     """
     style()
     models = list(dict.fromkeys(table["model"]))
@@ -137,6 +165,15 @@ def grid_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
         Rows of :func:`~studies.questions.occlusion_robustness.grids.grid_table`.
     clean
         Accuracy of each model on the faces as they are, in percent.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame(
+    ...     {"model": "net", "order": ["random"], "cells hidden": [10.0], "accuracy": [50.0],
+    ...      "accuracy low": [40.0], "accuracy high": [60.0]}
+    ... )
+    >>> len(grid_figure(table, {"net": 80.0}).axes)
+    1
     """
     style()
     models = list(dict.fromkeys(table["model"]))
@@ -177,6 +214,14 @@ def becomes_figure(table: pd.DataFrame, *, occluders: tuple[str, ...]) -> Figure
         Rows of :func:`~studies.questions.occlusion_robustness.answers.becomes_table`.
     occluders
         The occluders.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame(
+    ...     {"model": ["net"], "occluder": ["hand"], "named": ["fear"], "→ fear": [60.0]}
+    ... )
+    >>> len(becomes_figure(table, occluders=("hand",)).axes)
+    1
     """
     style()
     models = list(dict.fromkeys(table["model"]))
@@ -216,7 +261,17 @@ def _becomes(axis: Axes, own: pd.DataFrame) -> None:
 
 
 def drift_figure(table: pd.DataFrame) -> Figure:
-    """Likeness of the map before and after, a row a network and method, beside its floors."""
+    """Likeness of the map before and after, a row a network and method, beside its floors.
+
+    Examples
+    --------
+    >>> columns = ("likeness", "prediction stays", "prediction changes", "random patch",
+    ...            "another face's map")
+    >>> network = {"network": ["net"], "method": ["lime"]}
+    >>> table = pd.DataFrame(network | dict.fromkeys(columns, 0.5))
+    >>> drift_figure(table).axes[0].get_yticklabels()[0].get_text()
+    'net: lime'
+    """
     style()
     labels = [
         f"{network}: {_plain(method)}"

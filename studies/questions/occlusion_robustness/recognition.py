@@ -13,7 +13,13 @@ from studies.questions.occlusion_robustness.covers import DRAWN, FILL, LOOK, OCC
 
 
 def recognition_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
-    """Accuracy, macro recall and calibration with each occluder, in its own size and look."""
+    """Accuracy, macro recall and calibration with each occluder, in its own size and look.
+
+    Examples
+    --------
+    >>> recognition_table({}).empty  # without a model
+    True
+    """
     found = []
     for model, one in answers.items():
         whole = one.clean_scores()
@@ -41,7 +47,27 @@ def recognition_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
 
 
 def becomes_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
-    """Which emotion becomes which: of faces named so as they are, percent named so covered."""
+    """Which emotion becomes which: of faces named so as they are, percent named so covered.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         (kind, name, share, "black", 0, "a", True, 0.1, 0.5, *logits)
+    ...         for kind, name, share, logits in (
+    ...             ("clean", "", float("nan"), (1.0, 0.0)),
+    ...             ("occluder", "mouth", float("nan"), (0.0, 1.0)),
+    ...             ("patch", "mouth", float("nan"), (1.0, 0.0)),
+    ...         )
+    ...     ],
+    ...     columns=["kind", "name", "share", "fill", "draw", "id", "covered", "hidden", "face",
+    ...              "logit fear", "logit anger"],
+    ... )
+    >>> faces = pd.DataFrame({"id": ["a"], "emotion": ["fear"], "cluster": [0]})
+    >>> answers = {"net": Answers(rows, faces)}
+    >>> becomes_table(answers)[["occluder", "named", "→ anger"]].values.tolist()
+    [['mouth', 'fear', 100.0]]
+    """
     found = []
     for model, one in answers.items():
         rows = one.rows

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fer_xai.data.challenge_lists import ChallengeList
 from fer_xai.types import Faces
@@ -72,8 +73,13 @@ class Found:
     answers: dict[str, pd.DataFrame] = field(default_factory=dict)
     regions: dict[str, pd.DataFrame] = field(default_factory=dict)
     maps: dict[str, pd.DataFrame] = field(default_factory=dict)
-    right: dict[str, np.ndarray] = field(default_factory=dict)
+    right: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     explained: dict[str, Explained] = field(default_factory=dict)
+
+    @property
+    def wider(self) -> bool:
+        """Whether all faces are named, and not the sample alone: for lists, or faces left out."""
+        return bool(self.lists) or not bool(landmarks_known(self.everything).all())
 
 
 def write_report(

@@ -9,9 +9,11 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 import tyro
+from numpy.typing import NDArray
 
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.data.challenge_lists import read_challenge_list
+from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -28,7 +30,6 @@ from studies.engine.options import (
     Progress,
     Seed,
     Targets,
-    with_landmarks,
 )
 from studies.engine.scope import Limit, Methods
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
@@ -56,6 +57,11 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
     left to differ: see :attr:`endpoint`. Maps are made again for each occluder, for the emotion
     that is explained of the clean face. Cells of a 14×14 grid are hidden by share, at random, from
     the centre outwards, and by each map (Lee et al., "Latent-OFER", ICCV 2023).
+
+    Examples
+    --------
+    >>> OcclusionRobustness().config()["methods"]
+    ['gradcam', 'layercam', 'eigencam', 'saliency', 'input_x_gradient']
     """
 
     name: ClassVar[str] = "occlusion_robustness"
@@ -90,17 +96,25 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
         everything = self.load_faces()
         for one in lists:
             one.subset(everything)
-        faces = with_landmarks(everything).limit(self.limit, seed=self.seed)
+        known = landmarks_known(everything)
+        if not known.any():
+            raise InputError(
+                f"Expected faces with landmarks, which occluders are fitted to, got none of "
+                f"{len(everything)} of {everything.name}: name another --landmarks."
+            )
+        faces = everything.subset(np.flatnonzero(known)).limit(self.limit, seed=self.seed)
+        found = Found(everything=everything, faces=faces, lists=lists)
         networks = self.networks_for(self.data_spec, untrained=UNTRAINED, seed=self.seed)
         models = {network: network.load(faces) for network in networks}
         inputs: dict[str, Any] = {
-            **faces_digests(everything, [model.size for model in models.values()]),
+            **faces_digests(faces, [model.size for model in models.values()]),
             "methods": code_digest(ATTRIBUTIONS[name] for name in self._methods),
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
+        if found.wider:
+            inputs["all faces"] = faces_digests(everything)["faces"]
         if self.lists:
             inputs["lists"] = [sha256(path.read_bytes()) for path in self.lists]
-        found = Found(everything=everything, faces=faces, lists=lists)
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
             steps = len(self._methods)
             trained = sum(network.trained for network in networks)
@@ -161,13 +175,13 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
         found.maps[network.name] = made.maps(advance)
         described[BATCH] = batch_sizes(shards) or described[BATCH]
 
-    def _right(self, explained: Explained, found: Found, shards: Path) -> np.ndarray:
+    def _right(self, explained: Explained, found: Found, shards: Path) -> NDArray[np.bool_]:
         """Which of all faces the network names rightly, where more than the sample is asked for."""
         faces: Faces = found.everything
-        if not found.lists and bool(landmarks_known(faces).all()):
+        if not found.wider:
             return np.zeros(0, dtype=bool)
 
-        def make() -> dict[str, np.ndarray]:
+        def make() -> dict[str, NDArray[np.bool_]]:
             whole = Explained(explained.predictor, faces, seed=self.seed)
             return {"right": (whole.predicted == faces.labels).numpy()}
 
