@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from fer_xai.recognition import exact_scores
-from metrics.statistics.families import mean_family
 from studies.engine.recognised_share import wilson_interval
 from studies.questions.occlusion_robustness.covers import (
     AREAS,
@@ -20,6 +19,7 @@ from studies.questions.occlusion_robustness.covers import (
     LOOK,
     OCCLUDERS,
 )
+from studies.questions.occlusion_robustness.families import FamilyMean, family_means
 
 LOGIT = "logit "
 
@@ -123,75 +123,7 @@ class Answers:
         table
             Differences within [−1, 1]: a row a face.
         """
-        return family_means(table, self.clusters, bounds=(-1, 1), scale=100)
-
-
-class FamilyMean(NamedTuple):
-    """A mean over faces, with the interval and the p that it has in its family.
-
-    Attributes
-    ----------
-    n
-        Number of faces.
-    mean, low, high
-        The mean and the bounds of its simultaneous interval.
-    p
-        Step-down adjusted p of the mean being 0.
-
-    Examples
-    --------
-    >>> FamilyMean(60, 0.5, 0.25, 0.75, 0.01).named("lost")
-    {'lost': 0.5, 'lost low': 0.25, 'lost high': 0.75}
-    """
-
-    n: int
-    mean: float
-    low: float
-    high: float
-    p: float
-
-    def named(self, name: str) -> dict[str, float]:
-        """The mean and its bounds under a name."""
-        return {name: self.mean, f"{name} low": self.low, f"{name} high": self.high}
-
-
-def family_means(
-    table: pd.DataFrame, clusters: pd.Series, *, bounds: tuple[float, float], scale: float = 1
-) -> dict[str, FamilyMean]:
-    """Means of columns with simultaneous intervals (:func:`metrics.statistics.mean_family`).
-
-    Where units are too few or too skewed for a t statistic, intervals are by betting on a bounded
-    mean.
-
-    Parameters
-    ----------
-    table
-        A row a face, by its id.
-    clusters
-        Unit of each face, by its id.
-    bounds
-        Smallest and largest value.
-    scale
-        Factor of what is returned.
-
-    Examples
-    --------
-    >>> table = pd.DataFrame({"mouth": [0.5, 0.25] * 40}, index=[f"face{k}" for k in range(80)])
-    >>> found = family_means(table, pd.Series(range(80), index=table.index), bounds=(-1, 1))
-    >>> found["mouth"].n, round(found["mouth"].low, 2), round(found["mouth"].high, 2)
-    (80, 0.35, 0.4)
-    """
-    nothing = FamilyMean(0, *([float("nan")] * 4))
-    found = {str(name): nothing for name in table}
-    names = [str(name) for name in table if table[name].notna().any()]
-    if not names:
-        return found
-    units = clusters.loc[table.index].tolist()
-    family = mean_family(table[names].to_numpy(dtype=float), clusters=units, bounds=bounds)
-    for name, one, p in zip(names, family.intervals, family.p_values, strict=True):
-        bounded = (scale * one.estimate, scale * one.low, scale * one.high)
-        found[name] = FamilyMean(int(table[name].notna().sum()), *bounded, float(p))
-    return found
+        return family_means(table, self.clusters, bounds=(-1, 1), counted=True, scale=100)
 
 
 def occluder_table(answers: Mapping[str, Answers]) -> pd.DataFrame:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from studies.questions.occlusion_robustness.covers import DRAWS, FILL
 from studies.questions.occlusion_robustness.effects import SHOWN
+from studies.questions.occlusion_robustness.families import LEAST_CHANGED
 
 _FAMILY = (
-    "Intervals: simultaneous 95 % over {}, max-T by 9,999 sign flips of units, by betting on a "
-    "bounded mean where units are too few or too skewed"
+    "Intervals: simultaneous 95 % over {}, max-T by 9,999 sign flips of units; by betting on a "
+    f"bounded mean where fewer than {LEAST_CHANGED} units differ from 0"
+)
+_COUNTED = (
+    "Intervals: simultaneous 95 % over {}, by betting on a bounded mean (Waudby-Smith & Ramdas, "
+    "JRSS B 2024), Bonferroni; p: Holm"
 )
 _WILSON = "Bounds of an accuracy: Wilson's, 95 %, each by itself."
 
@@ -16,7 +21,7 @@ CAPTIONS = {
     f"patch: with a random square patch that hides as much of the same face, mean over {DRAWS} "
     "draws; lost: points of accuracy lost to the clean face; beyond a patch: points that the "
     "occluder costs more than the patch. face hidden: percent of the face. "
-    + _FAMILY.format("the occluders of a model")
+    + _COUNTED.format("the occluders of a model")
     + ", one family for each of both columns.",
     "codebook": "Does it cost an emotion more to lose where EMFACS shows it? gain: mean cost "
     "(probability of the explained emotion) over the face's regions, weighted by the share of each "
@@ -36,11 +41,12 @@ CAPTIONS = {
     "random patches of the same areas. Maps that ignore the image (centre, noise) move by 0. "
     + _FAMILY.format("the methods of a network")
     + ".",
-    "guided": "Cells of a 14×14 grid are hidden in the order of a map, from the centre outwards, "
-    "or at random. lost: points of accuracy, mean over 10 to 90 % of the cells. beyond random and "
-    "beyond the centre: paired by face. "
-    + _FAMILY.format("the orders of a model")
-    + ", one family for each of both columns.",
+    "guided": "Cells of a 14×14 grid are hidden in the order of a map, scattered at random, from "
+    "the centre outwards, or by a random map of Grad-CAM's resolution, whose cells hang together. "
+    "lost: points of accuracy, mean over 10 to 90 % of the cells; beyond …: points that a map's "
+    "order costs more than a chance order, paired by face. "
+    + _COUNTED.format("the methods of a model")
+    + ", one family for each chance order.",
     "recognition": "Accuracy, macro recall (emotions weigh equally) and recall by emotion in "
     "percent, with each occluder in its own size; sunglasses, mask and hand as they are drawn, all "
     f"else in {FILL}. calibration error: expected calibration error, 15 bins, which is above 0 by "
@@ -60,11 +66,11 @@ CAPTIONS = {
     f"and with random patches of that share (mean over {DRAWS} draws; other columns: the first). "
     + _WILSON
     + " "
-    + _FAMILY.format("the occluders at one area of a model")
+    + _COUNTED.format("the occluders at one area of a model")
     + ".",
     "fills": "The endpoint's comparison in other fills; patches have the occluder's fill, but for "
     f"drawn occluders, whose patches are {FILL}. "
-    + _FAMILY.format("the occluders in one fill of a model")
+    + _COUNTED.format("the occluders in one fill of a model")
     + ".",
     "grid": "Accuracy when a share of the grid's cells is hidden, by the order in which they are "
     f"hidden, in {FILL}. " + _WILSON,
@@ -77,7 +83,7 @@ CAPTIONS = {
     "them, and on the faces that are not on it. 95 %: Wilson's, each by itself. The lists were "
     "chosen by eye, and differ from the rest in emotion and resolution too.",
     "figure of occluders": "The endpoint: points of accuracy that each occluder costs beyond a "
-    "random patch of its area. " + _FAMILY.format("the occluders of a model") + ".",
+    "random patch of its area. " + _COUNTED.format("the occluders of a model") + ".",
     "figure of regions by emotion": "What each emotion loses with each region, in probability of "
     "the explained emotion; below each emotion the number of faces. Framed: regions of which "
     f"EMFACS gives the emotion {100 * SHOWN:.0f} % or more. Off the face no patch lies.",
@@ -86,7 +92,7 @@ CAPTIONS = {
     "figure of becomes": "Of the faces that are named so as they are (rows), percent that are "
     "named each emotion with a surgical mask and with sunglasses.",
     "figure of grid": "Accuracy over the share of cells that are hidden, in the order of each map, "
-    "from the centre outwards and at random. Bands, of random cells and of the first method alone: "
+    "and in chance orders. Bands, of random cells and of the first method alone: "
     "Wilson's 95 % intervals, each point by itself.",
     "figure of drift": "Likeness of the map before and after, outside of what is hidden, mean over "
     "faces and occluders; a method that ignores the image would score 1.",

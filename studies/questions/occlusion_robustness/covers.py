@@ -35,8 +35,11 @@ DRAWS = 2
 """Random patches a face, whose mean is the chance floor; the sensitivity takes the first alone."""
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Shares of the cells of the grid that are hidden (Latent-OFER)."""
-RANDOM, CENTRE = "random", "centre"
-"""Orders in which cells are hidden that know nothing of the model."""
+RANDOM, CENTRE, RANDOM_MAP = "random", "centre", "random map"
+"""Orders in which cells are hidden that know nothing of the model: scattered at random, from the
+centre outwards, and by a random map of Grad-CAM's resolution, whose cells hang together as those of
+a map do."""
+CHANCE = (RANDOM, CENTRE, RANDOM_MAP)
 
 
 class Cover(NamedTuple):

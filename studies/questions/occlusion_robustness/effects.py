@@ -11,7 +11,7 @@ from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
 from metrics.statistics.intervals import mean_interval
 from metrics.statistics.mean_tests import mean_test
-from studies.questions.occlusion_robustness.answers import FamilyMean, family_means
+from studies.questions.occlusion_robustness.families import FamilyMean, family_means
 
 ON_FACE = tuple(name for name in REGIONS if name != "off_face")
 SHOWN = 0.5

@@ -11,7 +11,10 @@ from studies.questions.occlusion_robustness.answers import (
     Answers,
     accuracy_with_bounds,
 )
-from studies.questions.occlusion_robustness.covers import CENTRE, RANDOM, SHARES
+from studies.questions.occlusion_robustness.covers import CENTRE, CHANCE, RANDOM, RANDOM_MAP, SHARES
+
+WORDS = {RANDOM: "random cells", CENTRE: "the centre", RANDOM_MAP: "a random map"}
+"""Chance orders in words."""
 
 
 def grid_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
@@ -54,14 +57,15 @@ def grid_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
 
 
 def _orders(right: pd.DataFrame) -> list[str]:
-    methods = [str(name) for name in right if name not in (RANDOM, CENTRE)]
-    return [RANDOM, CENTRE, *methods]
+    methods = [str(name) for name in right if name not in CHANCE]
+    return [*(name for name in CHANCE if name in right), *methods]
 
 
 def guided_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
     """Accuracy lost, in mean over all shares, by cells that a map names and by others.
 
-    One family holds each order against random cells, another each method against the centre.
+    Methods are held against each chance order, a family an order: cells scattered at random, those
+    from the centre outwards, and those of a random map, which hang together as a map's do.
 
     Examples
     --------
@@ -74,8 +78,12 @@ def guided_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
         mean = reduce(pd.DataFrame.add, parts) / len(parts)  # NaN where a map is undefined
         lost = mean.rsub(one.clean, axis=0)
         orders = _orders(mean)
-        beyond = one.family(lost[orders[1:]].sub(lost[RANDOM], axis=0))
-        over = one.family(lost[orders[2:]].sub(lost[CENTRE], axis=0)) if orders[2:] else None
+        methods = [name for name in orders if name not in CHANCE]
+        beyond = {
+            chance: one.family(lost[methods].sub(lost[chance], axis=0))
+            for chance in orders
+            if chance in CHANCE and methods
+        }
         for name in orders:
             row = {
                 "model": model,
@@ -83,11 +91,9 @@ def guided_table(answers: Mapping[str, Answers]) -> pd.DataFrame:
                 "faces": int(lost[name].notna().sum()),
                 "lost": 100 * lost[name].mean(),
             }
-            if name != RANDOM:
-                row |= beyond[name].named("beyond random")
-                row["p, random"] = beyond[name].p
-            if over is not None and name in over:
-                row |= over[name].named("beyond the centre")
-                row["p, centre"] = over[name].p
+            for chance, family in beyond.items():
+                if name in family:
+                    row |= family[name].named(f"beyond {WORDS[chance]}")
+                    row[f"p, {WORDS[chance]}"] = family[name].p
             found.append(row)
     return pd.DataFrame(found)

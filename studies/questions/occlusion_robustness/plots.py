@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
-from studies.questions.occlusion_robustness.covers import CENTRE, OCCLUDERS, RANDOM
+from studies.questions.occlusion_robustness.covers import CHANCE, OCCLUDERS, RANDOM, RANDOM_MAP
 from studies.questions.occlusion_robustness.effects import SHOWN
 from studies.reporting.style import INK, TRAINED, UNTRAINED, style
 
@@ -181,15 +181,15 @@ def grid_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
         1, len(models), figsize=(5.2 * len(models) + 0.6, 4.0), squeeze=False, sharey=True
     )
     orders = list(dict.fromkeys(table["order"]))
-    methods = [name for name in orders if name not in (RANDOM, CENTRE)]
+    methods = [name for name in orders if name not in CHANCE]
     colours = dict(zip(methods, sns.color_palette("husl", max(len(methods), 1)), strict=False))
     for axis, model in zip(axes[0], models, strict=True):
         for order in orders:
             part = table[(table["model"] == model) & (table["order"] == order)]
             x = [0, *part["cells hidden"]]
             colour = colours.get(order, INK if order == RANDOM else UNTRAINED)
-            ls = "-" if order in methods else "--"
-            label = "at random" if order == RANDOM else _plain(order)
+            ls = "-" if order in methods else ":" if order == RANDOM_MAP else "--"
+            label = "random cells" if order == RANDOM else _plain(order)
             y = [clean[model], *part["accuracy"]]
             axis.plot(x, y, ls, color=colour, label=label, lw=1.6)
             if order in (RANDOM, *methods[:1]):

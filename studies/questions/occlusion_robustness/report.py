@@ -27,7 +27,7 @@ from studies.questions.occlusion_robustness.answers import (
 )
 from studies.questions.occlusion_robustness.captions import CAPTIONS
 from studies.questions.occlusion_robustness.gallery import pairs
-from studies.questions.occlusion_robustness.grids import grid_table, guided_table
+from studies.questions.occlusion_robustness.grids import WORDS, grid_table, guided_table
 from studies.questions.occlusion_robustness.lists import landmarks_known, list_table, lost_table
 from studies.questions.occlusion_robustness.recognition import becomes_table, recognition_table
 from studies.questions.occlusion_robustness.sentences import (
@@ -165,7 +165,7 @@ def write_report(
 def _percent(frame: pd.DataFrame) -> tuple[str, ...]:
     """Columns that hold percent, or points of it."""
     names = {"accuracy", "patch", "lost", "face hidden", "macro recall", "cells hidden", "share"}
-    names |= {"image", "codebook", "beyond random", "beyond the centre"}
+    names |= {"image", "codebook", *(f"beyond {words}" for words in WORDS.values())}
     of_accuracy = "lost" in frame or "face hidden" in frame
     return tuple(
         str(name)

@@ -30,6 +30,7 @@ from studies.questions.occlusion_robustness.covers import (
     DRAWS,
     FILL,
     OCCLUDERS,
+    RANDOM_MAP,
     Cover,
     Seen,
 )
@@ -41,7 +42,6 @@ TOGETHER = 2**23
 """Pixels that are passed to a network together."""
 BOOK = "emfacs"
 """Codebook that costs are held against."""
-ON_FACE = tuple(name for name in REGIONS if name != "off_face")
 Advance = Callable[[int], None]
 
 
@@ -164,6 +164,13 @@ class NetworkRows:
                 self.refused[name] = str(refusal)
         return found
 
+    def _random_map(self, rows: slice) -> dict[str, Tensor]:
+        """A random map of Grad-CAM's resolution; none where the network has no such maps."""
+        try:
+            return {RANDOM_MAP: self.explained.control("random", rows).maps}
+        except InputError:
+            return {}
+
     def _answers(self, rows: slice) -> pd.DataFrame:
         seen = self._seen(rows)
         none = torch.zeros(len(seen.images), *seen.images.shape[-2:], dtype=torch.bool)
@@ -179,7 +186,7 @@ class NetworkRows:
                 parts.append(self._answer_rows(seen.ids, cover, one, own.numpy(), pixels))
             waiting.clear()
 
-        for made in (seen.covers(), seen.grids(self._explanations(rows))):
+        for made in (seen.covers(), seen.grids(self._random_map(rows) | self._explanations(rows))):
             for pair in made:
                 waiting.append(pair)
                 if len(waiting) >= most:

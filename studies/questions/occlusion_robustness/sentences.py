@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from fer_xai.emotions import SIX
-from studies.questions.occlusion_robustness.covers import CENTRE, DRAWS, FILL, RANDOM
+from studies.questions.occlusion_robustness.covers import CHANCE, DRAWS, FILL
+from studies.questions.occlusion_robustness.grids import WORDS
 from studies.reporting.formatting import signed, signed_bounds
 
 METHOD = [
@@ -27,6 +28,11 @@ CAVEATS = [
     "A covered face is not one that the network has seen in training: part of what an occluder "
     "costs is its being strange. Patches of the same fill share that, and what is said beyond a "
     "patch is about the place alone.",
+    "Cells that are hidden at random lie scattered, which breaks up all of the face, while those "
+    "of a map and of the centre hang together: the fair floor of a map is the random map of "
+    "Grad-CAM's resolution.",
+    "A patch is a compact square; cheeks, eyes and brows are apart from each other or long, which "
+    "costs a network more than the same area in one piece.",
     "Sunglasses, mask and hand reach beyond the face, where a patch does not; the patch hides as "
     "much of the face.",
     "Objects are drawn by landmarks: their light and texture are not those of photographs.",
@@ -137,21 +143,20 @@ def _book(table: pd.DataFrame) -> str:
 
 
 def _guided(table: pd.DataFrame) -> str:
-    methods = table[~table["order"].isin([RANDOM, CENTRE])]
+    methods = table[~table["order"].isin(CHANCE)]
     if not len(methods):
         return ""
     row = methods.iloc[0]
     verdict = {1: "costs more than", -1: "costs less than", 0: "is not told from hiding"}
     named = str(row["order"]).replace("_", " ")
     parts = []
-    for column, p, what in (
-        ("beyond random", "p, random", "random cells"),
-        ("beyond the centre", "p, centre", "the centre"),
-    ):
-        bounds = signed_bounds(row[f"{column} low"], row[f"{column} high"], digits=1)
-        points = f"({signed(row[column], digits=1)}{bounds} points)"
-        parts.append(f"{verdict[told(row, column, p)]} {what} {points}")
-    return f"Hiding what {named} marks {' and '.join(parts)}."
+    for words in WORDS.values():
+        column = f"beyond {words}"
+        if column in row and pd.notna(row[column]):
+            bounds = signed_bounds(row[f"{column} low"], row[f"{column} high"], digits=1)
+            points = f"({signed(row[column], digits=1)}{bounds} points)"
+            parts.append(f"{verdict[told(row, column, f'p, {words}')]} {words} {points}")
+    return f"Hiding what {named} marks {'; it '.join(parts)}."
 
 
 def _drift(table: pd.DataFrame) -> str:

@@ -20,7 +20,7 @@ from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.description import sha256
 from studies.engine.digests import code_digest, faces_digests, model_digest
-from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
+from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.explained import Explained
 from studies.engine.networks import Network
 from studies.engine.options import (
@@ -71,8 +71,7 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
         "by face",
         unit=PERSON,
         family=f"the {len(OCCLUDERS)} occluders of one model",
-        interval=f"{FAMILY_OF_GAINS}; by betting on a bounded mean where units are too few or too "
-        "skewed",
+        interval="simultaneous 95 % by betting on a bounded mean, Bonferroni; p by Holm",
         holds=f"the occluder's place costs more than chance if {TOLD_FROM_ZERO}",
         sensitivity="other fills, the looks of sunglasses, mask and hand, and "
         f"{len(AREAS)} equal areas",

@@ -17,6 +17,8 @@ from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.models.planted import MAGENTA, MarkReader, marked
 from fer_xai.types import Faces
+from metrics.statistics.bounded import betting_interval
+from metrics.statistics.families import mean_family
 from studies.engine.explained import Explained
 from studies.engine.study import face_table
 from studies.questions.occlusion_robustness import effects
@@ -28,6 +30,7 @@ from studies.questions.occlusion_robustness.answers import (
     occluder_table,
 )
 from studies.questions.occlusion_robustness.covers import AREAS, DRAWN, FILLS, LOOK, OCCLUDERS
+from studies.questions.occlusion_robustness.families import family_means
 from studies.questions.occlusion_robustness.grids import grid_table, guided_table
 from studies.questions.occlusion_robustness.lists import lost_table
 from studies.questions.occlusion_robustness.recognition import becomes_table, recognition_table
@@ -167,11 +170,12 @@ def test_the_book_of_an_emotion_is_held_against_those_of_others():
 
 def test_cells_that_the_map_names_cost_more_than_others(answers):
     table = guided_table(answers).set_index("order")
-    assert list(table.index) == ["random", "centre", "gradcam"]
+    assert list(table.index) == ["random", "centre", "random map", "gradcam"]
     assert table.loc["gradcam", "lost"] == 100  # a tenth of the cells holds the mark
-    assert table.loc["gradcam", "beyond random"] > 10
+    for chance in ("random cells", "the centre", "a random map"):
+        assert table.loc["gradcam", f"beyond {chance}"] > 10
     curve = grid_table(answers)
-    assert len(curve) == 3 * 9
+    assert len(curve) == 4 * 9
     random = curve[curve["order"] == "random"].set_index("cells hidden")["accuracy"]
     assert random[10.0] > random[90.0]
 
@@ -219,6 +223,27 @@ def test_rows_are_the_same_with_another_batch_size(planted, made):
             for frame in (some, second)
         )
         pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_a_family_takes_no_t_statistic_of_counts():
+    units = pd.Series(range(120), index=[f"face{k}" for k in range(120)])
+    rare = np.where(np.arange(120) < 4, 1.0, 0.0)
+    spread = np.linspace(-1, 1, 120)
+    table = pd.DataFrame({"rare": rare, "spread": spread, "none": np.nan}, index=units.index)
+    found = family_means(table, units, bounds=(-1, 1))
+    alone = betting_interval(rare, bounds=(-1, 1), level=0.975)
+    assert (found["rare"].low, found["rare"].high) == alone
+    t = mean_family(spread[:, None], level=0.975).intervals[0]
+    assert (found["spread"].low, found["spread"].high) == (t.low, t.high)
+    assert found["none"].n == 0
+    assert np.isnan(found["none"].mean)
+    counted = family_means(table, units, bounds=(-1, 1), counted=True, scale=100)
+    wide = betting_interval(spread, bounds=(-1, 1), level=0.975)
+    assert (counted["spread"].low, counted["spread"].high) == pytest.approx(
+        [100 * bound for bound in wide]
+    )
+    certain = family_means(table.assign(rare=1.0), units, bounds=(-1, 1), counted=True)
+    assert certain["rare"].p < 0.001 < certain["spread"].p
 
 
 def test_partners_are_other_faces_of_the_same_emotion():
