@@ -1,7 +1,4 @@
-"""Occluders: a planted network that reads the mouth, a tiny net, and faces that are left out."""
-
-import dataclasses
-import json
+"""Occluders before faces whose mouth a network is known to read."""
 
 import numpy as np
 import pandas as pd
@@ -10,19 +7,16 @@ import torch
 from torch import nn
 
 from fer_xai.data.datasets.synthetic import PEOPLE_SIZE, people
-from fer_xai.emotions import NATIVE_ORDERS, SIX
-from fer_xai.errors import InputError
+from fer_xai.emotions import SIX
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import REGIONS, face_regions
 from fer_xai.models import FERModel
 from fer_xai.models.planted import MAGENTA, MarkReader, marked
-from fer_xai.types import Faces
 from metrics.statistics.bounded import betting_interval
 from metrics.statistics.families import mean_family
 from studies.engine.explained import Explained
 from studies.engine.study import face_table
 from studies.questions.occlusion_robustness import effects
-from studies.questions.occlusion_robustness import study as module
 from studies.questions.occlusion_robustness.answers import (
     Answers,
     area_table,
@@ -32,11 +26,10 @@ from studies.questions.occlusion_robustness.answers import (
 from studies.questions.occlusion_robustness.covers import AREAS, DRAWN, FILLS, LOOK, OCCLUDERS
 from studies.questions.occlusion_robustness.families import family_means
 from studies.questions.occlusion_robustness.grids import grid_table, guided_table
-from studies.questions.occlusion_robustness.lists import lost_table
 from studies.questions.occlusion_robustness.recognition import becomes_table, recognition_table
 from studies.questions.occlusion_robustness.rows import NetworkRows, _partners
 from studies.questions.occlusion_robustness.sentences import told
-from studies.questions.occlusion_robustness.study import OcclusionRobustness
+from tests.studies.questions.occlusion_robustness.faces import with_pixels
 
 FACES = 6
 
@@ -63,17 +56,6 @@ def mouth_reader():
         cam_layer="marks.map",
         name="mouth",
     ).eval()
-
-
-def with_pixels(faces, images, **columns):
-    """The faces with other images."""
-    pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return Faces(
-        table=faces.table.assign(**columns),
-        reader=lambda row: pixels[row],
-        landmarks=faces.landmarks,
-        name="marked",
-    )
 
 
 @pytest.fixture(scope="module")
@@ -231,14 +213,14 @@ def test_a_family_takes_no_t_statistic_of_counts():
     spread = np.linspace(-1, 1, 120)
     table = pd.DataFrame({"rare": rare, "spread": spread, "none": np.nan}, index=units.index)
     found = family_means(table, units, bounds=(-1, 1))
-    alone = betting_interval(rare, bounds=(-1, 1), level=0.975)
+    alone = betting_interval(rare, bounds=(-1, 1), level=0.975, clusters=list(units))
     assert (found["rare"].low, found["rare"].high) == alone
     t = mean_family(spread[:, None], level=0.975).intervals[0]
     assert (found["spread"].low, found["spread"].high) == (t.low, t.high)
     assert found["none"].n == 0
     assert np.isnan(found["none"].mean)
     counted = family_means(table, units, bounds=(-1, 1), counted=True, scale=100)
-    wide = betting_interval(spread, bounds=(-1, 1), level=0.975)
+    wide = betting_interval(spread, bounds=(-1, 1), level=0.975, clusters=list(units))
     assert (counted["spread"].low, counted["spread"].high) == pytest.approx(
         [100 * bound for bound in wide]
     )
@@ -260,117 +242,3 @@ def test_partners_are_other_faces_of_the_same_emotion():
 )
 def test_what_is_told_takes_the_p_and_the_interval(low, high, p, side):
     assert told(pd.Series({"gain low": low, "gain high": high, "p": p}), "gain", "p") == side
-
-
-@pytest.fixture(scope="module")
-def some_faces():
-    """Faces named as RAF-DB's, some without landmarks."""
-    faces = people(10, seed=1)
-    names = [f"test_{number:04d}_aligned.jpg" for number in range(1, 11)]
-    found = with_pixels(faces, faces.pixels(PEOPLE_SIZE).float() / 255, id=names)
-    landmarks = found.landmarks.copy()
-    landmarks[[0, 7]] = np.nan  # happiness, surprise
-    landmarks[3, 20] = np.nan  # one point is enough: anger
-    return dataclasses.replace(found, landmarks=landmarks)
-
-
-@pytest.fixture(scope="module")
-def run(some_faces, weights, tmp_path_factory):
-    place = tmp_path_factory.mktemp("occlusion")
-    table = some_faces.table
-    rows = [
-        f"{name.removesuffix('.jpg')} {NATIVE_ORDERS['rafdb'].index(emotion)} {2 + k % 2}"
-        for k, (name, emotion) in enumerate(zip(table["id"][:4], table["emotion"], strict=False))
-    ]
-    (place / "occluded.txt").write_text("\n".join([*rows, "test_9999_aligned 4 2"]) + "\n")
-    study = OcclusionRobustness(
-        models=(f"tiny={weights}",),
-        methods=("gradcam",),
-        lists=(place / "occluded.txt",),
-        limit=5,
-        batch_size=8,
-        device="cpu",
-        progress=False,
-        out=place,
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OcclusionRobustness, "load_faces", lambda self: some_faces)
-        yield study, study.run()
-
-
-def test_faces_without_landmarks_are_counted(run, some_faces):
-    _, folder = run
-    table = pd.read_csv(folder / "tables" / "landmarks.csv").set_index("emotion")
-    assert table.loc["all", ["faces", "without landmarks"]].tolist() == [10, 3]
-    lost = table.loc[["happiness", "surprise", "anger", "fear"], "without landmarks"].tolist()
-    assert lost == [1, 1, 1, 0]
-    assert table["tiny: accuracy without"].notna().sum() == 4  # three emotions, and all
-    faces = pd.read_parquet(folder / "faces.parquet")
-    assert len(faces) == 5
-    assert not set(faces["id"]) & {some_faces.ids[row] for row in (0, 3, 7)}
-    page = (folder / "report.html").read_text()
-    assert "5 of marked, from 10, of which 3 have no landmarks" in page
-
-
-def test_listed_faces_stand_beside_the_rest(run):
-    table = pd.read_csv(run[1] / "tables" / "lists.csv").set_index("faces of")
-    assert table["faces"].to_dict() == {
-        "occluded.txt": 4,
-        "occluded.txt, kind 2": 2,
-        "occluded.txt, kind 3": 2,
-        "not on occluded.txt": 6,
-    }
-    assert table.loc["occluded.txt", "listed, not here"] == 1
-    assert (table["accuracy low"] <= table["accuracy"]).all()
-
-
-def test_a_report_says_what_was_declared_and_found(run):
-    _, folder = run
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["status"] == "complete"
-    assert manifest["config"]["endpoint"]["family"] == "the 11 occluders of one model"
-    assert manifest["config"]["lists"] == ["occluded.txt"]
-    said = (folder / "answer.txt").read_text()
-    assert said.startswith("tiny names ")
-    assert "nan" not in said.replace("untrained", "")
-    page = (folder / "report.html").read_text()
-    for figure in ("occluders", "areas", "becomes", "grid", "drift"):
-        assert (folder / "figures" / f"{figure}.png").stat().st_size > 10_000, figure
-    assert (folder / "figures" / "faces.png").exists()  # built-in faces alone are pictured
-    assert "beyond a patch" in page
-    drift = pd.read_csv(folder / "tables" / "drift.csv")
-    assert drift["network"].tolist() == ["tiny", "tiny@untrained0"]
-
-
-def test_a_run_goes_on_where_it_was_stopped(run, monkeypatch):
-    study, folder = run
-    monkeypatch.setattr(module, "write_report", lambda *_, **__: "as before")
-    before = {name: pd.read_parquet(folder / f"{name}.parquet") for name in ("answers", "maps")}
-    for shard in ("answers-000000", "maps-gradcam-000000"):
-        (folder / "shards" / "tiny" / f"{shard}.parquet").unlink()
-    assert study.run() == folder
-    for name, rows in before.items():
-        pd.testing.assert_frame_equal(rows, pd.read_parquet(folder / f"{name}.parquet"))
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"limit": 0}, "Expected --limit as a whole number of 1 or more, got 0"),
-        ({"methods": ("gradcm",)}, "Unknown attribution 'gradcm'"),
-        ({"seed": -1}, "Expected --seed from 0, got -1"),
-    ],
-)
-def test_bad_input_is_one_sentence(tmp_path, options, sentence):
-    with pytest.raises(InputError, match=sentence):
-        OcclusionRobustness(**options, out=tmp_path).run()
-    assert not list(tmp_path.iterdir())
-
-
-def test_faces_without_any_landmarks_are_refused(tmp_path, monkeypatch, some_faces):
-    bare = dataclasses.replace(some_faces, landmarks=None)
-    monkeypatch.setattr(OcclusionRobustness, "load_faces", lambda self: bare)
-    with pytest.raises(InputError, match="Expected faces with landmarks, .* got none of 10 of mar"):
-        OcclusionRobustness(out=tmp_path).run()
-    assert not list(tmp_path.iterdir())
-    assert lost_table(bare, {})["share"].tolist() == [100.0] * (len(bare.emotions) + 1)
