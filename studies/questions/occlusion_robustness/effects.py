@@ -1,0 +1,317 @@
+"""Tables of regions and maps: what each region costs, and what an occluder does to the map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.emotions import SIX
+from fer_xai.landmarks import REGIONS
+from metrics.statistics.intervals import mean_interval
+from metrics.statistics.mean_tests import mean_test
+from studies.questions.occlusion_robustness.families import FamilyMean, family_means
+
+ON_FACE = tuple(name for name in REGIONS if name != "off_face")
+SHOWN = 0.5
+"""Share of a region from which on the codebook says that an emotion shows there."""
+
+
+def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
+    """What it costs to lose each region, over all faces and beyond a patch of its area.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         ("a", region, "fear", 0.1, cost, 0.125, 1.0)
+    ...         for region, cost in zip(REGIONS, [0, 0.5, 0, 0, 0, 0, 0, 0], strict=True)
+    ...     ],
+    ...     columns=["id", "region", "target", "area", "cost", "patch", "book fear"],
+    ... )
+    >>> units = pd.Series([0], index=["a"])
+    >>> region_table({"net": rows}, units)["cost"].tolist()[:2]  # forehead and brows
+    [0.0, 0.5]
+    """
+    found = []
+    for model, own in rows.items():
+        cost = own.pivot(index="id", columns="region", values="cost")
+        patch = own.pivot(index="id", columns="region", values="patch")
+        lost = family_means(cost[list(REGIONS)], clusters, bounds=(-1, 1))
+        beyond = family_means((cost - patch)[list(ON_FACE)], clusters, bounds=(-1, 1))
+        area = own.groupby("region")["area"].mean()
+        for name in REGIONS:
+            row = {
+                "model": model,
+                "region": name,
+                "faces": lost[name].n,
+                "image": 100 * area[name],
+                **lost[name].named("cost"),
+                "patch": patch[name].mean(),
+            }
+            if name in ON_FACE:
+                row |= beyond[name].named("beyond a patch")
+                row["p, beyond a patch"] = beyond[name].p
+            found.append(row)
+    return pd.DataFrame(found)
+
+
+def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
+    """What it costs each emotion to lose each region, beside the codebook: the matrix, by row.
+
+    An interval is each cell's own, where its units can be tested
+    (:func:`~metrics.statistics.mean_tests.mean_test`).
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [
+    ...         ("a", region, "fear", 0.1, cost, 0.125, 1.0)
+    ...         for region, cost in zip(REGIONS, [0, 0.5, 0, 0, 0, 0, 0, 0], strict=True)
+    ...     ],
+    ...     columns=["id", "region", "target", "area", "cost", "patch", "book fear"],
+    ... )
+    >>> units = pd.Series([0], index=["a"])
+    >>> emotion_table({"net": rows}, units)["beyond a patch"].tolist()[:2]
+    [-0.125, 0.375]
+    """
+    found = []
+    for model, own in rows.items():
+        for emotion in SIX:
+            here = own[own["target"] == emotion]
+            for name in REGIONS if len(here) else ():
+                part = here[here["region"] == name]
+                beyond = part["cost"] - part["patch"]
+                row = {
+                    "model": model,
+                    "emotion": emotion,
+                    "region": name,
+                    "faces": int(part["cost"].notna().sum()),
+                    "cost": part["cost"].mean(),
+                    "beyond a patch": beyond.mean(),
+                }
+                units = clusters.loc[part["id"]].tolist()
+                one = mean_interval(beyond, clusters=units)
+                enough = np.isfinite(mean_test(beyond, clusters=units))
+                row["beyond a patch low"] = one.low if enough else np.nan
+                row["beyond a patch high"] = one.high if enough else np.nan
+                row["codebook"] = 100 * part[f"book {emotion}"].mean()
+                found.append(row)
+    return pd.DataFrame(found)
+
+
+def book_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
+    """Does it cost an emotion more to lose where the codebook shows it than where others show?
+
+    For each face, the mean cost of the face's regions, weighted by the share of each that the
+    codebook gives the explained emotion, less the mean of the same for the five other emotions: a
+    region that costs every emotion as much cancels.
+
+    Examples
+    --------
+    >>> book_table({}, pd.Series()).empty  # without a network
+    True
+    """
+    found = []
+    for model, own in rows.items():
+        gains = book_gains(own)
+        emotion = own.drop_duplicates("id").set_index("id")["target"]
+        columns = {name: gains.where(emotion == name) for name in SIX if (emotion == name).any()}
+        whole = family_means(pd.DataFrame({"all": gains}), clusters, bounds=(-1, 1))
+        each = family_means(pd.DataFrame(columns), clusters, bounds=(-1, 1))
+        for name, one in (whole | each).items():
+            row = {"model": model, "emotion": name, "faces": one.n, **one.named("gain")}
+            found.append(row | {"p": one.p})
+    return pd.DataFrame(found)
+
+
+def book_gains(rows: pd.DataFrame) -> pd.Series:
+    """The gain of each face, by its id; NaN where the explained emotion is not in the codebook.
+
+    Parameters
+    ----------
+    rows
+        Rows of one network, a face and region.
+
+    Examples
+    --------
+    >>> books = {f"book {name}": [0.0, 1.0] for name in SIX} | {"book fear": [1.0, 0.0]}
+    >>> rows = pd.DataFrame({"id": "a", "region": ["brows", "mouth"], "target": "fear",
+    ...                      "cost": [0.5, 0.25], **books})
+    >>> book_gains(rows).tolist()
+    [0.25]
+    """
+    face = rows[rows["region"].isin(ON_FACE)]
+    cost = face.pivot(index="id", columns="region", values="cost")
+    by_book = {}
+    for emotion in SIX:
+        weight = face.pivot(index="id", columns="region", values=f"book {emotion}")
+        weight = weight.where(cost.notna())
+        by_book[emotion] = (cost * weight).sum(axis=1) / weight.sum(axis=1)
+    table = pd.DataFrame(by_book)
+    target = rows.drop_duplicates("id").set_index("id")["target"].loc[table.index]
+    own = sum(table[name].where(target == name, 0.0) for name in SIX)
+    own = pd.Series(own, index=table.index).where(target.isin(SIX))
+    return pd.Series((own - (table.sum(axis=1) - own) / (len(SIX) - 1)), index=table.index)
+
+
+def drift_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
+    """How alike the map stays outside of what is hidden, over the occluders of each face.
+
+    Beside the mean over all faces stands that over covers that leave the prediction as it was; the
+    floor is the map of another face for which the same emotion is explained.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
+    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
+    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
+    ...              "before", "after", "area"],
+    ... )
+    >>> drift_table({"net": rows}, pd.Series([0], index=["a"]))["likeness"].tolist()
+    [0.5]
+    """
+    found = []
+    for model, own in rows.items():
+        wide = {}
+        for method, part in own[own["covered"]].groupby("method", sort=False):
+            occluder, patch = (part[part["kind"] == kind] for kind in ("occluder", "patch"))
+            wide[str(method)] = pd.DataFrame(
+                {
+                    "likeness": occluder.groupby("id")["likeness"].mean(),
+                    "kept": occluder[occluder["stays"]].groupby("id")["likeness"].mean(),
+                    "changed": occluder[~occluder["stays"]].groupby("id")["likeness"].mean(),
+                    "patch": patch.groupby("id")["likeness"].mean(),
+                    "other": occluder.groupby("id")["other"].mean(),
+                }
+            )
+        over_other = _family(wide, "likeness", "other", clusters, bounds=(-2, 2))
+        over_patch = _family(wide, "likeness", "patch", clusters, bounds=(-2, 2))
+        for method, one in wide.items():
+            found.append(
+                {
+                    "network": model,
+                    "method": method,
+                    "faces": int(one["likeness"].notna().sum()),
+                    "likeness": one["likeness"].mean(),
+                    "prediction stays": one["kept"].mean(),
+                    "faces, stays": int(one["kept"].notna().sum()),
+                    "prediction changes": one["changed"].mean(),
+                    "faces, changes": int(one["changed"].notna().sum()),
+                    "another face's map": one["other"].mean(),
+                    **over_other[method].named("beyond another face's"),
+                    "p, another face's": over_other[method].p,
+                    "random patch": one["patch"].mean(),
+                    **over_patch[method].named("beyond a patch"),
+                    "p, beyond a patch": over_patch[method].p,
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def mass_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
+    """Does the map move onto the occluder, and more than onto a random patch of its area?
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
+    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
+    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
+    ...              "before", "after", "area"],
+    ... )
+    >>> mass_table({"net": rows}, pd.Series([0], index=["a"]))["moved"].tolist()
+    [0.4]
+    """
+    found = []
+    for model, own in rows.items():
+        wide = {}
+        covered = own[own["covered"]]
+        moved = covered.assign(moved=covered["after"] - covered["before"])
+        for method, part in moved.groupby("method", sort=False):
+            occluder, patch = (part[part["kind"] == kind] for kind in ("occluder", "patch"))
+            columns = {
+                name: occluder.groupby("id")[name].mean()
+                for name in ("area", "before", "after", "moved")
+            }
+            columns["patch"] = patch.groupby("id")["moved"].mean()
+            wide[str(method)] = pd.DataFrame(columns)
+        alone = _family(wide, "moved", None, clusters, bounds=(-1, 1))
+        beyond = _family(wide, "moved", "patch", clusters, bounds=(-2, 2))
+        for method, one in wide.items():
+            found.append(
+                {
+                    "network": model,
+                    "method": method,
+                    "faces": int(one["moved"].notna().sum()),
+                    "area": one["area"].mean(),
+                    "before": one["before"].mean(),
+                    "after": one["after"].mean(),
+                    **alone[method].named("moved"),
+                    "p, moved": alone[method].p,
+                    "onto a patch": one["patch"].mean(),
+                    **beyond[method].named("beyond a patch"),
+                    "p, beyond a patch": beyond[method].p,
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def _family(
+    wide: Mapping[str, pd.DataFrame],
+    one: str,
+    other: str | None,
+    clusters: pd.Series,
+    *,
+    bounds: tuple[float, float],
+) -> dict[str, FamilyMean]:
+    """The methods as one family: means of a column, or of its difference from another."""
+    columns = {
+        method: frame[one] - (0 if other is None else frame[other])
+        for method, frame in wide.items()
+    }
+    return family_means(pd.DataFrame(columns), clusters, bounds=bounds)
+
+
+def occluder_maps_table(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The likeness and the mass by occluder: means over faces, without intervals.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
+    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
+    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
+    ...              "before", "after", "area"],
+    ... )
+    >>> occluder_maps_table({"net": rows})[["occluder", "moved", "moved, patch"]].values.tolist()
+    [['mouth', 0.4, 0.0]]
+    """
+    parts = []
+    for model, own in rows.items():
+        here = own[own["covered"]]
+        here = here.assign(moved=here["after"] - here["before"])
+        here["kept"] = here["likeness"].where(here["stays"])
+        keys = ["method", "name", "kind"]
+        table = here.groupby(keys, sort=False)[["likeness", "kept", "area", "moved"]].mean()
+        table["faces"] = here.groupby(keys, sort=False)["likeness"].count()
+        wide = table.unstack("kind")
+        parts.append(
+            pd.DataFrame(
+                {
+                    "network": model,
+                    "method": wide.index.get_level_values("method"),
+                    "occluder": wide.index.get_level_values("name"),
+                    "faces": wide["faces", "occluder"].to_numpy(),
+                    "likeness": wide["likeness", "occluder"].to_numpy(),
+                    "prediction stays": wide["kept", "occluder"].to_numpy(),
+                    "likeness, patch": wide["likeness", "patch"].to_numpy(),
+                    "area": wide["area", "occluder"].to_numpy(),
+                    "moved": wide["moved", "occluder"].to_numpy(),
+                    "moved, patch": wide["moved", "patch"].to_numpy(),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,182 @@
+"""Sentences of the report on occlusion: the answer, how it was done, and what to keep in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from fer_xai.emotions import SIX
+from studies.questions.occlusion_robustness.covers import CHANCE, DRAWS, FILL
+from studies.questions.occlusion_robustness.grids import WORDS
+from studies.reporting.formatting import signed, signed_bounds
+
+METHOD = [
+    "Occluders are fitted to the 68 landmarks of each face. In the endpoint all are filled in "
+    f"{FILL}, and so are the {DRAWS} random square patches a face, which hide as many of the "
+    "face's pixels at a place drawn by the seed and the face's name; a face of which an occluder "
+    "hides nothing is left out of that occluder's row.",
+    "What a region costs is the probability of the explained emotion on the clean face less that "
+    "with the region hidden (Zeiler & Fergus, ECCV 2014, 4.2). Regions partition the image.",
+    "Maps are made again for each occluder and the emotion that is explained of the clean face; "
+    "likeness is Pearson's correlation over the pixels that stay in sight. One untrained network "
+    "of each architecture stands beside the trained ones, as a floor without an interval.",
+    "Cells of the grid: Lee et al., Latent-OFER, ICCV 2023. Cells that a map makes alike are "
+    "ordered by seed.",
+]
+CAVEATS = [
+    "A covered face is not one that the network has seen in training: part of what an occluder "
+    "costs is its being strange. Patches of the same fill share that, and what is said beyond a "
+    "patch is about the place alone.",
+    "Cells that are hidden at random lie scattered, which breaks up all of the face, while those "
+    "of a map and of the centre hang together: the fair floor of a map is the random map of "
+    "Grad-CAM's resolution.",
+    "A patch is a compact square; cheeks, eyes and brows are apart from each other or long, which "
+    "costs a network more than the same area in one piece.",
+    "Sunglasses, mask and hand reach beyond the face, where a patch does not; the patch hides as "
+    "much of the face.",
+    "Objects are drawn by landmarks: their light and texture are not those of photographs.",
+    "A map that moves with an occluder may follow a network that reacts to it, and one that does "
+    "not may ignore the image: neither is a merit by itself.",
+    "Faces without landmarks are left out, and are not missing at random: see the table of "
+    "landmarks.",
+]
+
+
+def answer_of(frames: Mapping[str, pd.DataFrame], clean: Mapping[str, float]) -> str:
+    """The answer, a paragraph a model.
+
+    Parameters
+    ----------
+    frames
+        Tables of the report, by name.
+    clean
+        Accuracy of each model on clean faces, in percent.
+    """
+    return "\n".join(
+        " ".join(
+            [
+                _occluders(model, accuracy, _of(frames["occluders"], "model", model)),
+                _bound(_of(frames["regions by emotion"], "model", model)),
+                _book(_of(frames["codebook"], "model", model)),
+                _guided(_of(frames["guided"], "model", model)),
+                _drift(_of(frames["drift"], "network", model)),
+                _mass(_of(frames["mass"], "network", model)),
+            ]
+        )
+        for model, accuracy in clean.items()
+    )
+
+
+def _of(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    return frame[frame[column] == name]
+
+
+def told(row: pd.Series, name: str, p: str) -> int:
+    """1 or −1 where a mean is told from 0 by p and interval, to that side; else 0.
+
+    Examples
+    --------
+    >>> told(pd.Series({"gain low": 0.1, "gain high": 0.3, "p": 0.01}), "gain", "p")
+    1
+    """
+    if not row[p] < 0.05:
+        return 0
+    return int(row[f"{name} low"] > 0) - int(row[f"{name} high"] < 0)
+
+
+def _occluders(model: str, accuracy: float, table: pd.DataFrame) -> str:
+    name, p = "beyond a patch", "p, beyond a patch"
+    rows = [row for _, row in table.sort_values(name, ascending=False).iterrows()]
+    above = [row for row in rows if told(row, name, p) > 0]
+    below = [row for row in rows[::-1] if told(row, name, p) < 0]
+    said = f"{model} names {accuracy:.1f} % of the clean faces rightly. "
+    if above:
+        said += "More than a random patch of the same area costs it to lose " + _listed(above)
+    else:
+        said += (
+            "No occluder is shown to cost more than a random patch of its area (most: "
+            + _listed(rows[:1])
+            + ")"
+        )
+    said += f"; less, {_listed(below)}." if below else "."
+    return said
+
+
+def _listed(rows: list[pd.Series]) -> str:
+    return ", ".join(
+        f"{str(row['occluder']).replace('_', ' ')} ({row['lost']:.1f} points lost, "
+        f"{signed(row['beyond a patch'], digits=1)}"
+        f"{signed_bounds(row['beyond a patch low'], row['beyond a patch high'], digits=1)} beyond "
+        "a patch)"
+        for row in rows
+    )
+
+
+def _bound(matrix: pd.DataFrame) -> str:
+    """The region of the face that each emotion loses most by, beyond a patch."""
+    parts = []
+    for emotion in SIX:
+        own = matrix[matrix["emotion"] == emotion].dropna(subset=["beyond a patch"])
+        if len(own):
+            row = own.sort_values("beyond a patch").iloc[-1]
+            region = str(row["region"]).replace("_", " and ")
+            parts.append(f"{emotion} {region} ({signed(row['beyond a patch'], digits=2)})")
+    return (
+        f"Most probability beyond a patch goes with: {', '.join(parts)}."
+        if parts
+        else "No region's cost could be measured."
+    )
+
+
+def _book(table: pd.DataFrame) -> str:
+    whole = table[table["emotion"] == "all"]
+    if not len(whole):
+        return ""
+    row = whole.iloc[0]
+    verdict = {1: "costs more", -1: "costs less", 0: "is not shown to cost more or less"}
+    return (
+        f"To lose where EMFACS shows the emotion {verdict[told(row, 'gain', 'p')]} than where it "
+        f"shows others ({signed(row['gain'])}{signed_bounds(row['gain low'], row['gain high'])} of "
+        "the probability)."
+    )
+
+
+def _guided(table: pd.DataFrame) -> str:
+    methods = table[~table["order"].isin(CHANCE)]
+    if not len(methods):
+        return ""
+    row = methods.iloc[0]
+    verdict = {1: "costs more than", -1: "costs less than", 0: "is not told from hiding"}
+    named = str(row["order"]).replace("_", " ")
+    parts = []
+    for words in WORDS.values():
+        column = f"beyond {words}"
+        if column in row and pd.notna(row[column]):
+            bounds = signed_bounds(row[f"{column} low"], row[f"{column} high"], digits=1)
+            points = f"({signed(row[column], digits=1)}{bounds} points)"
+            parts.append(f"{verdict[told(row, column, f'p, {words}')]} {words} {points}")
+    return f"Hiding what {named} marks {'; it '.join(parts)}."
+
+
+def _drift(table: pd.DataFrame) -> str:
+    row = table.iloc[0]
+    other = row["another face's map"]
+    named = str(row["method"]).replace("_", " ")
+    return (
+        f"The map of {named} keeps a likeness of {row['likeness']:.2f} outside of the occluder "
+        f"({row['faces']} faces; {row['prediction stays']:.2f} where the prediction stays, "
+        f"{row['faces, stays']} faces), beside {other:.2f} with another face's map and "
+        f"{row['random patch']:.2f} under random patches."
+    )
+
+
+def _mass(table: pd.DataFrame) -> str:
+    row = table.iloc[0]
+    verdict = {1: "more than", -1: "less than", 0: "not told from"}
+    return (
+        f"Of its mass {100 * row['before']:.0f} % lay where the occluder comes and "
+        f"{100 * row['after']:.0f} % lie there then ({100 * row['area']:.0f} % of the image): a "
+        f"move of {signed(row['moved'])}{signed_bounds(row['moved low'], row['moved high'])}, "
+        f"{verdict[told(row, 'beyond a patch', 'p, beyond a patch')]} that onto random patches."
+    )
