@@ -21,7 +21,9 @@ from studies.engine.explained import Explained
 from studies.engine.networks import Network
 from studies.engine.options import (
     Data,
+    Limit,
     Margin,
+    Metrics,
     Models,
     Passes,
     Progress,
@@ -76,7 +78,7 @@ class _Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
+class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Metrics, Limit, Data, Models):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
 
     primary: ClassVar[str]
@@ -101,10 +103,6 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Models):
         "region_shapley",
     )
     """Attributions."""
-    metrics: tuple[str, ...] = ()
-    """Names of metrics."""
-    limit: int = 128
-    """At most this many faces with landmarks, with the emotions' shares kept."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.

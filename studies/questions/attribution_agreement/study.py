@@ -14,7 +14,7 @@ from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
-from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
+from studies.engine.options import AllMethods, Data, Device, Models, Progress, Seed, with_landmarks
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.questions.attribution_agreement.maps import Job, judged
@@ -25,7 +25,7 @@ from studies.registry import STUDIES
 
 @STUDIES.register("attribution_agreement")
 @dataclass(frozen=True, kw_only=True)
-class AttributionAgreement(Study, Progress, Device, Seed, Data, Models):
+class AttributionAgreement(Study, AllMethods, Progress, Device, Seed, Data, Models):
     """Which attributions agree with each other, with exact region Shapley, and with themselves?
 
     Maps are held against exact Shapley values of facial regions: see :attr:`endpoint`. Every map
@@ -46,8 +46,6 @@ class AttributionAgreement(Study, Progress, Device, Seed, Data, Models):
         sensitivity="each fill by itself",
     )
 
-    methods: tuple[str, ...] = ()
-    """Attributions; by default all that a model can be explained by."""
     fills: tuple[str, ...] = ("black", "mean", "blur")
     """What stands in place of a region that is left out of a coalition."""
     limit: int = 64

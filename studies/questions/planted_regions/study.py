@@ -20,7 +20,7 @@ from fer_xai.names import slug
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import Endpoint
-from studies.engine.options import Progress, Seed
+from studies.engine.options import AllMethods, Progress, Seed
 from studies.engine.study import Study
 from studies.questions.planted_regions.plants import PLANTS, RULES, Plant
 from studies.questions.planted_regions.report import write_report
@@ -29,7 +29,7 @@ from studies.registry import STUDIES
 
 @STUDIES.register("planted_regions")
 @dataclass(frozen=True, kw_only=True)
-class PlantedRegions(Study, Progress, Seed):
+class PlantedRegions(Study, AllMethods, Progress, Seed):
     """Which attributions find the region that a network is known to read?
 
     A mark of a pure colour is put into one region of a built-in face, and a network is built that
@@ -47,8 +47,6 @@ class PlantedRegions(Study, Progress, Seed):
         holds="the interval lies above what the best control finds",
     )
 
-    methods: tuple[str, ...] = ()
-    """Attributions; by default all that the planted networks can be explained by."""
     faces: int = 24
     """Built-in faces, each marked in every region in turn."""
 
