@@ -11,7 +11,8 @@ import tyro
 
 from fer_xai.errors import InputError
 from studies.engine import store
-from studies.engine.options import DryRun, Untrained
+from studies.engine.extents import Untrained
+from studies.engine.options import DryRun
 from studies.engine.study import Study, say_answer
 from training.grid import Training
 from training.predictions import check_table

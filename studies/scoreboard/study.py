@@ -18,12 +18,11 @@ from metrics.core.registry import MetricSpec
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained
+from studies.engine.extents import Limit, Metrics
 from studies.engine.networks import Network
 from studies.engine.options import (
     Data,
-    Limit,
     Margin,
-    Metrics,
     Models,
     Passes,
     Progress,

@@ -6,10 +6,8 @@ from fer_xai.perturb.conditions.core import (
     Degraded,
     condition_named,
     degrade,
-    inside,
-    moved_back,
-    moved_points,
 )
+from fer_xai.perturb.conditions.moving import inside, moved_back, moved_points
 
 __all__ = [
     "CONDITIONS",

@@ -1,9 +1,8 @@
-"""The interface and the registry of conditions, and what geometric ones do to landmarks and maps."""
+"""The interface and the registry of conditions."""
 
 from __future__ import annotations
 
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from fer_xai.checks import check_images, check_length, check_number
 from fer_xai.draws.streams import Streams, streams
 from fer_xai.errors import InputError
+from fer_xai.perturb.conditions.moving import moved_points, sampled
 from fer_xai.registry import Registry
 
 
@@ -142,7 +141,7 @@ class Geometric(Condition):
 
     def changed(self, images: Tensor, severity: float, sources: Streams) -> Tensor:
         """Images ``(B, 3, H, W)`` whose face has moved."""
-        return _sampled(images, self.matrices(severity, sources), border="border").clamp(0, 1)
+        return sampled(images, self.matrices(severity, sources), border="border").clamp(0, 1)
 
 
 CONDITIONS: Registry[Condition] = Registry(
@@ -255,119 +254,3 @@ def degrade(
     if theta is not None and known is not None:
         known = moved_points(known, theta, side=height)
     return Degraded(made, known, theta)
-
-
-def moved_points(points: Tensor, theta: Tensor, *, side: int) -> Tensor:
-    """Where points of images come to lie in images that were moved.
-
-    Parameters
-    ----------
-    points
-        ``(B, V, 2)`` pixels x, y of the images before.
-    theta
-        ``(B, 2, 3)`` of :class:`Degraded`.
-    side
-        Side of the images in pixels.
-
-    Returns
-    -------
-    Tensor
-        ``(B, V, 2)`` pixels x, y of the moved images.
-
-    Examples
-    --------
-    >>> right = torch.tensor([[[1.0, 0.0, -0.5], [0.0, 1.0, 0.0]]])  # by a quarter of the side
-    >>> moved_points(torch.tensor([[[1.0, 2.0]]]), right, side=8)
-    tensor([[[3., 2.]]])
-    """
-    placed = (2 * points.double() + 1) / side - 1
-    back = theta.double().to(points.device)
-    found = torch.linalg.solve(back[:, None, :, :2], (placed - back[:, None, :, 2])[..., None])
-    return ((found[..., 0] + 1) * side / 2 - 0.5).to(points.dtype)
-
-
-def moved_back(maps: Tensor, theta: Tensor | None) -> Tensor:
-    """Maps of moved images in the frame of the images before, zero beyond their border.
-
-    Parameters
-    ----------
-    maps
-        ``(B, S, S)``.
-    theta
-        ``(B, 2, 3)`` of :class:`Degraded`; None where nothing moved.
-
-    Returns
-    -------
-    Tensor
-        ``(B, S, S)``.
-
-    Examples
-    --------
-    >>> right = torch.tensor([[[1.0, 0.0, -0.5], [0.0, 1.0, 0.0]]])
-    >>> moved_back(torch.tensor([[[0.0, 0.0, 1.0, 0.0]] * 4]), right)[0, 0]
-    tensor([0., 1., 0., 0.])
-    """
-    if theta is None:
-        return maps
-    return _sampled(maps[:, None], _inverse(theta), border="zeros")[:, 0]
-
-
-def inside(theta: Tensor | None, *, faces: int, side: int) -> Tensor:
-    """Which places of the images before can still be seen after the move.
-
-    Parameters
-    ----------
-    theta
-        ``(B, 2, 3)`` of :class:`Degraded`; None where nothing moved.
-    faces
-        The number B.
-    side
-        Side of the images in pixels.
-
-    Returns
-    -------
-    Tensor
-        Bool ``(B, side, side)``.
-
-    Examples
-    --------
-    >>> right = torch.tensor([[[1.0, 0.0, -0.5], [0.0, 1.0, 0.0]]])
-    >>> inside(right, faces=1, side=4)[0, 0]
-    tensor([ True,  True,  True, False])
-    """
-    if theta is None:
-        return torch.ones(faces, side, side, dtype=torch.bool)
-    grid = F.affine_grid(_inverse(theta.cpu()), [faces, 1, side, side], align_corners=False)
-    reach = 1 - 1 / side + 1e-5  # centres of the outermost pixels: beyond them a map is not known
-    return (grid.abs() <= reach).all(dim=-1)
-
-
-def turning(angle: Tensor) -> Tensor:
-    """``(B, 2, 3)`` maps that turn images about their centre.
-
-    Parameters
-    ----------
-    angle
-        ``(B,)`` degrees.
-
-    Examples
-    --------
-    >>> turning(torch.tensor([90.0])).round().abs()
-    tensor([[[0., 1., 0.],
-             [1., 0., 0.]]])
-    """
-    turn = angle.double() * (math.pi / 180)
-    cos, sin, zero = turn.cos(), turn.sin(), torch.zeros_like(turn)
-    rows = [torch.stack([cos, -sin, zero], dim=1), torch.stack([sin, cos, zero], dim=1)]
-    return torch.stack(rows, dim=1).float()
-
-
-def _inverse(theta: Tensor) -> Tensor:
-    linear = torch.linalg.inv(theta[:, :, :2].double())
-    shift = -(linear @ theta[:, :, 2:].double())
-    return torch.cat([linear, shift], dim=2).to(theta.dtype)
-
-
-def _sampled(images: Tensor, theta: Tensor, *, border: str) -> Tensor:
-    grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode=border, align_corners=False)

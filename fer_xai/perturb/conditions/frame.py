@@ -1,4 +1,4 @@
-"""The crop: shifted, wider, tighter, turned in the plane. Beyond the image its border is repeated."""
+"""The crop: shifted, wider, tighter, turned; beyond the image its border is repeated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from fer_xai.draws.streams import Streams
-from fer_xai.perturb.conditions.core import CONDITIONS, Geometric, turning
+from fer_xai.perturb.conditions.core import CONDITIONS, Geometric
+from fer_xai.perturb.conditions.moving import turning
 
 
 def _scaled(scale: float, count: int) -> Tensor:

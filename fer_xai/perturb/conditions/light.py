@@ -1,4 +1,4 @@
-"""Light: darker, brighter, from the side; midtones; colour. Amounts of light are linear, not sRGB."""
+"""Light: darker, brighter, from the side; midtones; colour. Light is linear, and sRGB is not."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Bright(Condition):
 
 
 class Gamma(Condition):
-    """Darker midtones, with black and white as they are: values to the power of two to the severity.
+    """Darker midtones, black and white as they are: values to the power of two to the severity.
 
     Examples
     --------

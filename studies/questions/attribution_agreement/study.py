@@ -14,7 +14,8 @@ from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
-from studies.engine.options import AllMethods, Data, Device, Models, Progress, Seed, with_landmarks
+from studies.engine.extents import AllMethods
+from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.questions.attribution_agreement.maps import Job, judged

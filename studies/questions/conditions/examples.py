@@ -85,8 +85,8 @@ def _draw(axis: Axes, image: Tensor, one: Tensor) -> None:
     if bool(undefined_maps(one)) or float(one.abs().max()) == 0:
         axis.text(0.5, 0.5, "no map", transform=axis.transAxes, ha="center", color="#c1440e")
         return
-    scaled = (one / one.abs().max()).clamp(-1, 1)
-    if bool((scaled < 0).any()):
+    scaled = (one / one.abs().max()).clamp(-1, 1).numpy()
+    if (scaled < 0).any():
         axis.imshow(scaled, cmap="RdBu_r", vmin=-1, vmax=1, alpha=0.25 + 0.65 * np.abs(scaled))
     else:
         axis.imshow(scaled, cmap="magma", vmin=0, vmax=1, alpha=0.55)

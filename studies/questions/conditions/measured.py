@@ -52,13 +52,11 @@ class Measured:
 
     Examples
     --------
-    >>> from fer_xai import FERModel, Predictor
+    >>> from fer_xai import Predictor, load_model
     >>> from fer_xai.data.datasets.synthetic import synthetic_faces
-    >>> halves = torch.nn.Sequential(torch.nn.AvgPool3d((3, 16, 8)), torch.nn.Flatten())
-    >>> model = FERModel(halves, emotions=["happiness", "surprise"], size=16, name="halves")
-    >>> faces = synthetic_faces(2, size=16)
-    >>> explained = Explained(Predictor(model, device="cpu"), faces)
-    >>> measured = Measured(explained, name="halves", methods=["saliency"], metrics=[])
+    >>> predictor = Predictor(load_model("gimefive", weights="synthetic"), device="cpu")
+    >>> explained = Explained(predictor, synthetic_faces(2))
+    >>> measured = Measured(explained, name="gimefive", methods=["gradcam"], metrics=[])
     >>> rows = measured.rows(Sweep.parse("grey=100"))
     >>> len(rows), rows["likeness"].round(3).tolist()[:2]  # two faces at two severities
     (4, [1.0, 1.0])

@@ -37,9 +37,7 @@ def severity_curves(table: pd.DataFrame, *, prior: float) -> Figure:
     conditions = list(dict.fromkeys(table["condition"]))
     across = min(ACROSS, len(conditions))
     down = -(-len(conditions) // across)
-    figure, axes = plt.subplots(
-        2 * down, across, figsize=(3.3 * across, 4.6 * down + 0.6), squeeze=False
-    )
+    figure, axes = plt.subplots(2 * down, across, figsize=(3.3 * across, 4.6 * down), squeeze=False)
     for k, condition in enumerate(conditions):
         own = table[table["condition"] == condition]
         upper, lower = axes[2 * (k // across)][k % across], axes[2 * (k // across) + 1][k % across]
@@ -52,26 +50,20 @@ def severity_curves(table: pd.DataFrame, *, prior: float) -> Figure:
     for k in range(len(conditions), down * across):
         axes[2 * (k // across)][k % across].set_visible(False)
         axes[2 * (k // across) + 1][k % across].set_visible(False)
-    for row, axis in ((0, axes[0][0]), (1, axes[1][0])):
+    figure.tight_layout()
+    for axis, level in ((axes[0][0], 0.78), (axes[1][0], 0.38)):  # beside the first rows
         handles, names = axis.get_legend_handles_labels()
+        place = (1.0, 1 - (1 - level) / down)
         figure.legend(
-            handles,
-            names,
-            loc="upper center",
-            bbox_to_anchor=(0.5, 1.0 - row * 0.32 / (4.6 * down + 0.6)),
-            ncol=6,
-            frameon=False,
-            fontsize=8,
-            columnspacing=1.2,
+            handles, names, loc="center left", bbox_to_anchor=place, frameon=False, fontsize=8
         )
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.62 / (4.6 * down + 0.6)))
     sns.despine(figure)
     return figure
 
 
 def _recognition(axis: Axes, own: pd.DataFrame, prior: float) -> None:
     every = own[own["group"] == "all"]
-    _line(axis, every, "recognised", INK, "recognised")
+    _line(axis, every, "recognised", INK, name="recognised")
     for group, colour in (("still recognised", STILL), ("lost", LOST)):
         part = own[own["group"] == group]
         axis.plot(_places(part), part["share"], color=colour, lw=1.1, ls="--", label=group)
@@ -82,13 +74,14 @@ def _recognition(axis: Axes, own: pd.DataFrame, prior: float) -> None:
 
 def _likeness(axis: Axes, own: pd.DataFrame) -> None:
     every = own[own["group"] == "all"]
-    _line(axis, every, "likeness", TRAINED, "own map, all faces")
+    _line(axis, every, "likeness", TRAINED, name="own map, all faces")
     for group, colour, dashes in (
         ("still recognised", STILL, "--"),
         ("lost", LOST, "--"),
         ("always recognised", STILL, ":"),
     ):
-        _line(axis, own[own["group"] == group], "likeness", colour, group, dashes, band=0.12)
+        part = own[own["group"] == group]
+        _line(axis, part, "likeness", colour, name=group, dashes=dashes, band=0.12)
     for column, colour, dashes, name in (
         ("other", CONTROL, "-", "other face's map"),
         ("centre", CONTROL, ":", "centre"),
@@ -97,7 +90,8 @@ def _likeness(axis: Axes, own: pd.DataFrame) -> None:
         if every[column].notna().any():
             axis.plot(_places(every), every[column], color=colour, ls=dashes, lw=1.3, label=name)
     axis.axhline(0, color=INK, lw=0.5)
-    axis.set_ylim(min(-0.1, axis.get_ylim()[0]), 1.03)
+    lowest = own[["likeness", "other", "centre", "untrained"]].min().min()
+    axis.set_ylim(min(-0.1, float(lowest) - 0.08), 1.03)  # wide bands of few faces are cut
     _ticks(axis, every, named=True)
 
 
@@ -106,15 +100,17 @@ def _line(
     part: pd.DataFrame,
     column: str,
     colour: str,
+    *,
     name: str,
     dashes: str = "-",
-    *,
     band: float = 0.2,
 ) -> None:
     x = _places(part)
     whole = dashes == "-"
     axis.plot(x, part[column], color=colour, ls=dashes, lw=1.8 if whole else 1.2, label=name)
-    low, high = part[f"{column} low"].to_numpy(), part[f"{column} high"].to_numpy()
+    value, low, high = (part[f"{column}{end}"].to_numpy() for end in ("", " low", " high"))
+    start = (x == x.min()) & np.isnan(low)  # the clean face, where likeness is 1 by construction
+    low, high = np.where(start, value, low), np.where(start, value, high)
     known = np.isfinite(low)
     axis.fill_between(x[known], low[known], high[known], color=colour, alpha=band, lw=0)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from studies.engine import store
+from studies.engine.study import Run
 from studies.engine.units import units_of
 from studies.questions.conditions.plots import severity_curves
 from studies.questions.conditions.sweeps import Sweep
@@ -36,14 +36,14 @@ CAVEATS = [
 
 
 def write_report(
-    folder: Path,
-    manifest: dict[str, Any],
+    run: Run,
     rows: pd.DataFrame,
     faces: pd.DataFrame,
     sweeps: Sequence[Sweep],
     pictures: Sequence[Picture],
 ) -> str:
     """Tables, figures and the page; returns the answer."""
+    manifest = run.manifest
     clusters = dict(zip(faces["id"], faces["cluster"], strict=True))
     summary, curve = areas(rows, clusters), curves(rows, clusters)
     prior = float(faces["emotion"].value_counts().max() / len(faces))
@@ -62,7 +62,7 @@ def write_report(
         for (model, method), own in curve.groupby(["model", "method"], sort=False)
     ]
     write_page(
-        folder,
+        run.folder,
         question=question("conditions"),
         answer=answer,
         facts=_facts(manifest, faces),
@@ -86,7 +86,8 @@ def _areas(summary: pd.DataFrame, unit: str) -> Table:
         "named the same emotion. Gain: likeness less other face, the declared endpoint, with "
         "simultaneous intervals and p of one max-T resampling over conditions and methods (a "
         "family takes 60 units). Centre: what a map that stays in the image's centre would have. "
-        f"Untrained: the likeness of an untrained network's maps. 95 % intervals over {unit}, of "
+        f"Untrained: the likeness, and its gain, of untrained networks' maps, explained at the "
+        f"trained one's predictions. 95 % intervals over {unit}, of "
         "one number each but for the gain. Undefined: share of faces without a map, or without "
         "another face, at some severity.",
     )
@@ -96,7 +97,7 @@ def _worst(curve: pd.DataFrame, unit: str) -> Table:
     last = curve.groupby(["model", "condition", "method"])["severity"].transform("max")
     columns = ["model", "condition", "label", "method", "group", "faces"]
     columns += ["share", "share low", "share high", "likeness", "likeness low", "likeness high"]
-    columns += [name for name in curve if " over centre" in name]
+    columns += [name for name in map(str, curve) if name.endswith(" over centre")]
     return Table(
         name="worst",
         frame=curve[curve["severity"] == last][columns].rename(columns={"label": "severity"}),
@@ -130,9 +131,10 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
             text += "under every condition the map stays more like the clean face's own than like "
             text += "other faces' of the same emotion; gain in area "
         else:
-            rest = [str(name) for name in own["condition"] if name not in set(sure["condition"])]
+            told = [str(name) for name in sure["condition"]]
+            rest = [name for name in map(str, own["condition"]) if name not in told]
             text += "the map stays more like the clean face's own than like other faces' of the "
-            text += f"same emotion under {_listed(list(sure['condition'])) or 'no condition'}, and "
+            text += f"same emotion under {_listed(told) or 'no condition'}, and "
             text += f"it cannot be told under {_listed(rest)}; gain in area "
         said = [
             f"{row['condition']} {signed(row['gain'], digits=2)}"
@@ -148,19 +150,19 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
 def _lost(points: pd.DataFrame) -> str:
     """What the condition that costs most recognition leaves, told apart."""
     last = points[points["severity"] == points.groupby("condition")["severity"].transform("max")]
-    every = last[last["group"] == "all"]
-    condition = every.loc[every["recognised"].idxmin(), "condition"]
-    here = last[last["condition"] == condition].set_index("group")
-    clean = points[(points["group"] == "all") & (points["severity"] == 0)]
-    before = float(clean[clean["condition"] == condition]["recognised"].iloc[0])
+    every = last[last["group"] == "all"].reset_index(drop=True)
+    worst = every.iloc[int(every["recognised"].to_numpy().argmin())]
+    own = points[points["condition"] == worst["condition"]]
+    before = own[(own["group"] == "all") & (own["severity"] == 0)]["recognised"].iloc[0]
     text = (
-        f"Recognition falls most under {condition} ({here.loc['all', 'label']}), from "
-        f"{100 * before:.0f} to {100 * here.loc['all', 'recognised']:.0f} %"
+        f"Recognition falls most under {worst['condition']} ({worst['label']}), from "
+        f"{100 * float(before):.0f} to {100 * float(worst['recognised']):.0f} %"
     )
+    here = last[last["condition"] == worst["condition"]]
     said = [
-        f"{row['likeness']:.2f}{_bounds(row)} on the {100 * row['share']:.0f} % {group}"
-        for group, row in here.iterrows()
-        if group in ("still recognised", "lost") and np.isfinite(row["likeness"])
+        f"{row['likeness']:.2f}{_bounds(row)} on the {100 * row['share']:.0f} % {row['group']}"
+        for _, row in here.iterrows()
+        if row["group"] in ("still recognised", "lost") and np.isfinite(row["likeness"])
     ]
     return f"{text}; there the map's likeness is {' and '.join(said)}." if said else f"{text}."
 

@@ -17,8 +17,9 @@ from metrics.core.registry import METRICS
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.explained import Explained
+from studies.engine.extents import Limit, Metrics
 from studies.engine.networks import Network
-from studies.engine.options import Data, Limit, Metrics, Models, Passes, Progress, Seed
+from studies.engine.options import Data, Models, Passes, Progress, Seed
 from studies.engine.shards import BATCH, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.engine.units import units_of
@@ -93,7 +94,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
             task = run.bar.add_task("conditions", total=len(models) * len(chosen))
             parts, pictures, clean = [], [], None
             for network, model in models.items():
-                explained = self._explained(run, network, model, faces, clean, side)
+                explained = self._explained(run, network, model, faces, clean=clean, side=side)
                 if network.trained:
                     clean = explained
                 metrics = self.metrics if network.trained else ()
@@ -111,7 +112,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
             run.keep("rows", rows)
             counted = face_table(faces)
             run.keep("faces", counted)
-            answer = write_report(run.folder, run.manifest, rows, counted, chosen, pictures)
+            answer = write_report(run, rows, counted, chosen, pictures)
         return run.complete(answer, units=units_of(counted))
 
     @property
@@ -161,6 +162,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
         network: Network,
         model: FERModel,
         faces: Faces,
+        *,
         clean: Explained | None,
         side: int,
     ) -> Explained:

@@ -105,7 +105,7 @@ class Sweep:
 
     @property
     def moves(self) -> str:
-        """How places of the face are found again: ``affine``, by ``landmarks``, or ``not`` moved."""
+        """How places of a face are found again: ``affine``, by ``landmarks``, or ``not`` moved."""
         if self.rendered:
             return "landmarks" if RENDERED[self.condition].moves else "not"
         probe = degrade(torch.zeros(1, 3, 8, 8), self.condition, self.severities[-1])

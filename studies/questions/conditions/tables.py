@@ -95,16 +95,17 @@ def areas(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``recognised``, ``likeness``, ``other face``, ``gain``, ``centre`` and ``untrained`` are
-        areas; ``reason`` says why a gain has no interval.
+        ``recognised``, ``likeness``, ``other face``, ``gain`` and ``centre`` are areas, and so are
+        ``untrained`` and ``untrained gain``, means over untrained networks; ``reason`` says why a
+        gain has no interval.
 
     Examples
     --------
     >>> faces = [f"face {k}" for k in range(6)]
     >>> rows = pd.DataFrame([
     ...     {"model": "net", "network": "net", "trained": True, "condition": "blur", "id": face,
-    ...      "method": "gradcam", "severity": s, "label": "", "recognised": s == 0, "likeness": 1 - s,
-    ...      "other": 0.5, "lent": 0.0, "centre": 0.2}
+    ...      "method": "gradcam", "severity": s, "label": "", "recognised": s == 0,
+    ...      "likeness": 1 - s, "other": 0.5, "lent": 0.0, "centre": 0.2}
     ...     for face in faces for s in (0.0, 1.0)])
     >>> found = areas(rows, {face: face for face in faces})
     >>> found[["recognised", "likeness", "gain"]].to_numpy().tolist()
@@ -130,10 +131,9 @@ def areas(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
         judged = pd.DataFrame(table)
         family = mean_family(judged.to_numpy(), clusters=_of(judged.index, clusters))
         for row, interval, p in zip(found, family.intervals, family.p_values, strict=True):
-            row |= _interval("gain", interval) | {"p (max-T)": float(p)}
-            row["undefined"] = float(judged[row["condition"], row["method"]].isna().mean())
-            row["units"], row["reason"] = interval.n, interval.reason
-        out += found
+            missing = float(judged[row["condition"], row["method"]].isna().mean())
+            about = {"p (max-T)": float(p), "undefined": missing, "units": interval.n}
+            out.append(row | _interval("gain", interval) | about | {"reason": interval.reason})
     return pd.DataFrame(out)
 
 
@@ -145,11 +145,15 @@ def _sides(own: pd.DataFrame, floor: pd.DataFrame, clusters: Clusters) -> dict[s
         values = area(table_of(own, column).astype(float))
         limits = (0.0, 1.0) if column == "recognised" else (-1.0, 1.0)
         row |= _interval(name, _mean(values, clusters, limits), joint=column == "other")
-    row["untrained"] = float("nan")
-    if len(floor):
-        each = [area(table_of(net, "likeness")) for _, net in floor.groupby("network", sort=False)]
-        row["untrained"] = float(pd.concat(each, axis=1).mean(axis=1).mean())
+    nets = [net for _, net in floor.groupby("network", sort=False)]
+    for name, take in (("untrained", _likeness), ("untrained gain", gains)):
+        means = [float(take(net).mean()) for net in nets]
+        row[name] = float(np.mean(means)) if means else float("nan")
     return row
+
+
+def _likeness(rows: pd.DataFrame) -> pd.Series:
+    return area(table_of(rows, "likeness"))
 
 
 def curves(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
@@ -170,11 +174,11 @@ def curves(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
     >>> faces = [f"face {k}" for k in range(6)]
     >>> rows = pd.DataFrame([
     ...     {"model": "net", "network": "net", "trained": True, "condition": "blur", "id": face,
-    ...      "method": "gradcam", "severity": s, "label": "", "recognised": s == 0, "likeness": 1 - s,
-    ...      "other": 0.5, "centre": 0.2}
+    ...      "method": "gradcam", "severity": s, "label": "", "recognised": s == 0,
+    ...      "likeness": 1 - s, "other": 0.5, "centre": 0.2}
     ...     for face in faces for s in (0.0, 1.0)])
     >>> found = curves(rows, {face: face for face in faces}).set_index(["group", "severity"])
-    >>> found.loc[("lost", 1.0), "share"], found.loc[("still recognised", 1.0), "share"]
+    >>> found["share"].to_dict()["lost", 1.0], found["share"].to_dict()["still recognised", 1.0]
     (1.0, 0.0)
     """
     out = []
@@ -183,7 +187,8 @@ def curves(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
     for names, own in trained.groupby(keys, sort=False):
         right = table_of(own, "recognised").astype(bool)
         shown = {name: table_of(own, name) for name in ("likeness", "other", "centre")}
-        shown |= {name: table_of(own, name) for name in own if name.endswith(" over centre")}
+        scored = [name for name in map(str, own) if name.endswith(" over centre")]
+        shown |= {name: table_of(own, name) for name in scored}
         labels = dict(zip(own["severity"], own["label"], strict=True))
         floor = rows[~rows["trained"]]
         for name, wanted in zip(keys, names, strict=True):
@@ -206,9 +211,9 @@ def curves(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
                 row["faces"] = int(chosen.sum())
                 low, high, _ = wilson_interval(chosen, people)
                 row |= {"share": chosen.mean(), "share low": low, "share high": high}
-                for name, table in shown.items():
-                    own_values = table[severity][chosen]
-                    row |= _value(name, own_values, clusters, severity)
+                for column, table in shown.items():
+                    values = table[severity][chosen]
+                    row |= _value(column, values, clusters, fixed=severity == right.columns[0])
                 if group == "all":
                     low, high, _ = wilson_interval(here, people)
                     row |= {"recognised": here.mean(), "recognised low": low}
@@ -217,14 +222,14 @@ def curves(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def _value(name: str, values: pd.Series, clusters: Clusters, severity: float) -> dict[str, float]:
+def _value(name: str, values: pd.Series, clusters: Clusters, *, fixed: bool) -> dict[str, float]:
     """A mean, and its interval where faces are independent and the mean not given beforehand."""
     limits = None if name.endswith(" over centre") else (-1.0, 1.0)
     if name in ("other", "centre"):  # floors: other faces' means share faces
         return {name: float(values.mean()) if values.notna().any() else float("nan")}
     found = _mean(values, clusters, limits)
     row = _interval(name, found)
-    if name == "likeness" and severity == 0:
+    if name == "likeness" and fixed:
         row |= {f"{name} low": float("nan"), f"{name} high": float("nan")}
     return row
 

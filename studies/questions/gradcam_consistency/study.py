@@ -20,8 +20,9 @@ from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
+from studies.engine.extents import Untrained
 from studies.engine.networks import Network
-from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed, Untrained
+from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.multiverse.factors import Multiverse

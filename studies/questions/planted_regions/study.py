@@ -20,7 +20,8 @@ from fer_xai.names import slug
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import Endpoint
-from studies.engine.options import AllMethods, Progress, Seed
+from studies.engine.extents import AllMethods
+from studies.engine.options import Progress, Seed
 from studies.engine.study import Study
 from studies.questions.planted_regions.plants import PLANTS, RULES, Plant
 from studies.questions.planted_regions.report import write_report
