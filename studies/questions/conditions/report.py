@@ -97,6 +97,7 @@ def _worst(curve: pd.DataFrame, unit: str) -> Table:
     last = curve.groupby(["model", "condition", "method"])["severity"].transform("max")
     columns = ["model", "condition", "label", "method", "group", "faces"]
     columns += ["share", "share low", "share high", "likeness", "likeness low", "likeness high"]
+    columns += ["undefined"]
     columns += [name for name in map(str, curve) if name.endswith(" over centre")]
     return Table(
         name="worst",
@@ -105,8 +106,9 @@ def _worst(curve: pd.DataFrame, unit: str) -> Table:
         caption="At the worst severity, faces that are still recognised and faces that are lost "
         "(recognised when clean, no longer here), so that the fall of recognition and that of the "
         "explanation are told apart. Share: of all faces, Wilson's interval. Always: recognised at "
-        f"every severity. Over centre: a metric's gain over the centre control, on the changed "
-        f"faces; higher is better. 95 % intervals over {unit}, of one number each.",
+        "every severity. Over centre: a metric's gain over the centre control, on the changed "
+        "faces; higher is better. Undefined: share of the group without a likeness, since a map "
+        f"is blank or constant. 95 % intervals over {unit}, of one number each.",
     )
 
 
@@ -125,8 +127,8 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
         sure = own[(own["p (max-T)"] < 0.05) & (own["gain low"] > 0)]
         text = f"{model}, {method}: "
         if own["reason"].ne("").all():
-            text += "no gain over other faces' maps can be judged (" + own["reason"].iloc[0] + ") "
-            text += "Estimates of the gain in area: "
+            text += "whether the map stays more like the clean face's own than like other faces' "
+            text += f"cannot be judged: {own['reason'].iloc[0]} Estimates of the gain in area: "
         elif len(sure) == len(own):
             text += "under every condition the map stays more like the clean face's own than like "
             text += "other faces' of the same emotion; gain in area "

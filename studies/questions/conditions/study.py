@@ -77,7 +77,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
         """
         self.check()
         chosen = self.sweeps
-        faces = self.load_faces().limit(self.limit, seed=self.seed)
+        faces = self.load_faces(limit=self.limit, seed=self.seed)
         self._check_landmarks(faces)
         found = self.networks_for(self.data_spec, untrained=self.untrained, seed=self.seed)
         models = {network: network.load(faces) for network in found}

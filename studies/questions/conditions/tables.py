@@ -61,7 +61,9 @@ def gains(rows: pd.DataFrame) -> pd.Series:
     The mean over faces is that of ``likeness − other``. A face also stands for others, in whose
     ``other`` it counts, so that these differences hang together; with ``lent`` taken off, each
     value holds all of a face's influence on the mean (Hájek's projection of a two-sample
-    U-statistic, Ann. Math. Stat. 1968), and values of different persons are independent.
+    U-statistic, Ann. Math. Stat. 1968), and values of different persons are independent. Simulated
+    (``python -m benchmarks.calibration.other_faces``), 95 % intervals cover in .94 to .96 of
+    samples of 60 to 400 faces, and in .86 to .96 where ``lent`` is not taken off.
 
     Parameters
     ----------
@@ -214,6 +216,8 @@ def curves(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
                 for column, table in shown.items():
                     values = table[severity][chosen]
                     row |= _value(column, values, clusters, fixed=severity == right.columns[0])
+                missing = shown["likeness"][severity][chosen].isna()
+                row["undefined"] = float(missing.mean()) if len(missing) else float("nan")
                 if group == "all":
                     low, high, _ = wilson_interval(here, people)
                     row |= {"recognised": here.mean(), "recognised low": low}
