@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -120,8 +118,10 @@ def _places(part: pd.DataFrame) -> np.ndarray:
 
 
 def _ticks(axis: Axes, every: pd.DataFrame, *, named: bool) -> None:
-    labels: Sequence[str] = [str(label) for label in every["label"]] if named else []
-    axis.set_xticks(_places(every), labels or [""] * len(every), fontsize=7.5, rotation=25)
-    for label in axis.get_xticklabels():
-        label.set_horizontalalignment("right")
+    axis.set_xticks(_places(every))
+    labels = [str(label) for label in every["label"]]
+    if named:
+        axis.set_xticklabels(labels, fontsize=7.5, rotation=25, ha="right")
+    else:
+        axis.tick_params(axis="x", labelbottom=False)
     axis.tick_params(axis="y", labelsize=8)

@@ -21,6 +21,8 @@ from studies.reporting.page import Picture, Table, write_page
 CAVEATS = [
     "A likeness of 1 is no merit by itself: a method that ignores the image has it. What counts "
     "is the gain over other faces' maps, which such a method has not.",
+    "The gain says that a map is this face's own, not that it shows what was learned: untrained "
+    "networks' maps have a gain, too. See theirs beside it.",
     "A map that changes where the network's answer changes may be right to do so: see the faces "
     "that are still recognised.",
     "Faces that are still recognised differ from severity to severity, and become ever easier "
@@ -143,7 +145,12 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
             f"{signed_bounds(row['gain low'], row['gain high'], digits=2)}"
             for _, row in own.iterrows()
         ]
-        text += ", ".join(said) + "."
+        text += ", ".join(said)
+        floors = own["untrained gain"]
+        if floors.notna().all():
+            gains = ", ".join(signed(value, digits=2) for value in floors)
+            text += f" (untrained networks, in this order: {gains})"
+        text += "."
         points = curve[(curve["model"] == model) & (curve["method"] == method)]
         lines.append(f"{text} {_lost(points)}".strip())
     return "\n".join(lines)

@@ -136,7 +136,11 @@ def areas(rows: pd.DataFrame, clusters: Clusters) -> pd.DataFrame:
             missing = float(judged[row["condition"], row["method"]].isna().mean())
             about = {"p (max-T)": float(p), "undefined": missing, "units": interval.n}
             out.append(row | _interval("gain", interval) | about | {"reason": interval.reason})
-    return pd.DataFrame(out)
+    made = pd.DataFrame(out)
+    first = ["model", "condition", "method", "recognised", "likeness", "other face", "gain"]
+    first = [name + end for name in first for end in ("", " low", " high") if name + end in made]
+    first += ["p (max-T)", "untrained gain", "undefined", "units"]
+    return made[[*first, *(name for name in made if name not in first)]]
 
 
 def _sides(own: pd.DataFrame, floor: pd.DataFrame, clusters: Clusters) -> dict[str, Any]:
