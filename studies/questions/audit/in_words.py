@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from fer_xai import describe
+from fer_xai.names import slug
+from studies.engine import store
 from studies.engine.explained import Explained
 from studies.reporting.page import Table
 from studies.scoreboard.study import CHUNK
 
 
-def words_table(explained: Explained, method: str) -> Table | None:
+def words_table(explained: Explained, method: str, *, shards: Path | None = None) -> Table | None:
     """Where a method's maps of a few faces lie, in words; None without landmarks.
 
     The first face of each emotion, of the first faces of the audit, the mean of whose maps is one
@@ -22,6 +26,8 @@ def words_table(explained: Explained, method: str) -> Table | None:
         The network and its faces.
     method
         An attribution that does not refuse the network.
+    shards
+        Folder in which the words are kept, so that an audit that goes on makes no map again.
 
     Examples
     --------
@@ -35,17 +41,21 @@ def words_table(explained: Explained, method: str) -> Table | None:
     if explained.faces.landmarks is None:
         return None
     rows = slice(0, min(CHUNK, len(explained)))
-    found = describe(
-        explained.explanation(method, rows),
-        explained.faces.landmarks_at(explained.size)[rows],
-        images=explained.images(rows),
-        model=explained.predictor,
-        seed=explained.seed,
-    )
-    table = explained.faces.table[rows][["id", "emotion"]].assign(
-        method=method, words=[str(one) for one in found]
-    )
-    shown: pd.DataFrame = table.drop_duplicates("emotion").rename(columns={"words": "in words"})
+
+    def make() -> pd.DataFrame:
+        found = describe(
+            explained.explanation(method, rows),
+            explained.faces.landmarks_at(explained.size)[rows],
+            images=explained.images(rows),
+            model=explained.predictor,
+            seed=explained.seed,
+        )
+        table = explained.faces.table[rows][["id", "emotion"]].assign(method=method)
+        return table.assign(**{"in words": [str(one) for one in found]})
+
+    path = None if shards is None else shards / f"words-{slug(method)}.parquet"
+    every = make() if path is None else store.once_table(path, make)
+    shown = every.drop_duplicates("emotion")
     return Table(
         name="in_words",
         frame=shown.reset_index(drop=True),

@@ -232,7 +232,7 @@ class Request:
         explaining = [method for method in board.methods if method not in board.refused]
         maps = map_table(rows, explaining)
         tables = [recognised.table, maps]
-        spoken = words_table(explained, explaining[0]) if explaining else None
+        spoken = words_table(explained, explaining[0], shards=shards) if explaining else None
         tables += [spoken] if spoken is not None else []
         lines = [
             recognised.sentence,
