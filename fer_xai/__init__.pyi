@@ -2,6 +2,7 @@ from . import detect as detect
 from . import perturb as perturb
 from .attributions import explain as explain
 from .data import load_dataset as load_dataset
+from .describe import describe as describe
 from .inference.predictor import Predictor as Predictor
 from .models import FERModel as FERModel
 from .models import load_model as load_model

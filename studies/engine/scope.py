@@ -1,4 +1,4 @@
-"""Which attributions and how many faces a study looks at: options that several studies share."""
+"""Options that several studies share: which methods and metrics, how many faces and floors."""
 
 from __future__ import annotations
 
@@ -41,3 +41,31 @@ class Limit(Options):
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
         check_count("--limit", self.limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(Options):
+    """The metrics of a study.
+
+    Examples
+    --------
+    >>> Metrics(metrics=("road",)).config()
+    {'metrics': ('road',)}
+    """
+
+    metrics: tuple[str, ...] = ()
+    """Names of metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(Options):
+    """The untrained networks of a study.
+
+    Examples
+    --------
+    >>> Untrained(untrained=2).config()
+    {'untrained': 2}
+    """
+
+    untrained: int = 5
+    """Number of untrained networks of each architecture."""

@@ -12,6 +12,7 @@ import tyro
 from fer_xai.errors import InputError
 from studies.engine import store
 from studies.engine.options import DryRun
+from studies.engine.scope import Untrained
 from studies.engine.study import Study, say_answer
 from training.grid import Training
 from training.predictions import check_table
@@ -94,13 +95,11 @@ class TrainedStudy(Study, DryRun):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneDataset(TrainedStudy):
+class OneDataset(TrainedStudy, Untrained):
     """A study of trainings on one dataset, with untrained networks beside them."""
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
     """Dataset to train and test on."""
-    untrained: int = 5
-    """Number of untrained networks of each architecture."""
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""

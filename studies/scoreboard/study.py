@@ -29,7 +29,7 @@ from studies.engine.options import (
     Targets,
     with_landmarks,
 )
-from studies.engine.scope import Limit
+from studies.engine.scope import Limit, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.engine.units import units_of
@@ -90,7 +90,7 @@ class _NewFaces:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Limit, Data, Models):
+class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Metrics, Limit, Data, Models):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
 
     primary: ClassVar[str]
@@ -115,8 +115,6 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Limit, Data, M
         "region_shapley",
     )
     """Attributions."""
-    metrics: tuple[str, ...] = ()
-    """Names of metrics."""
 
     def run(self) -> Path:
         """Run, or continue; returns the folder of results.

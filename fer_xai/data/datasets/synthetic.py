@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.synthetic.conditions import degraded_params
 from fer_xai.data.synthetic.params import FaceParams
 from fer_xai.data.synthetic.render import face_landmarks, render
 from fer_xai.data.synthetic.sampler import FACES_PER_SUBJECT, sample
@@ -102,6 +103,64 @@ class _Reader:
     def many(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         for start in range(0, len(rows), _CHUNK):
             yield from render(self.params[rows[start : start + _CHUNK]], size=self.size).images
+
+
+def is_built_in(faces: Faces) -> bool:
+    """Whether faces are rendered, so that they can be rendered anew.
+
+    Examples
+    --------
+    >>> is_built_in(synthetic_faces(1))
+    True
+    """
+    return isinstance(faces.reader, _Reader)
+
+
+def degraded_faces(faces: Faces, condition: str, severity: float, *, seed: int = 0) -> Faces:
+    """Built-in faces rendered anew under a condition: the same persons, names and labels.
+
+    Parameters
+    ----------
+    faces
+        Built-in faces.
+    condition
+        Name of :data:`fer_xai.data.synthetic.conditions.RENDERED`.
+    severity
+        Severity in the condition's unit; at 0 the faces are as they were, bit by bit.
+    seed
+        Seed of the side that a face turns to, or is lit from.
+
+    Returns
+    -------
+    Faces
+        With exact landmarks.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        For an unknown condition, a severity out of range, or faces that are not built in.
+
+    Examples
+    --------
+    >>> faces = synthetic_faces(2, size=16)
+    >>> turned = degraded_faces(faces, "yaw", 20.0)
+    >>> turned.ids == faces.ids, bool((turned.pixels(16) == faces.pixels(16)).all())
+    (True, False)
+    """
+    if not isinstance(faces.reader, _Reader):
+        raise InputError(
+            f"Expected built-in faces for the condition {condition}, which is rendered, got "
+            f"{faces.name}: leave the condition out, or use the data set synthetic."
+        )
+    assert faces.rows is not None
+    own, size = faces.reader.params[faces.rows], faces.reader.size
+    params = degraded_params(own, condition, severity, ids=faces.ids, seed=seed)
+    return Faces(
+        table=faces.table,
+        reader=_Reader(params, size),
+        name=faces.name,
+        landmarks=face_landmarks(params, size=size),
+    )
 
 
 PEOPLE_STYLE = "studio"

@@ -25,6 +25,7 @@ from studies.engine.recognised_share import Recognition, recognition
 from studies.engine.shards import BATCH, batch_sizes
 from studies.engine.study import face_table
 from studies.engine.units import unit_name, units_of
+from studies.questions.audit.in_words import words_table
 from studies.questions.audit.report import Audit
 from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating
@@ -228,8 +229,11 @@ class Request:
         manifest = self._manifest(predictor, faces, shards)
         judged = self.anyway or recognised.above_prior
         asked = judged_means(made.methods, self.limits, specs, on=self.on)
-        maps = map_table(rows, [method for method in board.methods if method not in board.refused])
+        explaining = [method for method in board.methods if method not in board.refused]
+        maps = map_table(rows, explaining)
         tables = [recognised.table, maps]
+        spoken = words_table(explained, explaining[0], shards=shards) if explaining else None
+        tables += [spoken] if spoken is not None else []
         lines = [
             recognised.sentence,
             f"Units: {units}.",

@@ -28,6 +28,7 @@ from studies.engine.endpoints import (
 )
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
+from studies.engine.scope import Untrained
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.multiverse.factors import Multiverse
@@ -47,7 +48,9 @@ CALIBRATION = 512
 
 @STUDIES.register("gradcam_consistency")
 @dataclass(frozen=True, kw_only=True)
-class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Data, Models):
+class GradcamConsistency(
+    Multiversal, Study, Progress, DryRun, Passes, Untrained, Seed, Data, Models
+):
     """Are Grad-CAM maps consistent across faces of one emotion?
 
     Pairs of faces with one emotion are told from pairs with two by how alike their maps are, in
@@ -91,8 +94,6 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
     """How maps are brought to the canonical face."""
     limit: int | None = None
     """At most this many faces, with the emotions' shares kept."""
-    untrained: int = 5
-    """Untrained networks an architecture."""
     moved: int = 128
     """Faces on which self-consistency is measured (a seeded sample)."""
 

@@ -78,11 +78,15 @@ def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
         "thresholds",
         "recall",
         "maps",
+        "in_words",
         "methods",
         "disagreement",
         "refused",
         "fills_shared",
     }
+    words = report.tables["in_words"]
+    assert set(words["method"]) == {"gradcam"}
+    assert words["in words"].str.contains("the map for").all()
     page = report.to_html(tmp_path / "deep" / "report.html").read_text()
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
