@@ -24,6 +24,7 @@ from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
+from studies.engine.untrained import Untrained, calibration_faces
 from studies.multiverse.factors import Multiverse
 from studies.multiverse.options import Multiversal
 from studies.questions.gradcam_consistency.maps import Job, move_names
@@ -41,7 +42,9 @@ CALIBRATION = 512
 
 @STUDIES.register("gradcam_consistency")
 @dataclass(frozen=True, kw_only=True)
-class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Data, Models):
+class GradcamConsistency(
+    Multiversal, Study, Progress, DryRun, Passes, Seed, Data, Models, Untrained
+):
     """Are Grad-CAM maps consistent across faces of one emotion?
 
     Pairs of faces with one emotion are told from pairs with two by how alike their maps are, in
@@ -75,8 +78,6 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
     """How maps are brought to the canonical face."""
     limit: int | None = None
     """At most this many faces, with the emotions' shares kept."""
-    untrained: int = 5
-    """Untrained networks an architecture."""
     moved: int = 128
     """Faces on which self-consistency is measured (a seeded sample)."""
 
@@ -177,11 +178,6 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
         super().check()
         for method in self.methods:
             ATTRIBUTIONS[method]
-        if self.untrained < 2:
-            raise InputError(
-                f"Expected at least 2 untrained networks (5 or more are advised), got "
-                f"{self.untrained}: the primary endpoint is an excess over them."
-            )
         if self.moved < 0:
             raise InputError(f"Expected a number of moved faces of at least 0, got {self.moved}.")
 
@@ -229,20 +225,8 @@ class GradcamConsistency(Multiversal, Study, Progress, DryRun, Passes, Seed, Dat
             )
 
     def _calibration_faces(self, faces: Faces) -> tuple[Faces, str]:
-        """Faces for the untrained networks' BatchNorm statistics, and what they are.
-
-        Training faces of the same data; where there are none (or no split folders, so that they
-        would be the same images), faces of the study itself.
-        """
-        try:
-            found = self.data_spec.load(
-                split="train", limit=CALIBRATION, seed=self.seed, skip_bad=self.skip_bad
-            )
-        except InputError:
-            found = faces
-        if self.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):
-            return found, f"{len(found)} training faces"
-        return faces.limit(CALIBRATION, seed=self.seed), "faces of the study itself"
+        """Faces for the untrained networks' BatchNorm statistics, and what they are."""
+        return calibration_faces(self, faces, seed=self.seed, most=CALIBRATION)
 
     def _say_plan(self, faces: Faces, floor: Faces, chosen: list[Network]) -> None:
         total = 0.0

@@ -1,0 +1,254 @@
+"""Tables of the alignment study, from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.attributions import CONTROLS
+from metrics.core.registry import METRICS
+from metrics.statistics.crossed import crossed_interval
+from metrics.statistics.families import mean_family
+from metrics.statistics.intervals import Interval, mean_interval
+from studies.questions.landmark_alignment.areas import DECLARED
+from studies.questions.landmark_alignment.causes import SHAPLEY
+from studies.questions.landmark_alignment.scores import SCORES
+from studies.scoreboard.tables import P, bounds, method_table
+
+LEVEL = 0.95
+"""Probability with which all intervals of a family hold."""
+CONTRAST, OVER = "contrast", "over untrained"
+
+
+def over_untrained(
+    trained: pd.Series, untrained: pd.DataFrame, clusters: pd.Series, *, family: int = 1
+) -> Interval:
+    """How far a trained network's mean exceeds that of untrained ones, over faces and networks.
+
+    Differences are paired by face, and faces and untrained networks are both samples
+    (:func:`~metrics.statistics.crossed.crossed_interval`). With several methods the level of each
+    is raised so that all intervals hold together (Bonferroni).
+
+    Parameters
+    ----------
+    trained
+        Values by face.
+    untrained
+        Values by face (rows) and untrained network (columns).
+    clusters
+        Cluster of each face.
+    family
+        Number of intervals that are to hold together.
+
+    Examples
+    --------
+    >>> faces = list("abcdef")
+    >>> trained = pd.Series([0.3, 0.4, 0.3, 0.5, 0.4, 0.3], index=faces)
+    >>> untrained = pd.DataFrame({0: [0.0, 0.1] * 3, 1: [0.1, 0.0] * 3}, index=faces)
+    >>> found = over_untrained(trained, untrained, pd.Series(range(6), index=faces))
+    >>> round(found.estimate, 3), found.low > 0
+    (0.317, True)
+    """
+    differences = (-untrained.sub(trained, axis=0)).to_numpy(dtype=np.float64)
+    labels = list(clusters.loc[list(trained.index)])
+    return crossed_interval(differences, clusters=labels, level=1 - (1 - LEVEL) / max(family, 1))
+
+
+def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFrame) -> pd.DataFrame:
+    """One row a model and method: the contrast, and its excess over untrained networks.
+
+    Parameters
+    ----------
+    contrasts
+        Rows of contrasts.
+    clusters
+        Cluster of each face, by id.
+    ceilings
+        ``model`` and ``contrast``: the largest contrast that Grad-CAM's cells can have, by face.
+    """
+    here = contrasts[contrasts["choice"] == DECLARED]
+    out = []
+    for model, own in here.groupby("model", sort=False, observed=True):
+        wide = _wide(own[own["trained"]], "method")
+        judged = [name for name in wide if name not in CONTROLS and name != SHAPLEY]
+        labels = list(clusters.loc[list(wide.index)])
+        family = mean_family(
+            wide[judged].to_numpy(dtype=np.float64), clusters=labels, bounds=(-1, 1)
+        )
+        joint = dict(zip(judged, zip(family.intervals, family.p_values, strict=True), strict=True))
+        top = ceilings.loc[ceilings["model"] == model, "contrast"].mean()
+        counts = own[own["trained"]].groupby("method", observed=True)["targets"].mean()
+        for method in wide:
+            found, p = joint.get(method, (None, np.nan))
+            if found is None:
+                found = mean_interval(wide[method], clusters=labels)
+            floor = _wide(own[~own["trained"] & (own["method"] == method)], "network")
+            row: dict[str, Any] = {
+                "model": model,
+                "method": method,
+                "control": method in CONTROLS,
+                **bounds(CONTRAST, found),
+                P: float(p),
+            }
+            if len(floor.columns):
+                excess = over_untrained(
+                    wide[method], floor.reindex(wide.index), clusters, family=len(judged)
+                )
+                row |= {
+                    "untrained": float(floor.stack().mean()),
+                    "untrained min": float(floor.mean().min()),
+                    "untrained max": float(floor.mean().max()),
+                    **bounds(OVER, excess),
+                }
+            row |= {
+                "ceiling": top,
+                "faces": int(wide[method].notna().sum()),
+                "units": found.n,
+                "targets": float(counts[method]),
+            }
+            out.append(row)
+    table = pd.DataFrame(out)
+    for column in ("untrained", "untrained min", "untrained max", OVER, f"{OVER} low"):
+        table[column] = table.get(column, np.nan)
+    return table.sort_values(
+        ["model", "control", CONTRAST], ascending=[True, True, False], kind="stable"
+    ).reset_index(drop=True)
+
+
+def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
+    """One row a model, method and choice: the contrast and its excess, each interval by itself."""
+    out = []
+    kept = contrasts[~contrasts["method"].isin([*CONTROLS, SHAPLEY])]
+    for (model, method, choice), own in kept.groupby(
+        ["model", "method", "choice"], sort=False, observed=True
+    ):
+        wide = _wide(own[own["trained"]], "method")[str(method)]
+        floor = _wide(own[~own["trained"]], "network").reindex(wide.index)
+        labels = list(clusters.loc[list(wide.index)])
+        out.append(
+            {
+                "model": model,
+                "method": method,
+                "choice": choice,
+                **bounds(CONTRAST, mean_interval(wide, clusters=labels)),
+                "untrained": float(floor.stack().mean()),
+                **bounds(OVER, over_untrained(wide, floor, clusters)),
+            }
+        )
+        whole = own["targets"] == own["targets"].max()
+        if choice == DECLARED and not whole[own["trained"]].all():
+            kept_ids = set(own.loc[own["trained"] & whole, "id"])
+            some = wide[wide.index.isin(kept_ids)]
+            labels = list(clusters.loc[list(some.index)])
+            out.append(
+                {
+                    "model": model,
+                    "method": method,
+                    "choice": "faces with maps of all targets",
+                    **bounds(CONTRAST, mean_interval(some, clusters=labels)),
+                    "untrained": float(floor.loc[some.index].stack().mean()),
+                    **bounds(OVER, over_untrained(some, floor.loc[some.index], clusters)),
+                }
+            )
+    return pd.DataFrame(out)
+
+
+def score_table(
+    scores: pd.DataFrame,
+    others: pd.DataFrame,
+    ceilings: pd.DataFrame,
+    clusters: pd.Series,
+    *,
+    margin: float | None = None,
+) -> pd.DataFrame:
+    """One row a model, metric and method: its mean beside every floor, and its gain over centre.
+
+    Parameters
+    ----------
+    scores
+        Rows of scores, of trained and untrained networks and controls.
+    others
+        Rows of scores on the areas of other faces.
+    ceilings
+        ``model`` and a column for each metric with an exact ceiling, by face.
+    clusters
+        Cluster of each face, by id.
+    margin
+        Gain below which a method counts as no different, declared beforehand.
+    """
+    specs = {name: METRICS[name] for name in SCORES}
+    trained = scores[scores["trained"]]
+    table = method_table(trained, clusters, specs, margin=margin)
+    keys = ["model", "metric", "method"]
+    floors = (
+        scores[~scores["trained"]].groupby(keys, observed=True)["value"].mean().rename("untrained")
+    )
+    elsewhere = others.groupby(keys, observed=True)["value"].mean().rename("other faces")
+    tops = ceilings.groupby("model").mean(numeric_only=True).drop(columns="contrast").stack()
+    tops.index.names = ["model", "metric"]
+    table = table.join(floors, on=keys).join(elsewhere, on=keys)
+    table = table.join(tops.rename("ceiling"), on=["model", "metric"])
+    place = list(table).index("undefined")
+    order = list(table)
+    moved = ["untrained", "other faces", "ceiling"]
+    order = [*order[:place], *moved, *[name for name in order[place:] if name not in moved]]
+    return table[order]
+
+
+def agreement_table(rows: pd.DataFrame, clusters: pd.Series, *, by: str) -> pd.DataFrame:
+    """Mean Spearman by model, emotion and ``by``, with intervals over faces; ``all`` emotions too.
+
+    Parameters
+    ----------
+    rows
+        ``id``, ``model``, ``target``, ``by`` and ``value``.
+    clusters
+        Cluster of each face, by id.
+    by
+        Column of what is correlated.
+    """
+    out = []
+    every = pd.concat([rows.assign(target="all"), rows], ignore_index=True)
+    for (model, name, target), own in every.groupby(["model", by, "target"], sort=False):
+        values = own.set_index("id")["value"]
+        found = mean_interval(values, clusters=list(clusters.loc[list(values.index)]))
+        out.append(
+            {
+                "model": model,
+                by: name,
+                "emotion": target,
+                **bounds("Spearman", found),
+                "faces": int(values.notna().sum()),
+            }
+        )
+    return pd.DataFrame(out)
+
+
+def lost_table(lost: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+    """Faces without landmarks by emotion, which take no part.
+
+    Examples
+    --------
+    >>> lost_table({"anger": (12, 2)}).to_dict("records")
+    [{'emotion': 'anger', 'faces': 12, 'without landmarks': 2, 'share': 0.16666666666666666}]
+    """
+    return pd.DataFrame(
+        [
+            {
+                "emotion": emotion,
+                "faces": faces,
+                "without landmarks": without,
+                "share": without / max(faces, 1),
+            }
+            for emotion, (faces, without) in lost.items()
+        ]
+    )
+
+
+def _wide(rows: pd.DataFrame, columns: str) -> pd.DataFrame:
+    return rows.pivot_table(
+        index="id", columns=columns, values="value", sort=False, dropna=False, observed=True
+    )
