@@ -12,13 +12,13 @@ from torch import Tensor
 
 from fer_xai.attributions.raw_maps import attribute
 from fer_xai.attributions.shapley import RegionShapley
-from fer_xai.types.pixels import resized
 from fer_xai.data.synthetic import AUS, FaceParams, render
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import EDITIONS, au_maps, face_regions
 from fer_xai.landmarks.codebooks import find_codebook
 from fer_xai.names import slug
 from fer_xai.types import Faces
+from fer_xai.types.pixels import resized
 from metrics.alignment.mass import energy_gain
 from metrics.core.similarity import region_agreement
 from studies.engine import store
@@ -229,7 +229,7 @@ def units_at_rest(
 
 
 def units_agreement(units: pd.DataFrame) -> pd.DataFrame:
-    """Spearman over the units that a face shows: of what each costs, and of the map's density there.
+    """Spearman over the units that a face shows: what each costs, and how dense the map is there.
 
     Parameters
     ----------

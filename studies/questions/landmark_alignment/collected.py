@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.landmarks import REGIONS
+from fer_xai.landmarks import REGIONS, Registration, register
 from studies.engine.explained import MATCHED_TO
 from studies.engine.networks import Network
 from studies.questions.landmark_alignment import causes as looked
+from studies.questions.landmark_alignment.areas import SIZE
 from studies.questions.landmark_alignment.maps import Job, Scored
 from studies.questions.landmark_alignment.rows import (
     contrast_rows,
@@ -23,6 +24,7 @@ from studies.questions.landmark_alignment.rows import (
     own_score_rows,
     score_rows,
 )
+from studies.questions.landmark_alignment.scores import sized
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,7 +45,9 @@ class Results:
     units
         Action units at rest, of built-in faces; empty for real ones.
     mean_maps
-        ``(C, SIZE, SIZE)`` by model: mean registered Grad-CAM map of the faces of each target.
+        ``(C, 64, 64)`` by model: mean registered Grad-CAM map of the faces of each target.
+    mean_face
+        ``(64, 64)``: mean of all registered faces, in [0, 1]; None where it was not made.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class Results:
     agreement: pd.DataFrame
     units: pd.DataFrame
     mean_maps: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    mean_face: NDArray[Any] | None = None
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """All rows by name, those that are empty left out."""
@@ -88,6 +93,9 @@ def collect(job: Job, *, causes: int) -> Results:
         Number of faces whose causes are looked at.
     """
     found = job.work()
+    registration = register(job.faces.landmarks_at(SIZE), size=SIZE)
+    grey = job.faces.pixels(SIZE).float().mean(dim=1) / 255  # (N, SIZE, SIZE)
+    mean_maps: dict[str, NDArray[Any]] = {}
     ids, emotions, asked = job.faces.ids, job.emotions, job.areas.choices
     sample = looked.sample_of(job.faces, causes, seed=job.seed) if causes else np.arange(0)
     some = [ids[row] for row in sample]
@@ -111,6 +119,7 @@ def collect(job: Job, *, causes: int) -> Results:
             parts["others"].append(score_rows(ids, network, method, floors))
         for control, each in job.controls(network, scored[MATCHED_TO]):
             add(ids, network, control, each)
+        mean_maps[network.name] = _mean_maps(job, network, scored[MATCHED_TO], registration)
         tops = job.ceilings(network, scored[MATCHED_TO])
         parts["ceilings"].append(pd.DataFrame({"id": ids, "model": network.name, **tops}))
         values = None
@@ -127,9 +136,23 @@ def collect(job: Job, *, causes: int) -> Results:
     joined = {
         name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
         for name, frames in parts.items()
-        if name != "mean_maps"
+        if name not in ("mean_maps", "mean_face")
     }
-    return Results(**joined)
+    mean_face = registration.apply(grey).mean(dim=0).numpy()
+    return Results(**joined, mean_maps=mean_maps, mean_face=mean_face)
+
+
+def _mean_maps(
+    job: Job, network: Network, scored: Scored, registration: Registration
+) -> NDArray[Any]:
+    """``(C, 64, 64)``: mean of the own maps of each target, each face's with the same mass."""
+    assert scored.maps is not None
+    targets = job.targets[network.architecture]
+    own = sized(scored.maps[torch.arange(len(targets)), targets][:, None])[:, 0].clamp(min=0)
+    total = own.sum(dim=(1, 2), keepdim=True)
+    placed = registration.apply(torch.where(total > 0, own / total, torch.nan))
+    means = [placed[targets == t].nanmean(dim=0) for t in range(len(job.emotions))]
+    return np.asarray(torch.stack(means).numpy())
 
 
 def _regions(

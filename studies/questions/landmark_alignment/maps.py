@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ class Job:
                 known["methods"][method] = dict(ATTRIBUTIONS[method].params(predictor))
                 self.run.record()
             parts = [
-                store.once(self.file(network, method, start), lambda s=start: make(s))
+                store.once(self.file(network, method, start), partial(make, start))
                 for start in self._starts()
             ]
         except InputError as refusal:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from studies.engine.networks import Network
-from studies.questions.landmark_alignment.areas import DECLARED, Choice
+from studies.questions.landmark_alignment.areas import Choice
 from studies.questions.landmark_alignment.maps import Scored
 from studies.questions.landmark_alignment.scores import SCORES, contrasts, pair_contrasts
 
@@ -44,7 +44,7 @@ def contrast_rows(
     >>> network = Network(name="lrp-net", architecture="lrp-net", weights="rafdb")
     >>> likeness = torch.tensor([[[[0.75, 0.25], [0.25, 0.5]]]])
     >>> scored = Scored(likeness=likeness, scores=torch.ones(1, 8), gains=torch.ones(1, 8))
-    >>> asked = [Choice(name=DECLARED, edition="fer_xai", codebook="emfacs")]
+    >>> asked = [Choice(name="as declared", edition="fer_xai", codebook="emfacs")]
     >>> rows = contrast_rows(
     ...     ["a"], network, "lrp", scored, asked=asked, emotions=["happiness", "fear"]
     ... )

@@ -60,8 +60,8 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
         "of untrained networks of the same architecture",
         unit=PERSON,
         family="the methods of one model, Bonferroni; the contrast itself: max-T",
-        interval="95 % for all methods together, over faces and over untrained networks (crossed "
-        "samples, joined by MOVER)",
+        interval="95 % for all methods of a model together, over faces and untrained networks "
+        "(crossed samples); none below five untrained networks",
         holds="the interval of the excess over untrained networks lies above 0",
         sensitivity="Pearson in place of the cosine; Grad-CAM without its ReLU (gradcam_signed); "
         "the other editions of action units and the other codebooks; without the pair of fear and "
@@ -144,7 +144,8 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
 
     def _faces(self, emotions: tuple[str, ...]) -> tuple[Faces, dict[str, list[int]]]:
         """Faces with landmarks, and by emotion how many there are and have none."""
-        every = self.load_faces(emotions=emotions, limit=self.limit, seed=self.seed)
+        few = self.limit if self.built_in_faces else None  # all built-in faces have landmarks
+        every = self.load_faces(emotions=emotions, limit=few, seed=self.seed)
         known = np.isfinite(every.landmarks_at(SIZE)).all(axis=(1, 2))
         table = pd.DataFrame({"emotion": every.table["emotion"].to_numpy(), "known": known})
         lost = {
@@ -152,14 +153,14 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
             for emotion, own in table.groupby("emotion")
         }
         faces = with_landmarks(every, least=5)
-        if len(faces) < len(every):
+        if len(faces) < len(every) and self.points_source.provider is None:  # it says so itself
             names = ", ".join(f"{name} {out} of {n}" for name, (n, out) in lost.items() if out)
             terminal(error=True).print(
                 f"{len(every) - len(faces)} of {len(every)} faces have no landmarks and take no "
                 f"part ({names}).",
                 soft_wrap=True,
             )
-        return faces, lost
+        return faces if self.limit is None else faces.limit(self.limit, seed=self.seed), lost
 
     def _inputs(self, faces: Faces, floor: Faces, networks: list[Network]) -> dict[str, Any]:
         """Digests of everything that is read."""
