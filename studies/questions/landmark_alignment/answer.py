@@ -32,18 +32,17 @@ def answer(table: pd.DataFrame, scores: pd.DataFrame, units: pd.DataFrame, netwo
     networks
         Number of untrained networks.
     """
-    return "\n".join(
-        " ".join(
-            [
-                _contrast(str(model), own, networks),
-                _others(own, networks),
-                _gain(scores[scores["model"] == model]),
-                _exact(own),
-                _units(units, str(model)),
-            ]
-        ).strip()
-        for model, own in table.groupby("model", sort=False)
-    )
+    lines = []
+    for model, own in table.groupby("model", sort=False):
+        sentences = [
+            _contrast(str(model), own, networks),
+            _others(own, networks),
+            _gain(scores[scores["model"] == model]),
+            _exact(own),
+            _units(units, str(model)),
+        ]
+        lines.append(" ".join(sentence for sentence in sentences if sentence))
+    return "\n".join(lines)
 
 
 def _bounds(row: pd.Series, name: str) -> str:
@@ -54,12 +53,13 @@ def _contrast(model: str, own: pd.DataFrame, networks: int) -> str:
     row = own[own["method"] == MATCHED_TO].iloc[0]
     if not np.isfinite(row[CONTRAST]):
         return f"{model}: no face has Grad-CAM maps of two emotions, so that nothing is told apart."
+    shuffled = own.loc[own["method"] == "shuffled", CONTRAST].iloc[0]
     text = (
         f"{model}: Grad-CAM's maps of an emotion resemble that emotion's own areas by "
         f"{signed(row[CONTRAST])}{_bounds(row, CONTRAST)} more than other emotions' areas (cosine; "
-        f"a map that ignores the emotion has 0, and the best map of so few cells "
-        f"{row['ceiling']:.2f}). Over {networks} untrained networks that is {signed(row[OVER])}"
-        f"{_bounds(row, OVER)}"
+        "a map that ignores the emotion has 0, Grad-CAM's own cells in random order "
+        f"{signed(shuffled)}, and the best map of so few cells {row['ceiling']:.2f}). "
+        f"Over {networks} untrained networks that is {signed(row[OVER])}{_bounds(row, OVER)}"
     )
     if networks < LEAST_NETWORKS:
         return text + ", without an interval, which takes five untrained networks."

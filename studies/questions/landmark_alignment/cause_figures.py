@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.landmarks import REGIONS
+from studies.questions.landmark_alignment.figures import short
 from studies.reporting.style import INK, TRAINED, style
 
 
@@ -177,7 +178,7 @@ def _marked(
     label: str,
 ) -> None:
     """A heat map with frames where the book names a cell."""
-    text = numbers.map(lambda v: f"{v:.2f}".replace("0.", ".") if np.isfinite(v) else "")
+    text = numbers.map(short)
     sns.heatmap(
         colours,
         vmin=-top,

@@ -33,6 +33,20 @@ def shown(name: object) -> str:
     return NAMES.get(str(name), str(name).replace("_", " "))
 
 
+def short(value: float) -> str:
+    """A number for a cell of a heat map: two digits, without the zero; nothing for NaN.
+
+    Examples
+    --------
+    >>> short(0.25), short(-0.001), short(1.5), short(float("nan"))
+    ('.25', '.00', '1.50', '')
+    """
+    if not np.isfinite(value):
+        return ""
+    text = f"{value:.2f}".replace("-0.00", "0.00")
+    return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
+
+
 def endpoint_figure(table: pd.DataFrame) -> Figure:
     """Contrasts of methods and controls, a panel a model, with the untrained networks beside.
 
@@ -173,7 +187,7 @@ def _heat(axis: Axes, colours: pd.DataFrame, numbers: pd.DataFrame, label: str) 
     values = colours.to_numpy(dtype=np.float64)
     finite = np.abs(values[np.isfinite(values)])
     top = max(float(finite.max()) if len(finite) else 0.0, 1e-3)
-    text = numbers.map(lambda v: f"{v:.2f}".replace("0.", ".") if np.isfinite(v) else "")
+    text = numbers.map(short)
     sns.heatmap(
         colours,
         vmin=-top,

@@ -99,10 +99,11 @@ def _book_name(config: dict[str, Any]) -> str:
 def _endpoint_caption(book: str, unit: str) -> str:
     return (
         f"The primary endpoint, with areas of {book}. Contrast: cosine of the maps of all targets "
-        "with their own emotion's area, less with other emotions' areas; of methods with intervals "
-        "and p of one max-T resampling, of controls and exact Shapley values (of a sample) one at "
-        "a time. Untrained: mean and range over untrained networks; over untrained: the excess, "
-        "with intervals over faces and networks that hold for all methods together (Bonferroni). "
+        "with their own emotion's area, less with other emotions' areas. Intervals and p of "
+        "methods hold together (one max-T resampling; below 60 units Bonferroni, below 24 betting "
+        "on a bounded mean), those of controls and of exact Shapley values (of a sample) one at a "
+        "time. Untrained: mean and range over untrained networks; over untrained: the excess, with "
+        "intervals over faces and networks that hold for all methods together (Bonferroni). "
         "Ceiling: the largest contrast that maps of Grad-CAM's cells can have. Targets: maps a "
         f"face that are not blank, of all emotions. Unit: {unit}; 95 %."
     )
@@ -213,7 +214,7 @@ def _pictures(
             name="endpoint",
             figure=endpoint_figure(main),
             caption="The primary endpoint. Red: methods, with simultaneous 95 % intervals over "
-            "faces (max-T); blue diamonds: the same methods on untrained networks, mean and range; "
+            "faces; blue diamonds: the same methods on untrained networks, mean and range; "
             "grey: controls. Uniform, centre and edges are the same for all targets and have 0.",
         ),
         Picture(

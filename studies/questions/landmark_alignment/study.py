@@ -59,7 +59,8 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
         "face, the target's own area less the other emotions' (emotion_contrast); less the mean "
         "of untrained networks of the same architecture",
         unit=PERSON,
-        family="the methods of one model, Bonferroni; the contrast itself: max-T",
+        family="the methods of one model, Bonferroni; of the contrast itself max-T, and Bonferroni "
+        "below 60 units",
         interval="95 % for all methods of a model together, over faces and untrained networks "
         "(crossed samples); none below five untrained networks",
         holds="the interval of the excess over untrained networks lies above 0",
