@@ -81,16 +81,17 @@ def _others(own: pd.DataFrame, networks: int) -> str:
 
 def _gain(scores: pd.DataFrame) -> str:
     here = scores[scores["metric"] == "au_cosine"].set_index("method")
-    row = here.loc[MATCHED_TO]
+    row = here.T[MATCHED_TO]
     if not np.isfinite(row["mean"]):
         return ""
+    centre, uniform = (float(here["mean"].loc[name]) for name in (FLOOR, "uniform"))
     told = f"{signed(row[GAIN])}{_bounds(row, GAIN)}"
     judged = row[P] < 0.05 and (row[f"{GAIN} low"] > 0 or row[f"{GAIN} high"] < 0)
     verdict = "" if judged else ", not told apart"
     return (
         f"The map of the face's own target has a cosine of {row['mean']:.2f} with the target's "
-        f"area; a plain blob on the image's centre has {here.loc[FLOOR, 'mean']:.2f} (difference "
-        f"{told}{verdict}), a uniform map {here.loc['uniform', 'mean']:.2f}, the areas of other "
+        f"area; a plain blob on the image's centre has {centre:.2f} (difference "
+        f"{told}{verdict}), a uniform map {uniform:.2f}, the areas of other "
         f"faces {row['other faces']:.2f}."
     )
 

@@ -55,7 +55,7 @@ def regions_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
         for column, name in enumerate(panels):
             values = _square(own, name, emotions, REGIONS).astype(float)
             gain = name == "Grad-CAM gain"
-            colours = np.log2(values.clip(lower=0.125)) if gain else values
+            colours = values.clip(lower=0.125).map(np.log2) if gain else values
             top = 2.0 if gain else max(float(np.nanmax(np.abs(colours.to_numpy()))), 0.05)
             axis = axes[row, column]
             label = "density over the image's, log₂" if gain else "share of Σ|values|"

@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from studies.questions.landmark_alignment.causes import SHAPLEY
 from studies.reporting.style import CONTROL, INK, TRAINED, UNTRAINED, style
@@ -90,9 +91,9 @@ def endpoint_figure(table: pd.DataFrame) -> Figure:
         axis.grid(axis="y", color="#eeeeee")
     sns.despine(fig, left=True)
     handles = [
-        plt.Line2D([], [], color=TRAINED, marker="o", lw=2, label="trained network"),
-        plt.Line2D([], [], color=UNTRAINED, marker="d", lw=1.4, label="untrained ones, range"),
-        plt.Line2D([], [], color=CONTROL, marker="o", lw=2, label="chance controls"),
+        Line2D([], [], color=TRAINED, marker="o", lw=2, label="trained network"),
+        Line2D([], [], color=UNTRAINED, marker="d", lw=1.4, label="untrained ones, range"),
+        Line2D([], [], color=CONTROL, marker="o", lw=2, label="chance controls"),
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return fig

@@ -130,10 +130,8 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
         joint = judged_together(wide[judged], labels, bounds=(-1, 1))
         top = ceilings.loc[ceilings["model"] == model, "contrast"].mean()
         counts = own[own["trained"]].groupby("method", observed=True)["targets"].mean()
-        for method in wide:
-            found, p = joint.get(method, (None, np.nan))
-            if found is None:
-                found = mean_interval(wide[method], clusters=labels)
+        for method in map(str, wide):
+            found, p = joint.get(method, (mean_interval(wide[method], clusters=labels), np.nan))
             floor = _wide(own[~own["trained"] & (own["method"] == method)], "network")
             row: dict[str, Any] = {
                 "model": model,
@@ -147,7 +145,7 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
                     wide[method], floor.reindex(wide.index), clusters, family=len(judged)
                 )
                 row |= {
-                    "untrained": float(floor.stack().mean()),
+                    "untrained": _mean_of(floor),
                     "untrained min": float(floor.mean().min()),
                     "untrained max": float(floor.mean().max()),
                     **bounds(OVER, excess),
@@ -156,7 +154,7 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
                 "ceiling": top,
                 "faces": int(wide[method].notna().sum()),
                 "units": found.n,
-                "targets": float(counts[method]),
+                "targets": float(counts.loc[method]),
             }
             out.append(row)
     table = pd.DataFrame(out)
@@ -171,6 +169,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     """One row a model, method and choice: the contrast and its excess, each interval by itself."""
     out = []
     kept = contrasts[~contrasts["method"].isin([*CONTROLS, SHAPLEY])]
+    most = contrasts["targets"].max()  # that of a control without blanks: all emotions
     for (model, method, choice), own in kept.groupby(
         ["model", "method", "choice"], sort=False, observed=True
     ):
@@ -183,11 +182,11 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                 "method": method,
                 "choice": choice,
                 **bounds(CONTRAST, mean_interval(wide, clusters=labels)),
-                "untrained": float(floor.stack().mean()),
+                "untrained": _mean_of(floor),
                 **bounds(OVER, over_untrained(wide, floor, clusters)),
             }
         )
-        whole = own["targets"] == own["targets"].max()
+        whole = own["targets"] == most
         if choice == DECLARED and not whole[own["trained"]].all():
             kept_ids = set(own.loc[own["trained"] & whole, "id"])
             some = wide[wide.index.isin(kept_ids)]
@@ -198,7 +197,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                     "method": method,
                     "choice": "faces with maps of all targets",
                     **bounds(CONTRAST, mean_interval(some, clusters=labels)),
-                    "untrained": float(floor.loc[some.index].stack().mean()),
+                    "untrained": _mean_of(floor.loc[some.index]),
                     **bounds(OVER, over_untrained(some, floor.loc[some.index], clusters)),
                 }
             )
@@ -245,15 +244,13 @@ def score_table(
         scores[~scores["trained"]].groupby(keys, observed=True)["value"].mean().rename("untrained")
     )
     elsewhere = others.groupby(keys, observed=True)["value"].mean().rename("other faces")
-    tops = ceilings.groupby("model").mean(numeric_only=True).drop(columns="contrast").stack()
-    tops.index.names = ["model", "metric"]
+    best = ceilings.melt(["id", "model"], var_name="metric").groupby(["model", "metric"])["value"]
     table = table.join(floors, on=keys).join(elsewhere, on=keys)
-    table = table.join(tops.rename("ceiling"), on=["model", "metric"])
-    place = list(table).index("undefined")
-    order = list(table)
+    table = table.join(best.mean().rename("ceiling"), on=["model", "metric"])
     moved = ["untrained", "other faces", "ceiling"]
-    order = [*order[:place], *moved, *[name for name in order[place:] if name not in moved]]
-    return table[order]
+    names = [str(name) for name in table if name not in moved]
+    place = names.index("undefined")
+    return table[[*names[:place], *moved, *names[place:]]]
 
 
 def lost_table(lost: Mapping[str, Sequence[int]]) -> pd.DataFrame:
@@ -275,6 +272,13 @@ def lost_table(lost: Mapping[str, Sequence[int]]) -> pd.DataFrame:
             for emotion, (faces, without) in lost.items()
         ]
     )
+
+
+def _mean_of(frame: pd.DataFrame) -> float:
+    """Mean of all cells that are known; NaN without any."""
+    values = frame.to_numpy(dtype=np.float64)
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _wide(rows: pd.DataFrame, columns: str) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Do maps lie where the emotion is shown? On a tiny net, and on one whose reasons are known."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -123,7 +124,8 @@ def test_contrasts_are_those_of_the_metric(run):
     assert pairs.shape == (6, 6)
 
 
-def test_a_run_is_continued_and_another_batch_size_changes_nothing(run, weights):
+def test_a_run_is_continued_and_another_batch_size_changes_nothing(run, weights, monkeypatch):
+    monkeypatch.setattr(module, "write_report", lambda *_: "none")  # figures take time
     before = {name: pd.read_parquet(run / f"{name}.parquet") for name in ROWS}
     shards = sorted((run / "shards").rglob("*.npz"))
     kept = shards[0].read_bytes()
@@ -180,6 +182,7 @@ def test_few_untrained_networks_have_no_interval_and_equal_ones_a_tight_one():
 
 # -- a network that reads a mark on the mouth for happiness, and one on the brows for fear ---------
 
+N = 12
 BOOKS = {
     "right": "happiness = [12, 25]\nfear = [1, 2, 4]\n",
     "wrong": "happiness = [1, 2, 4]\nfear = [12, 25]\n",
@@ -187,32 +190,46 @@ BOOKS = {
 
 
 class TwoReasons(MarkReader):
-    """Logit of happiness: magenta that it sees; of fear: cyan; nothing else matters."""
+    """Logit of happiness: magenta that it sees; of fear: cyan. Untrained until it is planted."""
 
     def __init__(self):
         super().__init__("xor")
         self.out = nn.Linear(2, len(SIX), bias=False)
-        with torch.no_grad():
-            self.out.weight.zero_()
-            self.out.weight[SIX.index("happiness"), 0] = 1
-            self.out.weight[SIX.index("fear"), 1] = 1
+        for layer in (self.colours, self.mix, self.amount):
+            layer.reset_parameters()
 
     def forward(self, x):
         cells = self.map(self.mix(self.pool(self.seen(self.colours(x)))))
         return self.out(self.amount(cells.mean(dim=(2, 3))))
 
 
+def two_reasons():
+    """The network that reads magenta for happiness and cyan for fear."""
+    net, reader = TwoReasons(), MarkReader("xor")
+    net.load_state_dict(reader.state_dict(), strict=False)
+    with torch.no_grad():
+        net.out.weight.zero_()
+        net.out.weight[SIX.index("happiness"), 0] = 1
+        net.out.weight[SIX.index("fear"), 1] = 1
+    return net
+
+
+@cache
+def drawn():
+    """Faces of as many persons, their pixels, and their regions."""
+    faces = people(N, seed=0)
+    regions = face_regions(faces.landmarks_at(PEOPLE_SIZE), size=PEOPLE_SIZE)
+    return faces, faces.pixels(PEOPLE_SIZE).float() / 255, regions
+
+
 def marked_faces(place, *, split, problems):
     """Faces of happiness and fear, with marks in the regions that the path names."""
     del split, problems
-    mouth, brows = place.name.split("-")
-    faces = people(16, seed=0)
-    regions = face_regions(faces.landmarks_at(PEOPLE_SIZE), size=PEOPLE_SIZE)
-    images = faces.pixels(PEOPLE_SIZE).float() / 255
-    for region, colour in ((mouth, MAGENTA), (brows, CYAN)):
+    faces, images, regions = drawn()
+    for region, colour in zip(place.name.split("-"), (MAGENTA, CYAN), strict=True):
         images = marked(images, regions[:, REGIONS.index(region)], colour)
     pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    emotions = ["happiness" if k % 2 else "fear" for k in range(16)]
+    emotions = ["happiness" if k % 2 else "fear" for k in range(N)]
     return Faces(
         table=faces.table.assign(emotion=emotions, split="test"),
         reader=lambda row: pixels[row],
@@ -221,9 +238,28 @@ def marked_faces(place, *, split, problems):
     )
 
 
+def planted_run(place, marks, book):
+    """A run of the study on marked faces."""
+    (place / marks).mkdir(exist_ok=True)
+    (place / f"{book}.toml").write_text(BOOKS[book])
+    return LandmarkAlignment(
+        models=(f"two_reasons={place / 'net.safetensors'}",),
+        data=f"marked:{place / marks}",
+        landmarks=None,
+        codebook=str(place / f"{book}.toml"),
+        methods=("gradcam", "input_x_gradient"),
+        targets="true",
+        causes=6,
+        batch_size=16,
+        device="cpu",
+        progress=False,
+        out=place / "out",
+    ).run()
+
+
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """Runs of the study on marked faces, by where the marks lie and which book is asked."""
+    """Runs of the study, by where the marks lie and which book is asked."""
     if "two_reasons" not in MODELS:
         MODELS.register("two_reasons")(
             Architecture(
@@ -237,30 +273,13 @@ def planted(tmp_path_factory):
         DATASETS.register("marked")(marked_faces)
     place = tmp_path_factory.mktemp("planted")
     save_weights(
-        TwoReasons(), place / "net.safetensors", settings={"model": "two_reasons"}, half=False
+        two_reasons(), place / "net.safetensors", settings={"model": "two_reasons"}, half=False
     )
-    runs = {}
-    for marks in ("mouth-brows", "off_face-off_face"):
-        (place / marks).mkdir()
-        for name, text in BOOKS.items():
-            book = place / f"{name}.toml"
-            book.write_text(text)
-            if marks.startswith("off_face") and name == "wrong":
-                continue
-            runs[marks, name] = LandmarkAlignment(
-                models=(f"two_reasons={place / 'net.safetensors'}",),
-                data=f"marked:{place / marks}",
-                landmarks=None,
-                codebook=str(book),
-                methods=("gradcam", "input_x_gradient"),
-                targets="true",
-                untrained=5,
-                causes=6,
-                batch_size=16,
-                device="cpu",
-                progress=False,
-                out=place / "out",
-            ).run()
+    runs = {("mouth-brows", "right"): planted_run(place, "mouth-brows", "right")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "write_report", lambda *_: "none")  # figures take time
+        for marks, book in (("mouth-brows", "wrong"), ("off_face-forehead", "right")):
+            runs[marks, book] = planted_run(place, marks, book)
     return runs
 
 
@@ -291,19 +310,24 @@ def test_the_matrix_of_regions_finds_the_plant(planted):
     named = regions[regions["in the book"]].set_index("emotion")["region"]
     assert named["happiness"] == "mouth"
     assert "brows" in set(named["fear"])
+    elsewhere = pd.read_parquet(planted["off_face-forehead", "right"] / "regions.parquet")
+    mean = elsewhere.groupby(["target", "region"])["Shapley share"].mean().unstack()
+    assert mean.idxmax(axis=1).to_dict() == {"happiness": "off_face", "fear": "forehead"}
 
 
 def test_every_metric_ranks_maps_as_it_must(planted):
-    """Maps of the network that reads mouth and brows, above those of one that reads the ground."""
+    """Happiness that is read off the mouth lies in its area, by the right book and on the face."""
     means = {}
-    for (marks, name), folder in planted.items():
+    for key, folder in planted.items():
         rows = pd.read_parquet(folder / "scores.parquet")
         rows = rows[rows["trained"] & (rows["method"] == "input_x_gradient")]
-        means[marks, name] = rows.groupby("metric")["value"].mean()
+        shown = pd.read_parquet(folder / "faces.parquet").set_index("id")["emotion"]
+        rows = rows[rows["id"].map(shown) == "happiness"]
+        means[key] = rows.groupby("metric")["value"].mean()
     for metric in SCORES:
         turn = -1 if metric == "off_face_mass" else 1
         right = turn * means["mouth-brows", "right"][metric]
-        assert right > turn * means["off_face-off_face", "right"][metric] + 0.1, metric
+        assert right > turn * means["off_face-forehead", "right"][metric] + 0.1, metric
         if metric != "off_face_mass":
             assert right > means["mouth-brows", "wrong"][metric] + 0.1, metric
 
