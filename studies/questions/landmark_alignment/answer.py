@@ -31,6 +31,13 @@ def answer(table: pd.DataFrame, scores: pd.DataFrame, units: pd.DataFrame, netwo
         What a unit of the book costs beside other units, by model; empty for real faces.
     networks
         Number of untrained networks.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": ["m"], "method": MATCHED_TO, CONTRAST: np.nan})
+    >>> scores = pd.DataFrame({"model": ["m"], "metric": "au_cosine", "method": MATCHED_TO})
+    >>> answer(table.assign(control=False), scores.assign(mean=np.nan), pd.DataFrame(), 2)
+    'm: no face has Grad-CAM maps of two emotions, so that nothing is told apart.'
     """
     lines = []
     for model, own in table.groupby("model", sort=False):
@@ -61,8 +68,12 @@ def _contrast(model: str, own: pd.DataFrame, networks: int) -> str:
         f"{signed(shuffled)}, and the best map of so few cells {row['ceiling']:.2f}). "
         f"Over {networks} untrained networks that is {signed(row[OVER])}{_bounds(row, OVER)}"
     )
+    if not np.isfinite(row[OVER]):
+        return text.rpartition(". Over ")[0] + ". No untrained network has maps to compare."
     if networks < LEAST_NETWORKS:
         return text + ", without an interval, which takes five untrained networks."
+    if not np.isfinite(row[f"{OVER} low"]):
+        return text + ", without an interval (too few untrained networks have maps)."
     if row[f"{OVER} low"] > 0:
         return text + ": training brought it about."
     if row[f"{OVER} high"] < 0:

@@ -56,7 +56,7 @@ def regions_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
             values = _square(own, name, emotions, REGIONS).astype(float)
             gain = name == "Grad-CAM gain"
             colours = values.clip(lower=0.125).map(np.log2) if gain else values
-            top = 2.0 if gain else max(float(np.nanmax(np.abs(colours.to_numpy()))), 0.05)
+            top = 2.0 if gain else _largest(colours, least=0.05)
             axis = axes[row, column]
             label = "density over the image's, log₂" if gain else "share of Σ|values|"
             _marked(axis, colours, values, marks, top=top, label=label)
@@ -92,7 +92,7 @@ def units_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
         own = table[table["model"] == model]
         values = _square(own, "lost", emotions, units).astype(float)
         marks = _square(own, "in the book", emotions, units)
-        top = max(float(np.nanmax(np.abs(values.to_numpy()))), 0.01)
+        top = _largest(values, least=0.01)
         _marked(axis, values, values, marks, top=top, label="probability lost")
         axis.set_title(str(model), fontsize=11)
     return fig
@@ -158,6 +158,11 @@ def faces_figure(
                 axis.set_ylabel(name, fontsize=10)
         axes[0, column].set_title(emotion, fontsize=11)
     return fig
+
+
+def _largest(values: pd.DataFrame, *, least: float) -> float:
+    """Largest absolute value that is known."""
+    return max(float(np.nan_to_num(np.abs(values.to_numpy(dtype=np.float64))).max()), least)
 
 
 def _square(

@@ -81,65 +81,64 @@ class Results:
         }
         return {name: rows for name, rows in named.items() if len(rows)}
 
+    @classmethod
+    def of(cls, job: Job, *, causes: int) -> Results:
+        """Do the work of a job, or read what was done.
 
-def collect(job: Job, *, causes: int) -> Results:
-    """Do the work of a job, or read what was done.
+        Parameters
+        ----------
+        job
+            The work.
+        causes
+            Number of faces whose causes are looked at.
+        """
+        found = job.work()
+        registration = register(job.faces.landmarks_at(SIZE), size=SIZE)
+        grey = job.faces.pixels(SIZE).float().mean(dim=1) / 255  # (N, SIZE, SIZE)
+        mean_maps: dict[str, NDArray[Any]] = {}
+        ids, emotions, asked = job.faces.ids, job.emotions, job.areas.choices
+        sample = looked.sample_of(job.faces, causes, seed=job.seed) if causes else np.arange(0)
+        some = [ids[row] for row in sample]
+        parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Results.__dataclass_fields__}
 
-    Parameters
-    ----------
-    job
-        The work.
-    causes
-        Number of faces whose causes are looked at.
-    """
-    found = job.work()
-    registration = register(job.faces.landmarks_at(SIZE), size=SIZE)
-    grey = job.faces.pixels(SIZE).float().mean(dim=1) / 255  # (N, SIZE, SIZE)
-    mean_maps: dict[str, NDArray[Any]] = {}
-    ids, emotions, asked = job.faces.ids, job.emotions, job.areas.choices
-    sample = looked.sample_of(job.faces, causes, seed=job.seed) if causes else np.arange(0)
-    some = [ids[row] for row in sample]
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Results.__dataclass_fields__}
-
-    def add(names: list[str], network: Network, method: str, scored: Scored) -> None:
-        parts["contrasts"].append(
-            contrast_rows(names, network, method, scored, asked=asked, emotions=emotions)
-        )
-        parts["scores"].append(own_score_rows(names, network, method, scored))
-        parts["matrix"].append(matrix_rows(network, method, scored, emotions=emotions))
-
-    for network in job.networks:
-        scored = found[network.name]
-        for method, each in scored.items():
-            add(ids, network, method, each)
-        if not network.trained:
-            continue
-        for method, each in scored.items():
-            floors = job.floors(network, method, each)
-            parts["others"].append(score_rows(ids, network, method, floors))
-        for control, each in job.controls(network, scored[MATCHED_TO]):
-            add(ids, network, control, each)
-        mean_maps[network.name] = _mean_maps(job, network, scored[MATCHED_TO], registration)
-        tops = job.ceilings(network, scored[MATCHED_TO])
-        parts["ceilings"].append(pd.DataFrame({"id": ids, "model": network.name, **tops}))
-        values = None
-        if causes:
-            exact, values = looked.shapley(job, network, sample)
-            add(some, network, looked.SHAPLEY, exact)
-            parts["agreement"].append(
-                looked.agreements(job, network, sample, values, scored[MATCHED_TO])
+        def add(names: list[str], network: Network, method: str, scored: Scored) -> None:
+            parts["contrasts"].append(
+                contrast_rows(names, network, method, scored, asked=asked, emotions=emotions)
             )
-            rest = looked.units_at_rest(job, network, sample, scored)
-            if rest is not None:
-                parts["units"].append(rest)
-        parts["regions"].append(_regions(job, network, scored[MATCHED_TO], sample, values))
-    joined = {
-        name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        for name, frames in parts.items()
-        if name not in ("mean_maps", "mean_face")
-    }
-    mean_face = registration.apply(grey).mean(dim=0).numpy()
-    return Results(**joined, mean_maps=mean_maps, mean_face=mean_face)
+            parts["scores"].append(own_score_rows(names, network, method, scored))
+            parts["matrix"].append(matrix_rows(network, method, scored, emotions=emotions))
+
+        for network in job.networks:
+            scored = found[network.name]
+            for method, each in scored.items():
+                add(ids, network, method, each)
+            if not network.trained:
+                continue
+            for method, each in scored.items():
+                floors = job.floors(network, method, each)
+                parts["others"].append(score_rows(ids, network, method, floors))
+            for control, each in job.controls(network, scored[MATCHED_TO]):
+                add(ids, network, control, each)
+            mean_maps[network.name] = _mean_maps(job, network, scored[MATCHED_TO], registration)
+            tops = job.ceilings(network, scored[MATCHED_TO])
+            parts["ceilings"].append(pd.DataFrame({"id": ids, "model": network.name, **tops}))
+            values = None
+            if causes:
+                at = looked.Causes(job=job, network=network, rows=sample)
+                exact, values = at.shapley()
+                add(some, network, looked.SHAPLEY, exact)
+                parts["agreement"].append(at.agreements(values, scored[MATCHED_TO]))
+                rest = at.units_at_rest(scored)
+                if rest is not None:
+                    parts["units"].append(rest)
+            parts["regions"].append(_regions(job, network, scored[MATCHED_TO], sample, values))
+        joined = {
+            name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+            for name, frames in parts.items()
+            if name not in ("mean_maps", "mean_face")
+        }
+        mean_face = registration.apply(grey).mean(dim=0).numpy()
+        return cls(**joined, mean_maps=mean_maps, mean_face=mean_face)
 
 
 def _mean_maps(
@@ -165,7 +164,8 @@ def _regions(
     """One row a face and region."""
     n, at = len(job.faces), torch.arange(len(job.faces))
     targets = job.targets[network.architecture]
-    books = looked.coverage(job, np.arange(n))[at, targets].numpy()  # (N, R)
+    every = looked.Causes(job=job, network=network, rows=np.arange(n))
+    books = every.coverage()[at, targets].numpy()  # (N, R)
     exact = np.full((n, len(REGIONS)), np.nan)
     if values is not None:
         own = values[torch.arange(len(sample)), targets[sample]].double()

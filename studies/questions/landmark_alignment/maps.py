@@ -72,7 +72,29 @@ class Scored:
 
 
 class Job:
-    """Maps and scores of the networks of one run."""
+    """Maps and scores of the networks of one run.
+
+    Examples
+    --------
+    >>> from rich.progress import Progress
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> from fer_xai.emotions import SIX
+    >>> from studies.questions.landmark_alignment.areas import choices
+    >>> faces, asked = synthetic_faces(2), choices("fer_xai", "emfacs", SIX)
+    >>> job = Job(
+    ...     Run(folder=Path("results"), manifest={"networks": {}}, bar=Progress()),
+    ...     faces,
+    ...     faces,
+    ...     [],
+    ...     methods=["gradcam"],
+    ...     areas=EmotionAreas(faces.landmarks_at(SIZE), SIX, asked),
+    ...     rule="predicted",
+    ...     seed=0,
+    ...     predictor=lambda model, _: Predictor(model),
+    ... )
+    >>> job.work(), job.regions.shape
+    ({}, torch.Size([2, 8, 64, 64]))
+    """
 
     def __init__(
         self,
@@ -94,8 +116,7 @@ class Job:
         run
             Its folder, manifest and progress.
         faces, floor
-            Faces that are explained, all with landmarks, and faces that calibrate untrained
-            networks.
+            Faces that are explained, all with landmarks; faces that calibrate untrained networks.
         networks
             Trained and untrained ones.
         methods
@@ -103,7 +124,7 @@ class Job:
         areas
             Areas of all faces.
         rule
-            Whether a face's own target is the emotion that the trained network names, or its label.
+            Whether a face's own target is what the trained network names, or its label.
         seed
             Seed of random methods and controls.
         predictor
@@ -116,8 +137,7 @@ class Job:
         self.regions = face_regions(faces.landmarks_at(SIZE), size=SIZE)  # (N, R, SIZE, SIZE)
         self.clusters: list[int] = face_groups(faces).tolist()
         self.labels = torch.tensor([EMOTIONS.index(name) for name in self.emotions])
-        self.targets: dict[str, Tensor] = {}
-        """Columns among the compared emotions that each face's own target has, by architecture."""
+        self.targets: dict[str, Tensor] = {}  # by architecture: which emotion of these, (N,)
 
     def described(self, network: Network) -> dict[str, Any]:
         """What the manifest says of a network."""
@@ -288,8 +308,7 @@ class Job:
         maps = sized(scored.maps[torch.arange(len(targets)), targets][:, None])[:, 0]
 
         def make() -> dict[str, NDArray[Any]]:
-            own = self.areas.own(targets)
-            found = on_other_faces(maps, own, targets, self.clusters)
+            found = on_other_faces(maps, self.areas.own(targets), targets, self.clusters)
             return {name: values.numpy() for name, values in found.items()}
 
         return {name: torch.from_numpy(v) for name, v in store.once(file, make).items()}
@@ -297,7 +316,7 @@ class Job:
     def ceilings(self, network: Network, matched: Scored) -> dict[str, NDArray[Any]]:
         """The best that maps of Grad-CAM's cells can score ``(N,)``, by metric and ``contrast``."""
         assert matched.maps is not None
-        grid = (int(matched.maps.shape[-2]), int(matched.maps.shape[-1]))
+        grid = (matched.maps.shape[-2], matched.maps.shape[-1])
         file = self.run.folder / "shards" / slug(network.name) / "ceilings.npz"
 
         def make() -> dict[str, NDArray[Any]]:
@@ -311,7 +330,14 @@ class Job:
 
 
 def joined(parts: Sequence[Mapping[str, NDArray[Any]]]) -> Scored:
-    """The scores of all faces, from those of chunks."""
+    """The scores of all faces, from those of chunks.
+
+    Examples
+    --------
+    >>> part = {"likeness": np.ones((9, 2, 6, 6)), "scores": np.ones((2, 8))}
+    >>> joined([part | {"gains": np.ones((2, 8))}] * 3).likeness.shape
+    torch.Size([9, 6, 6, 6])
+    """
 
     def of(name: str, axis: int = 0) -> Tensor:
         return torch.from_numpy(np.concatenate([part[name] for part in parts], axis=axis))

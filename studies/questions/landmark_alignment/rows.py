@@ -100,7 +100,16 @@ def score_rows(
 def own_score_rows(
     ids: Sequence[str], network: Network, method: str, scored: Scored
 ) -> pd.DataFrame:
-    """Rows of the scores of each face's own target."""
+    """Rows of the scores of each face's own target.
+
+    Examples
+    --------
+    >>> network = Network(name="lrp-net", architecture="lrp-net", weights="rafdb")
+    >>> ones = torch.ones(1, len(SCORES))
+    >>> scored = Scored(likeness=torch.ones(1, 1, 2, 2), scores=ones, gains=ones)
+    >>> own_score_rows(["a"], network, "lrp", scored)["metric"].tolist() == list(SCORES)
+    True
+    """
     columns = dict(zip(SCORES, scored.scores.unbind(dim=1), strict=True))
     return score_rows(ids, network, method, columns)
 
@@ -111,6 +120,15 @@ def matrix_rows(
     """One row a target and area: mean likeness of the declared choice, and the pair's contrast.
 
     Likeness is taken over the faces that have a map and an area of both.
+
+    Examples
+    --------
+    >>> network = Network(name="lrp-net", architecture="lrp-net", weights="rafdb")
+    >>> likeness = torch.tensor([[[[0.75, 0.25], [0.25, 0.5]]]])
+    >>> scored = Scored(likeness=likeness, scores=torch.ones(1, 8), gains=torch.ones(1, 8))
+    >>> rows = matrix_rows(network, "lrp", scored, emotions=["happiness", "fear"])
+    >>> rows["likeness"].tolist(), rows["pair contrast"].tolist()
+    ([0.75, 0.25, 0.25, 0.5], [nan, 0.375, 0.375, nan])
     """
     likeness = scored.likeness[0].double()
     own = likeness.diagonal(dim1=1, dim2=2).isfinite()  # (N, C)

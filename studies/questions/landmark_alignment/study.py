@@ -36,7 +36,7 @@ from studies.engine.units import units_of
 from studies.engine.untrained import CALIBRATION, Untrained, calibration_faces
 from studies.questions.landmark_alignment.areas import SIZE, EmotionAreas, choices, emotions_of
 from studies.questions.landmark_alignment.causes import SHAPLEY
-from studies.questions.landmark_alignment.collected import Results, collect
+from studies.questions.landmark_alignment.collected import Results
 from studies.questions.landmark_alignment.maps import Job
 from studies.questions.landmark_alignment.report import write_report
 from studies.registry import STUDIES
@@ -51,6 +51,11 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
     units. Maps are held against their own emotion's area and against the others': see
     :attr:`endpoint`. Where the book says and where the model looks are different questions: exact
     region Shapley values, and action units of built-in faces that are set to rest, ask the second.
+
+    Examples
+    --------
+    >>> LandmarkAlignment(methods=("lrp", "region_shapley")).methods_used
+    ('gradcam', 'lrp')
     """
 
     name: ClassVar[str] = "landmark_alignment"
@@ -114,7 +119,7 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
                 seed=self.seed,
                 predictor=lambda model, batch_size: self.predictor(model, batch_size=batch_size),
             )
-            results = collect(job, causes=self.causes)
+            results = Results.of(job, causes=self.causes)
             self._keep(run.keep, results, face_table(faces))
         answer = write_report(run.folder, run.manifest, results, face_table(faces), job)
         return run.complete(answer, units=units_of(face_table(faces)))

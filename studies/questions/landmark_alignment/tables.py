@@ -120,6 +120,20 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
         Cluster of each face, by id.
     ceilings
         ``model`` and ``contrast``: the largest contrast that Grad-CAM's cells can have, by face.
+
+    Examples
+    --------
+    >>> row = {"model": "m", "choice": DECLARED, "method": "gradcam", "targets": 6}
+    >>> rows = pd.DataFrame(
+    ...     [row | {"id": i, "network": "m", "trained": True, "value": 0.1 + 0.001 * i}
+    ...      for i in range(24)]
+    ...     + [row | {"id": i, "network": f"m@{k}", "trained": False, "value": 0.01 * k}
+    ...        for i in range(24) for k in range(5)]
+    ... )
+    >>> tops = pd.DataFrame({"model": ["m"], "contrast": [0.5]})
+    >>> found = endpoint(rows, pd.Series(range(24)), tops)
+    >>> found[["contrast", "over untrained", "ceiling"]].round(4).to_dict("records")
+    [{'contrast': 0.1115, 'over untrained': 0.0915, 'ceiling': 0.5}]
     """
     here = contrasts[contrasts["choice"] == DECLARED]
     out = []
@@ -166,7 +180,19 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
 
 
 def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
-    """One row a model, method and choice: the contrast and its excess, each interval by itself."""
+    """One row a model, method and choice: the contrast and its excess, each interval by itself.
+
+    Examples
+    --------
+    >>> row = {"model": "m", "choice": "Pearson", "method": "gradcam", "targets": 6}
+    >>> rows = pd.DataFrame(
+    ...     [row | {"id": i, "network": "m", "trained": True, "value": 0.125} for i in range(6)]
+    ...     + [row | {"id": i, "network": f"m@{k}", "trained": False, "value": 0.0}
+    ...        for i in range(6) for k in range(2)]
+    ... )
+    >>> sensitivities(rows, pd.Series(range(6)))["over untrained"].tolist()
+    [0.125]
+    """
     out = []
     kept = contrasts[~contrasts["method"].isin([*CONTROLS, SHAPLEY])]
     most = contrasts["targets"].max()  # that of a control without blanks: all emotions
@@ -226,6 +252,15 @@ def score_table(
         Cluster of each face, by id.
     margin
         Gain below which a method counts as no different, declared beforehand.
+
+    Examples
+    --------
+    >>> row = {"id": "a", "model": "m", "metric": "au_cosine", "value": 0.5, "trained": True}
+    >>> rows = pd.DataFrame([row | {"method": name} for name in ("gradcam", "centre")])
+    >>> tops = pd.DataFrame({"id": ["a"], "model": ["m"], "au_cosine": [0.75]})
+    >>> found = score_table(rows, rows[:1], tops, pd.Series([0], index=["a"]))
+    >>> found[["method", "mean", "other faces", "ceiling"]].to_dict("records")[0]
+    {'method': 'gradcam', 'mean': 0.5, 'other faces': 0.5, 'ceiling': 0.75}
     """
     specs = {name: METRICS[name] for name in SCORES}
     exact = scores["method"] == SHAPLEY
