@@ -105,7 +105,7 @@ def judged_together(
             mean_family(values[:, [j]], clusters=labels, bounds=bounds, level=1 - (1 - LEVEL) / k)
             for j in range(k)
         ]
-        found = [(one.intervals[0], min(1.0, k * one.p_values[0])) for one in alone]
+        found = [(one.intervals[0], min(1.0, k * float(one.p_values[0]))) for one in alone]
     return dict(zip(map(str, columns), found, strict=True))
 
 
