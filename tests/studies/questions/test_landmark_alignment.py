@@ -66,8 +66,9 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert set(refused["attribution"]) == {"attention_rollout"}
     said = (run / "answer.txt").read_text()
     assert "without an interval, which takes five untrained networks" in said
-    page = (run / "report.html").read_text()
-    assert "nan" not in page.split("<h2>Manifest</h2>")[0].replace("finance", "")
+    shown = (run / "tables" / "endpoint.md").read_text()
+    assert "nan" not in said + shown
+    assert "Endpoint, declared before there were rows" in (run / "report.html").read_text()
 
 
 def test_maps_that_ignore_the_target_have_no_contrast_and_a_uniform_map_its_chance(run):
