@@ -19,7 +19,7 @@ from fer_xai.models import load_model
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import PERSON, Endpoint
-from studies.engine.explained import MATCHED_TO
+from studies.engine.explained import MATCHED_TO, check_targets
 from studies.engine.networks import Network
 from studies.engine.options import (
     Data,
@@ -129,6 +129,7 @@ class LandmarkAlignment(Study, Progress, Passes, Seed, Targets, Margin, Data, Mo
         super().check()
         for method in self.methods:
             ATTRIBUTIONS[method]
+        check_targets(self.targets)
         find_edition(self.edition)
         emotions_of(self.codebook)
         if self.limit is not None:
