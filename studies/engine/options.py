@@ -67,7 +67,13 @@ class Progress(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun(Options):
-    """Whether the plan alone is printed."""
+    """Whether the plan alone is printed.
+
+    Examples
+    --------
+    >>> DryRun(dry_run=True).config()
+    {}
+    """
 
     dry_run: bool = False
     """Print only what would be run, and for how long."""
@@ -75,7 +81,13 @@ class DryRun(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Seed(Options):
-    """The seed of a study."""
+    """The seed of a study.
+
+    Examples
+    --------
+    >>> Seed(seed=3).config()
+    {'seed': 3}
+    """
 
     seed: int = 0
     """Seed of everything random: the sample of faces, controls, fills, ties and random methods."""
@@ -88,7 +100,13 @@ class Seed(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Device(Options):
-    """The device of a study."""
+    """The device of a study.
+
+    Examples
+    --------
+    >>> Device(device="cpu").config()
+    {'device': 'cpu'}
+    """
 
     device: str = "auto"
     """auto, cpu, cuda or mps."""
@@ -105,7 +123,13 @@ class Device(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Passes(Device):
-    """How images are passed through a network."""
+    """How images are passed through a network.
+
+    Examples
+    --------
+    >>> Passes(device="cpu").config()
+    {'device': 'cpu', 'precision': 'fp32'}
+    """
 
     batch_size: int | None = None
     """Images a pass; by default found by a short measurement, and kept when a run is continued."""

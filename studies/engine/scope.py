@@ -1,4 +1,4 @@
-"""Options that several studies share: which methods and metrics, how many faces and floors."""
+"""Options that several studies share: which methods and metrics, how many faces."""
 
 from __future__ import annotations
 
@@ -55,17 +55,3 @@ class Metrics(Options):
 
     metrics: tuple[str, ...] = ()
     """Names of metrics."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Untrained(Options):
-    """The untrained networks of a study.
-
-    Examples
-    --------
-    >>> Untrained(untrained=2).config()
-    {'untrained': 2}
-    """
-
-    untrained: int = 5
-    """Number of untrained networks of each architecture."""

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from fer_xai.errors import InputError
 from studies.engine import store
 from studies.engine.options import DryRun
-from studies.engine.scope import Untrained
 from studies.engine.study import Study, say_answer
+from studies.engine.untrained import Untrained
 from training.grid import Training
 from training.predictions import check_table
 from training.variants import TrainingOptions
@@ -100,9 +99,3 @@ class OneDataset(TrainedStudy, Untrained):
 
     data: Annotated[str, tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE]")] = "synthetic"
     """Dataset to train and test on."""
-
-    def check(self) -> None:
-        """Refuse options that can be judged before anything is read or computed."""
-        super().check()
-        if self.untrained < 2:
-            raise InputError(f"Expected at least 2 untrained networks, got {self.untrained}.")

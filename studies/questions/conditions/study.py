@@ -19,7 +19,7 @@ from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, En
 from studies.engine.explained import Explained
 from studies.engine.networks import Network
 from studies.engine.options import Data, Models, Passes, Progress, Seed
-from studies.engine.scope import Limit, Metrics
+from studies.engine.scope import Limit, Methods, Metrics
 from studies.engine.shards import BATCH, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.engine.units import units_of
@@ -35,13 +35,18 @@ NEEDS = {"model", "images", "maps", "targets", "ids", "seed"}
 
 @STUDIES.register("conditions")
 @dataclass(frozen=True, kw_only=True)
-class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
+class Conditions(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Models):
     """Do explanations hold as long as recognition does, when images get worse or faces turn?
 
     Each condition is swept from the face as it is to its worst, and two curves are drawn: the share
     of faces that are recognised, and how alike the map stays to the clean face's, at the clean
     face's prediction. See :attr:`endpoint`. The likeness is also told apart for faces that are
     still recognised and for those that are lost, so that the two falls are not confused.
+
+    Examples
+    --------
+    >>> [sweep.condition for sweep in Conditions(conditions=("blur=2,4", "jpeg")).sweeps]
+    ['blur', 'jpeg']
     """
 
     name: ClassVar[str] = "conditions"
@@ -61,8 +66,6 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
     conditions: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=SEVERITY,…] …")] = ()
     """Conditions, with severities of your own where these follow; by default a few that the data
     allow. Pose, lamp and intensity of expression are rendered, on built-in faces alone."""
-    methods: tuple[str, ...] = ("gradcam",)
-    """Attributions."""
     untrained: int = 1
     """Number of untrained networks of each architecture, each explained at the trained one's
     predictions."""
@@ -84,7 +87,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
         side = max(model.size for model in models.values())
         inputs = {
             **faces_digests(faces, [side]),
-            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods),
+            "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods_used),
             "metrics": code_digest(METRICS[name] for name in self.metrics),
             "conditions": {sweep.condition: sweep.described() for sweep in chosen},
             "models": {network.name: model_digest(model) for network, model in models.items()},
@@ -99,7 +102,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
                     clean = explained
                 metrics = self.metrics if network.trained else ()
                 measured = Measured(
-                    explained, name=network.name, methods=self.methods, metrics=metrics
+                    explained, name=network.name, methods=self.methods_used, metrics=metrics
                 )
                 made_of = measured.made_of(chosen)
                 for sweep in chosen:
@@ -114,6 +117,11 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
             run.keep("faces", counted)
             answer = write_report(run, rows, counted, chosen, pictures)
         return run.complete(answer, units=units_of(counted))
+
+    @property
+    def methods_used(self) -> tuple[str, ...]:
+        """The attributions: those that are named, or Grad-CAM alone."""
+        return self.methods or ("gradcam",)
 
     @property
     def sweeps(self) -> list[Sweep]:
@@ -131,15 +139,13 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
         if self.untrained < 0:
             raise InputError(f"Expected --untrained from 0, got {self.untrained}.")
         for what, names, known in (
-            ("method", self.methods, ATTRIBUTIONS),
+            ("method", self.methods_used, ATTRIBUTIONS),
             ("metric", self.metrics, METRICS),
         ):
             for name in names:
                 known[name]
                 if list(names).count(name) > 1:
                     raise InputError(f"Expected each {what} once, got {name} twice.")
-        if not self.methods:
-            raise InputError("Expected at least one attribution, got none: name one by --methods.")
         for name in self.metrics:
             if more := sorted(set(METRICS[name].needs) - NEEDS):
                 raise InputError(
@@ -149,7 +155,7 @@ class Conditions(Study, Progress, Passes, Seed, Metrics, Limit, Data, Models):
         _ = self.sweeps
 
     def _check_landmarks(self, faces: Faces) -> None:
-        asking = [name for name in self.methods if ATTRIBUTIONS[name].asks_for_regions]
+        asking = [name for name in self.methods_used if ATTRIBUTIONS[name].asks_for_regions]
         if asking and faces.landmarks is None:
             raise InputError(
                 f"Expected landmarks for {faces.name}, which the regions of {', '.join(asking)} "

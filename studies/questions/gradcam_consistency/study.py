@@ -28,9 +28,9 @@ from studies.engine.endpoints import (
 )
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
-from studies.engine.scope import Untrained
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
+from studies.engine.untrained import Untrained, calibration_faces
 from studies.multiverse.factors import Multiverse
 from studies.multiverse.options import Multiversal
 from studies.questions.gradcam_consistency.maps import Job, move_names
@@ -194,11 +194,6 @@ class GradcamConsistency(
         super().check()
         for method in self.methods:
             ATTRIBUTIONS[method]
-        if self.untrained < 2:
-            raise InputError(
-                f"Expected at least 2 untrained networks (5 or more are advised), got "
-                f"{self.untrained}: the primary endpoint is an excess over them."
-            )
         if self.moved < 0:
             raise InputError(f"Expected a number of moved faces of at least 0, got {self.moved}.")
 
@@ -246,20 +241,8 @@ class GradcamConsistency(
             )
 
     def _calibration_faces(self, faces: Faces) -> tuple[Faces, str]:
-        """Faces for the untrained networks' BatchNorm statistics, and what they are.
-
-        Training faces of the same data; where there are none (or no split folders, so that they
-        would be the same images), faces of the study itself.
-        """
-        try:
-            found = self.data_spec.load(
-                split="train", limit=CALIBRATION, seed=self.seed, skip_bad=self.skip_bad
-            )
-        except InputError:
-            found = faces
-        if self.split != "train" and not set(found.table["path"]) & set(faces.table["path"]):
-            return found, f"{len(found)} training faces"
-        return faces.limit(CALIBRATION, seed=self.seed), "faces of the study itself"
+        """Faces for the untrained networks' BatchNorm statistics, and what they are."""
+        return calibration_faces(self, faces, seed=self.seed, most=CALIBRATION)
 
     def _say_plan(self, faces: Faces, floor: Faces, chosen: list[Network]) -> None:
         total = 0.0

@@ -99,7 +99,6 @@ def test_shards_of_other_weights_are_refused(run, weights, tmp_path):
         ({"conditions": ("blur=8,2",)}, "numbers that rise, above 0 and up to 30"),
         ({"conditions": ("blur=0,2",)}, "numbers that rise"),
         ({"conditions": ("blur=much",)}, "numbers that rise"),
-        ({"methods": ()}, "Expected at least one attribution, got none"),
         ({"methods": ("gradcam", "gradcam")}, "Expected each method once, got gradcam twice"),
         ({"metrics": ("mprt",)}, "mprt needs"),
         ({"untrained": -1}, "Expected --untrained from 0"),

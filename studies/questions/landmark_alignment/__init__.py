@@ -1,0 +1,1 @@
+"""Do the maps of an emotion lie where that emotion is shown?"""
