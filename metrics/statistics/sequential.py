@@ -11,9 +11,8 @@ from fer_xai.checks import check_count
 from fer_xai.errors import InputError
 from metrics.statistics.clustered import coded_parts
 from metrics.statistics.clusters import Array, cluster_codes
-from metrics.statistics.families import LEAST_FAMILY
+from metrics.statistics.families import LEAST_FAMILY, untested_in_family
 from metrics.statistics.intervals import Interval, interval_of
-from metrics.statistics.mean_tests import untested
 
 LEAST_FACES = 60
 """Fewest units before a run may stop."""
@@ -131,7 +130,8 @@ def narrow_enough(
     parts = [part for part in parts if part.n < minimum or part.standard_error > 0]
     if not parts or min(part.n for part in parts) < minimum:
         return False
-    if len(parts) > 1 and any(untested(part, least=max(minimum, LEAST_FAMILY)) for part in parts):
+    least = max(minimum, LEAST_FAMILY)
+    if len(parts) > 1 and any(untested_in_family(part, least=least) for part in parts):
         return False
     each = level ** (1 / len(parts))
     return all(_reserved(interval_of(part, level=each)) <= half_width for part in parts)

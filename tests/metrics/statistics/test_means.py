@@ -325,3 +325,19 @@ def test_trainings_have_dots_below_five_and_students_t_from_there():
         stats.t.interval(0.95, 4, np.mean(x), stats.sem(x))
     )
     assert "taken as normal" in found.scheme
+
+
+def test_gains_in_right_answers_that_mostly_stay_are_not_tested_by_t():
+    rng = np.random.default_rng(5)
+    sparse = rng.choice([-1.0, 0.0, 3.0], p=[0.12, 0.84, 0.04], size=(60, 11))  # no effect
+    found = mean_family(sparse)
+    assert np.isnan(found.p_values).all()
+    assert "differ from the commonest" in " ".join(i.reason for i in found.intervals)
+    bets = mean_family(sparse, bounds=(-3, 3))
+    assert np.isfinite(bets.p_values).all()
+    assert bets.p_values.min() > 0.05
+    assert "8 of 60 units differ" in untested(mean_parts([1.0, -1.0] * 4 + [0.0] * 52))
+    assert not untested(mean_parts([1.0, -1.0] * 20 + [0.0] * 60))
+    assert not untested(
+        mean_parts([1.0, 2.0, 3.0] * 10)
+    )  # few values, none of which most units have
