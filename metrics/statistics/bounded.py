@@ -1,11 +1,13 @@
 """Exact inference on the mean of a bounded score, by betting: right at any n and any skew.
 
-A bet is sized by the units before it, so p and bounds depend a little on the order in which units
-are bet on (seen in the third digit). Any order is right that was fixed without looking at the
-scores; one that is made of the scores, such as a sorted one, is not. Here units are put in a random
-order by their places, which is always the same for the same number of units. So that the same faces
-in another order of rows give the same result, callers who know the names of the faces pass them in
-the order of :func:`order_by_name`.
+A bet is sized by the units before it, so p and bounds depend on the order in which units are bet
+on: little where a gain is large against its spread, and much where it is not. Counted differences
+of 256 units with a mean of .039 have p from .007 to 1 over 60 orders, with a median of .34; of 600
+units with .042, from .0003 to .05. Any order is right that was fixed without looking at the scores;
+one that is made of the scores, such as a sorted one, or the best of several, is not. Here units are
+put in a random order by their places, which is always the same for the same number of units. So
+that the same faces in another order of rows give the same result, callers who know the names of the
+faces pass them in the order of :func:`order_by_name`.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def mean_family(
         )
     codes = by_appearance(cluster_codes(clusters, len(table)))
     parts = [coded_parts(column, codes) for column in table.T]
-    several = sum(part.standard_error > 0 for part in parts) > 1
+    several = len(parts) > 1
     reasons = [untested_in_family(part) if several else untested(part) for part in parts]
     own = np.full(len(parts), np.nan)
     by_betting = np.zeros(len(parts), dtype=bool)

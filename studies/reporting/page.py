@@ -32,8 +32,8 @@ class Picture:
     Examples
     --------
     >>> picture = Picture(name="ranks", caption="Mean ranks.", figure=plt.figure(figsize=(1, 1)))
-    >>> plt.get_fignums()  # it is no longer pyplot's
-    []
+    >>> plt.fignum_exists(picture.figure.number)  # it is no longer pyplot's
+    False
     """
 
     name: str

@@ -208,8 +208,8 @@ class Excesses:
         common = everyone if levels["compared"] == "all" else ~lost.any(dim=0)  # (N, K)
         answers = over_shared(
             [
-                self._areas(some, levels, common, self._positions(levels, one))
-                for some, one in zip(cells, chosen, strict=True)
+                self._areas(some, levels, common, self._positions(levels, chosen[0]))
+                for some in cells
             ]
         )
         aucs = np.array([[one.auc for one in found] for found in answers])  # (1 + U, T)
@@ -244,14 +244,18 @@ class Excesses:
             ]
         )
 
-    def _positions(self, levels: Levels, network: Network) -> list[Tensor]:
-        """``(N,)`` positions of the targets: one for each comparison of all faces."""
+    def _positions(self, levels: Levels, trained: Network) -> list[Tensor]:
+        """``(N,)`` positions of the targets: one for each comparison of all faces.
+
+        Untrained networks explain what the trained one predicts: were it their own predictions,
+        maps would differ by target, and not by training alone.
+        """
         n = len(self.faces)
         if levels["target"] == "fixed":
             return [torch.full((n,), place) for place in range(len(TARGETS))]
         if levels["target"] == "own":
             return [torch.tensor([TARGETS.index(int(label)) for label in self.faces.labels])]
-        return [self.maps.of(network, levels)[1].argmax(dim=1)]
+        return [self.maps.of(trained, levels)[1].argmax(dim=1)]
 
     def _areas(
         self, cells: Tensor, levels: Levels, common: Tensor, positions: Sequence[Tensor]

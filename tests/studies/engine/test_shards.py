@@ -72,7 +72,7 @@ def test_a_metric_of_the_users_own_is_told_apart_by_its_code(tmp_path):
 def test_damaged_shards_are_made_anew_or_named(tmp_path, capsys):
     folder = tmp_path / "shards"
     whole = quick(tiny_model(), synthetic_faces(3), folder)
-    (shard,) = folder.glob("*.parquet")
+    (shard,) = folder.glob("0*.parquet")
     shard.write_bytes(shard.read_bytes()[:-20])
     again = quick(tiny_model(), synthetic_faces(3), folder)
     pd.testing.assert_frame_equal(whole.frame, again.frame)
@@ -128,7 +128,7 @@ def test_a_shard_that_lacks_a_method_without_reason_is_refused(tmp_path):
     folder = tmp_path / "shards"
     asked = {"methods": ["saliency", "gradcam"], "folder": folder}
     quick(tiny_model(), synthetic_faces(3), **asked)
-    (shard,) = folder.glob("*.parquet")
+    (shard,) = folder.glob("0*.parquet")
     rows = pd.read_parquet(shard)
     store.write_table(shard, rows[rows["method"] != "gradcam"])
     with pytest.raises(InputError, match="Expected rows of gradcam in the shard of faces 0 to 2"):
