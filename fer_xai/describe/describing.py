@@ -121,9 +121,9 @@ def describe(
         passed: list[AreaShare] = []
         failed: dict[str, tuple[float, float] | None] = {}
         for area in candidates:
-            lost: tuple[float, float] | None = (math.nan, math.nan)
+            lost = (math.nan, math.nan)
             if model is not None and shown is not None:
-                lost = costs(
+                tried = costs(
                     predictor_of(model),
                     shown[face],
                     areas[face],
@@ -132,9 +132,10 @@ def describe(
                     fill=chosen,
                     key=(seed, ids[face]),
                 )
-                if lost is None or not lost[0] > max(lost[1], 0):
-                    failed[AREAS[area]] = lost
+                if tried is None or not tried[0] > max(tried[1], 0):
+                    failed[AREAS[area]] = tried
                     continue
+                lost = tried
             by = [float(value) for value in floors[face, :, area]]
             passed.append(
                 AreaShare(
