@@ -6,7 +6,7 @@ import torch
 
 import fer_xai
 from fer_xai import FERModel, describe
-from fer_xai.describe.words import PLACES
+from fer_xai.describe.words import PLACES, nothing
 from fer_xai.errors import InputError
 from fer_xai.landmarks import AREAS, canonical_landmarks, face_areas
 from fer_xai.types import Explanation
@@ -116,7 +116,42 @@ def test_covering_has_to_cost_more_than_elsewhere():
     brows = area("inner_brows")  # the network reads them, and the map does not lie there
     (none,) = describe(seen, POINTS, images=lit(brows), model=model_of(brows), fill="black")
     assert not none.areas
-    assert "but covering that costs no more" in none.text
+    assert none.text.endswith("the corners of the mouth, but covering that costs nothing.")
+    face = ~area("off_face")  # the network reads the rest of it more
+    model = model_of(face.float() + 3 * (face & ~corners))
+    (less,) = describe(seen, POINTS, images=lit(face), model=model, fill="black")
+    assert not less.areas
+    assert less.text.endswith(
+        "costs no more than covering some patch as large elsewhere on the face."
+    )
+
+
+def test_patches_elsewhere_lie_on_the_face():
+    jaw, off = area("jaw"), area("off_face")  # the network reads what is off the face, too
+    model = model_of(jaw.float() + off)
+    seen = explained(jaw[None].float())
+    (found,) = describe(seen, POINTS, images=lit(jaw | off), model=model, fill="black")
+    assert found.areas[0].area == "jaw"
+    assert found.areas[0].cost_elsewhere == 0
+
+
+def test_an_area_larger_than_the_rest_of_the_face_has_no_cost():
+    small = 32 + 0.78 * (POINTS - 32)
+    off = face_areas(small, size=64)[0, AREAS.index("off_face")]
+    assert 0.5 < off.float().mean() < 0.66
+    seen = explained(off[None].float())
+    assert describe(seen, small)[0].areas[0].area == "off_face"
+    (none,) = describe(seen, small, images=lit(off), model=model_of(off), fill="black")
+    assert not none.areas
+    assert none.text.endswith("compared with, since the rest of the face has fewer pixels.")
+
+
+def test_each_area_that_costs_too_little_says_why():
+    failed = {"nose": (0.1, 0.2), "chin": (-0.1, 0.0), "jaw": (0.0, 0.0), "eyes": (np.nan, 0.0)}
+    text = nothing("the map", 1.5, failed, with_average=False)
+    assert "lies on the nose, but covering that costs no more than covering some patch" in text
+    assert "on the chin or the jaw, but covering that costs nothing, and on the eyes, but" in text
+    assert text.endswith("costs is not a number.")
 
 
 def test_a_batch_says_what_each_face_says():

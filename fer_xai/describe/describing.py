@@ -39,9 +39,10 @@ def describe(
     times as much of them as each floor gives it: its share of the image, that of a map which is
     bright in the centre, and that of the mean of other faces' maps. With a model, covering it must
     also cost more than covering each of 19 patches as large elsewhere on the face, which happens by
-    chance for one area in twenty. Sentences say what was measured and no more: a map that lies
-    somewhere does not say that the network looks there. Users believe sentences more than maps
-    (arXiv 2501.15864), so that nothing is said where no area passes.
+    chance for one area in twenty. An area that leaves fewer pixels of the face than it has itself
+    cannot be compared so, and is not spoken of. Sentences say what was measured and no more: a map
+    that lies somewhere does not say that the network looks there. Users believe sentences more than
+    maps (arXiv 2501.15864), so that nothing is said where no area passes.
 
     Parameters
     ----------
@@ -117,11 +118,12 @@ def describe(
             continue
         candidates = standing_out(share[face], floors[face], areas[face], gain=gain, most=most)
         target = EMOTIONS[int(explanation.targets[face])]
-        passed = []
+        passed: list[AreaShare] = []
+        failed: dict[str, tuple[float, float] | None] = {}
         for area in candidates:
             lost = (math.nan, math.nan)
             if model is not None and shown is not None:
-                lost = costs(
+                tried = costs(
                     predictor_of(model),
                     shown[face],
                     areas[face],
@@ -130,8 +132,10 @@ def describe(
                     fill=chosen,
                     key=(seed, ids[face]),
                 )
-                if not lost[0] > max(lost[1], 0):
+                if tried is None or not tried[0] > max(tried[1], 0):
+                    failed[AREAS[area]] = tried
                     continue
+                lost = tried
             by = [float(value) for value in floors[face, :, area]]
             passed.append(
                 AreaShare(
@@ -152,8 +156,7 @@ def describe(
                 or nothing(
                     name,
                     gain,
-                    [AREAS[area] for area in candidates],
-                    with_model=model is not None,
+                    failed,
                     with_average=bool(torch.isfinite(floors[face, 2]).all()),
                 ),
                 areas=tuple(passed),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -135,11 +133,11 @@ def costs(
     target: int,
     fill: Fill,
     key: tuple[int, str],
-) -> tuple[float, float]:
+) -> tuple[float, float] | None:
     """Probability lost by covering an area, and the most by a patch as large elsewhere.
 
-    A patch elsewhere is made of the pixels outside of the area that lie nearest to a random place
-    of the face.
+    A patch elsewhere is made of those pixels of the face outside of the area that lie nearest to a
+    random one of them. It has as many pixels as the area.
 
     Parameters
     ----------
@@ -160,8 +158,8 @@ def costs(
 
     Returns
     -------
-    float, float
-        NaN where the area leaves no place on the face.
+    tuple of float, or None
+        None where the face has fewer pixels outside of the area than the area has.
 
     Examples
     --------
@@ -170,16 +168,16 @@ def costs(
     """
     inside = areas[area]
     side, count = inside.shape[-1], int(inside.sum())
-    free = ~inside & ~areas[AREAS.index("off_face")]
-    places = free.flatten().nonzero()[:, 0]
-    if not len(places):
-        return math.nan, math.nan
+    free = (~inside & ~areas[AREAS.index("off_face")]).flatten()
+    places = free.nonzero()[:, 0]
+    if len(places) < max(count, 1):
+        return None
     drawn = places[stream(*key, AREAS[area], "elsewhere").randint(len(places), OTHERS)]
     y, x = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     far = (x.flatten() - (drawn % side)[:, None]) ** 2 + (
         y.flatten() - (drawn // side)[:, None]
     ) ** 2
-    far = far.masked_fill(inside.flatten(), 4 * side * side)
+    far = far.masked_fill(~free, 4 * side * side)
     nearest = far.sort(dim=1, stable=True).indices[:, :count]
     patches = torch.zeros(OTHERS, side * side, dtype=torch.bool).scatter_(1, nearest, True)
     masks = torch.cat([inside[None], patches.reshape(OTHERS, side, side)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 PLACES: dict[str, str] = {
@@ -156,7 +156,7 @@ _SINGLE = (
 
 
 def nothing(
-    name: str, gain: float, candidates: Sequence[str], *, with_model: bool, with_average: bool
+    name: str, gain: float, failed: Mapping[str, tuple[float, float] | None], *, with_average: bool
 ) -> str:
     """The sentence about a map of which no area passes.
 
@@ -166,30 +166,45 @@ def nothing(
         What the map is called.
     gain
         How many times as much as its floors an area would have to hold.
-    candidates
-        Names of areas that hold as much, and cost too little.
-    with_model
-        Whether covering was tried.
+    failed
+        What covering costs, and covering elsewhere at most, by the name of each area that holds as
+        much and costs too little: see :func:`fer_xai.describe.floors.costs`.
     with_average
         Whether an average map was known.
 
     Examples
     --------
-    >>> nothing("the map for fear", 1.5, (), with_model=False, with_average=True)[:60]
+    >>> nothing("the map for fear", 1.5, {}, with_average=True)[:60]
     'No area of the face stands out in the map for fear: none hol'
+    >>> nothing("the map for fear", 1.5, {"nose": (-0.1, 0.2)}, with_average=True)[-60:]
+    'uch of it lies on the nose, but covering that costs nothing.'
     """
-    if candidates and with_model:
-        places = " or ".join(PLACES[area] for area in candidates)
-        return (
-            f"No area of the face stands out in {name}: much of it lies on {places}, but covering "
-            f"that costs no more than covering some patch as large elsewhere."
-        )
+    if failed:
+        places: dict[str, list[str]] = {}
+        for area, found in failed.items():
+            places.setdefault(_too_little(found), []).append(PLACES[area])
+        said = [f"on {' or '.join(where)}, but {why}" for why, where in places.items()]
+        return f"No area of the face stands out in {name}: much of it lies {', and '.join(said)}."
     floors = ("by area", "in the average map", "in a map of the centre")
     named = floors if with_average else (floors[0], floors[2])
     return (
         f"No area of the face stands out in {name}: none holds a tenth of it and {gain:g} times "
         f"what it would {', '.join(named[:-1])} and {named[-1]}."
     )
+
+
+def _too_little(found: tuple[float, float] | None) -> str:
+    """Why what covering an area costs, and covering elsewhere at most, is not enough."""
+    if found is None:
+        return (
+            "what covering that costs has nothing to be compared with, since the rest of the face "
+            "has fewer pixels"
+        )
+    if any(math.isnan(value) for value in found):
+        return "what covering that costs is not a number"
+    if found[0] <= 0:
+        return "covering that costs nothing"
+    return "covering that costs no more than covering some patch as large elsewhere on the face"
 
 
 def _percent(share: float) -> str:

@@ -30,7 +30,9 @@ class Likeness:
         ``(N,)`` with clean maps of other faces, in mean.
     lent
         ``(N,)`` how much more than others of its emotion a face's clean map is like the changed
-        faces' maps when it is that other face: by it a face moves the mean of ``other`` too.
+        faces' maps when it is that other face: by it a face moves the mean of ``other`` too. Where
+        maps are undefined it does not sum to 0 over the faces of a mean, and is centred there
+        (:func:`studies.questions.conditions.tables.gains`).
     centre
         ``(N,)`` of the clean map with what a map that stays in the image's centre would be.
 

@@ -119,6 +119,7 @@ class Measured:
             logits = self.predictor.logits(under.images)
             facts = {
                 "id": self.faces.ids,
+                "explained": [EMOTIONS[int(k)] for k in self.explained.targets],
                 "condition": sweep.condition,
                 "severity": severity,
                 "label": label,

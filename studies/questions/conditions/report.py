@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,8 +82,9 @@ def _areas(summary: pd.DataFrame, unit: str) -> Table:
         name="areas",
         frame=summary,
         leading=True,
-        caption="Areas under curves over severity, from 0 (unchanged) to the worst, over that "
-        "range: 1 is no fall. Recognised: share of faces. Likeness: Pearson correlation of the map "
+        caption="Areas under curves over the severities above 0, from the mildest to the worst, "
+        "over that range (of a single severity, its value): severity 0 is left out, where each map "
+        "is its own. Recognised: share of faces. Likeness: Pearson correlation of the map "
         "with the clean face's own. Other face: with clean maps of other persons' faces that were "
         "named the same emotion. Gain: likeness less other face, the declared endpoint, with "
         "simultaneous intervals and p of one max-T resampling over conditions and methods (a "
@@ -91,7 +92,7 @@ def _areas(summary: pd.DataFrame, unit: str) -> Table:
         f"Untrained: the likeness, and its gain, of untrained networks' maps, explained at the "
         f"trained one's predictions. 95 % intervals over {unit}, of "
         "one number each but for the gain. Undefined: share of faces without a map, or without "
-        "another face, at some severity.",
+        "another face, at some severity above 0.",
     )
 
 
@@ -126,20 +127,12 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
     """A sentence on the endpoint for each model and method, and one on what is lost."""
     lines = []
     for (model, method), own in summary.groupby(["model", "method"], sort=False):
-        sure = own[(own["p (max-T)"] < 0.05) & (own["gain low"] > 0)]
         text = f"{model}, {method}: "
         if own["reason"].ne("").all():
             text += "whether the map stays more like the clean face's own than like other faces' "
             text += f"cannot be judged: {own['reason'].iloc[0]} Estimates of the gain in area: "
-        elif len(sure) == len(own):
-            text += "under every condition the map stays more like the clean face's own than like "
-            text += "other faces' of the same emotion; gain in area "
         else:
-            told = [str(name) for name in sure["condition"]]
-            rest = [name for name in map(str, own["condition"]) if name not in told]
-            text += "the map stays more like the clean face's own than like other faces' of the "
-            text += f"same emotion under {_listed(told) or 'no condition'}, and "
-            text += f"it cannot be told under {_listed(rest)}; gain in area "
+            text += f"{_told(own)}; gain in area "
         said = [
             f"{row['condition']} {signed(row['gain'], digits=2)}"
             f"{signed_bounds(row['gain low'], row['gain high'], digits=2)}"
@@ -156,16 +149,38 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _told(own: pd.DataFrame) -> str:
+    """Under which conditions the map is told to stay its own, under which the contrary."""
+    told = own["p (max-T)"] < 0.05
+    more, less = told & (own["gain low"] > 0), told & (own["gain high"] < 0)
+    parts = []
+    for chosen, word in ((more, "more"), (less, "less")):
+        if chosen.any() or (word == "more" and not less.any()):
+            where = f"under {_listed(own['condition'][chosen].astype(str)) or 'no condition'}"
+            parts.append((where if not chosen.all() else "under every condition", word))
+    own_map = "like the clean face's own than like other faces' of the same emotion"
+    text = " and ".join(f"{where} the map stays {word} {own_map}" for where, word in parts)
+    rest = own["condition"][~more & ~less].astype(str)
+    return f"{text}, and it cannot be told under {_listed(rest)}" if len(rest) else text
+
+
 def _lost(points: pd.DataFrame) -> str:
     """What the condition that costs most recognition leaves, told apart."""
     last = points[points["severity"] == points.groupby("condition")["severity"].transform("max")]
     every = last[last["group"] == "all"].reset_index(drop=True)
     worst = every.iloc[int(every["recognised"].to_numpy().argmin())]
     own = points[points["condition"] == worst["condition"]]
-    before = own[(own["group"] == "all") & (own["severity"] == 0)]["recognised"].iloc[0]
+    clean = own[(own["group"] == "all") & (own["severity"] == 0)]
+    before = float(clean["recognised"].iloc[0])
+    after = float(worst["recognised"])
+    if after >= before:
+        return (
+            f"Recognition, {100 * before:.0f} % when clean, falls under no condition at its worst."
+        )
+    digits = next((d for d in range(4) if f"{100 * before:.{d}f}" != f"{100 * after:.{d}f}"), 4)
     text = (
         f"Recognition falls most under {worst['condition']} ({worst['label']}), from "
-        f"{100 * float(before):.0f} to {100 * float(worst['recognised']):.0f} %"
+        f"{100 * before:.{digits}f} to {100 * after:.{digits}f} %"
     )
     here = last[last["condition"] == worst["condition"]]
     said = [
@@ -182,7 +197,7 @@ def _bounds(row: pd.Series) -> str:
     return f" [{row['likeness low']:.2f}, {row['likeness high']:.2f}]"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     unique = list(dict.fromkeys(names))
     return " and ".join([", ".join(unique[:-1]), unique[-1]] if len(unique) > 1 else unique)
 

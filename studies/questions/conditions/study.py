@@ -51,7 +51,7 @@ class Conditions(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, M
 
     name: ClassVar[str] = "conditions"
     endpoint: ClassVar[Endpoint] = Endpoint(
-        quantity="area under the curve, over the severities of a condition, of the Pearson "
+        quantity="area under the curve, over the severities above 0 of a condition, of the Pearson "
         "correlation of a face's map with the clean face's own map (moved along with the face; "
         "both explain the emotion that is named for the clean face), less that with the clean maps "
         "of other persons' faces that were named the same emotion",
