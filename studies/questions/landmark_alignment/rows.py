@@ -12,7 +12,12 @@ from torch import Tensor
 from studies.engine.networks import Network
 from studies.questions.landmark_alignment.areas import Choice
 from studies.questions.landmark_alignment.maps import Scored
-from studies.questions.landmark_alignment.scores import SCORES, contrasts, pair_contrasts
+from studies.questions.landmark_alignment.scores import (
+    SCORES,
+    contrasts,
+    excess,
+    pair_contrasts,
+)
 
 
 def contrast_rows(
@@ -23,8 +28,12 @@ def contrast_rows(
     *,
     asked: Sequence[Choice],
     emotions: Sequence[str],
+    trained: Scored | None = None,
 ) -> pd.DataFrame:
     """One row a face and choice: the contrast, and how many targets it is over.
+
+    Rows of an untrained network also have the ``excess`` of the trained network's contrast over its
+    own, on the pairs of emotions that both have maps of (:func:`excess`).
 
     Parameters
     ----------
@@ -38,6 +47,8 @@ def contrast_rows(
         The choices, in the order of the scores.
     emotions
         Compared emotions.
+    trained
+        Scores of the same method of the trained network, where this one is untrained.
 
     Examples
     --------
@@ -52,7 +63,7 @@ def contrast_rows(
     [{'choice': 'as declared', 'value': 0.375, 'targets': 2}]
     """
     parts = []
-    for choice, likeness in zip(asked, scored.likeness, strict=True):
+    for place, (choice, likeness) in enumerate(zip(asked, scored.likeness, strict=True)):
         own = likeness.diagonal(dim1=1, dim2=2)
         parts.append(
             pd.DataFrame(
@@ -62,6 +73,14 @@ def contrast_rows(
                     "method": method,
                     "choice": choice.name,
                     "value": contrasts(likeness, emotions, without_pair=choice.without_pair),
+                    "excess": np.nan
+                    if trained is None
+                    else excess(
+                        trained.likeness[place],
+                        likeness,
+                        emotions,
+                        without_pair=choice.without_pair,
+                    ),
                     "targets": own.isfinite().sum(dim=1).numpy(),
                 }
             )

@@ -12,6 +12,7 @@ import pandas as pd
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.checks import check_number
 from fer_xai.command import terminal
+from fer_xai.errors import InputError
 from fer_xai.landmarks import CODEBOOKS
 from fer_xai.landmarks.action_units import find_edition
 from fer_xai.landmarks.codebooks import find_codebook
@@ -42,6 +43,9 @@ from studies.questions.landmark_alignment.maps import Job
 from studies.questions.landmark_alignment.report import write_report
 from studies.registry import STUDIES
 
+LEAST_FACES = 5
+"""Fewest faces that a run takes: intervals begin there."""
+
 
 @STUDIES.register("landmark_alignment")
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,8 @@ class LandmarkAlignment(
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="cosine of the maps of all targets with the areas of all emotions on the same "
         "face, the target's own area less the other emotions' (emotion_contrast); less the mean "
-        "of untrained networks of the same architecture",
+        "of untrained networks of the same architecture, each over the pairs of emotions that both "
+        "networks have maps of",
         unit=PERSON,
         family="the methods of one model, Bonferroni; of the contrast itself max-T, and Bonferroni "
         "below 60 units",
@@ -158,7 +163,7 @@ class LandmarkAlignment(
             str(emotion): [len(own), int((~own["known"]).sum())]
             for emotion, own in table.groupby("emotion")
         }
-        faces = with_landmarks(every, least=5)
+        faces = with_landmarks(every, least=LEAST_FACES)
         if len(faces) < len(every) and self.points_source.provider is None:  # it says so itself
             names = ", ".join(f"{name} {out} of {n}" for name, (n, out) in lost.items() if out)
             terminal(error=True).print(
@@ -166,7 +171,13 @@ class LandmarkAlignment(
                 f"part ({names}).",
                 soft_wrap=True,
             )
-        return faces.limit(self.limit, seed=self.seed), lost
+        chosen = faces.limit(self.limit, seed=self.seed)
+        if len(chosen) < LEAST_FACES:
+            raise InputError(
+                f"Expected {LEAST_FACES} or more faces with landmarks, got {len(chosen)} of "
+                f"{len(faces)} by --limit {self.limit}: raise --limit."
+            )
+        return chosen, lost
 
     def _inputs(self, faces: Faces, floor: Faces, networks: list[Network]) -> dict[str, Any]:
         """Digests of everything that is read."""

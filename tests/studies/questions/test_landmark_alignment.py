@@ -20,7 +20,6 @@ from studies.questions.landmark_alignment.scores import (
     similarities,
 )
 from studies.questions.landmark_alignment.study import LandmarkAlignment
-from studies.questions.landmark_alignment.tables import over_untrained
 
 ROWS = ("contrasts", "scores", "other_faces", "matrix", "regions", "agreement", "units_at_rest")
 
@@ -156,21 +155,6 @@ def test_bad_input_is_one_sentence(tmp_path, weights, options, sentence):
 def test_a_codebook_of_one_emotion_is_refused():
     with pytest.raises(InputError, match="Expected a codebook of two or more of happiness"):
         emotions_of({"fear": [1]})
-
-
-def test_few_untrained_networks_have_no_interval_and_equal_ones_a_tight_one():
-    faces = [str(k) for k in range(30)]
-    clusters = pd.Series(range(30), index=faces)
-    rng = np.random.default_rng(0)
-    trained = pd.Series(0.3 + 0.01 * rng.standard_normal(30), index=faces)
-    noise = pd.DataFrame(0.01 * rng.standard_normal((30, 5)), index=faces)
-    few = over_untrained(trained, noise[[0, 1, 2, 3]], clusters)
-    assert np.isnan(few.low)
-    assert "4 untrained networks are too few" in few.reason
-    one, four = (over_untrained(trained, noise, clusters, family=k) for k in (1, 4))
-    assert 0.29 < four.low < one.low < 0.3 < one.high < four.high < 0.31
-    spread = noise.add([0.0, 0.1, 0.2, 0.3, 0.4], axis=1)
-    assert over_untrained(trained, spread, clusters).low < 0  # the networks differ
 
 
 def test_maps_on_the_mouth_the_brows_and_the_background_are_told_apart():
