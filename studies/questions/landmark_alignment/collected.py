@@ -16,7 +16,7 @@ from fer_xai.landmarks import REGIONS, Registration, register
 from studies.engine.explained import MATCHED_TO
 from studies.engine.networks import Network
 from studies.questions.landmark_alignment import causes as looked
-from studies.questions.landmark_alignment.areas import SIZE
+from studies.questions.landmark_alignment.areas import SIGNED, SIZE
 from studies.questions.landmark_alignment.maps import Job, Scored
 from studies.questions.landmark_alignment.rows import (
     contrast_rows,
@@ -114,6 +114,8 @@ class Results:
                     names, network, method, scored, asked=asked, emotions=emotions, trained=beside
                 )
             )
+            if method == SIGNED:  # its positive values are Grad-CAM's
+                return
             parts["scores"].append(own_score_rows(names, network, method, scored))
             parts["matrix"].append(matrix_rows(network, method, scored, emotions=emotions))
 
@@ -123,6 +125,7 @@ class Results:
                 add(ids, network, method, each)
             if not network.trained:
                 continue
+            scored = {method: each for method, each in scored.items() if method != SIGNED}
             for method, each in scored.items():
                 floors = job.floors(network, method, each)
                 parts["others"].append(score_rows(ids, network, method, floors))

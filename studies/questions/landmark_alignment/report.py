@@ -56,7 +56,9 @@ def write_report(
         Table(
             name="choices",
             frame=choices,
-            caption="The contrast under other choices, each changed alone; intervals of one "
+            caption="The contrast under other choices, each changed alone (without the ReLU: the "
+            "Pearson correlation of Grad-CAM's signed map and the area, to be held against the row "
+            "of Pearson, which reads the positive values); intervals of one "
             "comparison at a time, over faces, and over faces and untrained networks. Faces with "
             f"maps of all targets: those on which no map is blank. Unit: {unit}.",
         ),

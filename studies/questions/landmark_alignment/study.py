@@ -36,7 +36,13 @@ from studies.engine.scope import Limit
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.engine.untrained import CALIBRATION, Untrained, calibration_faces
-from studies.questions.landmark_alignment.areas import SIZE, EmotionAreas, choices, emotions_of
+from studies.questions.landmark_alignment.areas import (
+    SIGNED,
+    SIZE,
+    EmotionAreas,
+    choices,
+    emotions_of,
+)
 from studies.questions.landmark_alignment.causes import SHAPLEY
 from studies.questions.landmark_alignment.collected import Results
 from studies.questions.landmark_alignment.maps import Job
@@ -62,7 +68,7 @@ class LandmarkAlignment(
     Examples
     --------
     >>> LandmarkAlignment(methods=("lrp", "region_shapley")).methods_used
-    ('gradcam', 'lrp')
+    ('gradcam', 'gradcam_signed', 'lrp')
     """
 
     name: ClassVar[str] = "landmark_alignment"
@@ -77,14 +83,15 @@ class LandmarkAlignment(
         interval="95 % for all methods of a model together, over faces and untrained networks "
         "(crossed samples); none below five untrained networks",
         holds="the interval of the excess over untrained networks lies above 0",
-        sensitivity="Pearson in place of the cosine; Grad-CAM without its ReLU (gradcam_signed); "
+        sensitivity="Pearson in place of the cosine; Grad-CAM without its ReLU, by "
+        "the Pearson correlation of the signed map and the area (gradcam_signed); "
         "the other editions of action units and the other codebooks; without the pair of fear and "
         "surprise; without the pixels that these two share",
     )
 
-    methods: tuple[str, ...] = ("gradcam", "gradcam_signed", "layercam")
-    """Attributions; Grad-CAM itself is always among them, since controls imitate it. Exact region
-    Shapley values are computed beside them (--causes)."""
+    methods: tuple[str, ...] = ("gradcam", "layercam")
+    """Attributions; Grad-CAM itself is always among them, since controls imitate it. Its signed
+    form (a sensitivity) and exact region Shapley values (--causes) are computed beside."""
     edition: str = "fer_xai"
     """Edition of the areas of action units: fer_xai, belharbi, belharbi_scaled or pyfeat."""
     codebook: str = "emfacs"
@@ -151,7 +158,7 @@ class LandmarkAlignment(
     def methods_used(self) -> tuple[str, ...]:
         """The methods whose maps are made of all networks."""
         named = [name for name in self.methods if name != SHAPLEY]
-        return tuple(dict.fromkeys([MATCHED_TO, *named]))
+        return tuple(dict.fromkeys([MATCHED_TO, SIGNED, *named]))
 
     def _faces(self, emotions: tuple[str, ...]) -> tuple[Faces, dict[str, list[int]]]:
         """Faces with landmarks, and by emotion how many there are and have none."""

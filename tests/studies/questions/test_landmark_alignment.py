@@ -12,7 +12,12 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, canonical_landmarks, emotion_areas, face_regions
 from studies.questions.landmark_alignment import study as module
-from studies.questions.landmark_alignment.areas import EmotionAreas, choices, emotions_of
+from studies.questions.landmark_alignment.areas import (
+    WITHOUT_RELU,
+    EmotionAreas,
+    choices,
+    emotions_of,
+)
 from studies.questions.landmark_alignment.scores import (
     SCORES,
     contrasts,
@@ -68,6 +73,17 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     shown = (run / "tables" / "endpoint.md").read_text()
     assert "nan" not in said + shown
     assert "Endpoint, declared before there were rows" in (run / "report.html").read_text()
+
+
+def test_signed_maps_are_a_sensitivity_of_gradcam_and_no_method(run):
+    rows = pd.read_parquet(run / "contrasts.parquet")
+    assert set(rows.loc[rows["choice"] == WITHOUT_RELU, "method"]) == {"gradcam"}
+    here = rows[(rows["method"] == "gradcam") & rows["trained"]]
+    wide = here.pivot_table(index="id", columns="choice", values="value")
+    assert not np.allclose(wide[WITHOUT_RELU], wide["Pearson"])
+    for name in ("endpoint", "scores", "choices"):
+        assert "gradcam_signed" not in set(table(run, name)["method"])
+    assert WITHOUT_RELU in set(table(run, "choices")["choice"])
 
 
 def test_maps_that_ignore_the_target_have_no_contrast_and_a_uniform_map_its_chance(run):
