@@ -24,7 +24,7 @@ from studies.questions.landmark_alignment.scores import SCORES
 from studies.questions.landmark_alignment.study import LandmarkAlignment
 from studies.questions.landmark_alignment.tables import endpoint
 
-N = 12
+N = 8
 BOOKS = {
     "right": "happiness = [12, 25]\nfear = [1, 2, 4]\n",
     "wrong": "happiness = [1, 2, 4]\nfear = [12, 25]\n",
@@ -95,7 +95,7 @@ def planted_run(place, marks, book, **options):
         "codebook": str(place / f"{book}.toml"),
         "methods": ("gradcam", "input_x_gradient"),
         "targets": "true",
-        "causes": 6,
+        "causes": 5,
         "batch_size": 16,
         "device": "cpu",
         "progress": False,
@@ -125,7 +125,7 @@ def planted(tmp_path_factory):
     runs = {}
 
     def report(folder, manifest, results, *_):
-        assert results.mean_face is None  # a dozen persons of a data set that is not built in
+        assert results.mean_face is None  # eight persons of a data set that is not built in
         return "none"
 
     with pytest.MonkeyPatch.context() as patch:
@@ -135,13 +135,14 @@ def planted(tmp_path_factory):
             ("mouth-brows", "wrong"),
             ("off_face-forehead", "right"),
         ):
-            runs[marks, book] = planted_run(place, marks, book)
+            first = not runs  # the run whose excess over untrained networks has an interval
+            runs[marks, book] = planted_run(place, marks, book, untrained=5 if first else 2)
     return runs
 
 
 def test_a_few_faces_of_a_data_set_are_refused(planted, tmp_path):
     place = planted["mouth-brows", "right"].parents[1].parent
-    with pytest.raises(InputError, match="Expected 5 or more faces with landmarks, got 1 of 12 by"):
+    with pytest.raises(InputError, match="Expected 5 or more faces with landmarks, got 1 of 8 by"):
         planted_run(place, "mouth-brows", "right", limit=1, out=tmp_path)
     assert not list(tmp_path.iterdir())
 
