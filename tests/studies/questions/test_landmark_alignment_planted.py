@@ -18,7 +18,9 @@ from fer_xai.models.checkpoints import save_weights
 from fer_xai.models.planted import CYAN, MAGENTA, MarkReader, marked
 from fer_xai.models.registry import MODELS, Architecture
 from fer_xai.types import Faces
+from studies.questions.landmark_alignment import maps
 from studies.questions.landmark_alignment import study as module
+from studies.questions.landmark_alignment.areas import choices
 from studies.questions.landmark_alignment.cause_tables import region_table
 from studies.questions.landmark_alignment.scores import SCORES
 from studies.questions.landmark_alignment.study import LandmarkAlignment
@@ -130,6 +132,7 @@ def planted(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "write_report", report)  # figures take time
+        patch.setattr(maps, "CONTROLS", ("uniform", "shuffled"))
         for marks, book in (
             ("mouth-brows", "right"),
             ("mouth-brows", "wrong"),
@@ -137,6 +140,7 @@ def planted(tmp_path_factory):
         ):
             first = not runs  # the run whose excess over untrained networks has an interval
             runs[marks, book] = planted_run(place, marks, book, untrained=5 if first else 2)
+            patch.setattr(module, "choices", lambda *asked: choices(*asked)[:3])
     return runs
 
 
