@@ -10,9 +10,9 @@ from torch import Tensor
 from fer_xai.checks import check_choice, check_tensor
 from fer_xai.errors import InputError
 from metrics.alignment.linear import unit_rows
-from metrics.alignment.rows import area_rows, positive_rows
+from metrics.alignment.rows import area_rows, positive_rows, signed_rows
 
-SIMILARITIES = ("cosine", "pearson")
+SIMILARITIES = ("cosine", "pearson", "pearson_signed")
 _VALUES = 2**22
 """Numbers of maps at a time, so that memory does not grow with the faces."""
 
@@ -106,8 +106,9 @@ def emotion_contrast(maps: Tensor, areas: Tensor, *, similarity: str = "cosine")
     areas
         ``(N, C, H, W)``, bool or from 0 to 1: the areas of the same emotions in the same order.
     similarity
-        ``cosine`` (as declared for the primary endpoint), or ``pearson`` of φ⁺ and the area over
-        pixels.
+        ``cosine`` of φ⁺ and the area (as declared for the primary endpoint), ``pearson`` of them
+        over pixels, or ``pearson_signed``: Pearson of φ itself and the area, where relevance
+        against the emotion lowers the likeness, and a map without a positive value is defined.
 
     Returns
     -------
@@ -139,11 +140,12 @@ def emotion_contrast(maps: Tensor, areas: Tensor, *, similarity: str = "cosine")
         )
     n, targets, height, width = maps.shape
     chunk = max(1, _VALUES // (targets * height * width))
-    centred = similarity == "pearson"
+    centred = similarity != "cosine"
+    read = signed_rows if similarity == "pearson_signed" else positive_rows
     parts = [torch.zeros(0, targets, targets, dtype=torch.float64)]
     for start in range(0, n, chunk):
         part = slice(start, start + chunk)
-        shown = unit_rows(positive_rows(maps[part].flatten(0, 1)), centred=centred)
+        shown = unit_rows(read(maps[part].flatten(0, 1)), centred=centred)
         shown = shown.reshape(-1, targets, height * width)  # (n, C, P)
         inside = unit_area_rows(areas[part], centred=centred)
         # a column at a time, and no matrix product: equal maps have equal rows, to the last bit

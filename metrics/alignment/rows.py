@@ -57,6 +57,30 @@ def positive_rows(maps: Tensor) -> Tensor:
     return torch.where(top > 0, rows / top, torch.nan)
 
 
+def signed_rows(maps: Tensor) -> Tensor:
+    """Maps ``(B, H, W)`` with their sign, over their largest absolute values.
+
+    Returns
+    -------
+    Tensor
+        ``(B, P)`` float64 in [−1, 1] on the CPU; NaN for maps that are 0 throughout, or not finite.
+
+    Raises
+    ------
+    InputError
+        For anything but maps ``(B, H, W)``.
+
+    Examples
+    --------
+    >>> signed_rows(torch.tensor([[[4.0, -1.0]], [[0.0, -1.0]], [[0.0, 0.0]]])).tolist()
+    [[1.0, -0.25], [0.0, -1.0], [nan, nan]]
+    """
+    check_maps(maps)
+    rows = as_doubles(maps.detach()).flatten(1)  # (B, P)
+    top = rows.abs().amax(dim=1, keepdim=True)
+    return torch.where((top > 0) & top.isfinite(), rows / top, torch.nan)
+
+
 def check_maps(maps: Tensor) -> None:
     """Maps ``(B, H, W)`` of a pixel or more.
 

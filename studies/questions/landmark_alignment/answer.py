@@ -99,11 +99,16 @@ def _gain(scores: pd.DataFrame) -> str:
     told = f"{signed(row[GAIN])}{_bounds(row, GAIN)}"
     judged = row[P] < 0.05 and (row[f"{GAIN} low"] > 0 or row[f"{GAIN} high"] < 0)
     verdict = "" if judged else ", not told apart"
+    elsewhere = row["other faces"]
+    others = (
+        f"the areas of other faces {elsewhere:.2f}"
+        if np.isfinite(elsewhere)
+        else "and no other person's face has the same target"
+    )
     return (
         f"The map of the face's own target has a cosine of {row['mean']:.2f} with the target's "
         f"area; a plain blob on the image's centre has {centre:.2f} (difference "
-        f"{told}{verdict}), a uniform map {uniform:.2f}, the areas of other "
-        f"faces {row['other faces']:.2f}."
+        f"{told}{verdict}), a uniform map {uniform:.2f}, {others}."
     )
 
 
@@ -136,7 +141,8 @@ METHOD = [
     "other emotions' areas; sharp maps and large areas, which add to rows and columns, cancel. A "
     "blank map takes its target out of rows and columns of that face.",
     "Untrained networks of the same architecture have BatchNorm statistics of the calibration "
-    "faces. The excess is paired by face, and its interval is over faces and over networks.",
+    "faces. The excess is paired by face, over the pairs of emotions that both networks have maps "
+    "of, and its interval is over faces and over networks.",
     "Scores of one map a face (cosine, mass, rank, gain, pointing, IoU, AUC, mass off the face) "
     "are of the face's own target. Beside them stand controls at Grad-CAM's resolution (of Grad-CAM"
     "'s own cells in random order, of another face's map of the same target, of the mean map), the "
@@ -180,7 +186,8 @@ def caveats(manifest: dict[str, Any], *, built_in: bool) -> list[str]:
     if built_in:
         found.append(
             "Built-in faces are drawn by the action units of EMFACS, with weaker companions: on "
-            "them the book is right by construction, and on real faces it may not be."
+            "them the book is right by construction, and on real faces it may not be. Units of the "
+            "book cost more than other shown ones partly because they are drawn stronger."
         )
     for choice, reason in manifest.get("choices refused", {}).items():
         found.append(f"Left out: {choice} ({reason})")

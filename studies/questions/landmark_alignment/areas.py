@@ -22,6 +22,10 @@ SIZE = 64
 """Side of the maps and areas that are compared, in pixels."""
 DECLARED = "as declared"
 """The choice of the primary endpoint."""
+SIGNED = "gradcam_signed"
+"""Grad-CAM without its ReLU, a sensitivity of Grad-CAM."""
+WITHOUT_RELU = "without the ReLU, Pearson of signed maps"
+"""The choice that only these maps are asked under: all others read positive values alone."""
 OTHERWISE_CONFUSED = ("surprise", "fear")
 """Two emotions whose areas overlap most: every unit of surprise is one of fear's."""
 
@@ -37,7 +41,7 @@ class Choice:
     edition, codebook
         Whose areas.
     similarity
-        ``cosine`` or ``pearson``.
+        Similarity of :func:`metrics.emotion_contrast`.
     without_shared
         Whether pixels that fear and surprise share are left out of both.
     without_pair
@@ -90,11 +94,14 @@ def choices(edition: str, codebook: str, emotions: Sequence[str]) -> list[Choice
 
     Examples
     --------
-    >>> [choice.name for choice in choices("fer_xai", "emfacs", ["happiness", "fear"])][:4]
-    ['as declared', 'Pearson', 'edition: belharbi', 'edition: belharbi_scaled']
+    >>> [choice.name for choice in choices("fer_xai", "emfacs", ["happiness", "fear"])][:3]
+    ['as declared', 'Pearson', 'without the ReLU, Pearson of signed maps']
     """
     found = [Choice(name=DECLARED, edition=edition, codebook=codebook)]
     found.append(Choice(name="Pearson", edition=edition, codebook=codebook, similarity="pearson"))
+    found.append(
+        Choice(name=WITHOUT_RELU, edition=edition, codebook=codebook, similarity="pearson_signed")
+    )
     found += [
         Choice(name=f"edition: {other}", edition=other, codebook=codebook)
         for other in EDITIONS

@@ -15,7 +15,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.landmarks import REGIONS
+from fer_xai.landmarks import REGIONS, canonical_landmarks
+from fer_xai.landmarks.template import FRAME
 from studies.questions.landmark_alignment.figures import short
 from studies.reporting.style import INK, TRAINED, style
 
@@ -100,7 +101,7 @@ def units_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
 
 def faces_figure(
     mean_maps: Mapping[str, NDArray[Any]],
-    mean_face: NDArray[Any],
+    mean_face: NDArray[Any] | None,
     areas: Tensor,
     *,
     models: Sequence[str],
@@ -113,7 +114,8 @@ def faces_figure(
     mean_maps
         ``(C, 64, 64)`` by model, on the canonical face; NaN without a map.
     mean_face
-        ``(64, 64)``: mean of all registered faces, in [0, 1].
+        ``(64, 64)``: mean of all registered faces, in [0, 1]; None draws the points of the
+        canonical face in its place.
     areas
         Bool ``(C, 64, 64)``: areas of the emotions on the canonical face.
     models, emotions
@@ -142,7 +144,7 @@ def faces_figure(
         area = areas[column].float().numpy()
         for row, name in enumerate(["the book", *models]):
             axis = axes[row, column]
-            axis.imshow(0.25 + 0.75 * mean_face, cmap="gray", vmin=0, vmax=1)
+            _ground(axis, mean_face)
             if row == 0:
                 tint = np.zeros((*area.shape, 4))
                 tint[area > 0] = (0.76, 0.27, 0.05, 0.4)
@@ -158,6 +160,16 @@ def faces_figure(
                 axis.set_ylabel(name, fontsize=10)
         axes[0, column].set_title(emotion, fontsize=11)
     return fig
+
+
+def _ground(axis: Axes, mean_face: NDArray[Any] | None) -> None:
+    """The mean face, or the points of the canonical one."""
+    if mean_face is not None:
+        axis.imshow(0.25 + 0.75 * mean_face, cmap="gray", vmin=0, vmax=1)
+        return
+    axis.imshow(np.full((FRAME, FRAME), 0.85), cmap="gray", vmin=0, vmax=1)
+    x, y = canonical_landmarks().T
+    axis.scatter(x, y, s=3, color=INK, zorder=3)
 
 
 def _largest(values: pd.DataFrame, *, least: float) -> float:

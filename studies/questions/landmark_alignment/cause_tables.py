@@ -115,7 +115,8 @@ def book_units(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     """One row a model: does a unit of the book cost the emotion more than another shown unit does?
 
     On each face the mean over shown units in the book, less that over shown units that are not in
-    it; faces that lack either take no part.
+    it; faces that lack either take no part. Units count alike whatever their intensity, whose means
+    over the same faces stand beside.
 
     Parameters
     ----------
@@ -136,8 +137,9 @@ def book_units(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     shown = rows[rows["intensity"] >= ACTIVE]
     out: list[dict[str, Any]] = []
     for model, own in shown.groupby("model", sort=False):
-        mean = own.groupby(["id", "in book"], sort=False)["lost"].mean().unstack("in book")
-        both = mean.reindex(columns=[True, False]).dropna()
+        means = own.groupby(["id", "in book"], sort=False)[["lost", "intensity"]].mean()
+        both = means["lost"].unstack("in book").reindex(columns=[True, False]).dropna()
+        strength = means["intensity"].unstack("in book").reindex(both.index, columns=[True, False])
         difference = both[True] - both[False]
         found = mean_interval(
             difference.to_numpy(dtype=np.float64), clusters=list(clusters.loc[list(both.index)])
@@ -148,6 +150,8 @@ def book_units(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                 "units in the book": float(both[True].mean()),
                 "other shown units": float(both[False].mean()),
                 **bounds("difference", found),
+                "intensity in the book": float(strength[True].mean()),
+                "intensity of others": float(strength[False].mean()),
                 "faces": len(both),
             }
         )

@@ -16,7 +16,7 @@ from fer_xai.landmarks import REGIONS, Registration, register
 from studies.engine.explained import MATCHED_TO
 from studies.engine.networks import Network
 from studies.questions.landmark_alignment import causes as looked
-from studies.questions.landmark_alignment.areas import SIZE
+from studies.questions.landmark_alignment.areas import SIGNED, SIZE
 from studies.questions.landmark_alignment.maps import Job, Scored
 from studies.questions.landmark_alignment.rows import (
     contrast_rows,
@@ -25,6 +25,9 @@ from studies.questions.landmark_alignment.rows import (
     score_rows,
 )
 from studies.questions.landmark_alignment.scores import sized
+
+LEAST_PERSONS = 30
+"""Fewest persons whose mean face is drawn, where faces are not built in."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +50,8 @@ class Results:
     mean_maps
         ``(C, 64, 64)`` by model: mean registered Grad-CAM map of the faces of each target.
     mean_face
-        ``(64, 64)``: mean of all registered faces, in [0, 1]; None where it was not made.
+        ``(64, 64)``: mean of all registered faces, in [0, 1]; None where one could be recognised
+        (:func:`mean_face_of`).
 
     Examples
     --------
@@ -101,10 +105,17 @@ class Results:
         some = [ids[row] for row in sample]
         parts: dict[str, list[pd.DataFrame]] = {name: [] for name in Results.__dataclass_fields__}
 
+        trained = {n.architecture: found[n.name] for n in job.networks if n.trained}
+
         def add(names: list[str], network: Network, method: str, scored: Scored) -> None:
+            beside = None if network.trained else trained[network.architecture].get(method)
             parts["contrasts"].append(
-                contrast_rows(names, network, method, scored, asked=asked, emotions=emotions)
+                contrast_rows(
+                    names, network, method, scored, asked=asked, emotions=emotions, trained=beside
+                )
             )
+            if method == SIGNED:  # its positive values are Grad-CAM's
+                return
             parts["scores"].append(own_score_rows(names, network, method, scored))
             parts["matrix"].append(matrix_rows(network, method, scored, emotions=emotions))
 
@@ -114,6 +125,7 @@ class Results:
                 add(ids, network, method, each)
             if not network.trained:
                 continue
+            scored = {method: each for method, each in scored.items() if method != SIGNED}
             for method, each in scored.items():
                 floors = job.floors(network, method, each)
                 parts["others"].append(score_rows(ids, network, method, floors))
@@ -137,8 +149,40 @@ class Results:
             for name, frames in parts.items()
             if name not in ("mean_maps", "mean_face")
         }
-        mean_face = registration.apply(grey).mean(dim=0).numpy()
+        mean_face = mean_face_of(job, registration.apply(grey))
         return cls(**joined, mean_maps=mean_maps, mean_face=mean_face)
+
+
+def mean_face_of(job: Job, registered: Tensor) -> NDArray[Any] | None:
+    """Mean face ``(h, w)``, each person's faces with the same weight; None for a few real persons.
+
+    Faces that are not built in are of persons, who must not be recognised: their mean is made from
+    :data:`LEAST_PERSONS` on, where copies and faces of one person count once.
+
+    Parameters
+    ----------
+    job
+        Its faces and their clusters.
+    registered
+        ``(N, h, w)`` grey faces, on the canonical face.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> job = SimpleNamespace(faces=synthetic_faces(2), clusters=[0, 1])
+    >>> mean_face_of(job, torch.ones(2, 1, 1))
+    array([[1.]], dtype=float32)
+    >>> job.faces = SimpleNamespace(reader=None)
+    >>> mean_face_of(job, torch.ones(2, 1, 1)) is None
+    True
+    """
+    units = torch.tensor(job.clusters)
+    persons = units.unique()
+    if looked.parameters_of(job.faces) is None and len(persons) < LEAST_PERSONS:
+        return None
+    means = [registered[units == person].mean(dim=0) for person in persons]
+    return np.asarray(torch.stack(means).mean(dim=0).numpy())
 
 
 def _mean_maps(

@@ -19,8 +19,8 @@ from studies.questions.landmark_alignment.cause_figures import (
     regions_figure,
     units_figure,
 )
-from studies.questions.landmark_alignment.causes import units_agreement
-from studies.questions.landmark_alignment.collected import Results
+from studies.questions.landmark_alignment.causes import ACTIVE, parameters_of, units_agreement
+from studies.questions.landmark_alignment.collected import LEAST_PERSONS, Results
 from studies.questions.landmark_alignment.figures import (
     choices_figure,
     endpoint_figure,
@@ -56,7 +56,9 @@ def write_report(
         Table(
             name="choices",
             frame=choices,
-            caption="The contrast under other choices, each changed alone; intervals of one "
+            caption="The contrast under other choices, each changed alone (without the ReLU: the "
+            "Pearson correlation of Grad-CAM's signed map and the area, to be held against the row "
+            "of Pearson, which reads the positive values); intervals of one "
             "comparison at a time, over faces, and over faces and untrained networks. Faces with "
             f"maps of all targets: those on which no map is blank. Unit: {unit}.",
         ),
@@ -85,7 +87,7 @@ def write_report(
             causes={table.name: table.frame for table in causes},
         ),
         method=METHOD,
-        caveats=caveats(manifest, built_in=bool(len(results.units))),
+        caveats=caveats(manifest, built_in=parameters_of(job.faces) is not None),
         manifest=manifest,
     )
     return said
@@ -102,8 +104,9 @@ def _endpoint_caption(book: str, unit: str) -> str:
         "with their own emotion's area, less with other emotions' areas. Intervals and p of "
         "methods hold together (one max-T resampling; below 60 units Bonferroni, below 24 betting "
         "on a bounded mean), those of controls and of exact Shapley values (of a sample) one at a "
-        "time. Untrained: mean and range over untrained networks; over untrained: the excess, with "
-        "intervals over faces and networks that hold for all methods together (Bonferroni). "
+        "time. Untrained: mean and range over untrained networks; over untrained: the excess over "
+        "the pairs of emotions that both networks have maps of, with intervals over faces and "
+        "networks that hold for all methods together (Bonferroni). "
         "Ceiling: the largest contrast that maps of Grad-CAM's cells can have. Targets: maps a "
         f"face that are not blank, of all emotions. Unit: {unit}; 95 %."
     )
@@ -167,7 +170,9 @@ def _cause_tables(results: Results, clusters: pd.Series, units: pd.DataFrame) ->
                 name="units_of_the_book",
                 frame=units,
                 caption="Mean probability lost by a unit of the book and by another shown unit, on "
-                "faces that show both kinds.",
+                "faces that show both kinds, and the mean intensity of either. Every shown unit "
+                f"(intensity {ACTIVE} or more) counts alike, whatever its intensity: units of the "
+                "book are mostly drawn stronger, so that the difference is not of the book alone.",
             ),
             Table(
                 name="units_and_maps",
@@ -208,7 +213,6 @@ def _pictures(
         codebook=declared.codebook,
         edition=declared.edition,
     )[0]
-    assert results.mean_face is not None
     made = [
         Picture(
             name="endpoint",
@@ -226,9 +230,7 @@ def _pictures(
                 models=models,
                 emotions=emotions,
             ),
-            caption="The mean of all registered faces with the area of each emotion, and below it "
-            "each model's mean Grad-CAM map of the faces whose own target is that emotion (each "
-            "face's with the same mass); lines are the areas' borders.",
+            caption=_faces_caption(results),
         ),
         Picture(
             name="matrix",
@@ -271,6 +273,20 @@ def _pictures(
             )
         )
     return made
+
+
+def _faces_caption(results: Results) -> str:
+    ground = (
+        f"The points of the canonical face (no mean of fewer than {LEAST_PERSONS} real persons is "
+        "drawn: a face could be recognised)"
+        if results.mean_face is None
+        else "The mean of all registered faces, each person's with the same weight,"
+    )
+    return (
+        f"{ground} with the area of each emotion, and below it each model's mean Grad-CAM map of "
+        "the faces whose own target is that emotion (each face's with the same mass); lines are "
+        "the areas' borders."
+    )
 
 
 def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:

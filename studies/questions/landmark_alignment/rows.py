@@ -9,10 +9,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from studies.engine.explained import MATCHED_TO
 from studies.engine.networks import Network
-from studies.questions.landmark_alignment.areas import Choice
+from studies.questions.landmark_alignment.areas import SIGNED, WITHOUT_RELU, Choice
 from studies.questions.landmark_alignment.maps import Scored
-from studies.questions.landmark_alignment.scores import SCORES, contrasts, pair_contrasts
+from studies.questions.landmark_alignment.scores import (
+    SCORES,
+    contrasts,
+    excess,
+    pair_contrasts,
+)
 
 
 def contrast_rows(
@@ -23,8 +29,15 @@ def contrast_rows(
     *,
     asked: Sequence[Choice],
     emotions: Sequence[str],
+    trained: Scored | None = None,
 ) -> pd.DataFrame:
     """One row a face and choice: the contrast, and how many targets it is over.
+
+    Signed Grad-CAM has one choice, as a sensitivity of Grad-CAM, whose rows its row joins; all
+    other choices read positive values, of which it has Grad-CAM's.
+
+    Rows of an untrained network also have the ``excess`` of the trained network's contrast over its
+    own, on the pairs of emotions that both have maps of (:func:`excess`).
 
     Parameters
     ----------
@@ -38,6 +51,8 @@ def contrast_rows(
         The choices, in the order of the scores.
     emotions
         Compared emotions.
+    trained
+        Scores of the same method of the trained network, where this one is untrained.
 
     Examples
     --------
@@ -52,16 +67,27 @@ def contrast_rows(
     [{'choice': 'as declared', 'value': 0.375, 'targets': 2}]
     """
     parts = []
-    for choice, likeness in zip(asked, scored.likeness, strict=True):
+    for place, (choice, likeness) in enumerate(zip(asked, scored.likeness, strict=True)):
+        signed = method == SIGNED
+        if signed != (choice.name == WITHOUT_RELU):
+            continue
         own = likeness.diagonal(dim1=1, dim2=2)
         parts.append(
             pd.DataFrame(
                 {
                     "id": list(ids),
                     **_of(network),
-                    "method": method,
+                    "method": MATCHED_TO if signed else method,
                     "choice": choice.name,
                     "value": contrasts(likeness, emotions, without_pair=choice.without_pair),
+                    "excess": np.nan
+                    if trained is None
+                    else excess(
+                        trained.likeness[place],
+                        likeness,
+                        emotions,
+                        without_pair=choice.without_pair,
+                    ),
                     "targets": own.isfinite().sum(dim=1).numpy(),
                 }
             )

@@ -81,7 +81,40 @@ def contrasts(
     >>> contrasts(torch.tensor([[[0.75, 0.25], [0.25, 0.5]]]))
     array([0.375])
     """
-    values = pair_contrasts(likeness)
+    return _over_pairs(pair_contrasts(likeness), emotions, without_pair)
+
+
+def excess(
+    trained: Tensor,
+    untrained: Tensor,
+    emotions: Sequence[str] = (),
+    *,
+    without_pair: bool = False,
+) -> Array:
+    """How far the contrast of each face ``(N,)`` exceeds that of an untrained network.
+
+    The mean of the differences over the pairs of emotions that both networks have maps of: a pair
+    that one of them lacks would compare the contrasts of different emotions. NaN without any.
+
+    Parameters
+    ----------
+    trained, untrained
+        Likenesses ``(N, C, C)`` of the same faces.
+    emotions, without_pair
+        As for :func:`contrasts`.
+
+    Examples
+    --------
+    >>> likeness = torch.tensor([[[0.75, 0.25], [0.25, 0.5]]])
+    >>> excess(likeness, likeness / 2)
+    array([0.1875])
+    """
+    differences = pair_contrasts(trained) - pair_contrasts(untrained)
+    return _over_pairs(differences, emotions, without_pair)
+
+
+def _over_pairs(values: Array, emotions: Sequence[str], without_pair: bool) -> Array:
+    """Mean ``(N,)`` of values ``(N, C, C)`` of pairs over those that are known."""
     c = values.shape[-1]
     left = np.triu(np.ones((c, c), dtype=bool), 1)
     if without_pair:

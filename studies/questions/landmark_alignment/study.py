@@ -12,6 +12,7 @@ import pandas as pd
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.checks import check_number
 from fer_xai.command import terminal
+from fer_xai.errors import InputError
 from fer_xai.landmarks import CODEBOOKS
 from fer_xai.landmarks.action_units import find_edition
 from fer_xai.landmarks.codebooks import find_codebook
@@ -35,12 +36,21 @@ from studies.engine.scope import Limit
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.engine.untrained import CALIBRATION, Untrained, calibration_faces
-from studies.questions.landmark_alignment.areas import SIZE, EmotionAreas, choices, emotions_of
+from studies.questions.landmark_alignment.areas import (
+    SIGNED,
+    SIZE,
+    EmotionAreas,
+    choices,
+    emotions_of,
+)
 from studies.questions.landmark_alignment.causes import SHAPLEY
 from studies.questions.landmark_alignment.collected import Results
 from studies.questions.landmark_alignment.maps import Job
 from studies.questions.landmark_alignment.report import write_report
 from studies.registry import STUDIES
+
+LEAST_FACES = 5
+"""Fewest faces that a run takes: intervals begin there."""
 
 
 @STUDIES.register("landmark_alignment")
@@ -58,28 +68,30 @@ class LandmarkAlignment(
     Examples
     --------
     >>> LandmarkAlignment(methods=("lrp", "region_shapley")).methods_used
-    ('gradcam', 'lrp')
+    ('gradcam', 'gradcam_signed', 'lrp')
     """
 
     name: ClassVar[str] = "landmark_alignment"
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="cosine of the maps of all targets with the areas of all emotions on the same "
         "face, the target's own area less the other emotions' (emotion_contrast); less the mean "
-        "of untrained networks of the same architecture",
+        "of untrained networks of the same architecture, each over the pairs of emotions that both "
+        "networks have maps of",
         unit=PERSON,
         family="the methods of one model, Bonferroni; of the contrast itself max-T, and Bonferroni "
         "below 60 units",
         interval="95 % for all methods of a model together, over faces and untrained networks "
         "(crossed samples); none below five untrained networks",
         holds="the interval of the excess over untrained networks lies above 0",
-        sensitivity="Pearson in place of the cosine; Grad-CAM without its ReLU (gradcam_signed); "
+        sensitivity="Pearson in place of the cosine; Grad-CAM without its ReLU, by "
+        "the Pearson correlation of the signed map and the area (gradcam_signed); "
         "the other editions of action units and the other codebooks; without the pair of fear and "
         "surprise; without the pixels that these two share",
     )
 
-    methods: tuple[str, ...] = ("gradcam", "gradcam_signed", "layercam")
-    """Attributions; Grad-CAM itself is always among them, since controls imitate it. Exact region
-    Shapley values are computed beside them (--causes)."""
+    methods: tuple[str, ...] = ("gradcam", "layercam")
+    """Attributions; Grad-CAM itself is always among them, since controls imitate it. Its signed
+    form (a sensitivity) and exact region Shapley values (--causes) are computed beside."""
     edition: str = "fer_xai"
     """Edition of the areas of action units: fer_xai, belharbi, belharbi_scaled or pyfeat."""
     codebook: str = "emfacs"
@@ -146,7 +158,7 @@ class LandmarkAlignment(
     def methods_used(self) -> tuple[str, ...]:
         """The methods whose maps are made of all networks."""
         named = [name for name in self.methods if name != SHAPLEY]
-        return tuple(dict.fromkeys([MATCHED_TO, *named]))
+        return tuple(dict.fromkeys([MATCHED_TO, SIGNED, *named]))
 
     def _faces(self, emotions: tuple[str, ...]) -> tuple[Faces, dict[str, list[int]]]:
         """Faces with landmarks, and by emotion how many there are and have none."""
@@ -158,7 +170,7 @@ class LandmarkAlignment(
             str(emotion): [len(own), int((~own["known"]).sum())]
             for emotion, own in table.groupby("emotion")
         }
-        faces = with_landmarks(every, least=5)
+        faces = with_landmarks(every, least=LEAST_FACES)
         if len(faces) < len(every) and self.points_source.provider is None:  # it says so itself
             names = ", ".join(f"{name} {out} of {n}" for name, (n, out) in lost.items() if out)
             terminal(error=True).print(
@@ -166,7 +178,13 @@ class LandmarkAlignment(
                 f"part ({names}).",
                 soft_wrap=True,
             )
-        return faces.limit(self.limit, seed=self.seed), lost
+        chosen = faces.limit(self.limit, seed=self.seed)
+        if len(chosen) < LEAST_FACES:
+            raise InputError(
+                f"Expected {LEAST_FACES} or more faces with landmarks, got {len(chosen)} of "
+                f"{len(faces)} by --limit {self.limit}: raise --limit."
+            )
+        return chosen, lost
 
     def _inputs(self, faces: Faces, floor: Faces, networks: list[Network]) -> dict[str, Any]:
         """Digests of everything that is read."""

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fer_xai.attributions import CONTROLS
 from metrics.core.registry import METRICS
+from metrics.statistics.bounded import order_by_name
 from metrics.statistics.crossed import crossed_interval
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
@@ -27,24 +28,21 @@ LEAST_NETWORKS = 5
 CONTRAST, OVER = "contrast", "over untrained"
 
 
-def over_untrained(
-    trained: pd.Series, untrained: pd.DataFrame, clusters: pd.Series, *, family: int = 1
-) -> Interval:
+def over_untrained(excess: pd.DataFrame, clusters: pd.Series, *, family: int = 1) -> Interval:
     """How far a trained network's mean exceeds that of untrained ones, over faces and networks.
 
-    Differences are paired by face, and faces and untrained networks are both samples
-    (:func:`~metrics.statistics.crossed.crossed_interval`). With several methods the level of each
-    is raised so that all intervals hold together (Bonferroni): simulated for four methods without
-    any correlation, in 1,600 intervals a cell, each covers .983 to .996 in place of .9875 with five
-    or ten networks, 24 or 60 faces, or 20 to 45 persons of several faces. With three networks it
-    was .962 to .994, so that there is none below five.
+    Differences are paired by face and by pair of emotions (each untrained network is compared over
+    the pairs that both have maps of, :func:`~.scores.excess`), and faces and untrained networks are
+    both samples (:func:`~metrics.statistics.crossed.crossed_interval`). With several methods the
+    level of each is raised so that all intervals hold together (Bonferroni): simulated for four
+    methods without any correlation, in 1,600 intervals a cell, each covers .983 to .996 in place of
+    .9875 with five or ten networks, 24 or 60 faces, or 20 to 45 persons of several faces. With
+    three networks it was .962 to .994, so that there is none below five.
 
     Parameters
     ----------
-    trained
-        Values by face.
-    untrained
-        Values by face (rows) and untrained network (columns).
+    excess
+        Differences by face (rows) and untrained network (columns), trained less untrained.
     clusters
         Cluster of each face.
     family
@@ -55,12 +53,13 @@ def over_untrained(
     >>> faces = list("abcdef")
     >>> trained = pd.Series([0.3, 0.4, 0.3, 0.5, 0.4, 0.3], index=faces)
     >>> untrained = pd.DataFrame({k: [k / 50, k / 25] * 3 for k in range(5)}, index=faces)
-    >>> found = over_untrained(trained, untrained, pd.Series(range(6), index=faces))
+    >>> excess = -untrained.sub(trained, axis=0)
+    >>> found = over_untrained(excess, pd.Series(range(6), index=faces))
     >>> round(found.estimate, 3), found.low > 0
     (0.307, True)
     """
-    differences = (-untrained.sub(trained, axis=0)).to_numpy(dtype=np.float64)
-    labels = list(clusters.loc[list(trained.index)])
+    differences = excess.to_numpy(dtype=np.float64)
+    labels = list(clusters.loc[list(excess.index)])
     found = crossed_interval(differences, clusters=labels, level=1 - (1 - LEVEL) / max(family, 1))
     networks = int(np.isfinite(differences).any(axis=0).sum())
     if networks >= LEAST_NETWORKS:
@@ -115,7 +114,7 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
     Parameters
     ----------
     contrasts
-        Rows of contrasts.
+        Rows of contrasts, with the ``excess`` of the trained network over each untrained one.
     clusters
         Cluster of each face, by id.
     ceilings
@@ -127,7 +126,8 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
     >>> rows = pd.DataFrame(
     ...     [row | {"id": i, "network": "m", "trained": True, "value": 0.1 + 0.001 * i}
     ...      for i in range(24)]
-    ...     + [row | {"id": i, "network": f"m@{k}", "trained": False, "value": 0.01 * k}
+    ...     + [row | {"id": i, "network": f"m@{k}", "trained": False, "value": 0.01 * k,
+    ...               "excess": 0.1 + 0.001 * i - 0.01 * k}
     ...        for i in range(24) for k in range(5)]
     ... )
     >>> tops = pd.DataFrame({"model": ["m"], "contrast": [0.5]})
@@ -146,7 +146,8 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
         counts = own[own["trained"]].groupby("method", observed=True)["targets"].mean()
         for method in map(str, wide):
             found, p = joint.get(method, (mean_interval(wide[method], clusters=labels), np.nan))
-            floor = _wide(own[~own["trained"] & (own["method"] == method)], "network")
+            beside = own[~own["trained"] & (own["method"] == method)]
+            floor = _wide(beside, "network")
             row: dict[str, Any] = {
                 "model": model,
                 "method": method,
@@ -156,7 +157,7 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
             }
             if len(floor.columns):
                 excess = over_untrained(
-                    wide[method], floor.reindex(wide.index), clusters, family=len(judged)
+                    _wide(beside, "network", "excess"), clusters, family=len(judged)
                 )
                 row |= {
                     "untrained": _mean_of(floor),
@@ -187,7 +188,8 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     >>> row = {"model": "m", "choice": "Pearson", "method": "gradcam", "targets": 6}
     >>> rows = pd.DataFrame(
     ...     [row | {"id": i, "network": "m", "trained": True, "value": 0.125} for i in range(6)]
-    ...     + [row | {"id": i, "network": f"m@{k}", "trained": False, "value": 0.0}
+    ...     + [row | {"id": i, "network": f"m@{k}", "trained": False, "value": 0.0,
+    ...               "excess": 0.125}
     ...        for i in range(6) for k in range(2)]
     ... )
     >>> sensitivities(rows, pd.Series(range(6)))["over untrained"].tolist()
@@ -201,6 +203,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     ):
         wide = _wide(own[own["trained"]], "method")[str(method)]
         floor = _wide(own[~own["trained"]], "network").reindex(wide.index)
+        excess = _wide(own[~own["trained"]], "network", "excess").reindex(wide.index)
         labels = list(clusters.loc[list(wide.index)])
         out.append(
             {
@@ -209,7 +212,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                 "choice": choice,
                 **bounds(CONTRAST, mean_interval(wide, clusters=labels)),
                 "untrained": _mean_of(floor),
-                **bounds(OVER, over_untrained(wide, floor, clusters)),
+                **bounds(OVER, over_untrained(excess, clusters)),
             }
         )
         whole = own["targets"] == most
@@ -224,7 +227,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                     "choice": "faces with maps of all targets",
                     **bounds(CONTRAST, mean_interval(some, clusters=labels)),
                     "untrained": _mean_of(floor.loc[some.index]),
-                    **bounds(OVER, over_untrained(some, floor.loc[some.index], clusters)),
+                    **bounds(OVER, over_untrained(excess.loc[some.index], clusters)),
                 }
             )
     return pd.DataFrame(out)
@@ -316,7 +319,9 @@ def _mean_of(frame: pd.DataFrame) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _wide(rows: pd.DataFrame, columns: str) -> pd.DataFrame:
-    return rows.pivot_table(
-        index="id", columns=columns, values="value", sort=False, dropna=False, observed=True
+def _wide(rows: pd.DataFrame, columns: str, values: str = "value") -> pd.DataFrame:
+    """Values by face and column, faces in an order that is not that of the data set."""
+    wide = rows.pivot_table(
+        index="id", columns=columns, values=values, sort=False, dropna=False, observed=True
     )
+    return wide.iloc[order_by_name(wide.index)]  # so that rows in another order say the same

@@ -180,6 +180,27 @@ def test_wider_maps_for_larger_areas_are_a_product_that_only_pearson_takes_off()
     assert float(known.mean().abs()) < 3 * float(known.std()) / len(known) ** 0.5
 
 
+def test_signed_maps_are_correlated_with_their_sign():
+    maps, areas = centre_biased(4, 0), drawn(4, 1)
+    by_pearson, same = (
+        emotion_contrast(maps, areas, similarity=name) for name in ("pearson", "pearson_signed")
+    )
+    assert torch.equal(by_pearson.similarities, same.similarities)  # without a negative value
+    signed = torch.randn(maps.shape, generator=torch.Generator().manual_seed(0))
+    signed[1, 0] = -signed[1, 0].abs()  # negative throughout: a pattern all the same
+    signed[2, 0] = 0
+    found = emotion_contrast(signed, areas, similarity="pearson_signed").similarities
+    for face in range(4):
+        rows = np.concatenate([signed[face].flatten(1), areas[face].flatten(1)])
+        with np.errstate(invalid="ignore"):  # the map that is 0
+            expected = torch.from_numpy(np.corrcoef(rows)[:C, C:]).float()
+        assert torch.allclose(found[face], expected, atol=1e-6, equal_nan=True)
+    assert found[1, 0].isfinite().all()
+    assert found[2, 0].isnan().all()
+    opposite = emotion_contrast(-signed, areas, similarity="pearson_signed").similarities
+    assert torch.equal(opposite.nan_to_num(), -found.nan_to_num())
+
+
 def test_faces_do_not_depend_on_their_neighbours(monkeypatch):
     maps, areas = centre_biased(9, 0), drawn(9, 1).float() * 0.7
     expected = emotion_contrast(maps, areas)
@@ -188,7 +209,8 @@ def test_faces_do_not_depend_on_their_neighbours(monkeypatch):
     assert torch.equal(found.values, expected.values)
     assert torch.equal(emotion_contrast(maps[4:5], areas[4:5]).values, expected.values[4:5])
     assert emotion_contrast(maps[:0], areas[:0]).values.shape == (0,)
-    with pytest.raises(InputError, match="Expected similarity cosine, pearson, got 'ssim'"):
+    sentence = "Expected similarity cosine, pearson, pearson_signed, got 'ssim'"
+    with pytest.raises(InputError, match=sentence):
         emotion_contrast(maps, areas, similarity="ssim")
 
 
