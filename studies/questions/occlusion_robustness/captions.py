@@ -25,10 +25,10 @@ CAPTIONS = {
     + ", one family for each of both columns.",
     "codebook": "Does it cost an emotion more to lose where EMFACS shows it? gain: mean cost "
     "(probability of the explained emotion) over the face's regions, weighted by the share of each "
-    "that the codebook gives that emotion, less the mean of the same weights of the five other "
-    "emotions; above 0: the right codebook tells better than wrong ones what is costly. "
-    + _FAMILY.format("the emotions; all faces are a family of their own")
-    + ".",
+    "that the codebook gives that emotion, less the mean of the same weights of the other "
+    "emotions that have a region in sight; above 0: the right codebook tells better than wrong "
+    "ones what is costly. all: mean of the emotions' means, each emotion equally, without an "
+    "interval. " + _FAMILY.format("the emotions") + ".",
     "drift": "How alike the map stays outside of what is hidden (Pearson), mean over the eleven "
     f"occluders in {FILL}, for the emotion explained of the clean face: over all faces, and over "
     "occluders that leave the prediction as it was, or change it, each with its number of faces. "

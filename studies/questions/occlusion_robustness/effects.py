@@ -105,29 +105,42 @@ def book_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Data
     """Does it cost an emotion more to lose where the codebook shows it than where others show?
 
     For each face, the mean cost of the face's regions, weighted by the share of each that the
-    codebook gives the explained emotion, less the mean of the same for the five other emotions: a
-    region that costs every emotion as much cancels.
+    codebook gives the explained emotion, less the mean of the same for the other emotions: a
+    region that costs every emotion as much cancels. The row ``all`` is the mean of the emotions'
+    means, each of which weighs the same however many faces it has; it has no interval and no p.
 
     Examples
     --------
-    >>> book_table({}, pd.Series()).empty  # without a network
-    True
+    >>> books = {f"book {name}": [0.0, 1.0] for name in SIX} | {"book fear": [1.0, 0.0]}
+    >>> rows = pd.concat(
+    ...     pd.DataFrame({"id": face, "region": ["brows", "mouth"], "target": target,
+    ...                   "cost": [0.5, 0.25], **books})
+    ...     for face, target in (("a", "fear"), ("b", "happiness"), ("c", "happiness"))
+    ... )
+    >>> found = book_table({"net": rows}, pd.Series(range(3), index=["a", "b", "c"]))
+    >>> found[["emotion", "faces", "gain"]].round(3).values.tolist()
+    [['all', 3, 0.1], ['happiness', 2, -0.05], ['fear', 1, 0.25]]
     """
     found = []
     for model, own in rows.items():
         gains = book_gains(own)
         emotion = own.drop_duplicates("id").set_index("id")["target"]
         columns = {name: gains.where(emotion == name) for name in SIX if (emotion == name).any()}
-        whole = family_means(pd.DataFrame({"all": gains}), clusters, bounds=(-1, 1))
         each = family_means(pd.DataFrame(columns), clusters, bounds=(-1, 1))
-        for name, one in (whole | each).items():
+        macro = pd.Series([one.mean for one in each.values()], dtype=float).mean()
+        whole = FamilyMean(sum(one.n for one in each.values()), macro, np.nan, np.nan, np.nan)
+        for name, one in ({"all": whole} | each).items():
             row = {"model": model, "emotion": name, "faces": one.n, **one.named("gain")}
             found.append(row | {"p": one.p})
     return pd.DataFrame(found)
 
 
 def book_gains(rows: pd.DataFrame) -> pd.Series:
-    """The gain of each face, by its id; NaN where the explained emotion is not in the codebook.
+    """The gain of each face, by its id.
+
+    An emotion whose regions are all out of sight has no mean cost and is left out of the mean over
+    other emotions. The gain is NaN where the explained emotion is not in the codebook or has no
+    region in sight, and where no other emotion has one.
 
     Parameters
     ----------
@@ -151,9 +164,9 @@ def book_gains(rows: pd.DataFrame) -> pd.Series:
         by_book[emotion] = (cost * weight).sum(axis=1) / weight.sum(axis=1)
     table = pd.DataFrame(by_book)
     target = rows.drop_duplicates("id").set_index("id")["target"].loc[table.index]
-    own = sum(table[name].where(target == name, 0.0) for name in SIX)
-    own = pd.Series(own, index=table.index).where(target.isin(SIX))
-    return pd.Series((own - (table.sum(axis=1) - own) / (len(SIX) - 1)), index=table.index)
+    explained = pd.DataFrame({name: target == name for name in SIX})
+    own, others = table.where(explained), table.mask(explained)
+    return own.mean(axis=1) - others.mean(axis=1)  # means skip emotions without a visible region
 
 
 def drift_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:

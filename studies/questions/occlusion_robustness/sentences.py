@@ -130,16 +130,27 @@ def _bound(matrix: pd.DataFrame) -> str:
 
 
 def _book(table: pd.DataFrame) -> str:
+    """The mean over emotions, which has no interval, and the emotions that are told from 0."""
     whole = table[table["emotion"] == "all"]
-    if not len(whole):
+    if not len(whole) or pd.isna(whole["gain"].iloc[0]):
         return ""
-    row = whole.iloc[0]
-    verdict = {1: "costs more", -1: "costs less", 0: "is not shown to cost more or less"}
+    each = [row for _, row in table[table["emotion"] != "all"].iterrows()]
+    parts = [
+        f"{words} for {', '.join(_gain(row) for row in each if told(row, 'gain', 'p') == side)}"
+        for side, words in ((1, "more"), (-1, "less"))
+        if any(told(row, "gain", "p") == side for row in each)
+    ]
+    shown = " and ".join(parts) if parts else "no more and no less for any emotion"
     return (
-        f"To lose where EMFACS shows the emotion {verdict[told(row, 'gain', 'p')]} than where it "
-        f"shows others ({signed(row['gain'])}{signed_bounds(row['gain low'], row['gain high'])} of "
-        "the probability)."
+        "Hiding the regions where EMFACS shows an emotion costs "
+        f"{signed(whole['gain'].iloc[0])} of its probability beyond the regions of other emotions "
+        f"(mean over emotions, each equally, without an interval); it is shown to cost {shown}."
     )
+
+
+def _gain(row: pd.Series) -> str:
+    bounds = signed_bounds(row["gain low"], row["gain high"])
+    return f"{row['emotion']} ({signed(row['gain'])}{bounds})"
 
 
 def _guided(table: pd.DataFrame) -> str:

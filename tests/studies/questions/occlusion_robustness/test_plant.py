@@ -150,6 +150,35 @@ def test_the_book_of_an_emotion_is_held_against_those_of_others():
     assert np.isnan(found["c"])  # the codebook has six emotions
 
 
+def test_an_emotion_without_a_region_in_sight_is_no_emotion_without_cost():
+    books = {f"book {name}": [0.0, 1.0] for name in SIX}
+    books |= {"book fear": [1.0, 0.0], "book disgust": [0.0, 0.0]}
+    rows = pd.concat(
+        pd.DataFrame({"id": face, "region": ["brows", "mouth"], "target": target} | books)
+        for face, target in (("a", "fear"), ("b", "disgust"))
+    ).assign(cost=[0.5, 0.25, 0.5, 0.25])
+    found = effects.book_gains(rows)
+    assert found["a"] == pytest.approx(0.25)  # not 0.30
+    assert np.isnan(found["b"])
+    hidden = rows.assign(cost=[0.5, np.nan, 0.5, 0.25])  # no other emotion is in sight
+    assert np.isnan(effects.book_gains(hidden)["a"])
+
+
+def test_emotions_weigh_the_same_in_the_mean_of_all():
+    books = {f"book {name}": [0.0, 1.0] for name in SIX} | {"book fear": [1.0, 0.0]}
+    faces = [("fear", k) for k in range(2)] + [("happiness", k) for k in range(30)]
+    rows = pd.concat(
+        pd.DataFrame({"id": f"{name}{k}", "region": ["brows", "mouth"], "target": name} | books)
+        for name, k in faces
+    ).assign(cost=[0.5, 0.25] * len(faces))
+    units = pd.Series(range(len(faces)), index=rows["id"].unique())
+    table = effects.book_table({"net": rows}, units).set_index("emotion")
+    assert table.loc["all", "gain"] == pytest.approx((0.25 - 0.05) / 2)
+    assert table.loc["all", ["gain low", "gain high", "p"]].isna().all()
+    assert table.loc["all", "faces"] == 32
+    assert table.loc["fear", "gain low"] < 0.25 <= table.loc["fear", "gain high"]
+
+
 def test_cells_that_the_map_names_cost_more_than_others(answers):
     table = guided_table(answers).set_index("order")
     assert list(table.index) == ["random", "centre", "random map", "gradcam"]
