@@ -32,13 +32,18 @@ CAPTIONS = {
     "drift": "How alike the map stays outside of what is hidden (Pearson), mean over the eleven "
     f"occluders in {FILL}, for the emotion explained of the clean face: over all faces, and over "
     "occluders that leave the prediction as it was, or change it, each with its number of faces. "
-    "Floor: the map of another face for which the same emotion is explained. random patch: the "
-    "same for patches of the same areas. A method that ignores the image scores 1. "
+    "undefined: percent of covered faces whose likeness is undefined, since a map is constant "
+    "outside of what is hidden; these are in no mean. Floor: likeness with the clean maps of other "
+    "persons' faces for which the same emotion is explained, without an interval. random patch: "
+    "the same for patches of the same areas; beyond a patch: by face and occluder, where both are "
+    "defined. A method that ignores the image scores 1. "
     + _FAMILY.format("the methods of a network")
     + ".",
     "mass": "Share of the map's positive mass on the occluder, before and after it is there, "
     "beside its share of the image (area); moved: after less before; onto a patch: the same for "
-    "random patches of the same areas. Maps that ignore the image (centre, noise) move by 0. "
+    "random patches of the same areas; beyond a patch: by face and occluder, where both are "
+    "defined. undefined: percent of covered faces with a map that is nowhere positive; these are "
+    "in no mean. Maps that ignore the image (centre, noise) move by 0. "
     + _FAMILY.format("the methods of a network")
     + ".",
     "guided": "Cells of a 14×14 grid are hidden in the order of a map, scattered at random, from "
@@ -75,7 +80,8 @@ CAPTIONS = {
     "grid": "Accuracy when a share of the grid's cells is hidden, by the order in which they are "
     f"hidden, in {FILL}. " + _WILSON,
     "maps by occluder": "Likeness of the map outside of what is hidden, and mass that moves onto "
-    "it, by occluder and for random patches of the same area. Means over faces, without intervals.",
+    "it, by occluder and for random patches of the same area. undefined: percent of faces. Means "
+    "over faces, without intervals.",
     "landmarks": "Faces without landmarks by emotion: no occluder can be fitted to them, and they "
     "are left out of everything else. share: percent. Accuracy: of the clean faces with and "
     "without landmarks.",

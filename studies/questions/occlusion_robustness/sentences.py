@@ -20,7 +20,10 @@ METHOD = [
     "with the region hidden (Zeiler & Fergus, ECCV 2014, 4.2). Regions partition the image.",
     "Maps are made again for each occluder and the emotion that is explained of the clean face; "
     "likeness is Pearson's correlation over the pixels that stay in sight. One untrained network "
-    "of each architecture stands beside the trained ones, as a floor without an interval.",
+    "of each architecture stands beside the trained ones, as a floor without an interval; it "
+    "explains the same emotions as the trained one.",
+    "Maps of other persons' faces, for which the same emotion is explained, are compared with a "
+    "face's clean map over the same pixels, all of them in mean.",
     "Cells of the grid: Lee et al., Latent-OFER, ICCV 2023. Cells that a map makes alike are "
     "ordered by seed.",
 ]
@@ -172,12 +175,12 @@ def _guided(table: pd.DataFrame) -> str:
 
 def _drift(table: pd.DataFrame) -> str:
     row = table.iloc[0]
-    other = row["another face's map"]
+    other = row["other persons' maps"]
     named = str(row["method"]).replace("_", " ")
     return (
         f"The map of {named} keeps a likeness of {row['likeness']:.2f} outside of the occluder "
         f"({row['faces']} faces; {row['prediction stays']:.2f} where the prediction stays, "
-        f"{row['faces, stays']} faces), beside {other:.2f} with another face's map and "
+        f"{row['faces, stays']} faces), beside {other:.2f} with other persons' maps and "
         f"{row['random patch']:.2f} under random patches."
     )
 

@@ -16,7 +16,7 @@ from metrics.statistics.bounded import betting_interval
 from metrics.statistics.families import mean_family
 from studies.engine.explained import Explained
 from studies.engine.study import face_table
-from studies.questions.occlusion_robustness import effects
+from studies.questions.occlusion_robustness import effects, map_tables
 from studies.questions.occlusion_robustness.answers import (
     Answers,
     area_table,
@@ -27,7 +27,7 @@ from studies.questions.occlusion_robustness.covers import AREAS, DRAWN, FILLS, L
 from studies.questions.occlusion_robustness.families import family_means
 from studies.questions.occlusion_robustness.grids import grid_table, guided_table
 from studies.questions.occlusion_robustness.recognition import becomes_table, recognition_table
-from studies.questions.occlusion_robustness.rows import NetworkRows, _partners
+from studies.questions.occlusion_robustness.rows import NetworkRows
 from studies.questions.occlusion_robustness.sentences import told
 from tests.studies.questions.occlusion_robustness.faces import with_pixels
 
@@ -207,15 +207,15 @@ def test_maps_are_compared_outside_of_what_is_hidden(made, clusters):
     rows = made[2]
     assert (rows.groupby(["kind", "name"]).size() == FACES).all()
     assert rows["method"].unique().tolist() == ["gradcam"]
-    drift = effects.drift_table({"mouth": rows}, clusters).iloc[0]
+    drift = map_tables.drift_table({"mouth": rows}, clusters).iloc[0]
     assert drift["faces"] == FACES
     # where the mark is hidden the prediction changes; elsewhere the map stays as it is
     stay = rows[(rows["kind"] == "occluder") & rows["stays"]]
     assert set(stay["name"]) >= {"eyes", "brows", "upper", "sunglasses"}
     assert np.allclose(stay[stay["name"] == "eyes"]["likeness"], 1, atol=1e-4)
-    mass = effects.mass_table({"mouth": rows}, clusters).iloc[0]
+    mass = map_tables.mass_table({"mouth": rows}, clusters).iloc[0]
     assert mass["moved"] <= 0
-    means = effects.occluder_maps_table({"mouth": rows}).set_index("occluder")
+    means = map_tables.occluder_maps_table({"mouth": rows}).set_index("occluder")
     assert means.loc["eyes", "moved"] == pytest.approx(0, abs=1e-6)
 
 
@@ -228,12 +228,23 @@ def test_rows_are_the_same_with_another_batch_size(planted, made):
         strict=True,
     ):
         some = first[first["id"].isin(planted.subset([0, 3, 4]).ids)]
-        columns = [name for name in some if name != "other"]  # of another face: there are fewer
+        columns = [name for name in some if name != "other"]  # a mean over fewer faces here
         one, two = (
             frame[columns].sort_values(["id", *keys]).reset_index(drop=True)
             for frame in (some, second)
         )
         pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_the_floor_depends_on_no_order_and_no_batch_size(planted, made):
+    found = rows_of(planted.subset(list(range(FACES))[::-1]), batch_size=5).maps()
+    keys = ["id", "method", "kind", "name"]
+    one, two = (
+        frame.sort_values(keys).reset_index(drop=True)
+        for frame in (made[2], found[made[2].columns])
+    )
+    assert one[one["kind"] == "occluder"]["other"].notna().any()
+    pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-5)
 
 
 def test_a_family_takes_no_t_statistic_of_counts():
@@ -255,14 +266,6 @@ def test_a_family_takes_no_t_statistic_of_counts():
     )
     certain = family_means(table.assign(rare=1.0), units, bounds=(-1, 1), counted=True)
     assert certain["rare"].p < 0.001 < certain["spread"].p
-
-
-def test_partners_are_other_faces_of_the_same_emotion():
-    targets = np.array([0, 1, 0, 0, 1, 2])
-    found = _partners(targets, seed=0)
-    assert found[5] == -1
-    assert (targets[found[:5]] == targets[:5]).all()
-    assert (found[:5] != np.arange(5)).all()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from fer_xai.data.datasets.synthetic import PEOPLE_SIZE, people
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
+from fer_xai.names import slug
 from studies.questions.occlusion_robustness import study as module
 from studies.questions.occlusion_robustness.lists import lost_table
 from studies.questions.occlusion_robustness.study import OcclusionRobustness
@@ -94,6 +95,15 @@ def test_a_report_says_what_was_declared_and_found(run):
     assert "beyond a patch" in page
     drift = pd.read_csv(folder / "tables" / "drift.csv")
     assert drift["network"].tolist() == ["tiny", "tiny@untrained0"]
+
+
+def test_an_untrained_network_explains_the_emotions_of_the_trained_one(run):
+    made_of = [
+        json.loads((run[1] / "shards" / name / "made_of.json").read_text())
+        for name in ("tiny", slug("tiny@untrained0"))
+    ]
+    assert made_of[0]["explained"] == made_of[1]["explained"]
+    assert made_of[0]["model"] != made_of[1]["model"]
 
 
 def test_a_run_goes_on_where_it_was_stopped(run, monkeypatch):
