@@ -91,7 +91,7 @@ class Seen:
     >>> from fer_xai.landmarks import canonical_landmarks
     >>> seen = Seen(torch.ones(1, 3, 64, 64), canonical_landmarks()[None], ids=["a"], seed=0)
     >>> len(list(seen.covers())), seen.own_masks().shape
-    (143, torch.Size([1, 22, 64, 64]))
+    (154, torch.Size([1, 22, 64, 64]))
     """
 
     def __init__(

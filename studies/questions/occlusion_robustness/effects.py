@@ -9,13 +9,12 @@ import pandas as pd
 
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
-from metrics.statistics.intervals import mean_interval
-from metrics.statistics.mean_tests import mean_test
 from studies.questions.occlusion_robustness.families import FamilyMean, family_means
 
 ON_FACE = tuple(name for name in REGIONS if name != "off_face")
 SHOWN = 0.5
 """Share of a region from which on the codebook says that an emotion shows there."""
+_NONE = FamilyMean(0, np.nan, np.nan, np.nan, np.nan)
 
 
 def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
@@ -60,8 +59,8 @@ def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Da
 def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
     """What it costs each emotion to lose each region, beside the codebook: the matrix, by row.
 
-    An interval is each cell's own, where its units can be tested
-    (:func:`~metrics.statistics.mean_tests.mean_test`).
+    Intervals and p-values are those of one family over all cells of a model on the face
+    (:func:`~studies.questions.occlusion_robustness.families.family_means`).
 
     Examples
     --------
@@ -77,27 +76,36 @@ def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.D
     [-0.125, 0.375]
     """
     found = []
-    for model, own in rows.items():
-        for emotion in SIX:
+    for model, costs in rows.items():
+        own = costs.assign(beyond=costs["cost"] - costs["patch"])
+        cells = own[own["target"].isin(SIX)].pivot(
+            index="id", columns=["target", "region"], values="beyond"
+        )
+        emotions = [emotion for emotion in SIX if emotion in cells]
+        wide = {
+            f"{emotion} {name}": cells[emotion, name]
+            for emotion in emotions
+            for name in ON_FACE
+            if (emotion, name) in cells
+        }
+        family = family_means(pd.DataFrame(wide), clusters, bounds=(-1, 1))
+        for emotion in emotions:
             here = own[own["target"] == emotion]
-            for name in REGIONS if len(here) else ():
+            for name in REGIONS:
                 part = here[here["region"] == name]
-                beyond = part["cost"] - part["patch"]
-                row = {
-                    "model": model,
-                    "emotion": emotion,
-                    "region": name,
-                    "faces": int(part["cost"].notna().sum()),
-                    "cost": part["cost"].mean(),
-                    "beyond a patch": beyond.mean(),
-                }
-                units = clusters.loc[part["id"]].tolist()
-                one = mean_interval(beyond, clusters=units)
-                enough = np.isfinite(mean_test(beyond, clusters=units))
-                row["beyond a patch low"] = one.low if enough else np.nan
-                row["beyond a patch high"] = one.high if enough else np.nan
-                row["codebook"] = 100 * part[f"book {emotion}"].mean()
-                found.append(row)
+                one = family.get(f"{emotion} {name}", _NONE)
+                found.append(
+                    {
+                        "model": model,
+                        "emotion": emotion,
+                        "region": name,
+                        "faces": int(part["cost"].notna().sum()),
+                        "cost": part["cost"].mean(),
+                        **one.named("beyond a patch"),
+                        "p, beyond a patch": one.p,
+                        "codebook": 100 * part[f"book {emotion}"].mean(),
+                    }
+                )
     return pd.DataFrame(found)
 
 
@@ -128,7 +136,7 @@ def book_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Data
         columns = {name: gains.where(emotion == name) for name in SIX if (emotion == name).any()}
         each = family_means(pd.DataFrame(columns), clusters, bounds=(-1, 1))
         macro = pd.Series([one.mean for one in each.values()], dtype=float).mean()
-        whole = FamilyMean(sum(one.n for one in each.values()), macro, np.nan, np.nan, np.nan)
+        whole = _NONE._replace(n=sum(one.n for one in each.values()), mean=macro)
         for name, one in ({"all": whole} | each).items():
             row = {"model": model, "emotion": name, "faces": one.n, **one.named("gain")}
             found.append(row | {"p": one.p})

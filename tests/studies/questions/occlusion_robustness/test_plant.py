@@ -125,7 +125,13 @@ def test_the_matrix_finds_the_plant(made, clusters):
     assert costs["mouth"] > 0.9
     assert np.allclose(costs.drop("mouth"), 0, atol=1e-4)
     assert matrix.loc["happiness", "beyond a patch"].idxmax() == "mouth"
-    assert matrix["beyond a patch low"].isna().all()  # six faces are too few
+    on_face = matrix.drop("off_face", level="region")
+    assert (on_face["beyond a patch low"] >= -1).all()  # by betting: six faces
+    assert (on_face["beyond a patch high"] <= 1).all()
+    assert on_face["p, beyond a patch"].between(0, 1).all()
+    assert (
+        matrix.loc[("happiness", "off_face"), ["beyond a patch", "p, beyond a patch"]].isna().all()
+    )
     table = effects.region_table({"mouth": made[1]}, clusters).set_index("region")
     assert table.loc["mouth", "cost"] == pytest.approx(costs["mouth"])
     assert np.isnan(table.loc["off_face", "patch"])

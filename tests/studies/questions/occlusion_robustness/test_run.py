@@ -88,6 +88,9 @@ def test_a_report_says_what_was_declared_and_found(run):
     said = (folder / "answer.txt").read_text()
     assert said.startswith("tiny names ")
     assert "nan" not in said.replace("untrained", "")
+    begins = [line.split(":")[0] for line in said.splitlines()]  # short paragraphs
+    assert begins[1:] == ["Regions, tiny", "Maps, tiny"]
+    assert len(said.splitlines()) == 3
     page = (folder / "report.html").read_text()
     for figure in ("occluders", "areas", "becomes", "grid", "drift"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 10_000, figure
