@@ -63,7 +63,7 @@ CAPTIONS = {
     + ", one family for each of both columns.",
     "regions by emotion": "The matrix, by row: probability of the explained emotion that is lost "
     "with each region, and beyond a patch of its area. codebook: percent of the region where "
-    "EMFACS shows the emotion. " + _FAMILY.format("all cells of a model on the face") + ".",
+    "EMFACS shows the emotion. " + _COUNTED.format("all cells of a model on the face") + ".",
     "becomes": "Which emotion becomes which: of the faces that are named so as they are, percent "
     "that are named each emotion with the occluder (own size; sunglasses, mask and hand as drawn).",
     "areas": f"Accuracy with each occluder grown or shrunk to four shares of the face, in {FILL}, "

