@@ -25,20 +25,25 @@ CAPTIONS = {
     + ", one family for each of both columns.",
     "codebook": "Does it cost an emotion more to lose where EMFACS shows it? gain: mean cost "
     "(probability of the explained emotion) over the face's regions, weighted by the share of each "
-    "that the codebook gives that emotion, less the mean of the same weights of the five other "
-    "emotions; above 0: the right codebook tells better than wrong ones what is costly. "
-    + _FAMILY.format("the emotions; all faces are a family of their own")
-    + ".",
+    "that the codebook gives that emotion, less the mean of the same weights of the other "
+    "emotions that have a region in sight; above 0: the right codebook tells better than wrong "
+    "ones what is costly. all: mean of the emotions' means, each emotion equally, without an "
+    "interval. " + _FAMILY.format("the emotions") + ".",
     "drift": "How alike the map stays outside of what is hidden (Pearson), mean over the eleven "
     f"occluders in {FILL}, for the emotion explained of the clean face: over all faces, and over "
     "occluders that leave the prediction as it was, or change it, each with its number of faces. "
-    "Floor: the map of another face for which the same emotion is explained. random patch: the "
-    "same for patches of the same areas. A method that ignores the image scores 1. "
+    "undefined: percent of covered faces whose likeness is undefined, since a map is constant "
+    "outside of what is hidden; these are in no mean. Floor: likeness with the clean maps of other "
+    "persons' faces for which the same emotion is explained, without an interval. random patch: "
+    "the same for patches of the same areas; beyond a patch: by face and occluder, where both are "
+    "defined. A method that ignores the image scores 1. "
     + _FAMILY.format("the methods of a network")
     + ".",
     "mass": "Share of the map's positive mass on the occluder, before and after it is there, "
     "beside its share of the image (area); moved: after less before; onto a patch: the same for "
-    "random patches of the same areas. Maps that ignore the image (centre, noise) move by 0. "
+    "random patches of the same areas; beyond a patch: by face and occluder, where both are "
+    "defined. undefined: percent of covered faces with a map that is nowhere positive; these are "
+    "in no mean. Maps that ignore the image (centre, noise) move by 0. "
     + _FAMILY.format("the methods of a network")
     + ".",
     "guided": "Cells of a 14×14 grid are hidden in the order of a map, scattered at random, from "
@@ -57,9 +62,8 @@ CAPTIONS = {
     + _FAMILY.format("the regions of a model")
     + ", one family for each of both columns.",
     "regions by emotion": "The matrix, by row: probability of the explained emotion that is lost "
-    "with each region. codebook: percent of the region where EMFACS shows the emotion. Intervals: "
-    "95 %, each cell by itself, where 24 units or more can be tested; with 48 cells a model some "
-    "exclude 0 by chance.",
+    "with each region, and beyond a patch of its area. codebook: percent of the region where "
+    "EMFACS shows the emotion. " + _COUNTED.format("all cells of a model on the face") + ".",
     "becomes": "Which emotion becomes which: of the faces that are named so as they are, percent "
     "that are named each emotion with the occluder (own size; sunglasses, mask and hand as drawn).",
     "areas": f"Accuracy with each occluder grown or shrunk to four shares of the face, in {FILL}, "
@@ -75,7 +79,8 @@ CAPTIONS = {
     "grid": "Accuracy when a share of the grid's cells is hidden, by the order in which they are "
     f"hidden, in {FILL}. " + _WILSON,
     "maps by occluder": "Likeness of the map outside of what is hidden, and mass that moves onto "
-    "it, by occluder and for random patches of the same area. Means over faces, without intervals.",
+    "it, by occluder and for random patches of the same area. undefined: percent of faces. Means "
+    "over faces, without intervals.",
     "landmarks": "Faces without landmarks by emotion: no occluder can be fitted to them, and they "
     "are left out of everything else. share: percent. Accuracy: of the clean faces with and "
     "without landmarks.",

@@ -1,4 +1,4 @@
-"""Tables of regions and maps: what each region costs, and what an occluder does to the map."""
+"""Tables of regions: what each region costs, by emotion, and where the codebook shows it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import pandas as pd
 
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
-from metrics.statistics.intervals import mean_interval
-from metrics.statistics.mean_tests import mean_test
 from studies.questions.occlusion_robustness.families import FamilyMean, family_means
 
 ON_FACE = tuple(name for name in REGIONS if name != "off_face")
 SHOWN = 0.5
 """Share of a region from which on the codebook says that an emotion shows there."""
+_NONE = FamilyMean(0, np.nan, np.nan, np.nan, np.nan)
 
 
 def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
@@ -60,8 +59,9 @@ def region_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Da
 def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
     """What it costs each emotion to lose each region, beside the codebook: the matrix, by row.
 
-    An interval is each cell's own, where its units can be tested
-    (:func:`~metrics.statistics.mean_tests.mean_test`).
+    Intervals and p-values are those of one family over all cells of a model on the face, by betting
+    on a bounded mean: where 42 cells of 60 skewed values had no effect, t statistics made some
+    claim in 9 of 37 simulated families.
 
     Examples
     --------
@@ -77,27 +77,36 @@ def emotion_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.D
     [-0.125, 0.375]
     """
     found = []
-    for model, own in rows.items():
-        for emotion in SIX:
+    for model, costs in rows.items():
+        own = costs.assign(beyond=costs["cost"] - costs["patch"])
+        cells = own[own["target"].isin(SIX)].pivot(
+            index="id", columns=["target", "region"], values="beyond"
+        )
+        emotions = [emotion for emotion in SIX if emotion in cells]
+        wide = {
+            f"{emotion} {name}": cells[emotion, name]
+            for emotion in emotions
+            for name in ON_FACE
+            if (emotion, name) in cells
+        }
+        family = family_means(pd.DataFrame(wide), clusters, bounds=(-1, 1), counted=True)
+        for emotion in emotions:
             here = own[own["target"] == emotion]
-            for name in REGIONS if len(here) else ():
+            for name in REGIONS:
                 part = here[here["region"] == name]
-                beyond = part["cost"] - part["patch"]
-                row = {
-                    "model": model,
-                    "emotion": emotion,
-                    "region": name,
-                    "faces": int(part["cost"].notna().sum()),
-                    "cost": part["cost"].mean(),
-                    "beyond a patch": beyond.mean(),
-                }
-                units = clusters.loc[part["id"]].tolist()
-                one = mean_interval(beyond, clusters=units)
-                enough = np.isfinite(mean_test(beyond, clusters=units))
-                row["beyond a patch low"] = one.low if enough else np.nan
-                row["beyond a patch high"] = one.high if enough else np.nan
-                row["codebook"] = 100 * part[f"book {emotion}"].mean()
-                found.append(row)
+                one = family.get(f"{emotion} {name}", _NONE)
+                found.append(
+                    {
+                        "model": model,
+                        "emotion": emotion,
+                        "region": name,
+                        "faces": int(part["cost"].notna().sum()),
+                        "cost": part["cost"].mean(),
+                        **one.named("beyond a patch"),
+                        "p, beyond a patch": one.p,
+                        "codebook": 100 * part[f"book {emotion}"].mean(),
+                    }
+                )
     return pd.DataFrame(found)
 
 
@@ -105,29 +114,42 @@ def book_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.Data
     """Does it cost an emotion more to lose where the codebook shows it than where others show?
 
     For each face, the mean cost of the face's regions, weighted by the share of each that the
-    codebook gives the explained emotion, less the mean of the same for the five other emotions: a
-    region that costs every emotion as much cancels.
+    codebook gives the explained emotion, less the mean of the same for the other emotions: a
+    region that costs every emotion as much cancels. The row ``all`` is the mean of the emotions'
+    means, each of which weighs the same however many faces it has; it has no interval and no p.
 
     Examples
     --------
-    >>> book_table({}, pd.Series()).empty  # without a network
-    True
+    >>> books = {f"book {name}": [0.0, 1.0] for name in SIX} | {"book fear": [1.0, 0.0]}
+    >>> rows = pd.concat(
+    ...     pd.DataFrame({"id": face, "region": ["brows", "mouth"], "target": target,
+    ...                   "cost": [0.5, 0.25], **books})
+    ...     for face, target in (("a", "fear"), ("b", "happiness"), ("c", "happiness"))
+    ... )
+    >>> found = book_table({"net": rows}, pd.Series(range(3), index=["a", "b", "c"]))
+    >>> found[["emotion", "faces", "gain"]].round(3).values.tolist()
+    [['all', 3, 0.1], ['happiness', 2, -0.05], ['fear', 1, 0.25]]
     """
     found = []
     for model, own in rows.items():
         gains = book_gains(own)
         emotion = own.drop_duplicates("id").set_index("id")["target"]
         columns = {name: gains.where(emotion == name) for name in SIX if (emotion == name).any()}
-        whole = family_means(pd.DataFrame({"all": gains}), clusters, bounds=(-1, 1))
         each = family_means(pd.DataFrame(columns), clusters, bounds=(-1, 1))
-        for name, one in (whole | each).items():
+        macro = pd.Series([one.mean for one in each.values()], dtype=float).mean()
+        whole = _NONE._replace(n=sum(one.n for one in each.values()), mean=macro)
+        for name, one in ({"all": whole} | each).items():
             row = {"model": model, "emotion": name, "faces": one.n, **one.named("gain")}
             found.append(row | {"p": one.p})
     return pd.DataFrame(found)
 
 
 def book_gains(rows: pd.DataFrame) -> pd.Series:
-    """The gain of each face, by its id; NaN where the explained emotion is not in the codebook.
+    """The gain of each face, by its id.
+
+    An emotion whose regions are all out of sight has no mean cost and is left out of the mean over
+    other emotions. The gain is NaN where the explained emotion is not in the codebook or has no
+    region in sight, and where no other emotion has one.
 
     Parameters
     ----------
@@ -151,167 +173,6 @@ def book_gains(rows: pd.DataFrame) -> pd.Series:
         by_book[emotion] = (cost * weight).sum(axis=1) / weight.sum(axis=1)
     table = pd.DataFrame(by_book)
     target = rows.drop_duplicates("id").set_index("id")["target"].loc[table.index]
-    own = sum(table[name].where(target == name, 0.0) for name in SIX)
-    own = pd.Series(own, index=table.index).where(target.isin(SIX))
-    return pd.Series((own - (table.sum(axis=1) - own) / (len(SIX) - 1)), index=table.index)
-
-
-def drift_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
-    """How alike the map stays outside of what is hidden, over the occluders of each face.
-
-    Beside the mean over all faces stands that over covers that leave the prediction as it was; the
-    floor is the map of another face for which the same emotion is explained.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame(
-    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
-    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
-    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
-    ...              "before", "after", "area"],
-    ... )
-    >>> drift_table({"net": rows}, pd.Series([0], index=["a"]))["likeness"].tolist()
-    [0.5]
-    """
-    found = []
-    for model, own in rows.items():
-        wide = {}
-        for method, part in own[own["covered"]].groupby("method", sort=False):
-            occluder, patch = (part[part["kind"] == kind] for kind in ("occluder", "patch"))
-            wide[str(method)] = pd.DataFrame(
-                {
-                    "likeness": occluder.groupby("id")["likeness"].mean(),
-                    "kept": occluder[occluder["stays"]].groupby("id")["likeness"].mean(),
-                    "changed": occluder[~occluder["stays"]].groupby("id")["likeness"].mean(),
-                    "patch": patch.groupby("id")["likeness"].mean(),
-                    "other": occluder.groupby("id")["other"].mean(),
-                }
-            )
-        over_other = _family(wide, "likeness", "other", clusters, bounds=(-2, 2))
-        over_patch = _family(wide, "likeness", "patch", clusters, bounds=(-2, 2))
-        for method, one in wide.items():
-            found.append(
-                {
-                    "network": model,
-                    "method": method,
-                    "faces": int(one["likeness"].notna().sum()),
-                    "likeness": one["likeness"].mean(),
-                    "prediction stays": one["kept"].mean(),
-                    "faces, stays": int(one["kept"].notna().sum()),
-                    "prediction changes": one["changed"].mean(),
-                    "faces, changes": int(one["changed"].notna().sum()),
-                    "another face's map": one["other"].mean(),
-                    **over_other[method].named("beyond another face's"),
-                    "p, another face's": over_other[method].p,
-                    "random patch": one["patch"].mean(),
-                    **over_patch[method].named("beyond a patch"),
-                    "p, beyond a patch": over_patch[method].p,
-                }
-            )
-    return pd.DataFrame(found)
-
-
-def mass_table(rows: Mapping[str, pd.DataFrame], clusters: pd.Series) -> pd.DataFrame:
-    """Does the map move onto the occluder, and more than onto a random patch of its area?
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame(
-    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
-    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
-    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
-    ...              "before", "after", "area"],
-    ... )
-    >>> mass_table({"net": rows}, pd.Series([0], index=["a"]))["moved"].tolist()
-    [0.4]
-    """
-    found = []
-    for model, own in rows.items():
-        wide = {}
-        covered = own[own["covered"]]
-        moved = covered.assign(moved=covered["after"] - covered["before"])
-        for method, part in moved.groupby("method", sort=False):
-            occluder, patch = (part[part["kind"] == kind] for kind in ("occluder", "patch"))
-            columns = {
-                name: occluder.groupby("id")[name].mean()
-                for name in ("area", "before", "after", "moved")
-            }
-            columns["patch"] = patch.groupby("id")["moved"].mean()
-            wide[str(method)] = pd.DataFrame(columns)
-        alone = _family(wide, "moved", None, clusters, bounds=(-1, 1))
-        beyond = _family(wide, "moved", "patch", clusters, bounds=(-2, 2))
-        for method, one in wide.items():
-            found.append(
-                {
-                    "network": model,
-                    "method": method,
-                    "faces": int(one["moved"].notna().sum()),
-                    "area": one["area"].mean(),
-                    "before": one["before"].mean(),
-                    "after": one["after"].mean(),
-                    **alone[method].named("moved"),
-                    "p, moved": alone[method].p,
-                    "onto a patch": one["patch"].mean(),
-                    **beyond[method].named("beyond a patch"),
-                    "p, beyond a patch": beyond[method].p,
-                }
-            )
-    return pd.DataFrame(found)
-
-
-def _family(
-    wide: Mapping[str, pd.DataFrame],
-    one: str,
-    other: str | None,
-    clusters: pd.Series,
-    *,
-    bounds: tuple[float, float],
-) -> dict[str, FamilyMean]:
-    """The methods as one family: means of a column, or of its difference from another."""
-    columns = {
-        method: frame[one] - (0 if other is None else frame[other])
-        for method, frame in wide.items()
-    }
-    return family_means(pd.DataFrame(columns), clusters, bounds=bounds)
-
-
-def occluder_maps_table(rows: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The likeness and the mass by occluder: means over faces, without intervals.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame(
-    ...     [("a", "m", kind, "mouth", True, True, 0.5, 0.25, 0.1, after, 0.1)
-    ...      for kind, after in (("occluder", 0.5), ("patch", 0.1))],
-    ...     columns=["id", "method", "kind", "name", "covered", "stays", "likeness", "other",
-    ...              "before", "after", "area"],
-    ... )
-    >>> occluder_maps_table({"net": rows})[["occluder", "moved", "moved, patch"]].values.tolist()
-    [['mouth', 0.4, 0.0]]
-    """
-    parts = []
-    for model, own in rows.items():
-        here = own[own["covered"]]
-        here = here.assign(moved=here["after"] - here["before"])
-        here["kept"] = here["likeness"].where(here["stays"])
-        keys = ["method", "name", "kind"]
-        table = here.groupby(keys, sort=False)[["likeness", "kept", "area", "moved"]].mean()
-        table["faces"] = here.groupby(keys, sort=False)["likeness"].count()
-        wide = table.unstack("kind")
-        parts.append(
-            pd.DataFrame(
-                {
-                    "network": model,
-                    "method": wide.index.get_level_values("method"),
-                    "occluder": wide.index.get_level_values("name"),
-                    "faces": wide["faces", "occluder"].to_numpy(),
-                    "likeness": wide["likeness", "occluder"].to_numpy(),
-                    "prediction stays": wide["kept", "occluder"].to_numpy(),
-                    "likeness, patch": wide["likeness", "patch"].to_numpy(),
-                    "area": wide["area", "occluder"].to_numpy(),
-                    "moved": wide["moved", "occluder"].to_numpy(),
-                    "moved, patch": wide["moved", "patch"].to_numpy(),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    explained = pd.DataFrame({name: target == name for name in SIX})
+    own, others = table.where(explained), table.mask(explained)
+    return own.mean(axis=1) - others.mean(axis=1)  # means skip emotions without a visible region

@@ -86,7 +86,7 @@ def family_means(
     ...     found = family_means(table, units, bounds=(-1, 1), counted=counted)["mouth"]
     ...     print(found.n, round(found.low, 2), round(found.high, 2))
     80 0.35 0.4
-    80 0.29 0.43
+    80 0.29 0.42
     """
     units = clusters.loc[table.index]
     found = {str(name): FamilyMean(0, *([float("nan")] * 4)) for name in table}

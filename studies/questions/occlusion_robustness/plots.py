@@ -266,7 +266,7 @@ def drift_figure(table: pd.DataFrame) -> Figure:
     Examples
     --------
     >>> columns = ("likeness", "prediction stays", "prediction changes", "random patch",
-    ...            "another face's map")
+    ...            "other persons' maps")
     >>> network = {"network": ["net"], "method": ["lime"]}
     >>> table = pd.DataFrame(network | dict.fromkeys(columns, 0.5))
     >>> drift_figure(table).axes[0].get_yticklabels()[0].get_text()
@@ -284,7 +284,7 @@ def drift_figure(table: pd.DataFrame) -> Figure:
         ("prediction stays", "D", INK, "… where the prediction stays"),
         ("prediction changes", "v", "#d98c5f", "… where it changes"),
         ("random patch", "x", UNTRAINED, "random patch of the same area"),
-        ("another face's map", "|", "#888888", "another face's map, same emotion"),
+        ("other persons' maps", "|", "#888888", "other persons' maps, same emotion"),
     ):
         axis.plot(table[column], y, mark, color=colour, label=label, ms=7)
     axis.set_yticks(y, labels)

@@ -18,7 +18,7 @@ from studies.engine.explained import Explained
 from studies.engine.specs import DataSpec
 from studies.engine.study import face_table
 from studies.engine.units import units_of
-from studies.questions.occlusion_robustness import effects, plots
+from studies.questions.occlusion_robustness import effects, map_tables, plots
 from studies.questions.occlusion_robustness.answers import (
     Answers,
     area_table,
@@ -106,8 +106,8 @@ def write_report(
     frames = {
         "occluders": occluder_table(answers),
         "codebook": effects.book_table(found.regions, clusters),
-        "drift": effects.drift_table(found.maps, clusters),
-        "mass": effects.mass_table(found.maps, clusters),
+        "drift": map_tables.drift_table(found.maps, clusters),
+        "mass": map_tables.mass_table(found.maps, clusters),
         "guided": guided_table(answers),
         "recognition": recognition_table(answers),
         "regions": effects.region_table(found.regions, clusters),
@@ -116,7 +116,7 @@ def write_report(
         "areas": area_table(answers),
         "fills": fill_table(answers),
         "grid": grid_table(answers),
-        "maps by occluder": effects.occluder_maps_table(found.maps),
+        "maps by occluder": map_tables.occluder_maps_table(found.maps),
         "landmarks": lost_table(found.everything, right),
         "lists": list_table(found.everything, found.lists, right),
     }
@@ -165,6 +165,7 @@ def write_report(
 def _percent(frame: pd.DataFrame) -> tuple[str, ...]:
     """Columns that hold percent, or points of it."""
     names = {"accuracy", "patch", "lost", "face hidden", "macro recall", "cells hidden", "share"}
+    names |= {"undefined", "undefined, patch"}
     names |= {"image", "codebook", *(f"beyond {words}" for words in WORDS.values())}
     of_accuracy = "lost" in frame or "face hidden" in frame
     return tuple(

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.attributions.api import counting_maps
+from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, emotion_areas, face_regions
 from fer_xai.perturb.occluders.core import Occluded
 from metrics.core.score_cache import ScoreCache
 from metrics.occlusion.cost import occlusion_cost
-from metrics.occlusion.stability import likeness_outside, occlusion_stability
+from metrics.occlusion.stability import occlusion_stability
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.explained import Explained
@@ -34,6 +35,7 @@ from studies.questions.occlusion_robustness.covers import (
     Cover,
     Seen,
 )
+from studies.questions.occlusion_robustness.floor import likeness_of_others, other_persons
 from studies.scoreboard.explainers import explainers
 
 CHUNK = 16
@@ -93,7 +95,11 @@ class NetworkRows:
         return self._chunks("regions", self._regions, advance)
 
     def maps(self, advance: Advance | None = None) -> pd.DataFrame:
-        """Maps before and after each occluder and a patch as large: a row a face and cover."""
+        """Maps before and after each occluder and a patch as large: a row a face and cover.
+
+        ``other`` is the mean likeness of the clean map with those of other persons' faces for
+        which the same emotion is explained, outside of the occluder; NaN for patches.
+        """
         parts = []
         for method in self.methods:
             if method in self.refused:
@@ -120,6 +126,7 @@ class NetworkRows:
             **faces_digests(self.explained.faces, [predictor.model.size]),
             "methods": {name: code_digest([ATTRIBUTIONS[name]]) for name in self.methods},
             "targets": self.explained.rule,
+            "explained": store.array_digest(self.explained.targets.numpy()),
             "seed": self.explained.seed,
             "precision": predictor.precision,
             "device": predictor.device.type,
@@ -257,7 +264,8 @@ class NetworkRows:
     def _maps_of(self, method: str, advance: Advance | None) -> pd.DataFrame:
         explained = self.explained
         kept: list[Tensor] = []  # made when the first chunk asks for them
-        partners = _partners(explained.targets.numpy(), seed=explained.seed)
+        persons = face_groups(explained.faces).tolist()
+        others = other_persons(explained.targets, persons)
         explain = explainers(explained, [method], explained.ids, explained.regions)[method]
 
         def make(rows: slice) -> pd.DataFrame:
@@ -277,10 +285,11 @@ class NetworkRows:
                 ids=seen.ids,
                 seed=seen.seed,
             )
-            other = torch.where(
-                torch.from_numpy(partners[rows] >= 0)[:, None, None],
-                clean[torch.from_numpy(partners[rows]).clamp(min=0)],
-                torch.nan,
+            floor = likeness_of_others(
+                clean,
+                torch.arange(len(explained))[rows],
+                masks[:, : len(OCCLUDERS)],
+                others[rows],
             )
             parts = []
             for place, (kind, name) in enumerate(
@@ -297,7 +306,7 @@ class NetworkRows:
                             "covered": covered.numpy(),
                             "stays": found.stays[:, place].numpy(),
                             "likeness": found.likeness[:, place].numpy(),
-                            "other": likeness_outside(clean[rows], other, mask).numpy(),
+                            "other": floor[:, place].numpy() if kind == "occluder" else np.nan,
                             "before": found.before[:, place].numpy(),
                             "after": found.after[:, place].numpy(),
                             "area": found.areas[:, place].numpy(),
@@ -307,14 +316,3 @@ class NetworkRows:
             return pd.concat(parts, ignore_index=True)
 
         return self._chunks(f"maps-{method}", make, advance)
-
-
-def _partners(targets: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """``(N,)`` another face for which the same emotion is explained; -1 where there is none."""
-    rng = np.random.default_rng(seed)
-    found = np.full(len(targets), -1)
-    for target in np.unique(targets):
-        own = rng.permutation(np.flatnonzero(targets == target))
-        if len(own) > 1:
-            found[own] = np.roll(own, 1)
-    return found

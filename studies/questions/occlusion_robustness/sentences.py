@@ -20,7 +20,10 @@ METHOD = [
     "with the region hidden (Zeiler & Fergus, ECCV 2014, 4.2). Regions partition the image.",
     "Maps are made again for each occluder and the emotion that is explained of the clean face; "
     "likeness is Pearson's correlation over the pixels that stay in sight. One untrained network "
-    "of each architecture stands beside the trained ones, as a floor without an interval.",
+    "of each architecture stands beside the trained ones, as a floor without an interval; it "
+    "explains the same emotions as the trained one.",
+    "Maps of other persons' faces, for which the same emotion is explained, are compared with a "
+    "face's clean map over the same pixels, all of them in mean.",
     "Cells of the grid: Lee et al., Latent-OFER, ICCV 2023. Cells that a map makes alike are "
     "ordered by seed.",
 ]
@@ -44,7 +47,7 @@ CAVEATS = [
 
 
 def answer_of(frames: Mapping[str, pd.DataFrame], clean: Mapping[str, float]) -> str:
-    """The answer, a paragraph a model.
+    """The answer: for each model three paragraphs, on accuracy, on regions, and on maps.
 
     Parameters
     ----------
@@ -53,19 +56,21 @@ def answer_of(frames: Mapping[str, pd.DataFrame], clean: Mapping[str, float]) ->
     clean
         Accuracy of each model on clean faces, in percent.
     """
-    return "\n".join(
-        " ".join(
-            [
-                _occluders(model, accuracy, _of(frames["occluders"], "model", model)),
-                _bound(_of(frames["regions by emotion"], "model", model)),
-                _book(_of(frames["codebook"], "model", model)),
-                _guided(_of(frames["guided"], "model", model)),
-                _drift(_of(frames["drift"], "network", model)),
-                _mass(_of(frames["mass"], "network", model)),
-            ]
-        )
-        for model, accuracy in clean.items()
-    )
+    lines = []
+    for model, accuracy in clean.items():
+        regions = [
+            _bound(_of(frames["regions by emotion"], "model", model)),
+            _book(_of(frames["codebook"], "model", model)),
+        ]
+        maps = [
+            _guided(_of(frames["guided"], "model", model)),
+            _drift(_of(frames["drift"], "network", model)),
+            _mass(_of(frames["mass"], "network", model)),
+        ]
+        lines.append(_occluders(model, accuracy, _of(frames["occluders"], "model", model)))
+        lines.append(f"Regions, {model}: {' '.join(part for part in regions if part)}")
+        lines.append(f"Maps, {model}: {' '.join(part for part in maps if part)}")
+    return "\n".join(lines)
 
 
 def _of(frame: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
@@ -114,32 +119,48 @@ def _listed(rows: list[pd.Series]) -> str:
 
 
 def _bound(matrix: pd.DataFrame) -> str:
-    """The region of the face that each emotion loses most by, beyond a patch."""
+    """The regions that are told to cost an emotion more than a patch, over all cells."""
+    name, p = "beyond a patch", "p, beyond a patch"
     parts = []
     for emotion in SIX:
-        own = matrix[matrix["emotion"] == emotion].dropna(subset=["beyond a patch"])
-        if len(own):
-            row = own.sort_values("beyond a patch").iloc[-1]
-            region = str(row["region"]).replace("_", " and ")
-            parts.append(f"{emotion} {region} ({signed(row['beyond a patch'], digits=2)})")
+        own = matrix[matrix["emotion"] == emotion].sort_values(name, ascending=False)
+        cells = [
+            f"{str(row['region']).replace('_', ' and ')} ({signed(row[name], digits=2)})"
+            for _, row in own.iterrows()
+            if told(row, name, p) > 0
+        ]
+        if cells:
+            parts.append(f"{emotion} by {', '.join(cells)}")
+    if not parts:
+        return "No region is told from a patch of its area for any emotion."
     return (
-        f"Most probability beyond a patch goes with: {', '.join(parts)}."
-        if parts
-        else "No region's cost could be measured."
+        "Beyond a patch of its area, probability is lost, told from 0 over all regions and "
+        f"emotions, of {'; '.join(parts)}."
     )
 
 
 def _book(table: pd.DataFrame) -> str:
+    """The mean over emotions, which has no interval, and the emotions that are told from 0."""
     whole = table[table["emotion"] == "all"]
-    if not len(whole):
+    if not len(whole) or pd.isna(whole["gain"].iloc[0]):
         return ""
-    row = whole.iloc[0]
-    verdict = {1: "costs more", -1: "costs less", 0: "is not shown to cost more or less"}
+    each = [row for _, row in table[table["emotion"] != "all"].iterrows()]
+    parts = [
+        f"{words} for {', '.join(_gain(row) for row in each if told(row, 'gain', 'p') == side)}"
+        for side, words in ((1, "more"), (-1, "less"))
+        if any(told(row, "gain", "p") == side for row in each)
+    ]
+    shown = f"it is shown to cost {' and '.join(parts)}" if parts else "no emotion is told from 0"
     return (
-        f"To lose where EMFACS shows the emotion {verdict[told(row, 'gain', 'p')]} than where it "
-        f"shows others ({signed(row['gain'])}{signed_bounds(row['gain low'], row['gain high'])} of "
-        "the probability)."
+        "Hiding the regions where EMFACS shows an emotion costs "
+        f"{signed(whole['gain'].iloc[0])} of its probability beyond the regions of other emotions "
+        f"(mean over emotions, each equally, without an interval); {shown}."
     )
+
+
+def _gain(row: pd.Series) -> str:
+    bounds = signed_bounds(row["gain low"], row["gain high"])
+    return f"{row['emotion']} ({signed(row['gain'])}{bounds})"
 
 
 def _guided(table: pd.DataFrame) -> str:
@@ -161,14 +182,32 @@ def _guided(table: pd.DataFrame) -> str:
 
 def _drift(table: pd.DataFrame) -> str:
     row = table.iloc[0]
-    other = row["another face's map"]
     named = str(row["method"]).replace("_", " ")
-    return (
-        f"The map of {named} keeps a likeness of {row['likeness']:.2f} outside of the occluder "
-        f"({row['faces']} faces; {row['prediction stays']:.2f} where the prediction stays, "
-        f"{row['faces, stays']} faces), beside {other:.2f} with another face's map and "
-        f"{row['random patch']:.2f} under random patches."
+    if pd.isna(row["likeness"]):
+        return f"The likeness of the map of {named} is undefined under every occluder."
+    beside = [
+        f"{row[column]:.2f} {words}"
+        for column, words in (
+            ("other persons' maps", "with other persons' maps"),
+            ("random patch", "under random patches"),
+        )
+        if pd.notna(row[column])
+    ]
+    stays = (
+        f"; {row['prediction stays']:.2f} where the prediction stays, {row['faces, stays']} faces"
+        if pd.notna(row["prediction stays"])
+        else ""
     )
+    vanish = (
+        f" It is undefined for {row['undefined']:.1f} % of covered faces."
+        if row["undefined"] > 0
+        else ""
+    )
+    said = (
+        f"The map of {named} keeps a likeness of {row['likeness']:.2f} outside of the occluder "
+        f"({row['faces']} faces{stays})"
+    )
+    return f"{said}{', beside ' + ' and '.join(beside) if beside else ''}.{vanish}"
 
 
 def _mass(table: pd.DataFrame) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.data.challenge_lists import read_challenge_list
 from fer_xai.errors import InputError
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -55,8 +56,9 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
     Eleven occluders are fitted to each face's landmarks. What one of them costs is held against a
     random patch that hides as much of the same face in the same fill, so that only the place is
     left to differ: see :attr:`endpoint`. Maps are made again for each occluder, for the emotion
-    that is explained of the clean face. Cells of a 14×14 grid are hidden by share, at random, from
-    the centre outwards, and by each map (Lee et al., "Latent-OFER", ICCV 2023).
+    that is explained of the clean face; untrained networks explain the trained one's emotions.
+    Cells of a 14×14 grid are hidden by share, at random, from the centre outwards, and by each map
+    (Lee et al., "Latent-OFER", ICCV 2023).
 
     Examples
     --------
@@ -152,7 +154,7 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
         """Rows of one network; those of recognition of a trained one alone."""
         recorded = run.manifest["networks"].get(network.name, {}).get(BATCH)
         predictor = self.predictor(model, batch_size=last_batch_size(recorded))
-        explained = Explained(predictor, found.faces, rule=self.targets, seed=self.seed, keep=True)
+        explained = self._explained(network, predictor, found)
         shards = run.folder / "shards" / slug(network.name)
         made = NetworkRows(explained, self._methods, shards=shards)
         described = run.manifest["networks"][network.name] = {
@@ -173,6 +175,12 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
             found.explained.setdefault(network.name, explained)
         found.maps[network.name] = made.maps(advance)
         described[BATCH] = batch_sizes(shards) or described[BATCH]
+
+    def _explained(self, network: Network, predictor: Predictor, found: Found) -> Explained:
+        """A network's explanations; an untrained one explains the trained one's targets."""
+        if not network.trained:
+            return found.explained[network.architecture].seen_by(predictor)
+        return Explained(predictor, found.faces, rule=self.targets, seed=self.seed, keep=True)
 
     def _right(self, explained: Explained, found: Found, shards: Path) -> NDArray[np.bool_]:
         """Which of all faces the network names rightly, where more than the sample is asked for."""

@@ -16,7 +16,7 @@ from metrics.statistics.bounded import betting_interval
 from metrics.statistics.families import mean_family
 from studies.engine.explained import Explained
 from studies.engine.study import face_table
-from studies.questions.occlusion_robustness import effects
+from studies.questions.occlusion_robustness import effects, map_tables
 from studies.questions.occlusion_robustness.answers import (
     Answers,
     area_table,
@@ -27,7 +27,7 @@ from studies.questions.occlusion_robustness.covers import AREAS, DRAWN, FILLS, L
 from studies.questions.occlusion_robustness.families import family_means
 from studies.questions.occlusion_robustness.grids import grid_table, guided_table
 from studies.questions.occlusion_robustness.recognition import becomes_table, recognition_table
-from studies.questions.occlusion_robustness.rows import NetworkRows, _partners
+from studies.questions.occlusion_robustness.rows import NetworkRows
 from studies.questions.occlusion_robustness.sentences import told
 from tests.studies.questions.occlusion_robustness.faces import with_pixels
 
@@ -125,7 +125,13 @@ def test_the_matrix_finds_the_plant(made, clusters):
     assert costs["mouth"] > 0.9
     assert np.allclose(costs.drop("mouth"), 0, atol=1e-4)
     assert matrix.loc["happiness", "beyond a patch"].idxmax() == "mouth"
-    assert matrix["beyond a patch low"].isna().all()  # six faces are too few
+    on_face = matrix.drop("off_face", level="region")
+    assert (on_face["beyond a patch low"] >= -1).all()  # by betting: six faces
+    assert (on_face["beyond a patch high"] <= 1).all()
+    assert on_face["p, beyond a patch"].between(0, 1).all()
+    assert (
+        matrix.loc[("happiness", "off_face"), ["beyond a patch", "p, beyond a patch"]].isna().all()
+    )
     table = effects.region_table({"mouth": made[1]}, clusters).set_index("region")
     assert table.loc["mouth", "cost"] == pytest.approx(costs["mouth"])
     assert np.isnan(table.loc["off_face", "patch"])
@@ -148,6 +154,35 @@ def test_the_book_of_an_emotion_is_held_against_those_of_others():
     assert found["a"] == pytest.approx(0.5)
     assert found["b"] == pytest.approx(0.1 - (0.6 + 4 * 0.1) / 5)
     assert np.isnan(found["c"])  # the codebook has six emotions
+
+
+def test_an_emotion_without_a_region_in_sight_is_no_emotion_without_cost():
+    books = {f"book {name}": [0.0, 1.0] for name in SIX}
+    books |= {"book fear": [1.0, 0.0], "book disgust": [0.0, 0.0]}
+    rows = pd.concat(
+        pd.DataFrame({"id": face, "region": ["brows", "mouth"], "target": target} | books)
+        for face, target in (("a", "fear"), ("b", "disgust"))
+    ).assign(cost=[0.5, 0.25, 0.5, 0.25])
+    found = effects.book_gains(rows)
+    assert found["a"] == pytest.approx(0.25)  # not 0.30
+    assert np.isnan(found["b"])
+    hidden = rows.assign(cost=[0.5, np.nan, 0.5, 0.25])  # no other emotion is in sight
+    assert np.isnan(effects.book_gains(hidden)["a"])
+
+
+def test_emotions_weigh_the_same_in_the_mean_of_all():
+    books = {f"book {name}": [0.0, 1.0] for name in SIX} | {"book fear": [1.0, 0.0]}
+    faces = [("fear", k) for k in range(2)] + [("happiness", k) for k in range(30)]
+    rows = pd.concat(
+        pd.DataFrame({"id": f"{name}{k}", "region": ["brows", "mouth"], "target": name} | books)
+        for name, k in faces
+    ).assign(cost=[0.5, 0.25] * len(faces))
+    units = pd.Series(range(len(faces)), index=rows["id"].unique())
+    table = effects.book_table({"net": rows}, units).set_index("emotion")
+    assert table.loc["all", "gain"] == pytest.approx((0.25 - 0.05) / 2)
+    assert table.loc["all", ["gain low", "gain high", "p"]].isna().all()
+    assert table.loc["all", "faces"] == 32
+    assert table.loc["fear", "gain low"] < 0.25 <= table.loc["fear", "gain high"]
 
 
 def test_cells_that_the_map_names_cost_more_than_others(answers):
@@ -178,15 +213,15 @@ def test_maps_are_compared_outside_of_what_is_hidden(made, clusters):
     rows = made[2]
     assert (rows.groupby(["kind", "name"]).size() == FACES).all()
     assert rows["method"].unique().tolist() == ["gradcam"]
-    drift = effects.drift_table({"mouth": rows}, clusters).iloc[0]
+    drift = map_tables.drift_table({"mouth": rows}, clusters).iloc[0]
     assert drift["faces"] == FACES
     # where the mark is hidden the prediction changes; elsewhere the map stays as it is
     stay = rows[(rows["kind"] == "occluder") & rows["stays"]]
     assert set(stay["name"]) >= {"eyes", "brows", "upper", "sunglasses"}
     assert np.allclose(stay[stay["name"] == "eyes"]["likeness"], 1, atol=1e-4)
-    mass = effects.mass_table({"mouth": rows}, clusters).iloc[0]
+    mass = map_tables.mass_table({"mouth": rows}, clusters).iloc[0]
     assert mass["moved"] <= 0
-    means = effects.occluder_maps_table({"mouth": rows}).set_index("occluder")
+    means = map_tables.occluder_maps_table({"mouth": rows}).set_index("occluder")
     assert means.loc["eyes", "moved"] == pytest.approx(0, abs=1e-6)
 
 
@@ -199,12 +234,23 @@ def test_rows_are_the_same_with_another_batch_size(planted, made):
         strict=True,
     ):
         some = first[first["id"].isin(planted.subset([0, 3, 4]).ids)]
-        columns = [name for name in some if name != "other"]  # of another face: there are fewer
+        columns = [name for name in some if name != "other"]  # a mean over fewer faces here
         one, two = (
             frame[columns].sort_values(["id", *keys]).reset_index(drop=True)
             for frame in (some, second)
         )
         pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_the_floor_depends_on_no_order_and_no_batch_size(planted, made):
+    found = rows_of(planted.subset(list(range(FACES))[::-1]), batch_size=5).maps()
+    keys = ["id", "method", "kind", "name"]
+    one, two = (
+        frame.sort_values(keys).reset_index(drop=True)
+        for frame in (made[2], found[made[2].columns])
+    )
+    assert one[one["kind"] == "occluder"]["other"].notna().any()
+    pd.testing.assert_frame_equal(one, two, rtol=1e-4, atol=1e-5)
 
 
 def test_a_family_takes_no_t_statistic_of_counts():
@@ -226,14 +272,6 @@ def test_a_family_takes_no_t_statistic_of_counts():
     )
     certain = family_means(table.assign(rare=1.0), units, bounds=(-1, 1), counted=True)
     assert certain["rare"].p < 0.001 < certain["spread"].p
-
-
-def test_partners_are_other_faces_of_the_same_emotion():
-    targets = np.array([0, 1, 0, 0, 1, 2])
-    found = _partners(targets, seed=0)
-    assert found[5] == -1
-    assert (targets[found[:5]] == targets[:5]).all()
-    assert (found[:5] != np.arange(5)).all()
 
 
 @pytest.mark.parametrize(

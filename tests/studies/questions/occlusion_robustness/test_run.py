@@ -10,6 +10,7 @@ import pytest
 from fer_xai.data.datasets.synthetic import PEOPLE_SIZE, people
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
+from fer_xai.names import slug
 from studies.questions.occlusion_robustness import study as module
 from studies.questions.occlusion_robustness.lists import lost_table
 from studies.questions.occlusion_robustness.study import OcclusionRobustness
@@ -87,6 +88,9 @@ def test_a_report_says_what_was_declared_and_found(run):
     said = (folder / "answer.txt").read_text()
     assert said.startswith("tiny names ")
     assert "nan" not in said.replace("untrained", "")
+    begins = [line.split(":")[0] for line in said.splitlines()]  # short paragraphs
+    assert begins[1:] == ["Regions, tiny", "Maps, tiny"]
+    assert len(said.splitlines()) == 3
     page = (folder / "report.html").read_text()
     for figure in ("occluders", "areas", "becomes", "grid", "drift"):
         assert (folder / "figures" / f"{figure}.png").stat().st_size > 10_000, figure
@@ -94,6 +98,15 @@ def test_a_report_says_what_was_declared_and_found(run):
     assert "beyond a patch" in page
     drift = pd.read_csv(folder / "tables" / "drift.csv")
     assert drift["network"].tolist() == ["tiny", "tiny@untrained0"]
+
+
+def test_an_untrained_network_explains_the_emotions_of_the_trained_one(run):
+    made_of = [
+        json.loads((run[1] / "shards" / name / "made_of.json").read_text())
+        for name in ("tiny", slug("tiny@untrained0"))
+    ]
+    assert made_of[0]["explained"] == made_of[1]["explained"]
+    assert made_of[0]["model"] != made_of[1]["model"]
 
 
 def test_a_run_goes_on_where_it_was_stopped(run, monkeypatch):

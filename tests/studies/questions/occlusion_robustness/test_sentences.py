@@ -1,0 +1,76 @@
+"""Sentences of the answer say no more than the tables show."""
+
+import numpy as np
+import pandas as pd
+
+from fer_xai.emotions import SIX
+from fer_xai.landmarks import REGIONS
+from studies.questions.occlusion_robustness import effects
+from studies.questions.occlusion_robustness.sentences import _book, _bound, _drift
+
+FACES = 60
+
+
+def matrix_of(effect, *, seed=0):
+    """The table of cells where losing a region costs an emotion so much beyond a patch."""
+    rng = np.random.default_rng(seed)
+    ids = [f"{emotion}{k}" for emotion in ("fear", "happiness") for k in range(FACES)]
+    targets = np.repeat(["fear", "happiness"], FACES)
+    parts = []
+    for region in REGIONS:
+        cost = rng.normal(0, 0.05, len(ids))
+        cost = cost + [effect.get((target, region), 0.0) for target in targets]
+        patch = np.nan if region == "off_face" else 0.0
+        parts.append(
+            pd.DataFrame(
+                {"id": ids, "region": region, "target": targets, "cost": cost, "patch": patch}
+                | {f"book {emotion}": 0.5 for emotion in SIX}
+            )
+        )
+    rows = pd.concat(parts, ignore_index=True)
+    return effects.emotion_table({"net": rows}, pd.Series(range(len(ids)), index=ids))
+
+
+def test_regions_are_named_that_are_told_from_a_patch_and_no_others():
+    said = _bound(matrix_of({("fear", "eyes"): 0.2, ("happiness", "mouth"): -0.3}))
+    assert "fear by eyes (+0.2" in said
+    assert "happiness" not in said  # its mouth costs less than a patch
+    assert "\N{MINUS SIGN}" not in said
+    assert "-" not in said
+
+
+def test_no_region_is_named_where_none_is_told():
+    said = _bound(matrix_of({}))
+    assert said == "No region is told from a patch of its area for any emotion."
+
+
+def test_cells_are_one_family():
+    table = matrix_of({("fear", "eyes"): 0.2})
+    face = table[table["region"] != "off_face"]
+    width = face["beyond a patch high"] - face["beyond a patch low"]
+    alone = 2 * 1.96 * 0.05 / FACES**0.5  # of one 95 % interval
+    assert width.mean() > 1.3 * alone
+    assert (face["p, beyond a patch"] < 0.05).sum() == 1
+
+
+def test_the_mean_over_emotions_is_said_without_a_claim():
+    table = pd.DataFrame(
+        [
+            ("all", 0.2, np.nan, np.nan, np.nan),
+            ("fear", 0.3, 0.1, 0.5, 0.01),
+            ("anger", 0.1, -0.1, 0.3, 0.4),
+        ],
+        columns=["emotion", "gain", "gain low", "gain high", "p"],
+    )
+    said = _book(table)
+    assert "without an interval" in said
+    assert "shown to cost more for fear" in said
+    assert "anger" not in said
+    assert "no emotion is told from 0" in _book(table[table["emotion"] != "fear"])
+
+
+def test_maps_that_are_all_undefined_give_a_sentence_without_nan():
+    row = {"method": "grad_cam", "likeness": np.nan, "faces": 0}
+    assert _drift(pd.DataFrame([row])) == (
+        "The likeness of the map of grad cam is undefined under every occluder."
+    )
