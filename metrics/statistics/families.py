@@ -129,27 +129,30 @@ def mean_family(
     parts = [coded_parts(column, codes) for column in table.T]
     several = len(parts) > 1
     reasons = [untested_in_family(part) if several else untested(part) for part in parts]
-    own = np.full(len(parts), np.nan)
-    by_betting = np.zeros(len(parts), dtype=bool)
-    for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
-        if not reason:
-            own[k] = interval_of(part).p_value
-        elif bounds is not None and part.n >= LEAST_UNITS:
-            own[k] = betting_p(table[:, k], bounds=bounds, clusters=codes.tolist())
-            by_betting[k] = True
-    spread = np.array([part.standard_error > 0 for part in parts], dtype=bool)
-    members = np.flatnonzero(np.isfinite(own) | spread)
+    bets = [
+        bool(reason) and bounds is not None and part.n >= LEAST_UNITS
+        for part, reason in zip(parts, reasons, strict=True)
+    ]
+    spread = [part.standard_error > 0 for part in parts]
+    members = np.flatnonzero([*map(any, zip(bets, spread, strict=True))])
     p_values, each = np.full(len(parts), np.nan), float("nan")
     if len(members):
         flipped = _flipped(table[:, members], codes, repeats, seed)
+        each = 1 - _single_level(flipped.min(axis=1), 1 - level)
+        own = np.full(len(parts), np.nan)
+        for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
+            if not reason:
+                own[k] = interval_of(part).p_value
+            elif bets[k] and bounds is not None:
+                column = table[:, k]
+                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=each)
         p_values[members] = _step_down(np.nan_to_num(own[members], nan=np.inf), flipped)
         p_values[np.isnan(own)] = np.nan
-        each = 1 - _single_level(flipped.min(axis=1), 1 - level)
     intervals = []
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
-        column = (table[:, k], codes.tolist())
-        within = bounds if by_betting[k] else None
-        intervals.append(_interval(part, reason, each, column, within, joint=several))
+        own_column = (table[:, k], codes.tolist())
+        within = bounds if bets[k] else None
+        intervals.append(_interval(part, reason, each, own_column, within, joint=several))
     return Family(
         intervals=tuple(intervals),
         p_values=p_values,

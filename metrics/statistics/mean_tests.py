@@ -72,7 +72,7 @@ def mean_test(
     >>> mean_test(gains) < 0.001
     True
     >>> mean_test(gains[:8]), round(mean_test(gains[:8], bounds=(-1, 1)), 2)
-    (nan, 0.66)
+    (nan, 0.73)
     """
     parts = mean_parts(differences, clusters)
     if not untested(parts):
