@@ -1,21 +1,17 @@
 """Means over faces: what their intervals cover, how often their tests err, how many faces they take.
 
-``python -m benchmarks.calibration.means --repeats 2000`` prints one table for each statistic. The
-truth of every design is known; the Monte-Carlo error stands beside each share.
+The truth of every design is known. ``python -m benchmarks.calibration`` counts them.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from tabulate import tabulate
 
-from benchmarks.calibration.mean_designs import CLUSTERS, DRAWS, beta, clustered
-from metrics.statistics.bounded import betting_p
+from benchmarks.calibration.families import COLUMNS, SIZES
+from benchmarks.calibration.mean_designs import CLUSTERS, DRAWS, clustered
+from benchmarks.calibration.rows import Row
 from metrics.statistics.clustered import mean_parts
 from metrics.statistics.clusters import Array
 from metrics.statistics.families import mean_family
@@ -23,35 +19,10 @@ from metrics.statistics.intervals import mean_interval
 from metrics.statistics.mean_tests import equivalence, mean_test, untested
 from metrics.statistics.power import units_for_difference
 from metrics.statistics.sequential import stop_when
-from metrics.statistics.significance import holm, wilcoxon_p
+from metrics.statistics.significance import wilcoxon_p
 from metrics.statistics.trainings import training_interval
 
-SIZES = (24, 60, 96, 150, 300, 600)
 FEW = (5, 8, 12, 16)
-COLUMNS = 12
-"""Methods of a family."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A share that was counted, beside the one there should be."""
-
-    statistic: str
-    design: str
-    n: str
-    nominal: float
-    hits: int
-    repeats: int
-    told: str = ""
-
-    @property
-    def share(self) -> float:
-        return self.hits / self.repeats if self.repeats else float("nan")
-
-    @property
-    def error(self) -> float:
-        """Monte-Carlo standard error."""
-        return float(np.sqrt(self.share * (1 - self.share) / self.repeats))
 
 
 def coverage(
@@ -132,61 +103,6 @@ def errors(
                     hits=sum(test(x) < 0.05 for x in data),
                     repeats=repeats,
                     told=f"not tested: {refused:.0%}" if name == "mean_test" else "",
-                )
-
-
-def betting(repeats: int, *, sizes: Sequence[int] = (8, 24, 96, 300)) -> Iterator[Row]:
-    """The exact test of a bounded mean: errors, and power for a difference of .1 (spread .15)."""
-    for n in sizes:
-        rng = np.random.default_rng([4, n])
-        for effect, nominal in ((0.0, 0.05), (0.1, float("nan"))):
-            data = beta(rng, (repeats, n)) + effect
-            yield Row(
-                statistic="betting_p",
-                design="beta(.3, 2.7), " + (f"mean {effect:g}" if effect else "no effect"),
-                n=str(n),
-                nominal=nominal,
-                hits=sum(betting_p(x, bounds=(-1, 1)) < 0.05 for x in data),
-                repeats=repeats,
-                told="power" if effect else "",
-            )
-
-
-def familywise(
-    repeats: int,
-    *,
-    draws: Sequence[str] = tuple(DRAWS),
-    sizes: Sequence[int] = SIZES,
-    flips: int = 999,
-    rho: float = 0.5,
-) -> Iterator[Row]:
-    """Studies of 12 methods without any effect: any claim by p, any interval without zero."""
-    for draw in draws:
-        for n in sizes:
-            rng = np.random.default_rng([5, n])
-            claims = misses = old = refused = 0
-            for seed in range(repeats):
-                own, shared = DRAWS[draw](rng, (n, COLUMNS)), DRAWS[draw](rng, (n, 1))
-                gains = np.sqrt(rho) * shared + np.sqrt(1 - rho) * own
-                found = mean_family(gains, repeats=flips, seed=seed)
-                claims += bool((found.p_values < 0.05).any())
-                misses += any(i.low > 0 or i.high < 0 for i in found.intervals)
-                refused += sum(bool(i.reason) for i in found.intervals)
-                old += bool((holm([wilcoxon_p(x) for x in gains.T]) < 0.05).any())
-            told = f"not tested: {refused / repeats / COLUMNS:.0%}"
-            for name, hits in (
-                ("mean_family, p", claims),
-                ("mean_family, intervals", misses),
-                ("Holm over Wilcoxon", old),
-            ):
-                yield Row(
-                    statistic=name,
-                    design=f"{draw}, {COLUMNS} methods",
-                    n=str(n),
-                    nominal=0.05,
-                    hits=hits,
-                    repeats=repeats,
-                    told=told if "family" in name else "",
                 )
 
 
@@ -296,49 +212,3 @@ def trainings(repeats: int) -> Iterator[Row]:
                 hits=sum(f.low <= 0 <= f.high for f in found),
                 repeats=repeats,
             )
-
-
-TABLES: dict[str, Callable[[int], Iterator[Row]]] = {
-    "coverage": coverage,
-    "clusters": cluster_coverage,
-    "errors": errors,
-    "betting": betting,
-    "family": familywise,
-    "equivalence": equivalences,
-    "power": powers,
-    "sequential": stopped,
-    "families": stopped_families,
-    "trainings": trainings,
-}
-
-
-def table(rows: Sequence[Row]) -> str:
-    """Markdown of what was counted."""
-    return str(
-        tabulate(
-            [
-                (r.statistic, r.design, r.n, r.nominal, f"{r.share:.3f} ± {r.error:.3f}", r.told)
-                for r in rows
-            ],
-            headers=("statistic", "design", "n", "nominal", "actual", ""),
-            tablefmt="github",
-            disable_numparse=True,
-        )
-    )
-
-
-def main() -> None:
-    """Simulate and print the tables, each as soon as it is there."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.calibration.means")
-    parser.add_argument("--repeats", type=int, default=2000, help="data sets a design")
-    parser.add_argument("--only", action="append", choices=tuple(TABLES), metavar="NAME")
-    args = parser.parse_args()
-    if args.repeats < 1:
-        parser.error(f"Expected at least one repeat, got {args.repeats}.")
-    for name in args.only or TABLES:
-        print(f"simulating {name} …", file=sys.stderr, flush=True)
-        print(f"\n## {name}\n\n{table(list(TABLES[name](args.repeats)))}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_interval, betting_p
@@ -15,6 +14,7 @@ from metrics.statistics.clustered import MeanParts, coded_parts
 from metrics.statistics.clusters import Array, by_appearance, cluster_codes
 from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of
 from metrics.statistics.mean_tests import untested
+from metrics.statistics.resampling import flipped_p, resampled_p
 
 REPEATS = 9999
 """Sign flips: no corrected p falls below 1 / (1 + this)."""
@@ -22,8 +22,8 @@ LEAST_FAMILY = 60
 """Fewest equal units, or unequal ones that are worth as many, of a family of several columns."""
 LEAST_VARIED_FAMILY = 64
 """Fewest units that differ from the value of most units, where values are few, of such a family."""
-CHUNK = 1000
-"""Sign flips that are made at a time."""
+MOST_OF_ONE = 0.75
+"""Largest share of a column's sum of squares that one unit has where the column is resampled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,27 +129,32 @@ def mean_family(
     parts = [coded_parts(column, codes) for column in table.T]
     several = len(parts) > 1
     reasons = [untested_in_family(part) if several else untested(part) for part in parts]
-    own = np.full(len(parts), np.nan)
-    by_betting = np.zeros(len(parts), dtype=bool)
-    for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
-        if not reason:
-            own[k] = interval_of(part).p_value
-        elif bounds is not None and part.n >= LEAST_UNITS:
-            own[k] = betting_p(table[:, k], bounds=bounds, clusters=codes.tolist())
-            by_betting[k] = True
-    spread = np.array([part.standard_error > 0 for part in parts], dtype=bool)
-    members = np.flatnonzero(np.isfinite(own) | spread)
+    bets = [
+        bool(reason) and bounds is not None and part.n >= LEAST_UNITS
+        for part, reason in zip(parts, reasons, strict=True)
+    ]
+    spread = [part.standard_error > 0 for part in parts]
+    members = np.flatnonzero([*map(any, zip(bets, spread, strict=True))])
     p_values, each = np.full(len(parts), np.nan), float("nan")
     if len(members):
-        flipped = _flipped(table[:, members], codes, repeats, seed)
-        p_values[members] = _step_down(np.nan_to_num(own[members], nan=np.inf), flipped)
+        usable = np.array([_resampled(parts[k]) for k in members])
+        nulls = _nulls(table[:, members], codes, usable, repeats=repeats, seed=seed)
+        each = 1 - min(_single_level(null.min(axis=1), 1 - level) for null in nulls)
+        own = np.full(len(parts), np.nan)
+        for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
+            if not reason:
+                own[k] = interval_of(part).p_value
+            elif bets[k] and bounds is not None:
+                column = table[:, k]
+                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=each)
+        known = np.nan_to_num(own[members], nan=np.inf)
+        p_values[members] = np.maximum.reduce([_step_down(known, null) for null in nulls])
         p_values[np.isnan(own)] = np.nan
-        each = 1 - _single_level(flipped.min(axis=1), 1 - level)
     intervals = []
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
-        column = (table[:, k], codes.tolist())
-        within = bounds if by_betting[k] else None
-        intervals.append(_interval(part, reason, each, column, within, joint=several))
+        own_column = (table[:, k], codes.tolist())
+        within = bounds if bets[k] else None
+        intervals.append(_interval(part, reason, each, own_column, within, joint=several))
     return Family(
         intervals=tuple(intervals),
         p_values=p_values,
@@ -158,7 +163,7 @@ def mean_family(
     )
 
 
-def untested_in_family(part: MeanParts, *, least: int = LEAST_FAMILY) -> str:
+def untested_in_family(part: MeanParts, *, least: int = LEAST_FAMILY, skewed: bool = False) -> str:
     """Why the mean of a column among several is not tested by a t statistic; empty if it is.
 
     Examples
@@ -167,7 +172,7 @@ def untested_in_family(part: MeanParts, *, least: int = LEAST_FAMILY) -> str:
     >>> untested_in_family(mean_parts([0.0] * 50 + [1.0, -1.0] * 5))
     '10 of 60 units differ from the commonest of 3 values, too few for a test of a mean: ...'
     """
-    return untested(part, least=least, least_varied=LEAST_VARIED_FAMILY)
+    return untested(part, least=least, least_varied=LEAST_VARIED_FAMILY, skewed=skewed)
 
 
 def _interval(
@@ -201,39 +206,38 @@ def _interval(
     )
 
 
-def _flipped(table: Array, codes: NDArray[np.int64], repeats: int, seed: int) -> Array:
-    """P of each column ``(repeats, K)`` under flipped signs of the units."""
-    known = np.isfinite(table)
-    deviations = np.where(known, table - np.nanmean(table, axis=0), 0.0)
-    groups = int(codes.max()) + 1
-    sums = np.stack(
-        [np.bincount(codes, weights=column, minlength=groups) for column in deviations.T], axis=1
-    )  # (G, K)
-    n = np.stack(
-        [np.bincount(codes, weights=column, minlength=groups) > 0 for column in known.T], axis=1
-    ).sum(axis=0)
-    square = (sums**2).sum(axis=0)
-    rng = np.random.default_rng(seed)
-    width = (groups + 7) // 8
-    t = np.empty((repeats, table.shape[1]))
-    for start in range(0, repeats, CHUNK):
-        rows = min(CHUNK, repeats - start)
-        bits = rng.integers(0, 256, (rows, width), dtype=np.uint8)
-        signs = np.unpackbits(bits, axis=1, count=groups).astype(np.float64) * 2 - 1
-        total = signs @ sums
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = np.maximum(square - total**2 / n, 0) * n / (n - 1)
-            t[start : start + rows] = np.where(square > 0, np.abs(total) / np.sqrt(spread), 0.0)
-    return np.asarray(2 * stats.t.sf(t, np.maximum(n - 1, 1)))
+def _resampled(part: MeanParts) -> bool:
+    """Whether the bootstrap of a column is that of the family's null; skewed columns' is."""
+    squares = part.influence**2
+    one = squares.max(initial=0.0) > MOST_OF_ONE * squares.sum()
+    return not one and not untested_in_family(part, skewed=True)
 
 
-def _step_down(own: Array, flipped: Array) -> Array:
+def _nulls(
+    table: Array, codes: NDArray[np.int64], usable: NDArray[np.bool_], *, repeats: int, seed: int
+) -> list[Array]:
+    """P of each column ``(repeats, K)`` without any effect: by sign flips and by the bootstrap.
+
+    Skewed columns that are not tested themselves take part in both, since they tell how long the
+    tails of the tested ones may be. Columns of few units, of few that differ, or of one that
+    outweighs the others have sign flips in both: their resamples can be almost without spread, and
+    would spoil the tests of the other columns.
+    """
+    flipped = flipped_p(table, codes, repeats=repeats, seed=seed)
+    if table.shape[1] < 2 or not usable.any():
+        return [flipped]
+    resampled = flipped.copy()
+    resampled[:, usable] = resampled_p(table[:, usable], codes, repeats=repeats, seed=seed)
+    return [flipped, resampled]
+
+
+def _step_down(own: Array, null: Array) -> Array:
     """Adjusted p-values: each column among those that are not more significant than itself."""
     order = np.argsort(own, kind="stable")
-    least = np.minimum.accumulate(flipped[:, order[::-1]], axis=1)[:, ::-1]  # over the later ones
+    least = np.minimum.accumulate(null[:, order[::-1]], axis=1)[:, ::-1]  # over the later ones
     hits = (least <= own[order] * (1 + 1e-12)).sum(axis=0)
     out = np.empty(len(own))
-    out[order] = np.maximum.accumulate((1 + hits) / (1 + len(flipped)))
+    out[order] = np.maximum.accumulate((1 + hits) / (1 + len(null)))
     return out
 
 

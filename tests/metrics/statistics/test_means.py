@@ -5,11 +5,8 @@ import pytest
 from scipy import linalg, stats
 
 from benchmarks.calibration import means
-from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
-from metrics.statistics.bounded import betting_interval, betting_p, order_by_name
 from metrics.statistics.clustered import mean_parts, satterthwaite, within_correlation
-from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import mean_interval
 from metrics.statistics.mean_tests import equivalence, mean_test, untested
 from metrics.statistics.power import (
@@ -126,82 +123,6 @@ def test_coverage_of_unequal_clusters_by_simulation(design):
     assert 0.93 - 2.6 * row.error <= row.share, row
 
 
-def test_a_family_without_effects_rarely_makes_a_claim_where_wilcoxon_does():
-    found = {
-        row.statistic: row
-        for row in means.familywise(40, draws=["exponential"], sizes=[300], flips=199)
-    }
-    for name in ("mean_family, p", "mean_family, intervals"):
-        assert found[name].share <= 0.06 + 2.6 * np.sqrt(0.06 * 0.94 / 40)
-    assert found["Holm over Wilcoxon"].share > 0.5
-
-
-def test_a_family_of_one_is_the_test_and_its_interval():
-    x = np.random.default_rng(3).normal(0.2, 1, 80)
-    found = mean_family(x[:, None])
-    assert found.p_values[0] == pytest.approx(mean_test(x), abs=0.01)
-    alone = mean_interval(x)
-    assert [found.intervals[0].low, found.intervals[0].high] == pytest.approx(
-        [alone.low, alone.high], abs=0.02
-    )
-
-
-def slow_family(table, repeats, seed):
-    """Step-down p of Romano & Wolf, with a loop for each step and sign."""
-    n, columns = table.shape
-    rng = np.random.default_rng(seed)
-    deviations = table - table.mean(axis=0)
-    p = []
-    for _ in range(repeats):
-        bits = np.unpackbits(rng.integers(0, 256, (1, (n + 7) // 8), dtype=np.uint8))[:n]
-        flipped = deviations * (bits * 2.0 - 1)[:, None]
-        p.append([stats.ttest_1samp(column, 0).pvalue for column in flipped.T])
-    p, own = np.array(p), np.array([mean_test(column) for column in table.T])
-    out, before = np.empty(columns), 0.0
-    left = list(range(columns))
-    while left:
-        k = min(left, key=lambda index: own[index])
-        hits = (p[:, left].min(axis=1) <= own[k]).sum()
-        before = out[k] = max(before, (1 + hits) / (1 + repeats))
-        left.remove(k)
-    return out
-
-
-def test_step_down_is_that_of_a_slow_reference():
-    table = np.random.default_rng(1).normal([0, 0.3, 0.5, 0.1], 1.0, size=(64, 4))
-    found = mean_family(table, repeats=99, seed=5, level=0.9)
-    assert found.p_values == pytest.approx(slow_family(table, 99, 5))
-    assert found.smallest_p == 0.01
-
-
-def test_columns_that_cannot_be_tested_have_no_p_and_a_reason():
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(100, 4))
-    table[6:, 1] = np.nan
-    table[:, 2] = rng.lognormal(sigma=2, size=100) * 0.01
-    table[:, 3] = 0.0
-    found = mean_family(table)
-    assert np.isnan(found.p_values).tolist() == [False, True, True, True]
-    reasons = [interval.reason for interval in found.intervals]
-    assert reasons[0] == ""
-    assert "6 units are too few" in reasons[1]
-    assert "too skewed" in reasons[2]
-    assert "one score" in reasons[3]
-    exact = mean_family(np.clip(table, -4, 4), bounds=(-4, 4))
-    assert np.isfinite(exact.p_values).all()
-    assert "betting" in exact.intervals[1].scheme
-    with pytest.raises(InputError, match="Expected at least 40 repeats"):
-        mean_family(table, repeats=20)
-
-
-def test_clusters_flip_as_a_whole():
-    x = np.random.default_rng(0).normal(size=(60, 2))
-    copies, who = np.repeat(x, 3, axis=0), np.repeat(np.arange(60), 3).tolist()
-    one, three = mean_family(x), mean_family(copies, clusters=who)
-    assert three.p_values == pytest.approx(one.p_values, abs=0.02)
-    assert three.intervals[0].low == pytest.approx(one.intervals[0].low, abs=0.02)
-
-
 def test_skewed_or_few_differences_are_not_tested_without_bounds():
     rng = np.random.default_rng(0)
     assert "too few" in untested(mean_parts(rng.normal(size=23)))
@@ -212,62 +133,6 @@ def test_skewed_or_few_differences_are_not_tested_without_bounds():
     spiky = np.r_[np.zeros(90), 1, 1, 0.5, 0.7, 0.9]
     assert np.isnan(mean_test(spiky))
     assert 0 < mean_test(spiky, bounds=(-1, 1)) < 1
-
-
-def test_betting_is_exact_at_any_n():
-    for row in means.betting(150, sizes=[8, 60]):
-        if row.nominal == 0.05:
-            assert row.share <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 150), row
-    x = means.beta(np.random.default_rng(0), (300,)) + 0.1
-    low, high = betting_interval(x, bounds=(-1, 1))
-    assert low < 0.1 < high
-    assert 0.02 < high - low < 0.2
-    inside = betting_p(x, bounds=(-1, 1), mean=low + 0.003), betting_p(x, bounds=(-1, 1), mean=0.1)
-    assert min(inside) > 0.05 > betting_p(x, bounds=(-1, 1), mean=low - 0.003)
-    with pytest.raises(InputError, match="within the bounds 0 and 0.5, got"):
-        betting_p(x, bounds=(0, 0.5))
-    with pytest.raises(InputError, match="finite bounds, the smaller one first"):
-        betting_interval(x, bounds=(1, 0))
-
-
-def test_capital_of_bets_by_hand():
-    """Three units, one mean: each bet is made of the units before it."""
-    x, mean = np.array([0.9, 0.8, 1.0]), 0.5
-    order = stream(0, "betting").randperm(3).numpy()
-    up, down, largest = 1.0, 1.0, 1.0
-    for t, value in enumerate(x[order]):
-        past = x[order][:t]
-        centres = [(0.5 + past[: i + 1].sum()) / (i + 2) for i in range(t)]
-        variance = (0.25 + sum((past[i] - centres[i]) ** 2 for i in range(t))) / (t + 1)
-        stake = np.sqrt(2 * np.log(2 / 0.05) / (3 * variance))
-        up *= 1 + min(stake, 0.75 / mean) * (value - mean)
-        down *= 1 - min(stake, 0.75 / (1 - mean)) * (value - mean)
-        largest = max(largest, (up + down) / 2)
-    assert betting_p(x, bounds=(0, 1), mean=mean) == pytest.approx(1 / largest)
-
-
-def test_the_same_faces_in_another_order_give_the_same_answer():
-    """Units are bet on in an order of their names: neither rows nor labels decide on it."""
-    rng = np.random.default_rng(3)
-    x, persons = rng.uniform(-0.3, 0.6, size=60), np.repeat(np.arange(20), 3)
-    names = np.array([f"face {at}" for at in range(60)])
-    found = set()
-    for draw in range(5):
-        shuffled = np.random.default_rng(draw).permutation(60)
-        rows = shuffled[order_by_name(names[shuffled])]
-        relabelled = (persons * 7 + draw * 13) % 20  # other numbers of the same persons
-        for labels in (persons, relabelled):
-            own = {"bounds": (-1, 1), "clusters": labels[rows].tolist()}
-            family = mean_family(x[rows, None], repeats=999, **own)
-            test = mean_test(x[rows], **own), *betting_interval(x[rows], **own)
-            found.add((*test, family.intervals[0].low, family.p_values[0]))
-    assert len(found) == 1
-    assert "betting" in family.intervals[0].scheme
-
-
-def test_the_order_of_names_is_fixed():
-    assert order_by_name(["a", "b", "c", "d"]).tolist() == [3, 0, 2, 1]
-    assert order_by_name([]).tolist() == []
 
 
 def test_equivalence_is_two_one_sided_tests():
@@ -325,19 +190,3 @@ def test_trainings_have_dots_below_five_and_students_t_from_there():
         stats.t.interval(0.95, 4, np.mean(x), stats.sem(x))
     )
     assert "taken as normal" in found.scheme
-
-
-def test_gains_in_right_answers_that_mostly_stay_are_not_tested_by_t():
-    rng = np.random.default_rng(5)
-    sparse = rng.choice([-1.0, 0.0, 3.0], p=[0.12, 0.84, 0.04], size=(60, 11))  # no effect
-    found = mean_family(sparse)
-    assert np.isnan(found.p_values).all()
-    assert "differ from the commonest" in " ".join(i.reason for i in found.intervals)
-    bets = mean_family(sparse, bounds=(-3, 3))
-    assert np.isfinite(bets.p_values).all()
-    assert bets.p_values.min() > 0.05
-    assert "8 of 60 units differ" in untested(mean_parts([1.0, -1.0] * 4 + [0.0] * 52))
-    assert not untested(mean_parts([1.0, -1.0] * 20 + [0.0] * 60))
-    assert not untested(
-        mean_parts([1.0, 2.0, 3.0] * 10)
-    )  # few values, none of which most units have
