@@ -55,11 +55,11 @@ def other_persons(targets: Tensor, persons: Sequence[object]) -> Tensor:
             f"Expected the person of each of {len(targets)} faces, got {len(persons)} labels."
         )
     labels = pd.Series(list(persons), dtype=object)
-    missing = labels.isna() | (labels.astype(str) == "")
-    if missing.any():
+    missing = (labels.isna() | (labels.astype(str) == "")).to_numpy().nonzero()[0]
+    if len(missing):
         raise InputError(
-            f"Expected the person of each face, got none for face {int(missing.idxmax())}: give a "
-            "face whose person is unknown a label of its own."
+            f"Expected the person of each face, got none for face {missing[0]}: give a face whose "
+            "person is unknown a label of its own."
         )
     codes = torch.from_numpy(pd.factorize(labels.astype(str))[0])
     emotions = targets.cpu()
