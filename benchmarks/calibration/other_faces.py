@@ -17,7 +17,8 @@ from tabulate import tabulate
 
 from metrics.statistics.clusters import Array
 from metrics.statistics.intervals import mean_interval
-from studies.questions.conditions.likeness import compared, other_faces
+from studies.engine.other_persons import other_persons
+from studies.questions.conditions.likeness import compared
 from studies.questions.conditions.tables import gains
 
 SIZES = ((60, 1), (96, 1), (150, 1), (192, 2), (400, 5))
@@ -41,7 +42,7 @@ def drawn(
     typical = (clean * shapes[emotions]).sum(axis=1)
     changed[typical < np.quantile(typical, blank)] = 0.0
     maps = [torch.from_numpy(one).float().reshape(faces, SIDE, SIDE) for one in (changed, clean)]
-    others = other_faces(torch.from_numpy(emotions), persons.tolist())
+    others = other_persons(torch.from_numpy(emotions), persons.tolist()).numpy()
     found = compared(*maps, torch.rand(1, SIDE, SIDE), others=others)
     rows = pd.DataFrame({"id": np.arange(faces), "severity": 1.0, "likeness": found.own})
     rows = rows.assign(other=found.other, lent=found.lent, explained=emotions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,33 +47,6 @@ class Likeness:
     other: Array
     lent: Array
     centre: Array
-
-
-def other_faces(targets: Tensor, groups: Sequence[object]) -> Bool:
-    """Which faces can stand for another one: of the same explained emotion, and another person.
-
-    Parameters
-    ----------
-    targets
-        ``(N,)`` emotions that are explained.
-    groups
-        N labels of persons.
-
-    Returns
-    -------
-    ndarray
-        Bool ``(N, N)``, symmetric.
-
-    Examples
-    --------
-    >>> other_faces(torch.tensor([0, 0, 0, 5]), ["anna", "anna", "ben", "ben"]).astype(int)
-    array([[0, 0, 1, 0],
-           [0, 0, 1, 0],
-           [1, 1, 0, 0],
-           [0, 0, 0, 0]])
-    """
-    emotions, persons = targets.numpy(), np.array([str(group) for group in groups])
-    return (emotions[:, None] == emotions) & (persons[:, None] != persons)
 
 
 def compared(

@@ -26,8 +26,9 @@ from studies.engine import store
 from studies.engine.description import described
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained
+from studies.engine.other_persons import other_persons
 from studies.engine.shards import BATCH, check_made_of
-from studies.questions.conditions.likeness import Likeness, compared, other_faces
+from studies.questions.conditions.likeness import Likeness, compared
 from studies.questions.conditions.sweeps import Sweep, Under
 
 SIZE = 64
@@ -73,7 +74,8 @@ class Measured:
         self.explained, self.name = explained, name
         self.methods, self.metrics = list(methods), list(metrics)
         self.faces, self.predictor = explained.faces, explained.predictor
-        self.others = other_faces(explained.targets, face_groups(explained.faces).tolist())
+        persons = face_groups(explained.faces).tolist()
+        self.others = other_persons(explained.targets, persons).numpy()
 
     def shard(self, folder: Path, sweep: Sweep, made_of: dict[str, Any]) -> pd.DataFrame:
         """Rows under one condition, from their shard; made and written first if it is not there.

@@ -36,6 +36,9 @@ CAVEATS = [
     "Stability is not faithfulness: a map can stay the same and be wrong. Name --metrics for that.",
 ]
 
+MORE = "For a judgement name more persons: a larger --limit, or other --data."
+"""What a user can do where too few units are judged."""
+
 
 def write_report(
     run: Run,
@@ -87,8 +90,9 @@ def _areas(summary: pd.DataFrame, unit: str) -> Table:
         "is its own. Recognised: share of faces. Likeness: Pearson correlation of the map "
         "with the clean face's own. Other face: with clean maps of other persons' faces that were "
         "named the same emotion. Gain: likeness less other face, the declared endpoint, with "
-        "simultaneous intervals and p of one max-T resampling over conditions and methods (a "
-        "family takes 60 units). Centre: what a map that stays in the image's centre would have. "
+        "intervals and p that hold over all conditions and methods together (one max-T resampling; "
+        "where a gain has fewer than 60 units Bonferroni, and none below 24). Centre: what a map "
+        "that stays in the image's centre would have. "
         f"Untrained: the likeness, and its gain, of untrained networks' maps, explained at the "
         f"trained one's predictions. 95 % intervals over {unit}, of "
         "one number each but for the gain. Undefined: share of faces without a map, or without "
@@ -130,7 +134,8 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
         text = f"{model}, {method}: "
         if own["reason"].ne("").all():
             text += "whether the map stays more like the clean face's own than like other faces' "
-            text += f"cannot be judged: {own['reason'].iloc[0]} Estimates of the gain in area: "
+            text += f"cannot be judged: {own['reason'].iloc[0]} {MORE} "
+            text += "Estimates of the gain in area: "
         else:
             text += f"{_told(own)}; gain in area "
         said = [
@@ -151,7 +156,7 @@ def _answer(summary: pd.DataFrame, curve: pd.DataFrame) -> str:
 
 def _told(own: pd.DataFrame) -> str:
     """Under which conditions the map is told to stay its own, under which the contrary."""
-    told = own["p (max-T)"] < 0.05
+    told = own["p"] < 0.05
     more, less = told & (own["gain low"] > 0), told & (own["gain high"] < 0)
     parts = []
     for chosen, word in ((more, "more"), (less, "less")):

@@ -57,7 +57,8 @@ class Conditions(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, M
         "of other persons' faces that were named the same emotion",
         unit=PERSON,
         family="the conditions and methods of one model",
-        interval=f"{FAMILY_OF_GAINS}, each face taken with its part in other faces' means",
+        interval=f"{FAMILY_OF_GAINS}, or each by itself with Bonferroni's correction where units "
+        "are too few for a family; each face taken with its part in other faces' means",
         holds=TOLD_FROM_ZERO,
         sensitivity="untrained networks, the centre, each severity by itself; faces still "
         "recognised, lost, and recognised at all severities",

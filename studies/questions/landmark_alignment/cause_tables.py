@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fer_xai.emotions import EMOTIONS
+from metrics.statistics.bounded import order_by_name
 from metrics.statistics.intervals import mean_interval
 from studies.questions.landmark_alignment.causes import ACTIVE
 from studies.scoreboard.tables import bounds
@@ -31,7 +34,7 @@ def region_table(rows: pd.DataFrame) -> pd.DataFrame:
     [{'in the book': True, 'Grad-CAM gain': 2.0}]
     """
     keys = ["model", "target", "region"]
-    grouped = rows.groupby(keys, sort=False, observed=True)
+    grouped = _in_order(rows).groupby(keys, sort=False, observed=True)
     columns = ["share in the book", "Grad-CAM gain", "Shapley share"]
     table = grouped[columns].mean()
     table.insert(1, "in the book", table["share in the book"] >= MOSTLY)
@@ -61,6 +64,7 @@ def agreement_table(rows: pd.DataFrame, clusters: pd.Series, *, by: str) -> pd.D
     (['all', 'fear'], [0.3, 0.3])
     """
     out = []
+    rows = _in_order(rows)
     every = pd.concat([rows.assign(target="all"), rows], ignore_index=True)
     for (model, name, target), own in every.groupby(["model", by, "target"], sort=False):
         values = own.set_index("id")["value"]
@@ -94,7 +98,7 @@ def unit_table(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     >>> unit_table(rows, pd.Series([0], index=["a"]))[["unit", "lost"]].to_dict("records")
     [{'unit': 'AU5', 'lost': 0.25}]
     """
-    shown = rows[rows["intensity"] >= ACTIVE]
+    shown = _in_order(rows[rows["intensity"] >= ACTIVE], "unit")
     out = []
     for (model, target, unit), own in shown.groupby(["model", "target", "unit"], sort=False):
         found = mean_interval(own["lost"], clusters=list(clusters.loc[list(own["id"])]))
@@ -134,7 +138,7 @@ def book_units(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
     >>> book_units(rows, pd.Series([0], index=["a"]))["difference"].tolist()
     [0.375]
     """
-    shown = rows[rows["intensity"] >= ACTIVE]
+    shown = _in_order(rows[rows["intensity"] >= ACTIVE])
     out: list[dict[str, Any]] = []
     for model, own in shown.groupby("model", sort=False):
         means = own.groupby(["id", "in book"], sort=False)[["lost", "intensity"]].mean()
@@ -156,3 +160,24 @@ def book_units(rows: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(out)
+
+
+def _in_order(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """Rows in an order that is not that of the data set: models as they are, emotions as in
+    :data:`~fer_xai.emotions.EMOTIONS`, action units by number, faces by name.
+    """
+    models = list(dict.fromkeys(rows["model"]))
+    number: dict[str, Callable[[str], int]] = {
+        "model": models.index,
+        "target": EMOTIONS.index,
+        "unit": _number,
+    }
+    found = rows.iloc[order_by_name(rows["id"])]
+    places = pd.DataFrame(
+        {key: [number[key](name) for name in found[key]] for key in ("model", "target", *keys)}
+    )
+    return found.iloc[np.lexsort([places[key] for key in reversed(places.columns)])]
+
+
+def _number(unit: str) -> int:
+    return int("".join(filter(str.isdigit, unit)))

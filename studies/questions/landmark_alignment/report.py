@@ -59,7 +59,9 @@ def write_report(
             caption="The contrast under other choices, each changed alone (without the ReLU: the "
             "Pearson correlation of Grad-CAM's signed map and the area, to be held against the row "
             "of Pearson, which reads the positive values); intervals of one "
-            "comparison at a time, over faces, and over faces and untrained networks. Faces with "
+            "comparison at a time, over faces, and over faces and untrained networks. Untrained: "
+            "over the pairs of emotions that each untrained network has maps of itself; over "
+            "untrained: over those that both networks have maps of. Faces with "
             f"maps of all targets: those on which no map is blank. Unit: {unit}.",
         ),
         Table(name="scores", frame=scores, caption=_scores_caption(unit)),
@@ -104,9 +106,10 @@ def _endpoint_caption(book: str, unit: str) -> str:
         "with their own emotion's area, less with other emotions' areas. Intervals and p of "
         "methods hold together (one max-T resampling; below 60 units Bonferroni, below 24 betting "
         "on a bounded mean), those of controls and of exact Shapley values (of a sample) one at a "
-        "time. Untrained: mean and range over untrained networks; over untrained: the excess over "
-        "the pairs of emotions that both networks have maps of, with intervals over faces and "
-        "networks that hold for all methods together (Bonferroni). "
+        "time. Untrained: mean and range over untrained networks, each over the pairs of emotions "
+        "that it has maps of itself; over untrained: the excess over the pairs that both networks "
+        "have maps of, with intervals over faces and networks that hold for all methods together "
+        "(Bonferroni), so that it need not be the contrast less the column of untrained networks. "
         "Ceiling: the largest contrast that maps of Grad-CAM's cells can have. Targets: maps a "
         f"face that are not blank, of all emotions. Unit: {unit}; 95 %."
     )

@@ -13,8 +13,8 @@ from fer_xai.attributions import CONTROLS
 from metrics.core.registry import METRICS
 from metrics.statistics.bounded import order_by_name
 from metrics.statistics.crossed import crossed_interval
-from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
+from studies.engine.families import judged_together
 from studies.questions.landmark_alignment.areas import DECLARED
 from studies.questions.landmark_alignment.causes import SHAPLEY
 from studies.questions.landmark_alignment.scores import SCORES
@@ -68,46 +68,6 @@ def over_untrained(excess: pd.DataFrame, clusters: pd.Series, *, family: int = 1
     return replace(found, low=np.nan, high=np.nan, reason=reason, scheme="none")
 
 
-def judged_together(
-    columns: pd.DataFrame, labels: Sequence[object], *, bounds: tuple[float, float]
-) -> dict[str, tuple[Interval, float]]:
-    """Interval and p of the mean of each column, which hold for all columns together.
-
-    One max-T resampling (:func:`~metrics.statistics.families.mean_family`) where every column has
-    the 60 units that it takes; else each column by itself at a level that is raised for their
-    number (Bonferroni), which takes 24 units, and below betting on a bounded mean.
-
-    Parameters
-    ----------
-    columns
-        Values by face (rows) and method.
-    labels
-        Cluster of each face.
-    bounds
-        Smallest and largest value.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> table = pd.DataFrame(rng.normal([0.0, 0.2], 0.1, size=(30, 2)), columns=["a", "b"])
-    >>> found = judged_together(table, range(30), bounds=(-1, 1))
-    >>> {name: (one.low > 0, p < 0.05) for name, (one, p) in found.items()}
-    {'a': (False, False), 'b': (True, True)}
-    """
-    values = columns.to_numpy(dtype=np.float64)
-    family = mean_family(values, clusters=labels, bounds=bounds)
-    found = list(zip(family.intervals, family.p_values.tolist(), strict=True))
-    by_max_t = all("max-T" in one.scheme and "betting" not in one.scheme for one, _ in found)
-    k = len(found)
-    if k > 1 and not by_max_t:
-        alone = [
-            mean_family(values[:, [j]], clusters=labels, bounds=bounds, level=1 - (1 - LEVEL) / k)
-            for j in range(k)
-        ]
-        found = [(one.intervals[0], min(1.0, k * float(one.p_values[0]))) for one in alone]
-    return dict(zip(map(str, columns), found, strict=True))
-
-
 def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFrame) -> pd.DataFrame:
     """One row a model and method: the contrast, and its excess over untrained networks.
 
@@ -141,7 +101,8 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
         wide = _wide(own[own["trained"]], "method")
         judged = [name for name in wide if name not in CONTROLS and name != SHAPLEY]
         labels = list(clusters.loc[list(wide.index)])
-        joint = judged_together(wide[judged], labels, bounds=(-1, 1))
+        family = judged_together(wide[judged], labels, bounds=(-1, 1))
+        joint = dict(zip(map(str, judged), family, strict=True))
         top = ceilings.loc[ceilings["model"] == model, "contrast"].mean()
         counts = own[own["trained"]].groupby("method", observed=True)["targets"].mean()
         for method in map(str, wide):

@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-import pandas as pd
 import torch
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from fer_xai.types import undefined_maps
 
-TOGETHER = 256
-"""Faces whose maps are compared together; it changes no value."""
+TOGETHER = 2**23
+"""Pixels of other faces' maps that are compared together; it changes no value."""
 FLAT = 1e-6
 """Spread, relative to the largest value, up to which a map counts as constant."""
-
-
-def other_persons(targets: Tensor, groups: Sequence[object]) -> Tensor:
-    """Which faces show another person, and have the same emotion explained.
-
-    Parameters
-    ----------
-    targets
-        ``(N,)`` emotions that are explained.
-    groups
-        N labels of persons.
-
-    Returns
-    -------
-    Tensor
-        Bool ``(N, N)``, symmetric.
-
-    Examples
-    --------
-    >>> other_persons(torch.tensor([0, 0, 0, 5]), ["anna", "anna", "ben", "ben"]).int()
-    tensor([[0, 0, 1, 0],
-            [0, 0, 1, 0],
-            [1, 1, 0, 0],
-            [0, 0, 0, 0]], dtype=torch.int32)
-    """
-    persons = torch.from_numpy(pd.factorize(np.array([str(group) for group in groups]))[0])
-    return (targets[:, None] == targets).cpu() & (persons[:, None] != persons)
 
 
 def likeness_of_others(maps: Tensor, rows: Tensor, hidden: Tensor, others: Tensor) -> Tensor:
@@ -74,22 +44,29 @@ def likeness_of_others(maps: Tensor, rows: Tensor, hidden: Tensor, others: Tenso
     >>> likeness_of_others(maps, torch.tensor([0]), hidden, torch.tensor([[False, True]]))
     tensor([[ 1.0000, -0.9348]])
     """
-    n_masks = hidden.shape[1]
+    n_faces, n_masks = hidden.shape[:2]
     undefined = undefined_maps(maps).cpu()
-    total = torch.zeros(len(rows), n_masks, dtype=torch.float64)
+    others = others & ~undefined & ~undefined[rows][:, None]
+    total = torch.zeros(n_faces, n_masks, dtype=torch.float64)
     count = torch.zeros_like(total)
-    for columns in (others.any(dim=0) & ~undefined).nonzero()[:, 0].split(TOGETHER):
-        theirs = _scaled(maps[columns])  # (M, P)
-        for face, row in enumerate(rows.tolist()):
-            wanted = others[face, columns]
-            if undefined[row] or not wanted.any():
-                continue
-            kept = (~hidden[face].flatten(1).cpu()).double()  # (K, P)
-            found = _correlations(_scaled(maps[row][None])[0], theirs[wanted], kept)
-            known = found.isfinite()
-            total[face] += torch.where(known, found, 0).sum(dim=1)
-            count[face] += known.sum(dim=1)
+    most = max(1, TOGETHER // maps[0].numel())
+    for faces in _compared_alike(others):
+        own = _scaled(maps[rows[faces]])  # (b, P)
+        kept = (~hidden[faces].flatten(2).cpu()).double()  # (b, K, P)
+        for columns in others[faces].any(dim=0).nonzero()[:, 0].split(most):
+            found = _correlations(own, _scaled(maps[columns]), kept)  # (b, K, M)
+            known = found.isfinite() & others[faces][:, None, columns]
+            total[faces] += torch.where(known, found, 0).sum(dim=2)
+            count[faces] += known.sum(dim=2)
     return torch.where(count > 0, total / count, torch.nan).float()
+
+
+def _compared_alike(others: Tensor) -> list[Tensor]:
+    """Positions of the faces ``(B, N)`` that are compared with the same other faces, by group."""
+    near = others.double()
+    n_groups, groups = connected_components((near @ near.T).numpy() > 0, directed=False)
+    parts = [torch.from_numpy((groups == k).nonzero()[0]) for k in range(n_groups)]
+    return [part for part in parts if others[part].any()]
 
 
 def _scaled(maps: Tensor) -> Tensor:
@@ -99,14 +76,14 @@ def _scaled(maps: Tensor) -> Tensor:
 
 
 def _correlations(own: Tensor, theirs: Tensor, kept: Tensor) -> Tensor:
-    """``(K, M)`` of a map ``(P,)`` with others ``(M, P)`` on K sets of pixels ``(K, P)``."""
-    n = kept.sum(dim=1, keepdim=True)  # (K, 1)
-    mean = kept @ own[:, None] / n
-    centred = kept * (own - mean)  # (K, P), so that their own means cancel in the products
-    spread = centred.square().sum(dim=1, keepdim=True)
+    """``(b, K, M)`` of maps ``(b, P)`` with others ``(M, P)`` on K sets of pixels ``(b, K, P)``."""
+    n = kept.sum(dim=2, keepdim=True)  # (b, K, 1)
+    mean = (kept @ own[:, :, None]) / n
+    centred = kept * (own[:, None] - mean)  # (b, K, P): their own means cancel in the products
+    spread = centred.square().sum(dim=2, keepdim=True)
     sums, squares = kept @ theirs.T, kept @ theirs.square().T
     variation = squares - sums.square() / n
     products = centred @ theirs.T
-    largest = (kept * own.abs()).amax(dim=1, keepdim=True)
+    largest = (kept * own[:, None].abs()).amax(dim=2, keepdim=True)
     flat = (spread <= (FLAT * largest).square() * n) | (variation <= FLAT**2 * squares)
     return torch.where(flat, torch.nan, products / (spread * variation).sqrt()).clamp(-1, 1)

@@ -26,6 +26,7 @@ from metrics.occlusion.stability import occlusion_stability
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.explained import Explained
+from studies.engine.other_persons import other_persons
 from studies.engine.shards import BATCH, check_made_of
 from studies.questions.occlusion_robustness.covers import (
     DRAWS,
@@ -35,7 +36,7 @@ from studies.questions.occlusion_robustness.covers import (
     Cover,
     Seen,
 )
-from studies.questions.occlusion_robustness.floor import likeness_of_others, other_persons
+from studies.questions.occlusion_robustness.floor import likeness_of_others
 from studies.scoreboard.explainers import explainers
 
 CHUNK = 16

@@ -16,6 +16,7 @@ from fer_xai.attributions import upsample
 from fer_xai.draws.streams import stream
 from metrics.core.similarity import normalised_rows
 from metrics.statistics.clusters import cluster_codes
+from studies.engine.other_persons import other_persons
 
 SIZE = 64
 """Side of the maps that are compared, in pixels."""
@@ -104,7 +105,7 @@ def others_of_one_emotion(
     [2, 2]
     """
     found = np.full(len(ids), -1, dtype=np.int64)
-    person = cluster_codes(clusters, len(ids))
+    others = other_persons(labels, cluster_codes(clusters, len(ids)).tolist()).numpy()
     for emotion in labels.unique().tolist():
         members = np.flatnonzero(labels.numpy() == emotion)
         names = sorted(members.tolist(), key=lambda face: ids[face])
@@ -112,7 +113,7 @@ def others_of_one_emotion(
         ring = np.array(names)[order.numpy()]
         for place, face in enumerate(ring):
             following = np.roll(ring, -place - 1)[:-1]
-            strange = following[person[following] != person[face]]
+            strange = following[others[face, following]]
             if len(strange):
                 found[face] = strange[0]
     return found

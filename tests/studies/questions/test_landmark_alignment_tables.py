@@ -12,7 +12,12 @@ from studies.engine.networks import Network
 from studies.questions.landmark_alignment.answer import answer, caveats
 from studies.questions.landmark_alignment.areas import Choice
 from studies.questions.landmark_alignment.cause_figures import faces_figure
-from studies.questions.landmark_alignment.cause_tables import book_units
+from studies.questions.landmark_alignment.cause_tables import (
+    agreement_table,
+    book_units,
+    region_table,
+    unit_table,
+)
 from studies.questions.landmark_alignment.collected import LEAST_PERSONS, mean_face_of
 from studies.questions.landmark_alignment.maps import Scored
 from studies.questions.landmark_alignment.rows import contrast_rows
@@ -164,3 +169,29 @@ def test_units_of_the_book_stand_beside_their_intensities():
     assert found["difference"] == 0.375
     assert found["intensity in the book"] == 0.75
     assert found["intensity of others"] == 0.25
+
+
+def test_tables_of_causes_are_the_same_for_faces_in_another_order():
+    rng = np.random.default_rng(0)
+    row = {"model": "m", "share in the book": 0.5, "in book": True, "Shapley share": 0.1}
+    rows = pd.DataFrame(
+        [
+            row | {"id": f"{k}", "target": EMOTIONS[k % 3], "unit": unit, "pair": unit}
+            for k in range(40)
+            for unit in ("AU12", "AU4")
+        ]
+    )
+    rows["in book"] = rows["unit"] == "AU4"
+    for name in ("value", "lost", "intensity", "Grad-CAM gain"):
+        rows[name] = rng.exponential(size=len(rows))
+    rows["region"] = rows["unit"]
+    clusters = pd.Series(np.arange(40) // 2, index=[f"{k}" for k in range(40)])
+    other = rows.iloc[::-1].reset_index(drop=True)
+    for table in (
+        lambda rows: agreement_table(rows.sort_values("pair", kind="stable"), clusters, by="pair"),
+        lambda rows: unit_table(rows, clusters),
+        lambda rows: book_units(rows, clusters),
+        lambda rows: region_table(rows.sort_values("region", kind="stable")),
+    ):
+        pd.testing.assert_frame_equal(table(rows), table(other), check_exact=True)
+    assert unit_table(rows, clusters)["unit"].tolist()[:2] == ["AU4", "AU12"]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from studies.engine.other_persons import other_persons
 from studies.questions.conditions import likeness, report
 from studies.questions.conditions.tables import area, areas, curves, gains, table_of
 
@@ -22,7 +23,7 @@ def planted(kept, *, faces=60, conditions=("blur",), seed=0, dull=0):
     typical = np.where(np.arange(faces) < faces - dull, 1.0, 0.2)[:, None]
     clean = typical * shapes[emotions] + rng.normal(size=(faces, SIDE**2))
     ids = [f"face {k}" for k in range(faces)]
-    others = likeness.other_faces(torch.from_numpy(emotions), ids)
+    others = other_persons(torch.from_numpy(emotions), ids).numpy()
     parts = []
     for condition in conditions:
         for severity, share in zip((0.0, 1.0, 2.0, 4.0), (1.0, kept, kept, kept), strict=True):
@@ -51,7 +52,7 @@ def test_maps_that_are_noise_from_the_mildest_severity_on_gain_nothing():
     rows, clusters = planted(0.0, conditions=("blur", "jpeg", "noise"))
     found = areas(rows, clusters)
     assert (found["gain"].abs() < 0.03).all()
-    assert (found["p (max-T)"] > 0.05).all()
+    assert (found["p"] > 0.05).all()
     assert (found["gain low"] < 0).all()
     answer = report._answer(found, curves(rows, clusters))
     assert "under no condition the map stays more like" in answer
@@ -85,6 +86,18 @@ def test_faces_in_another_order_say_the_same():
     pd.testing.assert_frame_equal(areas(shuffled, clusters), areas(rows, clusters), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("faces", "judged"), [(30, True), (20, False)])
+def test_fewer_units_than_a_family_takes_are_judged_one_by_one(faces, judged):
+    rows, clusters = planted(0.7, faces=faces, conditions=("blur", "jpeg", "noise"))
+    found = areas(rows, clusters)
+    assert (found["gain low"] > 0).all() == judged
+    assert (found["p"] < 0.05).all() == judged
+    answer = report._answer(found, curves(rows, clusters))
+    assert ("under every condition the map stays more like" in answer) == judged
+    assert ("cannot be judged: 20 units are too few" in answer) != judged
+    assert ("For a judgement name more persons: a larger --limit, or" in answer) != judged
+
+
 def told(*gains_of, p=0.001):
     return pd.DataFrame(
         {
@@ -94,7 +107,7 @@ def told(*gains_of, p=0.001):
             "gain": gains_of,
             "gain low": [gain - 0.05 for gain in gains_of],
             "gain high": [gain + 0.05 for gain in gains_of],
-            "p (max-T)": [p if abs(gain) > 0.05 else 0.5 for gain in gains_of],
+            "p": [p if abs(gain) > 0.05 else 0.5 for gain in gains_of],
             "reason": "",
         }
     )

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fer_xai.errors import InputError, UnknownNameError
+from studies.engine.other_persons import other_persons
 from studies.questions.conditions import likeness, measured
 from studies.questions.conditions.study import Conditions
 
@@ -113,7 +114,7 @@ def test_what_cannot_be_answered_is_refused_at_once(options, sentence, weights, 
 
 def test_a_map_that_ignores_the_image_gains_nothing_over_other_faces():
     blob = torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(0)).expand(6, 8, 8)
-    others = likeness.other_faces(torch.tensor([0, 0, 0, 1, 1, 1]), list("abcdef"))
+    others = other_persons(torch.tensor([0, 0, 0, 1, 1, 1]), list("abcdef")).numpy()
     found = likeness.compared(blob, blob, blob[:1], others=others)
     np.testing.assert_allclose(found.own - found.other - found.lent, 0, atol=1e-6)
 
@@ -122,7 +123,7 @@ def test_the_gain_is_the_mean_difference_and_knows_a_planted_one():
     g = torch.Generator().manual_seed(0)
     clean = torch.rand(30, 8, 8, generator=g)
     changed = 0.5 * clean + 0.5 * torch.rand(30, 8, 8, generator=g)
-    others = likeness.other_faces(torch.arange(30) % 3, [str(k // 2) for k in range(30)])
+    others = other_persons(torch.arange(30) % 3, [str(k // 2) for k in range(30)]).numpy()
     found = likeness.compared(changed, clean, clean[:1], others=others)
     slow = np.corrcoef(np.concatenate([changed.flatten(1).numpy(), clean.flatten(1).numpy()]))[
         :30, 30:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from metrics.occlusion.stability import likeness_outside
+from studies.engine.other_persons import other_persons
 from studies.questions.occlusion_robustness import floor
 from studies.questions.occlusion_robustness.map_tables import (
     drift_table,
@@ -30,11 +31,11 @@ def hidden():
 @pytest.fixture(scope="module")
 def others():
     persons = ["anna", "ben", "ben", "cleo", "dora", "anna", "emil", "emil", "dora"]
-    return floor.other_persons(torch.tensor([0, 0, 0, 0, 0, 0, 5, 5, 0]), persons)
+    return other_persons(torch.tensor([0, 0, 0, 0, 0, 0, 5, 5, 0]), persons)
 
 
 def test_the_floor_is_the_mean_over_other_persons_faces(maps, hidden, others, monkeypatch):
-    monkeypatch.setattr(floor, "TOGETHER", 2)
+    monkeypatch.setattr(floor, "TOGETHER", 80)  # two maps of other faces at a time
     found = floor.likeness_of_others(maps, torch.arange(9), hidden, others)
     for face in range(9):
         for k in range(3):
