@@ -87,7 +87,8 @@ def mean_family(
     A family of several columns takes 60 units, and a column is tested by t up to a sample skewness
     of max(2, .15 √n). Columns that are more skewed than that are resampled all the same: they tell
     how long the tails of the others may be. Gains in right or wrong answers, which are mostly 0,
-    take 64 units that differ from it.
+    take 64 units that differ from it: with 64 of 400 some claim is made in .04 (± .01) of studies
+    of 11 columns, and with 40 of 400, which are not tested, it would be in .06.
 
     Parameters
     ----------
