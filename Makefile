@@ -43,10 +43,9 @@ docs: .venv/.ready  ## tables and pictures of the documentation, made from the c
 	$(BIN)/python -m studies.reporting.findings
 	$(BIN)/python -m tests.test_readme
 
-calibrate: .venv/.ready  ## simulations: what intervals cover, how often tests err (an hour or more)
-	$(BIN)/python -m benchmarks.calibration.means --repeats 2000
-	$(BIN)/python -m benchmarks.calibration.pairs --repeats 1000
-	$(BIN)/python -m benchmarks.calibration.gate
+calibrate: .venv/.ready  ## simulations: what intervals cover, how often tests err (goes on where it stopped)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibration --jobs 2
+	$(BIN)/python -m benchmarks.calibration --page
 
 slow: .venv/.ready  ## tests that take long
 	$(BIN)/python -m pytest -m slow

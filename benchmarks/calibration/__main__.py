@@ -9,42 +9,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import multiprocessing
-import os
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
+from benchmarks.calibration.counting import count, kept
 from benchmarks.calibration.page import PAGE, RESULTS, fill
-from benchmarks.calibration.pieces import Piece, made_of, pieces
-
-
-def kept(path: Path, piece: Piece, code: str) -> bool:
-    """Whether a piece is there, by this code and with as many repeats."""
-    if not path.exists():
-        return False
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return bool(found["made of"] == code and found["repeats"] == piece.repeats)
-
-
-def count(name: str, repeats: int, folder: Path, code: str) -> tuple[str, float]:
-    """Run a piece, write its file, and return its name and its processor time in seconds."""
-    import torch
-
-    torch.set_num_threads(1)
-    start = time.process_time()
-    rows = [dataclasses.asdict(row) for row in pieces()[name].make(repeats)]
-    spent = time.process_time() - start
-    head = {"piece": name, "repeats": repeats, "made of": code, "seconds": round(spent, 1)}
-    lines = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    text = json.dumps(head, ensure_ascii=False)[:-1] + f', "rows": [\n  {lines}\n]}}\n'
-    made = folder / f".{name}.{os.getpid()}"
-    made.write_text(text.replace("NaN", "null"), "utf-8")
-    made.replace(folder / f"{name}.json")
-    return name, spent
+from benchmarks.calibration.pieces import made_of, pieces
 
 
 def main() -> None:

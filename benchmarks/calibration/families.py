@@ -121,8 +121,7 @@ def few_values(
                 made = repeats * (10 if k == 1 else 1)
                 yield Row(
                     statistic="mean_test" if k == 1 else "mean_family, p",
-                    design=f"{name}, {share * n:.0f} of {n} not 0"
-                    + (f", {k} columns" if k > 1 else ""),
+                    design=f"{name}, {share * n:.0f} of {n} not 0, {k} column{'s' * (k > 1)}",
                     n=str(n),
                     nominal=0.05,
                     hits=claims,

@@ -23,6 +23,8 @@ from metrics.statistics.significance import wilcoxon_p
 from metrics.statistics.trainings import training_interval
 
 FEW = (5, 8, 12, 16)
+SHOWN_BESIDE = 10
+"""Tests that are not in use are tried on one data set in so many."""
 
 
 def coverage(
@@ -95,13 +97,14 @@ def errors(
                 "Wilcoxon": wilcoxon_p,
             }
             for name, test in tests.items():
+                tried = data if name == "mean_test" else data[: -(-repeats // SHOWN_BESIDE)]
                 yield Row(
                     statistic=name,
                     design=draw,
                     n=str(n),
                     nominal=0.05,
-                    hits=sum(test(x) < 0.05 for x in data),
-                    repeats=repeats,
+                    hits=sum(test(x) < 0.05 for x in tried),
+                    repeats=len(tried),
                     told=f"not tested: {refused:.0%}" if name == "mean_test" else "",
                 )
 
@@ -135,7 +138,7 @@ def powers(repeats: int, *, effects: Sequence[float] = (0.5, 0.2)) -> Iterator[R
                 statistic="power of mean_test",
                 design=f"{draw}, {effect:g} spreads",
                 n=str(n),
-                nominal=0.8,
+                nominal=float("nan"),
                 hits=sum(mean_test(x) < 0.05 for x in data),
                 repeats=repeats,
                 told="power",

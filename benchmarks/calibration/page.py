@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from benchmarks.calibration.rows import Row
@@ -32,7 +34,11 @@ def rows_of(prefix: str, folder: Path = RESULTS) -> list[Row]:
 
 
 def pivot(
-    rows: Sequence[Row], *, statistics: Sequence[str] | None = None, told: Sequence[str] = ()
+    rows: Sequence[Row],
+    *,
+    statistics: Sequence[str] | None = None,
+    across: str = "size",
+    power: bool = False,
 ) -> str:
     """Markdown with a line a design and a column a size; shares of several designs are ranges.
 
@@ -42,30 +48,42 @@ def pivot(
         Rows of pieces.
     statistics
         Which ones, and in which order; all by default. They are named where they are several.
-    told
-        Designs that end so are left to another table.
+    across
+        What has a column each: "size", "design" (with a line a size), or "last", the last part of
+        a design's name.
+    power
+        Whether shares without a nominal one are shown, instead of those that have one.
     """
     names = list(statistics or dict.fromkeys(row.statistic for row in rows))
-    shown = [row for row in rows if row.statistic in names and not row.design.endswith(tuple(told))]
+    shown = [r for r in rows if r.statistic in names and np.isnan(r.nominal) == power]
     if not shown:
         return "(not counted yet)\n"
-    sizes = sorted({row.n for row in shown}, key=_by_number)
-    lines = []
-    for name in names:
-        own = [row for row in shown if row.statistic == name]
-        designs = dict.fromkeys(SAID_AFTER.sub("", row.design) for row in own)
-        for design in designs:
-            cells = [
-                _range([r for r in own if SAID_AFTER.sub("", r.design) == design and r.n == size])
-                for size in sizes
-            ]
-            lines.append(([name] if len(names) > 1 else []) + [design, *cells])
-    headers = (["statistic"] if len(names) > 1 else []) + ["design", *sizes]
+    cells: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in sorted(shown, key=lambda row: names.index(row.statistic)):
+        line, column = _place(row, across)
+        cells.setdefault((row.statistic, line), {}).setdefault(column, []).append(row)
+    columns = list(dict.fromkeys(column for line in cells.values() for column in line))
+    columns = sorted(columns, key=_by_number) if across == "size" else columns
+    several = len(names) > 1
+    lines = [
+        ([statistic] if several else []) + [name, *(_range(line.get(c, [])) for c in columns)]
+        for (statistic, name), line in cells.items()
+    ]
+    headers = (["statistic"] if several else []) + ["", *columns]
     table = tabulate(lines, headers=headers, tablefmt="pipe", disable_numparse=True)
     error = max(row.error for row in shown if row.repeats)
     repeats = sorted({row.repeats for row in shown})
     of = f"{repeats[0]:,}" if len(repeats) == 1 else f"{repeats[0]:,} to {repeats[-1]:,}"
     return f"{table}\n\n{of} data sets a cell, error at most {error:.3f}.\n"
+
+
+def _place(row: Row, across: str) -> tuple[str, str]:
+    """The line and the column that a row stands in."""
+    design = SAID_AFTER.sub("", row.design)
+    if across == "last":
+        line, _, column = design.rpartition(", ")
+        return line, column
+    return (design, row.n) if across == "size" else (row.n, design)
 
 
 def _by_number(size: str) -> tuple[float, str]:
@@ -125,28 +143,30 @@ def _lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"- {name}: {cells}"
 
 
-def _shown(prefix: str, **options: Sequence[str]) -> Callable[[Path], str]:
+def _shown(prefix: str, **options: Any) -> Callable[[Path], str]:
     return lambda folder: pivot(rows_of(prefix, folder), **options)
 
 
+BETTING = ("betting_p", "largest capital of one order")
 TABLES: dict[str, Callable[[Path], str]] = {
     "coverage": _shown("coverage"),
-    "clusters": _shown("clusters"),
+    "clusters": _shown("clusters", across="last"),
     "errors": _shown("errors"),
-    "family": _shown("family"),
-    "skewed-families": _shown("skewed-families"),
-    "few-values": _shown("few-values"),
-    "betting-errors": _shown("betting", statistics=("betting_p", "largest capital of one order")),
-    "betting-coverage": _shown("betting", statistics=("betting_interval",)),
     "equivalence": _shown("equivalence"),
-    "power": _shown("power"),
-    "stopped": _shown("stopped"),
-    "stopped-families": _shown("stopped-families"),
+    "power": _shown("power", across="last", power=True),
+    "stopped": _shown("stopped", across="last"),
+    "skewed-families": _shown("skewed-families"),
+    "family": _shown("family"),
+    "few-values": _shown("few-values", across="last"),
+    "stopped-families": _shown("stopped-families", across="last"),
+    "betting-errors": _shown("betting", statistics=BETTING),
+    "betting-power": _shown("betting", statistics=BETTING, power=True),
+    "betting-coverage": _shown("betting", statistics=("betting_interval",)),
     "trainings": _shown("trainings"),
-    "pairs": _shown("pairs"),
-    "permutation": _shown("permutation"),
+    "pairs": _shown("pairs", across="design"),
+    "permutation": _shown("permutation", across="design"),
     "gate-coverage": _shown("gate-coverage"),
-    "gate-verdicts": _shown("gate-verdicts"),
+    "gate-verdicts": _shown("gate-verdicts", power=True),
     "missed": missed,
 }
 """Tables by the names that stand in the page."""

@@ -1,6 +1,7 @@
 """Coverage of the intervals of pairs, and false positives of their permutation test, by design.
 
-``python -m benchmarks.calibration.pairs --repeats 1000`` prints the table.
+``python -m benchmarks.calibration --only pairs --only permutation`` counts them; this module by
+itself prints a table.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def mean_interval(
     Student's t with Hall's correction for skewness
     (:func:`~metrics.statistics.skewness.unskewed`), over faces or over unequal clusters
     (:func:`~metrics.statistics.clustered.mean_parts`). Coverage of 95 % intervals in simulations
-    (``python -m benchmarks.calibration.means``): .93 to .97 from 24 faces on for normal,
+    (``python -m benchmarks.calibration``): .93 to .97 from 24 faces on for normal,
     exponential and lognormal scores and ones with 70 % zeros; .93 to .96 for normal scores from
     five faces on; .93 to .97 for normal and exponential scores of 5 to 40 unequal clusters. Below
     24 faces, or 40 clusters, scores as skewed as a lognormal are covered in .88 to .94, and where

@@ -40,7 +40,7 @@ def mean_test(
     where the 95 % interval excludes zero. A test by sign flips, or Wilcoxon's, is one of the mean
     only where differences are symmetric: under exponential differences of mean zero sign flips err
     in 8 % of studies of 24 faces and 6 % of 96, and Wilcoxon's test in 14 % and 38 %. This one errs
-    in at most 6 % from 24 faces on (``python -m benchmarks.calibration.means``). Fewer units than
+    in at most 6 % from 24 faces on (``python -m benchmarks.calibration``). Fewer units than
     that, clusters so unequal that they are worth fewer, units with a sample skewness above
     max(2, .15 √n), and units of few values of which most have one and the same and fewer than 40
     another (such as gains in right answers, which mostly stay: 7.5 % of errors at 60 faces) are

@@ -43,7 +43,7 @@ def stop_when(
     normal distributions", Journal of the American Statistical Association 1967), and when none is
     too skewed for :func:`~metrics.statistics.families.mean_family`, whose intervals then hold
     together in .94 to .96 of runs (12 columns; lognormal scores: .93) (``python -m
-    benchmarks.calibration.means --only sequential --only families``).
+    benchmarks.calibration --only stopped``).
 
     Parameters
     ----------

@@ -1,0 +1,86 @@
+"""Pieces of the calibration: kept, counted, and shown on the page of statistics."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration import counting, page, pieces
+from benchmarks.calibration.rows import Row
+
+
+def test_every_piece_has_a_file_of_its_own_and_a_table_on_the_page():
+    every = pieces.pieces()
+    assert len(every) == len({name.casefold() for name in every})
+    shown = page.BLOCK.findall(page.PAGE.read_text("utf-8"))
+    assert [name for _, name, _ in shown] == [
+        name for _, name, _ in page.BLOCK.findall(page.fill(page.PAGE.read_text("utf-8")))
+    ]
+    assert {name for _, name, _ in shown} == set(page.TABLES)
+    assert {name.split(".")[0].removesuffix("-errors") for name in every} <= {
+        name.removesuffix("-errors") for _, name, _ in shown
+    }
+
+
+def test_the_page_is_made_of_the_pieces():
+    text = page.PAGE.read_text("utf-8")
+    assert page.fill(text) == text, "run: python -m benchmarks.calibration --page"
+
+
+def test_a_piece_is_counted_once_by_the_same_code(tmp_path):
+    name = "trainings.all"
+    piece = dataclasses.replace(pieces.pieces()[name], repeats=20)
+    path = tmp_path / f"{name}.json"
+    assert not counting.kept(path, piece, "code")
+    assert counting.count(name, 20, tmp_path, "code")[0] == name
+    assert counting.kept(path, piece, "code")
+    assert not counting.kept(path, piece, "other code")
+    assert not counting.kept(path, dataclasses.replace(piece, repeats=30), "code")
+    assert list(tmp_path.iterdir()) == [path]
+    rows = page.rows_of("trainings", tmp_path)
+    assert len(rows) == len(json.loads(path.read_text("utf-8"))["rows"]) == 9
+    assert rows == list(piece.make(20))
+
+
+def test_docstrings_do_not_change_the_code_of_pieces():
+    one, other = (
+        pieces.ast.dump(pieces._undocumented(pieces.ast.parse(text)))
+        for text in ('def f():\n    """A."""\n    return 1', 'def f():\n    """B."""\n    return 1')
+    )
+    assert one == other
+    assert len(pieces.made_of()) == 16
+
+
+def row(design, n, hits, *, statistic="mean_interval", nominal=0.95):
+    return Row(statistic=statistic, design=design, n=n, nominal=nominal, hits=hits, repeats=1000)
+
+
+def test_a_table_has_ranges_and_marks_what_covers_too_little():
+    rows = [
+        row("normal, correlation 0", "12", 950),
+        row("normal, correlation 0.9", "12", 940),
+        row("normal, correlation 0", "5", 920),
+    ]
+    lines = page.pivot(rows).splitlines()
+    assert lines[0].split() == ["|", "|", "5", "|", "12", "|"]
+    assert lines[2].split() == ["|", "normal", "|", "**.920**", "|", ".940–.950", "|"]
+    assert lines[-1] == "1,000 data sets a cell, error at most 0.009."
+    assert page.pivot([]) == "(not counted yet)\n"
+
+
+@pytest.mark.parametrize(
+    ("statistic", "nominal", "hits", "bad"),
+    [
+        ("mean_interval", 0.95, 929, True),
+        ("mean_interval", 0.95, 1000, False),
+        ("mean_test", 0.05, 61, True),
+        ("mean_test", 0.05, 0, False),
+        ("Wilcoxon", 0.05, 900, False),
+        ("power of mean_test", np.nan, 100, False),
+    ],
+)
+def test_what_is_worse_than_asked_for(tmp_path, statistic, nominal, hits, bad):
+    made = row("normal", "60", hits, statistic=statistic, nominal=nominal)
+    assert page.worse(made) == bad
+    assert page.missed(tmp_path) == "None.\n"
