@@ -30,7 +30,7 @@ EXACT_UP_TO = 10_000
 SAMPLED = 200_000
 """Pairs that are drawn within an emotion, and between two, where pairs are sampled."""
 _HALF = np.int32(round(1 / STEP))
-_LEVELS = 2 * int(_HALF) + 1
+_LEVELS = 2 * int(_HALF) + 2
 _RANKED_UP_TO = 1000
 """Most faces whose pairs get their own ranks, a shorter scale than all steps."""
 UNIT = 5e-3
@@ -120,10 +120,9 @@ def members(
     >>> members(rows, torch.tensor([0, 0, 5]), defined=torch.tensor([True, False, True])).used
     array([0, 2])
     """
-    _check_rows(rows)
+    finite = _finite_rows(rows)
     check_tensor("labels", labels, "(N,)")
     check_length("labels", len(labels), len(rows))
-    finite = torch.isfinite(rows).all(dim=1).cpu()
     if defined is not None:
         check_length("marks of defined maps", len(defined), len(rows))
         finite &= defined.cpu().bool()
@@ -148,21 +147,28 @@ def members(
     )
 
 
-def _check_rows(rows: Tensor) -> None:
-    """Refuse what is no table of unit vectors: dot products would be no similarities."""
+def _finite_rows(rows: Tensor) -> Tensor:
+    """Bool ``(N,)``: rows without NaN, on the CPU.
+
+    What is no table of unit vectors is refused: dot products would be no similarities.
+    """
     check_tensor("rows", rows, "(N, P), from normalised_rows")
     if rows.ndim != 2:
         raise InputError(
             f"Expected rows (N, P) from normalised_rows, got {tuple(rows.shape)}: pass maps "
             "through normalised_rows first."
         )
-    lengths = torch.linalg.vector_norm(rows[torch.isfinite(rows).all(dim=1)].float(), dim=1)
+    lengths = torch.linalg.vector_norm(rows.float(), dim=1)
+    finite = lengths.isfinite()
+    finite[~finite] = torch.isfinite(rows[~finite]).all(dim=1)  # but too long for float32
+    lengths = lengths[finite]
     if bool((abs(lengths - 1) > UNIT).any()):
         raise InputError(
             "Expected rows of length 1 from normalised_rows, got lengths from "
             f"{float(lengths.min()):.3g} to {float(lengths.max()):.3g}: pass maps through "
             "normalised_rows first."
         )
+    return finite.cpu()
 
 
 def _reason(maps: int, units: int, *, persons: bool) -> str:
@@ -181,7 +187,8 @@ class Pairs:
     first, second
         ``(Q,)`` units of the two faces.
     levels
-        ``(Q,)`` rank of the pair's similarity; pairs less than :data:`STEP` apart share one.
+        ``(Q,)`` rank of the pair's similarity, from 1 on; pairs less than :data:`STEP` apart share
+        one.
 
     Examples
     --------
@@ -232,7 +239,7 @@ class PairSource:
             every = faces.rows.astype(np.float64)
             values = _steps(every @ every.T)
             scale, table = np.unique(values, return_inverse=True)
-            self.n_levels, self._table = len(scale), table.reshape(values.shape)
+            self.n_levels, self._table = len(scale) + 1, 1 + table.reshape(values.shape)
 
     def within(self, emotion: int) -> Pairs:
         """Unordered pairs within an emotion, by its position."""
@@ -298,8 +305,10 @@ class PairSource:
 
 
 def _steps(similarities: Array) -> NDArray[np.int32]:
-    """Similarities in [−1, 1] as whole steps from the lowest."""
+    """Similarities in [−1, 1] as whole steps from the lowest, which is 1."""
     steps = np.multiply(similarities, 1 / STEP)
     np.rint(steps, out=steps)
     np.clip(steps, -_HALF, _HALF, out=steps)
-    return steps.astype(np.int32) + _HALF
+    found = steps.astype(np.int32)
+    found += _HALF + 1
+    return found

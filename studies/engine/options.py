@@ -26,7 +26,7 @@ from studies.engine.networks import Network, networks
 from studies.engine.points import AUTO, PointsSource
 from studies.engine.specs import SYNTHETIC, DataSpec, ModelSpec
 
-NO_MATTER = ("out", "progress", "dry_run", "batch_size")
+NO_MATTER = ("out", "progress", "dry_run", "batch_size", "in_words")
 """Options that change no result."""
 SIZE = 64
 """Side of the images in whose pixels landmarks are checked."""

@@ -1,11 +1,19 @@
-"""Options that several studies share: which methods and metrics, how many faces."""
+"""Options that several studies share: which methods and metrics, how many faces, and words."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
 
 from fer_xai.checks import check_count
+from fer_xai.names import slug
+from studies.engine.explained import MATCHED_TO, Explained
+from studies.engine.in_words import words_table
 from studies.engine.options import Options
+from studies.reporting.page import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +63,48 @@ class Metrics(Options):
 
     metrics: tuple[str, ...] = ()
     """Names of metrics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InWords(Options):
+    """Whether the report says in words where the maps of a few faces lie.
+
+    It is presentation alone: no row and no part of a run's identity hangs on it, so that a run that
+    is complete gets the table when the same command is given again with it.
+
+    Examples
+    --------
+    >>> InWords(in_words=True).config(), InWords().words_of({}, Path("run"))
+    ({}, [])
+    """
+
+    in_words: bool = False
+    """Say in words where the maps of a few faces lie, in a table of the report."""
+
+    def words_of(
+        self, explained: Mapping[str, Explained], folder: Path, *, method: str = MATCHED_TO
+    ) -> list[Table]:
+        """The table in words of all networks; none where it is not asked for, or no landmarks are.
+
+        Parameters
+        ----------
+        explained
+            Trained networks and their faces, by name.
+        folder
+            Folder of the run, in which the words are kept.
+        method
+            An attribution that refuses none of the networks.
+        """
+        if not self.in_words:
+            return []
+        made = [
+            (name, words_table(one, method, shards=folder / "shards" / "words" / slug(name)))
+            for name, one in explained.items()
+        ]
+        found = [(name, table) for name, table in made if table is not None]
+        if not found:
+            return []
+        frames = [table.frame.assign(model=name) for name, table in found]
+        frame = pd.concat(frames, ignore_index=True)
+        columns = ["model", *(name for name in frame if name != "model")]
+        return [replace(found[0][1], frame=frame[columns])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,12 +15,15 @@ from studies.multiverse.factors import Multiverse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multiversal(Study):
+class Multiversal(Study, ABC):
     """Whether the study's claim is looked at under other choices.
 
     Examples
     --------
-    >>> Multiversal().config(), list(Multiversal(multiverse_faces=50).config())
+    >>> class Asked(Multiversal):
+    ...     def declared(self):
+    ...         return Multiverse(claim="It holds.", estimate="gain", factors=())
+    >>> Asked().config(), list(Asked(multiverse_faces=50).config())
     ({}, [])
     """
 
@@ -34,9 +38,9 @@ class Multiversal(Study):
     multiverse_faces: int = 200
     """At most this many faces in a multiverse run, with the emotions' shares kept."""
 
+    @abstractmethod
     def declared(self) -> Multiverse:
         """The plausible set, with the study's own options as defaults."""
-        raise NotImplementedError
 
     def declaration(self) -> dict[str, Any]:
         """The endpoint of this run: that of multiverse runs, or the study's."""

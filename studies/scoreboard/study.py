@@ -29,7 +29,7 @@ from studies.engine.options import (
     Targets,
     with_landmarks,
 )
-from studies.engine.scope import Limit, Metrics
+from studies.engine.scope import InWords, Limit, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.engine.units import units_of
@@ -90,7 +90,9 @@ class _NewFaces:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Metrics, Limit, Data, Models):
+class ScoredStudy(
+    Study, Progress, Passes, Seed, Targets, Margin, InWords, Metrics, Limit, Data, Models
+):
     """Metrics of attributions and chance controls, for several models, with paired statistics."""
 
     primary: ClassVar[str]
@@ -202,6 +204,11 @@ class ScoredStudy(Study, Progress, Passes, Seed, Targets, Margin, Metrics, Limit
             enough=self.enough(faces, least=least),
         )
         findings = self.findings(explained, model=network.name, board=own, run=run)
+        explaining = [method for method in own.methods if method not in own.refused]
+        if explaining:
+            by_name = {network.name: explained}
+            words = self.words_of(by_name, run.folder, method=explaining[0])
+            findings = dataclasses.replace(findings, tables=[*findings.tables, *words])
         described[BATCH] = batch_sizes(shards) or described[BATCH]
         return _Part(model=network.name, rows=rows.assign(model=network.name), findings=findings)
 

@@ -20,6 +20,7 @@ from studies.questions.attribution_agreement import tables
 from studies.registry import question
 from studies.reporting.page import Picture, Table, write_page
 from studies.reporting.style import CONTROL, INK, TRAINED, UNTRAINED, style
+from studies.scoreboard.judged import meaning_of
 
 
 def write_report(
@@ -28,7 +29,7 @@ def write_report(
     """Tables as csv, Markdown and LaTeX; figures; report.html; returns the answer."""
     clusters = faces.set_index("id")["cluster"]
     table = tables.methods(rows, clusters, manifest["networks"])
-    tops = tables.ceiling(rows, clusters)
+    tops = tables.between_fills(rows, clusters)
     sentence = tables.answer(table, tops, tables.floors(rows))
     unit = f"the face ({len(faces)})"
     if clusters.nunique() < len(faces):
@@ -42,11 +43,13 @@ def write_report(
             caption="Shapley: Spearman, over the regions of a face, of what the map gives each "
             f"region with its exact Shapley value, mean over faces and fills ({fills}; but those "
             "that a method starts from itself: compare methods of one column of fills, or by their "
-            "gain). Ceiling: what exact Shapley values of another fill (of the one that the method "
-            "starts from, if any) reach by the same fills. Over chance: difference from "
+            "gain). Another fill: what exact Shapley values of another fill (of the one that the "
+            "method starts from, if any) reach by the same fills, which no method is bound to stay "
+            "below. Over chance: difference from "
             "the chance control that scores best, paired by face and fill, with simultaneous "
             "intervals and p of one max-T resampling over all methods (a family takes 60 units); "
-            "d_z: its mean over its standard deviation. Other methods: mean "
+            "d_z: its mean over its standard deviation. "
+            f"{meaning_of(table)}Other methods: mean "
             "Spearman over pixels with every method that is no control. Itself: the same with "
             f"another seed. Unit: {unit}; 95 % intervals. Undefined: "
             "share of faces without a score. Passes: "
@@ -123,7 +126,7 @@ def _refused(manifest: dict[str, Any]) -> pd.DataFrame:
 
 
 def _dots(table: pd.DataFrame, top: Interval) -> Figure:
-    """Methods by their agreement with Shapley, over the ceiling's band."""
+    """Methods by their agreement with Shapley, over the band of two fills."""
     style()
     shown = table.dropna(subset=["Shapley"]).iloc[::-1].reset_index(drop=True)
     fig, axis = plt.subplots(figsize=(7.2, 0.27 * len(shown) + 1.1))
@@ -134,7 +137,7 @@ def _dots(table: pd.DataFrame, top: Interval) -> Figure:
         colour = CONTROL if row["control"] else TRAINED
         axis.plot([row["Shapley low"], row["Shapley high"]], [place, place], color=colour, lw=2)
         axis.plot(row["Shapley"], place, "o", color=colour, ms=5)
-        axis.plot(row["ceiling"], place, "|", color=UNTRAINED, ms=9, mew=1.5)
+        axis.plot(row["another fill"], place, "|", color=UNTRAINED, ms=9, mew=1.5)
     axis.set_yticks(
         range(len(shown)), [str(name).replace("_", " ") for name in shown["attribution"]]
     )

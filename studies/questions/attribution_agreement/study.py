@@ -30,8 +30,8 @@ class AttributionAgreement(Study, Progress, Device, Seed, Methods, Data, Models)
     """Which attributions agree with each other, with exact region Shapley, and with themselves?
 
     Maps are held against exact Shapley values of facial regions: see :attr:`endpoint`. Every map
-    explains the face's predicted emotion. The correlation between Shapley values of two fills is
-    the ceiling that it can be judged against.
+    explains the face's predicted emotion. The correlation between Shapley values of two fills
+    stands beside: it is what the choice of a fill leaves of an exact answer.
     """
 
     name: ClassVar[str] = "attribution_agreement"
@@ -105,7 +105,7 @@ class AttributionAgreement(Study, Progress, Device, Seed, Methods, Data, Models)
         if len(self.fills) < 2:
             raise InputError(
                 f"Expected two fills or more, got {', '.join(self.fills) or 'none'}: their "
-                "agreement is the ceiling."
+                "agreement stands beside that of every method."
             )
         if not judged(self.methods or tuple(ATTRIBUTIONS), self.fills):
             raise InputError(

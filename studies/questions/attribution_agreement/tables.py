@@ -13,6 +13,7 @@ from metrics.statistics.bounded import order_by_name
 from metrics.statistics.effect_sizes import cohens_d
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
+from studies.scoreboard.judged import ALONE, BY, judged_by
 from studies.scoreboard.tables import P, bounds
 
 CHANCE = ("random", "signed_random", "uniform", "centre", "edges")
@@ -33,7 +34,7 @@ def interval(values: pd.Series, clusters: pd.Series) -> Interval:
     return mean_interval(values.to_numpy(), clusters=list(clusters.loc[list(values.index)]))
 
 
-def ceiling(rows: pd.DataFrame, clusters: pd.Series) -> dict[str, Interval]:
+def between_fills(rows: pd.DataFrame, clusters: pd.Series) -> dict[str, Interval]:
     """Agreement between the Shapley values of two fills, averaged over pairs, by model."""
     part = by_face(rows[rows["comparison"] == "fills"], "model")
     return {
@@ -42,13 +43,15 @@ def ceiling(rows: pd.DataFrame, clusters: pd.Series) -> dict[str, Interval]:
     }
 
 
-def own_ceiling(
+def another_fill(
     rows: pd.DataFrame, model: str, scored_by: Sequence[str], starts_from: Sequence[str]
 ) -> float:
-    """What exact Shapley values reach where a method is scored: by the same fills, from another.
+    """Mean agreement of exact Shapley values of another fill, where a method is scored.
 
-    A method that starts from a fill is scored by the others, and so are the Shapley values of that
-    fill; one that starts from none is held against pairs of different fills.
+    It is what the choice of the fill alone leaves of an exact answer, and no upper bound: a method
+    that agrees with several fills at once can pass it. A method that starts from a fill is scored
+    by the others, and so are the Shapley values of that fill; one that starts from none is held
+    against pairs of different fills.
     """
     part = rows[(rows["comparison"] == "fills") & (rows["model"] == model)]
     mean = part.groupby(["attribution", "with"], observed=True, as_index=False)["value"].mean()
@@ -102,7 +105,7 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
         gain_of = {
             str(name): gains(rows, str(model), str(name), floor[str(model)]) for name in parts
         }
-        over = _judged(gain_of, clusters)
+        over = _judged(gain_of, clusters, floor[str(model)])
         for name, part in parts.items():
             values = part.set_index("id")["value"]
             found = interval(values, clusters)
@@ -119,10 +122,13 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                     "Shapley low": found.low,
                     "Shapley high": found.high,
                     "fills": ", ".join(by),
-                    "ceiling": own_ceiling(rows, str(model), by, described.get("starts from", ())),
+                    "another fill": another_fill(
+                        rows, str(model), by, described.get("starts from", ())
+                    ),
                     **bounds("over chance", over[str(name)][0]),
                     "d_z": cohens_d(gain) if len(gain) else np.nan,
                     P: over[str(name)][1],
+                    BY: over[str(name)][2],
                     "other methods": _with_others(pixels, str(model), str(name)),
                     "itself, other seed": seeds.loc[
                         (seeds["model"] == model) & (seeds["attribution"] == name), "value"
@@ -138,22 +144,26 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
 
 
 def _judged(
-    gain_of: Mapping[str, pd.Series], clusters: pd.Series
-) -> dict[str, tuple[Interval, float]]:
-    """Interval and p of the mean gain of each attribution: those of no control are one family."""
+    gain_of: Mapping[str, pd.Series], clusters: pd.Series, floor: str
+) -> dict[str, tuple[Interval, float, str]]:
+    """Interval and p of the mean gain of each attribution, and how it was judged.
+
+    Attributions that are no control are one family; the floor is not held against itself.
+    """
     wide = pd.DataFrame({name: gain for name, gain in gain_of.items() if name not in CONTROLS})
     wide = wide.iloc[order_by_name(wide.index)]  # so that rows in another order say the same
     labels = list(clusters.loc[list(wide.index)])
     family = mean_family(wide.to_numpy(dtype=np.float64), clusters=labels, bounds=(-2, 2))
-    found = dict(
-        zip(wide.columns, zip(family.intervals, family.p_values, strict=True), strict=True)
-    )
+    judged = {
+        str(name): (one, float(p), judged_by(one))
+        for name, one, p in zip(wide, family.intervals, family.p_values, strict=True)
+    }
     controls = {
-        name: (interval(gain, clusters), np.nan)
+        name: (interval(gain, clusters), float("nan"), "" if name == floor else ALONE)
         for name, gain in gain_of.items()
         if name in CONTROLS
     }
-    return {str(name): (one, float(p)) for name, (one, p) in (found | controls).items()}
+    return judged | controls
 
 
 def _with_others(pixels: pd.DataFrame, model: str, name: str) -> float:
@@ -207,8 +217,9 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
             text += f", Grad-CAM {camera['over chance'].iloc[0]:+.2f}"
         text += (
             f"; {tested}. By the same fills {best['attribution']} agrees by {best['Shapley']:.2f}, "
-            f"and exact Shapley values of another fill by {best['ceiling']:.2f}, which is its "
-            f"ceiling; over all pairs of fills these agree by {top.estimate:.2f}"
+            f"and exact Shapley values of another fill by {best['another fill']:.2f} (what the "
+            "choice of the fill leaves of an exact answer); over all pairs of fills these agree by "
+            f"{top.estimate:.2f}"
         )
         if np.isfinite(top.low):
             text += f" [{top.low:.2f}, {top.high:.2f}]"

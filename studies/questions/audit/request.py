@@ -21,11 +21,11 @@ from metrics.randomisation.random_networks import statistics_of
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import TargetRule
+from studies.engine.in_words import words_table
 from studies.engine.recognised_share import Recognition, recognition
 from studies.engine.shards import BATCH, batch_sizes
 from studies.engine.study import face_table
 from studies.engine.units import unit_name, units_of
-from studies.questions.audit.in_words import words_table
 from studies.questions.audit.report import Audit
 from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating

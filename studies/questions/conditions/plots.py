@@ -15,6 +15,9 @@ STILL, LOST = "#2a6f97", "#8a5a83"
 ACROSS = 3
 """Conditions side by side."""
 
+NEXT = 0.15
+"""Share of the axis that lies between two severities whose names are written."""
+
 
 def severity_curves(table: pd.DataFrame, *, prior: float) -> Figure:
     """Curves of one model and method, with pointwise 95 % bands.
@@ -120,6 +123,12 @@ def _places(part: pd.DataFrame) -> np.ndarray:
 def _ticks(axis: Axes, every: pd.DataFrame, *, named: bool) -> None:
     axis.set_xticks(_places(every))
     labels = [str(label) for label in every["label"]]
+    places, last = _places(every), -np.inf
+    for k, place in enumerate(places):  # names of neighbours would lie over each other
+        if place - last < NEXT * np.ptp(places):
+            labels[k] = ""
+        else:
+            last = place
     if named:
         axis.set_xticklabels(labels, fontsize=7.5, rotation=25, ha="right")
     else:

@@ -65,7 +65,8 @@ def tables_of_methods(
             frame=tables.methods(rows, sets, faces),
             caption="All networks, methods and chance controls. Columns with * are descriptive: at "
             "each face's own target maps of one emotion share that target, and are alike for that "
-            f"reason alone. Intervals, 95 %: delete-one jackknife over {unit}. Permutation p: "
+            f"reason alone. Intervals: 95 % of one number at a time, not of all rows together, by "
+            f"delete-one jackknife over {unit}. Permutation p: "
             "emotions permuted among moments (within a person, copies together), one-sided, "
             f"B = {PERMUTATIONS}. SSIM: mean of {SSIM_PAIRS} seeded pairs an emotion and kind. "
             "Controls are matched to the network's Grad-CAM in resolution; untrained networks of "
@@ -104,7 +105,7 @@ def tables_of_faces(
             name="regions",
             frame=regions,
             caption="Log-gain of regions over their area, own target; 0 is a uniform map's. Unit: "
-            f"{unit}; 95 % intervals of means, over so many units.",
+            f"{unit}; intervals: 95 % of one mean at a time, not of all rows together.",
         ),
         Table(
             name="self_consistency",

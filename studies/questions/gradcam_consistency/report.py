@@ -19,12 +19,17 @@ from studies.questions.gradcam_consistency import contents, shared, tables
 from studies.questions.gradcam_consistency.scores import MATCHED_TO
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
-from studies.reporting.page import write_page
+from studies.reporting.page import Table, write_page
 from studies.scoreboard.consistency import SIZE
 
 
 def write_report(
-    folder: Path, manifest: dict[str, Any], rows: pd.DataFrame, sets: pd.DataFrame
+    folder: Path,
+    manifest: dict[str, Any],
+    rows: pd.DataFrame,
+    sets: pd.DataFrame,
+    *,
+    words: Sequence[Table] = (),
 ) -> str:
     """Tables as csv, Markdown and LaTeX; figures; report.html; a summary on the terminal.
 
@@ -45,6 +50,7 @@ def write_report(
         *contents.primary_tables(primary, left_out, unit),
         *contents.tables_of_methods(rows, sets, faces, unit),
         *contents.tables_of_faces(rows, regions, clusters, unit),
+        *words,
     ]
     sentence = answer(primary, models)
     write_page(

@@ -26,8 +26,11 @@ from studies.engine.endpoints import (
     TOLD_FROM_ZERO,
     Endpoint,
 )
+from studies.engine.explained import Explained
+from studies.engine.in_words import LOOKED_AT
 from studies.engine.networks import Network
 from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
+from studies.engine.scope import InWords
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.engine.untrained import Untrained, calibration_faces
@@ -49,7 +52,7 @@ CALIBRATION = 512
 @STUDIES.register("gradcam_consistency")
 @dataclass(frozen=True, kw_only=True)
 class GradcamConsistency(
-    Multiversal, Study, Progress, DryRun, Passes, Untrained, Seed, Data, Models
+    Multiversal, Study, Progress, DryRun, Passes, Untrained, Seed, InWords, Data, Models
 ):
     """Are Grad-CAM maps consistent across faces of one emotion?
 
@@ -80,7 +83,7 @@ class GradcamConsistency(
         "0; the share has no threshold",
         sensitivity="each choice alone, the others as declared",
     )
-    not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit", "methods", "moved")
+    not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit", "methods", "moved", "in_words")
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = (
         "gimefive",
@@ -132,8 +135,18 @@ class GradcamConsistency(
             )
             job.make_maps()
             rows, sets = job.score()
-        answer = write_report(run.folder, run.manifest, rows, sets)
+            words = self.words_of(self._explained(faces, chosen), run.folder)
+        answer = write_report(run.folder, run.manifest, rows, sets, words=words)
         return run.complete(answer, units=units_of(face_table(faces)))
+
+    def _explained(self, faces: Faces, chosen: list[Network]) -> dict[str, Explained]:
+        """The trained networks and the first faces, where words are asked for."""
+        few = faces.subset(np.arange(min(LOOKED_AT, len(faces))))
+        return {
+            n.name: Explained(self.predictor(n.load(few)), few, seed=self.seed)
+            for n in chosen
+            if n.trained and self.in_words
+        }
 
     def _inputs(
         self, faces: Faces, floor: Faces, chosen: list[Network], *, methods: tuple[str, ...]

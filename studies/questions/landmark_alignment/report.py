@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,13 @@ from studies.scoreboard.plots import dots
 
 
 def write_report(
-    folder: Path, manifest: dict[str, Any], results: Results, faces: pd.DataFrame, job: Job
+    folder: Path,
+    manifest: dict[str, Any],
+    results: Results,
+    faces: pd.DataFrame,
+    job: Job,
+    *,
+    words: Sequence[Table] = (),
 ) -> str:
     """Tables as csv, Markdown and LaTeX; figures; report.html; returns the answer."""
     clusters = faces.set_index("id")["cluster"]
@@ -67,6 +74,7 @@ def write_report(
         Table(name="scores", frame=scores, caption=_scores_caption(unit)),
         Table(name="matrix", frame=_matrix(results), caption=_matrix_caption(book)),
         *causes,
+        *words,
         Table(
             name="without_landmarks",
             frame=tables.lost_table(manifest["without landmarks"]),

@@ -20,7 +20,8 @@ from fer_xai.models import load_model
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import PERSON, Endpoint
-from studies.engine.explained import MATCHED_TO, check_targets
+from studies.engine.explained import MATCHED_TO, Explained, check_targets
+from studies.engine.in_words import LOOKED_AT
 from studies.engine.networks import Network
 from studies.engine.options import (
     Data,
@@ -32,7 +33,7 @@ from studies.engine.options import (
     Targets,
     with_landmarks,
 )
-from studies.engine.scope import Limit
+from studies.engine.scope import InWords, Limit
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
 from studies.engine.untrained import CALIBRATION, Untrained, calibration_faces
@@ -56,7 +57,7 @@ LEAST_FACES = 5
 @STUDIES.register("landmark_alignment")
 @dataclass(frozen=True, kw_only=True)
 class LandmarkAlignment(
-    Study, Progress, Passes, Seed, Targets, Margin, Limit, Data, Models, Untrained
+    Study, Progress, Passes, Seed, Targets, Margin, InWords, Limit, Data, Models, Untrained
 ):
     """Do the maps of an emotion lie where that emotion is shown?
 
@@ -134,7 +135,10 @@ class LandmarkAlignment(
             )
             results = Results.of(job, causes=self.causes)
             self._keep(run.keep, results, face_table(faces))
-        answer = write_report(run.folder, run.manifest, results, face_table(faces), job)
+            words = self.words_of(self._explained(job), run.folder) if self.in_words else []
+        answer = write_report(
+            run.folder, run.manifest, results, face_table(faces), job, words=words
+        )
         return run.complete(answer, units=units_of(face_table(faces)))
 
     def check(self) -> None:
@@ -159,6 +163,15 @@ class LandmarkAlignment(
         """The methods whose maps are made of all networks."""
         named = [name for name in self.methods if name != SHAPLEY]
         return tuple(dict.fromkeys([MATCHED_TO, SIGNED, *named]))
+
+    def _explained(self, job: Job) -> dict[str, Explained]:
+        """The trained networks and the first faces."""
+        few = job.faces.subset(np.arange(min(LOOKED_AT, len(job.faces))))
+        return {
+            n.name: Explained(job.loaded(n), few, rule=self.targets, seed=self.seed)
+            for n in job.networks
+            if n.trained
+        }
 
     def _faces(self, emotions: tuple[str, ...]) -> tuple[Faces, dict[str, list[int]]]:
         """Faces with landmarks, and by emotion how many there are and have none."""

@@ -83,7 +83,13 @@ class Found:
 
 
 def write_report(
-    folder: Path, manifest: dict[str, Any], found: Found, *, data: DataSpec, built_in: bool
+    folder: Path,
+    manifest: dict[str, Any],
+    found: Found,
+    *,
+    data: DataSpec,
+    built_in: bool,
+    words: Sequence[Table] = (),
 ) -> str:
     """Write tables, figures and the page; returns the answer.
 
@@ -97,6 +103,8 @@ def write_report(
         The data that was asked for.
     built_in
         Whether faces are built in, so that some may be pictured.
+    words
+        Further tables, such as maps in words.
     """
     faces = face_table(found.faces)
     clusters = faces.set_index("id")["cluster"]
@@ -153,7 +161,7 @@ def write_report(
         question=question("occlusion_robustness"),
         answer=answer,
         facts=_facts(found, faces, manifest, data),
-        tables=tables,
+        tables=[*tables, *words],
         pictures=pictures,
         method=METHOD,
         caveats=CAVEATS,

@@ -82,6 +82,7 @@ class NetworkRows:
         self.predictor = explained.predictor
         self.refused: dict[str, str] = {}
         self._points = explained.faces.landmarks_at(explained.size)
+        self._masks: dict[int, NDArray[np.uint8]] = {}
 
     def answers(self, advance: Advance | None = None) -> pd.DataFrame:
         """Logits of every face as it is and with each cover: a row a face and cover."""
@@ -261,6 +262,14 @@ class NetworkRows:
             parts.append(frame)
         return pd.concat(parts, ignore_index=True)
 
+    def _own_masks(self, rows: slice, seen: Seen) -> Tensor:
+        """Masks of occluders and patches, made once for all methods and kept a bit a pixel."""
+        shape = (len(seen.images), 2 * len(OCCLUDERS), *seen.images.shape[-2:])
+        if rows.start not in self._masks:
+            self._masks[rows.start] = np.packbits(seen.own_masks().numpy())
+        bits = np.unpackbits(self._masks[rows.start], count=int(np.prod(shape)))
+        return torch.from_numpy(bits.view(np.bool_)).reshape(shape)
+
     @counting_maps()
     def _maps_of(self, method: str, advance: Advance | None) -> pd.DataFrame:
         explained = self.explained
@@ -273,7 +282,7 @@ class NetworkRows:
             if not kept:
                 kept.append(explained.maps(method, chunk=CHUNK))
             clean, seen = kept[0], self._seen(rows)
-            masks = seen.own_masks()
+            masks = self._own_masks(rows, seen)
             cache = ScoreCache(self.predictor, seen.images, ids=seen.ids, seed=seen.seed)
             found = occlusion_stability(
                 cache,

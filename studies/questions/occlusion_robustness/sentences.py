@@ -164,58 +164,68 @@ def _gain(row: pd.Series) -> str:
 
 
 def _guided(table: pd.DataFrame) -> str:
+    """What the first method's cells cost beside those of chance orders, grouped by verdict."""
     methods = table[~table["order"].isin(CHANCE)]
     if not len(methods):
         return ""
     row = methods.iloc[0]
-    verdict = {1: "costs more than", -1: "costs less than", 0: "is not told from hiding"}
-    named = str(row["order"]).replace("_", " ")
-    parts = []
+    groups: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for words in WORDS.values():
         column = f"beyond {words}"
         if column in row and pd.notna(row[column]):
             bounds = signed_bounds(row[f"{column} low"], row[f"{column} high"], digits=1)
-            points = f"({signed(row[column], digits=1)}{bounds} points)"
-            parts.append(f"{verdict[told(row, column, f'p, {words}')]} {words} {points}")
-    return f"Hiding what {named} marks {'; it '.join(parts)}."
+            said = f"{words} ({signed(row[column], digits=1)}{bounds} points)"
+            groups[told(row, column, f"p, {words}")].append(said)
+    verdicts = {1: "more than hiding", -1: "less than hiding", 0: "no amount that is told from"}
+    parts = [f"{words} {_and(groups[side])}" for side, words in verdicts.items() if groups[side]]
+    if not parts:
+        return ""
+    return f"Hiding the cells that {_name(row['order'])} marks costs accuracy: {'; '.join(parts)}."
 
 
 def _drift(table: pd.DataFrame) -> str:
+    """How alike the map stays on what is still in sight, beside its floors."""
     row = table.iloc[0]
-    named = str(row["method"]).replace("_", " ")
+    named = _name(row["method"])
     if pd.isna(row["likeness"]):
         return f"The likeness of the map of {named} is undefined under every occluder."
-    beside = [
-        f"{row[column]:.2f} {words}"
+    said = (
+        f"With a part of the face covered, the map of {named} on the rest is like that of the "
+        f"whole face by {row['likeness']:.2f} (Pearson, {row['faces']} faces"
+    )
+    if pd.notna(row["prediction stays"]):
+        said += f"; {row['prediction stays']:.2f} where the prediction stays"
+    floors = [
+        f"{words} {row[column]:.2f}"
         for column, words in (
-            ("other persons' maps", "with other persons' maps"),
-            ("random patch", "under random patches"),
+            ("random patch", "under random patches of the same area"),
+            ("other persons' maps", "to maps of other persons"),
         )
         if pd.notna(row[column])
     ]
-    stays = (
-        f"; {row['prediction stays']:.2f} where the prediction stays, {row['faces, stays']} faces"
-        if pd.notna(row["prediction stays"])
-        else ""
-    )
-    vanish = (
-        f" It is undefined for {row['undefined']:.1f} % of covered faces."
-        if row["undefined"] > 0
-        else ""
-    )
-    said = (
-        f"The map of {named} keeps a likeness of {row['likeness']:.2f} outside of the occluder "
-        f"({row['faces']} faces{stays})"
-    )
-    return f"{said}{', beside ' + ' and '.join(beside) if beside else ''}.{vanish}"
+    said += f"), {_and(floors)}." if floors else ")."
+    if row["undefined"] > 0:
+        said += f" There is no map to compare for {row['undefined']:.1f} % of covered faces."
+    return said
 
 
 def _mass(table: pd.DataFrame) -> str:
+    """How much of the map lies on the covered part, before and after."""
     row = table.iloc[0]
+    if pd.isna(row["moved"]):
+        return ""
     verdict = {1: "more than", -1: "less than", 0: "not told from"}
     return (
-        f"Of its mass {100 * row['before']:.0f} % lay where the occluder comes and "
-        f"{100 * row['after']:.0f} % lie there then ({100 * row['area']:.0f} % of the image): a "
-        f"move of {signed(row['moved'])}{signed_bounds(row['moved low'], row['moved high'])}, "
-        f"{verdict[told(row, 'beyond a patch', 'p, beyond a patch')]} that onto random patches."
+        f"The covered part, {100 * row['area']:.0f} % of the image, holds "
+        f"{100 * row['before']:.0f} % of the map before and {100 * row['after']:.0f} % after: "
+        f"{signed(row['moved'])}{signed_bounds(row['moved low'], row['moved high'])}, "
+        f"{verdict[told(row, 'beyond a patch', 'p, beyond a patch')]} the change under patches."
     )
+
+
+def _name(name: object) -> str:
+    return str(name).replace("_", " ")
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -32,7 +32,7 @@ from studies.engine.options import (
     Seed,
     Targets,
 )
-from studies.engine.scope import Limit, Methods
+from studies.engine.scope import InWords, Limit, Methods
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
 from studies.engine.units import units_of
@@ -41,6 +41,7 @@ from studies.questions.occlusion_robustness.lists import file_names, landmarks_k
 from studies.questions.occlusion_robustness.report import Found, write_report
 from studies.questions.occlusion_robustness.rows import NetworkRows
 from studies.registry import STUDIES
+from studies.reporting.page import Table
 
 METHODS = ("gradcam", "layercam", "eigencam", "saliency", "input_x_gradient")
 """Attributions whose maps are looked at by default."""
@@ -50,7 +51,9 @@ UNTRAINED = 1
 
 @STUDIES.register("occlusion_robustness")
 @dataclass(frozen=True, kw_only=True)
-class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods, Data, Models):
+class OcclusionRobustness(
+    Study, Progress, Passes, Seed, Targets, InWords, Limit, Methods, Data, Models
+):
     """What does an occluder cost each emotion, and does the map stay where it was?
 
     Eleven occluders are fitted to each face's landmarks. What one of them costs is held against a
@@ -122,6 +125,7 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
             run.bar.add_task("faces", total=len(faces) * (steps * len(networks) + 2 * trained))
             for network, model in models.items():
                 self._network(network, model, found, run)
+            words = self._words(found, run)
         for name, tables in (
             ("answers", found.answers),
             ("regions", found.regions),
@@ -131,7 +135,12 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
             run.keep(name, pd.concat(rows, ignore_index=True))
         run.keep("faces", face_table(faces))
         answer = write_report(
-            run.folder, run.manifest, found, data=self.data_spec, built_in=self.built_in_faces
+            run.folder,
+            run.manifest,
+            found,
+            data=self.data_spec,
+            built_in=self.built_in_faces,
+            words=words,
         )
         return run.complete(answer, units=units_of(face_table(faces)))
 
@@ -149,6 +158,16 @@ class OcclusionRobustness(Study, Progress, Passes, Seed, Targets, Limit, Methods
     @property
     def _methods(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.methods or METHODS))
+
+    def _words(self, found: Found, run: Run) -> list[Table]:
+        """Words about the first method that refuses no trained network; none without one."""
+        refused = {
+            name for one in found.explained for name in run.manifest["networks"][one]["refused"]
+        }
+        for method in self._methods:
+            if method not in refused:
+                return self.words_of(found.explained, run.folder, method=method)
+        return []
 
     def _network(self, network: Network, model: FERModel, found: Found, run: Run) -> None:
         """Rows of one network; those of recognition of a trained one alone."""

@@ -6,7 +6,7 @@ import pytest
 
 from fer_xai.errors import InputError
 from studies.questions.attribution_agreement.study import AttributionAgreement
-from studies.questions.attribution_agreement.tables import own_ceiling
+from studies.questions.attribution_agreement.tables import another_fill
 
 METHODS = ("gradcam", "saliency", "smoothgrad", "region_ablation", "attention_rollout")
 
@@ -35,7 +35,13 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert table.loc[table["attribution"] == "gradcam", "itself, other seed"].isna().all()
     assert (run / "figures" / "agreement_tiny.png").stat().st_size > 10_000
     page = (run / "report.html").read_text()
-    assert "which is its ceiling" in page
+    assert "exact Shapley values of another fill by" in page
+    assert "ceiling" not in page
+    by = table.set_index("attribution")["judged by"]
+    assert set(by[real["attribution"]]) <= {"t, sign flips", "betting", "not tested"}
+    assert (by.isna() | (by == "t, alone"))[table.loc[table["control"], "attribution"]].all()
+    assert by.isna().sum() == 1  # the floor itself
+    assert "Judged by: " in page
     manifest = json.loads((run / "manifest.json").read_text())
     assert (
         "Expected attention among all tokens"
@@ -44,7 +50,7 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert manifest["status"] == "complete"
 
 
-def test_the_ceiling_is_of_the_fills_that_a_method_is_scored_by():
+def test_agreement_of_another_fill_is_of_the_fills_that_a_method_is_scored_by():
     pairs = {("black", "mean"): 0.9, ("black", "blur"): 0.1, ("mean", "blur"): 0.5}
     rows = pd.DataFrame(
         [
@@ -53,11 +59,11 @@ def test_the_ceiling_is_of_the_fills_that_a_method_is_scored_by():
         ]
     )
     every = ["black", "mean", "blur"]
-    assert own_ceiling(rows, "m", every, ()) == pytest.approx(np.mean(list(pairs.values())))
-    assert own_ceiling(rows, "m", ["black", "blur"], ["mean"]) == pytest.approx(0.7)
-    assert own_ceiling(rows, "m", ["blur"], ["black", "mean"]) == pytest.approx(0.3)
-    assert own_ceiling(rows, "m", every, ["noise"]) == pytest.approx(0.5)
-    assert np.isnan(own_ceiling(rows, "m", [], every))
+    assert another_fill(rows, "m", every, ()) == pytest.approx(np.mean(list(pairs.values())))
+    assert another_fill(rows, "m", ["black", "blur"], ["mean"]) == pytest.approx(0.7)
+    assert another_fill(rows, "m", ["blur"], ["black", "mean"]) == pytest.approx(0.3)
+    assert another_fill(rows, "m", every, ["noise"]) == pytest.approx(0.5)
+    assert np.isnan(another_fill(rows, "m", [], every))
 
 
 def test_region_ablation_agrees_with_shapley_more_than_noise_does(run):

@@ -6,7 +6,13 @@ import pandas as pd
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
 from studies.questions.occlusion_robustness import effects
-from studies.questions.occlusion_robustness.sentences import _book, _bound, _drift
+from studies.questions.occlusion_robustness.sentences import (
+    _book,
+    _bound,
+    _drift,
+    _guided,
+    _mass,
+)
 
 FACES = 60
 
@@ -74,3 +80,36 @@ def test_maps_that_are_all_undefined_give_a_sentence_without_nan():
     assert _drift(pd.DataFrame([row])) == (
         "The likeness of the map of grad cam is undefined under every occluder."
     )
+
+
+def test_the_maps_sentences_say_each_thing_once():
+    beyond = {
+        "random cells": (-30.0, -40.0, -20.0, 0.001),
+        "the centre": (5.0, 1.0, 9.0, 0.01),
+        "a random map": (1.0, -3.0, 5.0, 0.6),
+    }
+    row = {"order": "layer_cam"}
+    for words, (mean, low, high, p) in beyond.items():
+        row |= {f"beyond {words}": mean, f"beyond {words} low": low, f"beyond {words} high": high}
+        row[f"p, {words}"] = p
+    assert _guided(pd.DataFrame([{"order": "random"}, row])) == (
+        "Hiding the cells that layer cam marks costs accuracy: more than hiding the centre "
+        "(+5.0 [+1.0, +9.0] points); less than hiding random cells "
+        "(-30.0 [-40.0, -20.0] points); no amount that is "
+        "told from a random map (+1.0 [-3.0, +5.0] points)."
+    )
+    drift = {"method": "lrp", "likeness": 0.6, "faces": 9, "prediction stays": 0.7}
+    drift |= {"random patch": 0.5, "other persons' maps": 0.25, "undefined": 0.0}
+    assert _drift(pd.DataFrame([drift])) == (
+        "With a part of the face covered, the map of lrp on the rest is like that of the whole "
+        "face by 0.60 (Pearson, 9 faces; 0.70 where the prediction stays), under random patches "
+        "of the same area 0.50 and to maps of other persons 0.25."
+    )
+    mass = {"area": 0.15, "before": 0.2, "after": 0.1, "moved": -0.1}
+    mass |= {"moved low": -0.2, "moved high": 0.0, "p, beyond a patch": 0.5}
+    mass |= {"beyond a patch low": -0.1, "beyond a patch high": 0.1}
+    assert _mass(pd.DataFrame([mass])).startswith(
+        "The covered part, 15 % of the image, holds 20 % of the map before and 10 % after: "
+    )
+    assert _mass(pd.DataFrame([mass])).endswith("not told from the change under patches.")
+    assert _mass(pd.DataFrame([mass | {"moved": np.nan}])) == ""

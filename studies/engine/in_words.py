@@ -1,4 +1,4 @@
-"""Maps in words, for the page of an audit."""
+"""Maps in words, for the pages of studies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from fer_xai.names import slug
 from studies.engine import store
 from studies.engine.explained import Explained
 from studies.reporting.page import Table
-from studies.scoreboard.study import CHUNK
+
+LOOKED_AT = 16
+"""Faces at most whose maps are looked at, the mean of which is one of the floors."""
 
 
 def words_table(explained: Explained, method: str, *, shards: Path | None = None) -> Table | None:
     """Where a method's maps of a few faces lie, in words; None without landmarks.
 
-    The first face of each emotion, of the first faces of the audit, the mean of whose maps is one
+    The first face of each emotion, of the first faces of the run, the mean of whose maps is one
     of the floors.
 
     Parameters
@@ -27,7 +29,7 @@ def words_table(explained: Explained, method: str, *, shards: Path | None = None
     method
         An attribution that does not refuse the network.
     shards
-        Folder in which the words are kept, so that an audit that goes on makes no map again.
+        Folder in which the words are kept, so that a run that goes on makes no map again.
 
     Examples
     --------
@@ -40,7 +42,7 @@ def words_table(explained: Explained, method: str, *, shards: Path | None = None
     """
     if explained.faces.landmarks is None:
         return None
-    rows = slice(0, min(CHUNK, len(explained)))
+    rows = slice(0, min(LOOKED_AT, len(explained)))
 
     def make() -> pd.DataFrame:
         found = describe(
