@@ -76,7 +76,7 @@ def index_list(path: Path, root: Path, *, split: str, crop: bool, problems: Prob
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     path = Path(place) / "training.csv"
-    ...     _ = path.write_text("1/a.jpg,0,0,9,9,1;2,10,-2,-2\\n1/b.jpg,0,0,9,9,1;2,0,0,0")
+    ...     _ = path.write_text("1/a.jpg,0,0,9,9,1;2,10,-2,-2\n1/b.jpg,0,0,9,9,1;2,0,0,0")
     ...     problems = Problems(skip=False)
     ...     index_list(path, Path(place), split="train", crop=True, problems=problems)
     Faces(affectnet: 1 face (neutral 1))

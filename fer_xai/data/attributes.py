@@ -16,7 +16,8 @@ column                                 what it holds
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +30,7 @@ VOTES: tuple[str, ...] = tuple(f"votes_{emotion}" for emotion in EMOTIONS)
 """Columns of votes, in the canonical order of emotions."""
 
 
-def with_attributes(
-    faces: Faces, columns: Mapping[str, Sequence[object] | NDArray[np.generic]]
-) -> Faces:
+def with_attributes(faces: Faces, columns: Mapping[str, Any]) -> Faces:
     """The faces with further columns in their table, one value a face.
 
     Raises

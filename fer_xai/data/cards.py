@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from fer_xai.data.registry import DATASETS
+from fer_xai.emotions import EMOTIONS
 
 L = TypeVar("L", bound=Callable[..., Any])
 
@@ -36,6 +37,9 @@ class Card:
     counts
         Published number of faces by split (or :data:`WHOLE`) and by emotion, label that is left
         out, or :data:`LISTED`.
+    sources
+        Published counts of each source of a benchmark that is put together from several, by split
+        and by emotion or :data:`LISTED`.
     persons
         What is known of persons, in words.
     attributes
@@ -55,13 +59,12 @@ class Card:
     source: str
     splits: tuple[str, ...] = ()
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     persons: str = "unknown"
     attributes: str = ""
 
     def total(self, split: str) -> int | None:
         """Published number of faces with an emotion; None where it is not published."""
-        from fer_xai.emotions import EMOTIONS
-
         known = [count for name, count in self.counts.get(split, {}).items() if name in EMOTIONS]
         return sum(known) if known else None
 

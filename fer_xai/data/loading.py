@@ -89,7 +89,7 @@ def load_dataset(
     --------
     >>> load_dataset("rafdbb:/data")
     Traceback (most recent call last):
-    fer_xai.errors.UnknownNameError: Unknown dataset 'rafdbb': did you mean rafdb?
+    fer_xai.errors.UnknownNameError: Unknown dataset 'rafdbb': did you mean rafdb ...?
     """
     asked = DatasetSpec.parse(spec)
     if root is not None:
@@ -113,7 +113,7 @@ def load_dataset(
     if subject_pattern is not None:
         faces = with_subjects(faces, subject_pattern, root=Path(place).expanduser())
     if source is not None:
-        faces = _of_source(faces, source)
+        faces = of_source(faces, source)
     if emotions is not None:
         if isinstance(emotions, str) and emotions not in NATIVE_ORDERS:
             emotions = [emotions]
@@ -151,7 +151,20 @@ def _check_complete(faces: Faces) -> None:
         )
 
 
-def _of_source(faces: Faces, source: str) -> Faces:
+def of_source(faces: Faces, source: str) -> Faces:
+    """The faces of one source of a benchmark, however its name is spelled (``RAF-DB``).
+
+    Raises
+    ------
+    InputError
+        If no face is of it.
+
+    Examples
+    --------
+    >>> of_source(load_dataset("synthetic", limit=2), "synthetic_wild")
+    Faces(synthetic: 2 faces (...), 2 with landmarks)
+    """
+
     def plain(text: str) -> str:
         return text.lower().replace("-", "").replace("_", "").replace("+", "plus")
 

@@ -71,6 +71,30 @@ def listed_rows(path: Path, codes: str, problems: Problems) -> Iterator[Row]:
         yield Row(name=name, code=code, number=number)
 
 
+def numbered_codes(path: Path, codes: str, problems: Problems) -> Iterator[tuple[str, int, int]]:
+    """Name, code and number of the rows ``0001.jpg 5`` of a list.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "list.txt"
+    ...     _ = path.write_text("0001.jpg 5")
+    ...     list(numbered_codes(path, "0–13", Problems(skip=False)))
+    [('0001.jpg', 5, 1)]
+    """
+    for number, line in text_lines(path, what="a list of names and codes"):
+        name, *rest = line.split()
+        code = whole_number(rest[0]) if len(rest) == 1 else None
+        if code is None:
+            problems.add(
+                f"Expected `name code` with a code {codes} in {path}, row {number}, got "
+                f"{quoted(line)}."
+            )
+            continue
+        yield name, code, number
+
+
 def attributes(base: Path, stems: Sequence[str], problems: Problems) -> dict[str, list[str]]:
     """Columns race, gender and age of faces; nothing where ``Annotation/manual`` is not there.
 

@@ -71,6 +71,6 @@ def ck48(root: Path, *, split: str, problems: Problems, test_share: str = "") ->
     if strange:
         raise InputError(
             f"Expected images named as {pattern.example} under {base}, got {quoted(strange[0])} "
-            f"and {len(strange) - 1} more: persons cannot be told apart; read such a set as folder:."
+            f"and {len(strange) - 1} more: persons are unknown; read such a set as folder:."
         )
     return without_splits(faces, split=split, test_share=test_share, problems=problems)

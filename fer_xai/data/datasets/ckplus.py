@@ -87,7 +87,7 @@ def ckplus(
     ...     for name in ("cohn-kanade-images/S005/001", "Emotion/S005/001"):
     ...         (Path(root) / name).mkdir(parents=True)
     ...     label = Path(root) / "Emotion/S005/001/S005_001_00000011_emotion.txt"
-    ...     _ = label.write_text("   3.0000000e+00\\n")
+    ...     _ = label.write_text("   3.0000000e+00\n")
     ...     faces = ckplus(Path(root), split="test", problems=Problems(skip=False))
     >>> faces, faces.ids
     (Faces(ckplus: 1 face (disgust 1)), ['S005_001_00000011.png'])

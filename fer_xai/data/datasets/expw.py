@@ -77,7 +77,7 @@ def expw(
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     _ = (Path(root) / "label.lst").write_text("a.jpg 0 10 20 60 50 97.5 3\\n")
+    ...     _ = (Path(root) / "label.lst").write_text("a.jpg 0 10 20 60 50 97.5 3\n")
     ...     faces = expw(Path(root), split="test", problems=Problems(skip=False))
     >>> faces, faces.ids, faces.reader.boxes  # left, top, right, bottom
     (Faces(expw: 1 face (happiness 1)), ['a.jpg#0'], [(20, 10, 60, 50)])
