@@ -135,7 +135,7 @@ def part_sentences(part: Part) -> list[str]:
     Examples
     --------
     >>> part_sentences(survey(DatasetSpec.parse("synthetic"), split="test").parts[0])
-    ['150 persons']
+    ['50 persons']
     """
     table = part.faces.table
     subjects = set(table["subject"]) - {""}
@@ -209,6 +209,6 @@ def run(words: Sequence[str]) -> int:
     --------
     >>> run(["nothing:here"])
     Traceback (most recent call last):
-    fer_xai.errors.UnknownNameError: Unknown dataset 'nothing': choose from ...
+    fer_xai.errors.UnknownNameError: Unknown dataset 'nothing': did you mean ...?
     """
     return check(parsed(Check, words, prog="python -m fer_xai.data check"))
