@@ -64,6 +64,12 @@ class DatasetSpec:
             options[key] = value
         return cls(name=name, root=before, options=options)
 
+    @property
+    def suffix(self) -> str:
+        """The options as they are written after the place, sorted; "" where there are none."""
+        told = ",".join(f"{key}={value}" for key, value in sorted(self.options.items()))
+        return f"#{told}" if told else ""
+
 
 def loader_options(name: str) -> dict[str, str]:
     """Names and defaults of the options of a data set's loader.

@@ -71,7 +71,8 @@ def check(options: Check) -> int:
     spec = DatasetSpec.parse(options.data)
     if spec.name not in DATASETS:
         raise UnknownNameError(DATASETS.unknown(spec.name))
-    if spec.name != "synthetic" and not Path(spec.root).expanduser().exists():
+    there = bool(spec.root) and Path(spec.root).expanduser().exists()
+    if spec.name != "synthetic" and not there:
         raise InputError(
             f"Expected the data set {spec.name} in a folder or file, but {spec.root or 'no place'} "
             "does not exist: write NAME:ROOT."
