@@ -85,32 +85,38 @@ class Listing:
     ('1.JPG', None, None)
     """
 
-    _names: dict[str, dict[str, str]] = field(default_factory=dict)
+    _names: dict[str, set[str]] = field(default_factory=dict)
+    _lower: dict[str, dict[str, str]] = field(default_factory=dict)  # made when a name misses
 
     def found(self, folder: str | Path, name: str) -> str | None:
         """The name as the folder has it, in capitals or not; None where it is not there."""
-        names = self._read(str(folder))
-        return names.get(name) or names.get(name.lower())
+        place = str(folder)
+        names = self._names.get(place)
+        if names is None:
+            names = self._names[place] = _names(place)
+        if name in names:
+            return name
+        if place not in self._lower:
+            self._lower[place] = {known.lower(): known for known in sorted(names)}
+        return self._lower[place].get(name.lower())
 
     def path(self, folder: str | Path, name: str) -> str:
         """Path of a file, its name as the folder has it; as it is asked for where it is missing."""
         return f"{folder}{os.sep}{self.found(folder, name) or name}"
 
     def names(self, folder: str | Path) -> list[str]:
-        """Names of the files and folders in a folder, without the hidden ones."""
-        return sorted(set(self._read(str(folder)).values()))
+        """Names of the files and folders in a folder, without the hidden ones, sorted."""
+        self.found(folder, "")
+        return sorted(self._names[str(folder)])
 
-    def _read(self, folder: str) -> dict[str, str]:
-        if folder not in self._names:
-            try:
-                with os.scandir(folder) as entries:
-                    names = [entry.name for entry in entries]
-            except OSError:
-                names = []
-            found = {name.lower(): name for name in sorted(names) if not is_hidden(name)}
-            found.update((name, name) for name in names if not is_hidden(name))
-            self._names[folder] = found
-        return self._names[folder]
+
+def _names(folder: str) -> set[str]:
+    """Names in a folder that are not hidden; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if not is_hidden(entry.name)}
+    except OSError:
+        return set()
 
 
 def contents(root: Path, *, most: int = 6) -> str:

@@ -140,7 +140,7 @@ def csv_list(
         row = extras[one.name]
         folder, _, name = one.name.rpartition("/")
         person = "" if table.subject is None else row[table.subject]
-        place = files.path(base / folder if folder else base, name)
+        place = files.path(f"{base}{os.sep}{folder}" if folder else str(base), name)
         rows.append((one.name, place, one.emotion, split, person, root.stem, ""))
         kept.append(row)
     faces = faces_from_files(rows, name=root.stem)

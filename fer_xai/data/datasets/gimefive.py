@@ -148,7 +148,7 @@ def _face(name: str, emotion: str, folder: Path, split: str, files: Listing) -> 
     source = next((key for key, form in _SOURCES.items() if form.match(name)), "unknown")
     known = _taken(name, source)
     below, _, file = name.rpartition("/")
-    path = files.path(folder / below if below else folder, file)
+    path = files.path(folder / below if below else str(folder), file)
     return name, path, emotion, split, known.subject, source, known.group
 
 

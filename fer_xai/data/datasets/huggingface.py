@@ -123,7 +123,7 @@ def huggingface(
     rows, files, name = [], Listing(), root.resolve().name
     for one in checked_rows(found, problems):
         folder, _, image = one.name.rpartition("/")
-        path = files.path(file.parent / folder if folder else file.parent, image)
+        path = files.path(f"{file.parent}/{folder}" if folder else str(file.parent), image)
         rows.append((one.name, path, one.emotion, split, "", name, ""))
     return faces_from_files(rows, name=name)
 

@@ -79,15 +79,15 @@ def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
             f"Expected {LIST} under {root}, found none ({contents(root)}): pass RAF-DB's `basic` "
             "folder."
         )
-    codes = CodeRange(order=NATIVE_ORDERS["rafdb"], first=1)
+    codes, file = CodeRange(order=NATIVE_ORDERS["rafdb"], first=1), base / LIST
     found = []
-    for row in listed_rows(base / LIST, codes.words, problems):
+    for row in listed_rows(file, codes.words, problems):
         emotion = codes.emotion(row.code, row=row.number)
         if emotion is not None:
-            found.append(LabelRow(name=row.name, emotion=emotion, file=base / LIST, row=row.number))
-    codes.check(base / LIST)
+            found.append(LabelRow(name=row.name, emotion=emotion, file=file, row=row.number))
+    codes.check(file)
     rows, stems, files = [], [], Listing()
-    folder = base / "Image" / "aligned"
+    folder = str(base / "Image" / "aligned")
     for one in checked_rows(found, problems):
         if one.name.startswith(f"{split}_"):
             stem = one.name.rpartition(".")[0] or one.name
