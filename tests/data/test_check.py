@@ -8,7 +8,8 @@ from fer_xai.data.checking.headers import read_headers
 from fer_xai.data.checking.survey import survey
 from fer_xai.data.spec import DatasetSpec
 from fer_xai.emotions import NATIVE_ORDERS
-from tests.data.trees import TREES, image, text
+from tests.data.tree_makers import image, text
+from tests.data.trees import TREES
 
 
 def check(capsys, *words):

@@ -10,7 +10,8 @@ from fer_xai.data.registry import Problems
 from fer_xai.data.spec import DatasetSpec, index_dataset
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS
-from tests.data.trees import TREES, image
+from tests.data.tree_makers import image
+from tests.data.trees import TREES
 
 LISTED = {key: tree for key, tree in TREES.items() if tree.files}
 WITH_TEXTS = {key: tree for key, tree in TREES.items() if tree.texts}

@@ -7,7 +7,8 @@ from fer_xai.data.emotion_map import EmotionMap, read_map
 from fer_xai.data.spec import DatasetSpec
 from fer_xai.errors import InputError
 from studies.engine.specs import DataSpec
-from tests.data.trees import TREES, image
+from tests.data.tree_makers import image
+from tests.data.trees import TREES
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def index_folder(
 def warn_of_two_emotions(faces: Faces) -> None:
     """Warn where files of the same bytes stand for different emotions.
 
-    Of more than :data:`MOST_COMPARED` faces none is opened.
+    No file is opened where there are more than :data:`MOST_COMPARED` faces.
 
     Warns
     -----

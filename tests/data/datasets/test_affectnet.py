@@ -3,7 +3,7 @@ import pytest
 
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
-from tests.data.trees import HEADER, LANDMARKS, affectnet, affectnet_pack, image, text
+from tests.data.tree_makers import HEADER, LANDMARKS, affectnet, affectnet_pack, image, text
 
 
 def row(name, code, *, box="2,3,10,12", mood="0,0"):

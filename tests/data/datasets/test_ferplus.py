@@ -6,7 +6,7 @@ from fer_xai.data.attributes import soft_labels
 from fer_xai.data.votes import FILTERS, voted
 from fer_xai.emotions import EMOTIONS, NATIVE_ORDERS
 from fer_xai.errors import InputError
-from tests.data.trees import PIXELS, ferplus
+from tests.data.tree_makers import PIXELS, ferplus
 
 
 def slow_majority(votes):

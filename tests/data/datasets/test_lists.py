@@ -12,7 +12,7 @@ from PIL import Image
 
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
-from tests.data.trees import huggingface, image, text
+from tests.data.tree_makers import huggingface, image, text
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
-from tests.data.trees import TREES, ck48, ckplus, image, jaffe, kdef, text, tfeid
+from tests.data.tree_makers import ck48, ckplus, image, jaffe, kdef, text, tfeid
+from tests.data.trees import TREES
 
 
 def test_ckplus_takes_the_peak_and_knows_persons(tmp_path):

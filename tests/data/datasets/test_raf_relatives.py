@@ -6,7 +6,7 @@ import pytest
 from fer_xai.data import load_dataset
 from fer_xai.data.raf_files import points
 from fer_xai.errors import InputError
-from tests.data.trees import rafau, rafce, rafdb, rafdb_compound
+from tests.data.tree_makers import rafau, rafce, rafdb, rafdb_compound
 
 
 def test_race_gender_and_age_are_words(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
-from tests.data.trees import expw, sfew, text
+from tests.data.tree_makers import expw, sfew, text
 
 
 def test_expw_cuts_each_face_out_of_its_photograph(tmp_path):
