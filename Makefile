@@ -37,6 +37,7 @@ format: .venv/.ready  ## lay out the code, and mend what ruff can
 
 docs: .venv/.ready  ## tables and pictures of the documentation, made from the code
 	$(BIN)/python -m fer_xai.attributions.docs_table docs/attributions.md
+	$(BIN)/python -m fer_xai.data.docs_table docs/data.md
 	$(BIN)/python -m metrics.core.docs_tables docs/metrics.md
 	$(BIN)/python -m fer_xai.data.synthetic.contact_sheet
 	$(BIN)/python -m fer_xai.data.synthetic.action_unit_sheet

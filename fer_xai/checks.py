@@ -41,7 +41,7 @@ def name_or_unknown(value: object) -> str:
     >>> [name_or_unknown(value) for value in ("S010 ", 7.0, " ", None, float("nan"))]
     ['S010', '7', '', '', '']
     """
-    if isinstance(value, Real) and not isinstance(value, Integral):
+    if not isinstance(value, str) and isinstance(value, Real) and not isinstance(value, Integral):
         number = float(value)
         if number.is_integer():
             return str(int(number))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_xai.data.duplicates import copies_of
+from fer_xai.data.spec import DatasetSpec
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
@@ -124,15 +125,17 @@ def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, s
 def data_name(spec: str) -> str:
     """Name of a dataset ``NAME[:ROOT]``, wherever it lies.
 
-    A style of built-in faces, or a folder of one's own by its name, is a dataset of its own.
+    A style of built-in faces, or a folder of one's own by its name, is a dataset of its own, and so
+    is a data set that is read with other options.
 
     >>> data_name("gimefive:/data/bench"), data_name("synthetic:lab"), data_name("folder:/my/faces")
     ('gimefive', 'synthetic:lab', 'folder:faces')
     """
-    name, _, place = spec.partition(":")
-    if place and name in ("synthetic", "folder"):
-        return f"{name}:{Path(place).name}"
-    return name
+    data = DatasetSpec.parse(spec)
+    options = data.suffix.replace("/", "_")
+    if data.root and data.name in ("synthetic", "folder"):
+        return f"{data.name}:{Path(data.root).name}{options}"
+    return f"{data.name}{options}"
 
 
 def positions(labels: NDArray[np.int64]) -> NDArray[np.int64]:

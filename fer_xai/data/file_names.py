@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -10,6 +11,9 @@ from fer_xai.emotions import EMOTIONS, parse_emotion
 _OTHER_WORDS = (
     "happy surprised sad angry disgusted fearful afraid scared contemptuous"  # Joy is a person, too
 )
+_PLAIN = re.compile(r"[A-Za-z0-9_][\w.\- ]*(?:/[A-Za-z0-9_][\w.\- ]*)*", re.ASCII)
+"""Names without anything that could leave a folder: no part begins with a dot."""
+_LAST_WORD = re.compile(r"([a-z]+)[^a-z]*$")
 _WORDS = {*EMOTIONS, *_OTHER_WORDS.split()}
 
 
@@ -23,8 +27,15 @@ def spoken_emotion(name: str) -> str | None:
     >>> spoken_emotion("test_0001_aligned.jpg") is None
     True
     """
-    words = re.findall(r"[a-z]+", PurePosixPath(name).stem.lower())
-    return parse_emotion(words[-1]) if words and words[-1] in _WORDS else None
+    found = _LAST_WORD.search(_stem(name).lower())
+    return parse_emotion(found[1]) if found and found[1] in _WORDS else None
+
+
+def _stem(name: str) -> str:
+    """The last part of a path without its ending; as pathlib has it, but ten times as fast."""
+    if _PLAIN.fullmatch(name):
+        return posixpath.splitext(name.rpartition("/")[2])[0]
+    return PurePosixPath(name).stem
 
 
 def name_fault(name: str) -> str | None:
@@ -35,6 +46,8 @@ def name_fault(name: str) -> str | None:
     >>> name_fault("a.png") is None, name_fault("../a.png")
     (True, 'a path that leaves its folder')
     """
+    if _PLAIN.fullmatch(name):
+        return None
     if not name:
         return "no file name"
     if not name.isprintable():

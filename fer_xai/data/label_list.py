@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from fer_xai.data.registry import Problems
 from fer_xai.errors import InputError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LabelRow:
     """One row of a list, its code read and its name checked.
 
@@ -111,10 +112,11 @@ def checked_rows(rows: Sequence[LabelRow], problems: Problems) -> list[LabelRow]
     >>> [one.name for one in checked_rows(rows, problems)], len(problems.found)
     (['1.png'], 2)
     """
-    _check_spoken(rows)
+    words = [spoken_emotion(one.name) for one in rows]
+    _check_spoken(rows, words)
     named: dict[str, list[LabelRow]] = defaultdict(list)
-    for one in rows:
-        fault, spoken = name_fault(one.name), spoken_emotion(one.name)
+    for one, spoken in zip(rows, words, strict=True):
+        fault = name_fault(one.name)
         if fault is not None:
             problems.add(
                 f"Expected the name of a file under its folder in {one.place}, got {fault}: "
@@ -126,7 +128,7 @@ def checked_rows(rows: Sequence[LabelRow], problems: Problems) -> list[LabelRow]
                 f"{one.emotion} for {quoted(one.name)}: mend the label, or rename the file."
             )
         else:
-            named[str(Path(one.name))].append(one)
+            named[os.path.normpath(one.name)].append(one)
     kept = []
     for first, *others in named.values():
         emotions = sorted({one.emotion for one in (first, *others)})
@@ -141,19 +143,17 @@ def checked_rows(rows: Sequence[LabelRow], problems: Problems) -> list[LabelRow]
     return kept
 
 
-def _check_spoken(rows: Sequence[LabelRow]) -> None:
+def _check_spoken(rows: Sequence[LabelRow], words: Sequence[str | None]) -> None:
     """Refuse lists of which one label's names speak of another emotion more often than of it."""
     heard: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in rows:
-        spoken = spoken_emotion(one.name)
+    for one, spoken in zip(rows, words, strict=True):
         if spoken is not None:
             heard[one.emotion][spoken] += 1
     for emotion, counts in heard.items():
         other, often = counts.most_common(1)[0]
         if other != emotion and often > max(1, counts[emotion]):
-            example = next(
-                one for one in rows if one.emotion == emotion and spoken_emotion(one.name) == other
-            )
+            pairs = zip(rows, words, strict=True)
+            example = next(one for one, word in pairs if (one.emotion, word) == (emotion, other))
             raise InputError(
                 f"Expected labels that agree with the file names in {example.file}, but {often} "
                 f"names of the label {emotion} speak of {other} ({quoted(example.name)} in row "

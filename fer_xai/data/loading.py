@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fer_xai.checks import quoted
 from fer_xai.data.datasets.folder import warn_of_two_emotions
 from fer_xai.data.landmark_csv import read_landmarks
+from fer_xai.data.listing import missing_files
 from fer_xai.data.registry import DATASETS, Problems
+from fer_xai.data.spec import DatasetSpec, index_dataset
 from fer_xai.data.subjects import check_subject_pattern, with_subjects
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
-from fer_xai.errors import InputError, did_you_mean
+from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 from fer_xai.types import Faces
 
 
@@ -28,6 +30,7 @@ def load_dataset(
     landmarks: str | Path | None = None,
     landmarks_size: int | None = None,
     emotions: str | Sequence[str] | None = None,
+    emotion_map: Mapping[str, str] | None = None,
     subject_pattern: str | None = None,
     skip_bad: bool = False,
     limit: int | None = None,
@@ -39,7 +42,9 @@ def load_dataset(
     ----------
     spec
         ``"rafdb"``, or with its folder, ``"rafdb:/data/RAF-DB"``; ``"synthetic"`` or
-        ``"synthetic:web48"`` for the built-in faces (in one of their styles).
+        ``"synthetic:web48"`` for the built-in faces (in one of their styles). Options of the data
+        set and emotions of its labels follow a ``#``: ``"ckplus:/data/CK+#neutral=first"``,
+        ``"folder:/data/mine#0=anger,1=fear"``.
     root
         Folder (or file) of the dataset, if not in ``spec``.
     split
@@ -53,6 +58,9 @@ def load_dataset(
         Side of the square images the landmarks were measured on, if it is not that of the faces.
     emotions
         Keep only these, as names (or one) or as a native label order.
+    emotion_map
+        Emotions of the data set's own labels, ``{"0": "anger", "Freude": "happiness"}``, or "none"
+        for labels whose faces are left out; for folders, lists and compound emotions.
     subject_pattern
         Regular expression that reads the person of each face, and the sequence where there is one,
         from its path below the root: ``r"(?P<subject>S\d+)_(?P<sequence>\d+)"``. Without it they
@@ -68,8 +76,8 @@ def load_dataset(
     Raises
     ------
     UnknownNameError, InputError
-        For an unknown dataset, a wrong folder, an unknown label or source, a pattern that cannot be
-        used, an empty selection.
+        For an unknown dataset, a wrong folder, an unknown label, option or source, images that are
+        listed but missing, a pattern that cannot be used, an empty selection.
 
     Warns
     -----
@@ -81,11 +89,14 @@ def load_dataset(
     --------
     >>> load_dataset("rafdbb:/data")
     Traceback (most recent call last):
-    fer_xai.errors.UnknownNameError: Unknown dataset 'rafdbb': did you mean rafdb?
+    fer_xai.errors.UnknownNameError: Unknown dataset 'rafdbb': did you mean rafdb ...?
     """
-    name, _, place = spec.partition(":")
-    loader = DATASETS[name]
-    place = str(root) if root is not None else place
+    asked = DatasetSpec.parse(spec)
+    if root is not None:
+        asked = dataclasses.replace(asked, root=str(root))
+    name, place = asked.name, asked.root
+    if name not in DATASETS:
+        raise UnknownNameError(DATASETS.unknown(name))
     if name != "synthetic":
         if not place:
             raise InputError(f"Expected the folder of {name}, as {name}:ROOT or root=…; got none.")
@@ -98,11 +109,11 @@ def load_dataset(
         if name == "synthetic":
             raise InputError("Expected no subject pattern for built-in faces: they have no files.")
     problems = Problems(skip_bad)
-    faces = loader(Path(place).expanduser(), split=split, problems=problems)
+    faces = index_dataset(asked, split=split, problems=problems, emotion_map=emotion_map)
     if subject_pattern is not None:
         faces = with_subjects(faces, subject_pattern, root=Path(place).expanduser())
     if source is not None:
-        faces = _of_source(faces, source)
+        faces = of_source(faces, source)
     if emotions is not None:
         if isinstance(emotions, str) and emotions not in NATIVE_ORDERS:
             emotions = [emotions]
@@ -113,6 +124,8 @@ def load_dataset(
             f"Expected faces in split {split} of {spec}{f' from {source}' if source else ''}, "
             "found none: check the root, the split and the filters."
         )
+    if not skip_bad:
+        _check_complete(faces)
     if limit is not None:
         faces = faces.limit(limit, seed=seed)
     for remark in problems.remarks if subject_pattern is None else ():
@@ -127,7 +140,31 @@ def load_dataset(
     return faces
 
 
-def _of_source(faces: Faces, source: str) -> Faces:
+def _check_complete(faces: Faces) -> None:
+    """Refuse faces whose image files are not all there."""
+    missing = missing_files(faces)
+    if missing:
+        raise InputError(
+            f"Expected an image at {faces.table['path'][missing[0]]}, found none, and so for "
+            f"{len(missing)} of {len(faces)} faces of {faces.name}: check the dataset's root and "
+            "copy it whole, or pass skip_bad (--skip-bad) to leave such faces out and list them."
+        )
+
+
+def of_source(faces: Faces, source: str) -> Faces:
+    """The faces of one source of a benchmark, however its name is spelled (``RAF-DB``).
+
+    Raises
+    ------
+    InputError
+        If no face is of it.
+
+    Examples
+    --------
+    >>> of_source(load_dataset("synthetic", limit=2), "synthetic_wild")
+    Faces(synthetic: 2 faces (...), 2 with landmarks)
+    """
+
     def plain(text: str) -> str:
         return text.lower().replace("-", "").replace("_", "").replace("+", "plus")
 

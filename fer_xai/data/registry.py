@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -23,6 +24,8 @@ class Problems:
         What was left out, a sentence each.
     remarks
         What a user should know though every face is kept, a sentence each.
+    left_out
+        Number of faces that are left out on purpose, by their label: those that show no emotion.
 
     Examples
     --------
@@ -38,6 +41,7 @@ class Problems:
     skip: bool
     found: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def add(self, sentence: str) -> None:
         """Raise, or go on without this row."""
@@ -63,7 +67,9 @@ class Loader(Protocol):
     def __call__(self, root: Path, *, split: str, problems: Problems) -> Faces:
         """Faces of one split under a folder or file; ``root`` may name a style instead.
 
-        Rows with an unknown label go to ``problems``.
+        Rows with an unknown label go to ``problems``. Further keyword-only parameters are options
+        of the data set, texts that :class:`fer_xai.data.spec.DatasetSpec` reads; one of them,
+        ``emotion_map``, is a :class:`fer_xai.data.emotion_map.EmotionMap`.
         """
         ...
 

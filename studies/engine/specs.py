@@ -1,4 +1,4 @@
-"""Models and data by name: ``NAME[=WEIGHTS]`` and ``NAME[:ROOT][@SOURCE]``.
+"""Models and data by name: ``NAME[=WEIGHTS]`` and ``NAME[:ROOT][#OPTIONS][@SOURCE]``.
 
 Both are parsed once, where options are read; everything behind asks these objects.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_xai.data import load_dataset
+from fer_xai.data.spec import DatasetSpec
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import load_model, shipped_weights
@@ -32,6 +33,8 @@ class DataSpec:
         Its folder or file (the style, for built-in faces); empty where none was given.
     source
         The source dataset, of a benchmark put together from several; None for all of them.
+    options
+        Options of the data set and emotions of its labels, ``#neutral=first``; "" where none are.
 
     Examples
     --------
@@ -43,10 +46,11 @@ class DataSpec:
     dataset: str
     root: str = ""
     source: str | None = None
+    options: str = ""
 
     @classmethod
     def parse(cls, text: str, *, source: str | None = None) -> DataSpec:
-        """Read ``NAME[:ROOT][@SOURCE]``; the part after the last @ may belong to the path.
+        """Read ``NAME[:ROOT][#OPTIONS][@SOURCE]``; the last @ may belong to the path.
 
         Parameters
         ----------
@@ -63,7 +67,7 @@ class DataSpec:
         Examples
         --------
         >>> DataSpec.parse("gimefive:/data/bench@rafdb")
-        DataSpec(dataset='gimefive', root='/data/bench', source='rafdb')
+        DataSpec(dataset='gimefive', root='/data/bench', source='rafdb', options='')
         >>> DataSpec.parse("gimefive:/data/bench", source="rafdb") == _
         True
         """
@@ -73,18 +77,21 @@ class DataSpec:
                 f"Expected one source of faces, got {column.source} in --data {text} and {source} "
                 "in --source: name it once."
             )
-        dataset, _, root = column.data.partition(":")
-        return cls(dataset, root, column.source or source)
+        spec = DatasetSpec.parse(column.data)
+        return cls(spec.name, spec.root, column.source or source, spec.suffix)
 
     @property
     def location(self) -> str:
-        """``NAME[:ROOT]``, as :func:`fer_xai.data.load_dataset` takes it."""
-        return f"{self.dataset}:{self.root}" if self.root else self.dataset
+        """``NAME[:ROOT][#OPTIONS]``, as :func:`fer_xai.data.load_dataset` takes it."""
+        place = f"{self.dataset}:{self.root}" if self.root else self.dataset
+        return place + self.options
 
     @property
     def identity(self) -> str:
-        """The data's name in a manifest: wherever it lies, but with the style of built-in faces."""
-        return self.location if self.dataset == SYNTHETIC else self.dataset
+        """The data's name in a manifest: wherever it lies, but with its options, and the style of
+        built-in faces.
+        """
+        return self.location if self.dataset == SYNTHETIC else self.dataset + self.options
 
     @property
     def weights(self) -> str:

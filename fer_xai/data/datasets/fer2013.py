@@ -1,8 +1,10 @@
 """FER2013 (Goodfellow et al. 2013): 48×48 grey, as csv or as folders.
 
 ``fer2013.csv`` (``emotion,pixels,Usage``), ``icml_face_data.csv`` (``emotion, Usage, pixels``, with
-its leading spaces), or copies in folders ``train/angry/…``. Usage Training, PublicTest and
-PrivateTest are the splits train, valid and test.
+its leading spaces), either of them in a folder ``fer2013`` as torchvision has it, ``train.csv`` of
+the challenge (``emotion,pixels``; its ``test.csv`` has no labels), or copies in folders
+``train/angry/…``. Usage Training, PublicTest and PrivateTest are the splits train, valid and test:
+28,709, 3,589 and 3,589 faces.
 """
 
 from __future__ import annotations
@@ -13,23 +15,42 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_xai.checks import quoted
+from fer_xai.data.cards import Card, described
 from fer_xai.data.datasets.folder import index_folder
+from fer_xai.data.fer2013_rows import USAGES, greys, reader_of, records
 from fer_xai.data.label_list import CodeRange
 from fer_xai.data.registry import DATASETS, Problems
-from fer_xai.data.text import cells, text_lines, whole_number
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Faces
 
-_USAGE = {"train": "Training", "valid": "PublicTest", "test": "PrivateTest"}
 _FILES = ("fer2013.csv", "icml_face_data.csv")
-_COLUMNS = ("emotion", "pixels", "Usage")
-_SIDE = 48
-_GREYS = {str(value) for value in range(256)}
+
+CARD = Card(
+    title="FER2013",
+    layout="`[fer2013/]fer2013.csv`, `[fer2013/]icml_face_data.csv`, `train.csv`, or folders",
+    licence="research",
+    source="Goodfellow et al., ICONIP 2013",
+    splits=("train", "valid", "test"),
+    counts={
+        "train": {
+            **{"anger": 3995, "disgust": 436, "fear": 4097, "happiness": 7215},
+            **{"sadness": 4830, "surprise": 3171, "neutral": 4965},
+        },
+        "valid": {
+            **{"anger": 467, "disgust": 56, "fear": 496, "happiness": 895},
+            **{"sadness": 653, "surprise": 415, "neutral": 607},
+        },
+        "test": {
+            **{"anger": 491, "disgust": 55, "fear": 528, "happiness": 879},
+            **{"sadness": 594, "surprise": 416, "neutral": 626},
+        },
+    },
+)
 
 
 @DATASETS.register("fer2013")
+@described(CARD)
 def fer2013(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index a csv file, a folder that holds one, or folder copies.
 
@@ -42,7 +63,7 @@ def fer2013(root: Path, *, split: str, problems: Problems) -> Faces:
     Examples
     --------
     >>> import tempfile
-    >>> row = {"emotion": 3, "pixels": "0 " * _SIDE**2, "Usage": "PrivateTest"}  # 3 means happy
+    >>> row = {"emotion": 3, "pixels": "0 " * 48**2, "Usage": "PrivateTest"}  # 3 means happy
     >>> with tempfile.TemporaryDirectory() as root:
     ...     pd.DataFrame([row]).to_csv(Path(root) / "fer2013.csv", index=False)
     ...     fer2013(Path(root), split="test", problems=Problems(skip=False))
@@ -50,67 +71,40 @@ def fer2013(root: Path, *, split: str, problems: Problems) -> Faces:
     """
     path = root
     if root.is_dir():
-        found = next((root / name for name in _FILES if (root / name).is_file()), None)
-        if found is None:
+        bases = (root, root / "fer2013")
+        names = (*_FILES, "train.csv") if split == "train" else _FILES
+        found = [base / name for base in bases for name in names if (base / name).is_file()]
+        if not found:
+            if (root / "test.csv").is_file() and (root / "train.csv").is_file():
+                raise InputError(
+                    f"Expected {' or '.join(_FILES)} under {root} for split {split}, found "
+                    "train.csv and test.csv alone, of which the second has no labels."
+                )
             return index_folder(root, split=split, name="fer2013", problems=problems)
-        path = found
-    if split not in _USAGE:
+        path = found[0]
+    if split not in USAGES:
         raise InputError(f"Expected split train, valid or test for fer2013, got {split!r}.")
     codes = CodeRange(order=NATIVE_ORDERS["fer2013"], first=0)
-    lines = text_lines(path, what="a CSV with columns emotion, pixels and Usage")
-    columns = _columns(path, next(lines, (1, ""))[1])
     rows: list[tuple[str, ...]] = []
     pixels: list[NDArray[np.uint8]] = []
-    for record, (number, line) in enumerate(lines, start=2):
-        where = f"{path}, row {number}"
-        row = cells(line)
-        if row is None or len(row) > len(columns):
-            what = "quotes that do not close" if row is None else f"{len(row)} cells"
-            problems.add(f"Expected {len(columns)} cells in {where}, got {what}: {quoted(line)}.")
+    for record in records(path, problems):
+        code = record.code
+        emotion = None if code is None else codes.emotion(code, row=record.number)
+        if record.usage != USAGES[split]:
             continue
-        row += [""] * (len(columns) - len(row))  # what a row that is too short lacks is empty
-        code, text, usage = (row[columns.index(name)] for name in _COLUMNS)
-        label = whole_number(code)
-        emotion = None if label is None else codes.emotion(label, row=number)
-        if usage != _USAGE[split]:
-            if usage not in _USAGE.values():
-                problems.add(
-                    f"Expected Usage {', '.join(_USAGE.values())} in {where}, got {quoted(usage)}."
-                )
-            continue
-        if label is None:
-            problems.add(f"Expected an emotion {codes.words} in {where}, got {quoted(code)}.")
-            continue
-        words = text.split()
-        odd = sorted(set(words) - _GREYS)
-        if len(words) != _SIDE**2 or odd:
+        if code is None:
             problems.add(
-                f"Expected {_SIDE**2} pixels 0–255 in {where}, got {len(words)} values"
-                f"{f', {quoted(odd[0])} among them' if odd else ''}."
+                f"Expected an emotion {codes.words} in {record.place}, got {record.told_code}."
             )
             continue
-        if emotion is not None:
-            grey = np.array(words, dtype=np.uint8).reshape(_SIDE, _SIDE)
-            pixels.append(np.repeat(grey[:, :, None], 3, axis=2))
-            rows.append((f"{path.name}:{record}", where, emotion, split, "", "fer2013", ""))
+        grey = greys(record, problems)
+        if emotion is not None and grey is not None:
+            pixels.append(grey)
+            name = f"{path.name}:{record.number}"
+            rows.append((name, record.place, emotion, split, "", "fer2013", ""))
     codes.check(path)
     return Faces(
         table=pd.DataFrame(rows, columns=list(COLUMNS), dtype=object),
-        reader=lambda row: pixels[row],
+        reader=reader_of(pixels),
         name="fer2013",
     )
-
-
-def _columns(path: Path, header: str) -> list[str]:
-    """Names of the columns, each of the three that are needed once."""
-    columns = cells(header) or []
-    missing = [name for name in _COLUMNS if name not in columns]
-    if missing:
-        raise InputError(
-            f"Expected columns emotion, pixels and Usage in {path}, but {', '.join(missing)} "
-            f"{'are' if len(missing) > 1 else 'is'} missing."
-        )
-    twice = [name for name in _COLUMNS if columns.count(name) > 1]
-    if twice:
-        raise InputError(f"Expected one column {twice[0]} in {path}, got more: delete one.")
-    return columns

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import posixpath
 import re
 import warnings
 from collections import defaultdict
 from pathlib import Path
 
 from fer_xai.checks import quoted
+from fer_xai.data.cards import Card, described
+from fer_xai.data.emotion_map import EmotionMap
 from fer_xai.data.file_names import spoken_emotion
 from fer_xai.data.images import faces_from_files
+from fer_xai.data.listing import SUFFIXES, is_hidden, is_image_name
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.data.subjects import read_names
-from fer_xai.emotions import parse_emotion
-from fer_xai.errors import InputError, UnknownNameError
+from fer_xai.errors import InputError
 from fer_xai.types import Faces
-
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif"),
-    *(".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-)
-"""Suffixes of images that are read."""
 
 _UNREAD = (
     *(".avif", ".heic", ".heif", ".jp2", ".jxl", ".psd"),
@@ -37,9 +35,35 @@ _PERSON = re.compile(r"P\d{3}")
 _SPLIT_WORDS = {word for words in _SPLITS.values() for word in words}
 
 
+MOST_COMPARED = 50_000
+"""Most files that are compared when a folder is read; of more, the label audit finds copies."""
+
+CARD = Card(
+    title="Any folder of folders named for emotions",
+    layout="`[train,valid,test/]<emotion>/…/<image>`; Oulu-CASIA as handed out",
+    licence="its own",
+    source="as ImageFolder of torchvision",
+    persons="by file names of well-known sets, or by `--subject-pattern`",
+)
+
+
 @DATASETS.register("folder")
-def folder(root: Path, *, split: str, problems: Problems) -> Faces:
+@described(CARD)
+def folder(
+    root: Path, *, split: str, problems: Problems, emotion_map: EmotionMap | None = None
+) -> Faces:
     """Faces of a folder; see :func:`index_folder`.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    split
+        Name of a split.
+    problems
+        Collects what cannot be used.
+    emotion_map
+        Emotions of folders, by their names.
 
     Examples
     --------
@@ -50,10 +74,19 @@ def folder(root: Path, *, split: str, problems: Problems) -> Faces:
     ...     folder(Path(place) / "mine", split="test", problems=Problems(skip=False))
     Faces(mine: 1 face (happiness 1))
     """
-    return index_folder(root, split=split, name=root.resolve().name, problems=problems)
+    name = root.resolve().name
+    return index_folder(root, split=split, name=name, problems=problems, emotions=emotion_map)
 
 
-def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Faces:
+def index_folder(
+    root: Path,
+    *,
+    split: str,
+    name: str,
+    problems: Problems,
+    emotions: EmotionMap | None = None,
+    but: tuple[str, ...] = (),
+) -> Faces:
     """Index ``root/<emotion>/…/<image>`` or ``root/<split>/<emotion>/…/<image>``.
 
     Above the emotions may stand the persons of Oulu-CASIA, and its lights and cameras above them:
@@ -62,6 +95,21 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
     every image belongs to the split that is asked for. Where nearly all paths are of
     a well-known pattern (:data:`fer_xai.data.subjects.NAME_PATTERNS`) they fill ``subject`` and
     ``group``.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    split
+        Name of a split.
+    name
+        Name of the faces.
+    problems
+        Collects what cannot be used; ``left_out`` counts images of folders that the map leaves out.
+    emotions
+        Emotions of folders, by their names; words for emotions need none.
+    but
+        Parts of names of folders beside those of emotions that are passed over.
 
     Raises
     ------
@@ -83,21 +131,25 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
     """
     if not root.is_dir():
         raise InputError(f"Expected a folder of emotion folders, got the file {root}.")
-    base = _split_folder(root, split, problems)
-    images: list[tuple[str, Path, str]] = []  # id, file, emotion
-    for place, emotion in _emotion_folders(base, problems):
-        images += [
-            (image.relative_to(base).as_posix(), image, emotion)
-            for image in _images(place, emotion, problems)
-        ]
+    emotions = emotions or EmotionMap()
+    base = _split_folder(root, split, problems, emotions)
+    images: list[tuple[str, str, str]] = []  # id, file, emotion
+    for place in _emotion_folders(base, problems, emotions, but):
+        emotion, above = emotions.emotion(place.name), place.relative_to(base).as_posix()
+        below = _images(place, emotion, problems)
+        if emotion is None:
+            problems.left_out[f"folder {place.name}"] += len(below)
+            continue
+        start, before = f"{place}{os.sep}", f"{above}/"
+        images += [(before + image, start + image, emotion) for image in below]
     read = read_names([identity for identity, _, _ in images])
     if read.remark:
         problems.remarks.append(read.remark)
     rows = []
     for known, (identity, image, emotion) in zip(read.taken, images, strict=True):
-        spoken = known.emotion or spoken_emotion(image.name)
+        spoken = known.emotion or spoken_emotion(identity.rpartition("/")[2])
         if spoken in (None, emotion):
-            rows.append((identity, str(image), emotion, split, known.subject, name, known.group))
+            rows.append((identity, image, emotion, split, known.subject, name, known.group))
         else:
             problems.add(
                 f"Expected file names that agree with their folder under {base}, but "
@@ -108,6 +160,8 @@ def index_folder(root: Path, *, split: str, name: str, problems: Problems) -> Fa
 
 def warn_of_two_emotions(faces: Faces) -> None:
     """Warn where files of the same bytes stand for different emotions.
+
+    No file is opened where there are more than :data:`MOST_COMPARED` faces.
 
     Warns
     -----
@@ -126,6 +180,8 @@ def warn_of_two_emotions(faces: Faces) -> None:
     >>> "stands for two emotions or more" in str(told[0].message)
     True
     """
+    if len(faces) > MOST_COMPARED:
+        return
     by_size: dict[int, list[int]] = defaultdict(list)
     for index, path in enumerate(faces.table["path"]):
         if Path(path).is_file():
@@ -148,7 +204,7 @@ def warn_of_two_emotions(faces: Faces) -> None:
         )
 
 
-def _split_folder(root: Path, split: str, problems: Problems) -> Path:
+def _split_folder(root: Path, split: str, problems: Problems, emotions: EmotionMap) -> Path:
     """The folder of the split, or the root where there are no split folders."""
     folders = _visible_folders(root)
     splits = [folder for folder in folders if folder.name.lower() in _SPLIT_WORDS]
@@ -164,7 +220,7 @@ def _split_folder(root: Path, split: str, problems: Problems) -> Path:
             f"{', '.join(folder.name for folder in found)}: leave one of them."
         )
     for folder in folders:
-        if folder not in splits and _is_emotion(folder.name):
+        if folder not in splits and emotions.knows(folder.name):
             problems.add(
                 f"Expected the emotion folders under {root} inside the split folders, got "
                 f"{quoted(folder.name)} beside them: move it."
@@ -172,86 +228,103 @@ def _split_folder(root: Path, split: str, problems: Problems) -> Path:
     return found[0]
 
 
-def _emotion_folders(base: Path, problems: Problems) -> list[tuple[Path, str]]:
-    """Folders named for emotions, each with its emotion."""
-    folders = _visible_folders(base)
-    deeper = not any(_is_emotion(folder.name) for folder in folders)
+def _emotion_folders(
+    base: Path, problems: Problems, emotions: EmotionMap, but: tuple[str, ...]
+) -> list[Path]:
+    """Folders named for emotions."""
+    folders = [
+        folder
+        for folder in _visible_folders(base)
+        if not any(word in folder.name.lower() for word in but)
+    ]
+    deeper = not any(emotions.knows(folder.name) for folder in folders)
     _say_stray(base, problems)
     found = []
     for folder in folders:
-        if _is_emotion(folder.name):
-            found.append((folder, parse_emotion(folder.name)))
+        if emotions.knows(folder.name):
+            found.append(folder)
             continue
-        below = _below(folder, problems) if deeper else []
+        below = _below(folder, problems, emotions) if deeper else []
         found += below
         if not below:
             problems.add(
                 f"Expected folders named for emotions under {base}, got {quoted(folder.name)}: "
-                "rename or move it."
+                "rename or move it, or name its emotion with emotion_map (--map "
+                f"{folder.name}=…)."
             )
     return found
 
 
-def _below(folder: Path, problems: Problems) -> list[tuple[Path, str]]:
+def _below(folder: Path, problems: Problems, emotions: EmotionMap) -> list[Path]:
     """Folders named for emotions in those of Oulu-CASIA's persons, in and below a folder."""
-    found: list[tuple[Path, str]] = []
+    found: list[Path] = []
     for inner in _visible_folders(folder):
         if inner.name.lower() in _SPLIT_WORDS:
             raise InputError(f"Expected split folders right under the root, got {inner}: move it.")
-        if not _is_emotion(inner.name):
-            found += _below(inner, problems)
+        if not emotions.knows(inner.name):
+            found += _below(inner, problems, emotions)
         elif _PERSON.fullmatch(folder.name):
-            found.append((inner, parse_emotion(inner.name)))
+            found.append(inner)
     if found:
         _say_stray(folder, problems)
     return found
 
 
 def _say_stray(base: Path, problems: Problems) -> None:
-    stray = [path for path in sorted(base.iterdir()) if _is_image(path)]
+    with os.scandir(base) as entries:
+        stray = sorted(e.name for e in entries if is_image_name(e.name) and e.is_file())
     if stray:
         problems.add(
             f"Expected images in folders named for emotions under {base}, got "
-            f"{quoted(stray[0].name)} and {len(stray) - 1} more beside them: move them."
+            f"{quoted(stray[0])} and {len(stray) - 1} more beside them: move them."
         )
 
 
-def _images(place: Path, emotion: str, problems: Problems) -> list[Path]:
-    """Images in and under an emotion's folder, sorted."""
-    found = []
-    for image in sorted(place.rglob("*")):
-        inner = image.relative_to(place).parent.parts
-        if image.name[0] == "." or any(part[0] in "._" for part in inner) or not image.is_file():
+def _images(place: Path, emotion: str | None, problems: Problems) -> list[str]:
+    """Images in and under an emotion's folder, as paths below it, sorted as paths are."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    seen: set[str] = set()
+    for folder, inner, names in os.walk(place, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            inner.clear()
             continue
-        if any(part.lower() in _SPLIT_WORDS for part in inner):
+        seen.add(real)
+        inner[:] = [name for name in inner if name[0] not in "._" and not is_hidden(name)]
+        below = os.path.relpath(folder, place).replace(os.sep, "/")
+        parts = () if below == "." else tuple(below.split("/"))
+        read = [name for name in names if is_image_name(name)]
+        unread = [
+            name
+            for name in names
+            if posixpath.splitext(name)[1].lower() in _UNREAD and not is_hidden(name)
+        ]
+        if (read or unread) and any(part.lower() in _SPLIT_WORDS for part in parts):
             raise InputError(
-                f"Expected split folders above the emotion folders, got {image.parent}: move it."
+                f"Expected split folders above the emotion folders, got {folder}: move it."
             )
-        if any(spoken_emotion(part) not in (None, emotion) for part in inner):
+        others = [part for part in parts if spoken_emotion(part) not in (None, emotion)]
+        if others and emotion is not None:
+            for name in sorted(read):
+                problems.add(
+                    f"Expected folders of one emotion under {place}, got {quoted(below)} "
+                    f"with {quoted(name)}: move it."
+                )
+            continue
+        for name in unread:
             problems.add(
-                f"Expected folders of one emotion under {place}, got {quoted('/'.join(inner))} "
-                f"with {quoted(image.name)}: move it."
+                f"Expected images as {', '.join(SUFFIXES)}, got {folder}/{name}: convert it to PNG."
             )
-        elif _is_image(image):
-            found.append(image)
-        elif image.suffix.lower() in _UNREAD:
-            problems.add(
-                f"Expected images as {', '.join(SUFFIXES)}, got {image}: convert it to PNG."
-            )
-    return found
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
+        start = "/".join((*parts, ""))
+        found += [((*parts, name), start + name) for name in read]
+    return [path for _, path in sorted(found)]
 
 
 def _visible_folders(base: Path) -> list[Path]:
-    return sorted(path for path in base.iterdir() if path.is_dir() and path.name[0] not in "._")
-
-
-def _is_emotion(name: str) -> bool:
-    try:
-        parse_emotion(name)
-    except UnknownNameError:
-        return False
-    return True
+    with os.scandir(base) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name[0] not in "._" and not is_hidden(entry.name) and entry.is_dir()
+        ]
+    return [base / name for name in sorted(names)]

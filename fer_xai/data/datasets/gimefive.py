@@ -13,8 +13,10 @@ import re
 from pathlib import Path
 
 from fer_xai.checks import quoted
+from fer_xai.data.cards import LISTED, Card, described
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.label_list import CodeRange, LabelRow, checked_rows
+from fer_xai.data.listing import Listing, contents
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.data.subjects import NAME_PATTERNS, Taken
 from fer_xai.data.text import cells, text_lines, whole_number
@@ -33,7 +35,38 @@ _ORDER = NATIVE_ORDERS["gimefive"]
 _ARCHIVES = {"RAF-DB": "RAF", "FER2013": "FER"}
 
 
+def _six(*counts: int) -> dict[str, int]:
+    """Counts of the six emotions, in the benchmark's order."""
+    return dict(zip(_ORDER, counts, strict=True))
+
+
+CARD = Card(
+    title="FER GiMeFive, six emotions",
+    layout="`{train,test,valid}/` and `{split}_labels.csv`; or `RAF-DB/`, `FER2013/` with a list "
+    "for each split",
+    licence="those of its sources",
+    source="GiMeFive, arXiv 2402.15662",
+    splits=("train", "test", "valid"),
+    counts={"train": {LISTED: 55072}, "test": {LISTED: 8333}, "valid": dict.fromkeys(_ORDER, 100)},
+    sources={
+        "rafdb": {
+            "train": _six(4772, 1290, 1982, 705, 717, 281),
+            "test": _six(1185, 329, 478, 162, 160, 74),
+        },
+        "fer2013": {
+            "train": _six(7214, 3171, 4830, 3994, 436, 4097),
+            "test": _six(1774, 831, 1247, 958, 111, 1024),
+        },
+        "affectnet": {"train": {LISTED: 21045}},
+        "ckplus": {"train": {LISTED: 309}},
+        "tfeid": {"train": {LISTED: 229}},
+    },
+    persons="of its faces from CK+ and TFEID, by file names",
+)
+
+
 @DATASETS.register("gimefive")
+@described(CARD)
 def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index either layout; ``source`` is read off the file names ("unknown" where they do not say).
 
@@ -60,14 +93,16 @@ def gimefive(root: Path, *, split: str, problems: Problems) -> Faces:
     if not lists:
         raise InputError(
             f"Expected {split}_labels.csv beside the folder {split}/, or RAF-DB/ and FER2013/ with "
-            f"{split}_RAF_labels.csv and {split}_FER_labels.csv, under {root}: found neither."
+            f"{split}_RAF_labels.csv and {split}_FER_labels.csv, under {root}: found neither "
+            f"({contents(root)})."
         )
     found, folders = [], {}
     for labels, folder in lists:
         found += _rows(labels, problems)
         folders[labels] = folder
+    files = Listing()
     rows = [
-        _face(one.name, one.emotion, folders[one.file], split)
+        _face(one.name, one.emotion, folders[one.file], split, files)
         for one in checked_rows(found, problems)
     ]
     return faces_from_files(rows, name="gimefive")
@@ -109,10 +144,12 @@ def _lists(root: Path, split: str) -> list[tuple[Path, Path]]:
     return []
 
 
-def _face(name: str, emotion: str, folder: Path, split: str) -> tuple[str, ...]:
+def _face(name: str, emotion: str, folder: Path, split: str, files: Listing) -> tuple[str, ...]:
     source = next((key for key, form in _SOURCES.items() if form.match(name)), "unknown")
     known = _taken(name, source)
-    return name, str(folder / name), emotion, split, known.subject, source, known.group
+    below, _, file = name.rpartition("/")
+    path = files.path(folder / below if below else str(folder), file)
+    return name, path, emotion, split, known.subject, source, known.group
 
 
 def _taken(name: str, source: str) -> Taken:

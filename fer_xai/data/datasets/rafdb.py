@@ -2,28 +2,55 @@
 
 ``EmoLabel/list_patition_label.txt`` (the typo is theirs) with rows ``train_00001.jpg 5``, codes
 1–7 for Su Fe Di Ha Sa An Ne; images ``Image/aligned/<stem>_aligned.jpg``, 100×100. Train 12,271,
-test 3,068; there is no validation split. For non-commercial research, by request to its authors.
+test 3,068; there is no validation split. ``Annotation/manual/<stem>_manu_attri.txt`` holds five
+points, then gender, race and age as codes; ``Annotation/auto/<stem>_auto_attri.txt`` 37 points.
+For non-commercial research, by request to its authors.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fer_xai.checks import quoted
+from fer_xai.data.attributes import with_attributes
+from fer_xai.data.cards import Card, described
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.label_list import CodeRange, LabelRow, checked_rows
+from fer_xai.data.listing import Listing, contents
+from fer_xai.data.raf_files import attributes, listed_rows
 from fer_xai.data.registry import DATASETS, Problems
-from fer_xai.data.text import text_lines, whole_number
 from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 
 LIST = Path("EmoLabel") / "list_patition_label.txt"
 
+CARD = Card(
+    title="RAF-DB, basic emotions",
+    layout="`EmoLabel/list_patition_label.txt`, `Image/aligned/`, `Annotation/manual/` if there",
+    licence="non-commercial research, by request",
+    source="Li, Deng & Du, CVPR 2017",
+    splits=("train", "test"),
+    counts={
+        "train": {
+            **{"surprise": 1290, "fear": 281, "disgust": 717, "happiness": 4772},
+            **{"sadness": 1982, "anger": 705, "neutral": 2524},
+        },
+        "test": {
+            **{"surprise": 329, "fear": 74, "disgust": 160, "happiness": 1185},
+            **{"sadness": 478, "anger": 162, "neutral": 680},
+        },
+    },
+    attributes="race, gender, age",
+)
+
 
 @DATASETS.register("rafdb")
+@described(CARD)
 def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index the official layout, under ``root`` or ``root/basic``.
+
+    Where ``Annotation/manual`` is there, the columns ``race``, ``gender`` and ``age`` are filled
+    from it; its points are read by :func:`fer_xai.data.raf_files.points`.
 
     Raises
     ------
@@ -48,26 +75,25 @@ def rafdb(root: Path, *, split: str, problems: Problems) -> Faces:
         )
     base = next((b for b in (root, root / "basic") if (b / LIST).is_file()), None)
     if base is None:
-        raise InputError(f"Expected {LIST} under {root}, found none: pass RAF-DB's `basic` folder.")
-    codes = CodeRange(order=NATIVE_ORDERS["rafdb"], first=1)
+        raise InputError(
+            f"Expected {LIST} under {root}, found none ({contents(root)}): pass RAF-DB's `basic` "
+            "folder."
+        )
+    codes, file = CodeRange(order=NATIVE_ORDERS["rafdb"], first=1), base / LIST
     found = []
-    for number, line in text_lines(base / LIST, what="a list of names and codes"):
-        name, _, text = line.partition(" ") if " " in line else line.partition("\t")
-        code = whole_number(text.strip())
-        if code is None or not name.startswith(("train_", "test_")):
-            problems.add(
-                f"Expected `name code` with a name train_… or test_… and a code {codes.words} in "
-                f"{base / LIST}, row {number}, got {quoted(line)}."
-            )
-            continue
-        emotion = codes.emotion(code, row=number)
+    for row in listed_rows(file, codes.words, problems):
+        emotion = codes.emotion(row.code, row=row.number)
         if emotion is not None:
-            found.append(LabelRow(name=name, emotion=emotion, file=base / LIST, row=number))
-    codes.check(base / LIST)
-    rows = []
+            found.append(LabelRow(name=row.name, emotion=emotion, file=file, row=row.number))
+    codes.check(file)
+    rows, stems, files = [], [], Listing()
+    folder = str(base / "Image" / "aligned")
     for one in checked_rows(found, problems):
         if one.name.startswith(f"{split}_"):
-            stem = one.name.removesuffix(".jpg")
-            path = base / "Image" / "aligned" / f"{stem}_aligned.jpg"
-            rows.append((path.name, str(path), one.emotion, split, "", "rafdb", ""))
-    return faces_from_files(rows, name="rafdb")
+            stem = one.name.rpartition(".")[0] or one.name
+            name = f"{stem}_aligned.jpg"
+            path = files.path(folder, name)
+            rows.append((name, path, one.emotion, split, "", "rafdb", ""))
+            stems.append(stem)
+    faces = faces_from_files(rows, name="rafdb")
+    return with_attributes(faces, attributes(base, stems, problems))

@@ -99,7 +99,9 @@ def test_a_wrong_root_is_named(tmp_path, spec):
 
 
 def test_an_unknown_dataset_suggests_the_close_one():
-    with pytest.raises(UnknownNameError, match=r"^Unknown dataset 'raf-db': did you mean rafdb\?$"):
+    with pytest.raises(
+        UnknownNameError, match=r"^Unknown dataset 'raf-db': did you mean rafdb( or \w+)*\?$"
+    ):
         load_dataset("raf-db:/data")
 
 
@@ -126,17 +128,17 @@ class TestBadImages:
         return root
 
     def test_are_named_when_they_are_read(self, broken):
-        faces = load_dataset(f"rafdb:{broken}", split="train")
         with pytest.raises(
-            InputError, match=r"Expected an image at .*train_00001_aligned.jpg, fou"
+            InputError, match=r"Expected an image at .*train_00001_aligned.jpg, .* for 1 of 7 faces"
         ):
-            faces.read(0)
+            load_dataset(f"rafdb:{broken}", split="train")
+        faces = load_dataset(f"rafdb:{broken}", split="train", emotions=CODES[1:])
         with pytest.raises(
             InputError, match=r"Expected a readable image, but .*_00004_aligned.jpg"
         ):
-            faces.read(3)
+            faces.read(2)
         with pytest.raises(InputError, match=r"_00007_aligned.jpg is damaged .*pass skip_bad"):
-            faces.read(6)
+            faces.read(5)
         with pytest.raises(InputError, match="skip_bad"):
             faces.pixels(64)
 

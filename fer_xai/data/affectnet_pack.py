@@ -1,0 +1,131 @@
+"""AffectNet's pack of ``npy`` files: one image, and a file each for its annotations."""
+
+from __future__ import annotations
+
+import ast
+import io
+import math
+import os
+import posixpath
+from pathlib import Path
+
+import numpy as np
+
+from fer_xai.data.affectnet_lists import emotion_of
+from fer_xai.data.attributes import with_attributes
+from fer_xai.data.images import faces_from_files
+from fer_xai.data.listing import Listing, contents, is_image_name
+from fer_xai.data.registry import Problems
+from fer_xai.data.text import whole_number
+from fer_xai.errors import InputError
+from fer_xai.types import Faces
+
+
+def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -> Faces:
+    """Faces of ``train_set`` or ``val_set``.
+
+    Parameters
+    ----------
+    folder
+        Holds ``images`` and ``annotations``.
+    split
+        Name that the split gets.
+    valence
+        Whether valence and arousal are read, too.
+    problems
+        Collects what cannot be used: an image without annotation, and the reverse.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing, or an annotation holds another thing than a number.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     for name in ("images", "annotations"):
+    ...         (Path(place) / name).mkdir()
+    ...     (Path(place) / "images" / "7.jpg").touch()
+    ...     np.save(Path(place) / "annotations" / "7_exp.npy", "6")
+    ...     index_pack(Path(place), split="valid", valence=False, problems=Problems(False))
+    Faces(affectnet: 1 face (anger 1))
+    """
+    images, notes = folder / "images", folder / "annotations"
+    for part in (images, notes):
+        if not part.is_dir():
+            raise InputError(
+                f"Expected the folder {part.name} of AffectNet under {folder}, found none "
+                f"({contents(folder)}): check the root."
+            )
+    files, kept = Listing(), []
+    names = [name for name in files.names(images) if is_image_name(name)]
+    names.sort(key=lambda name: (len(name), name))  # numbers without leading zeros
+    rows: list[tuple[str, ...]] = []
+    start, stem_of = f"{notes}{os.sep}", posixpath.splitext
+    annotated = {name[:-8] for name in files.names(notes) if name.endswith("_exp.npy")}
+    for name in names:
+        stem = stem_of(name)[0]
+        if stem not in annotated:
+            problems.add(f"Expected {stem}_exp.npy for {name} in {notes}, found none: copy it.")
+            continue
+        annotated.discard(stem)
+        path = f"{start}{stem}_exp.npy"
+        emotion = emotion_of(whole_number(_value(path)), path, problems)
+        if emotion is not None:
+            kept.append(stem)
+            rows.append((name, f"{images}{os.sep}{name}", emotion, split, "", "affectnet", ""))
+    if annotated:
+        some = min(annotated)
+        problems.add(
+            f"Expected an image for each annotation in {notes}, found none for {len(annotated)}, "
+            f"for instance {some}_exp.npy: copy the images whole."
+        )
+    faces = faces_from_files(rows, name="affectnet")
+    if not valence:
+        return faces
+    moods = {
+        column: [_mood(f"{start}{stem}_{short}.npy") for stem in kept]
+        for column, short in (("valence", "val"), ("arousal", "aro"))
+    }
+    return with_attributes(faces, moods)
+
+
+def _mood(path: str) -> float:
+    """Valence or arousal; NaN where it was not annotated."""
+    try:
+        value = float(_value(path)) if posixpath.exists(path) else math.nan
+    except ValueError:
+        raise InputError(f"Expected a number in {path}: replace the file.") from None
+    return value if -1 <= value <= 1 else math.nan
+
+
+_TYPES: dict[bytes, np.dtype[np.generic]] = {}
+
+
+def _value(path: str) -> str:
+    """The one value of an npy file, as text; headers are parsed once, for there are few."""
+    with io.FileIO(path) as file:
+        data = file.readall()
+    size = int.from_bytes(data[8:10], "little")
+    head, body = data[: 10 + size], data[10 + size :]
+    kind = _TYPES.get(head)
+    if kind is None:
+        kind = _TYPES[head] = _type(head, path)
+    if len(body) != kind.itemsize:
+        raise InputError(f"Expected one number in {path}, got {len(body)} bytes: replace the file.")
+    return str(np.frombuffer(body, kind)[0]).strip()
+
+
+def _type(head: bytes, path: str) -> np.dtype[np.generic]:
+    """Type that the header of an npy file tells, of one value and no object."""
+    try:
+        version = np.lib.format.read_magic(io.BytesIO(head))
+        told = ast.literal_eval(head[10:].decode("latin-1"))
+        kind = np.dtype(told["descr"])
+        fits = version == (1, 0) and math.prod(told["shape"]) == 1 and not kind.hasobject
+    except (ValueError, SyntaxError, TypeError, KeyError):
+        fits = False
+    if not fits:
+        raise InputError(f"Expected an npy file of one number at {path}: replace the file.")
+    return kind
