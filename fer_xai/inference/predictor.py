@@ -183,6 +183,7 @@ class Predictor:
         self,
         images: Tensor | Faces,
         *,
+        size: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Tensor:
         """Logits of any number of images.
@@ -190,7 +191,9 @@ class Predictor:
         Parameters
         ----------
         images
-            ``(N, 3, H, W)`` in [0, 1], or uint8, or :class:`~fer_xai.types.Faces`.
+            ``(N, 3, H, W)`` in [0, 1], or uint8; or faces, read while others are scored.
+        size
+            Side at which faces are read; the model's by default.
         progress
             Called with the number of images done after each pass.
 
@@ -199,13 +202,16 @@ class Predictor:
         Tensor
             ``(N, C)`` float32 on the CPU, in the model's output order.
         """
-        pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
+        reading: AbstractContextManager[Any] = nullcontext(images)
+        if isinstance(images, Faces):
+            reading = images.stream(size or self.model.size, batch=self.batch_size_for(len(images)))
 
         def scored(view: Predictor, rows: slice) -> Tensor:
             with torch.inference_mode():
                 return view._run(view.to_device(pixels[rows])).cpu()
 
-        parts = self.each(len(pixels), scored, done=progress)
+        with reading as pixels:
+            parts = self.each(len(images), scored, done=progress)
         # joined outside: what is made in inference mode can be part of no graph of the caller's
         return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
 
