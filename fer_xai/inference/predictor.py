@@ -318,9 +318,8 @@ class Predictor:
 
     def to_device(self, images: Tensor) -> Tensor:
         """One batch as the network wants it."""
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        images = check_images(images).float()
+        floats = images.float() / 255 if images.dtype == torch.uint8 else images
+        images = check_images(floats).float()
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
     @contextmanager

@@ -95,8 +95,11 @@ class Reading:
         assert self.rows is not None
         return self.checked(self.reader(int(self.rows[index])), index)
 
-    def checked(self, image: object, index: int) -> NDArray[np.uint8]:
+    def checked(self, image: Any, index: int) -> NDArray[np.uint8]:
         """What the reader returned for a face as uint8 ``(H, W, 3)``."""
+        plain = isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size > 0
+        if plain and image.shape[2:] == (3,) and image.flags.writeable:
+            return image
         return as_pixels(image, face=str(self.table["id"].iloc[index]))
 
     def pixels(

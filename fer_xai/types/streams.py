@@ -166,8 +166,12 @@ class PixelStream:
         return out
 
     def _put(self, out: NDArray[np.uint8], at: int, image: NDArray[np.uint8]) -> None:
-        pixels = resized(image, self.size).reshape(-1).numpy()
-        out[at, : len(pixels)] = pixels
+        side = self.size
+        place = out[at, : 3 * side * side].reshape(3, side, side)
+        if image.shape[:2] == (side, side):
+            place[:] = image.transpose(2, 0, 1)
+        else:
+            place[:] = resized(image, side).numpy()
 
 
 def _unit(batch: int, width: int) -> int:
