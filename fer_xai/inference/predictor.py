@@ -20,7 +20,7 @@ from fer_xai.inference.measuring import fastest_batch_size
 from fer_xai.inference.private_copy import no_tf32, private_copies
 from fer_xai.inference.turn import Turn
 from fer_xai.inference.views import Views
-from fer_xai.types import Faces
+from fer_xai.types import Faces, Sliced
 
 Precision = Literal["fp32", "bf16"]
 _DEFAULT = {"cpu": 8, "gpu": 256}
@@ -181,7 +181,7 @@ class Predictor:
 
     def logits(
         self,
-        images: Tensor | Faces,
+        images: Tensor | Faces | Sliced,
         *,
         size: int | None = None,
         progress: Callable[[int], None] | None = None,
@@ -191,7 +191,7 @@ class Predictor:
         Parameters
         ----------
         images
-            ``(N, 3, H, W)`` in [0, 1], or uint8; or faces, read while others are scored.
+            ``(N, 3, H, W)`` in [0, 1], or uint8, or slices of such; or faces, read meanwhile.
         size
             Side at which faces are read; the model's by default.
         progress

@@ -177,13 +177,14 @@ class FileDigests:
                 facts.append((0, 0, 0, 0))
             else:
                 facts.append((_path_key(path), now.st_size, now.st_mtime_ns, now.st_ctime_ns))
-        keys, *others = (np.array(column) for column in zip(*facts, strict=True))
-        places = np.searchsorted(remembered["path"], keys.astype(np.uint64))
+        first, *others = zip(*facts, strict=True)
+        keys = np.array(first, dtype=np.uint64)
+        places = np.searchsorted(remembered["path"], keys)
         places[places == len(remembered)] = 0
         found = remembered[places]
-        same = found["path"] == keys.astype(np.uint64)
+        same = found["path"] == keys
         for name, values in zip(("bytes", "modified", "changed"), others, strict=True):
-            same &= found[name] == values
+            same &= found[name] == np.array(values, dtype=np.int64)
         self._rows[indices[same]] = found[same]
         self._known[indices[same]] = True
 

@@ -37,6 +37,10 @@ class Sliced(Protocol):
     ...     return pixels[0:1]
     """
 
+    def __len__(self) -> int:
+        """Number of faces."""
+        ...
+
     def __getitem__(self, part: slice, /) -> Tensor:
         """Pixels of a slice."""
         ...
