@@ -27,6 +27,7 @@ NAMES = (
     "renderer",
     "landmarks",
     "areas",
+    "streaming",
     "training",
 )
 MIN_ROUNDS = 7

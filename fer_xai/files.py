@@ -39,6 +39,24 @@ class DamagedFileError(InputError):
     """
 
 
+def cache_folder(name: str) -> Path:
+    """A folder in the user's own cache: below ``XDG_CACHE_HOME``, which is ``~/.cache`` by default.
+
+    Parameters
+    ----------
+    name
+        Name of what is kept there.
+
+    Examples
+    --------
+    >>> cache_folder("faces").parts[-2:]
+    ('fer-xai', 'faces')
+    """
+    told = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(told) if Path(told).is_absolute() else Path("~/.cache").expanduser()
+    return base / "fer-xai" / name
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """A file appears under its name complete, or not at all; a failed write leaves nothing behind.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -281,6 +282,11 @@ def _explanation(given: object) -> Explanation:
     return given
 
 
+def _images_of(faces: Faces, side: int, rows: Any) -> Tensor:
+    """Images ``(n, 3, side, side)`` of some faces, read when they are asked for."""
+    return faces.pixels(side, rows).float() / 255
+
+
 def _faces(
     faces: Faces | Tensor, named: Mapping[str, Explanation]
 ) -> tuple[list[str], list[str], Callable[[Any], Tensor], tuple[int, int]]:
@@ -298,6 +304,5 @@ def _faces(
     if not named:
         raise InputError("Expected at least one explanation, got none.")
     side = next(iter(named.values())).maps.shape[-1]
-    pixels = faces.pixels(side)
     emotions = list(faces.table["emotion"])
-    return list(faces.ids), emotions, lambda rows: pixels[rows].float() / 255, (side, side)
+    return list(faces.ids), emotions, partial(_images_of, faces, side), (side, side)

@@ -14,6 +14,14 @@ mpl.use("Agg")
 torch.set_num_threads(1)  # two test processes share two cores
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_pixel_cache(tmp_path_factory):
+    """No test reads or fills the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def model() -> FERModel:
     return tiny_model()

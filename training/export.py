@@ -189,7 +189,8 @@ def copies(test: Faces, train: Faces) -> NDArray[np.bool_]:
     def digests(faces: Faces) -> list[str]:
         return [
             hashlib.sha1(face.tobytes(), usedforsecurity=False).hexdigest()
-            for face in faces.pixels(64).numpy()
+            for batch in faces.batches(size=64)
+            for face in batch.pixels.numpy()
         ]
 
     known = set(digests(train))

@@ -1,4 +1,4 @@
-"""Training samples: faces kept in memory, and the random numbers that augment them."""
+"""Training samples: faces, read a batch at a time, and the random numbers that augment them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Samples(Dataset[Batch]):
     """
 
     def __init__(self, faces: Faces, model: FERModel, *, seed: int) -> None:
-        self.pixels = faces.pixels(model.size)
+        self.faces, self.size = faces, model.size
         self.columns = model.columns(faces.labels)
         self.seed = seed
         self.epoch = -1
         self.numbers = torch.empty(0)
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.faces)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         return self.__getitems__([key])
@@ -51,7 +51,7 @@ class Samples(Dataset[Batch]):
         if epoch != self.epoch:
             self.epoch, self.numbers = epoch, draws(len(self), seed=self.seed, epoch=epoch)
         index = torch.tensor([index for _, index in keys])
-        return self.pixels[index], self.columns[index], self.numbers[index]
+        return self.faces.pixels(self.size, index), self.columns[index], self.numbers[index]
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

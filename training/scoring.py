@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.recognition import scores_of_logits
-from fer_xai.types import Faces
+from fer_xai.types import Faces, Sliced
 
 
 def logits_of(predictor: Predictor, faces: Faces, *, flip: bool = False) -> Tensor:
@@ -29,8 +30,22 @@ def logits_of(predictor: Predictor, faces: Faces, *, flip: bool = False) -> Tens
     logits = predictor.logits(faces)
     if not flip:
         return logits
-    mirrored = faces.pixels(predictor.model.size).flip(-1)
-    return (logits + predictor.logits(mirrored)) / 2
+    with faces.stream(predictor.model.size) as pixels:
+        return (logits + predictor.logits(_Mirrored(pixels, len(faces)))) / 2
+
+
+@dataclass(frozen=True)
+class _Mirrored:
+    """Mirror images of pixels that are read slice by slice."""
+
+    pixels: Sliced
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, part: slice) -> Tensor:
+        return self.pixels[part].flip(-1)
 
 
 def scores(predictor: Predictor, faces: Faces, *, flip: bool = False) -> dict[str, Any]:

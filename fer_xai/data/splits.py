@@ -121,13 +121,11 @@ def face_groups(faces: Faces) -> NDArray[np.int64]:
             node = parent[node]
         return node
 
-    pixels = faces.pixels(64).numpy()
+    pixels = (face for batch in faces.batches(size=64) for face in batch.pixels.numpy())
     found = np.empty(len(faces), dtype=np.int64)
-    columns = zip(faces.table["subject"], faces.table["group"], strict=True)
-    for index, (subject, group) in enumerate(columns):
-        tags = [
-            f"pixels {hashlib.sha1(pixels[index].tobytes(), usedforsecurity=False).hexdigest()}"
-        ]
+    columns = zip(pixels, faces.table["subject"], faces.table["group"], strict=True)
+    for index, (face, subject, group) in enumerate(columns):
+        tags = [f"pixels {hashlib.sha1(face.tobytes(), usedforsecurity=False).hexdigest()}"]
         tags += [f"subject {subject}"] if subject else []
         tags += [f"group {group}"] if group else []
         nodes = []

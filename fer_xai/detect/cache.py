@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_xai.detect.provider import Found, ImageProvider, Pixels
 from fer_xai.errors import InputError
-from fer_xai.files import DamagedFileError, read_arrays, write_arrays
+from fer_xai.files import DamagedFileError, cache_folder, read_arrays, write_arrays
 
 DIGEST = 16
 """Bytes of an image's digest."""
@@ -31,9 +30,7 @@ def default_folder() -> Path:
     >>> default_folder().parts[-2:]
     ('fer-xai', 'landmarks')
     """
-    told = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(told) if Path(told).is_absolute() else Path.home() / ".cache"
-    return base / "fer-xai" / "landmarks"
+    return cache_folder("landmarks")
 
 
 def image_digest(image: Pixels) -> bytes:

@@ -20,7 +20,7 @@ from fer_xai.inference.measuring import fastest_batch_size
 from fer_xai.inference.private_copy import no_tf32, private_copies
 from fer_xai.inference.turn import Turn
 from fer_xai.inference.views import Views
-from fer_xai.types import Faces
+from fer_xai.types import Faces, Sliced
 
 Precision = Literal["fp32", "bf16"]
 _DEFAULT = {"cpu": 8, "gpu": 256}
@@ -181,8 +181,9 @@ class Predictor:
 
     def logits(
         self,
-        images: Tensor | Faces,
+        images: Tensor | Faces | Sliced,
         *,
+        size: int | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Tensor:
         """Logits of any number of images.
@@ -190,7 +191,9 @@ class Predictor:
         Parameters
         ----------
         images
-            ``(N, 3, H, W)`` in [0, 1], or uint8, or :class:`~fer_xai.types.Faces`.
+            ``(N, 3, H, W)`` in [0, 1], or uint8, or slices of such; or faces, read meanwhile.
+        size
+            Side at which faces are read; the model's by default.
         progress
             Called with the number of images done after each pass.
 
@@ -199,13 +202,16 @@ class Predictor:
         Tensor
             ``(N, C)`` float32 on the CPU, in the model's output order.
         """
-        pixels = images.pixels(self.model.size) if isinstance(images, Faces) else images
+        reading: AbstractContextManager[Any] = nullcontext(images)
+        if isinstance(images, Faces):
+            reading = images.stream(size or self.model.size, batch=self.batch_size_for(len(images)))
 
         def scored(view: Predictor, rows: slice) -> Tensor:
             with torch.inference_mode():
                 return view._run(view.to_device(pixels[rows])).cpu()
 
-        parts = self.each(len(pixels), scored, done=progress)
+        with reading as pixels:
+            parts = self.each(len(images), scored, done=progress)
         # joined outside: what is made in inference mode can be part of no graph of the caller's
         return torch.cat(parts) if parts else torch.zeros(0, len(self.emotions))
 
@@ -312,9 +318,8 @@ class Predictor:
 
     def to_device(self, images: Tensor) -> Tensor:
         """One batch as the network wants it."""
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        images = check_images(images).float()
+        floats = images.float() / 255 if images.dtype == torch.uint8 else images
+        images = check_images(floats).float()
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
     @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,59 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.checks import check_count, name_or_unknown, quoted
+from fer_xai.checks import check_count, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.types.pixels import as_pixels, resized
+from fer_xai.types import making
+from fer_xai.types.reading import Reading
+from fer_xai.types.tables import check_names, cleaned, drawn
 from fer_xai.types.units import moment_labels, person_labels
-
-T = TypeVar("T")
-
-COLUMNS: tuple[str, ...] = ("id", "path", "emotion", "split", "subject", "source", "group")
-"""Columns of every dataset's table.
-
-``subject`` names the person, ``group`` what holds several images of one moment: a sequence of
-frames, views from several cameras, or copies of one image. Both are "" where unknown; None, NaN and
-white space become "". A subject means the same person wherever it stands in the table, and faces of
-one group are of one person, so a name of a group must not come twice with different persons. What
-follows for statistics is told by :attr:`Faces.persons` and :attr:`Faces.moments`: an unknown
-subject makes no face part of another's person, and such a face counts as independent.
-"""
-
-_TEXTS = ("path", "split", "subject", "source", "group")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One batch of faces, ready for a model.
-
-    Attributes
-    ----------
-    images
-        ``(B, 3, H, W)`` float32 in [0, 1].
-    labels
-        ``(B,)`` int64, canonical emotion index (:data:`fer_xai.emotions.EMOTIONS`).
-    landmarks
-        ``(B, 68, 2)`` float32, iBUG points in pixels x, y of these images; NaN where unknown.
-    ids
-        The faces' names.
-
-    Examples
-    --------
-    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
-    >>> batch = next(iter(synthetic_faces(2, size=16).batches(2, size=16)))
-    >>> batch.images.shape, batch.labels, batch.landmarks.shape
-    (torch.Size([2, 3, 16, 16]), tensor([0, 1]), torch.Size([2, 68, 2]))
-    """
-
-    images: Tensor
-    labels: Tensor
-    landmarks: Tensor
-    ids: list[str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Faces:
+class Faces(Reading):
     """Faces of a dataset: a table, and a reader of pixels that is called when they are needed.
 
     Pixels are uint8 at rest and read lazily; sizes may differ between faces. Pixel coordinates of
@@ -82,7 +38,9 @@ class Faces:
         Called with a row number of the *original* table; returns the pixels ``(H, W, 3)``, or grey
         ones ``(H, W)`` or ``(H, W, 1)``: uint8, other whole numbers from 0 to 255, or floats in
         [0, 1], which are rounded to 8 bits. Where many faces at once are cheaper it has a method
-        ``many(rows)`` that yields them in order.
+        ``many(rows)`` that yields them in order. Where they come from files it has the methods of
+        :class:`fer_xai.types.image_files.ImageFiles`, which tell digests and sizes without
+        decoding.
     landmarks
         ``(N, 68, 2)`` in the pixels of each face's own image, NaN where unknown; None if no face
         has any.
@@ -96,6 +54,7 @@ class Faces:
     Examples
     --------
     >>> table = pd.DataFrame({"id": ["a", "b"], "emotion": ["fear", "anger"]})
+    >>> from fer_xai.types import COLUMNS
     >>> table = table.reindex(columns=list(COLUMNS))  # nothing else is known
     >>> greys = np.zeros((2, 8, 8), dtype=np.uint8)
     >>> faces = Faces(table=table, reader=lambda row: greys[row], name="mine")
@@ -113,13 +72,8 @@ class Faces:
     _sizes: dict[str, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        missing = [column for column in COLUMNS if column not in self.table.columns]
-        if missing:
-            raise InputError(
-                f"Expected a table with columns {', '.join(COLUMNS)}; {', '.join(missing)} missing."
-            )
-        object.__setattr__(self, "table", _cleaned(self.table))
-        self._check_names()
+        object.__setattr__(self, "table", cleaned(self.table))
+        check_names(self.table, name=self.name)
         if self.landmarks is not None and self.landmarks.shape != (len(self.table), 68, 2):
             raise InputError(
                 f"Expected landmarks ({len(self.table)}, 68, 2), got {self.landmarks.shape}."
@@ -127,31 +81,134 @@ class Faces:
         if self.rows is None:
             object.__setattr__(self, "rows", np.arange(len(self.table)))
 
-    def _check_names(self) -> None:
-        unknown = sorted({str(name) for name in set(self.table["emotion"]) - set(EMOTIONS)})
-        if unknown:
-            some = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-            raise InputError(
-                "Expected canonical emotion names in the table, got "
-                f"{', '.join(quoted(name)[1:-1] for name in unknown[:5])}{some}: map them with "
-                "fer_xai.emotions.parse_emotion."
-            )
-        ids = self.ids
-        nameless = [row for row, name in enumerate(ids) if not name_or_unknown(name)]
-        if nameless:
-            raise InputError(
-                f"Expected an id for each face of {self.name}, but row {nameless[0]} of the table "
-                "has none: results are told apart by it."
-            )
-        if len(set(ids)) < len(ids):
-            first: dict[str, int] = {}
-            for row, name in enumerate(ids):
-                if first.setdefault(name, row) != row:
-                    raise InputError(
-                        f"Expected each face once in {self.name}, got the id {quoted(name)} twice, "
-                        f"in rows {first[name]} and {row} of the table: results are told apart by "
-                        "it."
-                    )
+    @classmethod
+    def from_tensors(
+        cls,
+        images: Tensor,
+        labels: Sequence[str] | Sequence[int] | Tensor,
+        *,
+        name: str = "tensors",
+        ids: Sequence[str] | None = None,
+        landmarks: NDArray[np.float32] | None = None,
+        **columns: Sequence[str],
+    ) -> Faces:
+        """Faces from images in memory.
+
+        Parameters
+        ----------
+        images
+            ``(N, 3, H, W)`` or grey ``(N, 1, H, W)``: uint8, or floats in [0, 1], which are rounded
+            to 8 bits.
+        labels
+            ``(N,)`` emotions, as names or canonical indices (:data:`fer_xai.emotions.EMOTIONS`).
+        name
+            What the set is called in results.
+        ids
+            ``(N,)`` names of the faces; ``NAME-0``, ``NAME-1``, … by default.
+        landmarks
+            ``(N, 68, 2)`` in pixels of the images.
+        columns
+            Further columns of the table, ``(N,)`` each: ``subject``, ``group``, ``split``,
+            ``source``, or others.
+
+        Raises
+        ------
+        InputError
+            For another shape, a number of labels that does not fit, an unknown emotion.
+
+        Examples
+        --------
+        >>> Faces.from_tensors(torch.rand(2, 3, 8, 8), ["happy", "fear"], subject=["S1", "S2"])
+        Faces(tensors: 2 faces (happiness 1, fear 1))
+        """
+        made = making.of_tensors(images, labels, name=name, ids=ids, columns=columns)
+        return cls(table=made.table, reader=made.reader, name=name, landmarks=landmarks)
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Any,
+        *,
+        emotions: str | Sequence[str] | None = None,
+        name: str = "dataset",
+        labels: Sequence[int] | Sequence[str] | None = None,
+    ) -> Faces:
+        """Faces from a dataset of PyTorch, whose items are an image and a label.
+
+        Parameters
+        ----------
+        dataset
+            Has a length, and items ``(image, label)`` by index: images as PIL images, tensors
+            ``(3, H, W)`` or arrays ``(H, W, 3)``. Augmentations must be off.
+        emotions
+            Emotions in the order of the labels' numbers, or the name of a native order; the
+            dataset's ``classes`` by default.
+        name
+            What the set is called in results.
+        labels
+            ``(N,)`` numbers or names, where they are known; the dataset's ``targets`` by default,
+            else each item is read once for its label.
+
+        Raises
+        ------
+        InputError
+            If the order of the emotions is not known, or a label is not in it.
+
+        Examples
+        --------
+        >>> items = [(torch.rand(3, 8, 8), 1), (torch.rand(3, 8, 8), 0)]
+        >>> Faces.from_dataset(items, emotions=["fear", "anger"])
+        Faces(dataset: 2 faces (anger 1, fear 1))
+        """
+        made = making.of_dataset(dataset, emotions=emotions, name=name, labels=labels)
+        return cls(table=made.table, reader=made.reader, name=name)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        root: str | Path | None = None,
+        emotions: str | Sequence[str] | None = None,
+        names: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> Faces:
+        r"""Faces from a list of image files.
+
+        Parameters
+        ----------
+        path
+            Comma-separated file with a header. Columns ``path`` (of the image) and ``emotion``;
+            where they are there, ``id``, ``split``, ``subject``, ``source``, ``group`` and others.
+        root
+            Folder of the images; that of the list by default.
+        emotions
+            Emotions in the order of the codes, or the name of a native order, where the column
+            ``emotion`` holds numbers.
+        names
+            What the columns are called in the file, where they have other names, such as
+            ``{"path": "image", "emotion": "label"}``.
+        name
+            What the set is called in results; the name of the list by default.
+
+        Raises
+        ------
+        InputError
+            If the list cannot be read, a column is missing, an emotion is unknown, or a path leads
+            out of the root.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp()) / "mine.csv"
+        >>> _ = place.write_text("image,label\na.png,1\nb.png,0\n")
+        >>> Faces.from_csv(
+        ...     place, names={"path": "image", "emotion": "label"}, emotions=["fear", "anger"]
+        ... )
+        Faces(mine: 2 faces (anger 1, fear 1))
+        """
+        made = making.of_csv(Path(path), root=root, emotions=emotions, names=names or {})
+        return cls(table=made.table, reader=made.reader, name=name or Path(path).stem)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -203,66 +260,23 @@ class Faces:
         present = set(self.table["emotion"])
         return tuple(name for name in EMOTIONS if name in present)
 
-    @property
-    def images(self) -> Tensor:
-        """All images ``(N, 3, H, W)`` float32 in [0, 1]; their sizes must be equal."""
-        sizes = np.unique(self._image_sizes(), axis=0)
-        if len(sizes) != 1 or sizes[0, 0] != sizes[0, 1]:
-            raise InputError(
-                f"Expected square faces of one size, got {len(sizes)} sizes: read them with "
-                "faces.pixels(size) or faces.batches(…, size=…)."
-            )
-        return self.pixels(int(sizes[0, 0])).float() / 255
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Pixels of one face, uint8 ``(H, W, 3)``.
+    def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> Faces:
+        """Some of the faces: a slice, as in ``faces[:300]``, positions, or a mask ``(N,)``.
 
         Raises
         ------
         InputError
-            If the reader returns anything but pixels of a colour or a grey image.
+            For a single position: its pixels are ``faces.read(3)``, the face alone ``faces[3:4]``.
         """
-        assert self.rows is not None
-        return self._checked(self.reader(int(self.rows[index])), index)
-
-    def _checked(self, image: object, index: int) -> NDArray[np.uint8]:
-        """What the reader returned for a face as uint8 ``(H, W, 3)``."""
-        return as_pixels(image, face=str(self.table["id"].iloc[index]))
-
-    def pixels(self, size: int) -> Tensor:
-        """Every face at one size: uint8 ``(N, 3, size, size)``, kept in memory once made."""
-        if size not in self._pixels:
-            faces = self._read_all(lambda image: (resized(image, size), image.shape[:2]))
-            self._pixels[size] = (
-                torch.stack([pixels for pixels, _ in faces])
-                if faces
-                else torch.zeros((0, 3, size, size), dtype=torch.uint8)
+        if not isinstance(rows, slice) and np.ndim(rows) != 1:
+            raise InputError(
+                "Expected a slice of faces, a list of positions or a mask, got "
+                f"{quoted(rows)[1:-1]}: one face is faces[3:4], its pixels are faces.read(3)."
             )
-            self._sizes["native"] = np.array([native for _, native in faces]).reshape(-1, 2)
-        return self._pixels[size]
-
-    def landmarks_at(self, size: int) -> NDArray[np.float32]:
-        """Landmarks ``(N, 68, 2)`` in pixels of the faces resized to ``size``; NaN where unknown.
-
-        Resizing maps pixel *areas*, so a point moves by ``(p + 1/2) · size / native − 1/2``.
-        """
-        if self.landmarks is None:
-            return np.full((len(self), 68, 2), np.nan, dtype=np.float32)
-        native = self._image_sizes()[:, None, ::-1].astype(np.float32)  # (N, 1, 2) as width, height
-        return (self.landmarks + 0.5) * size / native - 0.5
-
-    def batches(self, batch_size: int, *, size: int) -> Iterator[Batch]:
-        """Batches in the table's order, at one size."""
-        pixels, labels = self.pixels(size), self.labels
-        landmarks, ids = torch.from_numpy(self.landmarks_at(size)), self.ids
-        for start in range(0, len(self), batch_size):
-            part = slice(start, start + batch_size)
-            yield Batch(
-                images=pixels[part].float() / 255,
-                labels=labels[part],
-                landmarks=landmarks[part],
-                ids=ids[part],
-            )
+        chosen = rows if isinstance(rows, slice) else np.asarray(rows)
+        if isinstance(chosen, np.ndarray) and not len(chosen):
+            chosen = chosen.astype(np.int64)
+        return self.subset(np.arange(len(self))[chosen])
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> Faces:
         """The faces at these positions, in this order."""
@@ -286,50 +300,8 @@ class Faces:
         check_count("the number of faces to keep", n)
         if n >= len(self):
             return self
-        order = np.random.default_rng(seed).permutation(len(self))
-        labels = self.labels.numpy()[order]
-        rank_in_class = np.empty(len(self))
-        for emotion in np.unique(labels):
-            members = np.flatnonzero(labels == emotion)
-            rank_in_class[members] = (np.arange(len(members)) + 0.5) / len(members)
-        kept = order[np.argsort(rank_in_class, kind="stable")[:n]]
-        return self.subset(np.sort(kept))
-
-    def fingerprint(self, size: int) -> str:
-        """SHA-256 over ids, labels and pixels at ``size``: what a manifest records."""
-        digest = hashlib.sha256("\n".join(self.ids).encode())
-        digest.update(self.labels.numpy().tobytes())
-        digest.update(self.pixels(size).numpy().tobytes())
-        return digest.hexdigest()
-
-    def _image_sizes(self) -> NDArray[np.int64]:
-        """Native (height, width) of every face, ``(N, 2)``."""
-        if "native" not in self._sizes:
-            shapes = self._read_all(lambda image: image.shape[:2])
-            self._sizes["native"] = np.array(shapes, dtype=np.int64).reshape(-1, 2)
-        return self._sizes["native"]
-
-    def _read_all(self, take: Callable[[NDArray[np.uint8]], T]) -> list[T]:
-        """What ``take`` makes of each face's pixels, which are read once and let go."""
-        assert self.rows is not None
-        many = getattr(self.reader, "many", None)
-        if many is not None:
-            images = zip(range(len(self)), many(self.rows), strict=True)
-            return [take(self._checked(image, index)) for index, image in images]
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            return list(pool.map(lambda index: take(self.read(index)), range(len(self))))
+        return self.subset(drawn(self.labels.numpy(), n, seed=seed))
 
 
 def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def _cleaned(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with "" wherever a text is unknown; the one handed in is left as it is."""
-    changed = {}
-    for column in _TEXTS:
-        values = list(table[column])
-        texts = [name_or_unknown(value) for value in values]
-        if any(type(value) is not str for value in values) or texts != values:
-            changed[column] = pd.Series(texts, index=table.index, dtype=object)
-    return table.assign(**changed) if changed else table

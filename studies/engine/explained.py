@@ -76,11 +76,6 @@ class Explained:
         Whether maps are kept for a second reader, such as the gate after the scores, as long as
         they take no more than :data:`KEPT` bytes.
 
-    Attributes
-    ----------
-    pixels
-        ``(N, 3, size, size)`` uint8.
-
     Examples
     --------
     >>> from fer_xai import FERModel
@@ -105,14 +100,13 @@ class Explained:
         check_targets(rule)
         self.predictor, self.faces, self.rule, self.seed = predictor, faces, rule, seed
         self.size = predictor.model.size if size is None else size
-        self.pixels = faces.pixels(self.size)
         self._kept: dict[tuple[str, int, int, int], Explanation] = {}
         self._room = KEPT if keep else 0
         self._control_cells: dict[tuple[str, int], Tensor] = {}
         self._room_of_controls = KEPT
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.faces)
 
     @property
     def ids(self) -> list[str]:
@@ -122,7 +116,7 @@ class Explained:
     @cached_property
     def logits(self) -> Tensor:
         """``(N, C)`` of the unchanged faces, in the network's output order."""
-        return self.predictor.logits(self.pixels)
+        return self.predictor.logits(self.faces, size=self.size)
 
     @cached_property
     def predicted(self) -> Tensor:
@@ -144,7 +138,7 @@ class Explained:
 
     def images(self, rows: slice | Sequence[int] = slice(None)) -> Tensor:
         """``(n, 3, size, size)`` float in [0, 1] of some faces."""
-        return self.pixels[rows].float() / 255
+        return self.faces.pixels(self.size, rows).float() / 255
 
     @cached_property
     def calibration(self) -> Tensor:
@@ -160,7 +154,7 @@ class Explained:
             maps=cells.cpu(),
             labels=self.targets,
             ids=self.ids,
-            pixels=self.pixels,
+            pixels=self.faces.pixels(self.size),
             seed=self.seed,
         )
 

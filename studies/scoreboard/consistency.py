@@ -58,14 +58,13 @@ def endpoint(
         float32: for each pair of emotions, the sum of its two areas less the same sum without the
         face's person.
     """
-    images = faces.pixels(predictor.model.size)
     targets = predictor.model.columns(torch.tensor([EMOTIONS.index(e) for e in SIX]))[
         None
     ]  # (1, 6)
     size = (registration.size, registration.size)
     cells = [
-        native_maps(predictor, part, targets.expand(len(part), -1), method=method)
-        for part in torch.split(images, CHUNK)
+        native_maps(predictor, part.pixels, targets.expand(len(part.ids), -1), method=method)
+        for part in faces.batches(CHUNK, size=predictor.model.size)
     ]
     clusters = face_groups(faces)
     aucs, influences, undefined, parts = [], [], [], []

@@ -257,8 +257,8 @@ def _answers(predictor: Predictor, faces: Faces) -> str | None:
 
     They are passed 16 at a time whatever the batch size, and rounded.
     """
-    parts = torch.split(faces.pixels(predictor.model.size), 16)
-    answers = torch.cat([predictor.logits(part) for part in parts]).numpy().round(2)
+    batches = faces.batches(16, size=predictor.model.size)
+    answers = torch.cat([predictor.logits(batch.pixels) for batch in batches]).numpy().round(2)
     return store.array_digest(answers + 0.0)  # no negative zeros
 
 

@@ -177,7 +177,7 @@ class Job:
         return predictor.model.columns(torch.tensor(self.face_set.targets)).expand(n, -1)  # (n, K)
 
     def _map_shard(self, network: Network, predictor: Predictor, method: str, start: int) -> None:
-        images = self.faces.pixels(predictor.model.size)[start : start + CHUNK]
+        images = self.faces.pixels(predictor.model.size, slice(start, start + CHUNK))
 
         def make() -> dict[str, NDArray[Any]]:
             cells = native_maps(
@@ -190,7 +190,7 @@ class Job:
 
     def _moved_shard(self, network: Network, predictor: Predictor, method: str, name: str) -> None:
         move = next(m for m in moves(self._cell(network)) if m.name == name)
-        images = self.faces.pixels(predictor.model.size)[torch.from_numpy(self.face_set.moved)]
+        images = self.faces.pixels(predictor.model.size, self.face_set.moved)
 
         def make() -> dict[str, NDArray[Any]]:
             changed = move.image(images.float() / 255)

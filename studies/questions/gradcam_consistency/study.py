@@ -265,7 +265,7 @@ class GradcamConsistency(
         for network in chosen:
             if network.architecture not in rates:
                 predictor = self.predictor(network.load(floor.limit(64)))
-                images = faces.pixels(predictor.model.size)[:64]
+                images = faces.pixels(predictor.model.size, slice(64))
                 columns = torch.arange(len(predictor.emotions)).expand(len(images), -1)
                 native_maps(predictor, images, columns, method=MATCHED_TO)
                 begun = time.perf_counter()

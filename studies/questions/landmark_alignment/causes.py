@@ -114,7 +114,7 @@ class Causes:
             regions = face_regions(job.faces.landmarks_at(size)[rows], size=size)
             made = attribute(
                 predictor,
-                job.faces.pixels(size)[rows],
+                job.faces.pixels(size, rows),
                 job.columns(predictor, len(rows)),
                 method=RegionShapley(fill=FILL),
                 regions=regions,
@@ -205,7 +205,7 @@ class Causes:
             predictor = job.loaded(network)
             side, size = job.faces.read(int(rows[0])).shape[0], predictor.model.size
             columns = predictor.model.columns(job.labels[targets])
-            clean = _score(predictor, job.faces.pixels(size)[rows], columns)
+            clean = _score(predictor, job.faces.pixels(size, rows), columns)
             lost = []
             for unit in AUS:
                 images = render(params.neutralised(aus=[unit]), size=side).images

@@ -218,8 +218,7 @@ class Job:
     def _find_targets(self, network: Network, predictor: Predictor | None) -> None:
         def make() -> dict[str, NDArray[Any]]:
             used = predictor or self.loaded(network)
-            pixels = self.faces.pixels(used.model.size)
-            logits = used.logits(pixels)[:, self.columns(used, 1)[0]]
+            logits = used.logits(self.faces)[:, self.columns(used, 1)[0]]
             return {"logits": logits.numpy()}
 
         logits = torch.from_numpy(store.once(self._targets_file(network), make)["logits"])
@@ -237,7 +236,7 @@ class Job:
         def make(start: int) -> dict[str, NDArray[Any]]:
             used = predictor or self.loaded(network)
             rows = slice(start, start + CHUNK)
-            images = self.faces.pixels(used.model.size)[rows]
+            images = self.faces.pixels(used.model.size, rows)
             made = attribute(
                 used,
                 images,
