@@ -119,6 +119,7 @@ def hamming_pairs(hashes: NDArray[np.uint8], most: int) -> tuple[NDArray[np.int6
 
 def _pairs(limits: NDArray[Any], columns: NDArray[Any], start: int) -> NDArray[np.int64]:
     """Pairs ``(P, 2)`` of what a range search returns for a block of rows."""
-    counts = np.diff(limits.astype(np.int64))
+    ends = np.asarray(limits).astype(np.int64)
+    counts = ends[1:] - ends[:-1]
     rows = np.repeat(np.arange(len(counts), dtype=np.int64) + start, counts)
     return np.stack([rows, columns.astype(np.int64)], axis=1)

@@ -1,0 +1,292 @@
+"""Who judges labels: networks and stored predictions, and on which faces they are out of sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.errors import InputError
+from fer_xai.files import REMADE, read_arrays, read_json
+from fer_xai.models import load_model, shipped_weights
+from studies.engine.options import Passes
+from studies.engine.specs import ModelSpec
+from studies.questions.label_audit.collected import Collected
+
+SAME_IMAGES = {
+    "gimefive": ("rafdb", "fer2013", "affectnet", "ckplus", "tfeid"),
+    "ferplus": ("fer2013",),
+    "mmafedb": ("fer2013", "expw"),
+    "fer2013": ("ferplus", "mmafedb"),
+    "expw": ("mmafedb",),
+}
+"""Data sets that hold the images of others, and the others."""
+_CHUNK = 4096
+
+
+def plain(name: str) -> str:
+    """Letters and digits of a data set's name, in lower case.
+
+    Examples
+    --------
+    >>> plain("RAF-DB"), plain("gimefive:/data/bench")
+    ('rafdb', 'gimefive')
+    """
+    return "".join(letter for letter in name.partition(":")[0].lower() if letter.isalnum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Predictions of one network on the faces where they are out of sample.
+
+    Attributes
+    ----------
+    name
+        Model and weights, or the file of predictions.
+    trained
+        Data set whose training split the network saw; empty where the file says itself which faces
+        were left out.
+    emotions
+        Emotions of the columns.
+    rows
+        Places of the judged faces in the audit's table.
+    logits
+        ``(len(rows), C)``.
+    refused
+        Sets and splits that the network was trained on.
+
+    Examples
+    --------
+    >>> Judge(name="net", trained="rafdb", emotions=SIX, rows=np.arange(2),
+    ...       logits=np.zeros((2, 6)), refused=("rafdb train",)).probabilities.round(2)[0].tolist()
+    [0.17, 0.17, 0.17, 0.17, 0.17, 0.17]
+    """
+
+    name: str
+    trained: str
+    emotions: tuple[str, ...]
+    rows: NDArray[np.int64]
+    logits: NDArray[np.float64]
+    refused: tuple[str, ...] = ()
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Softmax of the logits."""
+        found = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def trained_on(spec: ModelSpec) -> str:
+    """Data set that weights were trained on, as their name or the card beside them says.
+
+    Raises
+    ------
+    InputError
+        If nothing says it: whether predictions are out of sample cannot be known then.
+
+    Examples
+    --------
+    >>> trained_on(ModelSpec("gimefive", "fer2013"))
+    'fer2013'
+    """
+    weights = spec.weights or ""
+    if f"{spec.name}-{weights}" in shipped_weights():
+        return plain(weights)
+    card = Path(weights).with_name("card.json")
+    if weights and card.is_file():
+        run = read_json(card, remedy="restore it beside its weights").get("run", {})
+        told = run.get("source") or run.get("data")
+        if told:
+            return plain(str(told))
+    raise InputError(
+        f"Expected --models {spec.name}=WEIGHTS with shipped weights or a card.json beside the "
+        f"weights that says what they were trained on, got {weights or 'none'}: predictions on "
+        "faces that a network was trained on do not tell wrong labels."
+    )
+
+
+def in_sample(table: pd.DataFrame, trained: str) -> NDArray[np.bool_]:
+    """``(N,)``: faces of a training split that weights were trained on, by the sets' names.
+
+    Parameters
+    ----------
+    table
+        A row a face: ``set``, ``split`` and ``source``.
+    trained
+        Data set of the weights.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"set": ["gimefive@rafdb", "rafdb"], "split": ["train", "test"],
+    ...                       "source": "rafdb"})
+    >>> in_sample(table, "rafdb").tolist()
+    [True, False]
+    """
+    seen = {trained, *SAME_IMAGES.get(trained, ())}
+    names = [plain(str(name).partition("@")[2] or str(name)) for name in table["set"]]
+    sources = [plain(str(name)) for name in table["source"]]
+    own = np.array([bool({a, b} & seen) for a, b in zip(names, sources, strict=True)], dtype=bool)
+    return np.asarray(own & (table["split"] == "train").to_numpy())
+
+
+def judged_by_model(spec: ModelSpec, found: Collected, passes: Passes) -> Judge:
+    """A network's logits on all faces that it was not trained on.
+
+    Parameters
+    ----------
+    spec
+        The network and its weights.
+    found
+        The faces.
+    passes
+        Options that say how images are passed.
+
+    Raises
+    ------
+    InputError
+        If it was trained on all of them.
+    """
+    trained = trained_on(spec)
+    seen = in_sample(found.table, trained)
+    name = f"{spec.name}={Path(str(spec.weights)).name}"
+    told = found.table["set"] + " " + found.table["split"]
+    refused = tuple(dict.fromkeys(told[seen]))
+    if seen.all():
+        raise InputError(
+            f"Expected faces that {name} was not trained on, got only {', '.join(refused)}, which "
+            f"its card names: its predictions there are in-sample; add another split or another "
+            "model."
+        )
+    predictor = passes.predictor(load_model(spec.name, weights=spec.weights))
+    rows, logits = [], []
+    for part in found.parts:
+        own = np.array([row for row in part.rows if not seen[row]], dtype=np.int64)
+        for start in range(0, len(own), _CHUNK):
+            chosen = own[start : start + _CHUNK]
+            rows.append(chosen)
+            faces = part.faces.subset(chosen - part.first)
+            logits.append(predictor.logits(faces).numpy().astype(np.float64))
+    return Judge(
+        name=name,
+        trained=trained,
+        emotions=tuple(predictor.emotions),
+        rows=np.concatenate(rows),
+        logits=np.concatenate(logits),
+        refused=refused,
+    )
+
+
+def judged_by_file(path: Path, found: Collected) -> Judge:
+    """Stored predictions on held-out faces: a training's ``test_logits.npz``, of a fold or not.
+
+    Faces of which the training saw an identical image (``copy`` in the file) are left out.
+
+    Parameters
+    ----------
+    path
+        Arrays ``ids`` and ``logits`` ``(N, 6)`` in the order of the six emotions; ``labels``
+        (canonical) and ``copy`` where they are known.
+    found
+        The faces.
+
+    Raises
+    ------
+    InputError
+        If the file has other arrays, names a face twice or no face of the audit, or its labels are
+        others.
+    """
+    try:
+        arrays = read_arrays(path, remedy=REMADE)
+    except FileNotFoundError:
+        raise InputError(f"Expected stored predictions, found none at {path}.") from None
+    if not {"ids", "logits"} <= arrays.keys() or arrays["logits"].shape != (
+        len(arrays["ids"]),
+        len(SIX),
+    ):
+        raise InputError(
+            f"Expected arrays ids (N,) and logits (N, {len(SIX)}) in {path}, got "
+            f"{', '.join(f'{key} {value.shape}' for key, value in arrays.items())}."
+        )
+    ids = [str(name) for name in arrays["ids"]]
+    place = {name: index for index, name in enumerate(ids)}
+    if len(place) < len(ids):
+        raise InputError(f"Expected each face once in {path}, got {len(ids) - len(place)} twice.")
+    rows, chosen = [], []
+    copied = arrays.get("copy", np.zeros(len(ids), dtype=bool))
+    for row, name in enumerate(found.table["id"]):
+        at = place.get(str(name))
+        if at is None or copied[at]:
+            continue
+        if "labels" in arrays:
+            told = EMOTIONS[int(arrays["labels"][at])]
+            if told != found.table["emotion"].iloc[row]:
+                raise InputError(
+                    f"Expected predictions for the same labels, but {path} has {told} for {name}, "
+                    f"which is {found.table['emotion'].iloc[row]} here: it is of other faces."
+                )
+        rows.append(row)
+        chosen.append(at)
+    if not rows:
+        raise InputError(
+            f"Expected predictions for faces of the audit in {path}, but it names none of them, "
+            f"for instance {ids[0] if ids else '(it is empty)'}."
+        )
+    return Judge(
+        name=f"{path.parent.name}/{path.name}",
+        trained="",
+        emotions=SIX,
+        rows=np.array(rows, dtype=np.int64),
+        logits=arrays["logits"][chosen].astype(np.float64),
+    )
+
+
+def out_of_sample(judge: Judge, table: pd.DataFrame, joined: NDArray[np.int64]) -> Judge:
+    """The judge without faces that are copies of faces it was trained on.
+
+    Parameters
+    ----------
+    judge
+        The judge.
+    table
+        A row a face of the audit.
+    joined
+        ``(N,)`` groups of copies.
+    """
+    if not judge.trained:
+        return judge
+    seen = set(joined[in_sample(table, judge.trained)].tolist())
+    kept = np.array([joined[row] not in seen for row in judge.rows], dtype=bool)
+    return Judge(
+        name=judge.name,
+        trained=judge.trained,
+        emotions=judge.emotions,
+        rows=judge.rows[kept],
+        logits=judge.logits[kept],
+        refused=judge.refused,
+    )
+
+
+def specs(texts: Sequence[str]) -> list[ModelSpec]:
+    """Models with their weights; each is looked up before any face is read.
+
+    Raises
+    ------
+    InputError
+        If a model is named twice, or nothing says what it was trained on.
+
+    Examples
+    --------
+    >>> specs(["gimefive=rafdb"])
+    [ModelSpec(name='gimefive', weights='rafdb')]
+    """
+    found = [ModelSpec.parse(text) for text in texts]
+    for spec in found:
+        if found.count(spec) > 1:
+            raise InputError(f"Expected each model once, got {spec.name}={spec.weights} twice.")
+        trained_on(spec)
+    return found
