@@ -5,8 +5,8 @@
    re-labelled where that is asked for. Without such a majority the whole group is removed.
 2. Repeats. Of images with identical pixels one is kept: a training face before others.
 3. Sides. Faces of one group of copies, one person or one sequence are a unit. A unit with training
-   faces is moved to the training side as a whole, so weights that were trained on the published
-   training faces have never seen a clean test face.
+   faces, removed ones included, is moved to the training side as a whole, so weights that were
+   trained on the published training faces have never seen a clean test face.
 4. Validation. Published validation faces join the training side, and a share of each emotion is
    held out of it anew, by unit, drawn by the seed.
 """
@@ -71,7 +71,7 @@ def clean_edition(
     _settle_conflicts(labels, copies, status, reasons, conflicts)
     _drop_repeats(pool, splits, status, reasons)
     new = [TRAIN if split == VALID else split for split in splits]
-    units = _units(pool, near, status)
+    units = _units(pool, near)
     _move_to_training(units, new, status, reasons)
     for index in _held_out(labels, new, units, status, fraction=valid_fraction, seed=seed):
         new[index] = VALID
@@ -135,25 +135,22 @@ def _drop_repeats(
             reasons[index] = f"identical to {ids[kept]} ({splits[kept]})"
 
 
-def _units(pool: pd.DataFrame, near: NDArray[np.int64], status: list[str]) -> NDArray[np.int64]:
-    """Numbers of the units that stay on one side; removed faces join nobody."""
-    gone = np.array([one == REMOVED for one in status], dtype=bool)
-    linked = near[~gone[near].any(axis=1)] if len(near) else near
+def _units(pool: pd.DataFrame, near: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers of the units that stay on one side; removed faces join others, too."""
 
     def keys(column: str) -> list[str]:
-        named = zip(pool["set"], pool[column], gone, strict=True)
-        return [f"{name}\0{value}" if value and not away else "" for name, value, away in named]
+        named = zip(pool["set"], pool[column], strict=True)
+        return [f"{name}\0{value}" if value else "" for name, value in named]
 
-    return joined(
-        len(pool), linked, same_value_pairs(keys("subject")), same_value_pairs(keys("group"))
-    )
+    named = [keys("subject"), keys("group"), pool["pixels"].tolist()]
+    return joined(len(pool), near, *map(same_value_pairs, named))
 
 
 def _move_to_training(
     units: NDArray[np.int64], new: list[str], status: list[str], reasons: list[str]
 ) -> None:
     """Rule 3, in place."""
-    trained = {units[i] for i, split in enumerate(new) if split == TRAIN and status[i] != REMOVED}
+    trained = {unit for unit, split in zip(units, new, strict=True) if split == TRAIN}
     for index, split in enumerate(new):
         if split == TEST and status[index] != REMOVED and units[index] in trained:
             new[index] = TRAIN

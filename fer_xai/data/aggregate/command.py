@@ -18,7 +18,7 @@ from fer_xai.command import check_folder, parsed, run_command, terminal
 from fer_xai.data.aggregate.cleaning import KEPT, Conflicts, clean_edition
 from fer_xai.data.aggregate.datasheet import datasheet
 from fer_xai.data.aggregate.pooled import Pool, Source, pooled
-from fer_xai.data.datasets.aggregate import CLEAN, INDEX, MANIFEST, PUBLISHED
+from fer_xai.data.datasets.aggregate import CLEAN, INDEX, MANIFEST, PUBLISHED, REMOVED
 from fer_xai.data.duplicates import DETAIL, LIKE
 from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
@@ -32,9 +32,9 @@ _SOURCES = ("rafdb", "fer2013", "affectnet", "ckplus", "tfeid")
 class Aggregate:
     """Put the FER GiMeFive benchmark together from your copies of its sources, in two editions.
 
-    As published: labels and splits as they are, defects kept, so that numbers compare. Clean: copies
-    on one side, conflicts settled, persons disjoint, validation faces drawn anew. Two lists, a
-    manifest and a datasheet are written; images stay where they are. Load an edition as
+    As published: labels and splits as they are, defects kept, so that numbers compare. Clean:
+    copies on one side, conflicts settled, persons disjoint, validation faces drawn anew. Two lists,
+    a manifest and a datasheet are written; images stay where they are. Load an edition as
     aggregate:DIR or aggregate:DIR/as_published.csv. The published AffectNet subset is not known by
     name: all training faces of the copy that is named are taken.
     """
@@ -111,16 +111,15 @@ def aggregate(options: Aggregate) -> dict[str, int]:
     pool = pooled(sources)
     lists = editions(pool, options)
     texts = {name: _csv(table) for name, table in lists.items()}
-    manifest = {
+    counts = {name: int((table["status"] != REMOVED).sum()) for name, table in lists.items()}
+    manifest: dict[str, Any] = {
         "sets": {
             one.name: {"dataset": one.dataset, "root": str(one.root.resolve())} for one in sources
         },
         "rules": options.rules(),
         "faces": faces_digest(pool.table),
         "sha256": {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()},
-        "counts": {
-            name: int((table["status"] != "removed").sum()) for name, table in lists.items()
-        },
+        "counts": counts,
         "commit": commit(),
     }
     _check_same(options.out, manifest)
@@ -130,7 +129,7 @@ def aggregate(options: Aggregate) -> dict[str, int]:
     sheet = datasheet(lists[PUBLISHED], lists[CLEAN], manifest)
     write_bytes(options.out / DATASHEET, sheet.encode())
     write_bytes(options.out / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-    return dict(manifest["counts"])
+    return counts
 
 
 def editions(pool: Pool, options: Aggregate) -> dict[str, pd.DataFrame]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_xai.data.duplicates.candidates import faiss_search
 from fer_xai.data.duplicates.near import near_pairs
-from fer_xai.data.duplicates.prints import Prints, read_prints
+from fer_xai.data.duplicates.prints import Prints, read_each
 from fer_xai.data.loading import load_dataset
 from fer_xai.data.registry import DATASETS
 from fer_xai.emotions import SIX
@@ -136,21 +136,25 @@ def pooled(sources: list[Source], *, advance: Callable[[], object] | None = None
     >>> import tempfile
     >>> from PIL import Image
     >>> with tempfile.TemporaryDirectory() as place:
-    ...     for emotion in ("fear", "anger"):
+    ...     for grey, emotion in enumerate(("fear", "anger")):
     ...         (Path(place) / emotion).mkdir()
-    ...         Image.new("L", (8, 8)).save(Path(place) / emotion / "1.png")
+    ...         Image.new("L", (8, 8), grey).save(Path(place) / emotion / "1.png")
     ...     pool = pooled([Source.parse("ckplus", f"folder:{place}")])
     >>> pool.table["path"].tolist()
     ['anger/1.png', 'fear/1.png']
     """
-    tables, parts = [], []
-    for source in sources:
-        for own, split in source.splits.items():
-            faces = source.faces(own)
-            prints = read_prints(faces, advance=advance)
-            tables.append(_table(source, faces, prints, own=own, split=split))
-            parts.append(prints)
-    table, prints = pd.concat(tables, ignore_index=True), Prints.joined(parts)
+    read = [
+        (source, own, split, source.faces(own))
+        for source in sources
+        for own, split in source.splits.items()
+    ]
+    prints = read_each([faces for *_, faces in read], advance=advance)
+    tables, first = [], 0
+    for source, own, split, faces in read:
+        part = slice(first, first + len(faces))
+        tables.append(_table(source, faces, prints, part, own=own, split=split))
+        first += len(faces)
+    table = pd.concat(tables, ignore_index=True)
     again = table["id"][table["id"].duplicated()]
     if len(again):
         raise InputError(
@@ -159,15 +163,21 @@ def pooled(sources: list[Source], *, advance: Callable[[], object] | None = None
         )
     order = np.lexsort((table["id"], table["source_split"], table["set"]))
     search = faiss_search if find_spec("faiss") else None
-    near = near_pairs(prints.grey[order], search=search).pairs
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    near = np.sort(place[near_pairs(prints.grey, search=search).pairs], axis=1)
+    near = np.unique(near.reshape(-1, 2), axis=0)
     return Pool(table=table.iloc[order].reset_index(drop=True), near=near)
 
 
-def _table(source: Source, faces: Faces, prints: Prints, *, own: str, split: str) -> pd.DataFrame:
+def _table(
+    source: Source, faces: Faces, prints: Prints, part: slice, *, own: str, split: str
+) -> pd.DataFrame:
     table = faces.table
     root = source.root if source.root.is_dir() else source.root.parent
     sums = [
-        file or f"pixels:{pixels}" for file, pixels in zip(prints.files, prints.pixels, strict=True)
+        file or f"pixels:{pixels}"
+        for file, pixels in zip(prints.files[part], prints.pixels[part], strict=True)
     ]
     return pd.DataFrame(
         {
@@ -175,7 +185,7 @@ def _table(source: Source, faces: Faces, prints: Prints, *, own: str, split: str
             "set": source.name,
             "path": [_below(root, str(path)) for path in table["path"]],
             "sha256": sums,
-            "pixels": prints.pixels,
+            "pixels": prints.pixels[part],
             "emotion": table["emotion"].to_numpy(),
             "split": split,
             "source_split": own,

@@ -60,7 +60,7 @@ def aggregate(root: Path, *, split: str, problems: Problems) -> Faces:
     ...     aggregate(Path(place), split="test", problems=Problems(skip=False))
     Faces(aggregate: 1 face (fear 1))
     """
-    file = root if root.suffix == ".csv" else root / CLEAN
+    file = root / CLEAN if root.is_dir() else root
     manifest, rows = _read(file)
     rows = rows[(rows["split"] == split) & (rows["status"] != REMOVED)].reset_index(drop=True)
     if not len(rows):
@@ -110,7 +110,8 @@ def _place(manifest: dict[str, Any], row: Any, file: Path) -> Path:
         raise InputError(
             f"Expected a path below the folder of {row.set} in {file}, got {quoted(row.path)}."
         )
-    return Path(known["root"]) / row.path
+    base = Path(known["root"])  # of one file of a table, the folder that holds it
+    return (base.parent if base.suffix and base.is_file() else base) / row.path
 
 
 class _Reader:

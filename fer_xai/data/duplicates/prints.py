@@ -70,20 +70,41 @@ class Prints:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    @classmethod
-    def joined(cls, parts: Sequence[Prints]) -> Prints:
-        """Prints of several tables, one after another; all have the same hashes."""
-        return cls(
-            files=[name for part in parts for name in part.files],
-            pixels=[name for part in parts for name in part.pixels],
-            grey=np.concatenate([part.grey for part in parts]),
-            shapes=np.concatenate([part.shapes for part in parts]),
-            colour=np.concatenate([part.colour for part in parts]),
-            hashes={
-                name: np.concatenate([part.hashes[name] for part in parts])
-                for name in parts[0].hashes
-            },
-        )
+
+def read_each(
+    tables: Sequence[Faces],
+    *,
+    hashes: Sequence[str] = (),
+    advance: Callable[[], object] | None = None,
+) -> Prints:
+    """Prints of several tables, one after another: see :func:`read_prints`.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> len(read_each([synthetic_faces(2, size=16), synthetic_faces(1, size=16)]))
+    3
+    """
+    total = sum(len(faces) for faces in tables)
+    grey = np.empty((total, SIDE, SIDE), dtype=np.uint16)  # once: it is most of what is kept
+    parts, first = [], 0
+    for faces in tables:
+        own = grey[first : first + len(faces)]
+        parts.append(_read_into(own, faces, hashes=hashes, advance=advance))
+        first += len(faces)
+    return Prints(
+        files=[name for part in parts for name in part.files],
+        pixels=[name for part in parts for name in part.pixels],
+        grey=grey,
+        shapes=np.concatenate([np.zeros((0, 2), np.int64), *(part.shapes for part in parts)]),
+        colour=np.concatenate([np.zeros(0, dtype=bool), *(part.colour for part in parts)]),
+        hashes={
+            name: np.concatenate(
+                [np.zeros((0, 8), np.uint8), *(part.hashes[name] for part in parts)]
+            )
+            for name in hashes
+        },
+    )
 
 
 def read_prints(
@@ -111,10 +132,19 @@ def read_prints(
     >>> read_prints(synthetic_faces(3, size=16)).shapes.tolist()
     [[16, 16], [16, 16], [16, 16]]
     """
+    return read_each([faces], hashes=hashes, advance=advance)
+
+
+def _read_into(
+    grey: NDArray[np.uint16],
+    faces: Faces,
+    *,
+    hashes: Sequence[str],
+    advance: Callable[[], object] | None,
+) -> Prints:
     imagehash = labels_extra("imagehash") if hashes else None
     paths = [str(path) for path in faces.table["path"]]
     files, pixels, shapes, colour = [], [], [], []
-    grey = np.empty((len(faces), SIDE, SIDE), dtype=np.uint16)
     bits = {name: np.empty((len(faces), 8), dtype=np.uint8) for name in hashes}
 
     def one(index: int) -> _Print:

@@ -87,10 +87,9 @@ def example_copies() -> Copies:
     """
     from fer_xai.data.datasets.synthetic import synthetic_faces
     from fer_xai.data.duplicates.near import near_pairs
-    from fer_xai.data.duplicates.prints import read_prints
+    from fer_xai.data.duplicates.prints import read_each
 
-    two = read_prints(synthetic_faces(2), hashes=["phash"])
-    prints = Prints.joined([two, read_prints(synthetic_faces(1), hashes=["phash"])])
+    prints = read_each([synthetic_faces(2), synthetic_faces(1)], hashes=["phash"])
     emotions, splits = ["fear", "fear", "anger"], ["train", "train", "test"]
     table = pd.DataFrame({"set": "s", "split": splits, "emotion": emotions})
     return Copies(table=table, prints=prints, near=near_pairs(prints.grey))

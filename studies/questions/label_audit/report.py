@@ -139,7 +139,8 @@ def _copy_tables(found: Found, duplicates: pd.DataFrame) -> list[Table]:
             leading=True,
             caption="Copies within each set, across sets, and in all. Near-copies: pixels "
             f"correlate by {near} or more and detail by {DETAIL:g} or more, at 64×64 in grey, "
-            "as they are or mirrored; each kind holds those before it. Groups: whoever is a copy of a copy. "
+            "as they are or mirrored; each kind holds those before it. Groups: whoever is a copy "
+            "of a copy. "
             "Conflicting: with more than one label. A test face with a training copy is a copy of "
             "a training face itself, of any set. Faces are counted, not sampled.",
         ),

@@ -16,7 +16,7 @@ from fer_xai.checks import check_count, check_number
 from fer_xai.data import load_dataset
 from fer_xai.data.duplicates.candidates import faiss_search, labels_extra
 from fer_xai.data.duplicates.near import LIKE, NearPairs, near_pairs
-from fer_xai.data.duplicates.prints import HASHES, Prints, read_prints
+from fer_xai.data.duplicates.prints import HASHES, Prints, read_each, read_prints
 from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import file_digest
 from studies.engine.endpoints import Endpoint
@@ -125,11 +125,10 @@ class LabelAudit(Study, Progress, Passes, Seed):
         names = [set_name(spec) for spec in self.data_specs]
         with self.opened(inputs, "-".join(names)) as run:
             task = run.bar.add_task("images", total=len(found))
-            prints = Prints.joined(
-                [
-                    read_prints(part.faces, hashes=HASHES, advance=lambda: run.bar.advance(task))
-                    for part in found.parts
-                ]
+            prints = read_each(
+                [part.faces for part in found.parts],
+                hashes=HASHES,
+                advance=lambda: run.bar.advance(task),
             )
             stage = run.bar.add_task("copies", total=3 + len(models) + len(self.predictions))
             near = near_pairs(prints.grey, like=LOWEST, search=faiss_search)
@@ -211,19 +210,22 @@ class LabelAudit(Study, Progress, Passes, Seed):
         built_in = read_prints(
             load_dataset(SYNTHETIC, split="test", limit=BUILT_IN, seed=self.seed)
         )
-        greys = {str(name): prints.grey[sets == name] for name in dict.fromkeys(sets)}
-        asked = [(name, "built-in faces", built_in.grey) for name in greys if SYNTHETIC not in name]
-        asked += [(one, two, greys[two]) for one, two in pairs]
-        return [
-            Apart(
-                one=one,
-                two=two,
-                faces=len(greys[one]),
-                others=len(others),
-                near=near_pairs(greys[one], others, like=LOWEST, search=faiss_search),
+        names = [str(name) for name in dict.fromkeys(sets) if SYNTHETIC not in name]
+        asked = [(name, "") for name in names] + pairs
+        comparisons = []
+        for one, two in asked:
+            grey = prints.grey[sets == one]
+            others = prints.grey[sets == two] if two else built_in.grey
+            comparisons.append(
+                Apart(
+                    one=one,
+                    two=two or "built-in faces",
+                    faces=len(grey),
+                    others=len(others),
+                    near=near_pairs(grey, others, like=LOWEST, search=faiss_search),
+                )
             )
-            for one, two, others in asked
-        ]
+        return comparisons
 
     def _judges(self, found: Collected, models: list[Any]) -> list[Judge]:
         judges = [judged_by_model(spec, found, self) for spec in models]
