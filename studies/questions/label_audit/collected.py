@@ -77,6 +77,11 @@ class Collected:
     def __len__(self) -> int:
         return len(self.table)
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        return tuple(dict.fromkeys(part.split for part in self.parts))
+
     def digests(self) -> dict[str, str]:
         """SHA-256 of each split: of its files and labels, or of its pixels where it has no files.
 

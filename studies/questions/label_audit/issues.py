@@ -91,7 +91,7 @@ def judged_labels(
     ...                       "emotion": ["fear", "anger"] * 40})
     >>> logits = np.where(np.eye(2)[[0, 1] * 40] > 0, 4.0, 0.0)
     >>> judge = Judge(name="net", trained="", emotions=("fear", "anger"), rows=np.arange(80),
-    ...               logits=logits)
+    ...               logits=logits, copied=np.zeros(80, bool))
     >>> summary, rows = judged_labels(judge, table, seed=0)
     >>> summary[["faces", "named", "changed", "changed named"]].values.tolist()
     [[80.0, 0.0, 20.0, 100.0]]

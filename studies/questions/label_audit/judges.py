@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.files import REMADE, read_arrays, read_json
 from fer_xai.models import load_model, shipped_weights
+from studies.engine.digests import model_digest
 from studies.engine.options import Passes
 from studies.engine.specs import ModelSpec
+from studies.engine.store import once
 from studies.questions.label_audit.collected import Collected
 
 SAME_IMAGES = {
@@ -57,13 +59,17 @@ class Judge:
         Places of the judged faces in the audit's table.
     logits
         ``(len(rows), C)``.
+    copied
+        ``(len(rows),)``: faces of which the network was trained on an identical image, as far as
+        it says so itself.
     refused
         Sets and splits that the network was trained on.
 
     Examples
     --------
-    >>> Judge(name="net", trained="rafdb", emotions=SIX, rows=np.arange(2),
-    ...       logits=np.zeros((2, 6)), refused=("rafdb train",)).probabilities.round(2)[0].tolist()
+    >>> judge = Judge(name="net", trained="rafdb", emotions=SIX, rows=np.arange(2),
+    ...               logits=np.zeros((2, 6)), copied=np.zeros(2, dtype=bool))
+    >>> judge.probabilities.round(2)[0].tolist()
     [0.17, 0.17, 0.17, 0.17, 0.17, 0.17]
     """
 
@@ -72,6 +78,7 @@ class Judge:
     emotions: tuple[str, ...]
     rows: NDArray[np.int64]
     logits: NDArray[np.float64]
+    copied: NDArray[np.bool_]
     refused: tuple[str, ...] = ()
 
     @property
@@ -97,17 +104,22 @@ def trained_on(spec: ModelSpec) -> str:
     weights = spec.weights or ""
     if f"{spec.name}-{weights}" in shipped_weights():
         return plain(weights)
-    card = Path(weights).with_name("card.json")
-    if weights and card.is_file():
-        run = read_json(card, remedy="restore it beside its weights").get("run", {})
-        told = run.get("source") or run.get("data")
-        if told:
-            return plain(str(told))
+    if weights and (told := _told_by_card(Path(weights))):
+        return told
     raise InputError(
         f"Expected --models {spec.name}=WEIGHTS with shipped weights or a card.json beside the "
         f"weights that says what they were trained on, got {weights or 'none'}: predictions on "
         "faces that a network was trained on do not tell wrong labels."
     )
+
+
+def _told_by_card(file: Path) -> str:
+    """Data set that the card beside weights or predictions names; empty without a card."""
+    card = file.with_name("card.json")
+    if not card.is_file():
+        return ""
+    run = read_json(card, remedy="restore it beside its weights").get("run", {})
+    return plain(str(run.get("source") or run.get("data") or ""))
 
 
 def in_sample(table: pd.DataFrame, trained: str) -> NDArray[np.bool_]:
@@ -134,8 +146,10 @@ def in_sample(table: pd.DataFrame, trained: str) -> NDArray[np.bool_]:
     return np.asarray(own & (table["split"] == "train").to_numpy())
 
 
-def judged_by_model(spec: ModelSpec, found: Collected, passes: Passes) -> Judge:
-    """A network's logits on all faces that it was not trained on.
+def judged_by_model(
+    spec: ModelSpec, found: Collected, passes: Passes, *, folder: Path, splits: Sequence[str] = ()
+) -> Judge:
+    """A network's logits on all faces that it was not trained on; kept in a folder, part by part.
 
     Parameters
     ----------
@@ -145,6 +159,10 @@ def judged_by_model(spec: ModelSpec, found: Collected, passes: Passes) -> Judge:
         The faces.
     passes
         Options that say how images are passed.
+    folder
+        Folder of the kept logits, of the same faces.
+    splits
+        Splits to judge; all by default.
 
     Raises
     ------
@@ -156,27 +174,32 @@ def judged_by_model(spec: ModelSpec, found: Collected, passes: Passes) -> Judge:
     name = f"{spec.name}={Path(str(spec.weights)).name}"
     told = found.table["set"] + " " + found.table["split"]
     refused = tuple(dict.fromkeys(told[seen]))
-    if seen.all():
+    asked = np.isin(found.table["split"].to_numpy().astype(str), splits or found.splits)
+    if (seen | ~asked).all():
         raise InputError(
             f"Expected faces that {name} was not trained on, got only {', '.join(refused)}, which "
             f"its card names: its predictions there are in-sample; add another split or another "
             "model."
         )
-    predictor = passes.predictor(load_model(spec.name, weights=spec.weights))
+    model = load_model(spec.name, weights=spec.weights)
+    predictor, key = passes.predictor(model), model_digest(model)[:12]
     rows, logits = [], []
     for part in found.parts:
-        own = np.array([row for row in part.rows if not seen[row]], dtype=np.int64)
+        own = np.array([row for row in part.rows if asked[row] and not seen[row]], dtype=np.int64)
         for start in range(0, len(own), _CHUNK):
             chosen = own[start : start + _CHUNK]
-            rows.append(chosen)
             faces = part.faces.subset(chosen - part.first)
-            logits.append(predictor.logits(faces).numpy().astype(np.float64))
+            file = folder / f"{key}-{chosen[0]}-{len(chosen)}.npz"
+            kept = once(file, lambda faces=faces: {"logits": predictor.logits(faces).numpy()})
+            rows.append(chosen)
+            logits.append(kept["logits"].astype(np.float64))
     return Judge(
         name=name,
         trained=trained,
         emotions=tuple(predictor.emotions),
         rows=np.concatenate(rows),
         logits=np.concatenate(logits),
+        copied=np.zeros(sum(map(len, rows)), dtype=bool),
         refused=refused,
     )
 
@@ -184,7 +207,7 @@ def judged_by_model(spec: ModelSpec, found: Collected, passes: Passes) -> Judge:
 def judged_by_file(path: Path, found: Collected) -> Judge:
     """Stored predictions on held-out faces: a training's ``test_logits.npz``, of a fold or not.
 
-    Faces of which the training saw an identical image (``copy`` in the file) are left out.
+    A card.json beside the file says what the network was trained on.
 
     Parameters
     ----------
@@ -220,7 +243,7 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
     copied = arrays.get("copy", np.zeros(len(ids), dtype=bool))
     for row, name in enumerate(found.table["id"]):
         at = place.get(str(name))
-        if at is None or copied[at]:
+        if at is None:
             continue
         if "labels" in arrays:
             told = EMOTIONS[int(arrays["labels"][at])]
@@ -238,10 +261,11 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
         )
     return Judge(
         name=f"{path.parent.name}/{path.name}",
-        trained="",
+        trained=_told_by_card(path),
         emotions=SIX,
         rows=np.array(rows, dtype=np.int64),
         logits=arrays["logits"][chosen].astype(np.float64),
+        copied=np.asarray(copied[chosen], dtype=bool),
     )
 
 
@@ -257,17 +281,10 @@ def out_of_sample(judge: Judge, table: pd.DataFrame, joined: NDArray[np.int64]) 
     joined
         ``(N,)`` groups of copies.
     """
-    if not judge.trained:
-        return judge
-    seen = set(joined[in_sample(table, judge.trained)].tolist())
-    kept = np.array([joined[row] not in seen for row in judge.rows], dtype=bool)
-    return Judge(
-        name=judge.name,
-        trained=judge.trained,
-        emotions=judge.emotions,
-        rows=judge.rows[kept],
-        logits=judge.logits[kept],
-        refused=judge.refused,
+    seen = set(joined[in_sample(table, judge.trained)].tolist()) if judge.trained else set()
+    kept = np.array([joined[row] not in seen for row in judge.rows], dtype=bool) & ~judge.copied
+    return replace(
+        judge, rows=judge.rows[kept], logits=judge.logits[kept], copied=judge.copied[kept]
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -21,7 +21,7 @@ from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import file_digest
 from studies.engine.endpoints import Endpoint
 from studies.engine.options import Passes, Progress, Seed
-from studies.engine.specs import SYNTHETIC, DataSpec
+from studies.engine.specs import SYNTHETIC, DataSpec, ModelSpec
 from studies.engine.study import Run, Study
 from studies.questions.label_audit.collected import Collected, collected, set_name
 from studies.questions.label_audit.copies import KINDS, Copies
@@ -85,6 +85,8 @@ class LabelAudit(Study, Progress, Passes, Seed):
     judges: Annotated[tuple[str, ...], tyro.conf.arg(name="models", metavar="NAME=WEIGHTS …")] = ()
     """Trained models that judge labels, each on the faces that it was not trained on; their cards
     say which these are."""
+    judged: Annotated[tuple[str, ...], tyro.conf.arg(name="judge-splits")] = ()
+    """Splits whose labels the models judge; all of --splits by default."""
     predictions: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE …")] = ()
     """Stored predictions on held-out faces, such as the test_logits.npz of trainings on folds."""
     apart: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET,SET …")] = ()
@@ -138,7 +140,7 @@ class LabelAudit(Study, Progress, Passes, Seed):
             threshold = chosen_threshold(apart, most=self.false_matches)
             copies = Copies(table=found.table, prints=prints, near=near.above(threshold or LIKE))
             judges = []
-            for judge in self._judges(found, models):
+            for judge in self._judges(found, models, run.folder / "shards"):
                 judges.append(judge)
                 run.bar.advance(stage)
             joined = copies.groups(KINDS[2])
@@ -186,6 +188,12 @@ class LabelAudit(Study, Progress, Passes, Seed):
             raise InputError("Expected data sets and splits, each split once.")
         for library in ("imagehash", "faiss", *(["cleanlab"] if self._judging else [])):
             labels_extra(library)
+        unknown = [name for name in self.judged if name not in self.splits]
+        if unknown:
+            raise InputError(
+                f"Expected --judge-splits among the splits {', '.join(self.splits)}, got "
+                f"{', '.join(unknown)}."
+            )
         for path in self.predictions:
             if not path.is_file():
                 raise InputError(f"Expected stored predictions, found none at {path}.")
@@ -227,9 +235,11 @@ class LabelAudit(Study, Progress, Passes, Seed):
             )
         return comparisons
 
-    def _judges(self, found: Collected, models: list[Any]) -> list[Judge]:
-        judges = [judged_by_model(spec, found, self) for spec in models]
-        return judges + [judged_by_file(path, found) for path in self.predictions]
+    def _judges(self, found: Collected, models: list[ModelSpec], folder: Path) -> Iterator[Judge]:
+        for spec in models:
+            yield judged_by_model(spec, found, self, folder=folder, splits=self.judged)
+        for path in self.predictions:
+            yield judged_by_file(path, found)
 
     def _keep(
         self,
