@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.files import REMADE, read_arrays, read_json
+from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model, shipped_weights
+from fer_xai.types import Faces
 from studies.engine.digests import model_digest
 from studies.engine.options import Passes
 from studies.engine.specs import ModelSpec
@@ -190,7 +193,7 @@ def judged_by_model(
             chosen = own[start : start + _CHUNK]
             faces = part.faces.subset(chosen - part.first)
             file = folder / f"{key}-{chosen[0]}-{len(chosen)}.npz"
-            kept = once(file, lambda faces=faces: {"logits": predictor.logits(faces).numpy()})
+            kept = once(file, partial(_logits, predictor, faces))
             rows.append(chosen)
             logits.append(kept["logits"].astype(np.float64))
     return Judge(
@@ -202,6 +205,10 @@ def judged_by_model(
         copied=np.zeros(sum(map(len, rows)), dtype=bool),
         refused=refused,
     )
+
+
+def _logits(predictor: Predictor, faces: Faces) -> dict[str, NDArray[np.float32]]:
+    return {"logits": predictor.logits(faces).numpy()}
 
 
 def judged_by_file(path: Path, found: Collected) -> Judge:
