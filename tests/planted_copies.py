@@ -59,7 +59,7 @@ class Benchmark:
         return f"gimefive:{self.root}"
 
 
-def drawn(count, *, style="wild", split="test"):
+def drawn(count, *, style="wild", split="train"):
     """Built-in faces as images, and their emotions."""
     faces = load_dataset(f"synthetic:{style}", split=split, limit=count)
     images = [Image.fromarray(faces.read(index)) for index in range(count)]

@@ -37,6 +37,11 @@ class Aggregate:
     a manifest and a datasheet are written; images stay where they are. Load an edition as
     aggregate:DIR or aggregate:DIR/as_published.csv. The published AffectNet subset is not known by
     name: all training faces of the copy that is named are taken.
+
+    Examples
+    --------
+    >>> Aggregate(out=Path("out"), seed=3).rules()["seed"]
+    3
     """
 
     out: Path
@@ -103,6 +108,12 @@ def aggregate(options: Aggregate) -> dict[str, int]:
     ------
     InputError
         For options or data that cannot be used, or a folder that holds an aggregate of others.
+
+    Examples
+    --------
+    >>> aggregate(Aggregate(out=Path("out")))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected either --published ..., or sources such as ... got neither.
     """
     sources = options.sources()
     check_number("--valid-fraction", options.valid_fraction, 0, 1, ends=True)
@@ -141,6 +152,14 @@ def editions(pool: Pool, options: Aggregate) -> dict[str, pd.DataFrame]:
         The faces.
     options
         The rules.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> row = dict.fromkeys(INDEX, "") | {"emotion": "fear", "split": "train", "pixels": "1"}
+    >>> pool = Pool(table=pd.DataFrame([row]), near=np.zeros((0, 2), int))
+    >>> sorted(editions(pool, Aggregate(out=Path("out"))))
+    ['as_published.csv', 'clean.csv']
     """
     own = pool.table
     as_published = own.assign(

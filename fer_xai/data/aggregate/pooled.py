@@ -103,6 +103,11 @@ class Pool:
         A row a face, sorted by set, split and name: see :func:`pooled`.
     near
         ``(P, 2)`` pairs of near-copies.
+
+    Examples
+    --------
+    >>> Pool(table=pd.DataFrame({"id": ["a"]}), near=np.zeros((0, 2), int)).near.shape
+    (0, 2)
     """
 
     table: pd.DataFrame

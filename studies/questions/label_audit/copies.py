@@ -206,8 +206,8 @@ def groups_of_pairs(
 ) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
     """Photographs that were labelled twice, by the two places where: a pair of labels a group.
 
-    Of a group with several faces in one place its first two are taken, and the first of each of two
-    places: groups are independent of one another, pairs of one group are not.
+    Where a group has several faces in one place its first two are taken, and the first of each of
+    two places: groups are independent of one another, pairs of one group are not.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def balance_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def measures(prints: Prints) -> pd.DataFrame:
-    """Of each image: height, width, colour; brightness, contrast and sharpness at 64×64 in grey.
+    """Height, width and colour of each image; brightness, contrast and sharpness at 64×64 in grey.
 
     Brightness is the mean and contrast the standard deviation of greys from 0 to 255. Sharpness is
     the variance of the Laplacian (Pech-Pacheco et al., ICPR 2000): low for a blurred image.

@@ -171,6 +171,18 @@ def judged_by_model(
     ------
     InputError
         If it was trained on all of them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from studies.engine.specs import DataSpec
+    >>> from studies.questions.label_audit.collected import collected
+    >>> found, spec = collected([DataSpec("synthetic")], splits=["train"], limit=2), "synthetic"
+    >>> judged_by_model(
+    ...     ModelSpec("gimefive", spec), found, Passes(device="cpu"), folder=Path("unused")
+    ... )
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected faces that gimefive=synthetic was not trained on, got ...
     """
     trained = trained_on(spec)
     seen = in_sample(found.table, trained)
@@ -229,6 +241,18 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
     InputError
         If the file has other arrays, names a face twice or no face of the audit, or its labels are
         others.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from studies.engine.specs import DataSpec
+    >>> from studies.questions.label_audit.collected import collected
+    >>> found = collected([DataSpec("synthetic")], splits=["test"], limit=2)
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     file = Path(place) / "test_logits.npz"
+    ...     np.savez(file, ids=found.table["id"].to_numpy().astype(str), logits=np.zeros((2, 6)))
+    ...     judged_by_file(file, found).rows.tolist()
+    [0, 1]
     """
     try:
         arrays = read_arrays(path, remedy=REMADE)
@@ -287,6 +311,14 @@ def out_of_sample(judge: Judge, table: pd.DataFrame, joined: NDArray[np.int64]) 
         A row a face of the audit.
     joined
         ``(N,)`` groups of copies.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"set": "rafdb", "source": "rafdb", "split": ["train", "test", ""]})
+    >>> judge = Judge(name="net", trained="rafdb", emotions=SIX, rows=np.array([1, 2]),
+    ...               logits=np.zeros((2, 6)), copied=np.zeros(2, dtype=bool))
+    >>> out_of_sample(judge, table, np.array([0, 0, 1])).rows.tolist()
+    [2]
     """
     seen = set(joined[in_sample(table, judge.trained)].tolist()) if judge.trained else set()
     kept = np.array([joined[row] not in seen for row in judge.rows], dtype=bool) & ~judge.copied

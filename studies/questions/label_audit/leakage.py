@@ -77,6 +77,13 @@ def leakage_table(judges: Sequence[Judge], copies: Copies, table: pd.DataFrame) 
         Accuracies in percent; ``inflation`` is the published accuracy less that without copies;
         ``copies less others`` the difference of the two groups, and ``beyond`` that difference less
         that of a network which saw none of the set (``compared with``).
+
+    Examples
+    --------
+    >>> from studies.questions.label_audit.copies import example_copies
+    >>> copies = example_copies()
+    >>> leakage_table([], copies, copies.table).empty  # without a network
+    True
     """
     right = {judge.name: _right(judge, table) for judge in judges}
     test = (table["split"] == "test").to_numpy()

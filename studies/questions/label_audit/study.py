@@ -61,6 +61,11 @@ class LabelAudit(Study, Progress, Passes, Seed):
     mirrored. Labels of copies are held against each other, and all labels against predictions of
     networks that were trained on other faces. Nothing is changed: see
     ``python -m fer_xai.data aggregate`` for a clean edition.
+
+    Examples
+    --------
+    >>> LabelAudit(sets=("gimefive:/data/bench@rafdb",)).config()["data"]
+    ['gimefive@rafdb']
     """
 
     name: ClassVar[str] = "label_audit"
