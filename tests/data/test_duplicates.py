@@ -76,7 +76,7 @@ def test_blocks_do_not_matter(images, monkeypatch):
     faces = _faces(images + images[::-1])
     whole = near_copies(faces)
     assert len(whole) == 30
-    monkeypatch.setattr("fer_xai.data.duplicates._BLOCK", 7)
+    monkeypatch.setattr("fer_xai.data.duplicates.near._BLOCK", 7)
     assert np.array_equal(near_copies(faces), whole)
 
 

@@ -1,0 +1,1 @@
+"""The FER GiMeFive benchmark, put together from its sources: as published, and clean."""
