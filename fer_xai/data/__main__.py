@@ -1,4 +1,4 @@
-"""Command line of the data sets: ``python -m fer_xai.data check NAME:ROOT``."""
+"""Command line of the data sets: ``check NAME:ROOT`` and ``aggregate``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fer_xai.errors import UnknownNameError, did_you_mean
 
 COMMANDS = {
     "check": ("fer_xai.data.checking.command", "count a copy beside what is published"),
+    "aggregate": ("fer_xai.data.aggregate.command", "put data sets together, in two editions"),
 }
 """Commands: the module whose ``run`` takes the words after it, and what it does."""
 

@@ -1,4 +1,4 @@
-"""``python -m fer_xai.data.aggregate``: the FER GiMeFive benchmark from its sources."""
+"""``python -m fer_xai.data aggregate``: the FER GiMeFive benchmark from its sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 import tyro
 
 from fer_xai.checks import check_number
-from fer_xai.command import check_folder, parsed, run_command, terminal
+from fer_xai.command import DONE, check_folder, parsed, terminal
 from fer_xai.data.aggregate.cleaning import KEPT, Conflicts, clean_edition
 from fer_xai.data.aggregate.datasheet import datasheet
 from fer_xai.data.aggregate.pooled import Pool, Source, pooled
@@ -205,26 +205,18 @@ def _check_same(folder: Path, manifest: dict[str, Any]) -> None:
             )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Put an aggregate together by a command line; returns the exit status.
-
-    Parameters
-    ----------
-    argv
-        The options; the process's own where None.
+def run(words: Sequence[str]) -> int:
+    """Put an aggregate together as the words of a command line say; returns the exit status.
 
     Examples
     --------
-    >>> main(["--help"]) == 0
-    usage: python -m fer_xai.data.aggregate ...
-    True
+    >>> run(["--out", "made"])
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected ...
     """
-    return run_command("fer_xai.data.aggregate", lambda: _run(argv))
-
-
-def _run(argv: Sequence[str] | None) -> None:
-    options: Aggregate = parsed(Aggregate, argv, prog="python -m fer_xai.data.aggregate")
+    options: Aggregate = parsed(Aggregate, words, prog="python -m fer_xai.data aggregate")
     counts = aggregate(options)
     for name, count in counts.items():
         terminal().print(f"{options.out / name}: {count:,} faces", soft_wrap=True)
     sys.stdout.flush()
+    return DONE

@@ -1,4 +1,4 @@
-"""An edition of the FER GiMeFive benchmark that ``python -m fer_xai.data.aggregate`` has written.
+"""An edition of the FER GiMeFive benchmark that ``python -m fer_xai.data aggregate`` has written.
 
 ``DIR/clean.csv`` (or ``DIR/as_published.csv``) names images of the user's own copies of the source
 data sets, by their path below the folder that ``DIR/manifest.json`` gives for each set, with their
@@ -33,7 +33,7 @@ INDEX: tuple[str, ...] = (
 """Columns of an edition's list."""
 REMOVED = "removed"
 """Status of faces that are listed, with the reason, and not part of the edition."""
-_REMAKE = "run python -m fer_xai.data.aggregate anew"
+_REMAKE = "run python -m fer_xai.data aggregate anew"
 
 
 @DATASETS.register("aggregate")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fer_xai.data import load_dataset
-from fer_xai.data.aggregate.command import main
+from fer_xai.data.__main__ import main
 from fer_xai.data.duplicates import near_copies
 from fer_xai.errors import InputError
 from tests.planted_copies import planted_benchmark
@@ -25,7 +25,7 @@ def bench(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(bench, tmp_path_factory):
     out = tmp_path_factory.mktemp("aggregate") / "edition"
-    assert main(["--published", str(bench), "--out", str(out)]) == 0
+    assert main(["aggregate", "--published", str(bench), "--out", str(out)]) == 0
     return out
 
 
@@ -75,14 +75,14 @@ def test_the_manifest_and_the_datasheet_say_what_was_done(bench, made):
 
 
 def test_the_same_command_gives_the_same_bytes(bench, made, tmp_path):
-    assert main(["--published", str(bench), "--out", str(tmp_path / "b")]) == 0
+    assert main(["aggregate", "--published", str(bench), "--out", str(tmp_path / "b")]) == 0
     for name in ("as_published.csv", "clean.csv"):
         assert (tmp_path / "b" / name).read_bytes() == (made / name).read_bytes()
-    assert main(["--published", str(bench), "--out", str(made)]) == 0  # over itself
+    assert main(["aggregate", "--published", str(bench), "--out", str(made)]) == 0  # over itself
 
 
 def test_other_rules_do_not_write_over_it(bench, made, capsys):
-    assert main(["--published", str(bench), "--out", str(made), "--seed", "1"]) == 2
+    assert main(["aggregate", "--published", str(bench), "--out", str(made), "--seed", "1"]) == 2
     assert "an aggregate of the same rules" in capsys.readouterr().err
 
 
@@ -136,7 +136,7 @@ def test_a_changed_image_is_refused_when_it_is_read(tmp_path):
         (root / "train" / emotion).mkdir(parents=True)
         Image.new("L", (8, 8), 40 * number).save(root / "train" / emotion / "1.png")
     out = ["--out", str(tmp_path / "e"), "--valid-fraction", "0"]
-    assert main(["--ckplus", f"folder:{root}", *out]) == 0
+    assert main(["aggregate", "--ckplus", f"folder:{root}", *out]) == 0
     faces = load_dataset(f"aggregate:{tmp_path / 'e'}", split="train")
     assert faces.table["source"].tolist() == ["ckplus", "ckplus"]
     Image.new("L", (8, 8), 99).save(root / "train" / "fear" / "1.png")
@@ -156,7 +156,7 @@ def test_rows_of_a_table_load_again(tmp_path):
     for root in (tmp_path, tmp_path / "fer2013.csv"):
         out = tmp_path / f"e{root.suffix}"
         told = ["--fer2013", str(root), "--out", str(out), "--valid-fraction", "0"]
-        assert main(told) == 0
+        assert main(["aggregate", *told]) == 0
         test = load_dataset(f"aggregate:{out}", split="test")
         assert len(test) == 12
         own = load_dataset(f"fer2013:{root}", split="valid")
@@ -178,7 +178,7 @@ def test_mistakes_get_one_sentence_and_leave_nothing(
     words, sentence, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert main([*words, "--out", "made"]) == 2
+    assert main(["aggregate", *words, "--out", "made"]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
