@@ -68,7 +68,8 @@ def datasheet(published: pd.DataFrame, clean: pd.DataFrame, manifest: Mapping[st
         "Images are not changed. What was done to faces of the clean edition:",
         _markdown(_changes(clean)),
         f"1. Near-copies: at 64×64 in grey, pixels correlate by {near['correlation']:g} or more "
-        f"and detail by {near['detail']:g} or more, as they are or mirrored.\n"
+        f"and detail by {near['detail']:g} or more, as they are or mirrored; not two recordings "
+        "of one person.\n"
         "2. Conflicts: in a group of copies with several labels, the label of more than half of "
         f"its faces stands and faces with another one are {settled}; without such a majority the "
         "group is removed.\n"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fer_xai.data.duplicates.candidates import faiss_search
 from fer_xai.data.duplicates.near import near_pairs
 from fer_xai.data.duplicates.prints import Prints, read_each
+from fer_xai.data.duplicates.recordings import of_one_recording
 from fer_xai.data.loading import load_dataset
 from fer_xai.data.registry import DATASETS
 from fer_xai.emotions import SIX
@@ -170,8 +171,9 @@ def pooled(sources: list[Source], *, advance: Callable[[], object] | None = None
     search = faiss_search if find_spec("faiss") else None
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    near = np.sort(place[near_pairs(prints.grey, search=search).pairs], axis=1)
-    near = np.unique(near.reshape(-1, 2), axis=0)
+    found = near_pairs(prints.grey, search=search).pairs
+    found = found[of_one_recording(found, table, np.array(prints.pixels, dtype=object))]
+    near = np.unique(np.sort(place[found], axis=1).reshape(-1, 2), axis=0)
     return Pool(table=table.iloc[order].reset_index(drop=True), near=near)
 
 

@@ -300,7 +300,8 @@ def _method(found: Found) -> list[str]:
     return [
         "Every image is read once. Identical files share their SHA-256, identical pixels that of "
         "the decoded image and its size. Candidates for near-copies are all pairs whose 16×16 "
-        "thumbnails correlate (faiss, exhaustive); each candidate is compared at 64×64.",
+        "thumbnails correlate (faiss, exhaustive); each candidate is compared at 64×64. Two faces "
+        "that are known to be of one person in two recordings are no near-copies, however alike.",
         f"The correlation of near-copies is {LIKE:g}, or the next of .96 to .99 at which the share "
         f"of faces with a false match is {found.most:g} or less in every comparison of sets that "
         f"share no image. Compared: {compared}. No network takes part in finding copies.",

@@ -17,6 +17,7 @@ from fer_xai.data import load_dataset
 from fer_xai.data.duplicates.candidates import faiss_search, labels_extra
 from fer_xai.data.duplicates.near import LIKE, NearPairs, near_pairs
 from fer_xai.data.duplicates.prints import HASHES, Prints, read_each, read_prints
+from fer_xai.data.duplicates.recordings import of_one_recording
 from fer_xai.errors import InputError
 from fer_xai.models.checkpoints import file_digest
 from studies.engine.endpoints import Endpoint
@@ -139,6 +140,8 @@ class LabelAudit(Study, Progress, Passes, Seed):
             )
             stage = run.bar.add_task("copies", total=3 + len(models) + len(self.predictions))
             near = near_pairs(prints.grey, like=LOWEST, search=faiss_search)
+            pixels = np.array(prints.pixels, dtype=object)
+            near = near.chosen(of_one_recording(near.pairs, found.table, pixels))
             run.bar.advance(stage)
             apart = self._apart(found, prints, pairs)
             run.bar.advance(stage)

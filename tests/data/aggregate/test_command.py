@@ -10,6 +10,7 @@ from PIL import Image
 
 from fer_xai.data import load_dataset
 from fer_xai.data.__main__ import main
+from fer_xai.data.aggregate.pooled import Source, pooled
 from fer_xai.data.duplicates import near_copies
 from fer_xai.errors import InputError
 from tests.planted_copies import planted_benchmark
@@ -183,3 +184,20 @@ def test_mistakes_get_one_sentence_and_leave_nothing(
     assert sentence in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_two_recordings_of_one_person_are_no_copies(tmp_path):
+    """Peak frames of CK+ that are as alike as copies keep their two labels."""
+    face = load_dataset("synthetic", limit=1).read(0)
+    names = ("anger/S050_004_00000021", "fear/S050_001_00000017", "fear/S050_001_00000018")
+    for shift, name in enumerate(names):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.clip(face.astype(int) + 3 * shift, 0, 255).astype(np.uint8)).save(path)
+    pool = pooled([Source.parse("ckplus", f"folder:{tmp_path}")])
+    assert pool.table["group"].tolist() == ["S050_004", "S050_001", "S050_001"]
+    assert pool.near.tolist() == [[1, 2]]  # frames of one sequence are
+    shutil.copy(tmp_path / f"{names[0]}.png", tmp_path / f"{names[1]}.png")  # one file, two names
+    with pytest.warns(UserWarning, match="two emotions"):
+        pool = pooled([Source.parse("ckplus", f"folder:{tmp_path}")])
+    assert pool.near.tolist() == [[0, 1], [1, 2]]
