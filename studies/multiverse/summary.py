@@ -165,7 +165,7 @@ def by_level(
 ) -> pd.DataFrame:
     """Each level of each factor: where the claim holds, and what the level moves.
 
-    ``alone`` is the change of the effect where this choice alone differs from the default;
+    The first row is that of all sampled combinations. ``alone`` is the change of the effect where this choice alone differs from the default;
     ``among sampled`` the mean effect of the sampled combinations with the level, less that of
     those with the factor's default. Combinations in which a rule leaves a factor without effect
     say nothing of it, and do not count among those of its levels.
@@ -186,11 +186,14 @@ def by_level(
     ...                      "holds": [True, False], "verdict": ["holds", "not tested"],
     ...                      "fill": ["linear", "black"], "effect": [0.5, -0.25]})
     >>> table = by_level(rows, [fill])
-    >>> table[["level", "sampled", "holds in", "alone", "among sampled"]].to_numpy().tolist()
+    >>> table[["level", "sampled", "holds in", "alone", "among sampled"]][1:].to_numpy().tolist()
     [['linear', 1, 1, 0.0, 0.0], ['black', 1, 0, -0.75, -0.75]]
+    >>> table[["factor", "sampled", "holds in", "opposite in", "not tested"]][:1].to_numpy().tolist()
+    [['all', 2, 1, 0, 1]]
     """
     default = float(rows.loc[rows["changed"] == "default", "effect"].iloc[0])
-    found = []
+    nothing = {"level": "any", "default": False, "alone": np.nan, "among sampled": np.nan}
+    found = [{"factor": "all"} | nothing | _counts(rows[rows["sampled"]])]
     for factor in factors:
         sampled = rows[rows["sampled"]]
         for rule in rules:
@@ -199,23 +202,30 @@ def by_level(
         base = sampled.loc[sampled[factor.name] == factor.default, "effect"].mean()
         for level in factor.levels:
             here = sampled[sampled[factor.name] == level]
-            answers = share(here["holds"])
             found.append(
-                {
-                    "factor": factor.name,
-                    "level": str(level),
-                    "default": level == factor.default,
-                    "sampled": len(here),
-                    "holds in": answers.holds,
-                    "not tested": int((here["verdict"] == NOT_TESTED).sum()),
-                    "share": answers.value,
-                    "share low": answers.low,
-                    "share high": answers.high,
+                {"factor": factor.name, "level": str(level), "default": level == factor.default}
+                | _counts(here)
+                | {
                     "alone": _alone(rows, factor, level) - default,
                     "among sampled": float(here["effect"].mean() - base),
                 }
             )
-    return pd.DataFrame(found)
+    order = ["factor", "level", "default", *_counts(rows), "alone", "among sampled"]
+    return pd.DataFrame(found)[order]
+
+
+def _counts(rows: pd.DataFrame) -> dict[str, Any]:
+    """How many combinations there are, where the claim holds and the opposite, and the share."""
+    answers = share(rows["holds"])
+    return {
+        "sampled": len(rows),
+        "holds in": answers.holds,
+        "opposite in": int((rows["verdict"] == OPPOSITE).sum()),
+        "not tested": int((rows["verdict"] == NOT_TESTED).sum()),
+        "share": answers.value,
+        "share low": answers.low,
+        "share high": answers.high,
+    }
 
 
 def _alone(rows: pd.DataFrame, factor: Factor, level: Level) -> float:
