@@ -165,7 +165,9 @@ def by_level(
 ) -> pd.DataFrame:
     """Each level of each factor: where the claim holds, and what the level moves.
 
-    The first row is that of all sampled combinations. ``alone`` is the change of the effect where this choice alone differs from the default;
+    The first row is that of all sampled combinations.
+
+    ``alone`` is the change of the effect where this choice alone differs from the default;
     ``among sampled`` the mean effect of the sampled combinations with the level, less that of
     those with the factor's default. Combinations in which a rule leaves a factor without effect
     say nothing of it, and do not count among those of its levels.
@@ -188,8 +190,8 @@ def by_level(
     >>> table = by_level(rows, [fill])
     >>> table[["level", "sampled", "holds in", "alone", "among sampled"]][1:].to_numpy().tolist()
     [['linear', 1, 1, 0.0, 0.0], ['black', 1, 0, -0.75, -0.75]]
-    >>> table[["factor", "sampled", "holds in", "opposite in", "not tested"]][:1].to_numpy().tolist()
-    [['all', 2, 1, 0, 1]]
+    >>> table.loc[0, ["factor", "sampled", "holds in", "opposite in", "not tested"]].tolist()
+    ['all', 2, 1, 0, 1]
     """
     default = float(rows.loc[rows["changed"] == "default", "effect"].iloc[0])
     nothing = {"level": "any", "default": False, "alone": np.nan, "among sampled": np.nan}
