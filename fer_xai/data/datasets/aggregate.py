@@ -121,13 +121,15 @@ class _Reader:
         self._sets, self._places = manifest["sets"], places
         self._sums = rows["sha256"].tolist()
         self._splits = list(zip(rows["set"], rows["source_split"], strict=True))
+        self._ids = rows["id"].tolist()
         self._tables: dict[tuple[str, str], Callable[[str], NDArray[np.uint8]]] = {}
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
         place = self._places[row]
         kind, _, told = self._sums[row].partition(":")
-        if kind == "pixels":  # a row of a table, such as fer2013.csv
-            image = self._rows_of(self._splits[row])(str(place))
+        if kind == "pixels":  # a row of a table, such as fer2013.csv, or a box in a photograph
+            name = self._ids[row].removeprefix(f"{self._splits[row][0]}/")
+            image = self._rows_of(self._splits[row])(name)
             digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
         else:
             told = self._sums[row]
@@ -141,18 +143,21 @@ class _Reader:
         return image
 
     def _rows_of(self, key: tuple[str, str]) -> Callable[[str], NDArray[np.uint8]]:
-        """Reader of images that are rows of a table, by what stands for their path."""
+        """Reader of images that are no files of their own, by their names."""
         if key not in self._tables:
             known, split = self._sets[key[0]], key[1]
             faces = DATASETS[known["dataset"]](
                 Path(known["root"]), split=split, problems=Problems(skip=True)
             )
-            where = {str(path): index for index, path in enumerate(faces.table["path"])}
+            where = {name: index for index, name in enumerate(faces.ids)}
 
-            def read(path: str) -> NDArray[np.uint8]:
-                if path not in where:
-                    raise InputError(f"Expected {path}, which the edition lists, found none.")
-                return faces.read(where[path])
+            def read(name: str) -> NDArray[np.uint8]:
+                if name not in where:
+                    raise InputError(
+                        f"Expected {name} in {known['root']}, as the edition lists it, found none: "
+                        f"restore it, or {_REMAKE}."
+                    )
+                return faces.read(where[name])
 
             self._tables[key] = read
         return self._tables[key]
