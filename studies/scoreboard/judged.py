@@ -10,7 +10,7 @@ from metrics.statistics.intervals import Interval
 BY = "judged by"
 """Column of what a gain's interval and p come from: see :func:`judged_by`."""
 JOINT, FLIPS = "t, flips and bootstrap", "t, sign flips"
-"""Of several gains, and of one by itself."""
+"""Words for gains of several methods, and for one gain by itself."""
 BETTING, UNTESTED = "betting", "not tested"
 ALONE = "t, alone"
 """How gains of controls other than the floor are judged: each by itself, without a p."""
