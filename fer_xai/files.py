@@ -42,6 +42,8 @@ class DamagedFileError(InputError):
 def cache_folder(name: str) -> Path:
     """A folder in the user's own cache: below ``XDG_CACHE_HOME``, which is ``~/.cache`` by default.
 
+    Users without a home folder get a path below which nothing can be kept.
+
     Parameters
     ----------
     name
@@ -53,7 +55,10 @@ def cache_folder(name: str) -> Path:
     ('fer-xai', 'faces')
     """
     told = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(told) if Path(told).is_absolute() else Path("~/.cache").expanduser()
+    try:
+        base = Path(told) if Path(told).is_absolute() else Path("~/.cache").expanduser()
+    except RuntimeError:  # a user without a home, as in a container
+        base = Path(os.devnull)  # nothing can be kept below it
     return base / "fer-xai" / name
 
 

@@ -1,11 +1,14 @@
 """Files written whole or not at all."""
 
 import errno
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fer_xai.errors import InputError
-from fer_xai.files import DamagedFileError, read_json, write_bytes, write_whole
+from fer_xai.files import DamagedFileError, cache_folder, read_json, write_bytes, write_whole
+from fer_xai.types.pixel_packs import write_pack
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
@@ -37,3 +40,15 @@ def test_damaged_json_names_the_file_and_the_remedy(tmp_path, content):
     (tmp_path / "card.json").write_bytes(content)
     with pytest.raises(DamagedFileError, match=r"Expected .*card.json to be whole.*: delete it\.$"):
         read_json(tmp_path / "card.json", remedy="delete it")
+
+
+def test_a_user_without_a_home_has_a_cache_too(monkeypatch):
+    monkeypatch.setattr(Path, "expanduser", _no_home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert not write_pack(
+        cache_folder("faces") / "decoder" / "2px", *(np.zeros((1, 16), np.uint8),) * 2
+    )
+
+
+def _no_home(path):
+    raise RuntimeError("Could not determine home directory.")

@@ -153,7 +153,7 @@ def in_file(path: str) -> bool:
 def missing_files(faces: Faces) -> list[int]:
     """Positions of the faces whose image file is not there; each folder is read once.
 
-    Faces that are rows of a file, and built-in ones, have no file of their own.
+    Faces that are rows of a file, built-in ones, and those without a path have no file of their own.
 
     Examples
     --------
@@ -167,6 +167,8 @@ def missing_files(faces: Faces) -> list[int]:
     absent = []
     for index, path in enumerate(paths):
         folder, name = os.path.split(path)
+        if not name:
+            continue  # a reader of its own, which names no file
         if not posixpath.isabs(path) and ":" in path.split("/")[0]:
             continue  # "synthetic:wild/test/00000"
         if folder not in names:

@@ -22,7 +22,8 @@ def emotion_of_word(
     emotions
         The map.
     order
-        Native label order of codes, from 0; "" where codes need the map.
+        Native label order of codes, from 0; "" where codes need the map. That of RAF-DB is refused,
+        whose codes begin with 1.
     place
         Where the label stands, for the sentence.
     problems
@@ -53,6 +54,13 @@ def emotion_of_word(
         if order not in NATIVE_ORDERS:
             raise InputError(
                 f"Expected an order of codes among {', '.join(NATIVE_ORDERS)}, got {quoted(order)}."
+            )
+        if order == "rafdb":
+            raise InputError(
+                f"Expected an emotion map for codes of RAF-DB in {place}, got the order rafdb: its "
+                "own codes begin with 1 and those of many lists with 0, and a guess may mislabel "
+                "every face; write --map 1=surprise,2=fear,3=disgust,4=happiness,5=sadness,"
+                "6=anger,7=neutral, or 0 to 6."
             )
         codes = NATIVE_ORDERS[order]
         if not 0 <= code < len(codes):

@@ -22,13 +22,14 @@ DIGEST = 16
 MOST = 1_000_000
 """Files that are remembered; beyond that number those asked for last stay."""
 SETTLED = 2.0
-"""Seconds after which a file counts as settled: a younger one could change once more within the
-resolution of its times, and is not remembered."""
+"""Seconds after which a file counts as settled: one that is younger when it is read could change
+once more within the resolution of its times, and is not remembered."""
 
-_FORMAT = "digests-1.npy"
+_FORMAT = "digests-2.npy"
 _ROW = np.dtype(
     [
         *(("path", "<u8"), ("bytes", "<i8"), ("modified", "<i8"), ("changed", "<i8")),
+        ("inode", "<u8"),
         *(("digest", "u1", (DIGEST,)), ("height", "<i4"), ("width", "<i4")),
     ]
 )
@@ -51,7 +52,8 @@ class FileDigests:
     """Digests and image sizes of a list of files, found when they are first asked for.
 
     They are remembered on disk (:meth:`save`) for later processes, which then read no file as long
-    as path, number of bytes and both times (of the content and of the file's entry) are the same.
+    as path, number of bytes, inode and both times (of the content and of the file's entry) are the
+    same.
 
     Attributes
     ----------
@@ -72,12 +74,14 @@ class FileDigests:
     _rows: Rows = field(init=False, repr=False)
     _known: NDArray[np.bool_] = field(init=False, repr=False)
     _looked: NDArray[np.bool_] = field(init=False, repr=False)
+    _settled: NDArray[np.bool_] = field(init=False, repr=False)
     _new: bool = field(init=False, default=False, repr=False)
 
     def __post_init__(self) -> None:
         self._rows = np.zeros(len(self.paths), dtype=_ROW)
         self._known = np.zeros(len(self.paths), dtype=bool)
         self._looked = np.zeros(len(self.paths), dtype=bool)
+        self._settled = np.zeros(len(self.paths), dtype=bool)
 
     def known(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Digests ``(n, 16)`` that are known without reading a file, and which these are."""
@@ -111,15 +115,32 @@ class FileDigests:
             row["height"], row["width"] = height, width
             self._new = True
 
+    def check_unchanged(self, indices: NDArray[np.int64]) -> None:
+        """Refuse files that are no longer those whose digests are known.
+
+        Raises
+        ------
+        InputError
+            If a file was written to since its digest was taken: its pixels are of other content.
+        """
+        for index in indices[self._known[indices]].tolist():
+            path, row = self.paths[index], self._rows[index]
+            try:
+                now = _facts(path, os.stat(path))  # noqa: PTH116
+            except OSError:
+                now = ()
+            if now != tuple(int(row[name]) for name in _FACTS):
+                raise InputError(
+                    f"Expected {path} to stay as it is while its data set is in use, but it was "
+                    "changed: load the data set anew."
+                )
+
     def save(self) -> None:
         """Remember what has been found out, where the user's cache can be written to."""
         if not self._new:
             return
         self._new = False
-        now = time.time_ns()
-        chosen = self._rows[self._known]
-        youngest = np.maximum(chosen["modified"], chosen["changed"])
-        chosen = chosen[(now - youngest) > SETTLED * 1e9]
+        chosen = self._rows[self._known & self._settled]
         if not len(chosen):
             return
         earlier = _remembered()
@@ -140,7 +161,7 @@ class FileDigests:
 
     def _read(self, index: int) -> None:
         """Read a file for its digest, and note its size and times."""
-        path = self.paths[index]
+        path, now = self.paths[index], time.time_ns()
         try:
             before = os.stat(path)  # noqa: PTH116 - 300,000 of them
             with open(path, "rb") as file:  # noqa: PTH123
@@ -157,9 +178,10 @@ class FileDigests:
             ) from None
         row = self._rows[index]
         row["digest"] = np.frombuffer(content_digest(content), dtype=np.uint8)
-        row["path"] = _path_key(path)
-        row["bytes"], row["modified"] = before.st_size, before.st_mtime_ns
-        row["changed"] = before.st_ctime_ns
+        for name, value in zip(_FACTS, _facts(path, before), strict=True):
+            row[name] = value
+        youngest = max(before.st_mtime_ns, before.st_ctime_ns)
+        self._settled[index] = now - youngest > SETTLED * 1e9
         self._known[index] = self._looked[index] = self._new = True
 
     def _recall(self, indices: NDArray[np.int64]) -> None:
@@ -168,25 +190,35 @@ class FileDigests:
         remembered = _remembered()
         if not len(remembered):
             return
-        facts: list[tuple[int, int, int, int]] = []
+        facts: list[tuple[int, ...]] = []
         for index in indices.tolist():
             path = self.paths[index]
             try:
                 now = os.stat(path)  # noqa: PTH116
             except OSError:  # told by its reader
-                facts.append((0, 0, 0, 0))
+                facts.append((0,) * len(_FACTS))
             else:
-                facts.append((_path_key(path), now.st_size, now.st_mtime_ns, now.st_ctime_ns))
+                facts.append(_facts(path, now))
         first, *others = zip(*facts, strict=True)
         keys = np.array(first, dtype=np.uint64)
         places = np.searchsorted(remembered["path"], keys)
         places[places == len(remembered)] = 0
         found = remembered[places]
         same = found["path"] == keys
-        for name, values in zip(("bytes", "modified", "changed"), others, strict=True):
-            same &= found[name] == np.array(values, dtype=np.int64)
+        for name, values in zip(_FACTS[1:], others, strict=True):
+            same &= found[name] == np.array(values, dtype=_ROW[name])
         self._rows[indices[same]] = found[same]
-        self._known[indices[same]] = True
+        self._known[indices[same]] = self._settled[indices[same]] = True
+
+
+_FACTS = ("path", "bytes", "modified", "changed", "inode")
+"""Columns by which a file is known to be the same."""
+
+
+def _facts(path: str, status: os.stat_result) -> tuple[int, ...]:
+    """Values of :data:`_FACTS` of a file."""
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return _path_key(path), status.st_size, *times, status.st_ino & (2**64 - 1)
 
 
 def _path_key(path: str) -> int:

@@ -155,6 +155,10 @@ class ImageFiles:
             sizes = self._files.sizes(rows)
         return sizes
 
+    def check_unchanged(self, rows: NDArray[np.int64]) -> None:
+        """Refuse files that were written to since their digests were taken."""
+        self._files.check_unchanged(rows)
+
     def remember(self) -> None:
         """Write down the digests that were found, for later processes."""
         self._files.save()

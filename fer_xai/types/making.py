@@ -148,6 +148,13 @@ def of_csv(
                 f'say what it is called by names={{"{column}": …}}.'
             )
     order = None if emotions is None else parse_order(emotions)
+    codes = {str(row.get(calls["emotion"]) or "").strip() for _, row in rows}
+    if emotions == "rafdb" and "0" not in codes and any(text.isdecimal() for text in codes):
+        raise InputError(
+            f"Expected codes from 0 in {path}, got none that is 0: codes of RAF-DB's own lists "
+            "begin with 1, and would all be taken for another emotion; write them less 1, or as "
+            "words."
+        )
     files, found = [], []
     for number, row in rows:
         if None in row or None in row.values():

@@ -71,7 +71,7 @@ class PixelCache:
     Examples
     --------
     >>> import tempfile
-    >>> kept = PixelCache(Path(tempfile.mkdtemp()), 2)
+    >>> kept = PixelCache(Path(tempfile.mkdtemp()) / "decoder" / "2px", 2)
     >>> digests, rows = np.arange(32, dtype=np.uint8).reshape(2, 16), np.ones((2, 16), np.uint8)
     >>> kept.write(digests, rows)
     True

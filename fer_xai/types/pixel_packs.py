@@ -167,10 +167,15 @@ def remove(path: Path) -> None:
 
 
 def _make_room(root: Path, needed: int) -> bool:
-    """Whether a pack fits below the root, after unused ones have gone for it."""
+    """Whether a pack fits below the root, after unused ones have gone for it.
+
+    Packs alone are counted and deleted, and what broken writes have left of them.
+    """
     most = bound()
     files = []
-    for path in root.glob("*/*/*"):
+    for path in root.glob("*/*px/*"):
+        if path.suffix not in (".pack", ".tmp"):  # no file of this cache
+            continue
         with suppress(OSError):
             status = path.stat()
             files.append((status.st_mtime, status.st_size, path))

@@ -38,6 +38,10 @@ class StoredReader(Protocol):
         """Heights and widths ``(n, 2)`` of the images, as the pixels have them."""
         ...
 
+    def check_unchanged(self, rows: NDArray[np.int64]) -> None:
+        """Refuse files that were written to since their digests were taken."""
+        ...
+
     def remember(self) -> None:
         """Write down what has been found out, for later processes."""
         ...

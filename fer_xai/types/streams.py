@@ -161,6 +161,7 @@ class PixelStream:
         for at in missing.tolist():
             image = self.source.reader(int(self.rows[part][at]))
             self._put(out, at, self.source.checked(image, int(self.positions[part][at])))
+        self._kept.check_unchanged(self.rows[part][missing])
         if digests is not None and len(missing):
             self._kept.add(digests[missing], out[missing])
         return out
@@ -212,6 +213,11 @@ class _Kept:
             packs, places = self.cache.locate(digests)
         whole = self.cache.read(packs, places, out)
         return np.flatnonzero(~whole), digests
+
+    def check_unchanged(self, rows: NDArray[np.int64]) -> None:
+        """Refuse pixels of files that are no longer those whose digests are known."""
+        if self.reader is not None:
+            self.reader.check_unchanged(rows)
 
     def add(self, digests: NDArray[np.uint8], rows: NDArray[np.uint8]) -> None:
         """Keep rows that were made, as soon as there are enough of them."""

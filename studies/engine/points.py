@@ -31,7 +31,7 @@ class PointsSource:
     Examples
     --------
     >>> PointsSource.chosen("auto", built_in=True)  # built-in faces bring their own
-    PointsSource(file=None, provider=None)
+    PointsSource(file=None, provider=None, asked=True)
     >>> PointsSource.chosen("points.csv.gz", built_in=False).name
     'points.csv.gz'
     >>> PointsSource.chosen("template", built_in=False).name
@@ -40,6 +40,7 @@ class PointsSource:
 
     file: Path | None = None
     provider: str | None = None
+    asked: bool = True
 
     @classmethod
     def chosen(cls, option: str | Path | None, *, built_in: bool) -> PointsSource:
@@ -55,7 +56,7 @@ class PointsSource:
         if option is None:
             return cls()
         if option == AUTO:
-            return cls(provider=None if built_in or not available() else BUILTIN)
+            return cls() if built_in or not available() else cls(provider=BUILTIN, asked=False)
         text = str(option)
         name = text.partition(":")[0]
         other = any(text.endswith(end) for end, kind in FILES.items() if kind != "csv")
@@ -98,18 +99,24 @@ class PointsSource:
     def located(self, faces: Faces) -> Faces:
         """The faces with the provider's points, those of a face that it does not find NaN.
 
-        Without a provider they stay as they were read. Faces that are not found are counted on
+        Without a provider they stay as they were read, and so they do where the provider was not
+        asked for (``auto``) and finds none of them. Faces that are not found are counted on
         standard error.
 
         Raises
         ------
         InputError
-            If the provider finds none of them.
+            If a provider that was asked for finds none of them.
         """
         if self.provider is None:
             return faces
         found = locate(faces, self.provider)
         if not found.found.any():
+            if not self.asked:
+                terminal(error=True).print(
+                    f"{found.label} finds none of {len(faces)} faces: no landmarks are known."
+                )
+                return faces
             raise InputError(
                 f"Expected landmarks of {faces.name} from {found.label}, but it found none of "
                 f"{len(faces)} faces: name another --landmarks."

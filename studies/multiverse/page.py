@@ -259,9 +259,10 @@ def _levels(parts: Mapping[str, pd.DataFrame], multiverse: Multiverse) -> Table:
     return Table(
         name="levels",
         caption="All combinations, and each choice: the share of sampled combinations with it in "
-        "which the claim holds (Wilson's interval; those that were not tested count in their number), the change of the "
-        "effect where it alone differs from the declared choices (alone), and the mean effect of "
-        "sampled combinations with it, less that of those with the declared level (among sampled). "
+        "which the claim holds (Wilson's interval; those that were not tested count in their "
+        "number), the change of the effect where it alone differs from the declared choices "
+        "(alone), and the mean effect of sampled combinations with it, less that of those with the "
+        "declared level (among sampled). "
         "Combinations in which a choice has no effect are left out of its lines, so that these "
         "stand on fewer.",
         frame=frame,

@@ -190,8 +190,8 @@ def by_level(
     >>> table = by_level(rows, [fill])
     >>> table[["level", "sampled", "holds in", "alone", "among sampled"]][1:].to_numpy().tolist()
     [['linear', 1, 1, 0.0, 0.0], ['black', 1, 0, -0.75, -0.75]]
-    >>> table.loc[0, ["factor", "sampled", "holds in", "opposite in", "not tested"]].tolist()
-    ['all', 2, 1, 0, 1]
+    >>> table["sampled"].tolist(), table["opposite in"].tolist(), table["not tested"].tolist()
+    ([2, 1, 1], [0, 0, 0], [1, 0, 1])
     """
     default = float(rows.loc[rows["changed"] == "default", "effect"].iloc[0])
     nothing = {"level": "any", "default": False, "alone": np.nan, "among sampled": np.nan}

@@ -134,7 +134,7 @@ def test_other_commands_are_refused_and_help_is_given(capsys):
     assert "Unknown command 'chekc': did you mean check?" in capsys.readouterr().err
     assert main([]) == 2
     assert main(["--help"]) == 0
-    assert "check  count a copy beside what is published" in capsys.readouterr().out
+    assert "check      count a copy beside what is published" in capsys.readouterr().out
 
 
 def test_headers_tell_formats_sizes_and_disguises(tmp_path):

@@ -107,7 +107,7 @@ def test_damaged_files_of_the_cache_are_made_anew(rows, damage):
     wanted = expected(rows, 16)
     list(fresh(rows).batches(size=16))
     if damage == "digests":
-        place = cache_folder("faces") / "digests-1.npy"
+        place = cache_folder("faces") / "digests-2.npy"
         content = bytearray(place.read_bytes())
         content[300] ^= 1
         place.write_bytes(bytes(content))
@@ -241,3 +241,67 @@ def test_an_image_that_claims_too_many_pixels_is_one_sentence(rows, monkeypatch)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(InputError, match=r"at most 1,000 pixels, but .*00\.jpg claims more"):
         read_image(rows[0][1])
+
+
+def test_a_file_that_changes_between_passes_is_refused_and_its_pixels_are_kept_for_no_other(rows):
+    faces, before = fresh(rows), Path(rows[3][1]).read_bytes()
+    faces.fingerprint(16)  # takes the digests
+    Image.new("RGB", (20, 20), (1, 2, 3)).save(rows[3][1])
+    with pytest.raises(InputError, match=r"03\.png to stay as it is .* load the data set anew"):
+        list(faces.batches(size=16))
+    Path(rows[3][1]).write_bytes(before)
+    for _ in range(2):
+        assert torch.equal(fresh(rows).pixels(16), expected(rows, 16))
+
+
+def test_digests_of_files_that_were_young_when_they_were_read_are_not_remembered(rows, monkeypatch):
+    monkeypatch.setattr(file_digests, "SETTLED", 1000)
+    faces = fresh(rows)
+    faces.fingerprint(16)
+    later = file_digests.time.time_ns() + 10**13
+    monkeypatch.setattr(file_digests.time, "time_ns", lambda: later)  # saved long after
+    faces.fingerprint(16)
+    assert not (cache_folder("faces") / "digests-2.npy").exists()
+    fresh(rows).fingerprint(16)  # read when settled
+    assert (cache_folder("faces") / "digests-2.npy").exists()
+
+
+def test_folders_that_change_places_are_told_apart(tmp_path, monkeypatch):
+    """Files of one size and of the same times under each other's names: only the inode differs."""
+    real = os.stat
+
+    def at_one_time(path, **options):
+        found = real(path, **options)
+        if not str(path).endswith("0.png"):
+            return found
+        times = {"st_atime_ns": 1, "st_mtime_ns": 1, "st_ctime_ns": 1}
+        return os.stat_result(tuple(found), times)
+
+    monkeypatch.setattr(file_digests.os, "stat", at_one_time)
+    rows = []
+    for name, grey in (("a", 10), ("b", 200)):
+        (tmp_path / name).mkdir()
+        place = tmp_path / name / "0.png"
+        Image.new("L", (16, 16), grey).save(place)
+        rows.append((name, str(place), "fear", "test", "", "x", ""))
+    assert len(Path(rows[0][1]).read_bytes()) == len(Path(rows[1][1]).read_bytes())
+    before = fresh(rows).pixels(16)
+    (tmp_path / "a").rename(tmp_path / "c")
+    (tmp_path / "b").rename(tmp_path / "a")
+    (tmp_path / "c").rename(tmp_path / "b")
+    assert torch.equal(fresh(rows).pixels(16), before[[1, 0]])
+
+
+def test_the_cache_counts_and_deletes_its_own_files_alone(tmp_path, monkeypatch):
+    root = tmp_path / "home"
+    others = [root / "user" / "2px" / "old.txt", root / "user" / "photos" / "old.pack"]
+    for path in others:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x" * 10_000)
+        os.utime(path, (1, 1))
+    monkeypatch.setenv("FER_XAI_CACHE_BYTES", "1000")
+    kept = pixel_packs.write_pack(
+        root / "decoder" / "2px", np.zeros((1, 16), np.uint8), np.ones((1, 16), np.uint8)
+    )
+    assert kept
+    assert all(path.exists() for path in others)

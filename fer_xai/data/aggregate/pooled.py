@@ -129,8 +129,8 @@ def pooled(sources: list[Source], *, advance: Callable[[], object] | None = None
     -------
     Pool
         ``id`` (its set and name), ``set``, ``path`` (below the set's folder), ``sha256`` (of the
-        file; ``pixels:…`` for a face that is a row of a table), ``pixels`` (digest), ``emotion``,
-        ``split``, ``source_split``, ``subject``, ``group`` and ``source``.
+        file; ``pixels:…`` for a row of a table or a box in a photograph), ``pixels`` (digest),
+        ``emotion``, ``split``, ``source_split``, ``subject``, ``group`` and ``source``.
 
     Raises
     ------

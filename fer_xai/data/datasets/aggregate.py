@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_xai.checks import quoted
+from fer_xai.data.cards import Card, described
 from fer_xai.data.images import read_image
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import EMOTIONS
@@ -35,8 +36,19 @@ REMOVED = "removed"
 """Status of faces that are listed, with the reason, and not part of the edition."""
 _REMAKE = "run python -m fer_xai.data aggregate anew"
 
+CARD = Card(
+    title="An edition of FER GiMeFive of one's own",
+    layout="`clean.csv`, `as_published.csv`, `manifest.json`, as `python -m fer_xai.data aggregate` "
+    "writes them",
+    licence="those of its sources",
+    source="lists of one's own copies",
+    splits=("train", "valid", "test"),
+    persons="as its sources tell them",
+)
+
 
 @DATASETS.register("aggregate")
+@described(CARD)
 def aggregate(root: Path, *, split: str, problems: Problems) -> Faces:
     """Index an edition; ``root`` is its folder (then the clean edition is meant) or its list.
 
@@ -121,13 +133,15 @@ class _Reader:
         self._sets, self._places = manifest["sets"], places
         self._sums = rows["sha256"].tolist()
         self._splits = list(zip(rows["set"], rows["source_split"], strict=True))
+        self._ids = rows["id"].tolist()
         self._tables: dict[tuple[str, str], Callable[[str], NDArray[np.uint8]]] = {}
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
         place = self._places[row]
         kind, _, told = self._sums[row].partition(":")
-        if kind == "pixels":  # a row of a table, such as fer2013.csv
-            image = self._rows_of(self._splits[row])(str(place))
+        if kind == "pixels":  # a row of a table, such as fer2013.csv, or a box in a photograph
+            name = self._ids[row].removeprefix(f"{self._splits[row][0]}/")
+            image = self._rows_of(self._splits[row])(name)
             digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
         else:
             told = self._sums[row]
@@ -141,18 +155,21 @@ class _Reader:
         return image
 
     def _rows_of(self, key: tuple[str, str]) -> Callable[[str], NDArray[np.uint8]]:
-        """Reader of images that are rows of a table, by what stands for their path."""
+        """Reader of images that are no files of their own, by their names."""
         if key not in self._tables:
             known, split = self._sets[key[0]], key[1]
             faces = DATASETS[known["dataset"]](
                 Path(known["root"]), split=split, problems=Problems(skip=True)
             )
-            where = {str(path): index for index, path in enumerate(faces.table["path"])}
+            where = {name: index for index, name in enumerate(faces.ids)}
 
-            def read(path: str) -> NDArray[np.uint8]:
-                if path not in where:
-                    raise InputError(f"Expected {path}, which the edition lists, found none.")
-                return faces.read(where[path])
+            def read(name: str) -> NDArray[np.uint8]:
+                if name not in where:
+                    raise InputError(
+                        f"Expected {name} in {known['root']}, as the edition lists it, found none: "
+                        f"restore it, or {_REMAKE}."
+                    )
+                return faces.read(where[name])
 
             self._tables[key] = read
         return self._tables[key]

@@ -41,7 +41,10 @@ LABELS = (
     "emotion_label",
 )
 """Usual names of the column of labels."""
-_SPLITS = {"val": "valid", "validation": "valid", "dev": "valid", "training": "train"}
+_SPLITS = {
+    **{"val": "valid", "validation": "valid", "dev": "valid", "publictest": "valid"},
+    **{"training": "train", "testing": "test", "privatetest": "test"},
+}
 
 CARD = Card(
     title="A list of one's own",

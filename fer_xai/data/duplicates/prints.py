@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fer_xai.data.crops import whole_files
 from fer_xai.data.duplicates.candidates import labels_extra
 from fer_xai.data.duplicates.near import SIDE
 from fer_xai.types import Faces
@@ -143,7 +144,7 @@ def _read_into(
     advance: Callable[[], object] | None,
 ) -> Prints:
     imagehash = labels_extra("imagehash") if hashes else None
-    paths = [str(path) for path in faces.table["path"]]
+    paths = whole_files(faces)
     files, pixels, shapes, colour = [], [], [], []
     bits = {name: np.empty((len(faces), 8), dtype=np.uint8) for name in hashes}
 

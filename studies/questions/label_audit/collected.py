@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fer_xai.data.crops import whole_files
 from fer_xai.data.duplicates.prints import file_sha256
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
@@ -90,7 +91,7 @@ class Collected:
         found = {}
         for part in self.parts:
             own = part.faces.table
-            files = [file_sha256(str(path)) for path in own["path"]]
+            files = [file_sha256(path) for path in whole_files(part.faces)]
             pixels = "" if all(files) else part.faces.fingerprint(64)
             columns = [column for column in own.columns if column != "path"]
             told = own[columns].astype(str).assign(file=files).to_csv(index=False) + pixels

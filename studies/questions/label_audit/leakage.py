@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fer_xai.data.duplicates.groups import joined, same_value_pairs
 from metrics.statistics.intervals import Interval, mean_interval
 from studies.questions.label_audit.copies import KINDS, Copies
 from studies.questions.label_audit.judges import Judge, in_sample, plain
@@ -90,7 +91,7 @@ def leakage_table(judges: Sequence[Judge], copies: Copies, table: pd.DataFrame) 
     sets = table["set"].to_numpy()
     rows = []
     for kind in (KINDS[1], KINDS[2]):
-        groups, leaked = copies.groups(kind), copies.leaked(kind)
+        groups, leaked = _units(copies.groups(kind), table), copies.leaked(kind)
         for name in dict.fromkeys(sets[test]):
             seeing = [judge for judge in judges if _learned(judge, name, table)]
             others = [judge for judge in judges if judge.trained and judge not in seeing]
@@ -105,6 +106,16 @@ def leakage_table(judges: Sequence[Judge], copies: Copies, table: pd.DataFrame) 
                     | _beyond(hits, [(o.name, right[o.name]) for o in others], own, leaked, groups)
                 )
     return pd.DataFrame(rows)
+
+
+def _units(groups: NDArray[np.int64], table: pd.DataFrame) -> NDArray[np.int64]:
+    """``(N,)`` numbers of what is independent: groups of copies, persons and sequences joined."""
+    keys = [groups.astype(str).tolist()]
+    for column in ("subject", "group"):
+        if column in table:
+            named = zip(table["set"], table[column].astype(str), strict=True)
+            keys.append([f"{name}\0{value}" if value else "" for name, value in named])
+    return joined(len(table), *map(same_value_pairs, keys))
 
 
 def _learned(judge: Judge, name: str, table: pd.DataFrame) -> bool:

@@ -242,7 +242,7 @@ def _label_tables(found: Found, leakage: pd.DataFrame) -> list[Table]:
             "that of the other test faces. Beyond: that difference less the same of a network that "
             "was trained on another set and saw none of these faces; it takes account of copies "
             "being easier or harder photographs. 95 % intervals: square-and-add over the two "
-            "groups, clusters are groups of copies.",
+            "groups; clusters are persons where they are known, and groups of copies.",
         ),
         Table(
             name="label_issues",

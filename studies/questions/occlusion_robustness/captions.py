@@ -7,7 +7,8 @@ from studies.questions.occlusion_robustness.effects import SHOWN
 from studies.questions.occlusion_robustness.families import LEAST_CHANGED
 
 _FAMILY = (
-    "Intervals: simultaneous 95 % over {}, max-T by 9,999 sign flips of units; by betting on a "
+    "Intervals: simultaneous 95 % over {}, max-T by 9,999 sign flips of units and as many "
+    "bootstrap samples, of which a claim takes both; by betting on a "
     f"bounded mean where fewer than {LEAST_CHANGED} units differ from 0"
 )
 _COUNTED = (

@@ -201,3 +201,26 @@ def test_two_recordings_of_one_person_are_no_copies(tmp_path):
     with pytest.warns(UserWarning, match="two emotions"):
         pool = pooled([Source.parse("ckplus", f"folder:{tmp_path}")])
     assert pool.near.tolist() == [[0, 1], [1, 2]]
+
+
+def test_an_edition_of_boxes_holds_the_faces_and_not_the_photographs(tmp_path):
+    images = tmp_path / "affectnet" / "Manually_Annotated_Images" / "1"
+    images.mkdir(parents=True)
+    rng, rows = np.random.default_rng(0), []
+    for k in range(12):
+        noise = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(images / f"{k}.png")
+        rows.append(f"1/{k}.png,10,5,30,20,1;2,{k % 7},-.5,.5")
+    (tmp_path / "affectnet" / "training.csv").write_text("\n".join(rows))
+    words = ["--affectnet", str(tmp_path / "affectnet"), "--out", str(tmp_path / "out")]
+    assert main(["aggregate", *words]) == 0
+    theirs = load_dataset(f"affectnet:{tmp_path / 'affectnet'}", split="train")
+    for edition in ("as_published.csv", "clean.csv"):
+        ours = load_dataset(f"aggregate:{tmp_path / 'out' / edition}", split="train")
+        for index, name in enumerate(ours.ids):
+            own = theirs.ids.index(name.removeprefix("affectnet/"))
+            assert np.array_equal(ours.read(index), theirs.read(own))
+    (tmp_path / "affectnet" / "training.csv").write_text("\n".join(rows).replace("30,20", "30,19"))
+    ours = load_dataset(f"aggregate:{tmp_path / 'out'}", split="train")
+    with pytest.raises(InputError, match="as it was when the edition was made"):
+        ours.read(0)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fer_xai.data import load_dataset
 from fer_xai.errors import InputError
+from fer_xai.types import Faces
 from tests.data.tree_makers import huggingface, image, text
 
 
@@ -199,3 +200,28 @@ def test_damaged_parquet_is_named(tmp_path):
     (tmp_path / "faces.parquet").write_bytes(b"no parquet")
     with pytest.raises(InputError, match="Expected a parquet file at"):
         load_dataset(f"huggingface:{tmp_path}")
+
+
+def test_codes_of_raf_db_are_not_guessed(root):
+    spec = write(root, "path,label", "faces/a.jpg,1", "faces/b.jpg,6")  # surprise and anger there
+    with pytest.raises(InputError, match="its own codes begin with 1 .*--map 1=surprise,2=fear"):
+        load_dataset(f"{spec}#order=rafdb")
+    assert load_dataset(f"{spec}#1=surprise,6=anger").emotions == ("surprise", "anger")
+    names = {"path": "path", "emotion": "label"}
+    with pytest.raises(InputError, match="Expected codes from 0 in .*mine.csv, got none that is 0"):
+        Faces.from_csv(root / "mine.csv", names=names, emotions="rafdb")
+    write(root, "path,label", "faces/a.jpg,0", "faces/b.jpg,6")
+    faces = Faces.from_csv(root / "mine.csv", names=names, emotions="rafdb")
+    assert list(faces.table["emotion"]) == ["surprise", "neutral"]
+
+
+def test_usages_of_fer2013_are_splits(root):
+    spec = write(
+        root,
+        "path,label,Usage",
+        "faces/a.jpg,happy,PrivateTest",
+        "faces/b.jpg,fear,PublicTest",
+        "faces/c.jpg,sad,Training",
+    )
+    for split, emotion in (("test", "happiness"), ("valid", "fear"), ("train", "sadness")):
+        assert load_dataset(spec, split=split).emotions == (emotion,)

@@ -1,9 +1,16 @@
 """Faces from the web and from films: ExpW and SFEW."""
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from fer_xai.data import load_dataset
+from fer_xai.data.duplicates.prints import read_prints
 from fer_xai.errors import InputError
+from fer_xai.types import file_digests, pixel_cache, reading
+from fer_xai.types.pixels import resized
+from fer_xai.types.readers import StoredReader
 from tests.data.tree_makers import expw, sfew, text
 
 
@@ -64,3 +71,45 @@ def test_sfew_will_do_with_its_aligned_folders_alone(tmp_path):
     assert load_dataset(f"sfew:{alone}", split="train").emotions == ("anger",)
     with pytest.raises(InputError, match="Expected the folder Val_Aligned_Faces of SFEW under"):
         load_dataset(f"sfew:{tmp_path}", split="valid")
+
+
+def _photographs(root):
+    expw(root)
+    for seed, name in enumerate(("angry_1.jpg", "b.jpg")):
+        noise = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / "data/image/origin" / name, format="PNG")
+
+
+def test_boxes_of_one_photograph_are_kept_apart_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(pixel_cache, "WORTH", 1)
+    monkeypatch.setattr(file_digests, "SETTLED", -1)
+    monkeypatch.setattr(reading, "KEPT", 0)
+    _photographs(tmp_path)
+    faces = load_dataset(f"expw:{tmp_path}")
+    assert isinstance(faces.reader, StoredReader)
+    wanted = torch.stack([resized(faces.read(i), 8) for i in range(3)])
+    assert torch.equal(faces.pixels(8), wanted)
+    assert len(list(tmp_path.glob("cache/**/8px/*.pack"))) == 1
+    monkeypatch.setattr("fer_xai.types.image_files.read_image", None)
+    again = load_dataset(f"expw:{tmp_path}")
+    assert torch.equal(again.pixels(8), wanted)
+    assert again._image_sizes().tolist() == [[14, 8], [5, 5], [8, 8]]
+
+
+def test_the_identity_of_a_face_is_that_of_its_photograph_and_its_box(tmp_path):
+    _photographs(tmp_path)
+    before = load_dataset(f"expw:{tmp_path}").fingerprint(64)
+    assert load_dataset(f"expw:{tmp_path}").fingerprint(32) == before
+    text(
+        tmp_path / "data/label/label.lst",
+        *("angry_1.jpg 0 2 4 12 16 90.5 0", "angry_1.jpg 1 0 0 5 6 20.1 3", "b.jpg 0 1 1 9 9 60 6"),
+    )
+    assert load_dataset(f"expw:{tmp_path}").fingerprint(64) != before
+
+
+def test_faces_of_one_photograph_are_no_identical_files(tmp_path):
+    _photographs(tmp_path)
+    prints = read_prints(load_dataset(f"expw:{tmp_path}"))
+    assert prints.files == ["", "", ""]
+    assert len(set(prints.pixels)) == 3

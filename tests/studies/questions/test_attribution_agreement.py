@@ -38,7 +38,7 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     assert "exact Shapley values of another fill by" in page
     assert "ceiling" not in page
     by = table.set_index("attribution")["judged by"]
-    assert set(by[real["attribution"]]) <= {"t, sign flips", "betting", "not tested"}
+    assert set(by[real["attribution"]]) <= {"t, flips and bootstrap", "betting", "not tested"}
     assert (by.isna() | (by == "t, alone"))[table.loc[table["control"], "attribution"]].all()
     assert by.isna().sum() == 1  # the floor itself
     assert "Judged by: " in page

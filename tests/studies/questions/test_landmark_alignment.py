@@ -133,7 +133,7 @@ def test_contrasts_are_those_of_the_metric(run):
 
 
 def test_a_run_is_continued_and_another_batch_size_changes_nothing(run, weights, monkeypatch):
-    monkeypatch.setattr(module, "write_report", lambda *_: "none")  # figures take time
+    monkeypatch.setattr(module, "write_report", lambda *_, **__: "none")  # figures take time
     before = {name: pd.read_parquet(run / f"{name}.parquet") for name in ROWS}
     shards = sorted((run / "shards").rglob("*.npz"))
     kept = shards[0].read_bytes()

@@ -126,7 +126,7 @@ def planted(tmp_path_factory):
     )
     runs = {}
 
-    def report(folder, manifest, results, *_):
+    def report(folder, manifest, results, *_, **__):
         assert results.mean_face is None  # eight persons of a data set that is not built in
         return "none"
 

@@ -166,13 +166,13 @@ def test_a_table_says_how_each_gain_was_judged_whatever_the_order_of_its_rows():
     table = tables.method_table(pd.concat([made, more]), own, SPECS)
     by = table.set_index("method")["judged by"]
     assert by.to_dict() == {
-        "gradcam": "t, sign flips",
+        "gradcam": "t, flips and bootstrap",
         "lime": "betting",
         "edges": "t, alone",
         "centre": "",
     }
     caption = " ".join(_explained(table))
-    assert "Judged by: t, sign flips is" in caption
+    assert "Judged by: t, flips and bootstrap is" in caption
     assert "betting is the exact test" in caption
     assert "not tested is" not in caption
     again = tables.method_table(pd.concat([made, more])[::-1], own[::-1], SPECS)

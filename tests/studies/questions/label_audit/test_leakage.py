@@ -85,3 +85,24 @@ def test_a_planted_leak_is_measured_beyond_a_network_that_saw_nothing():
     assert row["beyond low"] > 0
     assert row["beyond"] == pytest.approx(100 * (~easy[leaked]).mean())
     assert set(found["model"]) == {"saw"}  # the other one learned from another set
+
+
+def test_faces_of_one_person_are_one_unit():
+    n, persons = 400, 20
+    rng = np.random.default_rng(2)
+    person = np.arange(n) % persons
+    table = pd.DataFrame({"set": "ckplus", "split": "test", "source": "ckplus", "group": "",
+                          "emotion": ["fear", "anger"] * (n // 2), "subject": ""})  # fmt: off
+    leaked = np.arange(n) < 200
+    right = (rng.random(persons) < 0.7)[person]  # a person is recognised always or never
+    truth = np.eye(2)[[0, 1] * (n // 2)]
+    logits = np.where(right[:, None], truth, 1 - truth)
+    saw = Judge(name="saw", trained="ckplus", emotions=("fear", "anger"), rows=np.arange(n),
+                logits=logits, copied=np.zeros(n, bool))  # fmt: off
+    known = table.assign(subject=[f"S{k}" for k in person])
+
+    def width(faces):
+        row = leakage_table([saw], _Planted(faces, leaked), faces).iloc[-1]
+        return row["copies less others high"] - row["copies less others low"]
+
+    assert width(known) > 2 * width(table)
