@@ -153,7 +153,8 @@ def in_file(path: str) -> bool:
 def missing_files(faces: Faces) -> list[int]:
     """Positions of the faces whose image file is not there; each folder is read once.
 
-    Faces that are rows of a file, built-in ones, and those without a path have no file of their own.
+    Faces that are rows of a file, built-in ones, and those without a path have no file of their
+    own.
 
     Examples
     --------

@@ -27,6 +27,8 @@ class PointsSource:
         CSV that the data set is read with.
     provider
         Provider that locates the landmarks of the faces when they are read.
+    asked
+        Whether the user named it; a provider of ``auto`` may find no face.
 
     Examples
     --------

@@ -38,8 +38,8 @@ _REMAKE = "run python -m fer_xai.data aggregate anew"
 
 CARD = Card(
     title="An edition of FER GiMeFive of one's own",
-    layout="`clean.csv`, `as_published.csv`, `manifest.json`, as `python -m fer_xai.data aggregate` "
-    "writes them",
+    layout="`clean.csv`, `as_published.csv`, `manifest.json`, as the command `aggregate` writes "
+    "them",
     licence="those of its sources",
     source="lists of one's own copies",
     splits=("train", "valid", "test"),
