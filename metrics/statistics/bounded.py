@@ -14,7 +14,7 @@ It has to be the final capital. The largest capital over time of *one* order may
 (Ville's inequality), but the expectation of such a maximum is above 1, so that a mean of them over
 orders is no e-value; and averaged capitals "after k units" have seen other units in each order, so
 that they are no martingale of one history whose maximum could be used. What stability costs is
-power: a mean of 3.2 standard errors is found in .05 to .1 fewer of studies than by the maximum over
+power: a mean of 3.2 standard errors is found in up to .14 fewer of studies than by the maximum over
 one order.
 
 The number of units is one that was fixed beforehand. Orders are permutations of the places of
