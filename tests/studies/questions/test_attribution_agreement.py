@@ -113,7 +113,9 @@ def test_no_method_is_scored_by_the_fill_that_it_starts_from(tmp_path, weights):
 
 
 def test_fills_may_depend_on_the_mask_and_on_regions(tmp_path, weights):
-    study(tmp_path, weights, methods=("gradcam",), fills=("skin", "linear:0.02")).check()
+    made = study(tmp_path, weights, methods=("gradcam",), fills=("skin", "linear:0.02"))
+    made.check()  # refuses nothing
+    assert tuple(made.config()["fills"]) == ("skin", "linear:0.02")
 
 
 def test_gains_are_paired_by_face_and_fill(run):
