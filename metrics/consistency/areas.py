@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.consistency.pairs import Array, Codes, Members, Pairs, PairSource
+
+_THREADS = 2
+"""Pairs of emotions at a time; more of them would take more memory than they save time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,17 +84,25 @@ def areas_of(
     >>> areas_of(faces, PairSource(faces, seed=0), [0, 1], labels=labels.numpy())[1]
     45
     """
-    sides = {k: _Side(source.within(k), faces.n_units, source.n_levels) for k in counted}
-    n_pairs = sum(len(side.pairs) for side in sides.values())
     areas = np.full((len(faces.emotions), len(faces.emotions)), np.nan)
     without = {}
-    for position, one in enumerate(counted):
-        for other in counted[position + 1 :]:
-            across = source.between(one, other)
-            n_pairs += len(across)
-            against = _Side(across, faces.n_units, source.n_levels)
-            for pair in ((one, other), (other, one)):
-                areas[pair], without[pair] = _area(sides[pair[0]], against)
+
+    def within(one: int) -> _Side:
+        side = _Side(source.within(one), faces.n_units, source.n_levels)
+        side.keys()
+        return side
+
+    def between(pair: tuple[int, int]) -> int:
+        across = source.between(*pair)
+        against = _Side(across, faces.n_units, source.n_levels)
+        for one, other in (pair, pair[::-1]):
+            areas[one, other], without[one, other] = _area(sides[one], against)
+        return len(across)
+
+    with ThreadPoolExecutor(_THREADS) as threads:  # numpy counts and sorts outside Python's lock
+        sides = dict(zip(counted, threads.map(within, counted), strict=True))
+        n_pairs = sum(len(side.pairs) for side in sides.values())
+        n_pairs += sum(threads.map(between, combinations(counted, 2)))
     found = Areas(
         faces=dataclasses.replace(faces, rows=np.empty((0, 0), dtype=np.float32)),  # not kept
         areas=areas,

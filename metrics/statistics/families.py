@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -146,10 +146,12 @@ def mean_family(
     spread = [part.standard_error > 0 for part in parts]
     members = np.flatnonzero([*map(any, zip(bets, spread, strict=True))])
     p_values, each = np.full(len(parts), np.nan), float("nan")
+    by = "max-T by sign flips"
     if len(members):
         usable = np.array([_resampled(parts[k]) for k in members])
         nulls = _nulls(table[:, members], codes, usable, repeats=repeats, seed=seed)
         each = 1 - min(_single_level(null.min(axis=1), 1 - level) for null in nulls)
+        by += " and bootstrap" if len(nulls) > 1 else ""
         own = np.full(len(parts), np.nan)
         for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
             if not reason:
@@ -164,7 +166,8 @@ def mean_family(
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
         own_column = (table[:, k], codes.tolist())
         within = bounds if bets[k] else None
-        intervals.append(_interval(part, reason, each, own_column, within, joint=several))
+        found = _interval(part, reason, each, own_column, within, by=by)
+        intervals.append(replace(found, joint=several or within is not None))
     return Family(
         intervals=tuple(intervals),
         p_values=p_values,
@@ -192,9 +195,8 @@ def _interval(
     column: tuple[Array, list[int]],
     bounds: tuple[float, float] | None,
     *,
-    joint: bool,
+    by: str,
 ) -> Interval:
-    by = "max-T by sign flips and bootstrap" if joint else "max-T by sign flips"
     if not reason:
         found = interval_of(parts, level=level)
         scheme, low, high = f"{found.scheme}, {by}", found.low, found.high
@@ -209,7 +211,6 @@ def _interval(
         high=high,
         standard_error=parts.standard_error,
         n=parts.n,
-        joint=joint or bounds is not None,
         scheme=scheme,
         freedom=parts.freedom,
         skewness=parts.skewness,

@@ -30,3 +30,12 @@ def test_scores_are_one_a_face():
     with pytest.raises(InputError, match=r"Expected one score a face \(N,\), got shape \(3, 2\)"):
         mean_interval(np.ones((3, 2)))
     assert stop_when([], 0.1) is None
+
+
+def test_a_scheme_names_the_bootstrap_only_where_it_took_part() -> None:
+    gains = np.random.default_rng(0).normal(size=(80, 2))
+    both = mean_family(gains, repeats=99)
+    one = mean_family(np.column_stack([gains[:, 0], np.zeros(80)]), repeats=99)
+    assert both.intervals[0].scheme.endswith("max-T by sign flips and bootstrap")
+    assert one.intervals[0].scheme.endswith("max-T by sign flips")
+    assert all(found.joint for found in one.intervals)
