@@ -85,7 +85,7 @@ def areas_of(
     45
     """
     areas = np.full((len(faces.emotions), len(faces.emotions)), np.nan)
-    without = {}
+    without: dict[tuple[int, int], Array] = {}
 
     def within(one: int) -> _Side:
         side = _Side(source.within(one), faces.n_units, source.n_levels)
