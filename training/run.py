@@ -67,7 +67,9 @@ class TrainingRun:
     """Source dataset to keep, of a benchmark put together from several."""
     recipe: Literal["accurate", "paper"] = "accurate"
     """Optimisation settings; the options below override them."""
-    overrides: tyro.conf.OmitArgPrefixes[Overrides] = NOTHING
+    overrides: Annotated[tyro.conf.OmitArgPrefixes[Overrides], tyro.conf.arg(name="recipe")] = (
+        NOTHING
+    )
     """What to change of the recipe."""
     valid_fraction: float = 0.1
     """Share of the training faces held out for validation; with 0 all are trained on and the last

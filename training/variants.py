@@ -70,7 +70,9 @@ class TrainingOptions:
     """One training each: of initialisation, order, augmentation and dropout."""
     recipe: Literal["accurate", "paper"] = "accurate"
     """Optimisation settings; the options below override them."""
-    overrides: tyro.conf.OmitArgPrefixes[Overrides] = NOTHING
+    overrides: Annotated[tyro.conf.OmitArgPrefixes[Overrides], tyro.conf.arg(name="recipe")] = (
+        NOTHING
+    )
     """What to change of the recipe."""
     valid_fraction: float | None = None
     """Share of the training faces held out to choose the epoch; with 0 all are trained on and the

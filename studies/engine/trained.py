@@ -51,7 +51,9 @@ class Tables:
 class TrainedStudy(Study, DryRun):
     """A study whose rows are trainings: each resumes by itself, and the table is made anew."""
 
-    options: tyro.conf.OmitArgPrefixes[TrainingOptions] = DEFAULTS
+    options: Annotated[
+        tyro.conf.OmitArgPrefixes[TrainingOptions], tyro.conf.arg(name="training")
+    ] = DEFAULTS
     """How the models of a table are trained."""
 
     def check(self) -> None:
