@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.calibration.counting import count, kept
 from benchmarks.calibration.page import PAGE, RESULTS, fill
-from benchmarks.calibration.pieces import made_of, pieces
+from benchmarks.calibration.pieces import pieces
 
 
 def main() -> None:
@@ -39,7 +39,6 @@ def main() -> None:
     if not (args.times > 0 and args.jobs >= 1):
         parser.error("Expected --times above 0 and at least one job.")
     args.out.mkdir(parents=True, exist_ok=True)
-    code = made_of()
     wanted = {
         name: dataclasses.replace(piece, repeats=max(round(piece.repeats * args.times), 2))
         for name, piece in every.items()
@@ -48,16 +47,13 @@ def main() -> None:
     if not wanted:
         parser.error(f"Expected the beginning of a piece, such as {', '.join(every)}.")
     missing = {
-        name: piece
-        for name, piece in wanted.items()
-        if not kept(args.out / f"{name}.json", piece, code)
+        name: piece for name, piece in wanted.items() if not kept(args.out / f"{name}.json", piece)
     }
     print(f"{len(wanted) - len(missing)} of {len(wanted)} pieces are there.", file=sys.stderr)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.jobs, mp_context=spawn) as pool:
         runs = [
-            pool.submit(count, name, piece.repeats, args.out, code)
-            for name, piece in missing.items()
+            pool.submit(count, name, piece.repeats, args.out) for name, piece in missing.items()
         ]
         for run in as_completed(runs):
             name, spent = run.result()

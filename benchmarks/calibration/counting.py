@@ -11,22 +11,24 @@ from typing import Any
 
 import torch
 
-from benchmarks.calibration.pieces import Piece, pieces
+from benchmarks.calibration.pieces import Piece, made_of, pieces
 
 
-def kept(path: Path, piece: Piece, code: str) -> bool:
-    """Whether a piece is there, by this code and with as many repeats."""
+def kept(path: Path, piece: Piece) -> bool:
+    """Whether a piece is there, by today's code and with as many repeats."""
     if not path.exists():
         return False
     found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return bool(found["made of"] == code and found["repeats"] == piece.repeats)
+    return bool(found["made of"] == made_of(piece) and found["repeats"] == piece.repeats)
 
 
-def count(name: str, repeats: int, folder: Path, code: str) -> tuple[str, float]:
+def count(name: str, repeats: int, folder: Path) -> tuple[str, float]:
     """Run a piece, write its file, and return its name and its processor time in seconds."""
     torch.set_num_threads(1)
     start = time.process_time()
-    rows = [dataclasses.asdict(row) for row in pieces()[name].make(repeats)]
+    piece = pieces()[name]
+    code = made_of(piece)
+    rows = [dataclasses.asdict(row) for row in piece.make(repeats)]
     spent = time.process_time() - start
     head = {"piece": name, "repeats": repeats, "made of": code, "seconds": round(spent, 1)}
     lines = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)

@@ -51,7 +51,7 @@ def coverage(
 def cluster_coverage(
     repeats: int,
     *,
-    draws: Sequence[str] = ("normal", "exponential", "lognormal"),
+    draws: Sequence[str] = tuple(DRAWS),
     designs: Sequence[str] = tuple(CLUSTERS),
     rhos: Sequence[float] = (0.0, 0.3, 0.9),
 ) -> Iterator[Row]:

@@ -69,6 +69,7 @@ def jackknife_interval(
     scale: Scale = "linear",
     extra_variance: float = 0.0,
     extra_n: float = 0,
+    reason: str = "",
 ) -> Interval:
     """Interval of a statistic of pairs, from the parts of faces in its delete-one jackknife.
 
@@ -103,12 +104,14 @@ def jackknife_interval(
         at least as often as it should (Banerjee, "Approximate confidence interval for linear
         functions of means of k populations when the population variances are not equal", Sankhyā
         1960).
+    reason
+        Why there may be no interval, for its ``reason``: that faces of an emotion are too few.
 
     Returns
     -------
     Interval
-        Bounds are NaN where no face takes part, and where the statistic is the same without any of
-        them: nothing is known of its spread then.
+        Bounds are NaN, with the reason, where no face takes part, and where the statistic is the
+        same without any of them: nothing is known of its spread then.
 
     Raises
     ------
@@ -140,7 +143,8 @@ def jackknife_interval(
             low=np.nan,
             high=np.nan,
             standard_error=np.nan,
-            scheme="no interval: the statistic has no spread over units",
+            scheme="none",
+            reason=reason or "The statistic has no spread over units: its error is unknown.",
         )
     freedom = _freedom(parts, units, classes[used])
     error = float(np.sqrt(variance + extra_variance))

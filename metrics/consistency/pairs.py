@@ -6,7 +6,7 @@ emotion, so no function here ever forms one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,6 +176,18 @@ def _reason(maps: int, units: int, *, persons: bool) -> str:
     if persons:
         said += f" of {units} person{'s' * (units != 1)}"
     return f"{said}, and {LEAST} {'persons' if persons else 'maps'} are needed"
+
+
+def too_few_emotions(left_out: Mapping[int, str]) -> str:
+    """Why fewer than two emotions leave nothing to compare.
+
+    Examples
+    --------
+    >>> too_few_emotions({0: "4 maps, and 5 maps are needed"})
+    'Fewer than two emotions can be compared (0: 4 maps, and 5 maps are needed).'
+    """
+    why = "; ".join(f"{emotion}: {reason}" for emotion, reason in sorted(left_out.items()))
+    return f"Fewer than two emotions can be compared{f' ({why})' if why else ''}."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

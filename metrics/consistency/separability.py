@@ -18,7 +18,15 @@ from torch import Tensor
 from fer_xai.checks import check_count
 from metrics.consistency.areas import Areas, areas_of
 from metrics.consistency.jackknife import influences_of, jackknife_interval
-from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED, Array, Codes, PairSource, members
+from metrics.consistency.pairs import (
+    EXACT_UP_TO,
+    SAMPLED,
+    Array,
+    Codes,
+    PairSource,
+    members,
+    too_few_emotions,
+)
 from metrics.statistics.intervals import Interval
 
 
@@ -127,7 +135,7 @@ class Separability:
         left_out = {**self.left_out, **dict.fromkeys(lost, why)}
         counted = [k for k, e in enumerate(self.emotions.tolist()) if e not in left_out]
         return dataclasses.replace(
-            self, left_out=dict(sorted(left_out.items())), **_means(self.source, counted)
+            self, left_out=dict(sorted(left_out.items())), **_means(self.source, counted, left_out)
         )
 
 
@@ -213,11 +221,11 @@ def separability(
         n_pairs=n_pairs,
         sampled=source.sampled,
         source=found,
-        **_means(found, counted),
+        **_means(found, counted, faces.left_out),
     )
 
 
-def _means(source: Areas, counted: Sequence[int]) -> dict[str, Any]:
+def _means(source: Areas, counted: Sequence[int], left_out: Mapping[int, str]) -> dict[str, Any]:
     """Means of the areas over some emotions, by position: none with fewer than two."""
     counted = counted if len(counted) > 1 else []
     faces, n = source.faces, len(source.labels)
@@ -236,16 +244,23 @@ def _means(source: Areas, counted: Sequence[int]) -> dict[str, Any]:
     influence = influences_of(auc, weight @ without, faces, n, counted)
     each = [influences_of(aucs[k], without[k], faces, n, counted) for k in range(len(aucs))]
 
-    def interval(value: float, parts: Array) -> Interval:
+    def interval(value: float, parts: Array, reason: str) -> Interval:
         return jackknife_interval(
-            value, parts, source.labels, clusters=source.clusters, scale="logit"
+            value,
+            parts,
+            source.labels,
+            clusters=source.clusters,
+            scale="logit",
+            reason=reason,
         )
 
+    few = "" if counted else too_few_emotions(left_out)
+    reasons = [left_out.get(emotion, few) for emotion in faces.emotions.tolist()]
     return {
         "auc": auc,
-        "interval": interval(auc, influence),
+        "interval": interval(auc, influence, few),
         "per_emotion": aucs,
-        "emotion_intervals": tuple(map(interval, aucs.tolist(), each)),
+        "emotion_intervals": tuple(map(interval, aucs.tolist(), each, reasons)),
         "influence": influence,
         "areas": areas,
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metrics.consistency.jackknife import influences_of, jackknife_interval
-from metrics.consistency.pairs import Array, Codes, Members, members
+from metrics.consistency.pairs import Array, Codes, Members, members, too_few_emotions
 from metrics.statistics.intervals import Interval
 from metrics.statistics.permuting import permutations
 
@@ -143,7 +143,13 @@ def similarity(
         between=between,
         matrix=_ratio(total, count),
         emotions=faces.emotions,
-        interval=jackknife_interval(interval_of, influence, labels, clusters=groups),
+        interval=jackknife_interval(
+            interval_of,
+            influence,
+            labels,
+            clusters=groups,
+            reason="" if len(faces.counted) > 1 else too_few_emotions(faces.left_out),
+        ),
         left_out=faces.left_out,
         influence=influence,
     )

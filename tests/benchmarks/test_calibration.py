@@ -32,11 +32,11 @@ def test_a_piece_is_counted_once_by_the_same_code(tmp_path):
     name = "trainings.all"
     piece = dataclasses.replace(pieces.pieces()[name], repeats=20)
     path = tmp_path / f"{name}.json"
-    assert not counting.kept(path, piece, "code")
-    assert counting.count(name, 20, tmp_path, "code")[0] == name
-    assert counting.kept(path, piece, "code")
-    assert not counting.kept(path, piece, "other code")
-    assert not counting.kept(path, dataclasses.replace(piece, repeats=30), "code")
+    assert not counting.kept(path, piece)
+    assert counting.count(name, 20, tmp_path)[0] == name
+    assert counting.kept(path, piece)
+    assert not counting.kept(path, dataclasses.replace(piece, repeats=30))
+    assert not counting.kept(path, dataclasses.replace(piece, code=pieces.families))
     assert list(tmp_path.iterdir()) == [path]
     rows = page.rows_of("trainings", tmp_path)
     assert len(rows) == len(json.loads(path.read_text("utf-8"))["rows"]) == 9
@@ -49,7 +49,15 @@ def test_docstrings_do_not_change_the_code_of_pieces():
         for text in ('def f():\n    """A."""\n    return 1', 'def f():\n    """B."""\n    return 1')
     )
     assert one == other
-    assert len(pieces.made_of()) == 16
+
+
+def test_the_page_says_which_pieces_are_of_earlier_code(tmp_path):
+    name = "trainings.all"
+    counting.count(name, 20, tmp_path)
+    assert page.earlier(tmp_path) == "All pieces were counted by today's code.\n"
+    path = tmp_path / f"{name}.json"
+    path.write_text(path.read_text("utf-8").replace('"made of": "', '"made of": "other'), "utf-8")
+    assert page.earlier(tmp_path) == "Counted by earlier code: trainings.all.\n"
 
 
 def row(design, n, hits, *, statistic="mean_interval", nominal=0.95):

@@ -60,7 +60,7 @@ def test_ties_count_half_although_float32_breaks_them():
     found = separability(rows, torch.tensor([0, 0, 1, 1] * 5))
     assert found.per_emotion.tolist() == [0.5, 0.5]
     assert np.isnan(found.interval.low)  # all maps are alike: nothing is known of the spread
-    assert "no spread" in found.interval.scheme
+    assert "no spread" in found.interval.reason
 
 
 def test_equal_means_of_unequal_spread_are_above_one_half_and_not_above_their_floor():
@@ -109,6 +109,7 @@ def test_emotions_of_fewer_than_five_maps_or_persons_are_left_out_and_said():
     assert found.left_out == {2: "4 maps, and 5 maps are needed"}
     assert np.isnan(found.per_emotion[2])
     assert np.isnan(found.emotion_intervals[2].low)
+    assert found.emotion_intervals[2].reason == found.left_out[2]
     assert found.emotion_intervals[0].low < found.per_emotion[0] < found.emotion_intervals[0].high
     rest = labels != 2
     assert found.auc == pytest.approx(separability(rows[rest], labels[rest]).auc)
@@ -121,6 +122,8 @@ def test_emotions_of_fewer_than_five_maps_or_persons_are_left_out_and_said():
     few = separability(rows, labels, clusters=np.arange(24) // 6)
     assert np.isnan(few.auc)
     assert few.left_out[0].endswith("of 4 persons, and 5 persons are needed")
+    for one in (few, similarity(rows, labels, clusters=np.arange(24) // 6)):
+        assert one.interval.reason.startswith("Fewer than two emotions can be compared (0: ")
 
 
 def test_a_pattern_of_each_emotion_is_found():
