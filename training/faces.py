@@ -58,6 +58,38 @@ def check_emotions(faces: Faces) -> None:
         )
 
 
+def apart_from(everyone: Faces, test: Faces, *, whole: bool) -> Faces | None:
+    """The test faces, or None where they are the training faces: a folder without split folders.
+
+    Parameters
+    ----------
+    everyone, test
+        Training and test faces.
+    whole
+        Whether they are all that the splits hold.
+
+    Raises
+    ------
+    InputError
+        If some files are in both.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(3)
+    >>> faces = dataclasses.replace(faces, table=faces.table.assign(path=["a", "b", "c"]))
+    >>> len(apart_from(faces[:1], faces[1:], whole=True)), apart_from(faces, faces, whole=True)
+    (2, None)
+    """
+    shared = set(test.table["path"]) & set(everyone.table["path"]) - {""}
+    if whole and 0 < len(shared) < len(test):
+        raise InputError(
+            f"Expected test faces apart from the training faces, but {len(shared)} files of "
+            f"{test.name} are in both: mend the lists, or train with --test never."
+        )
+    return None if shared else test
+
+
 def copies_of_test_faces(
     everyone: Faces, test: Faces | None, *, read: Callable[[], Faces] | None = None
 ) -> NDArray[np.bool_] | None:
