@@ -128,8 +128,8 @@ def train_folds(
     folder
         Gets a folder a fold, ``fold0``, ``fold1``, …, each a run that can be resumed, and then
         ``fold_logits.npz`` (``ids``; ``digests`` of the images; canonical ``labels``; ``logits``
-        and ``flip_averaged`` ``(N, C)``; names of the C ``emotions``; ``fold`` ``(N,)``; ``data``,
-        the name of the data set; all in the split's order), ``card.md`` and ``card.json``.
+        and ``flip_averaged`` ``(N, C)``; names of the C ``emotions``; ``fold`` ``(N,)``; all in the
+        split's order), ``card.md`` and ``card.json``.
     identity
         Options that the weights depend on.
     train_one
@@ -171,7 +171,7 @@ def train_folds(
             )
         train_one(fold, folder / f"fold{fold}", rest, own)
     arrays = _gathered(everyone, dealt, folder)
-    arrays |= {"digests": np.array(digests), "data": np.array(_data(identity))}
+    arrays["digests"] = np.array(digests)
     check_same_run(identity, folder, told)
     write_arrays(stored, arrays)
     card = _card(everyone, arrays, folder, identity) | told
@@ -193,11 +193,6 @@ def _folds_sha256(digests: Sequence[str], dealt: NDArray[np.int64]) -> str:
     """SHA-256 of the fold of each image, whatever their order."""
     rows = sorted(zip(digests, dealt.tolist(), strict=True))
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _data(identity: Mapping[str, Any]) -> str:
-    source = identity["source"]
-    return f"{identity['data']}@{source}" if source else str(identity["data"])
 
 
 def _gathered(everyone: Faces, dealt: NDArray[np.int64], folder: Path) -> dict[str, NDArray[Any]]:
