@@ -58,6 +58,35 @@ def check_emotions(faces: Faces) -> None:
         )
 
 
+def check_batch(train: Faces, valid: Faces | None, *, batch_size: int) -> None:
+    """Refuse fewer training faces than a batch has.
+
+    Parameters
+    ----------
+    train, valid
+        Faces to train on, and those that are held out from them.
+    batch_size
+        Faces a batch.
+
+    Raises
+    ------
+    InputError
+        Telling both numbers.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> check_batch(synthetic_faces(2), None, batch_size=4)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected at least 4 training faces, one batch, got 2.
+    """
+    if len(train) < batch_size:
+        held_out = f" beside {len(valid)} held out" if valid else ""
+        raise InputError(
+            f"Expected at least {batch_size} training faces, one batch, got {len(train)}{held_out}."
+        )
+
+
 def apart_from(everyone: Faces, test: Faces, *, whole: bool) -> Faces | None:
     """The test faces, or None where they are the training faces: a folder without split folders.
 

@@ -36,8 +36,6 @@ from training.faces import SIZE, check_emotions, positions
 from training.same_run import SETTINGS, check_same_run
 
 FOLD_LOGITS = "fold_logits.npz"
-Trainer = Callable[[int, Path, Faces, Faces], object]
-"""Trains the network of a fold: its number, its folder, the other folds' faces, its own."""
 
 
 def check_folds(
@@ -114,7 +112,7 @@ def train_folds(
     seed: int,
     folder: Path,
     identity: Mapping[str, Any],
-    train_one: Trainer,
+    train_one: Callable[..., object],
 ) -> Path:
     """Train the network of each fold, or go on; returns the file of all predictions.
 
@@ -133,7 +131,8 @@ def train_folds(
     identity
         Options that the weights depend on.
     train_one
-        Trains the network of one fold in its folder, unless it is there.
+        Function that trains the network of one fold unless it is there: called with its folder, the
+        faces of the other folds and its own, ``identity=`` and ``split_sha256=``.
 
     Returns
     -------
@@ -158,18 +157,19 @@ def train_folds(
     if _finished(folder, stored):
         return stored
     for fold in range(folds):
-        rest, own = (
-            everyone.subset(
-                np.flatnonzero(dealt == fold) if held else np.flatnonzero(dealt != fold)
-            )
-            for held in (False, True)
-        )
+        rest, own = everyone[dealt != fold], everyone[dealt == fold]
         if not (folder / f"fold{fold}" / CARD).exists():
             sys.stderr.write(
                 f"fold {fold}, {fold + 1} of {folds}: {len(rest):,} faces to train on, "
                 f"{len(own):,} held out\n"
             )
-        train_one(fold, folder / f"fold{fold}", rest, own)
+        train_one(
+            folder / f"fold{fold}",
+            rest,
+            own,
+            identity={**identity, "fold": fold},
+            split_sha256=told["train_faces_sha256"],
+        )
     arrays = _gathered(everyone, dealt, folder)
     arrays["digests"] = np.array(digests)
     check_same_run(identity, folder, told)

@@ -32,6 +32,7 @@ from training.export import CARD, WEIGHTS, export
 from training.faces import (
     SIZE,
     apart_from,
+    check_batch,
     check_emotions,
     copies_of_test_faces,
     data_name,
@@ -234,7 +235,8 @@ def train(run: TrainingRun) -> Path:
         that is no number.
     """
     run.check()
-    check_folder(run.folder())
+    folder, identity = run.folder(), run.identity()
+    check_folder(folder)
     architecture(run.model)  # an unknown one is told before faces are read
     say_if_emulated(run.precision, run.device)
     everyone = run.faces("train")
@@ -243,29 +245,30 @@ def train(run: TrainingRun) -> Path:
             everyone,
             folds=run.folds,
             seed=run.seed,
-            folder=run.folder(),
-            identity=run.identity(),
-            train_one=partial(_train_fold, run),
+            folder=folder,
+            identity=identity,
+            train_one=partial(_train_on, run),
         )
     if run.permute_labels:
         everyone = permuted_labels(everyone, seed=run.seed)
     test_faces = None
     if run.test != "never":
         test_faces = apart_from(everyone, run.faces("test"), whole=run.limit is None)
-    return _train_on(run, everyone, test_faces, run.identity())
-
-
-def _train_fold(run: TrainingRun, fold: int, folder: Path, rest: Faces, held_out: Faces) -> None:
-    """Train the network of one fold, which is its test faces."""
-    identity = run.identity() | {"fold": fold}
-    _train_on(dataclasses.replace(run, out=folder), rest, held_out, identity)
+    digest = everyone.fingerprint(SIZE)
+    return _train_on(run, folder, everyone, test_faces, identity=identity, split_sha256=digest)
 
 
 def _train_on(
-    run: TrainingRun, everyone: Faces, test_faces: Faces | None, identity: dict[str, Any]
+    run: TrainingRun,
+    folder: Path,
+    everyone: Faces,
+    test_faces: Faces | None,
+    *,
+    identity: dict[str, Any],
+    split_sha256: str,
 ) -> Path:
     """Train on faces of which some are held out for validation; returns the weights."""
-    recipe, folder = run.settings(), run.folder()
+    recipe = run.settings()
     train_faces, valid_faces, copied = everyone, None, None
     if run.valid_fraction:
         unscored = partial(run.faces, "test") if run.test == "never" else None
@@ -279,11 +282,7 @@ def _train_on(
             "set --patience 0 or a --valid-fraction."
         )
     check_emotions(train_faces)
-    if len(train_faces) < recipe.batch_size:
-        raise InputError(
-            f"Expected at least {recipe.batch_size} training faces, one batch, got "
-            f"{len(train_faces)}{f' beside {len(valid_faces)} held out' if valid_faces else ''}."
-        )
+    check_batch(train_faces, valid_faces, batch_size=recipe.batch_size)
     check_average(recipe, len(train_faces))
     model = run.fresh_model()
     digests = face_digests(
@@ -312,7 +311,7 @@ def _train_on(
             "train_faces": len(train_faces),
             "valid_faces": len(valid_faces) if valid_faces is not None else 0,
             **digests,
-            "training_split_sha256": everyone.fingerprint(SIZE),
+            "training_split_sha256": split_sha256,
             "copies_of_test_faces": None if copied is None else int(copied.sum()),
             "processes": loop.PROCESSES,
         }

@@ -47,6 +47,7 @@ def test_each_face_is_predicted_by_the_network_that_has_not_seen_it(folded):
         assert card["test_faces_sha256"] == faces.subset(own).fingerprint(64)
         assert card["train_faces"] + card["valid_faces"] == len(faces) - len(own)
         assert card["copies_of_training_faces"]["test_faces"] == 0
+        assert card["training_split_sha256"] == faces.fingerprint(64)
         model = load_model("tiny", weights=folded / f"fold{fold}" / "weights.safetensors")
         logits = Predictor(model, device="cpu").logits(faces.subset(own))
         assert torch.allclose(logits, torch.from_numpy(arrays["logits"][own]), atol=1e-5)
@@ -162,7 +163,7 @@ def test_test_faces_are_not_read(tmp_path, monkeypatch):
         return faces(run, split)
 
     monkeypatch.setattr(TrainingRun, "faces", noted)
-    monkeypatch.setattr(module, "_train_on", lambda *_: asked.append("trained"))
+    monkeypatch.setattr(module, "_train_on", lambda *_, **__: asked.append("trained"))
     with pytest.raises(InputError, match="Expected predictions of a fold at"):
         train(training_run(tmp_path / "out", **FOLDED))
     assert asked == ["train", *["trained"] * 3]
