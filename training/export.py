@@ -47,6 +47,7 @@ def export(
     valid: Faces | None,
     test: Faces | None,
     device: str,
+    maps: bool = True,
 ) -> None:
     """Halve the checkpoint's weights, score them, and write everything; the card comes last.
 
@@ -72,6 +73,8 @@ def export(
         weights before halving, whose accuracy is told beside it.
     device
         Device to score on.
+    maps
+        Whether Grad-CAM cells of the test faces are kept.
     """
     epoch = _load_trainee(model, checkpoint)
     kept = save_weights(model.net, folder / WEIGHTS, settings=weight_settings(model))
@@ -93,7 +96,7 @@ def export(
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_bytes(folder / TEST_LOGITS, buffer.getvalue())
-        card["maps"] = _keep_maps(predictor, test, folder)
+        card["maps"] = _keep_maps(predictor, test, folder) if maps else "none: not asked for"
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": commit(),

@@ -58,6 +58,67 @@ def check_emotions(faces: Faces) -> None:
         )
 
 
+def check_batch(train: Faces, valid: Faces | None, *, batch_size: int) -> None:
+    """Refuse fewer training faces than a batch has.
+
+    Parameters
+    ----------
+    train, valid
+        Faces to train on, and those that are held out from them.
+    batch_size
+        Faces a batch.
+
+    Raises
+    ------
+    InputError
+        Telling both numbers.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> check_batch(synthetic_faces(2), None, batch_size=4)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected at least 4 training faces, one batch, got 2.
+    """
+    if len(train) < batch_size:
+        held_out = f" beside {len(valid)} held out" if valid else ""
+        raise InputError(
+            f"Expected at least {batch_size} training faces, one batch, got {len(train)}{held_out}."
+        )
+
+
+def apart_from(everyone: Faces, test: Faces, *, whole: bool) -> Faces | None:
+    """The test faces, or None where they are the training faces: a folder without split folders.
+
+    Parameters
+    ----------
+    everyone, test
+        Training and test faces.
+    whole
+        Whether they are all that the splits hold.
+
+    Raises
+    ------
+    InputError
+        If some files are in both.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> faces = synthetic_faces(3)
+    >>> faces = dataclasses.replace(faces, table=faces.table.assign(path=["a", "b", "c"]))
+    >>> len(apart_from(faces[:1], faces[1:], whole=True)), apart_from(faces, faces, whole=True)
+    (2, None)
+    """
+    shared = set(test.table["path"]) & set(everyone.table["path"]) - {""}
+    if whole and 0 < len(shared) < len(test):
+        raise InputError(
+            f"Expected test faces apart from the training faces, but {len(shared)} files of "
+            f"{test.name} are in both: mend the lists, or train with --test never."
+        )
+    return None if shared else test
+
+
 def copies_of_test_faces(
     everyone: Faces, test: Faces | None, *, read: Callable[[], Faces] | None = None
 ) -> NDArray[np.bool_] | None:

@@ -12,7 +12,7 @@ from fer_xai.checks import resolve_device
 from fer_xai.command import terminal
 from fer_xai.emotions import SIX
 from training.grid import Training
-from training.run import say_if_emulated
+from training.same_run import say_if_emulated
 from training.trainee import Trainee
 
 STEPS = 3
@@ -29,7 +29,7 @@ def say_plan(cells: Sequence[Training]) -> None:
     """
     console = terminal()
     if cells:
-        say_if_emulated(cells[0].run)
+        say_if_emulated(cells[0].run.precision, cells[0].run.device)
     faces: dict[str, int] = {}
     seconds: dict[tuple[str, str], float] = {}
     total = 0.0

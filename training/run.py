@@ -12,10 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 import tyro
 
-from fer_xai.checks import emulates_bf16, resolve_device
+from fer_xai.checks import resolve_device
 from fer_xai.command import check_folder, parsed, run_command
 from fer_xai.data import load_dataset
 from fer_xai.data.splits import stratified_split
@@ -24,8 +23,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.models import FERModel, load_model
-from fer_xai.models.checkpoints import file_digest
-from fer_xai.models.initial_weights import IMAGENET, imagenet_file, load_backbone
+from fer_xai.models.initial_weights import IMAGENET, load_backbone
 from fer_xai.models.registry import architecture
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -33,15 +31,18 @@ from training import loop
 from training.export import CARD, WEIGHTS, export
 from training.faces import (
     SIZE,
+    apart_from,
+    check_batch,
     check_emotions,
     copies_of_test_faces,
     data_name,
     face_digests,
     permuted_labels,
 )
+from training.folds import check_folds, train_folds
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe, check_average
-from training.same_run import check_same_run
-from training.trainee import built_in_scale, initialise
+from training.same_run import check_same_run, initial_digest, say_if_emulated
+from training.trainee import check_initialisation, initialise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,10 @@ class TrainingRun:
     """Train one model on one dataset; every choice is made on validation faces cut from train.
 
     Started again with the same options it resumes from the last epoch. ``torchrun
-    --nproc-per-node 2 -m training.run …`` shares each batch among processes.
+    --nproc-per-node 2 -m training.run …`` shares each batch among processes. With ``--folds 5`` it
+    trains five networks, each on four fifths of the training faces, and stores what each says of
+    the fifth that it has not seen: out-of-sample predictions for all training faces, by which
+    ``python -m studies.run label_audit`` finds doubtful labels.
     """
 
     model: str = "gimefive"
@@ -74,6 +78,9 @@ class TrainingRun:
     valid_fraction: float = 0.1
     """Share of the training faces held out for validation; with 0 all are trained on and the last
     epoch is kept."""
+    folds: int | None = None
+    """Number of folds, 2 or more: a network is trained on all folds but one and predicts that one.
+    Folds are stratified by emotion, persons and copies stay whole; no test faces are read."""
     test: Literal["once", "every-epoch", "never"] = "once"
     """When the test faces are seen: by the exported weights, or also after each epoch, to count as
     the paper does (nothing is chosen by it), or not at all while a recipe is being chosen."""
@@ -118,7 +125,7 @@ class TrainingRun:
             check_subject_pattern(self.subject_pattern)
         loop.check_launch()
         if recipe.initialisation == "he" and self.overrides.initialisation is not None:
-            self._check_initialisation()
+            check_initialisation(self.model)
         if self.seed < 0:
             raise InputError(f"Expected a seed of 0 or more, got {self.seed}.")
         if not 0 <= self.valid_fraction < 1:
@@ -126,14 +133,13 @@ class TrainingRun:
                 f"Expected a share from 0 to below 1 for --valid-fraction, got "
                 f"{self.valid_fraction}."
             )
-
-    def _check_initialisation(self) -> None:
-        with torch.device("meta"):
-            kept = built_in_scale(architecture(self.model).build(len(SIX)))
-        if kept:
-            raise InputError(
-                f"Expected --initialisation torch for {self.model}, whose LayerNorms it is built "
-                "with a scale of its own for, got he: it would change nothing, leave it out."
+        if self.folds is not None:
+            check_folds(
+                self.folds,
+                test=self.test,
+                permuted=self.permute_labels,
+                pretrained=None if self.pretrained == IMAGENET else self.pretrained,
+                data=f"{data_name(self.data)}@{self.source or ''}",
             )
 
     def folder(self) -> Path:
@@ -159,40 +165,36 @@ class TrainingRun:
             self.recipe,
             hashlib.sha256(text).hexdigest()[:6] if changes else "",
             "" if self.valid_fraction else "refit",
+            f"{self.folds}folds" if self.folds else "",
             f"seed{self.seed}",
         )
         return slug("-".join(part for part in parts if part))
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, the faces themselves apart; their folder may move."""
-        return self._given() | {
-            "model": self.model,
-            "size": self.size,
-            "greyscale": self.greyscale,
-            "pretrained": self._pretrained_digest(),
-            "data": data_name(self.data),
-            "source": self.source,
-            "recipe": dataclasses.asdict(self.settings()),
-            "valid_fraction": self.valid_fraction,
-            "limit": self.limit,
-            "seed": self.seed,
-            "precision": self.precision,
-        }
+        folds = {} if self.folds is None else {"folds": self.folds}
+        return (
+            self._given()
+            | folds
+            | {
+                "model": self.model,
+                "size": self.size,
+                "greyscale": self.greyscale,
+                "pretrained": initial_digest(self.pretrained, self.model),
+                "data": data_name(self.data),
+                "source": self.source,
+                "recipe": dataclasses.asdict(self.settings()),
+                "valid_fraction": self.valid_fraction,
+                "limit": self.limit,
+                "seed": self.seed,
+                "precision": self.precision,
+            }
+        )
 
     def _given(self) -> dict[str, Any]:
         """Options that runs of before them do not have, where they are given."""
         options = {name: getattr(self, name) for name in ("permute_labels", "subject_pattern")}
         return {name: value for name, value in options.items() if value}
-
-    def _pretrained_digest(self) -> str | None:
-        """SHA-256 of the weights that it begins with."""
-        if self.pretrained is None:
-            return None
-        if self.pretrained == IMAGENET:
-            return file_digest(imagenet_file(self.model))
-        if not Path(self.pretrained).is_file():
-            raise InputError(f"Expected weights to begin with, found none at {self.pretrained}.")
-        return file_digest(Path(self.pretrained))
 
     def fresh_model(self) -> FERModel:
         """The network as it is before the first step."""
@@ -226,7 +228,7 @@ def train(run: TrainingRun) -> Path:
     Returns
     -------
     Path
-        The exported half-precision weights.
+        The exported half-precision weights; with folds, the stored predictions of all of them.
 
     Raises
     ------
@@ -234,15 +236,41 @@ def train(run: TrainingRun) -> Path:
         For data without an emotion or too few faces, a folder that holds another run, or a loss
         that is no number.
     """
-    recipe, folder = run.settings(), run.folder()
     run.check()
+    folder, identity = run.folder(), run.identity()
     check_folder(folder)
     architecture(run.model)  # an unknown one is told before faces are read
-    say_if_emulated(run)
+    say_if_emulated(run.precision, run.device)
     everyone = run.faces("train")
+    if run.folds is not None:
+        return train_folds(
+            everyone,
+            folds=run.folds,
+            seed=run.seed,
+            folder=folder,
+            identity=identity,
+            train_one=partial(_train_on, run),
+        )
     if run.permute_labels:
         everyone = permuted_labels(everyone, seed=run.seed)
-    test_faces = None if run.test == "never" else _test_faces(run, everyone)
+    test_faces = None
+    if run.test != "never":
+        test_faces = apart_from(everyone, run.faces("test"), whole=run.limit is None)
+    digest = everyone.fingerprint(SIZE)
+    return _train_on(run, folder, everyone, test_faces, identity=identity, split_sha256=digest)
+
+
+def _train_on(
+    run: TrainingRun,
+    folder: Path,
+    everyone: Faces,
+    test_faces: Faces | None,
+    *,
+    identity: dict[str, Any],
+    split_sha256: str,
+) -> Path:
+    """Train on faces of which some are held out for validation; returns the weights."""
+    recipe = run.settings()
     train_faces, valid_faces, copied = everyone, None, None
     if run.valid_fraction:
         unscored = partial(run.faces, "test") if run.test == "never" else None
@@ -256,17 +284,13 @@ def train(run: TrainingRun) -> Path:
             "set --patience 0 or a --valid-fraction."
         )
     check_emotions(train_faces)
-    if len(train_faces) < recipe.batch_size:
-        raise InputError(
-            f"Expected at least {recipe.batch_size} training faces, one batch, got "
-            f"{len(train_faces)}{f' beside {len(valid_faces)} held out' if valid_faces else ''}."
-        )
+    check_batch(train_faces, valid_faces, batch_size=recipe.batch_size)
     check_average(recipe, len(train_faces))
     model = run.fresh_model()
     digests = face_digests(
         {"train": train_faces, "valid": valid_faces, "test": test_faces}, size=model.size
     )
-    check_same_run(run.identity(), folder, digests)
+    check_same_run(identity, folder, digests)
     if (folder / CARD).exists():
         card = read_json(folder / CARD, remedy="delete it, and the same command writes it anew")
         if "test" in card or test_faces is None:
@@ -285,11 +309,11 @@ def train(run: TrainingRun) -> Path:
     )
     if loop.RANK == 0:
         facts = {
-            "run": run.identity(),
+            "run": identity,
             "train_faces": len(train_faces),
             "valid_faces": len(valid_faces) if valid_faces is not None else 0,
             **digests,
-            "training_split_sha256": everyone.fingerprint(SIZE),
+            "training_split_sha256": split_sha256,
             "copies_of_test_faces": None if copied is None else int(copied.sum()),
             "processes": loop.PROCESSES,
         }
@@ -302,29 +326,9 @@ def train(run: TrainingRun) -> Path:
             valid=valid_faces,
             test=test_faces,
             device=run.device,
+            maps="fold" not in identity,
         )
     return folder / WEIGHTS
-
-
-def say_if_emulated(run: TrainingRun) -> None:
-    """A sentence on standard error where bf16 costs time instead of saving it."""
-    if run.precision == "bf16" and emulates_bf16(resolve_device(run.device)) and loop.RANK == 0:
-        sys.stderr.write(
-            "training: this CPU has no instructions for bf16, which takes many times as long on it "
-            "as fp32: stop and add --precision fp32, or train on a GPU.\n"
-        )
-
-
-def _test_faces(run: TrainingRun, everyone: Faces) -> Faces | None:
-    """The test split, unless there is none (a folder without split folders is all one)."""
-    faces = run.faces("test")
-    shared = set(faces.table["path"]) & set(everyone.table["path"]) - {""}
-    if run.limit is None and 0 < len(shared) < len(faces):
-        raise InputError(
-            f"Expected test faces apart from the training faces, but {len(shared)} files of "
-            f"{faces.name} are in both: mend the lists, or train with --test never."
-        )
-    return None if shared else faces
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -336,9 +340,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> None:
     run: TrainingRun = parsed(TrainingRun, arguments, prog="python -m training.run")
-    weights = train(run)
+    left = train(run)
     if loop.RANK == 0:
-        sys.stdout.write((run.folder() / "card.md").read_text() + f"\nWeights: {weights}\n")
+        what = "Weights" if run.folds is None else "Predictions"
+        sys.stdout.write((run.folder() / "card.md").read_text() + f"\n{what}: {left}\n")
 
 
 if __name__ == "__main__":

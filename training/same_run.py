@@ -1,15 +1,22 @@
-"""Whether a run may go on from what its folder holds."""
+"""Before a run: whether it may go on from what its folder holds, and what would make it slow."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fer_xai.checks import emulates_bf16, resolve_device
 from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
+from fer_xai.models.checkpoints import file_digest
+from fer_xai.models.initial_weights import IMAGENET, imagenet_file
 from training import loop
+
+SETTINGS = "settings.json"
+"""What a run was made of."""
 
 
 def check_same_run(
@@ -34,7 +41,7 @@ def check_same_run(
     fer_xai.errors.InputError: Expected ... to hold a run ..., but it differs in seed: ...
     """
     settings: dict[str, Any] = {**identity, "processes": loop.PROCESSES, **digests}
-    file = folder / "settings.json"
+    file = folder / SETTINGS
     if file.exists():
         theirs = read_json(file, remedy=f"delete {folder}, and the same command begins anew")
         unknown = [key for key in digests if key not in theirs]
@@ -61,3 +68,50 @@ def check_same_run(
             return
     if loop.RANK == 0:
         write_bytes(file, (json.dumps(settings, indent=2) + "\n").encode())
+
+
+def initial_digest(pretrained: str | None, model: str) -> str | None:
+    """SHA-256 of the weights that a run begins with, None where it begins with none.
+
+    Parameters
+    ----------
+    pretrained, model
+        As in :class:`training.run.TrainingRun`.
+
+    Raises
+    ------
+    InputError
+        If there are no such weights.
+
+    Examples
+    --------
+    >>> initial_digest("no/such.safetensors", "gimefive")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected weights to begin with, found none at no/such.safetensors.
+    """
+    if pretrained is None:
+        return None
+    if pretrained == IMAGENET:
+        return file_digest(imagenet_file(model))
+    if not Path(pretrained).is_file():
+        raise InputError(f"Expected weights to begin with, found none at {pretrained}.")
+    return file_digest(Path(pretrained))
+
+
+def say_if_emulated(precision: str, device: str) -> None:
+    """A sentence on standard error where bf16 costs time instead of saving it.
+
+    Parameters
+    ----------
+    precision, device
+        As in :class:`training.run.TrainingRun`.
+
+    Examples
+    --------
+    >>> say_if_emulated("fp32", "cpu")
+    """
+    if precision == "bf16" and emulates_bf16(resolve_device(device)) and loop.RANK == 0:
+        sys.stderr.write(
+            "training: this CPU has no instructions for bf16, which takes many times as long on it "
+            "as fp32: stop and add --precision fp32, or train on a GPU.\n"
+        )

@@ -15,8 +15,10 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision.ops import StochasticDepth
 
 from fer_xai.draws.initial import repeatable
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel
+from fer_xai.models.registry import architecture
 from fer_xai.seeding import generator
 from training.augmenting import augment
 from training.recipes import Recipe
@@ -40,6 +42,32 @@ def built_in_scale(net: nn.Module) -> bool:
     (True, False)
     """
     return any(isinstance(module, nn.LayerNorm) for module in net.modules())
+
+
+def check_initialisation(model: str) -> None:
+    """Refuse to initialise by He a network that keeps the scale that it was built with.
+
+    Parameters
+    ----------
+    model
+        Architecture by name.
+
+    Raises
+    ------
+    InputError
+        If it has LayerNorms.
+
+    Examples
+    --------
+    >>> check_initialisation("gimefive")
+    """
+    with torch.device("meta"):
+        kept = built_in_scale(architecture(model).build(len(SIX)))
+    if kept:
+        raise InputError(
+            f"Expected --initialisation torch for {model}, whose LayerNorms it is built "
+            "with a scale of its own for, got he: it would change nothing, leave it out."
+        )
 
 
 def initialise(net: nn.Module, *, seed: int) -> None:

@@ -280,7 +280,7 @@ class Faces(Reading):
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> Faces:
         """The faces at these positions, in this order."""
-        chosen = np.asarray(indices, dtype=np.int64)
+        chosen = np.ascontiguousarray(indices, dtype=np.int64)  # as torch wants it
         assert self.rows is not None
         return Faces(
             table=self.table.iloc[chosen].reset_index(drop=True),

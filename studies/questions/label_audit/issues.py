@@ -184,3 +184,40 @@ def issues_by_emotion(rows: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFra
     order = {emotion: place for place, emotion in enumerate(emotions)}
     found.sort(key=lambda row: (str(row[0]), str(row[1]), order[str(row[2])]))
     return pd.DataFrame(found, columns=names)
+
+
+def named_together(rows: pd.DataFrame) -> pd.DataFrame:
+    """How many labels several judges name as probably wrong, of the faces that all of them judged.
+
+    Parameters
+    ----------
+    rows
+        A row a judge and face, as :func:`judged_labels` returns them.
+
+    Returns
+    -------
+    DataFrame
+        A row a set, split and number of judges; empty where no two judges have judged a split.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"judge": list("aabb"), "face": list("xyxy"), "set": "s", "split": "t",
+    ...                      "predicted": "fear", "named": [True, False, True, True]})
+    >>> named_together(rows)[["faces", "judges", "named by at least", "labels"]].values.tolist()
+    [[2, 2, 1, 2], [2, 2, 2, 1]]
+    """
+    names = ["set", "split", "faces", "judges", "named by at least", "labels", "labels, %"]
+    names += ["taken for one emotion"]
+    found = []
+    for key, own in rows.groupby(["set", "split"], sort=False) if len(rows) else ():
+        judges = own["judge"].nunique()
+        faces = own.groupby("face", sort=False).agg(
+            judges=("judge", "nunique"), named=("named", "sum"), guesses=("predicted", "nunique")
+        )
+        faces = faces[faces["judges"] == judges]
+        for least in range(1, judges + 1) if judges > 1 and len(faces) else ():
+            taken = faces[faces["named"] >= least]
+            share = 100 * len(taken) / len(faces)
+            one = int((taken["guesses"] == 1).sum())
+            found.append([*map(str, key), len(faces), judges, least, len(taken), share, one])
+    return pd.DataFrame(found, columns=names)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from fer_xai.data.duplicates.groups import joined, same_value_pairs
 from metrics.statistics.intervals import Interval, mean_interval
 from studies.questions.label_audit.copies import KINDS, Copies
-from studies.questions.label_audit.judges import Judge, in_sample, plain
+from studies.questions.label_audit.in_sample import in_sample
+from studies.questions.label_audit.judges import Judge
 
 
 def difference(
@@ -121,7 +122,7 @@ def _units(groups: NDArray[np.int64], table: pd.DataFrame) -> NDArray[np.int64]:
 def _learned(judge: Judge, name: str, table: pd.DataFrame) -> bool:
     """Whether a network was trained on a set's training split, as names say."""
     own = table[table["set"] == name].head(1).assign(split="train")
-    return bool(judge.trained) and bool(in_sample(own, plain(judge.trained)).any())
+    return bool(judge.trained) and bool(in_sample(own, judge.trained).any())
 
 
 def _right(judge: Judge, table: pd.DataFrame) -> NDArray[np.float64]:

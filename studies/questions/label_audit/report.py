@@ -22,7 +22,7 @@ from studies.questions.label_audit.copies import (
     hashes_table,
 )
 from studies.questions.label_audit.images import balance_table, images_table, measures
-from studies.questions.label_audit.issues import issues_by_emotion
+from studies.questions.label_audit.issues import issues_by_emotion, named_together
 from studies.questions.label_audit.judges import Judge
 from studies.questions.label_audit.leakage import leakage_table
 from studies.questions.label_audit.thresholds import Apart, false_matches_table
@@ -259,6 +259,14 @@ def _label_tables(found: Found, leakage: pd.DataFrame) -> list[Table]:
             "takes most of them for.",
         ),
         Table(
+            name="named_together",
+            frame=named_together(every),
+            caption="Labels that so many judges or more name as probably wrong, of the faces that "
+            "all judges of a split have judged; and how many of these faces all judges take for "
+            "one emotion. Judges may err alike: photographs that are hard for one network are hard "
+            "for others.",
+        ),
+        Table(
             name="votes",
             frame=entropy_table(found.table),
             caption="Entropy of annotators' votes by label, and share of the votes that the most "
@@ -306,8 +314,9 @@ def _method(found: Found) -> list[str]:
         f"of faces with a false match is {found.most:g} or less in every comparison of sets that "
         f"share no image. Compared: {compared}. No network takes part in finding copies.",
         "Judges of labels are networks on faces that they were not trained on, by the names of "
-        "data sets in their cards; faces that are copies of a training face of theirs are left out "
-        "of the judgement of labels, too.",
+        "data sets in their cards and the digest of their training faces; or networks of folds, "
+        "each on the training faces of the fold that it was not trained on. Faces that are copies "
+        "of a training face of theirs are left out of the judgement of labels, too.",
         "Confident learning: Northcutt, Jiang & Chuang, JAIR 2021, by cleanlab (pruned by noise "
         "rate).",
     ]

@@ -27,16 +27,19 @@ from studies.engine.study import Run, Study
 from studies.questions.label_audit.collected import Collected, collected, set_name
 from studies.questions.label_audit.copies import KINDS, Copies
 from studies.questions.label_audit.images import measures
+from studies.questions.label_audit.in_sample import card_beside
 from studies.questions.label_audit.issues import judged_labels
 from studies.questions.label_audit.judges import (
     Judge,
-    judged_by_file,
+    asked_of,
+    digests_of,
     judged_by_model,
     out_of_sample,
     specs,
 )
 from studies.questions.label_audit.report import Found, write_report
 from studies.questions.label_audit.sheets import sampled_pairs, write_sheet
+from studies.questions.label_audit.stored import check_files, judged_by_file
 from studies.questions.label_audit.thresholds import (
     LOWEST,
     Apart,
@@ -94,7 +97,8 @@ class LabelAudit(Study, Progress, Passes, Seed):
     judged: Annotated[tuple[str, ...], tyro.conf.arg(name="judge-splits")] = ()
     """Splits whose labels the models judge; all of --splits by default."""
     predictions: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE …")] = ()
-    """Stored predictions on held-out faces, such as the test_logits.npz of trainings on folds."""
+    """Stored predictions out of sample: fold_logits.npz of python -m training.run --folds, for all
+    training faces, or test_logits.npz of any training; several judge side by side."""
     apart: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SET,SET …")] = ()
     """Pairs of sets that share no image, in whose matches the threshold is checked beside built-in
     faces, such as gimefive@rafdb,gimefive@fer2013."""
@@ -124,12 +128,20 @@ class LabelAudit(Study, Progress, Passes, Seed):
             limit=self.most,
             seed=self.seed,
         )
+        stored = [judged_by_file(path, found) for path in self.predictions]
+        for spec in models:
+            asked_of(spec, found, splits=self.judged)
         sizes = found.table["set"].value_counts(sort=False).to_dict()
         pairs = sets_of(self.apart, {str(name): int(count) for name, count in sizes.items()})
         inputs = {
             "faces": found.digests(),
-            "predictions": [file_digest(path) for path in self.predictions if path.is_file()],
+            "predictions": [
+                " ".join(filter(None, [file_digest(path), card_beside(path).data]))
+                for path in self.predictions
+            ],
         }
+        if weights := digests_of(models):
+            inputs["weights"] = weights
         names = [set_name(spec) for spec in self.data_specs]
         with self.opened(inputs, "-".join(names)) as run:
             task = run.bar.add_task("images", total=len(found))
@@ -138,7 +150,7 @@ class LabelAudit(Study, Progress, Passes, Seed):
                 hashes=HASHES,
                 advance=lambda: run.bar.advance(task),
             )
-            stage = run.bar.add_task("copies", total=3 + len(models) + len(self.predictions))
+            stage = run.bar.add_task("copies", total=3 + len(models))
             near = near_pairs(prints.grey, like=LOWEST, search=faiss_search)
             pixels = np.array(prints.pixels, dtype=object)
             near = near.chosen(of_one_recording(near.pairs, found.table, pixels))
@@ -151,6 +163,7 @@ class LabelAudit(Study, Progress, Passes, Seed):
             for judge in self._judges(found, models, run.folder / "shards"):
                 judges.append(judge)
                 run.bar.advance(stage)
+            judges += stored
             joined = copies.groups(KINDS[2])
             judged = [
                 judged_labels(
@@ -202,9 +215,7 @@ class LabelAudit(Study, Progress, Passes, Seed):
                 f"Expected --judge-splits among the splits {', '.join(self.splits)}, got "
                 f"{', '.join(unknown)}."
             )
-        for path in self.predictions:
-            if not path.is_file():
-                raise InputError(f"Expected stored predictions, found none at {path}.")
+        check_files(self.predictions)
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
@@ -246,8 +257,6 @@ class LabelAudit(Study, Progress, Passes, Seed):
     def _judges(self, found: Collected, models: list[ModelSpec], folder: Path) -> Iterator[Judge]:
         for spec in models:
             yield judged_by_model(spec, found, self, folder=folder, splits=self.judged)
-        for path in self.predictions:
-            yield judged_by_file(path, found)
 
     def _keep(
         self,

@@ -6,22 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_xai.data.duplicates.groups import joined
-from fer_xai.emotions import EMOTIONS, SIX
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from studies.engine.options import Passes
 from studies.engine.specs import DataSpec, ModelSpec
 from studies.questions.label_audit.collected import collected
-from studies.questions.label_audit.issues import judged_labels
-from studies.questions.label_audit.judges import (
-    Judge,
-    in_sample,
-    judged_by_file,
-    judged_by_model,
-    out_of_sample,
-    specs,
-    trained_on,
-)
+from studies.questions.label_audit.in_sample import card_beside, in_sample, trained_on
+from studies.questions.label_audit.issues import judged_labels, named_together
+from studies.questions.label_audit.judges import Judge, asked_of, judged_by_model, specs
 
 
 @pytest.fixture(scope="module")
@@ -63,42 +55,63 @@ def test_weights_without_a_card_are_refused(tmp_path):
         specs(["gimefive"])
     with pytest.raises(InputError, match="each model once"):
         specs(["gimefive=rafdb", "gimefive=rafdb"])
-    (tmp_path / "card.json").write_text(json.dumps({"run": {"data": "RAF-DB", "source": None}}))
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"run": {"data": "RAF-DB", "source": None}}))
     assert trained_on(ModelSpec("gimefive", str(weights))) == "rafdb"
+    with pytest.raises(InputError, match="Expected the weights of gimefive, found none at"):
+        specs([f"gimefive={weights}"])
+    card.write_text(json.dumps({"run": {"data": "gimefive#x=1", "source": "RAF-DB"}}))
+    assert trained_on(ModelSpec("gimefive", str(weights))) == "gimefive@rafdb"
+    card.write_text(json.dumps({"run": "rafdb"}))
+    with pytest.raises(InputError, match="under 'run' in"):
+        card_beside(weights)
 
 
-def _stored(path, faces, rows, **changes):
-    own = faces.table.iloc[rows]
-    arrays = {
-        "ids": own["id"].to_numpy().astype(str),
-        "labels": np.array([EMOTIONS.index(one) for one in own["emotion"]]),
-        "logits": np.zeros((len(rows), 6)),
-        "copy": np.arange(len(rows)) == 0,
-    }
-    np.savez(path, **(arrays | changes))
-    return path
+def test_weights_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    texts = []
+    for place in ("a/one", "a/two", "b/two"):
+        (tmp_path / place).mkdir(parents=True)
+        weights = tmp_path / place / "weights.safetensors"
+        weights.write_bytes(b"")
+        weights.with_name("card.json").write_text(json.dumps({"run": {"data": "rafdb"}}))
+        texts.append(f"gimefive={weights}")
+    assert len(specs(texts[:2])) == 2
+    with pytest.raises(InputError, match="which tables call gimefive=two/weights"):
+        specs(texts)
 
 
-def test_stored_predictions_leave_out_what_was_seen(faces, tmp_path):
-    rows = [3, 20, 14]
-    found = judged_by_file(_stored(tmp_path / "a.npz", faces, rows), faces)
-    assert sorted(found.rows) == sorted(rows)
-    own = out_of_sample(found, faces.table, joined(len(faces)))
-    assert sorted(own.rows) == [14, 20]
+def test_valid_faces_are_judged_where_they_were_held_out(tmp_path):
+    faces = collected([DataSpec("synthetic")], splits=["train", "valid"], limit=6)
+    spec = ModelSpec("gimefive", "synthetic")
+    found = judged_by_model(spec, faces, Passes(device="cpu"), folder=tmp_path)
+    assert (faces.table["split"].iloc[found.rows] == "valid").all()
+    assert len(found.rows) == 6
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"labels": np.full(2, 7)}, "Expected predictions for the same labels"),
-        ({"ids": np.array(["x", "y"])}, "it names none of them, for instance x"),
-        ({"ids": np.array(["x", "x"])}, "Expected each face once"),
-        ({"logits": np.zeros((2, 5))}, r"Expected arrays ids \(N,\) and logits \(N, 6\)"),
-    ],
-)
-def test_other_predictions_are_refused(faces, tmp_path, changes, sentence):
-    with pytest.raises(InputError, match=sentence):
-        judged_by_file(_stored(tmp_path / "a.npz", faces, [0, 1], **changes), faces)
+def test_editions_draw_validation_faces_from_training_faces():
+    table = pd.DataFrame({"set": ["aggregate@rafdb", "rafdb", "kdef"], "source": ""})
+    valid, test = table.assign(split="valid"), table.assign(split="test")
+    assert in_sample(valid, "rafdb").tolist() == [True, False, False]
+    assert in_sample(test, "rafdb").tolist() == [False] * 3
+    assert in_sample(valid, "aggregate@rafdb").tolist() == [False, True, False]
+    assert in_sample(test, "aggregate").tolist() == [False, True, False]
+    assert in_sample(table.assign(split="train"), "gimefive@fer2013").tolist() == [False] * 3
+
+
+def test_a_training_split_is_known_by_its_digest_under_another_name(tmp_path):
+    """A data set without splits is tested on what it was trained on, whatever it is called."""
+    faces = collected([DataSpec("synthetic")], splits=["test", "valid"], limit=6)
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"")
+    card = {"run": {"data": "folder:mine"}}
+    card["training_split_sha256"] = faces.parts[0].faces.fingerprint(64)
+    weights.with_name("card.json").write_text(json.dumps(card))
+    spec = ModelSpec("gimefive", str(weights))
+    asked, seen = asked_of(spec, faces)
+    assert seen.tolist() == [True] * 6 + [False] * 6
+    assert asked.tolist() == (~seen).tolist()
+    with pytest.raises(InputError, match="was not trained on, got only synthetic test"):
+        asked_of(spec, faces, splits=["test"])
 
 
 def test_planted_wrong_labels_are_named():
@@ -134,3 +147,22 @@ def test_few_faces_and_other_emotions_are_not_judged():
     assert summary["faces"].tolist() == [0, 0]
     assert summary["not judged because"].str.startswith("fewer than").all()
     assert not len(rows)
+
+
+def test_labels_that_several_judges_name():
+    rows = pd.DataFrame(
+        {
+            "judge": [*"aaaa", *"bbbb", *"cc"],
+            "face": [*"wxyz", *"wxyz", *"wx"],
+            "set": "s",
+            "split": ["train"] * 10,
+            "predicted": ["fear"] * 9 + ["anger"],
+            "named": [True, True, False, False, True, True, True, False, True, False],
+        }
+    )
+    found = named_together(rows)
+    assert found["faces"].unique().tolist() == [2]  # w and x, which all three have judged
+    assert found["labels"].tolist() == [2, 2, 1]
+    assert found["taken for one emotion"].tolist() == [1, 1, 1]
+    assert named_together(rows[rows["judge"] == "a"]).empty
+    assert named_together(pd.DataFrame()).empty
