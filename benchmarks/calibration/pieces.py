@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from itertools import chain
-from pathlib import Path
-from types import ModuleType
 
 from benchmarks.calibration import bounded, families, gate, joined, mean_designs, means, pairs
+from benchmarks.calibration.digest import code_of
 from benchmarks.calibration.rows import Row
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLLOWED = ("benchmarks/calibration", "metrics", "fer_xai/draws")
-"""Folders whose modules are part of a piece's code where it imports them."""
 LARGE, SMALL = (300, 600), (60, 150)
 
 
@@ -33,14 +26,11 @@ class Piece:
         Data sets of each design.
     make
         Rows, from the number of repeats.
-    code
-        The module that simulates; the piece is counted anew where it, or what it imports, changes.
     """
 
     name: str
     repeats: int
     make: Callable[[int], Iterator[Row]]
-    code: ModuleType
 
 
 def pieces() -> dict[str, Piece]:
@@ -51,7 +41,6 @@ def pieces() -> dict[str, Piece]:
                 name=f"skewed-families.{shape}",
                 repeats=500,
                 make=partial(_skewed, shape),
-                code=families,
             )
             for shape in families.SHAPES
         ),
@@ -61,18 +50,16 @@ def pieces() -> dict[str, Piece]:
                 name=f"pairs.{effect.name}",
                 repeats=200,
                 make=partial(_coverage_of_faces, effect),
-                code=pairs,
             )
             for effect in pairs.EFFECTS
         ),
-        Piece(name="pairs.persons", repeats=400, make=_coverage_of_persons, code=pairs),
-        Piece(name="permutation.persons", repeats=1000, make=_false_positives, code=pairs),
+        Piece(name="pairs.persons", repeats=400, make=_coverage_of_persons),
+        Piece(name="permutation.persons", repeats=1000, make=_false_positives),
         *(
             Piece(
                 name=f"few-values.{name}",
                 repeats=1000,
                 make=partial(families.few_values, names=[name]),
-                code=families,
             )
             for name in families.COUNTED
         ),
@@ -85,20 +72,19 @@ def pieces() -> dict[str, Piece]:
                 name=f"clusters.{design}",
                 repeats=2000,
                 make=partial(means.cluster_coverage, designs=[design]),
-                code=means,
             )
             for design in mean_designs.CLUSTERS
         ),
         *(_of("equivalence", draw, 2000, means.equivalences) for draw in _DRAWS),
-        *(_of("stopped", draw, 500, means.stopped) for draw in _DRAWS),
-        Piece(name="power.all", repeats=2000, make=means.powers, code=means),
-        Piece(name="trainings.all", repeats=5000, make=means.trainings, code=means),
-        Piece(name="gate-coverage.all", repeats=400, make=_gate_coverage, code=gate),
-        Piece(name="gate-verdicts.all", repeats=40, make=_gate_verdicts, code=gate),
-        Piece(name="joined.networks", repeats=1000, make=joined.excesses, code=joined),
-        Piece(name="joined.trainings", repeats=1000, make=joined.trainings, code=joined),
-        Piece(name="shares.persons", repeats=2000, make=joined.shares, code=joined),
-        Piece(name="families-of-persons.all", repeats=200, make=joined.families, code=joined),
+        *(_of("stopped", draw, 2000, means.stopped) for draw in _DRAWS),
+        Piece(name="power.all", repeats=2000, make=means.powers),
+        Piece(name="trainings.all", repeats=5000, make=means.trainings),
+        Piece(name="gate-coverage.all", repeats=400, make=_gate_coverage),
+        Piece(name="gate-verdicts.all", repeats=40, make=_gate_verdicts),
+        Piece(name="joined.networks", repeats=1000, make=joined.excesses),
+        Piece(name="joined.trainings", repeats=1000, make=joined.trainings),
+        Piece(name="shares.persons", repeats=2000, make=joined.shares),
+        Piece(name="families-of-persons.all", repeats=1000, make=joined.families),
     ]
     return {file_name(piece.name): piece for piece in found}
 
@@ -111,7 +97,6 @@ def _of(name: str, draw: str, repeats: int, make: Callable[..., Iterator[Row]]) 
         name=f"{name}.{draw}",
         repeats=repeats,
         make=partial(make, draws=[draw]),
-        code=sys.modules[make.__module__],
     )
 
 
@@ -184,36 +169,5 @@ def _gate_verdicts(repeats: int) -> Iterator[Row]:
 
 
 def made_of(piece: Piece) -> str:
-    """Digest of the code that a piece is counted by: of its syntax, without docstrings."""
-    waiting, seen = [str(piece.code.__name__)], set[Path]()
-    found = blake2b(digest_size=8)
-    while waiting:
-        path = (ROOT / waiting.pop(0).replace(".", "/")).with_suffix(".py")
-        if path in seen or not path.is_file():
-            continue
-        seen.add(path)
-        tree = ast.parse(path.read_text("utf-8"))
-        found.update(ast.dump(_undocumented(tree)).encode())
-        waiting += sorted(
-            node.module
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            and node.module is not None
-            and node.module.replace(".", "/").startswith(FOLLOWED)
-        )
-    return found.hexdigest()
-
-
-def _undocumented(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
-    return tree
-
-
-def _is_text(line: ast.stmt) -> bool:
-    return (
-        isinstance(line, ast.Expr)
-        and isinstance(line.value, ast.Constant)
-        and isinstance(line.value.value, str)
-    )
+    """Digest of the code that a piece is counted by."""
+    return code_of(piece.make)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.calibration import counting, page, pieces
+from benchmarks.calibration import counting, digest, page, pieces
 from benchmarks.calibration.rows import Row
 
 
@@ -36,19 +36,33 @@ def test_a_piece_is_counted_once_by_the_same_code(tmp_path):
     assert counting.count(name, 20, tmp_path)[0] == name
     assert counting.kept(path, piece)
     assert not counting.kept(path, dataclasses.replace(piece, repeats=30))
-    assert not counting.kept(path, dataclasses.replace(piece, code=pieces.families))
+    assert not counting.kept(path, dataclasses.replace(piece, make=pieces.families.familywise))
     assert list(tmp_path.iterdir()) == [path]
     rows = page.rows_of("trainings", tmp_path)
     assert len(rows) == len(json.loads(path.read_text("utf-8"))["rows"]) == 9
     assert rows == list(piece.make(20))
 
 
-def test_docstrings_do_not_change_the_code_of_pieces():
-    one, other = (
-        pieces.ast.dump(pieces._undocumented(pieces.ast.parse(text)))
-        for text in ('def f():\n    """A."""\n    return 1', 'def f():\n    """B."""\n    return 1')
-    )
-    assert one == other
+def test_a_piece_is_made_of_what_it_reaches(monkeypatch):
+    start = ("benchmarks.calibration.means", "coverage")
+    reached = digest.reached(start)
+    assert ("metrics.statistics.skewness", "skewed") in reached
+    assert ("metrics.statistics.families", "mean_family") not in reached
+    before = digest.code_of(pieces.means.coverage)
+
+    def changed(module, name, text):
+        made = dict(digest._defined(module)) | {name: digest.ast.parse(text).body[0]}
+        other = {m: digest._defined(m) for m, _ in reached} | {module: made}
+        monkeypatch.setattr(digest, "_defined", lambda name: other.get(name, {}))
+        return digest.code_of(pieces.means.coverage)
+
+    module = "metrics.statistics.intervals"
+    assert changed(module, "SURE_FACES", "SURE_FACES = 25") != before
+    monkeypatch.undo()
+    node = digest._defined(module)["reason_without"]
+    prose = digest.ast.unparse(node).replace("too few", "not enough")
+    assert prose != digest.ast.unparse(node)
+    assert changed(module, "reason_without", prose) == before
 
 
 def test_the_page_says_which_pieces_are_of_earlier_code(tmp_path):
