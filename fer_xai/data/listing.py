@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -163,21 +163,25 @@ def missing_files(faces: Faces) -> list[int]:
     >>> missing_files(faces_from_files(rows, name="mine"))
     [0]
     """
-    paths: Sequence[str] = list(faces.table["path"])
-    names: dict[str, set[str]] = {}
+    there: dict[str, set[str]] = {}
     absent = []
-    for index, path in enumerate(paths):
-        folder, name = os.path.split(path)
+    for index, path in enumerate(faces.table["path"]):
+        folder, _, name = path.rpartition(os.sep)
         if not name:
             continue  # a reader of its own, which names no file
-        if not posixpath.isabs(path) and ":" in path.split("/")[0]:
-            continue  # "synthetic:wild/test/00000"
-        if folder not in names:
-            try:
-                with os.scandir(folder or ".") as entries:
-                    names[folder] = {entry.name for entry in entries}
-            except OSError:
-                names[folder] = set()
-        if name not in names[folder] and not in_file(path):
+        if folder not in there:
+            if not os.path.isabs(path) and ":" in path.split("/")[0]:  # noqa: PTH117
+                continue  # "synthetic:wild/test/00000"
+            there[folder] = _there(folder or (os.sep if path[0] == os.sep else "."))
+        if name not in there[folder] and not in_file(path):
             absent.append(index)
     return absent
+
+
+def _there(folder: str) -> set[str]:
+    """Names in a folder; links that lead nowhere are left out."""
+    try:
+        with os.scandir(folder) as entries:
+            return {e.name for e in entries if not e.is_symlink() or os.path.exists(e.path)}  # noqa: PTH110
+    except OSError:
+        return set()
