@@ -18,7 +18,6 @@ from fer_xai.checks import check_number
 from fer_xai.command import DONE, check_folder, parsed, terminal
 from fer_xai.data.aggregate.cleaning import KEPT, Conflicts, clean_edition
 from fer_xai.data.aggregate.datasheet import datasheet
-from fer_xai.data.aggregate.edition_reader import EditionReader
 from fer_xai.data.aggregate.images import FOLDER, Images, image_names, placed
 from fer_xai.data.aggregate.pooled import Pool, Source, pooled
 from fer_xai.data.datasets.aggregate import (
@@ -31,6 +30,7 @@ from fer_xai.data.datasets.aggregate import (
     source_places,
 )
 from fer_xai.data.duplicates import DETAIL, LIKE
+from fer_xai.data.edition_reader import EditionReader
 from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
 from fer_xai.provenance import commit

@@ -14,8 +14,8 @@ from typing import Literal
 import pandas as pd
 from PIL import Image
 
-from fer_xai.data.aggregate.edition_reader import PIXELS, REMAKE, EditionReader
 from fer_xai.data.datasets.aggregate import LINKED, REMOVED
+from fer_xai.data.edition_reader import PIXELS, REMAKE, EditionReader
 from fer_xai.data.listing import is_image_name
 from fer_xai.errors import InputError
 from fer_xai.files import unwritable

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_xai.data.aggregate.edition_reader import PIXELS, listed_digests
 from fer_xai.data.duplicates.candidates import faiss_search
 from fer_xai.data.duplicates.near import near_pairs
 from fer_xai.data.duplicates.prints import Prints, read_each
 from fer_xai.data.duplicates.recordings import of_one_recording
+from fer_xai.data.edition_reader import PIXELS, listed_digests
 from fer_xai.data.loading import load_dataset
 from fer_xai.data.registry import DATASETS
 from fer_xai.emotions import SIX

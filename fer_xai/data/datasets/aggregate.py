@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 
 from fer_xai.checks import quoted
-from fer_xai.data.aggregate.edition_reader import REMAKE, EditionReader
 from fer_xai.data.cards import Card, described
+from fer_xai.data.edition_reader import REMAKE, EditionReader
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
