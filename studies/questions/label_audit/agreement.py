@@ -54,7 +54,9 @@ def agreement_table(copies: Copies) -> pd.DataFrame:
     """
     rows = []
     for kind in KINDS[1:]:
-        for one, two, pairs in groups_of_pairs(copies.table, copies.groups(kind)):
+        for one, two, pairs in groups_of_pairs(
+            copies.table, copies.groups(kind), copies.prints.pixels
+        ):
             same = sum(first == second for first, second in pairs)
             low, high = share_interval(same, len(pairs))
             rows.append(
