@@ -25,6 +25,7 @@ COLUMNS = (
 """The columns, in their order where there is no header."""
 NO_EMOTION = {8: "None (8)", 9: "Uncertain (9)", 10: "No-face (10)"}
 """Codes that stand for no emotion."""
+_IN_ORDER = list(range(len(COLUMNS)))
 _IMAGES = (
     *("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images"),
     *("Manually_Annotated", "images"),
@@ -87,9 +88,10 @@ def index_list(path: Path, root: Path, *, split: str, crop: bool, problems: Prob
     boxes: list[Box | None] = []
     moods: list[tuple[float, float]] = []
     seen: dict[str, int] = {}
+    where = f"{path}, row "
     for number, row in _rows(path, problems):
         name = row[0].replace("\\", "/")
-        place = f"{path}, row {number}"
+        place = f"{where}{number}"
         fault = name_fault(name)
         if fault:
             problems.add(f"Expected the name of a file in {place}, got {fault}: {quoted(name)}.")
@@ -124,7 +126,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Sequence[str]]]
     for number, line in text_lines(path, what="a list of AffectNet"):
         row = cells(line) or []
         if places is None:
-            places = list(range(len(COLUMNS)))
+            places = _IN_ORDER
             names = [cell.lower() for cell in row]
             if COLUMNS[0].lower() in names:
                 missing = [name for name in COLUMNS if name.lower() not in names]
@@ -141,7 +143,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Sequence[str]]]
                 f"got {len(row)}: {quoted(line)}."
             )
             continue
-        yield number, [row[place] for place in places]
+        yield number, row if places == _IN_ORDER else [row[place] for place in places]
 
 
 def _box(numbers: Sequence[str]) -> Box | None:

@@ -62,10 +62,10 @@ def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -
     names = [name for name in files.names(images) if is_image_name(name)]
     names.sort(key=lambda name: (len(name), name))  # numbers without leading zeros
     rows: list[tuple[str, ...]] = []
-    start, stem_of = f"{notes}{os.sep}", posixpath.splitext
+    start, shown = f"{notes}{os.sep}", f"{images}{os.sep}"
     annotated = {name[:-8] for name in files.names(notes) if name.endswith("_exp.npy")}
     for name in names:
-        stem = stem_of(name)[0]
+        stem = name.rpartition(".")[0]
         if stem not in annotated:
             problems.add(f"Expected {stem}_exp.npy for {name} in {notes}, found none: copy it.")
             continue
@@ -74,7 +74,7 @@ def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -
         emotion = emotion_of(whole_number(_value(path)), path, problems)
         if emotion is not None:
             kept.append(stem)
-            rows.append((name, f"{images}{os.sep}{name}", emotion, split, "", "affectnet", ""))
+            rows.append((name, shown + name, emotion, split, "", "affectnet", ""))
     if annotated:
         some = min(annotated)
         problems.add(
@@ -100,13 +100,29 @@ def _mood(path: str) -> float:
     return value if -1 <= value <= 1 else math.nan
 
 
+_MOST = 4096
+"""Bytes beyond which a file holds more than one value."""
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _TYPES: dict[bytes, np.dtype[np.generic]] = {}
+_VALUES: dict[bytes, str] = {}
 
 
 def _value(path: str) -> str:
-    """The one value of an npy file, as text; headers are parsed once, for there are few."""
-    with io.FileIO(path) as file:
-        data = file.readall()
+    """The one value of an npy file, as text; contents are parsed once, for there are few."""
+    file = os.open(path, _FLAGS)
+    try:
+        data = os.read(file, _MOST)
+    finally:
+        os.close(file)
+    value = _VALUES.get(data)
+    if value is None:
+        value = _parsed(data, path)
+        if len(_VALUES) < 1000:
+            _VALUES[data] = value
+    return value
+
+
+def _parsed(data: bytes, path: str) -> str:
     size = int.from_bytes(data[8:10], "little")
     head, body = data[: 10 + size], data[10 + size :]
     kind = _TYPES.get(head)

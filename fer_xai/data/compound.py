@@ -36,7 +36,8 @@ def mapped_rows(
     Raises
     ------
     InputError
-        Without a map, unless problems are skipped; for a name that is no file or comes twice.
+        Without a map, unless problems are skipped; for a map that names a pair by its code and in
+        words; for a name that is no file or comes twice.
 
     Examples
     --------
@@ -52,6 +53,8 @@ def mapped_rows(
             "emotions, got none: name what each counts as with emotion_map (--map "
             "1=surprise,2=none,…)."
         )
+    for code, pair in sorted({(row.code, row.pair) for row in rows}):
+        emotions.check_once(str(code), pair)
     seen: dict[str, CompoundRow] = {}
     for row in rows:
         fault = name_fault(row.name)

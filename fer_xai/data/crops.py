@@ -59,6 +59,10 @@ class CropReader:
         top, bottom, left, right = self._inside(row, *image.shape[:2])
         return image[top:bottom, left:right]
 
+    def whole(self, row: int) -> bool:
+        """Whether a face is a whole photograph."""
+        return self.boxes[row] is None
+
     def known_digests(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Digests ``(n, 16)`` that are known without reading a file, and which these are."""
         digests, known = self._files.known_digests(rows)
@@ -123,13 +127,12 @@ def whole_files(faces: Faces) -> list[str]:
     ['', '/photos/1.jpg']
     """
     paths = [str(path) for path in faces.table["path"]]
-    reader = faces.reader
-    if not isinstance(reader, CropReader):
+    whole = getattr(faces.reader, "whole", None)
+    if whole is None:
         return paths
     assert faces.rows is not None
     return [
-        path if reader.boxes[row] is None else ""
-        for path, row in zip(paths, faces.rows.tolist(), strict=True)
+        path if whole(row) else "" for path, row in zip(paths, faces.rows.tolist(), strict=True)
     ]
 
 

@@ -62,6 +62,20 @@ class EmotionMap:
     def __contains__(self, label: str) -> bool:
         return label.strip().lower() in self.emotions
 
+    def check_once(self, code: str, name: str) -> None:
+        """Refuse a map that names one label both by its code and by its name.
+
+        Raises
+        ------
+        InputError
+            If both are there.
+        """
+        if code in self and name in self and code.strip().lower() != name.strip().lower():
+            raise InputError(
+                f"Expected each label once in the emotion map, got {code} and {quoted(name)}, "
+                "which are one: leave one of them."
+            )
+
     def knows(self, label: str) -> bool:
         """Whether the map names a label, or it is a word for an emotion."""
         try:

@@ -27,6 +27,9 @@ def spoken_emotion(name: str) -> str | None:
     >>> spoken_emotion("test_0001_aligned.jpg") is None
     True
     """
+    stem, dot, _ = name[name.rfind("/") + 1 :].rpartition(".")
+    if dot and not stem.strip("0123456789_- "):  # no word in it
+        return None
     found = _LAST_WORD.search(_stem(name).lower())
     return parse_emotion(found[1]) if found and found[1] in _WORDS else None
 

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from fer_xai.checks import quoted
 from fer_xai.data.file_names import name_fault, spoken_emotion
@@ -14,8 +15,7 @@ from fer_xai.data.registry import Problems
 from fer_xai.errors import InputError
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LabelRow:
+class LabelRow(NamedTuple):
     """One row of a list, its code read and its name checked.
 
     Examples

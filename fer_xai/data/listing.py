@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,10 @@ SUFFIXES = (
 )
 """Suffixes of images that are read."""
 
+_ENDINGS = frozenset(SUFFIXES)
 _CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")
+_FIRST = frozenset({".", *(word[0] for word in _CLUTTER), *(word[0].upper() for word in _CLUTTER)})
+"""Characters that hidden names begin with."""
 
 
 def is_hidden(name: str) -> bool:
@@ -27,7 +29,7 @@ def is_hidden(name: str) -> bool:
     >>> [is_hidden(name) for name in ("._1.jpg", "Thumbs.db", "1.jpg")]
     [True, True, False]
     """
-    return name.startswith(".") or name.lower() in _CLUTTER
+    return name[:1] == "." or (len(name) < 12 and name.lower() in _CLUTTER)
 
 
 def is_image_name(name: str) -> bool:
@@ -38,7 +40,8 @@ def is_image_name(name: str) -> bool:
     >>> is_image_name("AF01ANS.JPG"), is_image_name("._1.jpg"), is_image_name("readme.txt")
     (True, False, False)
     """
-    return posixpath.splitext(name)[1].lower() in SUFFIXES and not is_hidden(name)
+    start, dot, ending = name.rpartition(".")
+    return f"{dot}{ending.lower()}" in _ENDINGS and bool(start) and not is_hidden(name)
 
 
 def image_files(root: Path) -> Iterator[str]:
@@ -88,12 +91,16 @@ class Listing:
     _names: dict[str, set[str]] = field(default_factory=dict)
     _lower: dict[str, dict[str, str]] = field(default_factory=dict)  # made when a name misses
 
-    def found(self, folder: str | Path, name: str) -> str | None:
-        """The name as the folder has it, in capitals or not; None where it is not there."""
-        place = str(folder)
+    def _known(self, place: str) -> set[str]:
         names = self._names.get(place)
         if names is None:
             names = self._names[place] = _names(place)
+        return names
+
+    def found(self, folder: str | Path, name: str) -> str | None:
+        """The name as the folder has it, in capitals or not; None where it is not there."""
+        place = str(folder)
+        names = self._known(place)
         if name in names:
             return name
         if place not in self._lower:
@@ -102,21 +109,23 @@ class Listing:
 
     def path(self, folder: str | Path, name: str) -> str:
         """Path of a file, its name as the folder has it; as it is asked for where it is missing."""
-        return f"{folder}{os.sep}{self.found(folder, name) or name}"
+        names = self._names.get(folder) if isinstance(folder, str) else None
+        if names is None or name not in names:
+            name = self.found(folder, name) or name
+        return f"{folder}{os.sep}{name}"
 
     def names(self, folder: str | Path) -> list[str]:
         """Names of the files and folders in a folder, without the hidden ones, sorted."""
-        self.found(folder, "")
-        return sorted(self._names[str(folder)])
+        return sorted(self._known(str(folder)))
 
 
 def _names(folder: str) -> set[str]:
     """Names in a folder that are not hidden; none where it cannot be read."""
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if not is_hidden(entry.name)}
+        names = os.listdir(folder)  # noqa: PTH208 - 300,000 of them
     except OSError:
         return set()
+    return {name for name in names if name[0] not in _FIRST or not is_hidden(name)}
 
 
 def contents(root: Path, *, most: int = 6) -> str:
@@ -163,21 +172,25 @@ def missing_files(faces: Faces) -> list[int]:
     >>> missing_files(faces_from_files(rows, name="mine"))
     [0]
     """
-    paths: Sequence[str] = list(faces.table["path"])
-    names: dict[str, set[str]] = {}
+    there: dict[str, set[str]] = {}
     absent = []
-    for index, path in enumerate(paths):
-        folder, name = os.path.split(path)
+    for index, path in enumerate(faces.table["path"]):
+        folder, _, name = path.rpartition(os.sep)
         if not name:
             continue  # a reader of its own, which names no file
-        if not posixpath.isabs(path) and ":" in path.split("/")[0]:
-            continue  # "synthetic:wild/test/00000"
-        if folder not in names:
-            try:
-                with os.scandir(folder or ".") as entries:
-                    names[folder] = {entry.name for entry in entries}
-            except OSError:
-                names[folder] = set()
-        if name not in names[folder] and not in_file(path):
+        if folder not in there:
+            if not os.path.isabs(path) and ":" in path.split("/")[0]:  # noqa: PTH117
+                continue  # "synthetic:wild/test/00000"
+            there[folder] = _there(folder or (os.sep if path[0] == os.sep else "."))
+        if name not in there[folder] and not in_file(path):
             absent.append(index)
     return absent
+
+
+def _there(folder: str) -> set[str]:
+    """Names in a folder; links that lead nowhere are left out."""
+    try:
+        with os.scandir(folder) as entries:
+            return {e.name for e in entries if not e.is_symlink() or os.path.exists(e.path)}  # noqa: PTH110
+    except OSError:
+        return set()

@@ -138,6 +138,8 @@ def index_parquet(
             )
         columns[path] = images[0]
         words, start = _class_names(file, told[0]), 0
+        for code, word in enumerate(words):
+            emotions.check_once(str(code), word)
         for group in range(file.num_row_groups):
             values = file.read_row_group(group, columns=[told[0]])[told[0]].to_pylist()
             for inside, value in enumerate(values):

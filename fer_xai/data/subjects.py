@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +75,17 @@ class NamePattern:
     pattern: str
     source: str
 
+    @property
+    def match(self) -> Callable[[str], re.Match[str] | None]:
+        """Match of a whole path, None where it is of another pattern."""
+        return re.compile(self.pattern, re.IGNORECASE).fullmatch
+
     def read(self, path: str) -> Taken | None:
         """What a path says; None where it is of another pattern."""
-        match = re.fullmatch(self.pattern, path, re.IGNORECASE)
+        return self.taken(self.match(path))
+
+    def taken(self, match: re.Match[str] | None) -> Taken | None:
+        """What a match says."""
         if match is None:
             return None
         found = match.groupdict()
@@ -179,15 +187,21 @@ def read_names(paths: Sequence[str]) -> NamesRead:
     >>> read_names(["S010_004_00000017.png", "me.png"]).remark
     "Persons stay unknown: 1 of 2 file names are of CK+'s pattern (S005_001_00000011.png), ..."
     """
+    likely = [(at, path) for at, path in enumerate(paths) if not _plain_number(path)]
     best, count = "", 0
-    found: list[Taken | None] = [None] * len(paths)
+    matches: list[tuple[int, re.Match[str] | None]] = []
     for name, pattern in NAME_PATTERNS.items():
-        read = [pattern.read(path) for path in paths]
-        matched = sum(one is not None for one in read)
+        match = pattern.match
+        read = [(at, match(path)) for at, path in likely]
+        matched = sum(one is not None for _, one in read)
         if matched > count:
-            best, found, count = name, read, matched
+            best, matches, count = name, read, matched
+    found: list[Taken | None] = [None] * len(paths)
+    for at, one in matches:
+        found[at] = NAME_PATTERNS[best].taken(one)
     applied = count >= NEARLY_ALL * len(paths)
-    taken = [one if applied and one is not None else Taken() for one in found]
+    nothing = Taken()
+    taken = [one if applied and one is not None else nothing for one in found]
     remark = ""
     if 0 < count < len(paths):
         other = quoted(next(path for path, one in zip(paths, found, strict=True) if one is None))
@@ -204,6 +218,18 @@ def read_names(paths: Sequence[str]) -> NamesRead:
                 "persons by subject_pattern (--subject-pattern)."
             )
     return NamesRead(taken=taken, remark=remark)
+
+
+def _plain_number(path: str) -> bool:
+    """Whether a file name begins with a digit, as it does in no pattern but that of ``000.jpeg``.
+
+    :data:`NAME_PATTERNS` need not be tried on it.
+    """
+    name = path[path.rfind("/") + 1 :]
+    return name[:1] in _DIGITS and name[3:4] != "."
+
+
+_DIGITS = frozenset("0123456789")
 
 
 def check_subject_pattern(text: str) -> re.Pattern[str]:

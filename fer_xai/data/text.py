@@ -13,6 +13,8 @@ from typing import TextIO
 
 from fer_xai.errors import InputError
 
+_SMALL = {str(number): number for number in range(4096)}
+_WHOLE = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
 _GZIP = b"\x1f\x8b"
 _MARKS = (  # the longer ones first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -60,8 +62,9 @@ def text_lines(path: Path, *, what: str) -> Iterator[tuple[int, str]]:
                         "characters, as damaged files and UTF-16 without a byte-order mark do; "
                         "save it as UTF-8."
                     )
-                if line.strip():
-                    yield number, line.strip()
+                bare = line.strip()
+                if bare:
+                    yield number, bare
     except UnicodeDecodeError as error:
         raise InputError(
             f"Expected {what}, but {path} cannot be read: there is no {error.encoding} text after "
@@ -82,7 +85,7 @@ def cells(line: str) -> list[str] | None:
     ['a.png', '1']
     """
     if '"' not in line:
-        return [cell.strip() for cell in line.split(",")]
+        return list(map(str.strip, line.split(",")))
     try:
         return [
             cell.strip() for cell in next(csv.reader([line], skipinitialspace=True, strict=True))
@@ -99,7 +102,10 @@ def whole_number(text: str) -> int | None:
     >>> whole_number("7"), whole_number("-1"), whole_number("7.5"), whole_number("²")
     (7, -1, None, None)
     """
-    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else None
+    number = _SMALL.get(text)
+    if number is None and _WHOLE(text):
+        return int(text)
+    return number
 
 
 def _opened(path: Path) -> TextIO:

@@ -47,9 +47,10 @@ def cleaned(table: pd.DataFrame) -> pd.DataFrame:
     for column in _TEXTS:
         values = list(table[column])
         if set(map(type, values)) <= {str}:  # a text is looked at once, however often it comes
-            names = {value: name_or_unknown(value) for value in set(values)}
-            if all(value == name for value, name in names.items()):
+            different = set(values)
+            if not any(name_or_unknown(value) != value for value in _odd(different)):
                 continue
+            names = {value: name_or_unknown(value) for value in different}
             texts = [names[value] for value in values]
         else:
             texts = [name_or_unknown(value) for value in values]
@@ -86,14 +87,16 @@ def check_names(table: pd.DataFrame, *, name: str) -> None:
             f"{', '.join(quoted(emotion)[1:-1] for emotion in unknown[:5])}{some}: map them with "
             "fer_xai.emotions.parse_emotion."
         )
-    ids = [str(face) for face in table["id"]]
-    nameless = [row for row, face in enumerate(ids) if not name_or_unknown(face)]
+    ids = list(map(str, table["id"]))
+    different = set(ids)
+    nameless = {face for face in _odd(different) if not name_or_unknown(face)}
     if nameless:
+        row = next(row for row, face in enumerate(ids) if face in nameless)
         raise InputError(
-            f"Expected an id for each face of {name}, but row {nameless[0]} of the table "
+            f"Expected an id for each face of {name}, but row {row} of the table "
             "has none: results are told apart by it."
         )
-    if len(set(ids)) < len(ids):
+    if len(different) < len(ids):
         first: dict[str, int] = {}
         for row, face in enumerate(ids):
             if first.setdefault(face, row) != row:
@@ -101,6 +104,11 @@ def check_names(table: pd.DataFrame, *, name: str) -> None:
                     f"Expected each face once in {name}, got the id {quoted(face)} twice, "
                     f"in rows {first[face]} and {row} of the table: results are told apart by it."
                 )
+
+
+def _odd(texts: set[str]) -> set[str]:
+    """Texts that may be no names as they stand: short ones, or with white space at an end."""
+    return {text for text in texts if len(text) < 5 or text != text.strip()}
 
 
 def drawn(labels: np.ndarray, n: int, *, seed: int) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +18,19 @@ from fer_xai.checks import check_number
 from fer_xai.command import DONE, check_folder, parsed, terminal
 from fer_xai.data.aggregate.cleaning import KEPT, Conflicts, clean_edition
 from fer_xai.data.aggregate.datasheet import datasheet
+from fer_xai.data.aggregate.images import FOLDER, Images, image_names, placed
 from fer_xai.data.aggregate.pooled import Pool, Source, pooled
-from fer_xai.data.datasets.aggregate import CLEAN, INDEX, MANIFEST, PUBLISHED, REMOVED
+from fer_xai.data.datasets.aggregate import (
+    CLEAN,
+    INDEX,
+    LISTED,
+    MANIFEST,
+    PUBLISHED,
+    REMOVED,
+    source_places,
+)
 from fer_xai.data.duplicates import DETAIL, LIKE
+from fer_xai.data.edition_reader import EditionReader
 from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
 from fer_xai.provenance import commit
@@ -34,7 +45,8 @@ class Aggregate:
 
     As published: labels and splits as they are, defects kept, so that numbers compare. Clean:
     copies on one side, conflicts settled, persons disjoint, validation faces drawn anew. Two lists,
-    a manifest and a datasheet are written; images stay where they are. Load an edition as
+    a manifest and a datasheet are written; images stay where they are, and are linked or copied
+    where that is asked for. Load an edition as
     aggregate:DIR or aggregate:DIR/as_published.csv. The published AffectNet subset is not known by
     name: all training faces of the copy that is named are taken.
 
@@ -64,6 +76,9 @@ class Aggregate:
     """Share of each emotion of the training faces that is held out for validation."""
     seed: int = 0
     """Seed of that draw."""
+    images: Images = "list"
+    """What is written of images: the lists alone, links to your files, or copies of them for your
+    own disk, in folders of splits and emotions; publish neither."""
 
     def sources(self) -> list[Source]:
         """The data sets that are named.
@@ -121,12 +136,16 @@ def aggregate(options: Aggregate) -> dict[str, int]:
     check_folder(options.out)
     pool = pooled(sources)
     lists = editions(pool, options)
+    sets = {one.name: {"dataset": one.dataset, "root": str(one.root.resolve())} for one in sources}
+    if options.images != LISTED:
+        lists = {
+            name: table.assign(image=image_names(table, name)) for name, table in lists.items()
+        }
     texts = {name: _csv(table) for name, table in lists.items()}
     counts = {name: int((table["status"] != REMOVED).sum()) for name, table in lists.items()}
     manifest: dict[str, Any] = {
-        "sets": {
-            one.name: {"dataset": one.dataset, "root": str(one.root.resolve())} for one in sources
-        },
+        "sets": sets,
+        "images": options.images,
         "rules": options.rules(),
         "faces": faces_digest(pool.table),
         "sha256": {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()},
@@ -134,6 +153,8 @@ def aggregate(options: Aggregate) -> dict[str, int]:
         "commit": commit(),
     }
     _check_same(options.out, manifest)
+    with _images(options, lists, sets) as put:
+        put()
     (options.out / MANIFEST).unlink(missing_ok=True)
     for name, text in texts.items():
         write_bytes(options.out / name, text)
@@ -141,6 +162,19 @@ def aggregate(options: Aggregate) -> dict[str, int]:
     write_bytes(options.out / DATASHEET, sheet.encode())
     write_bytes(options.out / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     return counts
+
+
+def _images(
+    options: Aggregate, lists: Mapping[str, pd.DataFrame], sets: Mapping[str, Any]
+) -> AbstractContextManager[Callable[[], None]]:
+    """Images of both editions, made but not yet in place; nothing where lists are enough."""
+    if options.images == LISTED:
+        return nullcontext(lambda: None)
+
+    def reader_of(rows: pd.DataFrame) -> EditionReader:
+        return EditionReader(sets, rows, source_places({"sets": sets}, rows), exported=False)
+
+    return placed(options.out, lists, reader_of, how=options.images)
 
 
 def editions(pool: Pool, options: Aggregate) -> dict[str, pd.DataFrame]:
@@ -161,7 +195,7 @@ def editions(pool: Pool, options: Aggregate) -> dict[str, pd.DataFrame]:
     >>> sorted(editions(pool, Aggregate(out=Path("out"))))
     ['as_published.csv', 'clean.csv']
     """
-    own = pool.table
+    own = pool.table.assign(image="")
     as_published = own.assign(
         original_label=own["emotion"], original_split=own["split"], status=KEPT, reason=""
     )
@@ -195,9 +229,14 @@ def _csv(table: pd.DataFrame) -> bytes:
 def _check_same(folder: Path, manifest: dict[str, Any]) -> None:
     """Refuse to write over an aggregate of other faces or rules."""
     if not (folder / MANIFEST).exists():
+        if (folder / FOLDER).exists() and manifest["images"] != LISTED:
+            raise InputError(
+                f"Expected no folder {FOLDER} in {folder}, which holds no aggregate, got one: "
+                "choose another --out, or delete that folder."
+            )
         return
-    before = read_json(folder / MANIFEST, remedy=f"delete {folder}")
-    for key, what in (("faces", "faces"), ("rules", "rules")):
+    before = {"images": LISTED} | read_json(folder / MANIFEST, remedy=f"delete {folder}")
+    for key, what in (("faces", "faces"), ("rules", "rules"), ("images", "kind of images")):
         if before.get(key) != json.loads(json.dumps(manifest[key])):
             raise InputError(
                 f"Expected {folder} to hold an aggregate of the same {what}, but its manifest "

@@ -24,6 +24,15 @@ TERMS = {
 }
 """Terms of each source."""
 
+DISTRIBUTION = {
+    "list": "No image is part of this aggregate: the lists name files of your own copies.",
+    "link": "The folder `images` holds links to files of your own copies (faces that are rows of a "
+    "table or boxes in photographs as files), for your own disk.",
+    "copy": "The folder `images` holds copies of your own files, for your own disk. The terms of "
+    "each source apply to them.",
+}
+"""What the aggregate holds of images, by the command's option ``images``."""
+
 
 def datasheet(published: pd.DataFrame, clean: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     """The datasheet as Markdown.
@@ -82,8 +91,7 @@ def datasheet(published: pd.DataFrame, clean: pd.DataFrame, manifest: Mapping[st
         "training side first.",
         "## Collection and distribution",
         "\n".join(f"- {TERMS[name]}" for name in manifest["sets"]),
-        "No image is part of this aggregate: the lists name files of your own copies. Do not "
-        "publish images.",
+        DISTRIBUTION[manifest.get("images", "list")] + " Do not publish images.",
         "## Uses",
         "Research on recognising posed and spontaneous expressions, and on explanations. A label "
         "is what annotators saw, not what a person felt; the sources differ in who is shown. Not "

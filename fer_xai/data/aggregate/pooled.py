@@ -15,6 +15,7 @@ from fer_xai.data.duplicates.candidates import faiss_search
 from fer_xai.data.duplicates.near import near_pairs
 from fer_xai.data.duplicates.prints import Prints, read_each
 from fer_xai.data.duplicates.recordings import of_one_recording
+from fer_xai.data.edition_reader import PIXELS, listed_digests
 from fer_xai.data.loading import load_dataset
 from fer_xai.data.registry import DATASETS
 from fer_xai.emotions import SIX
@@ -130,7 +131,8 @@ def pooled(sources: list[Source], *, advance: Callable[[], object] | None = None
     Pool
         ``id`` (its set and name), ``set``, ``path`` (below the set's folder), ``sha256`` (of the
         file; ``pixels:…`` for a row of a table or a box in a photograph), ``pixels`` (digest),
-        ``emotion``, ``split``, ``source_split``, ``subject``, ``group`` and ``source``.
+        ``digest`` (that of its reader, by which the cache knows it), ``emotion``, ``split``,
+        ``source_split``, ``subject``, ``group`` and ``source``.
 
     Raises
     ------
@@ -183,7 +185,7 @@ def _table(
     table = faces.table
     root = source.root if source.root.is_dir() else source.root.parent
     sums = [
-        file or f"pixels:{pixels}"
+        file or f"{PIXELS}{pixels}"
         for file, pixels in zip(prints.files[part], prints.pixels[part], strict=True)
     ]
     return pd.DataFrame(
@@ -193,6 +195,7 @@ def _table(
             "path": [_below(root, str(path)) for path in table["path"]],
             "sha256": sums,
             "pixels": prints.pixels[part],
+            "digest": listed_digests(faces, prints.pixels[part]),
             "emotion": table["emotion"].to_numpy(),
             "split": split,
             "source_split": own,

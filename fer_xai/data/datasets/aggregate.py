@@ -1,24 +1,24 @@
 """An edition of the FER GiMeFive benchmark that ``python -m fer_xai.data aggregate`` has written.
 
 ``DIR/clean.csv`` (or ``DIR/as_published.csv``) names images of the user's own copies of the source
-data sets, by their path below the folder that ``DIR/manifest.json`` gives for each set, with their
-digest. An image that is no longer the one that was listed is refused when it is read.
+data sets, by their path below the folder that ``DIR/manifest.json`` gives for each set, or links or
+copies below ``DIR/images``, with their digest. An image that is no longer the one that was listed
+is refused when it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from fer_xai.checks import quoted
 from fer_xai.data.cards import Card, described
-from fer_xai.data.images import read_image
+from fer_xai.data.edition_reader import REMAKE, EditionReader
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
@@ -30,11 +30,13 @@ CLEAN, PUBLISHED = "clean.csv", "as_published.csv"
 INDEX: tuple[str, ...] = (
     *("id", "set", "path", "sha256", "emotion", "split", "subject", "group", "source"),
     *("original_label", "original_split", "source_split", "status", "reason"),
+    *("digest", "image"),
 )
 """Columns of an edition's list."""
 REMOVED = "removed"
 """Status of faces that are listed, with the reason, and not part of the edition."""
-_REMAKE = "run python -m fer_xai.data aggregate anew"
+LISTED, LINKED, COPIED = "list", "link", "copy"
+"""What the command writes of images: nothing, links to them, or copies."""
 
 CARD = Card(
     title="An edition of FER GiMeFive of one's own",
@@ -63,7 +65,8 @@ def aggregate(root: Path, *, split: str, problems: Problems) -> Faces:
     >>> import json, tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     row = dict.fromkeys(INDEX, "") | {"id": "a", "set": "mine", "path": "1.png",
-    ...                                       "emotion": "fear", "split": "test"}
+    ...                                       "emotion": "fear", "split": "test",
+    ...                                       "digest": "0" * 32}
     ...     list_ = Path(place) / CLEAN
     ...     pd.DataFrame([row]).to_csv(list_, index=False)
     ...     sums = {CLEAN: hashlib.sha256(list_.read_bytes()).hexdigest()}
@@ -77,10 +80,12 @@ def aggregate(root: Path, *, split: str, problems: Problems) -> Faces:
     rows = rows[(rows["split"] == split) & (rows["status"] != REMOVED)].reset_index(drop=True)
     if not len(rows):
         raise InputError(f"Expected faces of split {split} in {file}, found none.")
-    places = [_place(manifest, row, file) for row in rows.itertuples()]
-    table = rows.assign(path=[str(place) for place in places])[list(COLUMNS)]
+    places = _places(manifest, rows, file)
+    table = rows.assign(path=places)[list(COLUMNS)]
     del problems  # a list that was written by a command has no rows that cannot be used
-    return Faces(table=table, reader=_Reader(manifest, rows, places), name="aggregate")
+    exported = manifest.get("images", LISTED) != LISTED
+    reader = EditionReader(manifest["sets"], rows, places, exported=exported)
+    return Faces(table=table, reader=reader, name="aggregate")
 
 
 def _read(file: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -90,15 +95,15 @@ def _read(file: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         if not path.is_file():
             raise InputError(
                 f"Expected an edition with {file.name} and {MANIFEST} in {file.parent}, but "
-                f"{path.name} is missing: {_REMAKE}."
+                f"{path.name} is missing: {REMAKE}."
             )
-    manifest = read_json(beside, remedy=_REMAKE)
+    manifest = read_json(beside, remedy=REMAKE)
     content = file.read_bytes()
     sums = manifest.get("sha256")
     told = sums.get(file.name) if isinstance(sums, dict) else None
     if told != hashlib.sha256(content).hexdigest() or not isinstance(manifest.get("sets"), dict):
         raise InputError(
-            f"Expected {file} as its {MANIFEST} describes it, but their digests differ: {_REMAKE}."
+            f"Expected {file} as its {MANIFEST} describes it, but their digests differ: {REMAKE}."
         )
     rows = pd.read_csv(file, dtype=str, keep_default_na=False)
     missing = [column for column in INDEX if column not in rows]
@@ -106,70 +111,67 @@ def _read(file: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     if missing or unknown:
         raise InputError(
             f"Expected columns {', '.join(INDEX)} and names of emotions in {file}, got others "
-            f"({', '.join([*missing, *map(quoted, sorted(unknown))][:3])}): {_REMAKE}."
+            f"({', '.join([*missing, *map(quoted, sorted(unknown))][:3])}): {REMAKE}."
         )
     return manifest, rows
 
 
-def _place(manifest: dict[str, Any], row: Any, file: Path) -> Path:
-    """Path of a row's image; it stays below the folder of its set."""
-    known = manifest["sets"].get(row.set)
+def _places(manifest: dict[str, Any], rows: pd.DataFrame, file: Path) -> list[str]:
+    """Paths of the rows' images; each stays below the folder of its set, or of the edition."""
+    if manifest.get("images", LISTED) == LISTED:
+        return source_places(manifest, rows, file)
+    return [f"{file.parent}{os.sep}{_inside(name, 'the edition', file)}" for name in rows["image"]]
+
+
+def source_places(
+    manifest: Mapping[str, Any], rows: pd.DataFrame, file: Path = Path(CLEAN)
+) -> list[str]:
+    """Paths of rows' images in the folders of their data sets.
+
+    Parameters
+    ----------
+    manifest
+        The manifest; its ``sets`` hold the roots.
+    rows
+        A row a face: ``set`` and ``path``.
+    file
+        The list, for messages.
+
+    Raises
+    ------
+    InputError
+        If a root is missing, or a path leaves it.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"set": ["mine"], "path": ["fear/1.png"]})
+    >>> source_places({"sets": {"mine": {"root": "/data/mine"}}}, rows)
+    ['/data/mine/fear/1.png']
+    """
+    bases = {name: _base(manifest, name, file) for name in dict.fromkeys(rows["set"])}
+    return [
+        f"{bases[name]}{os.sep}{_inside(path, name, file)}"
+        for name, path in zip(rows["set"], rows["path"], strict=True)
+    ]
+
+
+def _base(manifest: Mapping[str, Any], name: str, file: Path) -> Path:
+    """Folder of a set; that of the file where the set is one file of a table."""
+    known = manifest["sets"].get(name)
     if not isinstance(known, dict) or not known.get("root"):
         raise InputError(
-            f"Expected the folder of {row.set} in {file.with_name(MANIFEST)}, found none."
+            f"Expected the folder of {name} in {file.with_name(MANIFEST)}, found none."
         )
-    if Path(row.path).is_absolute() or ".." in Path(row.path).parts or not row.path:
-        raise InputError(
-            f"Expected a path below the folder of {row.set} in {file}, got {quoted(row.path)}."
-        )
-    base = Path(known["root"])  # of one file of a table, the folder that holds it
-    return (base.parent if base.suffix and base.is_file() else base) / row.path
+    base = Path(known["root"])
+    return base.parent if base.suffix and base.is_file() else base
 
 
-class _Reader:
-    """Reads images and compares their digests with the list."""
-
-    def __init__(self, manifest: dict[str, Any], rows: pd.DataFrame, places: list[Path]) -> None:
-        self._sets, self._places = manifest["sets"], places
-        self._sums = rows["sha256"].tolist()
-        self._splits = list(zip(rows["set"], rows["source_split"], strict=True))
-        self._ids = rows["id"].tolist()
-        self._tables: dict[tuple[str, str], Callable[[str], NDArray[np.uint8]]] = {}
-
-    def __call__(self, row: int) -> NDArray[np.uint8]:
-        place = self._places[row]
-        kind, _, told = self._sums[row].partition(":")
-        if kind == "pixels":  # a row of a table, such as fer2013.csv, or a box in a photograph
-            name = self._ids[row].removeprefix(f"{self._splits[row][0]}/")
-            image = self._rows_of(self._splits[row])(name)
-            digest = hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
-        else:
-            told = self._sums[row]
-            image = read_image(place)
-            digest = hashlib.sha256(place.read_bytes()).hexdigest()
-        if digest != told:
+def _inside(path: str, name: str, file: Path) -> str:
+    """A path that stays below its folder."""
+    if not path or os.path.isabs(path) or ".." in path:  # noqa: PTH117 - 300,000 of them
+        whole = Path(path)
+        if not path or whole.is_absolute() or ".." in whole.parts:
             raise InputError(
-                f"Expected {place} as it was when the edition was made, but its digest differs: "
-                f"restore it, or {_REMAKE}."
+                f"Expected a path below the folder of {name} in {file}, got {quoted(path)}."
             )
-        return image
-
-    def _rows_of(self, key: tuple[str, str]) -> Callable[[str], NDArray[np.uint8]]:
-        """Reader of images that are no files of their own, by their names."""
-        if key not in self._tables:
-            known, split = self._sets[key[0]], key[1]
-            faces = DATASETS[known["dataset"]](
-                Path(known["root"]), split=split, problems=Problems(skip=True)
-            )
-            where = {name: index for index, name in enumerate(faces.ids)}
-
-            def read(name: str) -> NDArray[np.uint8]:
-                if name not in where:
-                    raise InputError(
-                        f"Expected {name} in {known['root']}, as the edition lists it, found none: "
-                        f"restore it, or {_REMAKE}."
-                    )
-                return faces.read(where[name])
-
-            self._tables[key] = read
-        return self._tables[key]
+    return path

@@ -8,8 +8,9 @@ Labels are words for emotions; codes need an order or a map.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from fer_xai.checks import quoted
@@ -121,8 +122,11 @@ def csv_list(
     emotions = emotion_map or EmotionMap()
     table = _read(root, path=path, label=label, subject=subject, splits=splits, keep=keep)
     base, found, extras = root.parent, list[LabelRow](), dict[str, list[str]]()
+    whole, where = str(base.absolute()).rstrip("/") + "/", f"{root}, row "
+    further = [*table.kept.values(), *([] if table.subject is None else [table.subject])]
+    known: dict[str, str] = {}  # emotions of words that have been looked up
     for number, row in table.rows:
-        place = f"{root}, row {number}"
+        place = f"{where}{number}"
         if len(row) != table.width:
             problems.add(
                 f"Expected {table.width} cells in {place}, got {len(row)}: {quoted(','.join(row))}."
@@ -133,20 +137,25 @@ def csv_list(
             if _SPLITS.get(told, told) != split:
                 continue
         word = row[table.label]
-        emotion = emotion_of_word(word, emotions, order=order, place=place, problems=problems)
+        emotion = known.get(word)
+        if emotion is None:
+            emotion = emotion_of_word(word, emotions, order=order, place=place, problems=problems)
         if emotion is not None:
-            name = _below(row[table.path], base)
-            found.append(LabelRow(name=name, emotion=emotion, file=root, row=number))
-            extras.setdefault(name, row)
-    rows, kept, files = [], [], Listing()
+            known[word] = emotion
+            name = _below(row[table.path], whole)
+            found.append(LabelRow(name, emotion, root, number))
+            if further:
+                extras.setdefault(name, row)
+    rows, kept, files, stem = [], [], Listing(), root.stem
+    folders: dict[str, str] = {"": str(base)}
     for one in checked_rows(found, problems):
-        row = extras[one.name]
-        folder, _, name = one.name.rpartition("/")
+        row = extras.get(one.name, [])
+        below, _, name = one.name.rpartition("/")
         person = "" if table.subject is None else row[table.subject]
-        place = files.path(f"{base}{os.sep}{folder}" if folder else str(base), name)
-        rows.append((one.name, place, one.emotion, split, person, root.stem, ""))
+        folder = folders.get(below) or folders.setdefault(below, f"{base}{os.sep}{below}")
+        rows.append((one.name, files.path(folder, name), one.emotion, split, person, stem, ""))
         kept.append(row)
-    faces = faces_from_files(rows, name=root.stem)
+    faces = faces_from_files(rows, name=stem)
     return with_attributes(
         faces, {name: [row[at] for row in kept] for name, at in table.kept.items()}
     )
@@ -156,7 +165,7 @@ def csv_list(
 class _Table:
     """Rows of a list with their numbers, and which of their cells is what."""
 
-    rows: Sequence[tuple[int, list[str]]]
+    rows: Iterator[tuple[int, list[str]]]
     width: int
     path: int
     label: int
@@ -167,15 +176,11 @@ class _Table:
 
 def _read(file: Path, *, path: str, label: str, subject: str, splits: str, keep: str) -> _Table:
     """The list, its columns found."""
-    rows: list[tuple[int, list[str]]] = []
-    for number, line in text_lines(file, what="a CSV of paths and labels"):
-        row = cells(line)
-        if row is None:
-            raise InputError(f"Expected quotes that close in {file}, row {number}: {quoted(line)}.")
-        rows.append((number, row))
-    if not rows:
+    rows = _cells(file)
+    first = next(rows, None)
+    if first is None:
         raise InputError(f"Expected rows in {file}, got none.")
-    header = rows[0][1]
+    header = first[1]
     names = [name.lower() for name in header]
     usual = any(name in names for name in PATHS) and any(name in names for name in LABELS)
     asked = [name for name in (path, label, subject, splits, *keep.split("+")) if name]
@@ -186,6 +191,7 @@ def _read(file: Path, *, path: str, label: str, subject: str, splits: str, keep:
                 f"{file}, got {quoted(','.join(header))}: name them by the options path and label "
                 f"(csv:{file.name}#path=…,label=…)."
             )
+        rows = chain([first], rows)
         return _Table(rows=rows, width=2, path=0, label=1, subject=None, split=None, kept={})
 
     def column(name: str, others: Sequence[str], needed: bool) -> int | None:
@@ -213,7 +219,7 @@ def _read(file: Path, *, path: str, label: str, subject: str, splits: str, keep:
         assert place is not None
         kept[name] = place
     return _Table(
-        rows=rows[1:],
+        rows=rows,
         width=len(header),
         path=at[0],
         label=at[1],
@@ -223,11 +229,20 @@ def _read(file: Path, *, path: str, label: str, subject: str, splits: str, keep:
     )
 
 
-def _below(text: str, base: Path) -> str:
+def _cells(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Rows of the list with their numbers."""
+    for number, line in text_lines(file, what="a CSV of paths and labels"):
+        row = cells(line)
+        if row is None:
+            raise InputError(f"Expected quotes that close in {file}, row {number}: {quoted(line)}.")
+        yield number, row
+
+
+def _below(text: str, start: str) -> str:
     """A path of the list as one below its folder, where it lies there; as it is where not."""
     name = text.replace("\\", "/")
     if name.startswith("/"):
-        start = str(base.absolute()).rstrip("/") + "/"
         whole = os.path.normpath(name)
         return whole.removeprefix(start) if whole.startswith(start) else name
-    return os.path.normpath(name) if {".", ".."} & set(name.split("/")) else name
+    dotted = name[:1] == "." or "/." in name
+    return os.path.normpath(name) if dotted and {".", ".."} & set(name.split("/")) else name

@@ -8,6 +8,7 @@ import posixpath
 import re
 import warnings
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 from fer_xai.checks import quoted
@@ -282,7 +283,7 @@ def _say_stray(base: Path, problems: Problems) -> None:
 
 def _images(place: Path, emotion: str | None, problems: Problems) -> list[str]:
     """Images in and under an emotion's folder, as paths below it, sorted as paths are."""
-    found: list[tuple[tuple[str, ...], str]] = []
+    found: list[tuple[tuple[str, ...], list[str]]] = []
     seen: set[str] = set()
     for folder, inner, names in os.walk(place, followlinks=True):
         real = os.path.realpath(folder)
@@ -294,11 +295,7 @@ def _images(place: Path, emotion: str | None, problems: Problems) -> list[str]:
         below = os.path.relpath(folder, place).replace(os.sep, "/")
         parts = () if below == "." else tuple(below.split("/"))
         read = [name for name in names if is_image_name(name)]
-        unread = [
-            name
-            for name in names
-            if posixpath.splitext(name)[1].lower() in _UNREAD and not is_hidden(name)
-        ]
+        unread = [] if len(read) == len(names) else list(filter(_is_unread, names))
         if (read or unread) and any(part.lower() in _SPLIT_WORDS for part in parts):
             raise InputError(
                 f"Expected split folders above the emotion folders, got {folder}: move it."
@@ -315,9 +312,19 @@ def _images(place: Path, emotion: str | None, problems: Problems) -> list[str]:
             problems.add(
                 f"Expected images as {', '.join(SUFFIXES)}, got {folder}/{name}: convert it to PNG."
             )
-        start = "/".join((*parts, ""))
-        found += [((*parts, name), start + name) for name in read]
-    return [path for _, path in sorted(found)]
+        found.append((parts, read))
+    found = sorted((parts, sorted(read)) for parts, read in found if read)
+    if any(two[: len(one)] == one for (one, _), (two, _) in pairwise(found)):
+        every = sorted((*parts, name) for parts, names in found for name in names)
+        return ["/".join(parts) for parts in every]
+    return [
+        start + name for parts, read in found for start in ["/".join((*parts, ""))] for name in read
+    ]
+
+
+def _is_unread(name: str) -> bool:
+    """Whether an image is of a format that is not read."""
+    return posixpath.splitext(name)[1].lower() in _UNREAD and not is_hidden(name)
 
 
 def _visible_folders(base: Path) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -46,3 +48,38 @@ def of_one_recording(
         if column != "set":
             apart &= (values[one] != "") & (values[two] != "")
     return ~apart
+
+
+def same_recorded(table: pd.DataFrame, pixels: Sequence[str]) -> Callable[[int, int], bool]:
+    """Whether two faces are different frames of one recorded person, and so no two labellings.
+
+    Frames of one sequence may differ in their labels (CK+'s neutral first frame and its peak), and
+    so may two recordings of one person, without any label being wrong. Two faces with identical
+    pixels are one frame.
+
+    Parameters
+    ----------
+    table
+        A row a face: ``set``, and ``subject`` and ``group`` where they are known.
+    pixels
+        ``(N,)`` digests of the pixels.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"set": "ckplus", "subject": "S050", "group": ["1", "1", "2", ""]})
+    >>> same = same_recorded(table, ["a", "b", "a", "c"])
+    >>> same(0, 1), same(0, 2), same(1, 2), same(0, 3)
+    (True, False, True, False)
+    """
+    if not {"subject", "group"} <= set(table.columns):
+        return lambda one, two: False
+    columns = (table[name].astype(str).tolist() for name in ("set", "subject", "group"))
+    persons = [
+        f"{name}\0{subject}" if subject and group else ""
+        for name, subject, group in zip(*columns, strict=True)
+    ]
+
+    def same(one: int, two: int) -> bool:
+        return persons[one] != "" and persons[one] == persons[two] and pixels[one] != pixels[two]
+
+    return same

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from fer_xai.data.duplicates.candidates import hamming_pairs
 from fer_xai.data.duplicates.groups import conflicting, joined, same_value_pairs
 from fer_xai.data.duplicates.near import NearPairs
 from fer_xai.data.duplicates.prints import Prints
+from fer_xai.data.duplicates.recordings import same_recorded
 
 KINDS = ("identical files", "identical pixels", "near-copies")
 """Kinds of copies; each kind holds those before it."""
@@ -73,8 +75,28 @@ class Copies:
         return found
 
     def conflicts(self, kind: str) -> NDArray[np.int64]:
-        """Numbers of the groups whose faces carry more than one label."""
-        return conflicting(self.groups(kind), self.table["emotion"].tolist())
+        """Numbers of the groups whose faces carry labels that conflict."""
+        return np.array(sorted(self.disputed(kind)), dtype=np.int64)
+
+    def disputed(self, kind: str) -> dict[int, set[tuple[str, str]]]:
+        """Pairs of labels that conflict, by the number of the group.
+
+        Different frames of one recorded person do not conflict: see
+        :func:`fer_xai.data.duplicates.recordings.same_recorded`.
+        """
+        groups, labels = self.groups(kind), self.table["emotion"].astype(str).tolist()
+        same = same_recorded(self.table, self.prints.pixels)
+        found: dict[int, set[tuple[str, str]]] = {}
+        for group in conflicting(groups, labels).tolist():
+            members = np.flatnonzero(groups == group).tolist()
+            pairs = {
+                (min(labels[one], labels[two]), max(labels[one], labels[two]))
+                for one, two in combinations(members, 2)
+                if labels[one] != labels[two] and not same(one, two)
+            }
+            if pairs:
+                found[group] = pairs
+        return found
 
 
 def example_copies() -> Copies:
@@ -154,15 +176,8 @@ def conflicts_table(copies: Copies) -> pd.DataFrame:
     [['identical pixels', 'anger', 'fear', 1]]
     """
     rows = []
-    labels = copies.table["emotion"].to_numpy().astype(str)
     for kind in KINDS:
-        groups = copies.groups(kind)
-        counts: dict[tuple[str, str], int] = {}
-        for group in copies.conflicts(kind):
-            names = sorted(set(labels[groups == group]))
-            for one, two in combinations_with_replacement(names, 2):
-                if one != two:
-                    counts[one, two] = counts.get((one, two), 0) + 1
+        counts = Counter(pair for pairs in copies.disputed(kind).values() for pair in pairs)
         for (one, two), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
             rows.append({"copies": kind, "one label": one, "other label": two, "groups": count})
     return pd.DataFrame(rows, columns=["copies", "one label", "other label", "groups"])
@@ -202,12 +217,13 @@ def hashes_table(copies: Copies) -> pd.DataFrame:
 
 
 def groups_of_pairs(
-    table: pd.DataFrame, groups: NDArray[np.int64]
+    table: pd.DataFrame, groups: NDArray[np.int64], pixels: Sequence[str]
 ) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
     """Photographs that were labelled twice, by the two places where: a pair of labels a group.
 
     Where a group has several faces in one place its first two are taken, and the first of each of
-    two places: groups are independent of one another, pairs of one group are not.
+    two places: groups are independent of one another, pairs of one group are not. Different frames
+    of one recorded person are no pair.
 
     Parameters
     ----------
@@ -215,16 +231,18 @@ def groups_of_pairs(
         A row a face: ``set``, ``split`` and ``emotion``.
     groups
         ``(N,)`` numbers of groups.
+    pixels
+        ``(N,)`` digests of the pixels.
 
     Examples
     --------
     >>> table = pd.DataFrame({"set": "s", "split": ["train", "train", "test"],
     ...                       "emotion": ["fear", "anger", "fear"]})
-    >>> [pairs for _, _, pairs in groups_of_pairs(table, np.zeros(3, dtype=int))]
+    >>> [pairs for _, _, pairs in groups_of_pairs(table, np.zeros(3, int), ["1"] * 3)]
     [[('fear', 'anger')], [('fear', 'fear')]]
     """
     places = (table["set"] + " " + table["split"]).tolist()
-    labels = table["emotion"].tolist()
+    labels, same = table["emotion"].tolist(), same_recorded(table, pixels)
     names = list(dict.fromkeys(places))
     order = np.argsort(groups, kind="stable")
     ends = np.flatnonzero(np.diff(groups[order])) + 1
@@ -236,11 +254,13 @@ def groups_of_pairs(
         for member in members:
             by_place.setdefault(places[member], []).append(int(member))
         for one, two in combinations_with_replacement(sorted(by_place, key=names.index), 2):
-            if one != two:
-                pair = (by_place[one][0], by_place[two][0])
-            elif len(by_place[one]) > 1:
-                pair = (by_place[one][0], by_place[one][1])
-            else:
+            both = (
+                combinations(by_place[one], 2)
+                if one == two
+                else product(by_place[one], by_place[two])
+            )
+            pair = next((pair for pair in both if not same(*pair)), None)
+            if pair is None:
                 continue
             found.setdefault((one, two), []).append((labels[pair[0]], labels[pair[1]]))
     for (one, two), pairs in found.items():

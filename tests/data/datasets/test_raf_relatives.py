@@ -71,6 +71,14 @@ def test_pairs_need_a_map(tmp_path, name, make):
         load_dataset(f"{name}:{tmp_path}", emotion_map={"x": "fear"})
 
 
+@pytest.mark.parametrize("second", ["surprise", "fear"])
+def test_a_pair_by_its_code_and_in_words_is_named_twice(tmp_path, second):
+    rafdb_compound(tmp_path)
+    both = {"4": "surprise", "Sadly angry": second, "2": "anger"}
+    with pytest.raises(InputError, match="each label once .* got 4 and 'sadly angry', which are"):
+        load_dataset(f"rafdb_compound:{tmp_path}", emotion_map=both)
+
+
 def test_the_compound_sets_have_codes_of_their_own(tmp_path):
     rafdb_compound(tmp_path)
     faces = load_dataset(f"rafdb_compound:{tmp_path}", emotion_map={"2": "disgust", "4": "anger"})
