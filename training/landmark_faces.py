@@ -71,6 +71,6 @@ def grey_crops(faces: Faces) -> Tensor:
     weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
     grey = [
         (part.pixels * weights).sum(dim=1, keepdim=True).round().to(torch.uint8)
-        for part in faces.batches(512, size=SIDE)
+        for part in faces.batches(size=SIDE)
     ]
     return torch.cat(grey)

@@ -227,7 +227,7 @@ def copies_of(faces: Faces, others: Faces) -> NDArray[np.bool_]:
 def _grey(faces: Faces) -> NDArray[np.uint16]:
     """``(N, 64, 64)``: sums of the three channels, 8 KiB a face; pixels are read in batches."""
     found, start = np.empty((len(faces), SIDE, SIDE), dtype=np.uint16), 0
-    for batch in faces.batches(_BLOCK, size=SIDE):
+    for batch in faces.batches(size=SIDE):
         found[start : (start := start + len(batch.ids))] = batch.pixels.numpy().sum(
             axis=1, dtype=np.uint16
         )

@@ -98,7 +98,7 @@ class Results:
         """
         found = job.work()
         registration = register(job.faces.landmarks_at(SIZE), size=SIZE)
-        batches = job.faces.batches(256, size=SIZE)
+        batches = job.faces.batches(size=SIZE)
         grey = torch.cat([part.pixels.float().mean(dim=1) / 255 for part in batches])  # (N, S, S)
         mean_maps: dict[str, NDArray[Any]] = {}
         ids, emotions, asked = job.faces.ids, job.emotions, job.areas.choices
