@@ -60,8 +60,8 @@ def show(
     """
     check_count("columns", columns)
     check_count("most", most)
-    images = _images(faces, explanation)
-    n = min(len(images), most)
+    n = min(len(explanation), most)
+    images = _images(faces, explanation, n)
     across, down = min(columns, max(n, 1)), -(-n // columns)
 
     from matplotlib.figure import Figure  # half a second that only pictures need
@@ -85,8 +85,8 @@ def show(
     return figure
 
 
-def _images(faces: Faces | Tensor, explanation: Explanation) -> Tensor:
-    """Images at the maps' resolution, if they are those that were explained."""
+def _images(faces: Faces | Tensor, explanation: Explanation, n: int) -> Tensor:
+    """The first n images at the maps' resolution, if they are those that were explained."""
     if isinstance(faces, Faces):
         ids = explanation.ids
         if ids is not None and tuple(faces.ids) != ids and len(faces) == len(ids):
@@ -94,16 +94,16 @@ def _images(faces: Faces | Tensor, explanation: Explanation) -> Tensor:
                 f"Expected the faces that were explained, {ids[0]} first, got others, "
                 f"{faces.ids[0]} first: hand in the same faces in the same order."
             )
-        side = explanation.maps.shape[-1]
-        images = faces.pixels(side).float() / 255
     else:
-        images = check_images(faces).detach().clamp(0, 1)
-    if len(images) != len(explanation):
+        check_images(faces)
+    if len(faces) != len(explanation):
         raise InputError(
-            f"Expected as many faces as maps, got {len(images)} faces and {len(explanation)} maps: "
+            f"Expected as many faces as maps, got {len(faces)} faces and {len(explanation)} maps: "
             "hand in the faces that were explained."
         )
-    return images
+    if isinstance(faces, Faces):  # no others are read
+        return faces[:n].pixels(explanation.maps.shape[-1]).float() / 255
+    return faces[:n].detach().clamp(0, 1)
 
 
 def _headline(explanation: Explanation, n: int, *, signed: bool) -> str:

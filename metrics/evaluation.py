@@ -42,6 +42,7 @@ def evaluate(
     explain: Mapping[str, Explain] | None = None,
     fills: Mapping[str, Tensor] | None = None,
     calibration: Tensor | None = None,
+    ids: Sequence[object] | None = None,
     seed: int = 0,
     chunk: int = CHUNK,
     progress: Callable[[int], None] | None = None,
@@ -77,6 +78,9 @@ def evaluate(
         Images ``(M, 3, H, W)`` that the BatchNorm statistics of random networks come from; by
         default at most 128 of the faces, drawn by their ids. Hand them in if a part of the faces
         should score as it does among all.
+    ids
+        Names of the images, which seed (with ``seed``) what is random about each: by default the
+        ids of the faces, or positions.
     seed
         Seed of ties, fills and samples.
     chunk
@@ -116,11 +120,13 @@ def evaluate(
     if twice := sorted(name for name, count in counts.items() if count > 1):
         raise InputError(f"Expected each metric once, got {', '.join(twice)} several times.")
     named = _named(explanations)
-    ids, emotions, take, size = _faces(faces, named)
-    n = len(ids)
+    known, emotions, take, size = _faces(faces, named)
+    n = len(known)
+    ids = known if ids is None else [str(name) for name in ids]
+    check_length("ids", len(ids), n)
     for name, explanation in named.items():
         check_length(f"maps of {name!r}", len(explanation.maps), n)
-        if isinstance(faces, Faces) and explanation.ids not in (None, tuple(ids)):
+        if isinstance(faces, Faces) and explanation.ids not in (None, tuple(known)):
             raise InputError(
                 f"Expected explanations of these faces in this order, got those of others for "
                 f"{name!r}: explain the same faces."

@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from tests.helpers import drawn_once
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -36,9 +38,10 @@ def test_every_page_of_the_docs_is_linked():
 def test_its_code_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     space = {}
-    for code in BLOCKS:
-        quick = code.replace("limit=24", "limit=2").replace(', "occlusion"', "")
-        exec(quick, space)  # seconds instead of minutes
+    with drawn_once():
+        for code in BLOCKS:
+            quick = code.replace("limit=24", "limit=2").replace(', "occlusion"', "")
+            exec(quick, space)  # seconds instead of minutes
     assert (tmp_path / "faces.png").stat().st_size > 1000
     assert space["frame"]["value"].notna().all()
     assert "</html>" in (tmp_path / "audit.html").read_text(encoding="utf-8")

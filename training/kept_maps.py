@@ -52,7 +52,7 @@ def kept_maps(predictor: Predictor, faces: Faces) -> dict[str, Any]:
     ((3, 2, 14, 14), dtype('float16'))
     """
     columns = torch.arange(len(predictor.emotions)).expand(len(faces), -1)
-    cells = native_maps(predictor, faces.pixels(predictor.model.size), columns, method=METHOD)
+    cells = native_maps(predictor, faces, columns, method=METHOD)
     peak = cells.abs().amax(dim=(2, 3), keepdim=True)
     scaled = torch.where(peak > 0, cells / peak, cells)
     return {

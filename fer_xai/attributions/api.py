@@ -27,6 +27,7 @@ from fer_xai.models import FERModel
 from fer_xai.registry import Registry
 from fer_xai.scores import Output
 from fer_xai.types import LARGEST_GAP, Explanation, Faces
+from fer_xai.types.reading import AT_ONCE
 
 MATCHED_TO = "gradcam"
 """The method whose resolution and maps the controls take."""
@@ -53,8 +54,9 @@ def explain(
     model
         A model, or a predictor of one (which fixes device, precision and batch size).
     images
-        ``(B, 3, H, W)`` in [0, 1], or faces. Controls that take the maps of other faces tell
-        emotions by the labels of faces, and of a tensor by its targets.
+        ``(B, 3, H, W)`` in [0, 1], or faces, of which a few batches at a time are in memory (their
+        maps all are: of a large set explain parts, as in ``faces[:300]``). Controls that take the
+        maps of other faces tell emotions by the labels of faces, and of a tensor by its targets.
     method
         A name of :data:`ATTRIBUTIONS`, of :data:`CONTROLS` (matched to Grad-CAM), either with
         ``"inverse:"`` before it for the map turned over, or an attribution with options of its own,
@@ -94,7 +96,8 @@ def explain(
     ------
     UnknownNameError, InputError
         For an unknown method, emotion or output, targets of the wrong length or foreign to the
-        model, images that are not finite, in [0, 1] and ``(B, 3, H, W)``, regions that overlap or
+        model, images that are not finite, in [0, 1] and ``(B, 3, H, W)``, faces that are not square
+        or of several sizes, or whose maps can take more than 4 GiB, regions that overlap or
         leave pixels out, a layer without feature maps, a network without rules for the method.
 
     Examples
@@ -116,9 +119,12 @@ def explain(
     labels = None
     if isinstance(images, Faces):
         ids, labels = images.ids if ids is None else ids, images.labels
-        images = images.images
-    images = check_images(images).detach()
-    attribution.check((images.shape[-2], images.shape[-1]))
+        size = (images.side, images.side)
+        _check_room_for_maps(images)
+    else:
+        images = check_images(images).detach()
+        size = (images.shape[-2], images.shape[-1])
+    attribution.check(size)
     predictor = (
         model if isinstance(model, Predictor) else predictor_of(model, device=str(model.device))
     )
@@ -143,6 +149,7 @@ def explain(
             images,
             None if chosen is None else chosen.columns,
             method=attribution,
+            size=size[0],
             against=opposed,
             output=output,
             regions=regions,
@@ -151,7 +158,7 @@ def explain(
         )
         logits = made.logits
         if logits is None or not (chosen is None or attribution.gives_logits(predictor)):
-            logits = predictor.logits(images)
+            logits = predictor.logits(images, size=size[0])
         if chosen is None:
             chosen = decided(logits)
         if chosen.against is not None:
@@ -164,11 +171,12 @@ def explain(
                 maps=cells,
                 labels=chosen.targets if labels is None else labels,
                 ids=names_of(ids, len(images)),
-                pixels=(images * 255).round().to(torch.uint8).cpu(),
+                pixels=images.sliced(size[0])
+                if isinstance(images, Faces)
+                else (images * 255).round().to(torch.uint8).cpu(),
                 seed=seed,
             )
             cells = control_maps(name, setting)
-        size = tuple(images.shape[-2:])
         params = dict(attribution.params(predictor))
         if control:
             params = {"matched_to": MATCHED_TO, "layer": params["layer"]}
@@ -201,6 +209,17 @@ def counting_maps() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MapWarning)
         yield
+
+
+def _check_room_for_maps(faces: Faces) -> None:
+    """Refuse faces whose maps do not fit in memory: some have a value a channel and pixel."""
+    needed = 4 * 3 * faces.side**2 * len(faces)
+    if needed > AT_ONCE:
+        raise InputError(
+            f"Expected at most {AT_ONCE / 2**30:.0f} GiB of maps at once, but those of "
+            f"{len(faces):,} faces of {faces.name} at {faces.side}×{faces.side} pixels can take "
+            f"{needed / 2**30:.1f} GiB: explain fewer of them at a time, as in faces[:300]."
+        )
 
 
 def _check_two_emotions(name: str, targets: Tensor) -> None:

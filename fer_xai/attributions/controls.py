@@ -19,7 +19,10 @@ from torch.nn import functional as F
 from fer_xai.draws.streams import Stream, Streams, stream, streams
 from fer_xai.errors import InputError
 from fer_xai.registry import Registry
-from fer_xai.types import undefined_maps
+from fer_xai.types import Sliced, undefined_maps
+
+TOGETHER = 64
+"""Faces whose pixels a control looks at together; it changes no map."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,8 @@ class ControlInputs:
     ids
         Names of the faces, which seed what is random.
     pixels
-        ``(N, 3, H, W)`` uint8, for controls that look at the image alone.
+        ``(N, 3, H, W)`` uint8, for controls that look at the image alone; of many faces by slices
+        (:meth:`fer_xai.types.Faces.sliced`), of which a control takes a few at a time.
     seed
         Seed of the random generators.
 
@@ -55,7 +59,7 @@ class ControlInputs:
     maps: Tensor
     labels: Tensor
     ids: Sequence[str]
-    pixels: Tensor
+    pixels: Sliced
     seed: int
 
 
@@ -288,15 +292,21 @@ def _centre(setting: ControlInputs) -> Tensor:
 
 def _edges(setting: ControlInputs) -> Tensor:
     """Sobel magnitude of the image, averaged into the method's cells."""
-    luma = (setting.pixels.float() * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(
-        1, True
-    )
+    height, width = setting.maps.shape[-2:]
+    cells = torch.empty(len(setting.maps), 1, height, width)
+    for start in range(0, len(cells), TOGETHER):
+        rows = slice(start, start + TOGETHER)
+        strength = _edge_strength(setting.pixels[rows])
+        cells[rows] = F.adaptive_avg_pool2d(strength[:, None], (height, width))
+    return cells.expand_as(setting.maps).clone()
+
+
+def _edge_strength(pixels: Tensor) -> Tensor:
+    """Sobel magnitude ``(n, H, W)`` of the luma of some faces."""
+    luma = (pixels.float() * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, True)
     sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
     kernels = torch.stack([sobel, sobel.T])[:, None]  # (2, 1, 3, 3)
-    strength = F.conv2d(F.pad(luma / 255, (1, 1, 1, 1), mode="replicate"), kernels).norm(dim=1)
-    height, width = setting.maps.shape[-2:]
-    cells = F.adaptive_avg_pool2d(strength[:, None], (height, width))
-    return cells.expand_as(setting.maps).clone()
+    return F.conv2d(F.pad(luma / 255, (1, 1, 1, 1), mode="replicate"), kernels).norm(dim=1)
 
 
 def _register(

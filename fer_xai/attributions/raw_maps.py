@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.scores import OUTPUTS, Output
+from fer_xai.types import Faces, Sliced
 
 
 def no_method(got: object) -> InputError:
@@ -37,10 +39,11 @@ def no_method(got: object) -> InputError:
 
 def attribute(
     predictor: Predictor,
-    images: Tensor,
+    images: Tensor | Faces,
     columns: Tensor | None,
     *,
     method: str | Attribution,
+    size: int | None = None,
     against: Tensor | None = None,
     output: Output = "logit",
     regions: Tensor | None = None,
@@ -54,12 +57,14 @@ def attribute(
     predictor
         The model.
     images
-        ``(N, 3, H, W)`` float in [0, 1] or uint8.
+        ``(N, 3, H, W)`` float in [0, 1] or uint8; or faces, which are read meanwhile.
     columns
         ``(N, K)`` int64: output columns to explain, or None for the predicted emotion alone
         (K = 1); the answer has the logits then.
     method
         A name of :data:`ATTRIBUTIONS`, or an attribution.
+    size
+        Side at which faces are read; the model's by default.
     against
         ``(N, K)`` int64: output columns that are contrasted with those, or None. A map whose
         target is contrasted with itself is undefined (NaN).
@@ -97,15 +102,16 @@ def attribute(
     attribution = ATTRIBUTIONS[method] if isinstance(method, str) else method
     if not isinstance(attribution, Attribution):
         raise no_method(method)
-    attribution.check((images.shape[-2], images.shape[-1]))
-    n = len(images)
+    n, side = len(images), size or predictor.model.size
+    height, width = (side, side) if isinstance(images, Faces) else images.shape[-2:]
+    attribution.check((height, width))
     if output not in OUTPUTS:
         raise InputError(f"Expected output {', '.join(OUTPUTS)}, got {output!r}.")
     if columns is not None:
         _check_columns("columns", columns, n, None, predictor)
     if against is not None:
         _check_columns("against", against, n, 1 if columns is None else columns.shape[1], predictor)
-    _check_regions(regions, attribution, images)
+    _check_regions(regions, attribution, (n, height, width))
     keys = names_of(ids, n)
     logits = None
     with predictor.turn():  # it may look at layers by passes of its own
@@ -113,14 +119,14 @@ def attribute(
     if columns is None:
         columns = torch.zeros(n, 1, dtype=torch.int64)
         if not predicted:
-            logits = predictor.logits(images)
+            logits = predictor.logits(images, size=side)
             columns = logits.argmax(dim=1, keepdim=True)
     asked_of: Tensor = columns
 
     def answered(view: Predictor, rows: slice) -> Maps:
         with torch.inference_mode(mode=False):  # a caller's would forbid gradients
             question = Question(
-                images=view.to_device(images[rows].detach().clone()),
+                images=view.to_device(pixels[rows].detach().clone()),
                 columns=asked_of[rows].clone().to(view.device),
                 against=None if against is None else against[rows].clone().to(view.device),
                 output=output,
@@ -131,7 +137,13 @@ def attribute(
             )
             return attribution.maps(view, question)
 
-    parts = predictor.each(n, answered, side_by_side=not attribution.rewrites)
+    reading: AbstractContextManager[Sliced] = (
+        nullcontext(images)
+        if isinstance(images, Tensor)
+        else images.stream(side, batch=predictor.batch_size_for(n))
+    )
+    with reading as pixels:
+        parts = predictor.each(n, answered, side_by_side=not attribution.rewrites)
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1), logits=logits)
     if logits is None:
@@ -183,7 +195,13 @@ def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def native_maps(
-    predictor: Predictor, images: Tensor, columns: Tensor, *, method: str, seed: int = 0
+    predictor: Predictor,
+    images: Tensor | Faces,
+    columns: Tensor,
+    *,
+    method: str,
+    seed: int = 0,
+    size: int | None = None,
 ) -> Tensor:
     """Maps at the method's own resolution, with NaN throughout where they are undefined
     (:attr:`Maps.undefined`).
@@ -193,13 +211,15 @@ def native_maps(
     predictor
         The model.
     images
-        ``(N, 3, H, W)`` float in [0, 1] or uint8.
+        ``(N, 3, H, W)`` float in [0, 1] or uint8; or faces, which are read meanwhile.
     columns
         ``(N, K)`` int64: output columns to explain.
     method
         A name of :data:`ATTRIBUTIONS`.
     seed
         Seed of random methods.
+    size
+        Side at which faces are read; the model's by default.
 
     Returns
     -------
@@ -221,7 +241,8 @@ def native_maps(
     >>> native_maps(used, torch.rand(3, 3, 8, 8), columns, method="gradcam").shape
     torch.Size([3, 1, 2, 2])
     """
-    return attribute(predictor, images, columns, method=method, seed=seed).defined_cells
+    made = attribute(predictor, images, columns, method=method, seed=seed, size=size)
+    return made.defined_cells
 
 
 def names_of(ids: Sequence[object] | None, n: int) -> list[str]:
@@ -268,7 +289,9 @@ def _check_columns(
         )
 
 
-def _check_regions(regions: Tensor | None, attribution: Attribution, images: Tensor) -> None:
+def _check_regions(
+    regions: Tensor | None, attribution: Attribution, wanted: tuple[int, int, int]
+) -> None:
     """Refuse regions that are missing where they are needed, or do not cover each pixel of an image
     once; an image without any region (no face was found) is let through.
     """
@@ -284,7 +307,6 @@ def _check_regions(regions: Tensor | None, attribution: Attribution, images: Ten
                 "regions=fer_xai.landmarks.face_regions(faces.landmarks_at(size), size=size)."
             )
         return
-    wanted = (len(images), *images.shape[-2:])
     fits = isinstance(regions, Tensor) and regions.dtype == torch.bool and regions.ndim == 4
     if not fits or (regions.shape[0], *regions.shape[2:]) != wanted:
         got = f"{regions.dtype} {tuple(regions.shape)}" if isinstance(regions, Tensor) else regions

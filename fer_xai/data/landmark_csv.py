@@ -86,7 +86,7 @@ def read_landmarks(
             "among them: images are matched by file name."
         )
     if points_size is not None:
-        native = np.array([faces.read(i).shape[1::-1] for i in range(len(faces))], dtype=np.float32)
+        native = faces.image_sizes[:, ::-1].astype(np.float32)
         moved = ((points + 0.5) * (native[:, None, :] / points_size) - 0.5).astype(np.float32)
         # where nothing is resized, rounding must not make other points of them
         return np.where(native[:, None, :] == points_size, points, moved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -100,7 +101,7 @@ def describe(
     chosen = fill_named(fill)
     if chosen.needs_regions:
         raise InputError(f"Expected a fill that needs no facial regions, got {fill!r}.")
-    shown = _images(images, explanation) if model is not None else None
+    shown = _reader(images, explanation) if model is not None else None
     areas = face_areas(known, size=side)  # (B, A, S, S)
     undefined = explanation.undefined.cpu()
     mass = torch.where(undefined[:, None, None], 0, maps).clamp(min=0)
@@ -125,7 +126,7 @@ def describe(
             if model is not None and shown is not None:
                 tried = costs(
                     predictor_of(model),
-                    shown[face],
+                    shown(face),
                     areas[face],
                     area,
                     target=int(explanation.targets[face]),
@@ -165,7 +166,8 @@ def describe(
     return found
 
 
-def _images(images: Tensor | Faces | None, explanation: Explanation) -> Tensor:
+def _reader(images: Tensor | Faces | None, explanation: Explanation) -> Callable[[int], Tensor]:
+    """What gives the image ``(3, S, S)`` of a face, which is read then."""
     if images is None:
         raise InputError("Expected the images that were explained beside a model: pass images=….")
     side = explanation.maps.shape[-1]
@@ -175,7 +177,9 @@ def _images(images: Tensor | Faces | None, explanation: Explanation) -> Tensor:
                 "Expected the faces that were explained, got others: hand in the same faces in the "
                 "same order."
             )
-        images = images.pixels(side).float() / 255
+        check_length("images", len(images), len(explanation))
+        some = images.sliced(side)
+        return lambda face: some[face : face + 1][0].float() / 255
     shown = check_images(images).detach().cpu()
     check_length("images", len(shown), len(explanation))
     if tuple(shown.shape[-2:]) != (side, side):
@@ -183,7 +187,7 @@ def _images(images: Tensor | Faces | None, explanation: Explanation) -> Tensor:
             f"Expected images of the maps' size {side}, got {tuple(shown.shape)}: hand in those "
             "that were explained."
         )
-    return shown
+    return lambda face: shown[face]
 
 
 def _named(explanation: Explanation, face: int) -> str:

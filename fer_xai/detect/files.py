@@ -130,5 +130,5 @@ def rescaled(points: NDArray[np.float32], faces: Faces, size: int | None) -> NDA
     """
     if size is None:
         return points
-    native = np.array([faces.read(row).shape[1::-1] for row in range(len(faces))], np.float32)
+    native = faces.image_sizes[:, ::-1].astype(np.float32)
     return ((points + 0.5) * (native[:, None] / size) - 0.5).astype(np.float32)

@@ -31,7 +31,11 @@ from fer_xai.types import Faces
 from fer_xai.types.pixels import as_pixels
 
 CHUNK = 512
-"""Images that are in memory at a time."""
+"""Images that are in memory at a time, at most."""
+ROOM = 2**28
+"""Bytes of faces' images from which on no further ones are read before these are looked at."""
+THREADS = 8
+"""Threads that read faces, at most, and faces that are read ahead."""
 Images = Tensor | Faces | Sequence[NDArray[np.generic]]
 """Images as users have them."""
 
@@ -133,13 +137,7 @@ def _looked_up(provider: TableProvider, faces: Images) -> Found:
     check_some_known(points, where=provider.label)
     known = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
     chosen = faces.subset(known)
-    sizes = [image.shape[:2] for part in batches_of(chosen) for image in part]
-    check_placed(
-        points[known],
-        np.array(sizes, dtype=np.int64).reshape(-1, 2),
-        chosen.ids,
-        where=provider.label,
-    )
+    check_placed(points[known], chosen.image_sizes, chosen.ids, where=provider.label)
     return points, confidence
 
 
@@ -173,7 +171,8 @@ def _in_photographs(
 
 
 def batches_of(images: Images) -> Iterator[list[Pixels]]:
-    """Images as uint8 ``(H, W, 3)``, :data:`CHUNK` at a time; those of faces are read then.
+    """Images as uint8 ``(H, W, 3)``, :data:`CHUNK` at a time or fewer large ones; those of faces
+    are read then.
 
     Raises
     ------
@@ -186,8 +185,16 @@ def batches_of(images: Images) -> Iterator[list[Pixels]]:
     [[(4, 5, 3), (4, 5, 3)]]
     """
     if isinstance(images, Faces):
-        for start in range(0, len(images), CHUNK):
-            yield _read(images.subset(range(start, min(start + CHUNK, len(images)))))
+        some: list[Pixels] = []
+        room = ROOM
+        for image in _read(images):
+            some.append(image)
+            room -= image.nbytes
+            if len(some) == CHUNK or room <= 0:
+                yield some
+                some, room = [], ROOM
+        if some:
+            yield some
         return
     if isinstance(images, Tensor):
         check_images(images)
@@ -201,15 +208,18 @@ def batches_of(images: Images) -> Iterator[list[Pixels]]:
             f"{type(images).__name__}."
         )
     for start in range(0, len(images), CHUNK):
-        part = images[start : start + CHUNK]
-        yield [as_pixels(image, face=f"image {start + at}") for at, image in enumerate(part)]
+        given = images[start : start + CHUNK]
+        yield [as_pixels(image, face=f"image {start + at}") for at, image in enumerate(given)]
 
 
-def _read(faces: Faces) -> list[Pixels]:
-    """Pixels of some faces."""
+def _read(faces: Faces) -> Iterator[Pixels]:
+    """Pixels of faces in order, a few of them read at a time."""
     many = getattr(faces.reader, "many", None)
     if many is not None:
-        images = zip(faces.ids, many(faces.rows), strict=True)
-        return [as_pixels(image, face=name) for name, image in images]
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(faces.read, range(len(faces))))
+        for index, image in enumerate(many(faces.rows)):
+            yield faces.checked(image, index)
+        return
+    threads = min(THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        for start in range(0, len(faces), threads):
+            yield from pool.map(faces.read, range(start, min(start + threads, len(faces))))

@@ -46,6 +46,27 @@ class Sliced(Protocol):
         ...
 
 
+class At:
+    """Pixels of faces at one size, of which each slice is read when it is asked for.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> at = At(synthetic_faces(5), 16)
+    >>> len(at), at[3:9].shape
+    (5, torch.Size([2, 3, 16, 16]))
+    """
+
+    def __init__(self, faces: Reading, size: int) -> None:
+        self.faces, self.size = faces, size
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitem__(self, part: slice, /) -> Tensor:
+        return self.faces.pixels(self.size, part)
+
+
 class Reading:
     """What :class:`fer_xai.types.Faces` does with its reader.
 
@@ -78,15 +99,25 @@ class Reading:
         InputError
             If their sizes differ, or they take more than 4 GiB.
         """
-        sizes = np.unique(self._image_sizes(), axis=0)
+        self.check_room(len(self), self.side, each=4)
+        return self.pixels(self.side).float() / 255
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of all images, which is known without decoding files.
+
+        Raises
+        ------
+        InputError
+            If they are not square, or their sizes differ.
+        """
+        sizes = np.unique(self.image_sizes, axis=0)
         if len(sizes) != 1 or sizes[0, 0] != sizes[0, 1]:
             raise InputError(
                 f"Expected square faces of one size, got {len(sizes)} sizes: read them with "
                 "faces.pixels(size) or faces.batches(…, size=…)."
             )
-        size = int(sizes[0, 0])
-        self._check_room(len(self), size, each=4)
-        return self.pixels(size).float() / 255
+        return int(sizes[0, 0])
 
     def read(self, index: int) -> NDArray[np.uint8]:
         """Pixels of one face, uint8 ``(H, W, 3)``.
@@ -136,7 +167,7 @@ class Reading:
             return kept[torch.as_tensor(np.asarray(rows))]
         positions = np.arange(len(self))
         positions = positions[rows if isinstance(rows, slice) else np.asarray(rows)]
-        self._check_room(len(positions), size)
+        self.check_room(len(positions), size)
         found = torch.empty((len(positions), 3, size, size), dtype=torch.uint8)
         with PixelStream(self, size, positions=positions) as stream:
             for start in range(0, len(positions), stream.unit):
@@ -154,6 +185,20 @@ class Reading:
             return nullcontext(self.pixels(size))
         return PixelStream(self, size, batch=batch)
 
+    def sliced(self, size: int) -> Sliced:
+        """Faces at one size by slices ``[start:stop]``, each read when it is asked for.
+
+        For readers that need some of the faces, or the same ones several times; those that need
+        each face once take :meth:`stream`, which decodes ahead. Small sets are read at once, and
+        stay in memory.
+
+        Parameters
+        ----------
+        size
+            Side in pixels.
+        """
+        return self.pixels(size) if size in self._pixels or self._small(size) else At(self, size)
+
     def landmarks_at(self, size: int) -> NDArray[np.float32]:
         """Landmarks ``(N, 68, 2)`` in pixels of the faces resized to ``size``; NaN where unknown.
 
@@ -161,7 +206,7 @@ class Reading:
         """
         if self.landmarks is None:
             return np.full((len(self), 68, 2), np.nan, dtype=np.float32)
-        native = self._image_sizes()[:, None, ::-1].astype(np.float32)  # (N, 1, 2) as width, height
+        native = self.image_sizes[:, None, ::-1].astype(np.float32)  # (N, 1, 2) as width, height
         return (self.landmarks + 0.5) * size / native - 0.5
 
     def batches(self, batch_size: int = 64, *, size: int) -> Iterator[Batch]:
@@ -234,8 +279,21 @@ class Reading:
         """Whether the pixels stay in memory."""
         return 3 * size**2 * len(self) <= KEPT
 
-    def _check_room(self, n: int, size: int, *, each: int = 1) -> None:
-        """Refuse to hand out more at once than fits in memory anywhere."""
+    def check_room(self, n: int, size: int, *, each: int = 1) -> None:
+        """Refuse to hand out more at once than fits in memory anywhere.
+
+        Parameters
+        ----------
+        n, size
+            Number of faces, and their side in pixels.
+        each
+            Bytes of a value.
+
+        Raises
+        ------
+        InputError
+            If they take more than 4 GiB.
+        """
         needed = 3 * size**2 * n * each
         if needed > AT_ONCE:
             raise InputError(
@@ -244,7 +302,8 @@ class Reading:
                 f"with faces.batches(size={size}), or fewer of them, as in faces[:300]."
             )
 
-    def _image_sizes(self) -> NDArray[np.int64]:
+    @property
+    def image_sizes(self) -> NDArray[np.int64]:
         """Native (height, width) of every face, ``(N, 2)``; files are not decoded for them."""
         if "native" not in self._sizes:
             assert self.rows is not None

@@ -137,7 +137,15 @@ class Explained:
         return face_regions(self.faces.landmarks_at(self.size), size=self.size)
 
     def images(self, rows: slice | Sequence[int] = slice(None)) -> Tensor:
-        """``(n, 3, size, size)`` float in [0, 1] of some faces."""
+        """``(n, 3, size, size)`` float in [0, 1] of some faces; all of them if they are few.
+
+        Raises
+        ------
+        InputError
+            If they take more than 4 GiB.
+        """
+        chosen = len(range(len(self))[rows]) if isinstance(rows, slice) else len(rows)
+        self.faces.check_room(chosen, self.size, each=4)
         return self.faces.pixels(self.size, rows).float() / 255
 
     @cached_property
@@ -149,12 +157,12 @@ class Explained:
     def setting(self) -> ControlInputs:
         """Inputs of the chance controls: Grad-CAM's cells and the targets of all faces."""
         columns = self.predictor.model.columns(self.targets)[:, None]
-        cells = native_maps(self.predictor, self.images(), columns, method=MATCHED_TO)
+        cells = native_maps(self.predictor, self.faces, columns, method=MATCHED_TO, size=self.size)
         return ControlInputs(
             maps=cells.cpu(),
             labels=self.targets,
             ids=self.ids,
-            pixels=self.faces.pixels(self.size),
+            pixels=self.faces.sliced(self.size),
             seed=self.seed,
         )
 

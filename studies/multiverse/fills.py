@@ -54,6 +54,9 @@ def fill_facts(
     that a network was not trained on: Sun, Ming, Zhu & Li (2022), "Out-of-Distribution Detection
     with Deep Nearest Neighbors", ICML.
 
+    All images are in memory, as are tables of N² distances, which take more from some ten thousand
+    faces on: of a large set take a sample.
+
     Parameters
     ----------
     predictor

@@ -13,6 +13,7 @@ from fer_xai.attributions.core.layers import found_layers, layer_of
 from fer_xai.attributions.raw_maps import attribute
 from fer_xai.inference.predictor import Predictor
 from fer_xai.scores import Output
+from fer_xai.types import Faces
 from studies.multiverse.factors import Factor, Level
 
 LAYER = Factor(
@@ -84,7 +85,7 @@ def _area(side: tuple[int, int]) -> int:
 
 
 def signed_cells(
-    predictor: Predictor, images: Tensor, columns: Tensor, *, layer: str, output: Output
+    predictor: Predictor, images: Tensor | Faces, columns: Tensor, *, layer: str, output: Output
 ) -> Tensor:
     """Grad-CAM without its ReLU, ``(N, K, h, w)``: clamped at zero it is Grad-CAM.
 
@@ -93,7 +94,7 @@ def signed_cells(
     predictor
         The model.
     images
-        ``(N, 3, H, W)``.
+        ``(N, 3, H, W)``; or faces, which are read meanwhile at the model's size.
     columns
         ``(N, K)`` output columns that are explained.
     layer

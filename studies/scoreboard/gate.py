@@ -37,6 +37,9 @@ def gate(
 ) -> pd.DataFrame:
     """One row a method that the board does not refuse, and a control whose verdict is known.
 
+    The images of all faces are in memory, since each random network explains all of them before its
+    maps are held against those of other faces: of a large set take a sample (``--limit``).
+
     Parameters
     ----------
     explained
@@ -59,6 +62,11 @@ def gate(
         ``model``, ``method``, ``control``, ``gate`` (passes, stopped, undecided or undefined),
         ``likeness`` with its bounds, ``margin``, ``other faces``, ``excess`` with its bounds,
         ``faces above``, ``undefined``, ``units needed``; the least alike first, controls last.
+
+    Raises
+    ------
+    InputError
+        If the images of all faces take more than 4 GiB.
     """
     predictor, faces = explained.predictor, explained.faces
     made_of = {}

@@ -207,7 +207,7 @@ class Removals:
         if key not in self._cells:
             self._cells[key] = signed_cells(
                 self.predictor,
-                self.explained.images(),
+                self.faces,
                 self.predictor.model.columns(targets)[:, None],
                 layer=self.layers[levels["layer"]],
                 output=cast("Output", levels["explained"]),

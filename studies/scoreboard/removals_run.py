@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from fer_xai.names import slug
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
+from studies.engine.explained import Explained
 from studies.engine.networks import Network
 from studies.engine.options import with_landmarks
 from studies.engine.shards import BATCH, last_batch_size, with_earlier
@@ -129,6 +129,9 @@ def _fill_rows(
 ) -> Callable[[], pd.DataFrame]:
     """What makes the rows on how far each fill of the set leaves the data.
 
+    The images of all faces are read together, for each is held against all others; they may take
+    4 GiB at most.
+
     Parameters
     ----------
     predictor
@@ -140,15 +143,18 @@ def _fill_rows(
     seed
         Seed of the filled cells.
     """
-    return partial(
-        fill_facts,
-        predictor,
-        faces.pixels(predictor.model.size).float() / 255,
-        ids=faces.ids,
-        fills=[str(level) for level in multiverse.factor("fill").levels],
-        clusters=list(face_groups(faces)),
-        seed=seed,
-    )
+
+    def rows() -> pd.DataFrame:
+        return fill_facts(
+            predictor,
+            Explained(predictor, faces).images(),
+            ids=faces.ids,
+            fills=[str(level) for level in multiverse.factor("fill").levels],
+            clusters=list(face_groups(faces)),
+            seed=seed,
+        )
+
+    return rows
 
 
 def _fill_table(fills: pd.DataFrame) -> Table:

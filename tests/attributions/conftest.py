@@ -6,6 +6,14 @@ from torch import nn
 
 from fer_xai import FERModel
 from fer_xai.emotions import SIX
+from tests.attributions import nets
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_networks_for_the_next_module():
+    """Predictors of a module are dropped: those of VGG and its rewritten copies take gigabytes."""
+    yield
+    nets.predictor.cache_clear()
 
 
 @pytest.fixture

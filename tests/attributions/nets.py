@@ -97,7 +97,7 @@ def build(name: str) -> FERModel:
     return FERModel(net, emotions=SIX, size=64, cam_layer=layer, name=name).eval()
 
 
-@lru_cache
+@lru_cache(maxsize=6)  # as many as a test goes round
 def predictor(name: str) -> Predictor:
     return Predictor(build(name), device="cpu", batch_size=4)
 

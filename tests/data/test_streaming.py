@@ -177,8 +177,8 @@ def test_landmarks_follow_sizes_that_are_read_from_headers(rows, tmp_path, monke
     wanted = [read_image(row[1]).shape[:2] for row in rows]
     monkeypatch.setattr("fer_xai.types.image_files.read_image", None)
     faces = fresh(rows)
-    assert faces._image_sizes().tolist() == [list(size) for size in wanted]
-    assert faces._image_sizes().tolist()[-1] == [30, 20]
+    assert faces.image_sizes.tolist() == [list(size) for size in wanted]
+    assert faces.image_sizes.tolist()[-1] == [30, 20]
 
 
 def test_an_error_is_told_in_its_place_and_ends_what_is_read_ahead(rows):

@@ -225,8 +225,13 @@ def copies_of(faces: Faces, others: Faces) -> NDArray[np.bool_]:
 
 
 def _grey(faces: Faces) -> NDArray[np.uint16]:
-    """``(N, 64, 64)``: sums of the three channels."""
-    return np.asarray(faces.pixels(SIDE).numpy().sum(axis=1, dtype=np.uint16))
+    """``(N, 64, 64)``: sums of the three channels, 8 KiB a face; pixels are read in batches."""
+    found, start = np.empty((len(faces), SIDE, SIDE), dtype=np.uint16), 0
+    for batch in faces.batches(size=SIDE):
+        found[start : (start := start + len(batch.ids))] = batch.pixels.numpy().sum(
+            axis=1, dtype=np.uint16
+        )
+    return found
 
 
 def _thumbnails(grey: NDArray[np.uint16]) -> NDArray[np.float32]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,13 +36,48 @@ from studies.questions.conditions.sweeps import Sweep, Under
 SIZE = 64
 """Side of the maps that are compared, at most, in pixels."""
 CHUNK = 64
-"""Faces that are explained together; it changes no row."""
+"""Faces that are explained together; it changes no row. Their images are in memory at a time, or
+those of a batch of the network, whatever the number of faces."""
 CENTRE = "centre"
 """The control that metrics of a map are held against."""
 
 
+class Block(NamedTuple):
+    """What is kept of some faces under a condition once their images are forgotten.
+
+    Attributes
+    ----------
+    logits
+        ``(n, C)`` of the changed faces.
+    points, theta
+        As in :class:`~studies.questions.conditions.sweeps.Under`.
+    maps
+        Small maps ``(n, S, S)`` by method.
+    blank
+        Which maps are zero everywhere ``(n,)``, by method.
+    scores
+        Columns of gains by method.
+
+    Examples
+    --------
+    >>> Block(torch.zeros(1, 2), torch.zeros(1, 68, 2), None, {}, {}, {}).theta is None
+    True
+    """
+
+    logits: Tensor
+    points: Tensor
+    theta: Tensor | None
+    maps: dict[str, Tensor]
+    blank: dict[str, Tensor]
+    scores: dict[str, dict[str, NDArray[np.float64]]]
+
+
 class Measured:
     """One network's rows.
+
+    Images are read some faces at a time. Small maps of all faces are held, a few KiB a face, since
+    each is compared with those of all other persons; the table of these likenesses grows with the
+    square of the number of faces.
 
     Parameters
     ----------
@@ -113,12 +150,11 @@ class Measured:
 
     def rows(self, sweep: Sweep) -> pd.DataFrame:
         """A row a method, severity and face; the maps of a face explain its clean prediction."""
-        side, seed = self.explained.size, self.explained.seed
-        labels = sweep.labels(side)
+        labels = sweep.labels(self.explained.size)
         parts = []
         for severity, label in zip(sweep.severities, labels, strict=True):
-            under = sweep.faces(self.faces, severity, side=side, seed=seed)
-            logits = self.predictor.logits(under.images)
+            blocks = [self._block(sweep, severity, rows) for rows in self._blocks()]
+            logits = torch.cat([block.logits for block in blocks])
             facts = {
                 "id": self.faces.ids,
                 "explained": [EMOTIONS[int(k)] for k in self.explained.targets],
@@ -128,9 +164,11 @@ class Measured:
                 **self._named(logits),
             }
             for method in self.methods:
-                made = self.maps(method, under)
-                alike = self._likeness(method, made, under, sweep)
-                scores = self._gains(method, made, under)
+                alike = self._likeness(method, blocks, sweep)
+                scores = {
+                    name: np.concatenate([block.scores[method][name] for block in blocks])
+                    for name in blocks[0].scores[method]
+                }
                 parts.append(
                     pd.DataFrame(
                         facts
@@ -140,12 +178,32 @@ class Measured:
                             "other": alike.other,
                             "lent": alike.lent,
                             "centre": alike.centre,
-                            "blank": made.blank.numpy(),
+                            "blank": torch.cat([one.blank[method] for one in blocks]).numpy(),
                         }
                         | scores
                     )
                 )
         return pd.concat(parts, ignore_index=True).assign(network=self.name)
+
+    def _blocks(self) -> list[slice]:
+        """Rows of faces whose images are in memory at a time: whole batches, and whole chunks."""
+        step = math.lcm(CHUNK, self.predictor.batch_size_for(len(self.faces)))
+        return [slice(start, start + step) for start in range(0, len(self.faces), step)]
+
+    def _block(self, sweep: Sweep, severity: float, rows: slice) -> Block:
+        """Some faces under a condition."""
+        under = sweep.faces(
+            self.faces, severity, rows=rows, side=self.explained.size, seed=self.explained.seed
+        )
+        made = {method: self.maps(method, under, rows) for method in self.methods}
+        return Block(
+            logits=self.predictor.logits(under.images),
+            points=under.points,
+            theta=under.theta,
+            maps={method: _small(one.maps) for method, one in made.items()},
+            blank={method: one.blank for method, one in made.items()},
+            scores={method: self._gains(method, one, under, rows) for method, one in made.items()},
+        )
 
     def _named(self, logits: Tensor) -> dict[str, Any]:
         """What the network names under the condition."""
@@ -159,77 +217,98 @@ class Measured:
             "probability": own.double().numpy(),
         }
 
-    def maps(self, method: str, under: Under) -> Explanation:
-        """Maps of faces under a condition, of the emotion that the clean faces were named."""
+    def maps(self, method: str, under: Under, rows: slice = slice(None)) -> Explanation:
+        """Maps of faces under a condition, of the emotion that the clean faces were named.
+
+        Parameters
+        ----------
+        method
+            Name of an attribution.
+        under
+            Images of some of the faces under the condition.
+        rows
+            Which faces these are.
+        """
+        targets, ids = self.explained.targets[rows], self.faces.ids[rows]
         parts = []
-        for start in range(0, len(self.faces), CHUNK):
-            rows = slice(start, start + CHUNK)
+        for start in range(0, len(ids), CHUNK):
+            some = slice(start, start + CHUNK)
             regions = None
             if ATTRIBUTIONS[method].asks_for_regions:
-                regions = face_regions(under.points[rows], size=self.explained.size)
+                regions = face_regions(under.points[some], size=self.explained.size)
             parts.append(
                 explain(
                     self.predictor,
-                    under.images[rows],
+                    under.images[some],
                     method=method,
-                    targets=self.explained.targets[rows],
+                    targets=targets[some],
                     regions=regions,
-                    ids=self.faces.ids[rows],
+                    ids=ids[some],
                     seed=self.explained.seed,
                 )
             )
         return Explanation(
             maps=torch.cat([part.defined_maps.cpu() for part in parts]),
-            targets=self.explained.targets,
+            targets=targets,
             logits=torch.cat([part.logits.cpu() for part in parts]),
             emotions=self.predictor.emotions,
             method=method,
             params=parts[0].params,
-            ids=tuple(self.faces.ids),
+            ids=tuple(ids),
         )
 
     @cached_property
     def _clean(self) -> dict[str, Tensor]:
         """Maps ``(N, S, S)`` of the faces as they are, by method."""
-        side = self.explained.size
-        points = torch.from_numpy(self.faces.landmarks_at(side))
-        whole = Under(images=self.explained.images(), points=points, theta=None)
-        return {name: _small(self.maps(name, whole).maps) for name in self.methods}
+        points = torch.from_numpy(self.faces.landmarks_at(self.explained.size))
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.methods}
+        for rows in self._blocks():
+            images = self.explained.images(rows)
+            some = Under(images=images, points=points[rows], theta=None)
+            for name in self.methods:
+                parts[name].append(_small(self.maps(name, some, rows).maps))
+        return {name: torch.cat(maps) for name, maps in parts.items()}
 
     @cached_property
     def _centre(self) -> Explanation:
         """The centre control's map of one face: it is the same for all."""
         return self.explained.control(CENTRE, slice(0, 1))
 
-    def _likeness(self, method: str, made: Explanation, under: Under, sweep: Sweep) -> Likeness:
-        maps, points = _small(made.maps), None
+    def _likeness(self, method: str, blocks: Sequence[Block], sweep: Sweep) -> Likeness:
+        maps, points = torch.cat([block.maps[method] for block in blocks]), None
+        moves = [block.theta for block in blocks if block.theta is not None]
         if sweep.moves == "landmarks":
             side, scale = maps.shape[-1], maps.shape[-1] / self.explained.size
             before = torch.from_numpy(self.faces.landmarks_at(side))
-            points = (before, (under.points + 0.5) * scale - 0.5)
+            after = torch.cat([block.points for block in blocks])
+            points = (before, (after + 0.5) * scale - 0.5)
         return compared(
             maps,
             self._clean[method],
             _small(self._centre.maps),
             others=self.others,
-            theta=under.theta,
+            theta=torch.cat(moves) if moves else None,
             points=points,
         )
 
-    def _gains(self, method: str, made: Explanation, under: Under) -> dict[str, Any]:
+    def _gains(
+        self, method: str, made: Explanation, under: Under, rows: slice
+    ) -> dict[str, NDArray[np.float64]]:
         """Scores of the maps on the changed faces, less the centre control's, higher is better."""
         if not self.metrics:
             return {}
-        n = len(self.faces)
-        centre = dataclasses.replace(made, maps=self._centre.maps.expand(n, -1, -1), method=CENTRE)
+        maps = self._centre.maps.expand(len(made), -1, -1)
+        centre = dataclasses.replace(made, maps=maps, method=CENTRE)
         frame = evaluate(
             self.predictor,
             under.images,
             {method: made, CENTRE: centre},
             self.metrics,
+            ids=range(len(self.faces))[rows],
             seed=self.explained.seed,
+            chunk=CHUNK,
         )
-        found = {}
+        found: dict[str, NDArray[np.float64]] = {}
         for name in self.metrics:
             own = frame[frame["metric"] == name]
             by = {m: own[own["method"] == m]["value"].to_numpy() for m in (method, CENTRE)}

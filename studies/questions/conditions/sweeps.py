@@ -130,8 +130,10 @@ class Sweep:
         kind = RENDERED[self.condition] if self.rendered else CONDITIONS[self.condition]
         return {"severities": list(self.severities), "condition": described(kind)}
 
-    def faces(self, faces: Faces, severity: float, *, side: int, seed: int) -> Under:
-        """Faces under the condition.
+    def faces(
+        self, faces: Faces, severity: float, *, rows: slice = slice(None), side: int, seed: int
+    ) -> Under:
+        """Some faces under the condition; no others are read.
 
         Parameters
         ----------
@@ -139,21 +141,23 @@ class Sweep:
             The faces as they are.
         severity
             One of :attr:`severities`.
+        rows
+            Which of the faces.
         side
             Side of the images in pixels.
         seed
             Seed of what is random.
         """
         if self.rendered:
-            made = degraded_faces(faces, self.condition, severity, seed=seed)
+            made = degraded_faces(faces[rows], self.condition, severity, seed=seed)
             points = torch.from_numpy(made.landmarks_at(side).astype(np.float32))
             return Under(images=made.pixels(side).float() / 255, points=points, theta=None)
         found = degrade(
-            faces.pixels(side).float() / 255,
+            faces.pixels(side, rows).float() / 255,
             self.condition,
             severity,
-            points=faces.landmarks_at(side),
-            ids=faces.ids,
+            points=faces.landmarks_at(side)[rows],
+            ids=faces.ids[rows],
             seed=seed,
         )
         assert found.points is not None

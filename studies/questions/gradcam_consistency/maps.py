@@ -177,9 +177,8 @@ class Job:
         return predictor.model.columns(torch.tensor(self.face_set.targets)).expand(n, -1)  # (n, K)
 
     def _map_shard(self, network: Network, predictor: Predictor, method: str, start: int) -> None:
-        images = self.faces.pixels(predictor.model.size, slice(start, start + CHUNK))
-
         def make() -> dict[str, NDArray[Any]]:
+            images = self.faces.pixels(predictor.model.size, slice(start, start + CHUNK))
             cells = native_maps(
                 predictor, images, self._columns(predictor, len(images)), method=method
             )
@@ -190,9 +189,9 @@ class Job:
 
     def _moved_shard(self, network: Network, predictor: Predictor, method: str, name: str) -> None:
         move = next(m for m in moves(self._cell(network)) if m.name == name)
-        images = self.faces.pixels(predictor.model.size, self.face_set.moved)
 
         def make() -> dict[str, NDArray[Any]]:
+            images = self.faces.pixels(predictor.model.size, self.face_set.moved)
             changed = move.image(images.float() / 255)
             cells = native_maps(
                 predictor, changed, self._columns(predictor, len(images)), method=method
@@ -291,7 +290,7 @@ class Job:
                     maps=base,
                     labels=self.face_set.labels,
                     ids=self.faces.ids,
-                    pixels=self.faces.pixels(SIZE),
+                    pixels=self.faces.sliced(SIZE),
                     seed=self.seed,
                 ),
             )

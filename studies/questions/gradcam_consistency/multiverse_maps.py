@@ -160,8 +160,8 @@ class SignedMaps:
     ) -> dict[str, NDArray[Any]]:
         """Maps and logits; a network is loaded where one of its shards was damaged."""
         predictor = ready or self._predictor(network.load(self.floor), None)
-        images = self.faces.pixels(predictor.model.size)
-        columns = predictor.model.columns(torch.tensor(TARGETS)).expand(len(images), -1)
-        cells = signed_cells(predictor, images, columns, layer=layer, output=cast("Output", output))
-        logits = predictor.logits(images)[:, columns[0].cpu()]
+        faces = self.faces
+        columns = predictor.model.columns(torch.tensor(TARGETS)).expand(len(faces), -1)
+        cells = signed_cells(predictor, faces, columns, layer=layer, output=cast("Output", output))
+        logits = predictor.logits(faces)[:, columns[0].cpu()]
         return {"maps": cells.numpy(), "logits": logits.cpu().numpy()}

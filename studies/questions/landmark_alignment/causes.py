@@ -64,10 +64,10 @@ def parameters_of(faces: Faces) -> FaceParams | None:
     return params[np.asarray(faces.rows)]
 
 
-def _score(predictor: Predictor, pixels: Tensor, columns: Tensor) -> Tensor:
+def _score(predictor: Predictor, images: Tensor | Faces, columns: Tensor) -> Tensor:
     """Probability ``(n,)`` of each face's target."""
-    probabilities = predictor.logits(pixels).double().softmax(dim=1)
-    return probabilities[torch.arange(len(pixels)), columns]
+    probabilities = predictor.logits(images).double().softmax(dim=1)
+    return probabilities[torch.arange(len(images)), columns]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,9 +114,10 @@ class Causes:
             regions = face_regions(job.faces.landmarks_at(size)[rows], size=size)
             made = attribute(
                 predictor,
-                job.faces.pixels(size, rows),
+                job.faces.subset(rows),
                 job.columns(predictor, len(rows)),
                 method=RegionShapley(fill=FILL),
+                size=size,
                 regions=regions,
                 ids=[job.faces.ids[row] for row in rows],
                 seed=job.seed,
@@ -205,7 +206,7 @@ class Causes:
             predictor = job.loaded(network)
             side, size = job.faces.read(int(rows[0])).shape[0], predictor.model.size
             columns = predictor.model.columns(job.labels[targets])
-            clean = _score(predictor, job.faces.pixels(size, rows), columns)
+            clean = _score(predictor, job.faces.subset(rows), columns)
             lost = []
             for unit in AUS:
                 images = render(params.neutralised(aus=[unit]), size=side).images

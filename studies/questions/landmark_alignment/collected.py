@@ -98,7 +98,8 @@ class Results:
         """
         found = job.work()
         registration = register(job.faces.landmarks_at(SIZE), size=SIZE)
-        grey = job.faces.pixels(SIZE).float().mean(dim=1) / 255  # (N, SIZE, SIZE)
+        batches = job.faces.batches(size=SIZE)
+        grey = torch.cat([part.pixels.float().mean(dim=1) / 255 for part in batches])  # (N, S, S)
         mean_maps: dict[str, NDArray[Any]] = {}
         ids, emotions, asked = job.faces.ids, job.emotions, job.areas.choices
         sample = looked.sample_of(job.faces, causes, seed=job.seed) if causes else np.arange(0)

@@ -288,7 +288,7 @@ class Job:
             maps=matched.maps,
             labels=self.labels[targets],
             ids=self.faces.ids,
-            pixels=self.faces.pixels(SIZE),
+            pixels=self.faces.sliced(SIZE),
             seed=self.seed,
         )
         for name in CONTROLS:

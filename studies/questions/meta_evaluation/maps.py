@@ -31,7 +31,10 @@ Scorer = Callable[[Sequence[MetricSpec], Callable[[int], None]], pd.DataFrame]
 
 
 class PlantedMaps:
-    """Marked faces of a planted network, and maps of known quality."""
+    """Marked faces of a planted network, and maps of known quality.
+
+    All images are held: they are a few built-in faces, each of which is scored several times.
+    """
 
     def __init__(self, n: int, *, seed: int, device: str) -> None:
         self.faces = people(n, seed=seed)
@@ -84,7 +87,10 @@ class PlantedMaps:
 
 
 class TrainedMaps:
-    """Maps of a trained network, scored as they are and under changes."""
+    """Maps of a trained network, scored as they are and under changes.
+
+    All images are held: they are a few built-in faces, each of which is scored several times.
+    """
 
     def __init__(
         self, faces: Faces, model: FERModel, *, methods: Sequence[str], seed: int, device: str

@@ -94,7 +94,7 @@ def test_boxes_of_one_photograph_are_kept_apart_on_disk(tmp_path, monkeypatch):
     monkeypatch.setattr("fer_xai.types.image_files.read_image", None)
     again = load_dataset(f"expw:{tmp_path}")
     assert torch.equal(again.pixels(8), wanted)
-    assert again._image_sizes().tolist() == [[14, 8], [5, 5], [8, 8]]
+    assert again.image_sizes.tolist() == [[14, 8], [5, 5], [8, 8]]
 
 
 def test_the_identity_of_a_face_is_that_of_its_photograph_and_its_box(tmp_path):
