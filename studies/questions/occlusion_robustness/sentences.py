@@ -97,14 +97,14 @@ def _occluders(model: str, accuracy: float, table: pd.DataFrame) -> str:
     below = [row for row in rows[::-1] if told(row, name, p) < 0]
     said = f"{model} names {accuracy:.1f} % of the clean faces rightly. "
     if above:
-        said += "More than a random patch of the same area costs it to lose " + _listed(above)
+        said += f"It loses more with these hidden than with random patches: {_listed(above)}"
     else:
         said += (
-            "No occluder is shown to cost more than a random patch of its area (most: "
+            "No occluder is shown to cost more than a random patch of the same area (the most: "
             + _listed(rows[:1])
             + ")"
         )
-    said += f"; less, {_listed(below)}." if below else "."
+    said += f"; it loses less with these: {_listed(below)}." if below else "."
     return said
 
 
@@ -130,12 +130,12 @@ def _bound(matrix: pd.DataFrame) -> str:
             if told(row, name, p) > 0
         ]
         if cells:
-            parts.append(f"{emotion} by {', '.join(cells)}")
+            parts.append(f"{emotion}: {', '.join(cells)}")
     if not parts:
         return "No region is told from a patch of its area for any emotion."
     return (
-        "Beyond a patch of its area, probability is lost, told from 0 over all regions and "
-        f"emotions, of {'; '.join(parts)}."
+        "These regions cost an emotion more probability than patches of their area do, judged over "
+        f"all regions and emotions at once: {'; '.join(parts)}."
     )
 
 
@@ -176,11 +176,13 @@ def _guided(table: pd.DataFrame) -> str:
             bounds = signed_bounds(row[f"{column} low"], row[f"{column} high"], digits=1)
             said = f"{words} ({signed(row[column], digits=1)}{bounds} points)"
             groups[told(row, column, f"p, {words}")].append(said)
-    verdicts = {1: "more than hiding", -1: "less than hiding", 0: "no amount that is told from"}
-    parts = [f"{words} {_and(groups[side])}" for side, words in verdicts.items() if groups[side]]
+    verdicts = {1: "costs more than", -1: "costs less than", 0: "is not told apart from"}
+    parts = [
+        f"{words} hiding {_and(groups[side])}" for side, words in verdicts.items() if groups[side]
+    ]
     if not parts:
         return ""
-    return f"Hiding the cells that {_name(row['order'])} marks costs accuracy: {'; '.join(parts)}."
+    return f"In accuracy, hiding the cells that {_name(row['order'])} marks {'; it '.join(parts)}."
 
 
 def _drift(table: pd.DataFrame) -> str:
@@ -190,22 +192,22 @@ def _drift(table: pd.DataFrame) -> str:
     if pd.isna(row["likeness"]):
         return f"The likeness of the map of {named} is undefined under every occluder."
     said = (
-        f"With a part of the face covered, the map of {named} on the rest is like that of the "
-        f"whole face by {row['likeness']:.2f} (Pearson, {row['faces']} faces"
+        f"Where the face is not covered, the map of {named} correlates with that of the whole face "
+        f"by {row['likeness']:.2f} (Pearson, {row['faces']} faces"
     )
     if pd.notna(row["prediction stays"]):
         said += f"; {row['prediction stays']:.2f} where the prediction stays"
     floors = [
         f"{words} {row[column]:.2f}"
         for column, words in (
-            ("random patch", "under random patches of the same area"),
-            ("other persons' maps", "to maps of other persons"),
+            ("random patch", "under random patches of the same area by"),
+            ("other persons' maps", "with maps of other persons by"),
         )
         if pd.notna(row[column])
     ]
     said += f"), {_and(floors)}." if floors else ")."
     if row["undefined"] > 0:
-        said += f" There is no map to compare for {row['undefined']:.1f} % of covered faces."
+        said += f" For {row['undefined']:.1f} % of the covered faces there is no map to compare."
     return said
 
 

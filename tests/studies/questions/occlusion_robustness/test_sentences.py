@@ -39,7 +39,7 @@ def matrix_of(effect, *, seed=0):
 
 def test_regions_are_named_that_are_told_from_a_patch_and_no_others():
     said = _bound(matrix_of({("fear", "eyes"): 0.2, ("happiness", "mouth"): -0.3}))
-    assert "fear by eyes (+0.2" in said
+    assert "fear: eyes (+0.2" in said
     assert "happiness" not in said  # its mouth costs less than a patch
     assert "\N{MINUS SIGN}" not in said
     assert "-" not in said
@@ -93,17 +93,17 @@ def test_the_maps_sentences_say_each_thing_once():
         row |= {f"beyond {words}": mean, f"beyond {words} low": low, f"beyond {words} high": high}
         row[f"p, {words}"] = p
     assert _guided(pd.DataFrame([{"order": "random"}, row])) == (
-        "Hiding the cells that layer cam marks costs accuracy: more than hiding the centre "
-        "(+5.0 [+1.0, +9.0] points); less than hiding random cells "
-        "(-30.0 [-40.0, -20.0] points); no amount that is "
-        "told from a random map (+1.0 [-3.0, +5.0] points)."
+        "In accuracy, hiding the cells that layer cam marks costs more than hiding the centre "
+        "(+5.0 [+1.0, +9.0] points); it costs less than hiding random cells "
+        "(-30.0 [-40.0, -20.0] points); it is not told apart from hiding a random map "
+        "(+1.0 [-3.0, +5.0] points)."
     )
     drift = {"method": "lrp", "likeness": 0.6, "faces": 9, "prediction stays": 0.7}
     drift |= {"random patch": 0.5, "other persons' maps": 0.25, "undefined": 0.0}
     assert _drift(pd.DataFrame([drift])) == (
-        "With a part of the face covered, the map of lrp on the rest is like that of the whole "
-        "face by 0.60 (Pearson, 9 faces; 0.70 where the prediction stays), under random patches "
-        "of the same area 0.50 and to maps of other persons 0.25."
+        "Where the face is not covered, the map of lrp correlates with that of the whole face by "
+        "0.60 (Pearson, 9 faces; 0.70 where the prediction stays), under random patches of the "
+        "same area by 0.50 and with maps of other persons by 0.25."
     )
     mass = {"area": 0.15, "before": 0.2, "after": 0.1, "moved": -0.1}
     mass |= {"moved low": -0.2, "moved high": 0.0, "p, beyond a patch": 0.5}
