@@ -100,20 +100,20 @@ class Accuracy(Study, Progress, Passes, Models):
             there.
         """
         self.check()
-        cells = []
+        cells, inputs, read, known = [], {}, {}, {}
         for data in self.data_specs:
             for spec in self.model_specs:
                 weights = spec.weights_for(data, option="--models")
                 model = load_model(spec.name, weights=weights)
-                faces = data.load(split=self.split, emotions=model.emotions)
-                cells.append((_model(spec.name, weights), _named(data), model, faces))
-        inputs = {
-            f"{name} on {data}": {
-                "model": model_digest(model),
-                **faces_digests(faces, [model.size]),
-            }
-            for name, data, model, faces in cells
-        }
+                key = (data, tuple(model.emotions))
+                if key not in read:
+                    read[key] = data.load(split=self.split, emotions=model.emotions)
+                faces, name = read[key], _model(spec.name, weights)
+                if (*key, model.size) not in known:
+                    known[(*key, model.size)] = faces_digests(faces, [model.size])
+                digests = known[(*key, model.size)]
+                inputs[f"{name} on {_named(data)}"] = {"model": model_digest(model), **digests}
+                cells.append((name, _named(data), model, faces))
         rows = []
         with self.opened(inputs, self.split) as run:
             task = run.bar.add_task("faces", total=sum(len(faces) for *_, faces in cells))
