@@ -11,7 +11,8 @@ import tyro
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.models import load_model
+from fer_xai.models import FERModel, load_model
+from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.endpoints import PERSON, Endpoint
@@ -100,7 +101,10 @@ class Accuracy(Study, Progress, Passes, Models):
             there.
         """
         self.check()
-        cells, inputs, read, known = [], {}, {}, {}
+        cells: list[tuple[str, str, FERModel, Faces]] = []
+        inputs: dict[str, dict[str, str | None]] = {}
+        read: dict[tuple[DataSpec, tuple[str, ...]], Faces] = {}
+        known: dict[tuple[Any, ...], dict[str, str | None]] = {}
         for data in self.data_specs:
             for spec in self.model_specs:
                 weights = spec.weights_for(data, option="--models")
