@@ -121,7 +121,7 @@ class Accuracy(Study, Progress, Passes, Models):
         rows = []
         with self.opened(inputs, self.split) as run:
             task = run.bar.add_task("faces", total=sum(len(faces) for *_, faces in cells))
-            for name, data, model, faces in cells:
+            for name, where, model, faces in cells:
                 table = face_table(faces)
                 named = logits_of(self.predictor(model), faces).argmax(dim=1).numpy()
                 found = recognition(
@@ -133,7 +133,7 @@ class Accuracy(Study, Progress, Passes, Models):
                     unit=unit_name(table),
                 )
                 units = table.groupby("emotion")["cluster"].nunique()
-                rows += _rows(found, data, units, int(table["cluster"].nunique()))
+                rows += _rows(found, where, units, int(table["cluster"].nunique()))
                 run.bar.advance(task, len(faces))
         made = pd.DataFrame(rows)
         return run.complete(_write(run.folder, run.manifest, made))

@@ -259,7 +259,7 @@ def _not_told(judged: pd.DataFrame) -> str:
     shown = {}
     reachable = rest[rest[NEEDED].gt(units) & rest[NEEDED].le(MOST_UNITS)]
     if len(reachable):
-        nearest = reachable.loc[reachable[NEEDED].idxmin()]
+        nearest = reachable.sort_values(NEEDED, kind="stable").iloc[0]
         shown[nearest["attribution"]] = nearest[NEEDED]
     for _, row in reachable[reachable["attribution"] == "gradcam"].iterrows():
         shown["gradcam"] = row[NEEDED]
