@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
-import tyro
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
@@ -18,13 +17,16 @@ from studies.engine.digests import faces_digests, model_digest
 from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.options import Models, Passes, Progress
 from studies.engine.recognised_share import Recognition, recognition
-from studies.engine.specs import SYNTHETIC, DataSpec
+from studies.engine.scope import DataSets
+from studies.engine.specs import DataSpec
 from studies.engine.study import Study, face_table
 from studies.engine.units import unit_name
 from studies.registry import STUDIES, question
 from studies.reporting.page import Table, write_page
 from training.scoring import logits_of
 
+SPLIT = "test"
+"""Faces that models are tried on."""
 ALL = "all"
 """Row of all emotions together."""
 METHOD = [
@@ -41,12 +43,12 @@ CAVEATS = [
 
 @STUDIES.register("accuracy")
 @dataclass(frozen=True, kw_only=True)
-class Accuracy(Study, Progress, Passes, Models):
+class Accuracy(Study, Progress, Passes, DataSets, Models):
     """How many faces does a model recognise, on its own data set and on others?
 
-    Every model is tried on every data set: the share of faces recognised, of all and by emotion,
-    with its interval. Models are named with their weights (``gimefive=rafdb``); one without takes
-    those that are shipped for the data.
+    Every model is tried on the test faces of every data set: the share of faces recognised, of all
+    and by emotion, with its interval. Models are named with their weights (``gimefive=rafdb``); one
+    without takes those that are shipped for the data.
 
     Examples
     --------
@@ -62,11 +64,6 @@ class Accuracy(Study, Progress, Passes, Models):
         interval="95 %, Wilson; where persons are known, of the effective number of faces",
         holds="nothing is claimed: the share is stated with its interval",
     )
-
-    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE] …")] = (SYNTHETIC,)
-    """Data sets, such as rafdb:ROOT, or one source of a benchmark, such as gimefive:ROOT@rafdb."""
-    split: str = "test"
-    """train, valid or test."""
 
     @property
     def data_specs(self) -> list[DataSpec]:
@@ -89,7 +86,7 @@ class Accuracy(Study, Progress, Passes, Models):
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
         data = [_named(spec) for spec in self.data_specs]
-        return super().config() | {"data": data}
+        return super().config() | {"data": data, "split": SPLIT}
 
     def run(self) -> Path:
         """Score every model on every data set; returns the folder of results.
@@ -111,7 +108,7 @@ class Accuracy(Study, Progress, Passes, Models):
                 model = load_model(spec.name, weights=weights)
                 key = (data, tuple(model.emotions))
                 if key not in read:
-                    read[key] = data.load(split=self.split, emotions=model.emotions)
+                    read[key] = data.load(split=SPLIT, emotions=model.emotions)
                 faces, name = read[key], _model(spec.name, weights)
                 if (*key, model.size) not in known:
                     known[(*key, model.size)] = faces_digests(faces, [model.size])
@@ -119,7 +116,7 @@ class Accuracy(Study, Progress, Passes, Models):
                 inputs[f"{name} on {_named(data)}"] = {"model": model_digest(model), **digests}
                 cells.append((name, _named(data), model, faces))
         rows = []
-        with self.opened(inputs, self.split) as run:
+        with self.opened(inputs, SPLIT) as run:
             task = run.bar.add_task("faces", total=sum(len(faces) for *_, faces in cells))
             for name, where, model, faces in cells:
                 table = face_table(faces)
