@@ -1,18 +1,21 @@
-"""Options that several studies share: which methods and metrics, how many faces, and words."""
+"""Options that several studies share: methods and metrics, data sets, number of faces, words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+import tyro
 
 from fer_xai.checks import check_count
 from fer_xai.names import slug
 from studies.engine.explained import MATCHED_TO, Explained
 from studies.engine.in_words import words_table
 from studies.engine.options import Options
+from studies.engine.specs import SYNTHETIC
 from studies.reporting.page import Table
 
 
@@ -29,6 +32,20 @@ class Methods(Options):
     methods: tuple[str, ...] = ()
     """Attributions; by default those that the study names, or all that a model can be explained
     by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSets(Options):
+    """Several data sets.
+
+    Examples
+    --------
+    >>> DataSets(data=("rafdb:faces",)).config()
+    {'data': ('rafdb:faces',)}
+    """
+
+    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE] …")] = (SYNTHETIC,)
+    """Data sets, such as rafdb:ROOT, or one source of a benchmark, such as gimefive:ROOT@rafdb."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,8 @@ class Figure:
     n
         Number of units behind it, or None.
     range
-        Smallest and largest of the units, where they are too few for an interval; or None.
+        Smallest and largest of the units, where they are too few for an interval; or None. With
+        ``mean = true`` an entry is the mean of several rows, and these are the rows' ends.
 
     Examples
     --------
@@ -235,6 +236,13 @@ def _figure(run: Path, name: str, entry: Mapping[str, Any]) -> Figure:
     rows = _chosen(pd.read_csv(file), entry["row"], name)
     if entry.get("count"):
         return Figure(value=float(len(rows)), form=entry.get("form", "d"))
+    if entry.get("mean") and len(rows) > 1:
+        several = rows[entry["column"]].astype(float)
+        return Figure(
+            value=float(several.mean()),
+            form=form,
+            range=(float(several.min()), float(several.max())),
+        )
     if len(rows) != 1:
         raise InputError(
             f"Expected one row of {file.name} for {name}, got {len(rows)}: {dict(entry['row'])}."

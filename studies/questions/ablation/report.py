@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.table import Table as TerminalTable
 
 from fer_xai.command import terminal
+from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED
 from studies.questions.ablation.shared import left_out
 from studies.questions.ablation.tables import (
     REFERENCE,
@@ -173,6 +174,8 @@ def method(manifest: dict[str, Any]) -> list[str]:
         "that all networks that are compared have enough maps of.",
         f"The floor of a variant is {manifest['config']['untrained']} untrained networks, "
         "initialised as its trainings are, with BatchNorm statistics of training faces.",
+        f"Every pair of faces is compared up to {EXACT_UP_TO:,} faces with a map; above, at most "
+        f"{SAMPLED:,} pairs within an emotion and between two are, drawn with a fixed seed.",
     ]
 
 
@@ -180,6 +183,9 @@ CAVEATS = [
     "Depth and resolution change the grid of the maps (column map), and coarser maps have fewer "
     "ways to differ: compare excesses, and those with care.",
     "Consistency is not faithfulness: maps can be alike and wrong.",
+    "Grad-CAM's ReLU leaves maps without any value, which take no part (column undefined maps). "
+    "Where variants differ in their share, a part of the difference of their excess may be the "
+    "ReLU's: trainings keep no endpoint of maps without it, so that it is not separated here.",
     "Few seeds make wide intervals, and fewer than five none: a difference that is not shown may "
     "still exist.",
     "One recipe for all variants; one of its own might suit a variant better.",

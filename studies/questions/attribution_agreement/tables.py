@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,10 @@ from metrics.statistics.bounded import order_by_name
 from metrics.statistics.effect_sizes import cohens_d
 from metrics.statistics.families import mean_family
 from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.power import about, units_to_tell
 from studies.scoreboard.judged import ALONE, BY, judged_by
-from studies.scoreboard.tables import P, bounds
+from studies.scoreboard.report import MOST_UNITS
+from studies.scoreboard.tables import LEVEL, NEEDED, P, bounds
 
 CHANCE = ("random", "signed_random", "uniform", "centre", "edges")
 """Controls that know nothing of the model. A map's sums order regions by area where it has no sign,
@@ -125,10 +127,12 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
                     "another fill": another_fill(
                         rows, str(model), by, described.get("starts from", ())
                     ),
-                    **bounds("over chance", over[str(name)][0]),
+                    **bounds("over chance", over[str(name)].interval),
+                    "units": float(over[str(name)].interval.n),
                     "d_z": cohens_d(gain) if len(gain) else np.nan,
-                    P: over[str(name)][1],
-                    BY: over[str(name)][2],
+                    P: over[str(name)].p,
+                    NEEDED: over[str(name)].needed,
+                    BY: over[str(name)].by,
                     "other methods": _with_others(pixels, str(model), str(name)),
                     "itself, other seed": seeds.loc[
                         (seeds["model"] == model) & (seeds["attribution"] == name), "value"
@@ -143,10 +147,17 @@ def methods(rows: pd.DataFrame, clusters: pd.Series, described: Mapping[str, Any
     return order.reset_index(drop=True)
 
 
-def _judged(
-    gain_of: Mapping[str, pd.Series], clusters: pd.Series, floor: str
-) -> dict[str, tuple[Interval, float, str]]:
-    """Interval and p of the mean gain of each attribution, and how it was judged.
+class _Gain(NamedTuple):
+    """Mean gain of an attribution: how it was judged, and how many units would tell it."""
+
+    interval: Interval
+    p: float
+    needed: float
+    by: str
+
+
+def _judged(gain_of: Mapping[str, pd.Series], clusters: pd.Series, floor: str) -> dict[str, _Gain]:
+    """Mean gain of each attribution, judged.
 
     Attributions that are no control are one family; the floor is not held against itself.
     """
@@ -154,12 +165,19 @@ def _judged(
     wide = wide.iloc[order_by_name(wide.index)]  # so that rows in another order say the same
     labels = list(clusters.loc[list(wide.index)])
     family = mean_family(wide.to_numpy(dtype=np.float64), clusters=labels, bounds=(-2, 2))
+    level = family.level_each if np.isfinite(family.level_each) else LEVEL
+    nan = float("nan")
     judged = {
-        str(name): (one, float(p), judged_by(one))
+        str(name): _Gain(
+            one,
+            float(p),
+            units_to_tell(one, level=level) if p >= 1 - LEVEL else nan,
+            judged_by(one),
+        )
         for name, one, p in zip(wide, family.intervals, family.p_values, strict=True)
     }
     controls = {
-        name: (interval(gain, clusters), float("nan"), "" if name == floor else ALONE)
+        name: _Gain(interval(gain, clusters), nan, nan, "" if name == floor else ALONE)
         for name, gain in gain_of.items()
         if name in CONTROLS
     }
@@ -223,6 +241,29 @@ def answer(table: pd.DataFrame, tops: Mapping[str, Interval], floor: Mapping[str
         )
         if np.isfinite(top.low):
             text += f" [{top.low:.2f}, {top.high:.2f}]"
-        text += "."
-        sentences.append(text)
+        sentences.append(f"{text}.{_not_told(judged)}")
     return " ".join(sentences)
+
+
+def _not_told(judged: pd.DataFrame) -> str:
+    """What is to be said of attributions that are not told from the chance control."""
+    tested = judged.dropna(subset=[P])
+    apart = (tested[P] < 1 - LEVEL) & (
+        (tested["over chance low"] > 0) | (tested["over chance high"] < 0)
+    )
+    rest = tested[~apart]
+    if not len(rest):
+        return ""
+    units = int(rest["units"].max())
+    said = f" Not told apart with {units} units: {', '.join(rest['attribution'])}"
+    shown = {}
+    reachable = rest[rest[NEEDED].gt(units) & rest[NEEDED].le(MOST_UNITS)]
+    if len(reachable):
+        nearest = reachable.sort_values(NEEDED, kind="stable").iloc[0]
+        shown[nearest["attribution"]] = nearest[NEEDED]
+    for _, row in reachable[reachable["attribution"] == "gradcam"].iterrows():
+        shown["gradcam"] = row[NEEDED]
+    if not shown:
+        return f"{said}."
+    needed = " and ".join(f"{about(n)} for {name}" for name, n in shown.items())
+    return f"{said}; to tell gains as large as these, about {needed} would be needed."

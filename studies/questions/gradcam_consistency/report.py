@@ -13,6 +13,7 @@ from rich.table import Table as TerminalTable
 from fer_xai.checks import name_or_unknown
 from fer_xai.command import terminal
 from fer_xai.files import read_arrays
+from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED
 from studies.engine import store
 from studies.engine.units import units_of
 from studies.questions.gradcam_consistency import contents, shared, tables
@@ -60,7 +61,7 @@ def write_report(
         facts=_facts(manifest, faces),
         tables=made,
         pictures=contents.pictures_of(rows, sets, primary, regions, maps=maps, unit=unit),
-        method=_method(manifest, unit),
+        method=[*_method(manifest, unit), pairs_compared(sets)],
         caveats=[*_caveats(manifest, faces), *_left_out(left_out)],
         manifest=manifest,
     )
@@ -130,6 +131,32 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Seed": str(config["seed"]),
         "Commit": store.made_by(manifest),
     }
+
+
+def pairs_compared(sets: pd.DataFrame) -> str:
+    """Whether every pair of faces was compared, or a sample of them, in a sentence.
+
+    Examples
+    --------
+    >>> sets = pd.DataFrame({"metric": ["pairs sampled", "pairs compared"], "value": [1.0, 9e6]})
+    >>> pairs_compared(sets)[:55]
+    'Pairs are sampled where more than 10,000 faces have a m'
+    >>> pairs_compared(sets.assign(value=0.0))
+    'Every pair of faces is compared (above 10,000 faces with a map, a sample would be).'
+    """
+    sampled = sets[(sets["metric"] == "pairs sampled") & (sets["value"] > 0)]
+    if not len(sampled):
+        return (
+            f"Every pair of faces is compared (above {EXACT_UP_TO:,} faces with a map, a sample "
+            "would be)."
+        )
+    every = int((sets["metric"] == "pairs sampled").sum())
+    return (
+        f"Pairs are sampled where more than {EXACT_UP_TO:,} faces have a map: at most "
+        f"{SAMPLED:,} pairs within an emotion and between two, drawn with a fixed seed. Here "
+        f"that is so in {len(sampled)} of {every} comparisons (rows `pairs sampled` and `pairs "
+        "compared` of sets.parquet)."
+    )
 
 
 def _method(manifest: dict[str, Any], unit: str) -> list[str]:

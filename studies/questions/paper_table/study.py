@@ -12,6 +12,7 @@ import tyro
 from fer_xai.errors import InputError
 from studies.engine import store
 from studies.engine.endpoints import TOLD_FROM_ZERO, Endpoint
+from studies.engine.scope import DataSets
 from studies.engine.trained import TrainedStudy
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
@@ -32,7 +33,7 @@ PAPER_COLUMNS = (
 
 @STUDIES.register("paper_table")
 @dataclass(frozen=True, kw_only=True)
-class PaperTable(TrainedStudy):
+class PaperTable(TrainedStudy, DataSets):
     """How accurate are GiMeFive and its baselines, counted honestly and as the paper counts?
 
     Each cell is trained once a seed; the test faces are scored by the weights that are kept, and
@@ -58,10 +59,6 @@ class PaperTable(TrainedStudy):
         "gimefive-nodropout",
     )
     """Rows to train; every row of the paper's table is shown."""
-    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[:ROOT][@SOURCE] …")] = (
-        "synthetic",
-    )
-    """Columns to train and test on, such as gimefive:ROOT@rafdb."""
     pretrained: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL=WEIGHTS …")] = ()
     """Models that begin with other weights: a path, or 'imagenet' for torchvision's own."""
     records_only: bool = False

@@ -5,9 +5,10 @@ import pytest
 from scipy import linalg, stats
 
 from benchmarks.calibration import means
+from benchmarks.calibration.mean_designs import clustered, unequal
 from fer_xai.errors import InputError
 from metrics.statistics.clustered import mean_parts, satterthwaite, within_correlation
-from metrics.statistics.intervals import mean_interval
+from metrics.statistics.intervals import SURE_CLUSTERS, SURE_FACES, mean_interval
 from metrics.statistics.mean_tests import equivalence, mean_test, untested
 from metrics.statistics.power import (
     not_told_apart,
@@ -116,6 +117,37 @@ def test_skewed_means_are_covered_where_plain_students_t_is_too_narrow(draw):
     assert row.share > plain + 0.015
 
 
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+@pytest.mark.parametrize("n", [5, 12])
+def test_few_unequal_clusters_are_covered_where_scores_are_normal_or_exponential(n, draw):
+    """Without corrections: .76 to .90."""
+    (row,) = means.cluster_coverage(
+        300, draws=[draw], designs=[f"{n} unequal clusters"], rhos=[0.9]
+    )
+    assert row.repeats == 300
+    assert row.share >= 0.93 - 2.6 * np.sqrt(0.93 * 0.07 / 300), row
+
+
+@pytest.mark.parametrize(("n", "sure"), [(5, False), (SURE_FACES - 1, False), (SURE_FACES, True)])
+def test_an_interval_of_few_faces_says_what_it_covers_of_very_skewed_scores(n, sure):
+    scheme = mean_interval(np.random.default_rng(0).exponential(size=n)).scheme
+    warning = f"; below {SURE_FACES}, very skewed scores are covered in .88 to .94"
+    assert scheme.endswith(warning) is not sure
+    assert "faces" in scheme
+
+
+@pytest.mark.parametrize(
+    ("n", "sure"), [(5, False), (SURE_CLUSTERS - 1, False), (SURE_CLUSTERS, True)]
+)
+def test_an_interval_of_few_clusters_says_what_it_covers_of_very_skewed_scores(n, sure):
+    rng = np.random.default_rng(0)
+    x, codes = clustered(rng, unequal(rng, n), "exponential", 0.9)
+    scheme = mean_interval(x, clusters=codes).scheme
+    warning = f"; below {SURE_CLUSTERS}, very skewed scores are covered in .88 to .94"
+    assert scheme.endswith(warning) is not sure
+    assert "clusters (CR2, Satterthwaite)" in scheme
+
+
 @pytest.mark.parametrize("design", ["8 unequal clusters", "20 unequal clusters"])
 def test_coverage_of_unequal_clusters_by_simulation(design):
     """Without corrections: .85 to .91."""
@@ -157,6 +189,18 @@ def test_units_needed_are_those_of_the_textbook():
     assert "would be needed for +0.023" in not_told_apart(few, 0.023)
     with pytest.raises(InputError, match="spread above 0"):
         units_for_half_width(0.0, 0.1)
+
+
+def test_a_gain_of_023_takes_470_faces_where_its_spread_over_faces_is_1775():
+    """Grad-CAM over the centre in ROAD; by the noncentral t, which the package does not use."""
+
+    def power(n):
+        away, reach = 0.023 / 0.1775 * np.sqrt(n), stats.t.ppf(0.975, n - 1)
+        return stats.nct.sf(reach, n - 1, away) + stats.nct.cdf(-reach, n - 1, away)
+
+    assert units_for_difference(0.1775, 0.023) == 470
+    assert power(470) >= 0.8 > power(469)
+    assert power(96) == pytest.approx(0.24, abs=0.005)  # of the 96 faces that were asked first
 
 
 def test_power_at_the_units_that_are_called_for():

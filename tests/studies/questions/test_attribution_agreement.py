@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from fer_xai.errors import InputError
+from metrics.statistics.families import mean_family
+from metrics.statistics.power import units_for_difference
+from studies.questions.attribution_agreement import tables
 from studies.questions.attribution_agreement.study import AttributionAgreement
 from studies.questions.attribution_agreement.tables import another_fill
 
@@ -185,3 +188,47 @@ def test_without_a_gain_the_answer_says_so(run):
     assert tables.answer(table, {}, {}) == (
         "tiny: no attribution can be held against exact Shapley values."
     )
+
+
+def test_gains_that_are_not_told_apart_come_with_the_units_that_would_tell_them():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(96, 5))
+    noise = (noise - noise.mean(0)) / noise.std(0, ddof=1)
+    gain = {"lime": 0.3, "gradcam": 0.02, "rise": 0.04, "lrp": 0.0, "saliency": -0.3}
+    ids = [f"f{k:02d}" for k in range(96)]
+    values = {name: 0.2 * one + gain[name] for name, one in zip(gain, noise.T, strict=True)}
+    rows = pd.DataFrame(
+        {
+            "comparison": comparison,
+            "id": face,
+            "model": "m",
+            "attribution": name,
+            "with": fill,
+            "value": value,
+        }
+        for comparison, name, fill, scores in [
+            ("fills", "black", "blur", np.full(96, 0.5)),
+            *(
+                ("shapley", name, fill, scores)
+                for name, scores in {"centre": np.zeros(96), **values}.items()
+                for fill in ("black", "blur")
+            ),
+        ]
+        for face, value in zip(ids, scores, strict=True)
+    )
+    people = pd.Series(range(96), index=ids)
+    table = tables.methods(rows, people, {"m": {"methods": {}}})
+    needed = table.set_index("attribution")["units to tell"]
+    family = mean_family(np.stack(list(values.values()), axis=1), bounds=(-2, 2))
+    for name in ("gradcam", "rise"):
+        assert needed[name] == pytest.approx(
+            units_for_difference(0.2, gain[name], level=family.level_each), rel=0.02
+        )
+    assert needed[["lime", "saliency", "centre"]].isna().all()
+    assert (table["units"] == 96).all()
+    tops = tables.between_fills(rows, people)
+    said = tables.answer(table, tops, tables.floors(rows))
+    start = "Not told apart with 96 units: rise, gradcam, lrp; to tell gains as large as these, "
+    assert start in said
+    assert " for rise and " in said
+    assert said.endswith(" for gradcam would be needed.")

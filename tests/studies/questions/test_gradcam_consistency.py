@@ -18,7 +18,7 @@ from fer_xai.errors import InputError
 from fer_xai.files import read_arrays
 from fer_xai.models.checkpoints import save_weights
 from studies.engine import store
-from studies.questions.gradcam_consistency.report import unit_of
+from studies.questions.gradcam_consistency.report import pairs_compared, unit_of
 from studies.reporting import page as report
 from tests.helpers import tiny_model
 from tests.studies.run_study import study
@@ -338,3 +338,13 @@ def test_bad_options_are_one_sentence(weights, tmp_path, options, sentence):
     with pytest.raises(InputError, match=sentence):
         study(tmp_path, weights, **options).run()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sample_of_pairs_is_stated(folder):
+    page = html.unescape((folder / "report.html").read_text())
+    assert "Every pair of faces is compared (above 10,000 faces with a map" in page
+    sets = pd.read_parquet(folder / "sets.parquet").query("metric == 'pairs sampled'")
+    assert (sets["value"] == 0).all()
+    fear = sets["target"] == "fixed:fear"
+    said = pairs_compared(sets.assign(value=fear.astype(float)))
+    assert f"drawn with a fixed seed. Here that is so in {fear.sum()} of {len(sets)} comp" in said
