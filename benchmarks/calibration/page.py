@@ -140,7 +140,7 @@ def missed(folder: Path) -> str:
     parts = []
     for said, own in (
         ("by more than two Monte-Carlo errors", sure),
-        ("by less, as chance makes some", [row for row in bad if row not in sure]),
+        ("by less, which may be chance", [row for row in bad if row not in sure]),
     ):
         if own:
             lines = "\n".join(_lines(own))
