@@ -48,10 +48,13 @@ def reached(start: Place) -> set[Place]:
     waiting, seen = [start], set[Place]()
     while waiting:
         place = waiting.pop()
-        if place in seen or place[1] not in _defined(place[0]):
+        if place in seen:
             continue
-        seen.add(place)
-        waiting += _used(place)
+        if place[1] in _defined(place[0]):
+            seen.add(place)
+            waiting += _used(place)
+        elif place[0].split(".", maxsplit=1)[0] in FOLLOWED and place[1] in _imported(place[0]):
+            waiting.append(_imported(place[0])[place[1]])  # handed on from another module
     return seen
 
 

@@ -184,9 +184,9 @@ def too_few_emotions(left_out: Mapping[int, str]) -> str:
     Examples
     --------
     >>> too_few_emotions({0: "4 maps, and 5 maps are needed"})
-    'Fewer than two emotions can be compared (0: 4 maps, and 5 maps are needed).'
+    'Fewer than two emotions can be compared (label 0: 4 maps, and 5 maps are needed).'
     """
-    why = "; ".join(f"{emotion}: {reason}" for emotion, reason in sorted(left_out.items()))
+    why = "; ".join(f"label {emotion}: {reason}" for emotion, reason in sorted(left_out.items()))
     return f"Fewer than two emotions can be compared{f' ({why})' if why else ''}."
 
 

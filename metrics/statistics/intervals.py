@@ -182,7 +182,12 @@ def interval_of(parts: MeanParts, *, level: float = 0.95) -> Interval:
         low, high = (parts.mean - ends).tolist()
     units = "clusters (CR2, Satterthwaite)" if parts.clustered else "faces"
     sure = SURE_CLUSTERS if parts.clustered else SURE_FACES
-    few = f"; below {sure}, very skewed scores are covered in .83 to .94" if parts.n < sure else ""
+    few = (
+        f"; below {sure}, very skewed scores are covered in "
+        f"{'.83' if parts.clustered else '.88'} to .94"
+        if parts.n < sure
+        else ""
+    )
     return Interval(
         estimate=parts.mean,
         low=low,

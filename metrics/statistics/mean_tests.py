@@ -237,6 +237,7 @@ def equivalence(
     margin: float,
     clusters: Sequence[object] | None = None,
     level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
 ) -> Equivalence:
     """Is the mean difference shown to be smaller than a margin declared beforehand?
 
@@ -254,12 +255,16 @@ def equivalence(
         N labels; each face is its own by default.
     level
         One less the error of each test.
+    bounds
+        Smallest and largest value that a difference can have: where there is no t-test, below 60
+        units or where scores are too skewed for one, both tests are then by betting
+        (:func:`~metrics.statistics.bounded.betting_p`), and a margin that no difference can reach
+        needs none.
 
     Returns
     -------
     Equivalence
-        Never shown, with the reason in the interval, below 60 units and where :func:`untested` has
-        another reason.
+        Never shown, with the reason in the interval, where there is no t-test and no bounds.
 
     Raises
     ------
@@ -277,6 +282,25 @@ def equivalence(
     parts = mean_parts(differences, clusters)
     found = interval_of(parts, level=2 * level - 1)
     reason = untested(parts, least=LEAST_EQUIVALENT)
+    if reason and bounds is not None and parts.n >= LEAST_UNITS:
+        low, high = betting_interval(
+            differences, bounds=bounds, clusters=clusters, level=2 * level - 1
+        )
+        scheme = "betting on a bounded mean"
+        found = replace(found, low=low, high=high, scheme=scheme, reason="", joint=True)
+        p = max(
+            betting_p(differences, bounds=bounds, mean=mean, clusters=clusters, level=level)
+            if bounds[0] < mean < bounds[1]
+            else 0.0
+            for mean in (-margin, margin)
+        )
+        inside = -margin < found.estimate < margin
+        return Equivalence(
+            interval=found,
+            margin=margin,
+            p_value=p if inside else 1.0,
+            equivalent=inside and p < 1 - level,
+        )
     if reason:
         found = replace(found, reason=reason)
         return Equivalence(interval=found, margin=margin, p_value=float("nan"), equivalent=False)

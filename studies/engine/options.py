@@ -187,8 +187,7 @@ class Margin(Options):
     """
 
     margin: float | None = None
-    """Gain over the centre control below which a method counts as no different, declared now;
-    to show it takes 60 faces, or persons."""
+    """Gain over the centre control below which a method counts as no different, declared now."""
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""

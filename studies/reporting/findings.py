@@ -237,7 +237,11 @@ def _figure(run: Path, name: str, entry: Mapping[str, Any]) -> Figure:
     if entry.get("count"):
         return Figure(value=float(len(rows)), form=entry.get("form", "d"))
     if entry.get("mean") and len(rows) > 1:
-        several = rows[entry["column"]].astype(float)
+        several = rows[entry["column"]].astype(float) * (100 if entry.get("percent") else 1)
+        if several.isna().any() or {"n", "interval", "range", "bounds"} & set(entry):
+            raise InputError(
+                f"Expected numbers in all rows of {file.name} for {name}, and mean without n or range."
+            )
         return Figure(
             value=float(several.mean()),
             form=form,

@@ -167,11 +167,8 @@ def _gains(
     labels = list(groups)
     names = [str(method) for method in over.columns if method not in CONTROLS]
     reach = spec.bounds[1] - spec.bounds[0]
-    family = mean_family(
-        over[names].to_numpy(dtype=np.float64),
-        clusters=labels,
-        bounds=(-reach, reach) if np.isfinite(reach) else None,
-    )
+    within = (-reach, reach) if np.isfinite(reach) else None
+    family = mean_family(over[names].to_numpy(dtype=np.float64), clusters=labels, bounds=within)
     judged = dict(zip(names, zip(family.intervals, family.p_values, strict=True), strict=True))
     level = family.level_each if np.isfinite(family.level_each) else LEVEL
     rows = {}
@@ -190,7 +187,9 @@ def _gains(
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     if margin is not None:
-        tests = [equivalence(over[name], margin=margin, clusters=labels) for name in names]
+        tests = [
+            equivalence(over[name], margin=margin, clusters=labels, bounds=within) for name in names
+        ]
         values = np.nan_to_num([test.p_value for test in tests], nan=1.0)  # untested: they count
         shown = pd.Series(holm(values) < 1 - LEVEL, index=names)
         table["no different"] = shown

@@ -105,4 +105,23 @@ def test_a_table_has_ranges_and_marks_what_covers_too_little():
 def test_what_is_worse_than_asked_for(tmp_path, statistic, nominal, hits, bad):
     made = row("normal", "60", hits, statistic=statistic, nominal=nominal)
     assert page.worse(made) == bad
-    assert page.missed(tmp_path) == "None.\n"
+    told = {
+        "rows": [
+            dataclasses.asdict(made)
+            | {"nominal": None if made.nominal != made.nominal else nominal}
+        ]
+    }
+    (tmp_path / "means.all.json").write_text(json.dumps(told), "utf-8")
+    assert (page.missed(tmp_path) != "None.\n") == bad
+
+
+def test_cells_that_chance_may_explain_are_told_apart(tmp_path):
+    rows = [row("normal", "60", 926), row("lognormal", "5", 880), row("normal", "12", 950)]
+    told = {"rows": [dataclasses.asdict(one) for one in rows]}
+    (tmp_path / "means.all.json").write_text(json.dumps(told), "utf-8")
+    assert page.missed(tmp_path) == (
+        "1 of 3 cells, by more than two Monte-Carlo errors:\n\n"
+        "- mean_interval: lognormal, n 5: .880 ± .010\n\n"
+        "1 of 3 cells, by less, which may be chance:\n\n"
+        "- mean_interval: normal, n 60: .926 ± .008\n"
+    )

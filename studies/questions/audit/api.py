@@ -77,8 +77,9 @@ def audit(
         of emotions.
     margin
         Gain over the centre control below which a method counts as no different, declared before
-        anything is scored: shown by two one-sided tests, Holm over the methods, from 60 faces (or
-        persons) on. By default no method can be shown to be no different.
+        anything is scored: shown by two one-sided tests, Holm over the methods; below 60 faces (or
+        persons) by betting on a bounded mean, which takes wider margins. By default no method can
+        be shown to be no different.
     seed
         Seed of everything random.
     shards

@@ -123,7 +123,7 @@ def test_emotions_of_fewer_than_five_maps_or_persons_are_left_out_and_said():
     assert np.isnan(few.auc)
     assert few.left_out[0].endswith("of 4 persons, and 5 persons are needed")
     for one in (few, similarity(rows, labels, clusters=np.arange(24) // 6)):
-        assert one.interval.reason.startswith("Fewer than two emotions can be compared (0: ")
+        assert one.interval.reason.startswith("Fewer than two emotions can be compared (label 0: ")
 
 
 def test_a_pattern_of_each_emotion_is_found():

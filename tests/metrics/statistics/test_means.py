@@ -143,7 +143,7 @@ def test_an_interval_of_few_clusters_says_what_it_covers_of_very_skewed_scores(n
     rng = np.random.default_rng(0)
     x, codes = clustered(rng, unequal(rng, n), "exponential", 0.9)
     scheme = mean_interval(x, clusters=codes).scheme
-    warning = f"; below {SURE_CLUSTERS}, very skewed scores are covered in .88 to .94"
+    warning = f"; below {SURE_CLUSTERS}, very skewed scores are covered in .83 to .94"
     assert scheme.endswith(warning) is not sure
     assert "clusters (CR2, Satterthwaite)" in scheme
 
@@ -234,3 +234,21 @@ def test_trainings_have_dots_below_five_and_students_t_from_there():
         stats.t.interval(0.95, 4, np.mean(x), stats.sem(x))
     )
     assert "taken as normal" in found.scheme
+
+
+def test_few_bounded_differences_are_held_against_a_margin_by_betting():
+    rng = np.random.default_rng(3)
+    few = rng.uniform(-0.1, 0.1, 24)
+    assert equivalence(few, margin=0.5).interval.reason.startswith("24 units are too few")
+    found = equivalence(few, margin=0.5, bounds=(-1, 1))
+    assert found.equivalent
+    assert found.p_value < 0.05
+    assert found.interval.scheme == "betting on a bounded mean"
+    assert not equivalence(few, margin=0.05, bounds=(-1, 1)).equivalent
+    assert equivalence(few, margin=1.5, bounds=(-1, 1)).p_value == 0  # no difference reaches it
+    assert equivalence(few + 0.5, margin=0.3, bounds=(-1, 1)).p_value == 1
+    erred = 0
+    for _ in range(200):  # skewed, and apart by just the margin
+        values = rng.beta(0.3, 2.7, 30) - 0.1 + 0.2
+        erred += equivalence(values, margin=0.2, bounds=(-1.5, 1.5)).equivalent
+    assert erred <= 10
