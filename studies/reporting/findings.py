@@ -240,7 +240,7 @@ def _figure(run: Path, name: str, entry: Mapping[str, Any]) -> Figure:
         several = rows[entry["column"]].astype(float) * (100 if entry.get("percent") else 1)
         if several.isna().any() or {"n", "interval", "range", "bounds"} & set(entry):
             raise InputError(
-                f"Expected numbers in all rows of {file.name} for {name}, and mean without n or range."
+                f"Expected numbers in all rows of {file.name} for {name}, and mean alone."
             )
         return Figure(
             value=float(several.mean()),
