@@ -1,5 +1,6 @@
 """Checks of what users hand in, raised early with expected, received and remedy."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import inf
 from numbers import Integral, Real
@@ -149,6 +150,37 @@ def check_length(name: str, got: int, expected: int) -> None:
     """
     if got != expected:
         raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
+
+
+def check_ids(ids: Sequence[object], n: int) -> list[str]:
+    """Names of images, one for each and each once, as text.
+
+    Raises
+    ------
+    InputError
+        If they are one text, are too many or too few, or a name comes twice: rows of two images
+        would not be told apart, and their random numbers would be the same.
+
+    Examples
+    --------
+    >>> check_ids(["a", 2], 2)
+    ['a', '2']
+    >>> check_ids(["a", "a"], 2)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected each of the ids once, got 'a' several times: ...
+    """
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise InputError(f"Expected ids as a list of names, one an image, got {quoted(ids)}.")
+    names = [str(name) for name in ids]
+    check_length("ids", len(names), n)
+    counts = Counter(names)
+    if len(counts) < n:
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise InputError(
+            f"Expected each of the ids once, got {quoted(twice)} several times: name each image "
+            "by its own."
+        )
+    return names
 
 
 def check_count(name: str, value: object, *, low: int = 1) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_count, check_images, check_length, check_targets
+from fer_xai.checks import check_count, check_ids, check_images, check_length, check_targets
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
@@ -79,8 +79,8 @@ def evaluate(
         default at most 128 of the faces, drawn by their ids. Hand them in if a part of the faces
         should score as it does among all.
     ids
-        Names of the images, which seed (with ``seed``) what is random about each: by default the
-        ids of the faces, or positions.
+        Names of the images, each once, which seed (with ``seed``) what is random about each: by
+        default the ids of the faces, or positions.
     seed
         Seed of ties, fills and samples.
     chunk
@@ -122,8 +122,7 @@ def evaluate(
     named = _named(explanations)
     known, emotions, take, size = _faces(faces, named)
     n = len(known)
-    ids = known if ids is None else [str(name) for name in ids]
-    check_length("ids", len(ids), n)
+    ids = known if ids is None else check_ids(ids, n)
     for name, explanation in named.items():
         check_length(f"maps of {name!r}", len(explanation.maps), n)
         if isinstance(faces, Faces) and explanation.ids not in (None, tuple(known)):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fer_xai.data.emotion_map import EmotionMap
 from fer_xai.data.images import read_image
 from fer_xai.data.registry import Problems
+from fer_xai.data.text import whole_number
 from fer_xai.data.words import emotion_of_word
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Faces
@@ -100,7 +101,8 @@ def index_parquet(
     order
         Native label order of codes, where the files do not tell their names.
     emotions
-        Emotions of labels.
+        Emotions of labels: by the names of the file's classes, or by codes where not all of these
+        names are whole numbers.
     problems
         Collects the rows that cannot be used.
 
@@ -138,16 +140,24 @@ def index_parquet(
             )
         columns[path] = images[0]
         words, start = _class_names(file, told[0]), 0
-        for code, word in enumerate(words):
-            emotions.check_once(str(code), word)
+        numbers = bool(words) and all(whole_number(word) is not None for word in words)
+        if not numbers:  # else a label of the map is a name, which may be the code of another
+            for code, word in enumerate(words):
+                emotions.check_once(str(code), word)
         for group in range(file.num_row_groups):
             values = file.read_row_group(group, columns=[told[0]])[told[0]].to_pylist()
             for inside, value in enumerate(values):
                 row = start + inside
                 word = str(value).strip()
                 if words and isinstance(value, int) and 0 <= value < len(words):
-                    word = words[value] if word not in emotions else word
+                    word = words[value] if numbers or word not in emotions else word
                 place = f"{path}, row {row}"
+                if numbers and isinstance(value, int) and not 0 <= value < len(words):
+                    problems.add(
+                        f"Expected a code from 0 to {len(words) - 1} in {place}, got {value}: "
+                        "the file names no other class."
+                    )
+                    continue
                 emotion = emotion_of_word(
                     word, emotions, order=order, place=place, problems=problems
                 )
@@ -169,4 +179,4 @@ def _class_names(file: pq.ParquetFile, column: str) -> list[str]:
         names = json.loads(described)["info"]["features"][column]["names"] if described else []
     except (ValueError, KeyError, TypeError):
         return []
-    return [str(name) for name in names]
+    return [str(name).strip() for name in names]

@@ -96,7 +96,8 @@ class Recognition:
         One over the number of the model's emotions: who guesses is right so often.
     recall
         A row an emotion: ``emotion``, ``faces``, ``recognised``, ``recall`` with ``recall low`` and
-        ``recall high``, and ``most often named``.
+        ``recall high``, ``interval`` (how these were made, which may differ between emotions), and
+        ``most often named``.
     """
 
     model: str
@@ -137,7 +138,8 @@ class Recognition:
             name="recall",
             frame=self.recall,
             caption="How many faces of each emotion the model recognises, of all faces of that "
-            f"emotion, and which emotion it names most often there. 95 %: {self.scheme}.",
+            "emotion, and which emotion it names most often there. 95 %: as the column interval "
+            "says.",
             leading=True,
         )
 
@@ -186,7 +188,7 @@ def recognition(
     rows = []
     for label in np.flatnonzero(counts):
         own = labels == label
-        bounds = wilson_interval(right[own], list(groups[own]))
+        bounds = wilson_interval(right[own], list(groups[own]), unit=unit)
         named = np.bincount(predicted[own], minlength=len(EMOTIONS)).argmax()
         rows.append(
             {
@@ -196,6 +198,7 @@ def recognition(
                 "recall": float(right[own].mean()),
                 "recall low": bounds[0],
                 "recall high": bounds[1],
+                "interval": bounds[2],
                 "most often named": EMOTIONS[named],
             }
         )

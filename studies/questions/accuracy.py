@@ -82,6 +82,23 @@ class Accuracy(Study, Progress, Passes, DataSets, Models):
                 raise InputError(
                     f"Expected one or more of {option}, each once, got {', '.join(told) or 'none'}."
                 )
+        first: dict[tuple[str, str], str] = {}
+        for text, data in zip(self.data, self.data_specs, strict=True):
+            before = first.setdefault((data.identity, data.weights), text)
+            if before != text:
+                raise InputError(
+                    f"Expected --data of different names, got {before} and {text}, whose rows "
+                    f"would both be named {_named(data)}: score one of them in a run of its own."
+                )
+            taken: dict[str, str] = {}
+            for model, spec in zip(self.models, self.model_specs, strict=True):
+                name = _model(spec.name, spec.weights_for(data, option="--models"))
+                if name in taken:
+                    raise InputError(
+                        f"Expected each of --models once on {text}, got {taken[name]} and {model}, "
+                        f"which are both {name} there: leave one of them out."
+                    )
+                taken[name] = model
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
@@ -170,7 +187,7 @@ def _rows(found: Recognition, data: str, units: pd.Series, persons: int) -> list
             "faces": row["faces"],
             "units": int(units[row["emotion"]]),
             "most often named": row["most often named"],
-            "interval": found.scheme,
+            "interval": row["interval"],
         }
         for row in found.recall.to_dict("records")
     ]
@@ -186,10 +203,9 @@ def _write(folder: Path, manifest: dict[str, Any], rows: pd.DataFrame) -> str:
             columns={"recognised low": "low", "recognised high": "high"}
         ).itertuples()
     )
-    schemes = "; ".join(dict.fromkeys(rows["interval"]))
     caption = (
         f"Share of faces recognised, in percent. Unit: {PERSON}, and groups of identical images; "
-        f"95 %: {schemes}."
+        "95 %: as the column interval says."
     )
     write_page(
         folder,

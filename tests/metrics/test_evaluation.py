@@ -287,6 +287,18 @@ BAD = {
         lambda model, few, made: evaluate(model, few, made, ["deletion"], chunk="a"),
         "Expected chunk as a whole number of 1 or more",
     ),
+    "one id twice": (
+        lambda model, few, made: evaluate(model, few, made, ["gini"], ids=[1, "b", "c", "d", "1"]),
+        "Expected each of the ids once, got '1' several times: name each image by its own",
+    ),
+    "ids in one text": (
+        lambda model, few, made: evaluate(model, few, made, ["gini"], ids="abcde"),
+        "Expected ids as a list of names, one an image, got 'abcde'",
+    ),
+    "too few ids": (
+        lambda model, few, made: evaluate(model, few, made, ["gini"], ids=["a"]),
+        "Expected 5 ids, one an image, got 1",
+    ),
     "a function": (
         lambda model, few, made: evaluate(model, few, made, [len]),
         "Expected metrics as names or as metrics.MetricSpec, got",

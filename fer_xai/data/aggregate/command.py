@@ -153,14 +153,13 @@ def aggregate(options: Aggregate) -> dict[str, int]:
         "commit": commit(),
     }
     _check_same(options.out, manifest)
-    with _images(options, lists, sets) as put:
-        put()
-    (options.out / MANIFEST).unlink(missing_ok=True)
-    for name, text in texts.items():
-        write_bytes(options.out / name, text)
     sheet = datasheet(lists[PUBLISHED], lists[CLEAN], manifest)
-    write_bytes(options.out / DATASHEET, sheet.encode())
-    write_bytes(options.out / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+    with _images(options, lists, sets) as put:
+        for name, text in texts.items():
+            write_bytes(options.out / name, text)
+        write_bytes(options.out / DATASHEET, sheet.encode())
+        put()
+        write_bytes(options.out / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
     return counts
 
 

@@ -65,6 +65,9 @@ def placed(
 ) -> Iterator[Callable[[], None]]:
     """Make the folder of images under a name of its own; the context gets what puts it in place.
 
+    A folder that was there is removed once the context has ended; if that fails or is interrupted,
+    the folder from before is put back. A link in its place is removed, and what it leads to stays.
+
     Parameters
     ----------
     out
@@ -82,8 +85,8 @@ def placed(
     Raises
     ------
     InputError
-        If an image is no longer the one that was listed, or the folder cannot be written.
-        Nothing is left behind then.
+        If an image is no longer the one that was listed, the folder that is there holds files that
+        the lists do not name, or it cannot be written. Nothing is left behind then.
 
     Examples
     --------
@@ -94,30 +97,103 @@ def placed(
     ...     os.listdir(place)
     ['images']
     """
-    staged, before = (out / f".{FOLDER}.{os.getpid()}.{what}" for what in ("tmp", "old"))
+    swap = _Swap(out)
     try:
+        swap.check(lists)
         try:
-            staged.mkdir(parents=True)
-            maker = _Maker(staged, how)
+            swap.staged.mkdir(parents=True)
+            maker = _Maker(swap.staged, how)
             for rows in lists.values():
                 maker.fill(rows[rows["image"] != ""], reader_of, advance)
         except OSError as error:
             raise unwritable(out / FOLDER, error) from error
+        made = swap.staged.lstat()
 
         def put() -> None:
+            swap.check(lists)
             try:
-                if (out / FOLDER).exists():
-                    (out / FOLDER).rename(before)
-                staged.rename(out / FOLDER)
+                if os.path.lexists(swap.folder):
+                    swap.folder.rename(swap.before)
+                swap.staged.rename(swap.folder)
             except OSError as error:
-                if before.exists() and not (out / FOLDER).exists():
-                    before.rename(out / FOLDER)
                 raise unwritable(out / FOLDER, error) from error
 
-        yield put
+        try:
+            yield put
+        except BaseException:
+            swap.undo(made)
+            raise
+        if swap.done(made):
+            _removed(swap.before)
     finally:
-        for folder in (staged, before):
-            shutil.rmtree(folder, ignore_errors=True)
+        _removed(swap.staged)
+
+
+@dataclass
+class _Swap:
+    """The folder of images, the new one before it is in place, and the one that was there.
+
+    What happened is told by the disk, so that an interrupt at any line leaves no doubt about it.
+    """
+
+    out: Path
+
+    def __post_init__(self) -> None:
+        self.folder = self.out / FOLDER
+        self.staged = self.out / f".{FOLDER}.{os.getpid()}.tmp"
+        self.before = self.out / f".{FOLDER}.{os.getpid()}.old"
+
+    def check(self, lists: Mapping[str, pd.DataFrame]) -> None:
+        """Refuse a folder that holds files of the user's own, which would be deleted with it."""
+        if self.folder.is_symlink() or not self.folder.exists():
+            return  # what a link leads to is left as it is
+        own = {self.out / name for rows in lists.values() for name in rows["image"] if name}
+        parents = {parent for file in own for parent in file.parents}
+        foreign = [] if self.folder.is_dir() else [self.folder]
+        for place, folders, files in os.walk(self.folder, onerror=_raised):
+            foreign += [Path(place) / name for name in folders if Path(place) / name not in parents]
+            foreign += [Path(place) / name for name in files if Path(place) / name not in own]
+        if foreign:
+            more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
+            raise InputError(
+                f"Expected nothing in {self.folder} beside the images of the lists, since the "
+                f"folder is replaced, got {min(foreign)}{more}: move what is yours elsewhere, or "
+                "choose another --out."
+            )
+
+    def done(self, made: os.stat_result) -> bool:
+        """Whether the folder that was made is in place."""
+        try:
+            return os.path.samestat(self.folder.lstat(), made)
+        except OSError:
+            return False
+
+    def undo(self, made: os.stat_result) -> None:
+        """Put the folder that was there back in place."""
+        try:
+            if self.done(made):
+                self.folder.rename(self.staged)
+            if os.path.lexists(self.before) and not os.path.lexists(self.folder):
+                self.before.rename(self.folder)
+        except OSError as error:
+            kept = self.before if os.path.lexists(self.before) else self.folder
+            raise InputError(
+                f"Expected to leave {self.folder} as it was, but it cannot be renamed "
+                f"({error.strerror or type(error).__name__}): the images from before are in "
+                f"{kept}, rename that folder to {FOLDER}."
+            ) from error
+
+
+def _raised(error: OSError) -> None:
+    raise unwritable(Path(str(error.filename)), error) from error
+
+
+def _removed(place: Path) -> None:
+    """Remove a folder, or a link to one but not what it leads to."""
+    if place.is_symlink():
+        place.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -186,9 +185,10 @@ class Measured:
         return pd.concat(parts, ignore_index=True).assign(network=self.name)
 
     def _blocks(self) -> list[slice]:
-        """Rows of faces whose images are in memory at a time: whole batches, and whole chunks."""
-        step = math.lcm(CHUNK, self.predictor.batch_size_for(len(self.faces)))
-        return [slice(start, start + step) for start in range(0, len(self.faces), step)]
+        """Rows of faces whose images are in memory at a time: whole batches of the network."""
+        n = len(self.faces)
+        step = _step(self.predictor.batch_size_for(n))
+        return [slice(start, start + step) for start in range(0, n, step)]
 
     def _block(self, sweep: Sweep, severity: float, rows: slice) -> Block:
         """Some faces under a condition."""
@@ -326,6 +326,11 @@ def gain_column(metric: str) -> str:
     'road_combined over centre'
     """
     return f"{metric} over {CENTRE}"
+
+
+def _step(batch: int) -> int:
+    """Number of faces of a block: whole batches, of :data:`CHUNK` faces or one batch at most."""
+    return batch * max(1, CHUNK // batch)
 
 
 def _small(maps: Tensor) -> Tensor:

@@ -197,3 +197,113 @@ def test_without_symbolic_links_there_are_hard_ones(sources, tmp_path, monkeypat
     faces = load_dataset(f"aggregate:{tmp_path / 'out'}", split="train")
     place = faces.table["path"][faces.ids.index("ckplus/fear/a.PNG")]
     assert Path(place).samefile(sources / "ck" / "fear" / "a.PNG")
+
+
+def entries(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("place", ["mine.txt", "clean/train/fear/mine.png", "mine/deep", "clean"])
+def test_files_of_the_users_own_are_not_deleted(sources, tmp_path, capsys, place):
+    out = tmp_path / "out"
+    assert main(words(sources, out, "--images", "copy")) == 0
+    mine = out / "images" / place
+    shutil.rmtree(mine, ignore_errors=True)
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    before = entries(out)
+    assert main(words(sources, out, "--images", "copy")) == 2
+    told = capsys.readouterr().err
+    assert "Expected nothing in" in told
+    assert f"images/{place.removesuffix('/deep')}" in told
+    assert "move what is yours elsewhere" in told
+    assert entries(out) == before
+    assert mine.read_text() == "mine"
+
+
+def test_a_link_in_the_place_of_images_is_removed_and_what_it_leads_to_stays(sources, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    assert main(words(sources, out, "--images", "copy")) == 0
+    (out / "images").rename(other)
+    (other / "mine.txt").write_text("mine")
+    (out / "images").symlink_to(other)
+    before = entries(other)
+    assert main(words(sources, out, "--images", "copy")) == 0
+    assert not (out / "images").is_symlink()
+    assert entries(other) == before
+    assert [path.name for path in out.glob(".*")] == []
+
+
+def failing(monkeypatch, *, at, error):
+    """The rename with this number fails."""
+    rename, calls = Path.rename, []
+
+    def counted(self, target):
+        calls.append(target)
+        if len(calls) in at:
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", counted)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(5, "Input/output error")])
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupt_between_both_renames_leaves_the_images_that_were_there(
+    sources, tmp_path, monkeypatch, error, at
+):
+    out = tmp_path / "out"
+    assert main(words(sources, out, "--images", "copy")) == 0
+    before, inode = entries(out), (out / "images").stat().st_ino
+    with monkeypatch.context() as patched:
+        failing(patched, at=[at], error=error)
+        try:
+            assert main(words(sources, out, "--images", "copy")) != 0
+        except KeyboardInterrupt:
+            assert isinstance(error, KeyboardInterrupt)
+    assert entries(out) == before
+    assert (out / "images").stat().st_ino == inode
+    assert main(words(sources, out, "--images", "copy")) == 0
+    assert entries(out) == before
+    assert (out / "images").stat().st_ino != inode
+
+
+def test_images_that_cannot_be_put_back_are_kept_and_named(sources, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    assert main(words(sources, out, "--images", "copy")) == 0
+    before = entries(out / "images")
+    failing(monkeypatch, at=[2, 3], error=OSError(5, "Input/output error"))
+    assert main(words(sources, out, "--images", "copy")) == 2
+    (kept,) = out.glob(".images.*.old")
+    assert entries(kept) == before
+    assert f"the images from before are in {kept}, rename" in capsys.readouterr().err
+    assert not list(out.glob(".images.*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["as_published.csv", "clean.csv", "datasheet.md", "manifest.json"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_that_cannot_be_written_leaves_a_folder_for_the_same_command(
+    sources, tmp_path, monkeypatch, name, again
+):
+    """Images are put in place after the lists, and taken back if the manifest fails."""
+    from fer_xai.data.aggregate import command
+
+    out = tmp_path / "out"
+    if again:
+        assert main(words(sources, out, "--images", "copy")) == 0
+    write = command.write_bytes
+
+    def full(path, content):
+        if path.name == name:
+            raise InputError("Expected room.")
+        write(path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "write_bytes", full)
+        assert main(words(sources, out, "--images", "copy")) == 2
+    assert (out / "images").exists() == again
+    assert not list(out.glob(".*"))
+    if again:
+        assert len(load_dataset(f"aggregate:{out}", split="train")) > 0
+    assert main(words(sources, out, "--images", "copy")) == 0
+    assert (out / "images").exists()

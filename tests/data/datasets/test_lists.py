@@ -180,6 +180,23 @@ def test_parquet_files_hold_images_and_tell_the_names_of_codes(tmp_path):
         load_dataset(f"huggingface:{tmp_path}", split="valid")
 
 
+def test_class_names_that_are_numbers_are_names_and_not_codes(tmp_path):
+    """As those of RAF-DB, whose class 1 has the code 0."""
+    parquet(tmp_path / "faces.parquet", [10, 20, 30], [0, 1, 2], names="123")
+    faces = load_dataset(f"huggingface:{tmp_path}#1=surprise,2=fear,3=disgust")
+    assert faces.table["emotion"].tolist() == ["surprise", "fear", "disgust"]
+    with pytest.raises(InputError, match="Expected words for emotions in .*row 0, got the code 1"):
+        load_dataset(f"huggingface:{tmp_path}#2=fear,3=disgust")  # a code 2 is not asked for
+    told = load_dataset(f"huggingface:{tmp_path}#order=fer2013")
+    assert told.table["emotion"].tolist() == ["disgust", "fear", "happiness"]
+    parquet(tmp_path / "faces.parquet", [10, 20], [0, 2], names="12")
+    with pytest.raises(InputError, match="Expected a code from 0 to 1 in .*row 1, got 2"):
+        load_dataset(f"huggingface:{tmp_path}#1=surprise,2=fear")  # 2 is the name of code 1
+    parquet(tmp_path / "faces.parquet", [10, 20], [0, 1], names=("1", "happy"))
+    with pytest.raises(InputError, match="got 1 and 'happy', which are one"):
+        load_dataset(f"huggingface:{tmp_path}#1=fear,happy=happiness")
+
+
 def test_parquet_codes_without_names_need_a_map(tmp_path):
     parquet(tmp_path / "faces.parquet", [10, 20], [0, 1])
     with pytest.raises(InputError, match="Expected words for emotions in .*row 0, got the code 0"):

@@ -1,5 +1,6 @@
 """Tests of the study of accuracy on several data sets."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -8,7 +9,7 @@ from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
-from studies.engine.recognised_share import wilson_interval
+from studies.engine.recognised_share import recognition, wilson_interval
 from studies.engine.study import face_table
 from studies.questions import accuracy
 from studies.questions.accuracy import ALL, Accuracy
@@ -52,12 +53,39 @@ def test_shares_are_those_of_the_predictions_with_their_intervals(few, tmp_path)
     assert study.run() == folder
 
 
+def test_each_emotion_tells_how_its_own_interval_was_made():
+    """Persons repeat among the faces of one emotion only."""
+    labels, persons = np.array([0, 0, 0, 0, 1, 1]), list("aabbcd")
+    found = recognition("net", labels, labels, persons, emotions=["happiness"], unit="person")
+    rows = accuracy._rows(found, "mine", pd.Series({"happiness": 2, "surprise": 2}), 4)
+    by_person = "Wilson's interval over the effective number of faces, by person"
+    told = {row["emotion"]: row["interval"] for row in rows}
+    over_faces = "Wilson's interval over faces"
+    assert told == {ALL: by_person, "happiness": by_person, "surprise": over_faces}
+    assert found.table.frame.set_index("emotion")["interval"].to_dict() == {
+        "happiness": by_person,
+        "surprise": over_faces,
+    }
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"models": ("gimefive", "gimefive")}, "each once, got gimefive, gimefive"),
         ({"models": ("gimefive=a/x.pt", "gimefive=b/x.pt")}, "each once, got gimefive=a/x.pt"),
         ({"models": ()}, "one or more of --models.* got none"),
+        (
+            {"models": ("gimefive", "gimefive=synthetic"), "data": ("synthetic",)},
+            "--models once on synthetic, got gimefive and gimefive=synthetic, which are both",
+        ),
+        (
+            {"models": ("gimefive=rafdb",), "data": ("rafdb:/a", "rafdb:/b")},
+            "different names, got rafdb:/a and rafdb:/b, whose rows would both be named rafdb:",
+        ),
+        (
+            {"models": ("gimefive=rafdb",), "data": ("gimefive:/a@rafdb", "gimefive:/a@RAF-DB")},
+            "different names, got gimefive:/a@rafdb and gimefive:/a@RAF-DB",
+        ),
         ({"data": ()}, "one or more of --data, each once, got none"),
         ({"models": ("gimefive=rafdb",), "data": ("synthetik",)}, "synthetic"),
     ],

@@ -76,10 +76,21 @@ def test_rows_do_not_depend_on_the_batch(tmp_path, weights, monkeypatch):
     sweeps = ("noise=8", "yaw=20")
     for size, chunk in ((8, 64), (3, 5)):
         monkeypatch.setattr(measured, "CHUNK", chunk)
+        assert measured._step(size) == {8: 64, 3: 3}[size]  # one block, and several
         options = {"batch_size": size, "untrained": 0, "conditions": sweeps}
         folder = study(tmp_path / str(size), weights, **options).run()
         found.append(pd.read_parquet(folder / "rows.parquet"))
     pd.testing.assert_frame_equal(*found, atol=1e-4)
+
+
+def test_blocks_of_faces_are_whole_batches_of_bounded_size():
+    for batch in range(1, 600):
+        step = measured._step(batch)
+        assert step % batch == 0
+        assert step <= max(measured.CHUNK, batch)
+    assert measured._step(255) == 255
+    usual = [2**k for k in range(11)]
+    assert [measured._step(batch) for batch in usual] == [64] * 7 + [128, 256, 512, 1024]
 
 
 def test_shards_of_other_weights_are_refused(run, weights, tmp_path):
