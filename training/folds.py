@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 import fer_xai
 from fer_xai.data.folds import check_fold_count, image_digests, stratified_folds
-from fer_xai.data.shared_images import one_of, share_images
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_arrays, read_json, write_arrays, write_bytes
@@ -30,6 +29,7 @@ from fer_xai.provenance import commit
 from fer_xai.recognition import scores_of_logits
 from fer_xai.types import Faces
 from training import loop
+from training.begun_with import check_other_data, check_other_faces
 from training.card import fold_card
 from training.export import CARD, TEST_LOGITS
 from training.faces import SIZE, check_emotions, positions
@@ -52,7 +52,7 @@ def check_folds(
     permuted
         Whether labels are permuted.
     pretrained
-        Path of weights to begin with; None for none, or for those of ImageNet.
+        Weights to begin with: a path, ``"imagenet"``, or None for none.
     data
         Data set, ``NAME@SOURCE``.
 
@@ -82,27 +82,7 @@ def check_folds(
         raise InputError(
             f"Expected one process for --folds, got {loop.PROCESSES}: start it without torchrun."
         )
-    if pretrained is not None:
-        _check_unseen(Path(pretrained), data)
-
-
-def _check_unseen(weights: Path, data: str) -> None:
-    """Refuse to begin with weights that have seen the faces that are to be predicted."""
-    file = weights.with_name(CARD)
-    run = read_json(file, remedy="restore it").get("run") if file.is_file() else None
-    if not isinstance(run, dict) or not (run.get("source") or run.get("data")):
-        raise InputError(
-            f"Expected a {CARD} beside {weights} that says what these weights were trained on "
-            '({"run": {"data": NAME}}), found none: folds that begin with weights of the same '
-            "faces are not out of sample."
-        )
-    seen = f"{run.get('data') or ''}@{run.get('source') or ''}"
-    if share_images(one_of(seen, ""), one_of(data, "")):
-        raise InputError(
-            f"Expected --folds with weights of other data, but those of --pretrained {weights} "
-            f"were trained on {one_of(seen, '')}, which has faces of {one_of(data, '')}: no "
-            "prediction would be out of sample, so leave --pretrained out."
-        )
+    check_other_data(pretrained, data)
 
 
 def train_folds(
@@ -112,6 +92,7 @@ def train_folds(
     seed: int,
     folder: Path,
     identity: Mapping[str, Any],
+    pretrained: str | None,
     train_one: Callable[..., object],
 ) -> Path:
     """Train the network of each fold, or go on; returns the file of all predictions.
@@ -130,6 +111,8 @@ def train_folds(
         split's order), ``card.md`` and ``card.json``.
     identity
         Options that the weights depend on.
+    pretrained
+        Weights to begin with, as in :func:`check_folds`.
     train_one
         Function that trains the network of one fold unless it is there: called with its folder, the
         faces of the other folds and its own, ``identity=`` and ``split_sha256=``.
@@ -142,7 +125,8 @@ def train_folds(
     Raises
     ------
     InputError
-        If the folder holds folds of other options or faces, or there are too few faces.
+        If the folder holds folds of other options or faces, the weights to begin with were trained
+        on these faces, or there are too few faces.
     """
     check_emotions(everyone)
     dealt = stratified_folds(everyone, folds, seed=seed)
@@ -151,10 +135,11 @@ def train_folds(
         "train_faces_sha256": everyone.fingerprint(SIZE),
         "folds_sha256": _folds_sha256(digests, dealt),
     }
+    check_other_faces(pretrained, told["train_faces_sha256"])
     if (folder / SETTINGS).exists():
         check_same_run(identity, folder, told)
     stored = folder / FOLD_LOGITS
-    if _finished(folder, stored):
+    if _finished(folder, stored, {"run": dict(identity), **told}):
         return stored
     for fold in range(folds):
         rest, own = everyone[dealt != fold], everyone[dealt == fold]
@@ -181,11 +166,21 @@ def train_folds(
     return stored
 
 
-def _finished(folder: Path, stored: Path) -> bool:
-    """Whether all is there, and the predictions are those that the card was written for."""
+def _finished(folder: Path, stored: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether all is there, and the predictions are those that the card was written for.
+
+    A card of other settings or faces than those that are asked for is refused: the folder may hold
+    it without the settings of its run.
+    """
     if not (folder / CARD).exists() or not stored.exists():
         return False
     card = read_json(folder / CARD, remedy="delete it, and the same command writes it anew")
+    differ = [key for key in asked if card.get(key) != asked[key]]
+    if differ:
+        raise InputError(
+            f"Expected {folder} to hold folds of the same settings and faces, but its {CARD} "
+            f"differs in {', '.join(differ)}: choose another --out, or delete that folder."
+        )
     return bool(card.get("logits_sha256") == file_digest(stored))
 
 

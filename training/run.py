@@ -23,7 +23,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.models import FERModel, load_model
-from fer_xai.models.initial_weights import IMAGENET, load_backbone
+from fer_xai.models.initial_weights import load_backbone
 from fer_xai.models.registry import architecture
 from fer_xai.names import slug
 from fer_xai.types import Faces
@@ -76,8 +76,7 @@ class TrainingRun:
     )
     """What to change of the recipe."""
     valid_fraction: float = 0.1
-    """Share of the training faces held out for validation; with 0 all are trained on and the last
-    epoch is kept."""
+    """Share of the training faces held out for validation; with 0 the last epoch is kept."""
     folds: int | None = None
     """Number of folds, 2 or more: a network is trained on all folds but one and predicts that one.
     Folds are stratified by emotion, persons and copies stay whole; no test faces are read."""
@@ -138,7 +137,7 @@ class TrainingRun:
                 self.folds,
                 test=self.test,
                 permuted=self.permute_labels,
-                pretrained=None if self.pretrained == IMAGENET else self.pretrained,
+                pretrained=self.pretrained,
                 data=f"{data_name(self.data)}@{self.source or ''}",
             )
 
@@ -249,6 +248,7 @@ def train(run: TrainingRun) -> Path:
             seed=run.seed,
             folder=folder,
             identity=identity,
+            pretrained=run.pretrained,
             train_one=partial(_train_on, run),
         )
     if run.permute_labels:

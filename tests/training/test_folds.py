@@ -12,6 +12,7 @@ from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
+from fer_xai.models.checkpoints import file_digest
 from tests.training.run_training import training_run
 from training import loop
 from training import run as module
@@ -198,11 +199,13 @@ def test_folds_share_no_batch_among_processes(tmp_path, monkeypatch):
         train(training_run(tmp_path / "out", **FOLDED))
 
 
-def test_folds_do_not_begin_with_weights_of_the_same_faces(folded, tmp_path):
+def test_folds_do_not_begin_with_weights_of_the_same_faces(folded, tmp_path, monkeypatch):
     weights = tmp_path / "w" / "weights.safetensors"
     weights.parent.mkdir()
     weights.write_bytes((folded / "fold0" / "weights.safetensors").read_bytes())
     run = training_run(tmp_path / "out", pretrained=str(weights), **FOLDED)
+    with pytest.raises(InputError, match=r"to begin with, found none at .*w/typo\.safetensors"):
+        train(dataclasses.replace(run, pretrained=str(weights.with_name("typo.safetensors"))))
     with pytest.raises(InputError, match=r"Expected a card\.json beside .* found none"):
         train(run)
     card = weights.with_name("card.json")
@@ -216,6 +219,41 @@ def test_folds_do_not_begin_with_weights_of_the_same_faces(folded, tmp_path):
     with pytest.raises(InputError, match="trained on gimefive, which has faces of rafdb"):
         benchmark.check()
     dataclasses.replace(run, pretrained="imagenet").check()
+    begun = {"data": "fer2013", "model": "torchvision/resnet18", "pretrained": "1a2b"}
+    card.write_text(json.dumps({"run": begun}))
+    with pytest.raises(InputError, match="names others that they were begun with"):
+        benchmark.check()
+    monkeypatch.setattr("training.same_run.imagenet_file", lambda _: weights)
+    begun["pretrained"] = file_digest(weights)
+    card.write_text(json.dumps({"run": begun}))
+    benchmark.check()
+
+
+@pytest.mark.parametrize("key", ["training_split_sha256", "train_faces_sha256"])
+def test_folds_do_not_begin_with_weights_of_these_faces_by_another_name(folded, tmp_path, key):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes((folded / "fold0" / "weights.safetensors").read_bytes())
+    digest = json.loads((folded / "fold0" / "card.json").read_text())["training_split_sha256"]
+    weights.with_name("card.json").write_text(json.dumps({"run": {"data": "x"}, key: digest}))
+    run = training_run(tmp_path / "out", pretrained=str(weights), **FOLDED)
+    with pytest.raises(InputError, match="has the digest of these training faces"):
+        train(run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_predictions_without_settings_are_those_that_are_asked_for(folded, tmp_path):
+    for name in ("fold_logits.npz", "card.json"):
+        (tmp_path / name).write_bytes((folded / name).read_bytes())
+    assert train(training_run(tmp_path, **FOLDED)) == tmp_path / "fold_logits.npz"
+    for changes, keys in (
+        ({"seed": 1}, "run, folds_sha256"),
+        ({"folds": 2}, "run, folds_sha256"),
+        ({"epochs": 3}, "run"),
+        ({"limit": 90}, "run, train_faces_sha256, folds_sha256"),
+    ):
+        with pytest.raises(InputError, match=rf"its card\.json differs in {keys}: choose another"):
+            train(training_run(tmp_path, **(FOLDED | changes)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "fold_logits.npz"]
 
 
 def test_the_command_line_knows_folds_and_unknown_sets(capsys, tmp_path):

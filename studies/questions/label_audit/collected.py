@@ -63,7 +63,8 @@ class Collected:
         The splits, one after another.
     table
         A row a face: ``face`` (a name that no other face has), ``set``, ``split``, ``emotion``,
-        ``id``, ``path``, ``subject``, ``group`` and ``source``, and the votes where there are any.
+        ``id``, ``path``, ``subject``, ``group`` and ``source``, the ``options`` with which the set
+        was read, and the votes where there are any.
 
     Examples
     --------
@@ -182,6 +183,7 @@ def _table(faces: Faces, spec: DataSpec, split: str) -> pd.DataFrame:
         else [set_name(spec)] * len(own)
     )
     table = own[[*kept, *votes]].reset_index(drop=True)
+    table["options"] = spec.options
     table.insert(0, "split", split)
     table.insert(0, "set", sets)
     table.insert(0, "face", [f"{set_name(spec)}/{split}/{name}" for name in own["id"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_xai.checks import quoted
+from fer_xai.data import DATASETS
 from fer_xai.data.shared_images import one_of, plain, share_images
+from fer_xai.data.spec import loader_options
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.models import shipped_weights
 from studies.engine.specs import ModelSpec
 from studies.questions.label_audit.collected import Collected
+from training.begun_with import begun_elsewhere
 
 EDITION = "aggregate"
 """Data set whose splits are drawn anew from those of its sources."""
+
+TEST_SHARE = "test_share"
+"""Option of data sets without splits of their own: the share of the persons that are tested on."""
+_CUT = re.compile(rf"(?:^|,){TEST_SHARE}=[^,]")
 
 
 def trained_on(spec: ModelSpec) -> str:
@@ -28,12 +36,13 @@ def trained_on(spec: ModelSpec) -> str:
     Returns
     -------
     str
-        ``NAME``, or ``NAME@SOURCE``.
+        ``NAME``, or ``NAME@SOURCE``; with the options of a data set that was cut by ``test_share``.
 
     Raises
     ------
     InputError
-        If nothing says it: whether predictions are out of sample cannot be known then.
+        If nothing says it, or the weights began with others of unknown training faces: whether
+        predictions are out of sample cannot be known then.
 
     Examples
     --------
@@ -43,8 +52,14 @@ def trained_on(spec: ModelSpec) -> str:
     weights = spec.weights or ""
     if f"{spec.name}-{weights}" in shipped_weights():
         return plain(weights)
-    if weights and (told := card_beside(Path(weights)).data):
-        return told
+    if weights and (told := card_beside(Path(weights))).data:
+        if told.begun_elsewhere:
+            raise InputError(
+                f"Expected --models {spec.name}=WEIGHTS that were begun with none or with "
+                f"ImageNet's weights, got {weights}, whose card names others that they were begun "
+                "with: those may have seen the faces that are to be judged."
+            )
+        return told.data
     raise InputError(
         f"Expected --models {spec.name}=WEIGHTS with shipped weights or a card.json beside the "
         f"weights that says what they were trained on, got {weights or 'none'}: predictions on "
@@ -59,11 +74,15 @@ class Told:
     Attributes
     ----------
     data
-        Data set, ``NAME`` or ``NAME@SOURCE``; empty where nothing is told.
+        Data set, ``NAME`` or ``NAME@SOURCE``, with its options where ``test_share`` is one of them;
+        empty where nothing is told.
     split_sha256
         Digest of all faces of the training split; empty where nothing is told.
     fold
         Number of the fold that was held out; None where it is no training on folds.
+    begun_elsewhere
+        Whether the training began with weights whose training faces are unknown
+        (:func:`training.begun_with.begun_elsewhere`).
 
     Examples
     --------
@@ -74,6 +93,7 @@ class Told:
     data: str = ""
     split_sha256: str = ""
     fold: int | None = None
+    begun_elsewhere: bool = False
 
 
 def card_beside(file: Path) -> Told:
@@ -87,7 +107,7 @@ def card_beside(file: Path) -> Told:
     Examples
     --------
     >>> card_beside(Path("no/such/weights.safetensors"))
-    Told(data='', split_sha256='', fold=None)
+    Told(data='', split_sha256='', fold=None, begun_elsewhere=False)
     """
     path = file.with_name("card.json")
     if not path.is_file():
@@ -96,11 +116,14 @@ def card_beside(file: Path) -> Told:
     run = card.get("run", {})
     if not isinstance(run, dict):
         raise InputError(f"Expected what was trained on under 'run' in {path}, got {quoted(run)}.")
-    data, source = plain(str(run.get("data") or "")), plain(str(run.get("source") or ""))
+    name, source = str(run.get("data") or ""), plain(str(run.get("source") or ""))
+    options = name.partition("#")[2]
+    data = plain(name) + (f"#{options}" if _CUT.search(options) else "")
     return Told(
         data=f"{data}@{source}" if data and source else data or source,
         split_sha256=str(card.get("training_split_sha256") or ""),
         fold=run.get("fold"),
+        begun_elsewhere=begun_elsewhere(run),
     )
 
 
@@ -111,14 +134,16 @@ def in_sample(table: pd.DataFrame, trained: str) -> NDArray[np.bool_]:
     edition of the benchmark that was made anew draws its validation faces from the training faces
     of its sources, and moves copies among the test faces to the training side: between it and other
     sets, validation faces count as training faces, and for networks that were trained on it test
-    faces of other sets do, too.
+    faces of other sets do, too. Data sets without splits of their own may have any face in any
+    split: between such a set and itself, or another that shares images with it, all splits count as
+    training faces, unless both were read with the same options and ``test_share`` is one of them.
 
     Parameters
     ----------
     table
-        A row a face: ``set``, ``split`` and ``source``.
+        A row a face: ``set``, ``split`` and ``source``, and ``options`` where there are any.
     trained
-        Data set of the weights, ``NAME`` or ``NAME@SOURCE``.
+        Data set of the weights, as :func:`trained_on` says it.
 
     Examples
     --------
@@ -127,18 +152,32 @@ def in_sample(table: pd.DataFrame, trained: str) -> NDArray[np.bool_]:
     >>> in_sample(table, "rafdb").tolist()
     [True, False]
     """
-    own, learned = plain(trained.partition("@")[0]), one_of(trained, "")
+    data = trained.partition("@")[0]
+    own, learned, cut = plain(data), one_of(trained, ""), data.partition("#")[2]
 
-    def seen(name: str, split: str, source: str) -> bool:
-        theirs, splits = plain(name.partition("@")[0]), {"train"}
-        if own != theirs and EDITION in (own, theirs):
-            splits |= {"valid", "test"} if own == EDITION else {"valid"}
-        return split in splits and share_images(learned, one_of(name, source))
+    def seen(name: str, split: str, source: str, options: str) -> bool:
+        theirs = plain(name.partition("@")[0])
+        if not share_images(learned, one_of(name, source)):
+            return False
+        if split == "train":
+            return True
+        if _without_splits(own) or _without_splits(theirs):
+            same = own == theirs and cut == options.removeprefix("#").replace("/", "_")
+            return not (same and _CUT.search(cut))
+        if own == theirs:
+            return False
+        return own == EDITION or (theirs == EDITION and split == "valid")
 
-    columns = (table[column].astype(str) for column in ("set", "split", "source"))
+    told = table if "options" in table else table.assign(options="")
+    columns = (told[column].astype(str) for column in ("set", "split", "source", "options"))
     keys = list(zip(*columns, strict=True))
     known = {key: seen(*key) for key in dict.fromkeys(keys)}
     return np.array([known[key] for key in keys], dtype=bool)
+
+
+def _without_splits(name: str) -> bool:
+    """Whether a data set, by its plain name, has no splits of its own."""
+    return any(plain(one) == name and TEST_SHARE in loader_options(one) for one in DATASETS)
 
 
 def same_split(found: Collected, split_sha256: str) -> NDArray[np.bool_]:

@@ -119,16 +119,22 @@ def asked_of(
     >>> asked.tolist(), seen.tolist()
     ([False, True], [True, False])
     """
-    seen = in_sample(found.table, trained_on(spec))
-    if not _shipped(spec):
-        seen |= same_split(found, card_beside(Path(str(spec.weights))).split_sha256)
+    named = in_sample(found.table, trained_on(spec))
+    split_sha256 = "" if _shipped(spec) else card_beside(Path(str(spec.weights))).split_sha256
+    seen = named | same_split(found, split_sha256)
     asked = np.isin(found.table["split"].to_numpy().astype(str), splits or found.splits)
     if not (asked & ~seen).any():
         told = (found.table["set"] + " " + found.table["split"])[asked]
+        known = []
+        if (asked & named).any():
+            known.append("the name of its weights" if _shipped(spec) else "the data on its card")
+        if (asked & ~named).any():
+            known.append("the digest of its training faces")
         raise InputError(
             f"Expected faces that {model_name(spec)} was not trained on, got only "
-            f"{', '.join(dict.fromkeys(told))}, which its card names: its predictions there are "
-            "in-sample; add another split or another model."
+            f"{', '.join(dict.fromkeys(told))}, which it has seen, or may have seen, by "
+            f"{' and '.join(known)}: its predictions there are in-sample; add another split or "
+            "another model."
         )
     return asked & ~seen, seen
 
@@ -299,6 +305,13 @@ def specs(texts: Sequence[str]) -> list[ModelSpec]:
     found = [ModelSpec.parse(text) for text in texts]
     names: dict[str, str] = {}
     for text, spec in zip(texts, found, strict=True):
+        if spec.weights and not _shipped(spec) and not Path(spec.weights).is_file():
+            own = [one for one in shipped_weights() if one.startswith(f"{spec.name}-")]
+            shipped = ", ".join(one.removeprefix(f"{spec.name}-") for one in own) or "none"
+            raise InputError(
+                f"Expected the weights of {spec.name}, found none at {spec.weights}: give the path "
+                f"of a file, or a name of shipped weights ({shipped})."
+            )
         trained_on(spec)
         name = model_name(spec)
         if name in names:
@@ -307,6 +320,4 @@ def specs(texts: Sequence[str]) -> list[ModelSpec]:
                 f"which tables call {name}: leave one out, or rename its folder."
             )
         names[name] = text
-        if not _shipped(spec) and not Path(str(spec.weights)).is_file():
-            raise InputError(f"Expected the weights of {spec.name}, found none at {spec.weights}.")
     return found

@@ -69,8 +69,14 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
             f"Expected the predictions of all folds, got those of fold {card.fold} in {path}: give "
             "the fold_logits.npz in the folder above it."
         )
-    rows, places = _matched(path, arrays, found)
     folds = arrays.get("fold")
+    if folds is None and card.begun_elsewhere:
+        raise InputError(
+            f"Expected predictions of a network that was begun with no weights or with ImageNet's "
+            f"in {path}, but the card beside it names others: those may have seen the faces that "
+            "are to be judged."
+        )
+    rows, places = _matched(path, arrays, found)
     seen = np.zeros(len(found), dtype=bool)
     if folds is None:
         seen = same_split(found, card.split_sha256)
@@ -82,8 +88,9 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
         raise InputError(
             f"Expected predictions out of sample in {path}, but the card beside it says that its "
             f"network was trained on {card.data or 'these faces'}, and all of them are for "
-            f"{', '.join(refused)}: predictions for training faces come from python -m "
-            "training.run --folds, or from networks that were trained on other sets."
+            f"{', '.join(refused)}, which it has seen, or may have seen: predictions for "
+            "training faces come from python -m training.run --folds, or from networks that were "
+            "trained on other sets."
         )
     own = ~seen[rows]
     rows, places = rows[own], places[own]
@@ -135,7 +142,8 @@ def _read(path: Path) -> Arrays:
     except FileNotFoundError:
         raise InputError(f"Expected stored predictions, found none at {path}.") from None
     arrays.setdefault("emotions", np.array(SIX))
-    emotions = [str(name) for name in np.atleast_1d(arrays["emotions"])]
+    arrays["emotions"] = np.atleast_1d(arrays["emotions"])
+    emotions = [str(name) for name in arrays["emotions"]]
     unknown = [name for name in emotions if name not in EMOTIONS]
     if unknown or len(set(emotions)) < len(emotions):
         raise InputError(
@@ -143,7 +151,7 @@ def _read(path: Path) -> Arrays:
             f"{quoted(', '.join(unknown or emotions))}."
         )
     ids = arrays.get("ids", np.zeros(0))
-    shape = (len(ids), len(emotions)) if ids.ndim == 1 else ()
+    shape = (len(ids), len(emotions)) if ids.ndim == 1 else None
     if not {"ids", "logits"} <= arrays.keys() or arrays["logits"].shape != shape:
         told = ", ".join(f"{key} {value.shape}" for key, value in arrays.items())
         raise InputError(
@@ -162,12 +170,16 @@ def _read(path: Path) -> Arrays:
         raise InputError(f"Expected labels from 0 to {len(EMOTIONS) - 1} in {path}, got others.")
     if "fold" in arrays and len(np.unique(arrays["fold"])) < 2:
         raise InputError(
-            f"Expected predictions of several folds in {path}, got one fold: its network was "
-            "trained on nothing."
+            f"Expected predictions of several folds in {path}, got one fold: there are no "
+            "other faces that its network could have been trained on."
         )
-    if len(set(ids.tolist())) < len(ids):
-        twice = len(ids) - len(set(ids.tolist()))
-        raise InputError(f"Expected each face once in {path}, got {twice} twice.")
+    names, counts = np.unique(ids, return_counts=True)
+    if len(names) < len(ids):
+        several = names[counts > 1]
+        raise InputError(
+            f"Expected each face once in {path}, got {len(several)} of {len(names)} more than "
+            f"once, for instance {several[0]}."
+        )
     return arrays
 
 

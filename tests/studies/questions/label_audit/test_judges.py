@@ -1,13 +1,17 @@
 """Judges are asked out of sample alone; planted wrong labels are named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fer_xai.data import DATASETS
+from fer_xai.data.spec import loader_options
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.models.checkpoints import file_digest
 from studies.engine.options import Passes
 from studies.engine.specs import DataSpec, ModelSpec
 from studies.questions.label_audit.collected import collected
@@ -33,7 +37,9 @@ def test_a_model_is_not_asked_about_its_training_faces(faces, tmp_path):
 
 def test_training_faces_alone_are_refused_by_name(tmp_path):
     faces = collected([DataSpec("synthetic")], splits=["train"], limit=3)
-    with pytest.raises(InputError, match="only synthetic train, which its card names"):
+    with pytest.raises(
+        InputError, match="only synthetic train, .* by the name of its weights: its"
+    ):
         judged_by_model(
             ModelSpec("gimefive", "synthetic"), faces, Passes(device="cpu"), folder=tmp_path
         )
@@ -51,6 +57,10 @@ def test_weights_without_a_card_are_refused(tmp_path):
     weights = tmp_path / "weights.safetensors"
     with pytest.raises(InputError, match=r"a card\.json beside the weights"):
         trained_on(ModelSpec("gimefive", str(weights)))
+    with pytest.raises(
+        InputError, match=r"found none at .*\.safetensors: .* \(fer2013, rafdb, syn"
+    ):
+        specs([f"gimefive={weights}"])
     with pytest.raises(InputError, match="got none"):
         specs(["gimefive"])
     with pytest.raises(InputError, match="each model once"):
@@ -110,8 +120,78 @@ def test_a_training_split_is_known_by_its_digest_under_another_name(tmp_path):
     asked, seen = asked_of(spec, faces)
     assert seen.tolist() == [True] * 6 + [False] * 6
     assert asked.tolist() == (~seen).tolist()
-    with pytest.raises(InputError, match="was not trained on, got only synthetic test"):
+    with pytest.raises(InputError, match="only synthetic test, .* by the digest of its training"):
         asked_of(spec, faces, splits=["test"])
+    weights.with_name("card.json").write_text(json.dumps({"run": {"data": "ferplus"}}))
+    fer = replace(faces, table=faces.table.assign(set="fer2013", split="train"))
+    with pytest.raises(InputError, match="only fer2013 train, .* by the data on its card: its"):
+        asked_of(spec, fer, splits=["train"])
+
+
+UNSPLIT = ["ckplus", "ck48", "tfeid", "expw", "jaffe", "kdef", "rafau"]
+
+
+@pytest.mark.parametrize("name", UNSPLIT)
+def test_sets_without_splits_have_any_face_in_any_split(name):
+    def seen(trained, **columns):
+        row = {"set": name, "split": "test", "source": name} | columns
+        return in_sample(pd.DataFrame([row]), trained).item()
+
+    cut, other = "test_share=0.2", "test_share=0.3"
+    assert seen(name)
+    assert seen(name, options=f"#{cut}")
+    assert seen(f"{name}#{cut}")
+    assert seen(f"{name}#{cut}", options=f"#{other}")
+    assert seen(f"{name}#{cut}", options=f"#neutral=first,{cut}")  # other persons, maybe
+    assert seen(f"{name}#test_share=", options="#test_share=")  # which cuts nothing
+    assert not seen(f"{name}#{cut}", options=f"#{cut}")
+    assert seen(f"{name}#{cut}", options=f"#{cut}", split="train")
+    assert not seen("rafdb")
+
+
+@pytest.mark.parametrize("trained", ["ckplus", "gimefive", "gimefive@ckplus", "ck48", "aggregate"])
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_a_set_without_splits_is_in_sample_where_it_shares_images(trained, split):
+    table = pd.DataFrame({"set": ["ck48"], "split": split, "source": "ck48"})
+    assert in_sample(table, trained).all()
+    cut = table.assign(set="ckplus", source="ckplus", options="#test_share=0.2")
+    assert in_sample(cut, trained).all()
+    mixed = pd.DataFrame({"set": ["gimefive@ckplus"], "split": split, "source": "ckplus"})
+    unsplit = trained in ("ckplus", "ck48")
+    assert in_sample(mixed, trained).all() == (
+        unsplit or trained == "aggregate" or split == "train"
+    )
+
+
+def test_the_sets_without_splits_are_those_that_take_a_share():
+    assert sorted(UNSPLIT) == sorted(n for n in DATASETS if "test_share" in loader_options(n))
+
+
+def test_options_of_a_cut_set_are_told_by_cards_and_tables(tmp_path):
+    for person in range(5):
+        (tmp_path / f"KA.AN1.{person}.tiff").touch()
+    weights = tmp_path / "weights.safetensors"
+    card = {"run": {"data": "jaffe#test_share=0.5"}}
+    weights.with_name("card.json").write_text(json.dumps(card))
+    told = trained_on(ModelSpec("gimefive", str(weights)))
+    assert told == "jaffe#test_share=0.5"
+    for options, some in (("#test_share=0.5", False), ("", True)):
+        spec = DataSpec.parse(f"jaffe:{tmp_path}{options}")
+        assert in_sample(collected([spec], splits=["test"]).table, told).all() == some
+
+
+def test_weights_that_were_begun_with_others_are_refused(tmp_path, monkeypatch):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"ImageNet's")
+    spec = ModelSpec("resnet18", str(weights))
+    run = {"data": "fer2013", "model": "torchvision/resnet18", "pretrained": "1a2b"}
+    weights.with_name("card.json").write_text(json.dumps({"run": run}))
+    monkeypatch.setattr("training.same_run.imagenet_file", lambda _: weights)
+    with pytest.raises(InputError, match="card names others that they were begun with"):
+        trained_on(spec)
+    run["pretrained"] = file_digest(weights)
+    weights.with_name("card.json").write_text(json.dumps({"run": run}))
+    assert trained_on(spec) == "fer2013"
 
 
 def test_planted_wrong_labels_are_named():

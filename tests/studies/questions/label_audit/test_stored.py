@@ -46,12 +46,14 @@ def test_stored_predictions_leave_out_what_was_seen(faces, tmp_path):
     [
         ({"labels": np.full(2, 7)}, "Expected predictions for the same labels"),
         ({"ids": np.array(["x", "y"])}, "it names none of them, for instance x"),
-        ({"ids": np.array(["x", "x"])}, "Expected each face once"),
+        ({"ids": np.array(["x", "x"])}, "got 1 of 1 more than once, for instance x"),
+        ({"ids": np.array("x"), "logits": np.array(0.0)}, r"Expected arrays ids \(N,\) and logits"),
+        ({"emotions": np.array("joy")}, "each of happiness, .* got 'joy'"),
         ({"logits": np.zeros((2, 5))}, r"Expected arrays ids \(N,\) and logits \(N, 6\)"),
         ({"logits": np.full((2, 6), np.nan)}, "Expected logits that are finite numbers"),
         ({"labels": np.full(2, 9)}, "Expected labels from 0 to 7"),
         ({"labels": np.zeros(2)}, r"Expected labels \(2,\) in .* one a face, got float64"),
-        ({"fold": np.zeros(2, int)}, "Expected predictions of several folds"),
+        ({"fold": np.zeros(2, int)}, "got one fold: there are no other faces"),
         ({"fold": np.zeros((2, 1), int)}, r"Expected fold \(2,\)"),
         ({"emotions": np.array(["fear"] * 6)}, "Expected different emotions"),
         ({"emotions": np.array(["joy"])}, "each of happiness, .* got 'joy'"),
@@ -67,6 +69,26 @@ def test_labels_of_other_emotions_have_columns_of_their_own(faces, tmp_path):
     emotions = np.array(["neutral", "fear", "anger"])
     path = _stored(tmp_path / "a.npz", faces, [0, 1], logits=np.eye(3)[:2], emotions=emotions)
     assert judged_by_file(path, faces).emotions == tuple(emotions)
+    path = _stored(path, faces, [0, 1], logits=np.ones((2, 1)), emotions=np.array("fear"))
+    assert judged_by_file(path, faces).emotions == ("fear",)
+
+
+def test_faces_that_come_several_times_are_counted_once(faces, tmp_path):
+    ids = np.array(["a", "b", "b", "b", "c", "c"])
+    path = tmp_path / "a.npz"
+    np.savez(path, ids=ids, logits=np.zeros((6, 6)))
+    with pytest.raises(InputError, match=r"got 2 of 3 more than once, for instance b\."):
+        judged_by_file(path, faces)
+
+
+def test_predictions_of_networks_that_were_begun_with_others_are_refused(faces, tmp_path):
+    run = {"data": "rafdb", "model": "gimefive", "pretrained": "1a2b"}
+    (tmp_path / "card.json").write_text(json.dumps({"run": run}))
+    path = _stored(tmp_path / "a.npz", faces, [0, 1])
+    with pytest.raises(InputError, match="but the card beside it names others"):
+        judged_by_file(path, faces)
+    folds = _stored(path, faces, [0, 1], fold=np.arange(2))  # training.run has looked at them
+    assert judged_by_file(folds, faces).rows.tolist() == [0, 1]
 
 
 def test_predictions_for_training_faces_of_the_network_are_refused(faces, tmp_path):
@@ -74,7 +96,8 @@ def test_predictions_for_training_faces_of_the_network_are_refused(faces, tmp_pa
     card.write_text(json.dumps({"run": {"data": "synthetic", "source": None}}))
     path = _stored(tmp_path / "a.npz", faces, [0, 1])
     with pytest.raises(InputError, match="trained on synthetic, and all of them are for synthetic "
-                                         "train: predictions for training faces come from"):  # fmt: off
+                                         ""
+                                         "train, which it has seen, or may have seen: predictions"):  # fmt: off
         judged_by_file(path, faces)
     found = judged_by_file(_stored(tmp_path / "b.npz", faces, [0, 20, 21]), faces)
     assert found.rows.tolist() == [20, 21]
