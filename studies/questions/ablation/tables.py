@@ -103,10 +103,10 @@ def excess_interval(excess: Array, floors: Sequence[Array], parts: Array, units:
     Three variances are added: over faces (or persons), by the delete-one jackknife; between
     trainings; and between untrained networks. Student's t with Welch and Satterthwaite's degrees of
     freedom takes the latter two as normal. Faces differ between trainings, which counts twice and
-    makes the interval a little wide. Coverage of 95 % intervals in simulations of five trainings
-    and five untrained networks: .95 to .96 where the faces' part is as large as the others', .95
-    where one of the others makes the width and is normal, .88 where it is as skewed as an
-    exponential.
+    makes the interval a little wide. Coverage of 95 % intervals is .93 to .98 for five trainings
+    and five untrained networks of one shape: normal, exponential or lognormal (``python -m
+    benchmarks.calibration --only joined``). Where one of the two makes the width alone and is as
+    skewed as an exponential, it is that of trainings by themselves, .88.
 
     Parameters
     ----------
