@@ -33,6 +33,9 @@ _HALF = np.int32(round(1 / STEP))
 _LEVELS = 2 * int(_HALF) + 2
 _RANKED_UP_TO = 1000
 """Most faces whose pairs get their own ranks, a shorter scale than all steps."""
+_TABLE_UP_TO = 4000
+"""Most faces whose similarities come from one product, in a table of 64 MB at most: it is symmetric,
+so that half of it is computed, and nothing else competes with its threads."""
 UNIT = 5e-3
 """Largest distance of a row's length from 1; half precision stays below."""
 _CHUNK = 1024
@@ -252,6 +255,9 @@ class PairSource:
             values = _steps(every @ every.T)
             scale, table = np.unique(values, return_inverse=True)
             self.n_levels, self._table = len(scale) + 1, 1 + table.reshape(values.shape)
+        elif len(faces.used) <= _TABLE_UP_TO and not self.sampled:
+            every = faces.rows.astype(np.float64)
+            self._table = _steps(every @ every.T)
 
     def within(self, emotion: int) -> Pairs:
         """Unordered pairs within an emotion, by its position."""
