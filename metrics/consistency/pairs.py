@@ -34,8 +34,8 @@ _LEVELS = 2 * int(_HALF) + 2
 _RANKED_UP_TO = 1000
 """Most faces whose pairs get their own ranks, a shorter scale than all steps."""
 _TABLE_UP_TO = 4000
-"""Most faces whose similarities come from one product, in a table of 64 MB at most: it is symmetric,
-so that half of it is computed, and nothing else competes with its threads."""
+"""Most faces whose similarities come from one product, in a table of 64 MB at most: the product is
+symmetric, so that half of it is computed, and nothing else competes with its threads."""
 UNIT = 5e-3
 """Largest distance of a row's length from 1; half precision stays below."""
 _CHUNK = 1024
