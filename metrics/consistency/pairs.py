@@ -247,17 +247,15 @@ class PairSource:
         self.faces, self.seed, self.sample = faces, seed, sample
         self.sampled = len(faces.used) > exact_up_to
         self._of = [np.flatnonzero(faces.codes == k) for k in range(len(faces.emotions))]
-        self._table: Codes | None = None
+        self._table: NDArray[np.integer] | None = None
         self._rows: dict[int, Array] = {}
         self.n_levels = _LEVELS
-        if len(faces.used) <= _RANKED_UP_TO and not self.sampled:
-            every = faces.rows.astype(np.float64)
-            values = _steps(every @ every.T)
-            scale, table = np.unique(values, return_inverse=True)
-            self.n_levels, self._table = len(scale) + 1, 1 + table.reshape(values.shape)
-        elif len(faces.used) <= _TABLE_UP_TO and not self.sampled:
+        if len(faces.used) <= _TABLE_UP_TO and not self.sampled:
             every = faces.rows.astype(np.float64)
             self._table = _steps(every @ every.T)
+            if len(faces.used) <= _RANKED_UP_TO:
+                scale, table = np.unique(self._table, return_inverse=True)
+                self.n_levels, self._table = len(scale) + 1, 1 + table.reshape(self._table.shape)
 
     def within(self, emotion: int) -> Pairs:
         """Unordered pairs within an emotion, by its position."""
