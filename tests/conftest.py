@@ -21,6 +21,12 @@ GARBAGE = 2**28
 """Bytes by which a process may grow until it is looked for what nobody refers to any more."""
 
 
+def pytest_collection_finish() -> None:
+    """What was imported stays: it is looked through no more, neither for garbage nor by a test."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _resident() -> list[int]:
     return [_memory()]
