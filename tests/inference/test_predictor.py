@@ -2,6 +2,7 @@ import copy
 import gc
 import warnings
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from fer_xai.attributions import explain
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference import measuring
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 from metrics.randomisation.random_networks import randomised
@@ -207,3 +209,17 @@ def test_its_networks_go_with_it_and_wait_for_no_garbage_collector(images):
         assert [net() for net in gone] == [None, None]
     finally:
         gc.enable()
+
+
+def test_the_batch_size_of_most_images_a_second_is_taken(monkeypatch):
+    clock, seconds = [0.0], {8: 8.0, 16: 12.0, 32: 20.0, 64: 64.0}
+    monkeypatch.setitem(measuring._CANDIDATES, "cpu", tuple(seconds))
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def net(images):
+        clock[0] += seconds[len(images)]
+        return images
+
+    used = Predictor(tiny_model(), device="cpu")
+    monkeypatch.setattr(Predictor, "fastest", property(lambda _: net))
+    assert used.batch_size == 32
