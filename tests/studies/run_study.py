@@ -36,11 +36,11 @@ def study(out: Path, weights: Path, **options: Any) -> module.GradcamConsistency
 
 @contextmanager
 def sparing() -> Iterator[None]:
-    """Two controls instead of nine, and pictures that are not drawn: for tests of something else."""
-    few = {name: CONTROLS[name] for name in ("random", "centre")}
+    """Few controls instead of nine, and pictures that are not drawn: for tests of something else."""
+    few = {maps: ("random", "centre"), alignment: ("shuffled", "uniform", "centre")}
     with pytest.MonkeyPatch.context() as patch:
-        for module in (maps, alignment):
-            patch.setattr(module, "CONTROLS", few)
+        for place, names in few.items():
+            patch.setattr(place, "CONTROLS", {name: CONTROLS[name] for name in names})
         patch.setattr(page, "png", undrawn)
         yield
 
