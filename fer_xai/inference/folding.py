@@ -68,6 +68,7 @@ def folded(net: nn.Module) -> fx.GraphModule:
             traced.graph.erase_node(node)
     made = fx.GraphModule(traced, traced.graph)  # without the modules that no node calls
     _activate_in_place(made)
+    traced.graph.owning_module = made.graph.owning_module = None  # circles, which keep the weights
     return made
 
 

@@ -128,10 +128,10 @@ class Predictor:
             self.model, self.folded = private_copies(model, self.device, fold=fold)
         self.layers: dict[str, Any] = {}  # what attributions found out about layers, by name
         self.rewritten: dict[str, Any] = {}  # copies that attributions made safe for their rules
-        self._batch_size = batch_size
+        self._measured = [batch_size]  # which views share; a circle would keep networks alive
         self._compile = compile
         self._compiled: CompiledNet | None = None
-        self._shared, self._root = Views(), self
+        self._shared, self._is_view = Views(), False
         self._others: list[Predictor] = []
         self._turn = Turn()
 
@@ -154,13 +154,13 @@ class Predictor:
     def batch_size(self) -> int:
         """Images a pass."""
         with self._turn.taken(), _MEASURING:
-            if self._root._batch_size is None:
-                self._root._batch_size = self._measure()
-            return self._root._batch_size
+            if (found := self._measured[0]) is None:
+                found = self._measured[0] = self._measure()
+            return found
 
     def batch_size_for(self, n: int) -> int:
         """Images a pass for ``n`` images: measured once there are enough of them to gain by it."""
-        if self._root._batch_size is None and n < _WORTH_MEASURING:
+        if self._measured[0] is None and n < _WORTH_MEASURING:
             return _DEFAULT[self._kind]
         return self.batch_size
 
@@ -260,13 +260,13 @@ class Predictor:
                 return work(view, rows)
 
         with self._turn.taken():
-            few = self._root._batch_size is None and n < _WORTH_MEASURING
+            few = self._measured[0] is None and n < _WORTH_MEASURING
             step = (_DEFAULT if side_by_side else _ALONE)[self._kind] if few else self.batch_size
             views = self._views if side_by_side else lambda _: [self]
             try:
                 return in_batches(n, step, helped, views=views, done=done)
             finally:
-                if self is self._root:
+                if not self._is_view:
                     self._shared.passed((self.model, self.folded))
 
     def turn(self) -> AbstractContextManager[None]:
@@ -287,7 +287,7 @@ class Predictor:
             if view is None:
                 view = copy.copy(self)
                 view.model, view.folded, view.rewritten = model, folded, {}
-            view._root = self
+            view._is_view = True
             self._others.append(view)
         return [self, *self._others]
 

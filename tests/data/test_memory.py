@@ -29,7 +29,7 @@ from tests.helpers import tiny_model
 from training.kept_maps import kept_maps
 from training.landmark_faces import grey_crops
 
-N = 700
+N = 450
 MOST = 340
 """Faces that may be in memory in one form: three batches of 64 are read ahead, two are in use."""
 SIDE = 18
@@ -230,7 +230,7 @@ def test_the_counter_sees_what_holds_all_faces(wrong, many, counter):
 def test_maps_of_more_faces_than_memory_holds_are_refused(predictor, monkeypatch):
     monkeypatch.setattr("fer_xai.attributions.api.AT_ONCE", 1000)
     with pytest.raises(
-        ValueError, match=r"those of 700 faces of many at 18×18 pixels can take .*300"
+        ValueError, match=r"those of 450 faces of many at 18×18 pixels can take .*300"
     ):
         explain(predictor, _faces(_image))
 

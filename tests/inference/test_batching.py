@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from fer_xai.attributions import explain
+from fer_xai.attributions.perturbation import Rise
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.inference.batching import in_batches
@@ -119,7 +120,7 @@ METHODS = [
 ]
 
 
-@pytest.mark.parametrize("method", [*METHODS, "rise", "occlusion"])
+@pytest.mark.parametrize("method", [*METHODS, pytest.param(Rise(masks=64), id="rise"), "occlusion"])
 def test_the_number_of_threads_changes_no_bit(images, method):
     found = {}
     before = torch.get_num_threads()

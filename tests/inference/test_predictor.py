@@ -1,15 +1,21 @@
 import copy
+import gc
 import warnings
+import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from fer_xai.attributions import explain
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
+from fer_xai.inference import measuring
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel, load_model
 from metrics.randomisation.random_networks import randomised
+from tests.helpers import tiny_model
 
 
 @pytest.mark.parametrize("name", ["gimefive", "gimefive-se", "vgg", "resnet18", "baseline4"])
@@ -190,3 +196,30 @@ def test_what_cannot_be_compiled_runs_plainly(model, images, monkeypatch):
     plain = Predictor(model, device="cpu", batch_size=4).logits(images)
     assert torch.equal(predictor.logits(images), plain)
     assert not predictor.settings()["compiled"]
+
+
+def test_its_networks_go_with_it_and_wait_for_no_garbage_collector(images):
+    """A gate draws ten networks a method: in circles they would stay, gigabytes, until a search."""
+    predictor = Predictor(tiny_model(), device="cpu", batch_size=2)
+    explain(predictor, images, method="gradcam")
+    gone = [weakref.ref(net) for net in (predictor.model, predictor.folded.net)]
+    gc.disable()
+    try:
+        del predictor
+        assert [net() for net in gone] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_the_batch_size_of_most_images_a_second_is_taken(monkeypatch):
+    clock, seconds = [0.0], {8: 8.0, 16: 12.0, 32: 20.0, 64: 64.0}
+    monkeypatch.setitem(measuring._CANDIDATES, "cpu", tuple(seconds))
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def net(images):
+        clock[0] += seconds[len(images)]
+        return images
+
+    used = Predictor(tiny_model(), device="cpu")
+    monkeypatch.setattr(Predictor, "fastest", property(lambda _: net))
+    assert used.batch_size == 32

@@ -4,7 +4,7 @@ import pytest
 
 from fer_xai.models.checkpoints import save_weights
 from tests.helpers import drawn_once, tiny_model
-from tests.studies import run_study  # noqa: F401 - registers the tiny model
+from tests.studies.run_study import sparing  # which registers the tiny model
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +18,11 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _drawn_once():
     with drawn_once():
+        yield
+
+
+@pytest.fixture
+def spared():
+    """For tests of neither controls nor pictures."""
+    with sparing():
         yield

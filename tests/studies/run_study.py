@@ -1,21 +1,23 @@
-"""Runs the consistency study on a few faces with a tiny net; dies by SIGKILL where it is told to.
-
-python -m tests.studies.run_study OUT WEIGHTS [WRITE PHASE]: at the given write of a file, ``during``
-leaves half of it, ``unnamed`` all of it under its temporary name, ``named`` dies just after.
-"""
+"""Runs the consistency study on a few faces with a tiny net; dies by SIGKILL where it is told to."""
 
 import os
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
+import pytest
 import torch
+from matplotlib.figure import Figure
 
+from fer_xai.attributions import CONTROLS
 from fer_xai.models.registry import MODELS, Architecture
-from studies.questions.gradcam_consistency import scores
+from studies.questions.gradcam_consistency import maps, scores
 from studies.questions.gradcam_consistency import study as module
+from studies.questions.landmark_alignment import maps as alignment
+from studies.reporting import page
 from tests.helpers import TinyNet
 
 if "tiny" not in MODELS:
@@ -30,6 +32,35 @@ def study(out: Path, weights: Path, **options: Any) -> module.GradcamConsistency
     return module.GradcamConsistency(
         models=(f"tiny={weights}",), device="cpu", progress=False, out=out, **settings
     )
+
+
+@contextmanager
+def sparing() -> Iterator[None]:
+    """Few controls instead of nine, and pictures that are not drawn: for tests of something else."""
+    few = {maps: ("random", "centre"), alignment: ("shuffled", "uniform", "centre")}
+    with pytest.MonkeyPatch.context() as patch:
+        for place, names in few.items():
+            patch.setattr(place, "CONTROLS", {name: CONTROLS[name] for name in names})
+        patch.setattr(page, "png", undrawn)
+        yield
+
+
+def undrawn(figure: Figure) -> bytes:
+    """No picture."""
+    plt.close(figure)
+    return b""
+
+
+def dying_study(out: Path, weights: Path, write: int, phase: str, options: dict[str, Any]) -> None:
+    """A run with few controls that a SIGKILL ends at the given write of a file.
+
+    ``during`` leaves half of the file, ``unnamed`` all of it under its temporary name, and
+    ``named`` dies just after.
+    """
+    torch.set_num_threads(1)
+    _die_at(write, phase)
+    with sparing():
+        study(out, weights, **options).run()
 
 
 def _die_at(write: int, phase: str) -> None:
@@ -57,10 +88,3 @@ def _die_at(write: int, phase: str) -> None:
     patched: dict[str, Callable[..., Any]] = {"write_bytes": write_bytes, "replace": replace}
     for name, function in patched.items():
         setattr(Path, name, function)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    if len(sys.argv) > 3:
-        _die_at(int(sys.argv[3]), sys.argv[4])
-    study(Path(sys.argv[1]), Path(sys.argv[2])).run()

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.helpers import drawn_once
 from tests.training.run_training import faces_read_once
 
 
 @pytest.fixture(scope="session", autouse=True)
-def drawn_once():
-    with faces_read_once():
+def _drawn_once():
+    with drawn_once(), faces_read_once():
         yield

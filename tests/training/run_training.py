@@ -1,14 +1,8 @@
-"""Trains a tiny net on a few built-in faces; dies by SIGKILL at a given step if told to.
-
-python -m tests.training.run_training OUT STEP [OPTIONS]    (options of the run, as JSON)
-"""
+"""Trains a tiny net on a few built-in faces; dies by SIGKILL at a given step if told to."""
 
 import dataclasses
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +14,16 @@ import torch
 from fer_xai.models.registry import MODELS, Architecture
 from fer_xai.types import Faces
 from tests.helpers import TinyNet
+from tests.killed import killed
 from training import run as module
 from training.recipes import Overrides
 from training.trainee import Trainee
 
 if "tiny" not in MODELS:
     MODELS.register("tiny")(Architecture(build=TinyNet, cam_layer="relu2", paper_layer="conv2"))
+
+_READ: dict[tuple[object, ...], Faces] = {}
+"""Built-in faces that this process has drawn, by data, source, split and limit."""
 
 
 def training_run(out: Path, **options: Any) -> module.TrainingRun:
@@ -48,7 +46,7 @@ def training_run(out: Path, **options: Any) -> module.TrainingRun:
 @contextmanager
 def faces_read_once() -> Iterator[None]:
     """Built-in faces are drawn once for all runs of the same data, split and limit."""
-    original, kept = module.TrainingRun.faces, {}
+    original, kept = module.TrainingRun.faces, _READ
 
     def faces(run: module.TrainingRun, split: str) -> Faces:
         key = (run.data, run.source, split, run.limit)
@@ -77,13 +75,10 @@ def killed_run(out: Path, step: int, **options: Any) -> None:
 
     It has one thread, as the test processes have: sums over threads are rounded in another order.
     """
-    command = [sys.executable, "-m", "tests.training.run_training", str(out), str(step)]
-    killed = subprocess.run([*command, json.dumps(options)], check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed(_dying_run, out, step, options)
 
 
-if __name__ == "__main__":
+def _dying_run(out: Path, step: int, options: dict[str, Any]) -> None:
     torch.set_num_threads(1)
-    out, step, *options = sys.argv[1:]
-    _die_at(int(step))
-    module.train(training_run(Path(out), **(json.loads(options[0]) if options else {})))
+    _die_at(step)
+    module.train(training_run(out, **options))

@@ -149,8 +149,8 @@ def test_all_members_of_families_keep_the_laws_or_are_refused(family, name):
 
 @pytest.mark.parametrize("name", ["gimefive", "resnet18"])
 def test_the_shipped_networks_lose_nothing(name):
-    faces = load_dataset("synthetic", split="test", limit=12)
-    used = Predictor(load_model(name, weights="rafdb"), device="cpu", batch_size=12)
+    faces = load_dataset("synthetic", split="test", limit=6)
+    used = Predictor(load_model(name, weights="rafdb"), device="cpu", batch_size=6)
     for method in ("deeplift", "deeplift_shap", "lrp"):
         assert explain(used, faces, method=method).completeness_gap.abs().max() < 1e-4, method
 

@@ -92,11 +92,12 @@ def test_the_endpoint_is_the_mean_separability_over_fixed_targets():
 
 
 def test_the_endpoint_is_that_of_the_consistency_study(tmp_path):
-    from tests.studies.run_study import study
+    from tests.studies.run_study import sparing, study
 
     weights = tmp_path / "tiny.safetensors"
     save_weights(load_model("tiny").net, weights, settings={"model": "tiny"})
-    run = study(tmp_path / "results", weights, limit=48).run()
+    with sparing():
+        run = study(tmp_path / "results", weights, limit=48, methods=("gradcam",), moved=0).run()
     sets = pd.read_parquet(run / "sets.parquet")
     theirs = sets[
         (sets["network"] == "tiny")

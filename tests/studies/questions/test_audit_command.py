@@ -15,10 +15,10 @@ from studies.questions.audit.study import AuditStudy
 from studies.run import main
 
 FACTORY = '''
-import timm
 import torch
 
 def net():
+    import timm
     torch.manual_seed(0)
     return timm.create_model("resnet10t", num_classes=7, pretrained=False)
 
@@ -90,6 +90,10 @@ def words(folder, *more):
         "--metrics",
         "average_drop",
         "insertion",
+        "--controls",
+        "centre",
+        "--batch-size",
+        "8",
         "--anyway",
         "--out",
         str(folder / "out"),
@@ -133,7 +137,8 @@ def tiny(folder, *more):
 def test_a_stopped_audit_goes_on_with_what_it_knows(module, capsys, monkeypatch):
     from studies.engine import explained as targets_module
 
-    command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "20", "--gate")
+    monkeypatch.setattr("studies.scoreboard.gate.MODEL_FREE", ("centre",))
+    command = tiny(module, "--methods", "gradcam", "attention_rollout", "--limit", "18", "--gate")
     main(command)
     (run,) = runs(module)
     before = pd.read_parquet(run / "scores.parquet")
@@ -232,7 +237,7 @@ def test_the_command_exits_with_its_verdict(module):
         sys.executable,
         "-m",
         "studies.run",
-        *words(module, "--fail-under", "gradcam:insertion=0.999"),
+        *tiny(module, "--fail-under", "gradcam:insertion=0.999"),
     ]
     found = subprocess.run(
         command,

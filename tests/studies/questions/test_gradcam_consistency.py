@@ -3,10 +3,6 @@
 import html
 import json
 import re
-import shutil
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -129,6 +125,7 @@ def test_the_unit_says_whether_persons_are_known(subjects, clusters, said):
     assert said in unit_of(pd.DataFrame({"subject": subjects, "cluster": clusters}))
 
 
+@pytest.mark.usefixtures("spared")
 def test_persons_are_the_units_where_the_table_knows_them(weights, tmp_path, monkeypatch):
     from studies.engine import specs as module
 
@@ -174,31 +171,7 @@ def test_text_in_the_report_is_escaped():
     assert "<i>" not in page
 
 
-@pytest.mark.parametrize(
-    ("write", "phase"),
-    [
-        (1, "named"),
-        pytest.param(3, "during", marks=pytest.mark.slow),
-        (4, "unnamed"),
-        (12, "during"),
-        pytest.param(25, "named", marks=pytest.mark.slow),
-        (45, "during"),
-    ],
-)
-def test_a_run_killed_anywhere_goes_on_and_ends_with_the_same_rows(
-    write, phase, folder, weights, tmp_path
-):
-    command = [sys.executable, "-m", "tests.studies.run_study", str(tmp_path), str(weights)]
-    killed = subprocess.run([*command, str(write), phase], check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    assert not list(tmp_path.rglob("report.html"))
-    again = study(tmp_path, weights).run()
-    for name in ("scores.parquet", "sets.parquet", "faces.parquet"):
-        one, two = pd.read_parquet(folder / name), pd.read_parquet(again / name)
-        pd.testing.assert_frame_equal(one, two, check_exact=True)
-    assert (again / "answer.txt").read_text() == (folder / "answer.txt").read_text()
-
-
+@pytest.mark.usefixtures("spared")
 def test_batch_size_moves_no_map_and_no_score(folder, weights, tmp_path):
     other = study(tmp_path, weights, batch_size=5).run()
     for shard in sorted((folder / "maps" / "tiny").glob("*.npz")):
@@ -206,24 +179,13 @@ def test_batch_size_moves_no_map_and_no_score(folder, weights, tmp_path):
         two = read_arrays(other / "maps" / "tiny" / shard.name)["maps"]
         assert np.abs(one - two).max() <= 1e-5 * one.max()
     for name in ("scores.parquet", "sets.parquet"):
-        one, two = (pd.read_parquet(f / name)["value"] for f in (folder, other))
-        assert np.allclose(one, two, rtol=0, atol=1e-6, equal_nan=True)
+        one, two = (pd.read_parquet(f / name) for f in (folder, other))
+        one = one[one["method"].isin(two["method"].unique())]
+        assert len(one) == len(two)
+        assert np.allclose(one["value"], two["value"], rtol=0, atol=1e-6, equal_nan=True)
 
 
-def test_a_run_that_goes_on_with_another_batch_size_records_both(folder, weights, tmp_path, capsys):
-    shutil.copytree(folder, tmp_path / "gradcam_consistency" / folder.name)
-    run = study(tmp_path, weights, batch_size=5).run()  # nothing is left to make
-    networks = json.loads((run / "manifest.json").read_text())["networks"]
-    assert networks["tiny"]["predictor"]["batch_size"] == 8
-    next((run / "maps" / "tiny").glob("gradcam-0*.npz")).unlink()
-    capsys.readouterr()
-    assert study(tmp_path, weights, batch_size=5).run() == run
-    networks = json.loads((run / "manifest.json").read_text())["networks"]
-    assert networks["tiny"]["predictor"]["batch_size"] == "8, 5"
-    assert networks["tiny@untrained0"]["predictor"]["batch_size"] == 8
-    assert "goes on with a batch size of 5 (before: 8)" in capsys.readouterr().err
-
-
+@pytest.mark.usefixtures("spared")
 def test_another_checkpoint_is_another_run(weights, tmp_path):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(weights.read_bytes())
@@ -251,22 +213,7 @@ def test_a_folder_of_other_settings_inputs_or_version_is_refused(folder, monkeyp
         store.open_run(folder, config, inputs)
 
 
-def test_a_reference_run_without_maps_is_begun_anew(folder, tmp_path):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    store.write_json(tmp_path / "manifest.json", manifest | {"commit": "long ago"})
-    again = store.open_run(tmp_path, manifest["config"], manifest["inputs"])
-    assert again["status"] == "running"
-    assert again["commit"] != "long ago"
-
-
-def test_what_a_killed_run_left_half_written_is_swept_up(folder):
-    manifest = json.loads((folder / "manifest.json").read_text())
-    left = folder / "maps" / f".gradcam-0.npz.{10**30}.tmp"  # no process of today
-    left.write_bytes(b"half")
-    store.open_run(folder, manifest["config"], manifest["inputs"])
-    assert not left.exists()
-
-
+@pytest.mark.usefixtures("spared")
 def test_faces_without_landmarks_are_counted_not_dropped(weights, tmp_path, monkeypatch):
     from studies.engine import specs as module
 

@@ -23,7 +23,7 @@ from studies.questions.gradcam_consistency.multiverse import CONSISTENCY, Excess
 from studies.questions.gradcam_consistency.shared import defined_maps, shared_emotions
 from tests.helpers import tiny_model
 from tests.metrics.consistency.emotion_maps import MASK, maps_of
-from tests.studies.run_study import study
+from tests.studies.run_study import sparing, study
 
 FEAR = EMOTIONS.index("fear")
 
@@ -57,7 +57,9 @@ def run(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Job, "maps", maps)
-        yield study(folder, weights, limit=60, moved=0, methods=("gradcam",)).run()
+        with sparing():
+            run = study(folder, weights, limit=60, moved=0, methods=("gradcam",)).run()
+        yield run
 
 
 def test_an_emotion_that_one_network_lacks_makes_no_excess(run):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from studies.questions.occlusion_robustness import study as module
 from studies.questions.occlusion_robustness.lists import lost_table
 from studies.questions.occlusion_robustness.study import OcclusionRobustness
 from tests.studies.questions.occlusion_robustness.faces import with_pixels
+from tests.studies.words import check_words_are_added
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,14 @@ def test_an_untrained_network_explains_the_emotions_of_the_trained_one(run):
     ]
     assert made_of[0]["explained"] == made_of[1]["explained"]
     assert made_of[0]["model"] != made_of[1]["model"]
+
+
+@pytest.mark.usefixtures("spared")
+def test_a_finished_run_gets_the_table_in_words_and_keeps_its_rows(run, tmp_path):
+    study, folder = run
+    again = tmp_path / folder.parent.name / folder.name
+    shutil.copytree(folder, again)
+    check_words_are_added(dataclasses.replace(study, out=tmp_path), again)
 
 
 def test_a_run_goes_on_where_it_was_stopped(run, monkeypatch):
