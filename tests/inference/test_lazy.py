@@ -40,11 +40,9 @@ def test_logits_are_those_of_the_joined_images(batch_size: int) -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_parts_are_made_one_at_a_time_and_not_far_ahead() -> None:
+def test_parts_are_made_one_at_a_time_outside_of_inference_mode() -> None:
     making = threading.Lock()
     made: list[int] = []
-    passed: list[int] = []
-    ahead: list[int] = []
 
     def parts() -> Iterator[Tensor]:
         for start in range(0, N, 2):
@@ -52,13 +50,25 @@ def test_parts_are_made_one_at_a_time_and_not_far_ahead() -> None:
             one = torch.rand(min(2, N - start), 3, 8, 8)
             assert not one.is_inference()
             made.append(len(one))
-            ahead.append(sum(made) - sum(passed))
             making.release()
             yield one
 
-    predictor(2).logits(LazyImages(parts(), N), progress=passed.append)
-    assert sum(made) == sum(passed) == N
-    assert max(ahead) < N
+    predictor(2).logits(LazyImages(parts(), N))
+    assert sum(made) == N
+
+
+def test_no_part_is_made_before_it_is_asked_for() -> None:
+    made: list[int] = []
+
+    def parts() -> Iterator[Tensor]:
+        for _ in range(4):
+            made.append(2)
+            yield torch.rand(2, 3, 8, 8)
+
+    lazy = LazyImages(parts(), 8)
+    for start, then in ((0, 4), (3, 6), (6, 8)):
+        assert len(lazy[start : start + 3]) == min(3, 8 - start)
+        assert sum(made) == then
 
 
 @pytest.mark.parametrize("n", [N - 1, N + 1])
