@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from benchmarks.report import Row, Section
 from benchmarks.timing import Spread, alternate, ratio
 from fer_xai import Predictor, load_model
 from fer_xai.data.datasets.synthetic import synthetic_faces
+from fer_xai.inference.lazy import LazyImages
 from fer_xai.perturb import occlusions
 from fer_xai.perturb.occluders import OCCLUDERS
 
@@ -61,7 +61,8 @@ def measure(*, rounds: int) -> Section:
         notes=[
             f"Occlusion: {N_FACES} built-in faces at 64 px behind {len(OCCLUDED)} occluders in "
             f"{len(SHARES)} sizes, {copies} images a face, and as many clean images for the bare pass; "
-            "Predictor at a batch size of 16, checks of the images included.",
+            "Predictor at a batch size of 16, checks of the images included; images are drawn while "
+            "others are passed (LazyImages), as the study of occlusion does it.",
         ],
     )
     section.settings["occlusion"] = {
@@ -85,15 +86,9 @@ def make(images: Tensor, points: NDArray[np.float32]) -> int:
 
 
 def score(predictor: Predictor, images: Tensor, points: NDArray[np.float32]) -> Tensor:
-    """Logits of all occluded faces, an occluder at a time."""
-    parts: list[Tensor] = []
-    held: list[Tensor] = []
-    for batch in occluded(images, points):
-        held.append(batch)
-        if len(held) == len(SHARES):
-            parts.append(predictor.logits(torch.cat(held)))
-            held = []
-    return torch.cat(parts)
+    """Logits of all occluded faces, drawn while others are passed, as the study does."""
+    total = len(images) * len(OCCLUDED) * len(SHARES)
+    return predictor.logits(LazyImages(occluded(images, points), total))
 
 
 def _cell(seconds: list[float], images: int) -> str:

@@ -17,6 +17,7 @@ from studies.engine.explained import MATCHED_TO
 from studies.engine.networks import Network
 from studies.questions.landmark_alignment import causes as looked
 from studies.questions.landmark_alignment.areas import SIGNED, SIZE
+from studies.questions.landmark_alignment.chance import control_scores
 from studies.questions.landmark_alignment.maps import Job, Scored
 from studies.questions.landmark_alignment.rows import (
     contrast_rows,
@@ -130,7 +131,7 @@ class Results:
             for method, each in scored.items():
                 floors = job.floors(network, method, each)
                 parts["others"].append(score_rows(ids, network, method, floors))
-            for control, each in job.controls(network, scored[MATCHED_TO]):
+            for control, each in control_scores(job, network, scored[MATCHED_TO]):
                 add(ids, network, control, each)
             mean_maps[network.name] = _mean_maps(job, network, scored[MATCHED_TO], registration)
             tops = job.ceilings(network, scored[MATCHED_TO])

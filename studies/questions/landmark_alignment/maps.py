@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, ControlInputs, control_maps
+from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.attributions.raw_maps import attribute
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS
@@ -199,12 +199,13 @@ class Job:
     def _complete(self, network: Network) -> bool:
         known = self.run.manifest["networks"].get(network.name, {})
         methods = [m for m in self.methods if m not in known.get("refused", {})]
-        files = [self.file(network, m, start) for m in methods for start in self._starts()]
+        files = [self.file(network, m, start) for m in methods for start in self.starts()]
         if network.trained:
             files.append(self._targets_file(network))
         return bool(known) and all(file.exists() for file in files)
 
-    def _starts(self) -> range:
+    def starts(self) -> range:
+        """Positions of the first face of each shard."""
         return range(0, len(self.faces), CHUNK)
 
     def file(self, network: Network, method: str, start: int) -> Path:
@@ -254,7 +255,7 @@ class Job:
                 self.run.record()
             parts = [
                 store.once(self.file(network, method, start), partial(make, start))
-                for start in self._starts()
+                for start in self.starts()
             ]
         except InputError as refusal:
             if method == MATCHED_TO:
@@ -279,25 +280,6 @@ class Job:
             "gains": torch.stack(list(by_region.values()), dim=1).numpy(),
         }
         return found | ({"maps": cells.numpy()} if network.trained else {})
-
-    def controls(self, network: Network, matched: Scored) -> Iterator[tuple[str, Scored]]:
-        """Scores of each chance control, at the resolution of Grad-CAM and matched to its maps."""
-        assert matched.maps is not None
-        targets = self.targets[network.architecture]
-        setting = ControlInputs(
-            maps=matched.maps,
-            labels=self.labels[targets],
-            ids=self.faces.ids,
-            pixels=self.faces.sliced(SIZE),
-            seed=self.seed,
-        )
-        for name in CONTROLS:
-            cells = control_maps(name, setting)
-            parts = []
-            for start in self._starts():
-                rows = slice(start, start + CHUNK)
-                parts.append(self.scored(network, cells[rows], rows))
-            yield name, joined(parts)
 
     def floors(self, network: Network, method: str, scored: Scored) -> Mapping[str, Tensor]:
         """Mean scores ``(N,)`` of a method's maps on other faces' areas, by metric."""

@@ -62,7 +62,7 @@ CAPTIONS = {
     f"over {DRAWS} draws. image: percent of the image. "
     + _FAMILY.format("the regions of a model")
     + ", one family for each of both columns.",
-    "regions by emotion": "The matrix, by row: probability of the explained emotion that is lost "
+    "regions_by_emotion": "The matrix, by row: probability of the explained emotion that is lost "
     "with each region, and beyond a patch of its area. codebook: percent of the region where "
     "EMFACS shows the emotion. " + _COUNTED.format("all cells of a model on the face") + ".",
     "becomes": "Which emotion becomes which: of the faces that are named so as they are, percent "
@@ -79,7 +79,7 @@ CAPTIONS = {
     + ".",
     "grid": "Accuracy when a share of the grid's cells is hidden, by the order in which they are "
     f"hidden, in {FILL}. " + _WILSON,
-    "maps by occluder": "Likeness of the map outside of what is hidden, and mass that moves onto "
+    "maps_by_occluder": "Likeness of the map outside of what is hidden, and mass that moves onto "
     "it, by occluder and for random patches of the same area. undefined: percent of faces. Means "
     "over faces, without intervals.",
     "landmarks": "Faces without landmarks by emotion: no occluder can be fitted to them, and they "
@@ -90,7 +90,7 @@ CAPTIONS = {
     "chosen by eye, and differ from the rest in emotion and resolution too.",
     "figure of occluders": "The endpoint: points of accuracy that each occluder costs beyond a "
     "random patch of its area. " + _COUNTED.format("the occluders of a model") + ".",
-    "figure of regions by emotion": "What each emotion loses with each region, in probability of "
+    "figure of regions_by_emotion": "What each emotion loses with each region, in probability of "
     "the explained emotion; below each emotion the number of faces. Framed: regions of which "
     f"EMFACS gives the emotion {100 * SHOWN:.0f} % or more. Off the face no patch lies.",
     "figure of areas": "Accuracy over the share of the face that is hidden. Dashed: random patches "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,29 @@ RANDOM, CENTRE, RANDOM_MAP = "random", "centre", "random map"
 centre outwards, and by a random map of Grad-CAM's resolution, whose cells hang together as those of
 a map do."""
 CHANCE = (RANDOM, CENTRE, RANDOM_MAP)
+N_COVERS = (
+    len(OCCLUDERS) * (1 + len(AREAS))
+    + len(DRAWN)
+    + DRAWS * (len(OCCLUDERS) + len(AREAS))
+    + len(FILLS) * 2 * len(OCCLUDERS)
+)
+"""Number of covers of :meth:`Seen.covers`."""
+
+
+def n_grids(maps: Collection[str]) -> int:
+    """Number of covers of :meth:`Seen.grids`.
+
+    Parameters
+    ----------
+    maps
+        Names of the maps.
+
+    Examples
+    --------
+    >>> n_grids(["gradcam"])
+    27
+    """
+    return len(SHARES) * (len({RANDOM, CENTRE}) + len(maps))
 
 
 class Cover(NamedTuple):

@@ -119,12 +119,12 @@ def write_report(
         "guided": guided_table(answers),
         "recognition": recognition_table(answers),
         "regions": effects.region_table(found.regions, clusters),
-        "regions by emotion": effects.emotion_table(found.regions, clusters),
+        "regions_by_emotion": effects.emotion_table(found.regions, clusters),
         "becomes": becomes_table(answers),
         "areas": area_table(answers),
         "fills": fill_table(answers),
         "grid": grid_table(answers),
-        "maps by occluder": map_tables.occluder_maps_table(found.maps),
+        "maps_by_occluder": map_tables.occluder_maps_table(found.maps),
         "landmarks": lost_table(found.everything, right),
         "lists": list_table(found.everything, found.lists, right),
     }
@@ -140,7 +140,7 @@ def write_report(
     ]
     figures = {
         "occluders": plots.occluder_figure(frames["occluders"]),
-        "regions by emotion": plots.region_heatmap(frames["regions by emotion"]),
+        "regions_by_emotion": plots.region_heatmap(frames["regions_by_emotion"]),
         "areas": plots.area_figure(frames["areas"], clean),
         "becomes": plots.becomes_figure(frames["becomes"], occluders=SHOWN),
         "grid": plots.grid_figure(frames["grid"], clean),

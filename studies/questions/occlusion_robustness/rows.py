@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fer_xai.attributions.api import counting_maps
 from fer_xai.data.splits import face_groups
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
+from fer_xai.inference.lazy import LazyImages
 from fer_xai.landmarks import REGIONS, emotion_areas, face_regions
 from fer_xai.perturb.occluders.core import Occluded
 from metrics.core.score_cache import ScoreCache
@@ -31,18 +33,18 @@ from studies.engine.shards import BATCH, check_made_of
 from studies.questions.occlusion_robustness.covers import (
     DRAWS,
     FILL,
+    N_COVERS,
     OCCLUDERS,
     RANDOM_MAP,
     Cover,
     Seen,
+    n_grids,
 )
 from studies.questions.occlusion_robustness.floor import likeness_of_others
 from studies.scoreboard.explainers import explainers
 
 CHUNK = 16
 """Faces whose rows are written together; it changes no row."""
-TOGETHER = 2**23
-"""Pixels that are passed to a network together."""
 BOOK = "emfacs"
 """Codebook that costs are held against."""
 Advance = Callable[[int], None]
@@ -183,45 +185,29 @@ class NetworkRows:
     def _answers(self, rows: slice) -> pd.DataFrame:
         seen = self._seen(rows)
         none = torch.zeros(len(seen.images), *seen.images.shape[-2:], dtype=torch.bool)
-        clean = Cover("clean", "", float("nan"), "", 0)
+        clean = Cover("clean", "", float("nan"), "", 0), Occluded(seen.images, none)
+        maps = self._random_map(rows) | self._explanations(rows)
+        covered: list[tuple[Cover, Tensor]] = []
+
+        def images() -> Iterator[Tensor]:
+            for cover, one in chain([clean], seen.covers(), seen.grids(maps)):
+                covered.append((cover, one.masks.flatten(1).sum(dim=1)))
+                yield one.images
+
+        total = (1 + N_COVERS + n_grids(maps)) * len(seen.images)
+        logits = self.predictor.logits(LazyImages(images(), total)).split(len(seen.images))
         pixels = seen.face_pixels()
-        parts: list[pd.DataFrame] = []
-        waiting: list[tuple[Cover, Occluded]] = [(clean, Occluded(seen.images, none))]
-        most = max(1, TOGETHER // seen.images[:, 0].numel())
-
-        def scored() -> None:
-            logits = self.predictor.logits(torch.cat([one.images for _, one in waiting]))
-            for (cover, one), own in zip(waiting, logits.split(len(seen.images)), strict=True):
-                parts.append(self._answer_rows(seen.ids, cover, one, own.numpy(), pixels))
-            waiting.clear()
-
-        for made in (seen.covers(), seen.grids(self._random_map(rows) | self._explanations(rows))):
-            for pair in made:
-                waiting.append(pair)
-                if len(waiting) >= most:
-                    scored()
-        if waiting:
-            scored()
-        return pd.concat(parts, ignore_index=True)
-
-    def _answer_rows(
-        self,
-        ids: Sequence[str],
-        cover: Cover,
-        found: Occluded,
-        logits: NDArray[np.float32],
-        pixels: NDArray[np.int64],
-    ) -> pd.DataFrame:
-        hidden = found.masks.flatten(1).float().sum(dim=1).numpy()
+        image = float(none[0].numel())
         names = [f"logit {emotion}" for emotion in self.predictor.emotions]
-        frame = pd.DataFrame(logits, columns=names)
-        frame.insert(0, "id", list(ids))
-        for place, (name, value) in enumerate(cover._asdict().items()):
-            frame.insert(place, name, value)
-        image = float(np.prod(found.masks.shape[1:]))
-        return frame.assign(
-            covered=found.covered.numpy(), hidden=hidden / image, face=pixels / image
-        )
+        parts = []
+        for (cover, hidden), own in zip(covered, logits, strict=True):
+            frame = pd.DataFrame(own.numpy(), columns=names)
+            frame.insert(0, "id", list(seen.ids))
+            for place, (name, value) in enumerate(cover._asdict().items()):
+                frame.insert(place, name, value)
+            shares = {"hidden": hidden.float().numpy() / image, "face": pixels / image}
+            parts.append(frame.assign(covered=hidden.numpy() > 0, **shares))
+        return pd.concat(parts, ignore_index=True)
 
     def _regions(self, rows: slice) -> pd.DataFrame:
         seen, explained = self._seen(rows), self.explained

@@ -59,7 +59,7 @@ def answer_of(frames: Mapping[str, pd.DataFrame], clean: Mapping[str, float]) ->
     lines = []
     for model, accuracy in clean.items():
         regions = [
-            _bound(_of(frames["regions by emotion"], "model", model)),
+            _bound(_of(frames["regions_by_emotion"], "model", model)),
             _book(_of(frames["codebook"], "model", model)),
         ]
         maps = [

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import metrics
+from fer_xai.attributions import CONTROLS
 from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import REGIONS, canonical_landmarks, emotion_areas, face_regions
+from studies.questions.landmark_alignment import chance
 from studies.questions.landmark_alignment import study as module
 from studies.questions.landmark_alignment.areas import (
     WITHOUT_RELU,
@@ -18,6 +20,7 @@ from studies.questions.landmark_alignment.areas import (
     choices,
     emotions_of,
 )
+from studies.questions.landmark_alignment.maps import Job
 from studies.questions.landmark_alignment.scores import (
     SCORES,
     contrasts,
@@ -146,6 +149,32 @@ def test_a_run_is_continued_and_another_batch_size_changes_nothing(run, weights,
         pd.testing.assert_frame_equal(again, rows, atol=1e-4, rtol=1e-4)
     networks = json.loads((run / "manifest.json").read_text())["networks"]
     assert networks["tiny"]["predictor"]["batch_size"] == "8, 3"
+
+
+def test_a_complete_run_is_read_and_nothing_is_scored_again(run, weights, monkeypatch):
+    monkeypatch.setattr(module, "write_report", lambda *_, **__: "none")
+    before = {name: pd.read_parquet(run / f"{name}.parquet") for name in ROWS}
+    files = {file: file.stat().st_mtime_ns for file in (run / "shards").rglob("*.npz")}
+    assert {f"{name}-000000.npz" for name in CONTROLS} <= {
+        file.name for file in files if file.parts[-3:-1] == ("tiny", "controls")
+    }
+
+    def again(*_, **__):
+        raise AssertionError("scored again")
+
+    monkeypatch.setattr(Job, "scored", again)
+    monkeypatch.setattr(chance, "control_maps", again)
+    monkeypatch.setattr(Job, "loaded", again)
+    assert study(run.parents[1], weights).run() == run
+    for name, rows in before.items():
+        pd.testing.assert_frame_equal(pd.read_parquet(run / f"{name}.parquet"), rows)
+    assert files == {file: file.stat().st_mtime_ns for file in (run / "shards").rglob("*.npz")}
+
+
+def test_shards_of_other_controls_are_refused(run, weights, monkeypatch):
+    monkeypatch.setattr(chance, "CONTROLS", {"uniform": CONTROLS["centre"]})
+    with pytest.raises(InputError, match="differ in controls"):
+        study(run.parents[1], weights).run()
 
 
 @pytest.mark.parametrize(

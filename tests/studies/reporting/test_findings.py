@@ -165,3 +165,9 @@ def test_rows_are_chosen_by_comparisons_and_counted(project):
 def test_several_rows_have_their_mean_and_ends(project):
     entry = 'table = "methods"\nrow = {method = "lrp"}\ncolumn = "gain"\nmean = true\nform = ".2f"'
     assert str(read_claims(project(entry))["x"].figure) == ".25 (.20 to .30)"
+
+
+def test_tables_and_figures_of_reference_runs_have_readable_names():
+    """A name with a space or a capital letter ends in its digest: name the table otherwise."""
+    files = (ROOT / "results" / "reference").glob("*/*/*/*.*")
+    assert not [path for path in files if re.search(r"-[0-9a-f]{8}$", path.stem)]

@@ -51,6 +51,28 @@ def test_the_floor_is_the_mean_over_other_persons_faces(maps, hidden, others, mo
     assert found[[0, 1, 4, 5, 8]].isfinite().all()
 
 
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_the_floor_is_right_at_224_pixels(offset, monkeypatch):
+    source = torch.Generator().manual_seed(2)
+    cells = torch.rand(4, 1, 7, 7, generator=source)
+    maps = torch.nn.functional.interpolate(cells, size=(224, 224), mode="bilinear")[:, 0] + offset
+    hidden = torch.zeros(4, 2, 224, 224, dtype=torch.bool)
+    hidden[:, 0, 90:180], hidden[:, 1] = True, torch.rand(224, 224, generator=source) < 0.5
+    monkeypatch.setattr(floor, "TOGETHER", 224**2)  # one map at a time
+    found = floor.likeness_of_others(maps, torch.arange(4), hidden, ~torch.eye(4, dtype=torch.bool))
+    for face in range(4):
+        others = [other for other in range(4) if other != face]
+        for k in range(2):
+            want = np.mean(
+                [
+                    np.corrcoef(*(maps[i][~hidden[face, k]].double().numpy() for i in (face, j)))
+                    for j in others
+                ],
+                axis=0,
+            )[0, 1]
+            assert float(found[face, k]) == pytest.approx(want, abs=1e-6)
+
+
 def test_the_floor_does_not_depend_on_the_order_of_faces(maps, hidden, others):
     rows = torch.arange(9)
     order = torch.tensor([4, 8, 0, 3, 1, 7, 2, 6, 5])
