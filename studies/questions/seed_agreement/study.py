@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import pandas as pd
 import tyro
 
 from fer_xai.data import load_dataset
@@ -114,7 +115,8 @@ class SeedAgreement(OneDataset, Progress):
         rows = agreement(networks, faces.labels, faces.ids, seed=0, clusters=clusters)
         if rows.empty:
             raise InputError("Expected two networks with maps of the same faces, found none.")
-        answer = write_report(tables.folder, tables.manifest, rows, clusters)
+        trained = pd.DataFrame([_accuracy(cell) for cell in done])
+        answer = write_report(tables.folder, tables.manifest, rows, clusters, trained)
         return tables.complete(answer)
 
     def _faces(self, column: Column, split: str, limit: int | None = None) -> Faces:
@@ -182,3 +184,15 @@ class SeedAgreement(OneDataset, Progress):
             predictor = Predictor(model, device=self.options.device)
             return store.once(path, partial(kept_maps, predictor, faces))
         return read_arrays(path)
+
+
+def _accuracy(cell: Training) -> dict[str, Any]:
+    """Row of a training: maps of one that learned little mean little."""
+    return {
+        "network": cell.variant.name,
+        "seed": cell.seed,
+        "epochs": cell.card["epochs"],
+        "training faces": cell.card["train_faces"],
+        "test faces": cell.card["test"]["faces"],
+        "recognised": 100 * cell.scores["plain"]["accuracy"],
+    }

@@ -1,6 +1,7 @@
 """Agreement of trainings: known likenesses, and the study on tiny trainings."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,13 @@ def test_a_run_leaves_a_table_for_every_kind(finished):
         "Two trainings of gimefive explain the same face alike by"
         in (run / "answer.txt").read_text()
     )
+    trained = pd.read_csv(run / "tables" / "trainings.csv")
+    assert len(trained) == 4
+    cards = [
+        json.loads((record / "card.json").read_text()) for record in (folder / "records").iterdir()
+    ]
+    known = sorted(100 * card["test"]["accuracy"] for card in cards)  # rounded to .01
+    assert np.allclose(sorted(trained["recognised"]), known, atol=0.0051)
     for record in (folder / "records").iterdir():
         kept = read_arrays(record / "test_maps.npz")
         assert kept["cells"].dtype == np.float16
