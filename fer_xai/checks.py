@@ -152,8 +152,17 @@ def check_length(name: str, got: int, expected: int) -> None:
         raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
 
 
-def check_ids(ids: Sequence[object], n: int) -> list[str]:
+def check_ids(ids: Sequence[object], n: int, *, repeated: bool = False) -> list[str]:
     """Names of images, one for each and each once, as text.
+
+    Parameters
+    ----------
+    ids
+        The names.
+    n
+        Number of images.
+    repeated
+        Whether a name may come several times, as it does where copies of one image are explained.
 
     Raises
     ------
@@ -174,13 +183,32 @@ def check_ids(ids: Sequence[object], n: int) -> list[str]:
     names = [str(name) for name in ids]
     check_length("ids", len(names), n)
     counts = Counter(names)
-    if len(counts) < n:
+    if len(counts) < n and not repeated:
         twice = next(name for name, count in counts.items() if count > 1)
         raise InputError(
             f"Expected each of the ids once, got {quoted(twice)} several times: name each image "
             "by its own."
         )
     return names
+
+
+def names_of_images(ids: Sequence[object] | None, n: int) -> list[str]:
+    """Names of images, each once: those that were handed in, or else their positions.
+
+    Random numbers are drawn by the name of an image, so two images of one name would share them,
+    and be no independent draws of anything that is averaged.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_ids`.
+
+    Examples
+    --------
+    >>> names_of_images(None, 2), names_of_images(["a", 7], 2)
+    (['0', '1'], ['a', '7'])
+    """
+    return [str(position) for position in range(n)] if ids is None else check_ids(ids, n)
 
 
 def check_count(name: str, value: object, *, low: int = 1) -> None:
