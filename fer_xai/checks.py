@@ -31,6 +31,19 @@ def quoted(value: object) -> str:
     return shown if len(shown) <= QUOTED + 2 else f"{shown[:QUOTED]}…{shown[0]}"
 
 
+def listed(names: Iterable[object], *, most: int = 12) -> str:
+    """Names as messages list them: each cut and without what cannot be printed, at most so many.
+
+    Examples
+    --------
+    >>> listed(["path", "label"]), listed("abcd", most=2)
+    ('path, label', 'a, b and 2 more')
+    """
+    every = [quoted(name)[1:-1] for name in names]
+    rest = f" and {len(every) - most} more" if len(every) > most else ""
+    return f"{', '.join(every[:most])}{rest}"
+
+
 def name_or_unknown(value: object) -> str:
     """Name of a person, a group or a cluster as text, "" where it is unknown.
 
