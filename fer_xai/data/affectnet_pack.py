@@ -59,11 +59,12 @@ def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -
                 f"({contents(folder)}): check the root."
             )
     files, kept = Listing(), []
-    names = [name for name in files.names(images) if is_image_name(name)]
-    names.sort(key=lambda name: (len(name), name))  # numbers without leading zeros
+    names = sorted(name for name in files.unsorted(images) if is_image_name(name))
+    names.sort(key=len)  # numbers without leading zeros
     rows: list[tuple[str, ...]] = []
+    known: dict[str, str] = {}  # emotions of values that have been looked up
     start, shown = f"{notes}{os.sep}", f"{images}{os.sep}"
-    annotated = {name[:-8] for name in files.names(notes) if name.endswith("_exp.npy")}
+    annotated = {name[:-8] for name in files.unsorted(notes) if name.endswith("_exp.npy")}
     for name in names:
         stem = name.rpartition(".")[0]
         if stem not in annotated:
@@ -71,8 +72,12 @@ def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -
             continue
         annotated.discard(stem)
         path = f"{start}{stem}_exp.npy"
-        emotion = emotion_of(whole_number(_value(path)), path, problems)
+        value = _value(path)
+        emotion = known.get(value)
+        if emotion is None:
+            emotion = emotion_of(whole_number(value), path, problems)
         if emotion is not None:
+            known[value] = emotion
             kept.append(stem)
             rows.append((name, shown + name, emotion, split, "", "affectnet", ""))
     if annotated:
