@@ -114,7 +114,7 @@ def export(
     write_bytes(folder / CARD, (json.dumps(card, indent=2) + "\n").encode())
 
 
-def _write(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def _write(file: Path, arrays: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_bytes(file, buffer.getvalue())
