@@ -123,6 +123,16 @@ def machine() -> dict[str, Any]:
     }
 
 
+def machine_line(about: dict[str, Any]) -> str:
+    """One sentence of :func:`machine`."""
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"{about['processor']}, {about['cores']} cores, {about['threads']} threads, "
+        f"{about['system']}; load average {about['load_average_at_start']} before the start; "
+        f"Python {about['python']}; commit {about['commit']}; {versions}."
+    )
+
+
 def markdown(
     sections: Sequence[Section],
     *,
@@ -135,13 +145,10 @@ def markdown(
     """The whole page."""
     rows = [row.cells() for section in sections for row in section.rows]
     notes = [f"- {note}" for section in sections for note in section.notes]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     lines = [
         f"# Benchmarks of {date}",
         "",
-        f"{about['processor']}, {about['cores']} cores, {about['threads']} threads, "
-        f"{about['system']}; load average {about['load_average_at_start']} before the start; "
-        f"Python {about['python']}; commit {about['commit']}; {versions}.",
+        machine_line(about),
         "",
         f"Contenders take turns in {processes}; medians of {rounds} rounds after one that warms "
         "up; ratios are taken round by round. Every raw timing is in the JSON beside this file. "

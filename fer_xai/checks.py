@@ -31,6 +31,19 @@ def quoted(value: object) -> str:
     return shown if len(shown) <= QUOTED + 2 else f"{shown[:QUOTED]}…{shown[0]}"
 
 
+def listed(names: Iterable[object], *, most: int = 12) -> str:
+    """Names as messages list them: each cut and without what cannot be printed, at most so many.
+
+    Examples
+    --------
+    >>> listed(["path", "label"]), listed("abcd", most=2)
+    ('path, label', 'a, b and 2 more')
+    """
+    every = [quoted(name)[1:-1] for name in names]
+    rest = f" and {len(every) - most} more" if len(every) > most else ""
+    return f"{', '.join(every[:most])}{rest}"
+
+
 def name_or_unknown(value: object) -> str:
     """Name of a person, a group or a cluster as text, "" where it is unknown.
 
@@ -152,8 +165,17 @@ def check_length(name: str, got: int, expected: int) -> None:
         raise InputError(f"Expected {expected} {name}, one an image, got {got}.")
 
 
-def check_ids(ids: Sequence[object], n: int) -> list[str]:
+def check_ids(ids: Sequence[object], n: int, *, repeated: bool = False) -> list[str]:
     """Names of images, one for each and each once, as text.
+
+    Parameters
+    ----------
+    ids
+        The names.
+    n
+        Number of images.
+    repeated
+        Whether a name may come several times, as it does where copies of one image are explained.
 
     Raises
     ------
@@ -174,13 +196,32 @@ def check_ids(ids: Sequence[object], n: int) -> list[str]:
     names = [str(name) for name in ids]
     check_length("ids", len(names), n)
     counts = Counter(names)
-    if len(counts) < n:
+    if len(counts) < n and not repeated:
         twice = next(name for name, count in counts.items() if count > 1)
         raise InputError(
             f"Expected each of the ids once, got {quoted(twice)} several times: name each image "
             "by its own."
         )
     return names
+
+
+def names_of_images(ids: Sequence[object] | None, n: int) -> list[str]:
+    """Names of images, each once: those that were handed in, or else their positions.
+
+    Random numbers are drawn by the name of an image, so two images of one name would share them,
+    and be no independent draws of anything that is averaged.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_ids`.
+
+    Examples
+    --------
+    >>> names_of_images(None, 2), names_of_images(["a", 7], 2)
+    (['0', '1'], ['a', '7'])
+    """
+    return [str(position) for position in range(n)] if ids is None else check_ids(ids, n)
 
 
 def check_count(name: str, value: object, *, low: int = 1) -> None:

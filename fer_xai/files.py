@@ -162,7 +162,7 @@ def read_json(path: Path, *, remedy: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of brackets in brackets
         raise damaged(path, error, remedy=remedy) from None
     if not isinstance(found, dict):
         raise damaged(path, ValueError("no object"), remedy=remedy)

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import fer_xai
+from fer_xai.data.folds import TRAIN_IMAGES, image_digests
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
 from fer_xai.files import write_bytes
@@ -63,7 +64,9 @@ def export(
         Gets ``weights.safetensors``, ``test_logits.npz`` (``ids``; canonical ``labels``; ``logits``
         and ``flip_averaged`` ``(N, C)``; ``cluster``, faces of one person or copies of one another;
         ``copy``, whether a training face has the same pixels), ``test_maps.npz``
-        (:func:`training.kept_maps.kept_maps`), ``log.csv``, ``card.md`` and ``card.json``.
+        (:func:`training.kept_maps.kept_maps`), ``train_images.npz`` (``digests`` of the training
+        images, by which copies of them are known elsewhere), ``log.csv``, ``card.md`` and
+        ``card.json``.
     facts
         What the card says of the run.
     train
@@ -93,9 +96,7 @@ def export(
     if test is not None:
         part, arrays = _test_part(model, predictor, test, train)
         card |= part
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        write_bytes(folder / TEST_LOGITS, buffer.getvalue())
+        _write(folder / TEST_LOGITS, arrays)
         card["maps"] = _keep_maps(predictor, test, folder) if maps else "none: not asked for"
     card |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -103,6 +104,7 @@ def export(
         "machine": {"device": str(predictor.device), "processor": processor(str(predictor.device))},
         "versions": {"fer_xai": fer_xai.__version__, "torch": torch.__version__},
     }
+    _write(folder / TRAIN_IMAGES, {"digests": np.unique(image_digests(train))})
     log = training_log(folder)
     card["test_seen"] = _test_seen(log, scored=test is not None)
     card["weights_sha256"] = file_digest(folder / WEIGHTS)
@@ -110,6 +112,12 @@ def export(
     write_bytes(folder / LOG, log.to_csv(index=False).encode())
     write_bytes(folder / "card.md", model_card(card).encode())
     write_bytes(folder / CARD, (json.dumps(card, indent=2) + "\n").encode())
+
+
+def _write(file: Path, arrays: dict[str, Any]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(file, buffer.getvalue())
 
 
 def _test_part(

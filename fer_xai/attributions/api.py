@@ -77,7 +77,8 @@ def explain(
         (:func:`fer_xai.landmarks.face_regions`). A face without any region has maps of NaN.
     ids
         Names of the images, which seed (with ``seed``) what is random about each: by default the
-        ids of the faces, or positions.
+        ids of the faces, or positions. A name that comes several times gives copies of one image
+        the same random numbers; metrics refuse such names.
     seed
         Seed of random methods.
 

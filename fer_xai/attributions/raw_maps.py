@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from fer_xai.attributions.core.question import Question
 from fer_xai.attributions.core.registry import ATTRIBUTIONS, Attribution, Maps
-from fer_xai.checks import check_length
+from fer_xai.checks import check_ids, names_of_images
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.scores import OUTPUTS, Output
@@ -246,28 +246,28 @@ def native_maps(
 
 
 def names_of(ids: Sequence[object] | None, n: int) -> list[str]:
-    """Names of images.
+    """Names of images, which seed what is random in a method.
 
     Parameters
     ----------
     ids
-        The names, or None for their positions.
+        The names, or None for their positions. A name may come several times: metrics explain
+        changed copies of one face, which draw the same random numbers. Each map is still the one
+        that its image and name give alone.
     n
         Number of images.
 
     Raises
     ------
     InputError
-        If there are not ``n`` names.
+        If they are one text, or there are not ``n`` of them.
 
     Examples
     --------
     >>> names_of(None, 2), names_of(["a", 7], 2)
     (['0', '1'], ['a', '7'])
     """
-    names = [str(name) for name in (range(n) if ids is None else ids)]
-    check_length("ids", len(names), n)
-    return names
+    return names_of_images(None, n) if ids is None else check_ids(ids, n, repeated=True)
 
 
 def _check_columns(

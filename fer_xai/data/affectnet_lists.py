@@ -135,6 +135,10 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, Sequence[str]]]
                         f"Expected columns {', '.join(COLUMNS)} in {path}, but "
                         f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
                     )
+                if twice := [name for name in COLUMNS if names.count(name.lower()) > 1]:
+                    raise InputError(
+                        f"Expected one column {twice[0]} in {path}, got more: delete one."
+                    )
                 places = [names.index(name.lower()) for name in COLUMNS]
                 continue
         if len(row) <= max(places):

@@ -59,11 +59,12 @@ def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -
                 f"({contents(folder)}): check the root."
             )
     files, kept = Listing(), []
-    names = [name for name in files.names(images) if is_image_name(name)]
-    names.sort(key=lambda name: (len(name), name))  # numbers without leading zeros
+    names = sorted(name for name in files.unsorted(images) if is_image_name(name))
+    names.sort(key=len)  # numbers without leading zeros
     rows: list[tuple[str, ...]] = []
+    known: dict[str, str] = {}  # emotions of values that have been looked up
     start, shown = f"{notes}{os.sep}", f"{images}{os.sep}"
-    annotated = {name[:-8] for name in files.names(notes) if name.endswith("_exp.npy")}
+    annotated = {name[:-8] for name in files.unsorted(notes) if name.endswith("_exp.npy")}
     for name in names:
         stem = name.rpartition(".")[0]
         if stem not in annotated:
@@ -71,8 +72,12 @@ def index_pack(folder: Path, *, split: str, valence: bool, problems: Problems) -
             continue
         annotated.discard(stem)
         path = f"{start}{stem}_exp.npy"
-        emotion = emotion_of(whole_number(_value(path)), path, problems)
+        value = _value(path)
+        emotion = known.get(value)
+        if emotion is None:
+            emotion = emotion_of(whole_number(value), path, problems)
         if emotion is not None:
+            known[value] = emotion
             kept.append(stem)
             rows.append((name, shown + name, emotion, split, "", "affectnet", ""))
     if annotated:
@@ -109,11 +114,17 @@ _VALUES: dict[bytes, str] = {}
 
 def _value(path: str) -> str:
     """The one value of an npy file, as text; contents are parsed once, for there are few."""
-    file = os.open(path, _FLAGS)
     try:
-        data = os.read(file, _MOST)
-    finally:
-        os.close(file)
+        file = os.open(path, _FLAGS)
+        try:
+            data = os.read(file, _MOST)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise InputError(
+            f"Expected an npy file of one number at {path}, but it cannot be read "
+            f"({error.strerror}): replace it."
+        ) from None
     value = _VALUES.get(data)
     if value is None:
         value = _parsed(data, path)
@@ -130,7 +141,13 @@ def _parsed(data: bytes, path: str) -> str:
         kind = _TYPES[head] = _type(head, path)
     if len(body) != kind.itemsize:
         raise InputError(f"Expected one number in {path}, got {len(body)} bytes: replace the file.")
-    return str(np.frombuffer(body, kind)[0]).strip()
+    if kind.kind != "U":
+        return str(np.frombuffer(body, kind)[0]).strip()
+    try:  # numpy makes texts of what are no characters, or fails on them
+        text = body.decode("utf-32-be" if kind.byteorder == ">" else "utf-32-le")
+    except UnicodeDecodeError:
+        raise InputError(f"Expected one number in {path}, got no text: replace the file.") from None
+    return text.strip("\0").strip()
 
 
 def _type(head: bytes, path: str) -> np.dtype[np.generic]:
@@ -139,8 +156,9 @@ def _type(head: bytes, path: str) -> np.dtype[np.generic]:
         version = np.lib.format.read_magic(io.BytesIO(head))
         told = ast.literal_eval(head[10:].decode("latin-1"))
         kind = np.dtype(told["descr"])
-        fits = version == (1, 0) and math.prod(told["shape"]) == 1 and not kind.hasobject
-    except (ValueError, SyntaxError, TypeError, KeyError):
+        one = set(told["shape"]) <= {1} and kind.subdtype is None and kind.itemsize > 0
+        fits = version == (1, 0) and one and kind.kind in "USiuf"
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
         fits = False
     if not fits:
         raise InputError(f"Expected an npy file of one number at {path}: replace the file.")

@@ -13,6 +13,8 @@ _OTHER_WORDS = (
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_][\w.\- ]*(?:/[A-Za-z0-9_][\w.\- ]*)*", re.ASCII)
 """Names without anything that could leave a folder: no part begins with a dot."""
+_LONGEST = 255
+"""Most bytes of a file's name, on any common file system."""
 _LAST_WORD = re.compile(r"([a-z]+)[^a-z]*$")
 _WORDS = {*EMOTIONS, *_OTHER_WORDS.split()}
 
@@ -49,7 +51,7 @@ def name_fault(name: str) -> str | None:
     >>> name_fault("a.png") is None, name_fault("../a.png")
     (True, 'a path that leaves its folder')
     """
-    if _PLAIN.fullmatch(name):
+    if len(name) < _LONGEST and _PLAIN.fullmatch(name):
         return None
     if not name:
         return "no file name"
@@ -58,4 +60,6 @@ def name_fault(name: str) -> str | None:
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts:
         return "a path that leaves its folder"
+    if len(name) > 4096 or any(len(part.encode()) > _LONGEST for part in posix.parts):
+        return "a name that is too long for a file"
     return None

@@ -20,6 +20,11 @@ _SIZE = 64
 """Side at which faces without files are told apart, in pixels."""
 
 
+TRAIN_IMAGES = "train_images.npz"
+"""File beside trained weights with the ``digests`` ``(N,)`` of the images that were learned
+from or held out for validation."""
+
+
 def image_digests(faces: Faces) -> list[str]:
     """Digest of each image, ``(N,)`` hexadecimal: of its file, or of its pixels where it has none.
 

@@ -114,6 +114,10 @@ class Listing:
             name = self.found(folder, name) or name
         return f"{folder}{os.sep}{name}"
 
+    def unsorted(self, folder: str | Path) -> frozenset[str]:
+        """Names of the files and folders in a folder, without the hidden ones."""
+        return frozenset(self._known(str(folder)))
+
     def names(self, folder: str | Path) -> list[str]:
         """Names of the files and folders in a folder, without the hidden ones, sorted."""
         return sorted(self._known(str(folder)))

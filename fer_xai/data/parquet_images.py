@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fer_xai.checks import listed, quoted
 from fer_xai.data.emotion_map import EmotionMap
 from fer_xai.data.images import read_image
 from fer_xai.data.registry import Problems
@@ -58,8 +59,11 @@ class ParquetReader:
         with self._lock:
             if self._kept != (file, group):
                 column = self.columns[file]
-                self._group = pq.ParquetFile(file).read_row_group(group, columns=[column])[column]
-                self._kept = (file, group)
+                try:
+                    table = pq.ParquetFile(file).read_row_group(group, columns=[column])
+                except (pa.ArrowException, OSError, ValueError) as error:
+                    raise _damaged(file, error) from None
+                self._group, self._kept = table[column], (file, group)
             cell = self._group[inside].as_py()
         data = cell.get("bytes") if isinstance(cell, dict) else cell
         where = f"{file}, row group {group}, row {inside}"
@@ -128,16 +132,18 @@ def index_parquet(
     for path in paths:
         try:
             file = pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(f"Expected a parquet file at {path}, got another ({error}).") from None
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from None
         names = file.schema_arrow.names
         told = [column for column in ([label] if label else labels) if column in names]
         images = [column for column in IMAGES if column in names]
         if not told or not images:
             raise InputError(
                 f"Expected a column image and one of labels ({label or labels[0]}) in {path}, got "
-                f"{', '.join(names)}: name the column of labels (#label=…)."
+                f"{listed(names) or 'none'}: name the column of labels (#label=…)."
             )
+        if twice := [column for column in (told[0], images[0]) if names.count(column) > 1]:
+            raise InputError(f"Expected one column {twice[0]} in {path}, got more: delete one.")
         columns[path] = images[0]
         words, start = _class_names(file, told[0]), 0
         numbers = bool(words) and all(whole_number(word) is not None for word in words)
@@ -145,7 +151,10 @@ def index_parquet(
             for code, word in enumerate(words):
                 emotions.check_once(str(code), word)
         for group in range(file.num_row_groups):
-            values = file.read_row_group(group, columns=[told[0]])[told[0]].to_pylist()
+            try:
+                values = file.read_row_group(group, columns=[told[0]])[told[0]].to_pylist()
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise _damaged(path, error) from None
             for inside, value in enumerate(values):
                 row = start + inside
                 word = str(value).strip()
@@ -172,11 +181,19 @@ def index_parquet(
     )
 
 
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"Expected a parquet file at {path}, but it cannot be read ({quoted(reason)[1:-1]}): "
+        "replace the file."
+    )
+
+
 def _class_names(file: pq.ParquetFile, column: str) -> list[str]:
     """Names of a column's codes, by the description that Hugging Face writes into the file."""
     described = (file.schema_arrow.metadata or {}).get(b"huggingface")
     try:
         names = json.loads(described)["info"]["features"][column]["names"] if described else []
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
-    return [str(name).strip() for name in names]
+    return [str(name).strip() for name in names] if isinstance(names, list) else []

@@ -72,7 +72,7 @@ def emotion_of_word(
     if not emotions.knows(word):
         problems.add(
             f"Expected a word for an emotion in {place}, got {quoted(word)}: name its emotion with "
-            f"emotion_map (--map {word}=…)."
+            f"emotion_map (--map {quoted(word)[1:-1]}=…)."
         )
         return None
     emotion = emotions.emotion(word)

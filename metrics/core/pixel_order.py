@@ -8,10 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from fer_xai.checks import (
-    check_length,
-    check_tensor,
-)
+from fer_xai.checks import check_tensor, names_of_images
 from fer_xai.draws.streams import streams
 from fer_xai.errors import InputError
 
@@ -55,7 +52,7 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
     Raises
     ------
     InputError
-        If the maps are not ``(B, H, W)``, or not finite.
+        If the maps are not ``(B, H, W)``, or not finite, or a name comes twice.
 
     Examples
     --------
@@ -67,8 +64,7 @@ def rank_pixels(maps: Tensor, *, seed: int = 0, ids: Sequence[str] | None = None
         raise InputError(f"Expected maps (B, H, W), got {tuple(maps.shape)}.")
     if not bool(torch.isfinite(maps).all()):
         raise InputError("Expected finite maps to rank pixels by: leave undefined ones out.")
-    names = [str(index) for index in range(len(maps))] if ids is None else list(ids)
-    check_length("ids", len(names), len(maps))
+    names = names_of_images(ids, len(maps))
     levels = levels_of(maps.flatten(1).cpu()).long()  # (B, P)
     pixels = torch.arange(levels.shape[1])
     # one number a pixel to sort by: its level, then random bits, then its place

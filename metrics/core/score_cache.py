@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_choice, check_images, check_length, check_tensor
+from fer_xai.checks import check_choice, check_ids, check_images, check_tensor, names_of_images
 from fer_xai.draws.streams import Stream, Streams, stream, streams
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
@@ -93,8 +93,7 @@ class ScoreCache:
     ) -> None:
         self.predictor = predictor_of(model)
         check_images(images)
-        self.ids = [str(index) for index in range(len(images))] if ids is None else list(ids)
-        check_length("ids", len(self.ids), len(images))
+        self.ids = names_of_images(ids, len(images))
         self.images = self._copied(images)
         self._version = self.images._version
         self.seed, self.passes = seed, 0
@@ -337,7 +336,8 @@ def cache_of(
             f"Expected the cache's own images {tuple(model.images.shape)}, got others "
             f"{tuple(images.shape)}: make a cache of these."
         )
-    for name, given, own in (("ids", ids and list(ids), model.ids), ("seed", seed, model.seed)):
+    given_ids = None if ids is None else check_ids(ids, len(images))
+    for name, given, own in (("ids", given_ids, model.ids), ("seed", seed, model.seed)):
         if given and given != own:
             raise InputError(
                 f"Expected the cache's own {name}, got others: hand them to the cache alone."

@@ -49,6 +49,9 @@ def test_each_face_is_predicted_by_the_network_that_has_not_seen_it(folded):
         assert card["train_faces"] + card["valid_faces"] == len(faces) - len(own)
         assert card["copies_of_training_faces"]["test_faces"] == 0
         assert card["training_split_sha256"] == faces.fingerprint(64)
+        with np.load(folded / f"fold{fold}" / "train_images.npz") as file:
+            others = np.flatnonzero(arrays["fold"] != fold)
+            assert set(file["digests"]) == set(image_digests(faces.subset(others)))
         model = load_model("tiny", weights=folded / f"fold{fold}" / "weights.safetensors")
         logits = Predictor(model, device="cpu").logits(faces.subset(own))
         assert torch.allclose(logits, torch.from_numpy(arrays["logits"][own]), atol=1e-5)

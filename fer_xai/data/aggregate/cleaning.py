@@ -1,8 +1,11 @@
 """The rules of the clean edition: who is removed, re-labelled, moved, and held out.
 
-1. Conflicts. In a group of copies (identical or near, whoever is a copy of a copy) with several
-   labels, the label of more than half of its faces stands; faces with another one are removed, or
-   re-labelled where that is asked for. Without such a majority the whole group is removed.
+1. Conflicts. A group of copies holds whoever is a copy (identical or near) of a copy: its faces
+   are one photograph, though the ends of a chain may not be alike enough themselves. In a group
+   with several labels, the label of more than half of its faces stands; faces with another one
+   are removed, or re-labelled where that is asked for. Without such a majority the whole group is
+   removed. As in the audit of labels, a group whose labels differ among frames of one recorded
+   person alone has no conflict.
 2. Repeats. Of images with identical pixels one is kept: a training face before others.
 3. Sides. Faces of one group of copies, one person or one sequence are a unit. A unit with training
    faces, removed ones included, is moved to the training side as a whole, so weights that were
@@ -14,6 +17,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -21,6 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_xai.data.duplicates.groups import conflicting, joined, same_value_pairs
+from fer_xai.data.duplicates.recordings import same_recorded
 
 Conflicts = Literal["remove", "relabel"]
 KEPT, MOVED, RELABELLED, REMOVED = "kept", "moved", "relabelled", "removed"
@@ -68,7 +74,8 @@ def clean_edition(
     labels, splits = pool["emotion"].tolist(), pool["split"].tolist()
     status, reasons = [KEPT] * n, ["" for _ in range(n)]
     copies = joined(n, same_value_pairs(pool["pixels"].tolist()), near)
-    _settle_conflicts(labels, copies, status, reasons, conflicts)
+    same = same_recorded(pool, pool["pixels"].tolist())
+    _settle_conflicts(labels, copies, status, reasons, same=same, conflicts=conflicts)
     _drop_repeats(pool, splits, status, reasons)
     new = [TRAIN if split == VALID else split for split in splits]
     units = _units(pool, near)
@@ -99,13 +106,18 @@ def _settle_conflicts(
     copies: NDArray[np.int64],
     status: list[str],
     reasons: list[str],
+    *,
+    same: Callable[[int, int], bool],
     conflicts: Conflicts,
 ) -> None:
     """Rule 1, in place."""
     order = np.argsort(copies, kind="stable")
     starts = np.searchsorted(copies[order], np.arange(copies.max() + 2 if len(copies) else 0))
     for group in conflicting(copies, labels):
-        members = order[starts[group] : starts[group + 1]]
+        members = order[starts[group] : starts[group + 1]].tolist()
+        pairs = combinations(members, 2)
+        if not any(labels[one] != labels[two] and not same(one, two) for one, two in pairs):
+            continue
         (top, count), *_ = Counter(labels[member] for member in members).most_common()
         for member in members:
             if 2 * count <= len(members):

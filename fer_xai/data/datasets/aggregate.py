@@ -19,6 +19,7 @@ import pandas as pd
 from fer_xai.checks import quoted
 from fer_xai.data.cards import Card, described
 from fer_xai.data.edition_reader import REMAKE, EditionReader
+from fer_xai.data.file_names import name_fault
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
@@ -105,8 +106,19 @@ def _read(file: Path) -> tuple[dict[str, Any], pd.DataFrame]:
         raise InputError(
             f"Expected {file} as its {MANIFEST} describes it, but their digests differ: {REMAKE}."
         )
-    rows = pd.read_csv(file, dtype=str, keep_default_na=False)
+    try:
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+    except ValueError as error:
+        raise InputError(
+            f"Expected a list of faces in {file}, but it cannot be read "
+            f"({' '.join(str(error).split())}): {REMAKE}."
+        ) from None
     missing = [column for column in INDEX if column not in rows]
+    if rows.isna().any(axis=None):
+        raise InputError(
+            f"Expected {len(rows.columns)} cells in each row of {file}, got fewer in row "
+            f"{int(rows.isna().any(axis=1).argmax()) + 2}: {REMAKE}."
+        )
     unknown = set() if missing else set(rows["emotion"]) - set(EMOTIONS)
     if missing or unknown:
         raise InputError(
@@ -158,20 +170,21 @@ def source_places(
 def _base(manifest: Mapping[str, Any], name: str, file: Path) -> Path:
     """Folder of a set; that of the file where the set is one file of a table."""
     known = manifest["sets"].get(name)
-    if not isinstance(known, dict) or not known.get("root"):
+    root = known.get("root") if isinstance(known, dict) else None
+    if not isinstance(root, str) or not root:
         raise InputError(
-            f"Expected the folder of {name} in {file.with_name(MANIFEST)}, found none."
+            f"Expected the folder of {quoted(name)[1:-1]} in {file.with_name(MANIFEST)}, found "
+            "none."
         )
-    base = Path(known["root"])
+    base = Path(root)
     return base.parent if base.suffix and base.is_file() else base
 
 
 def _inside(path: str, name: str, file: Path) -> str:
     """A path that stays below its folder."""
-    if not path or os.path.isabs(path) or ".." in path:  # noqa: PTH117 - 300,000 of them
-        whole = Path(path)
-        if not path or whole.is_absolute() or ".." in whole.parts:
-            raise InputError(
-                f"Expected a path below the folder of {name} in {file}, got {quoted(path)}."
-            )
+    odd = not path or len(path) > 255 or ".." in path or os.path.isabs(path)  # noqa: PTH117
+    if odd and name_fault(path):
+        raise InputError(
+            f"Expected a path below the folder of {name} in {file}, got {quoted(path)}."
+        )
     return path

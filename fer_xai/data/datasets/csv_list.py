@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from fer_xai.checks import quoted
+from fer_xai.checks import listed, quoted
 from fer_xai.data.attributes import with_attributes
 from fer_xai.data.cards import Card, described
 from fer_xai.data.emotion_map import EmotionMap
@@ -201,9 +201,7 @@ def _read(file: Path, *, path: str, label: str, subject: str, splits: str, keep:
         if not (needed or name):
             return None
         what = name or " or ".join(others[:3])
-        raise InputError(
-            f"Expected one column {what} in {file}, got the columns {', '.join(header)}."
-        )
+        raise InputError(f"Expected one column {what} in {file}, got the columns {listed(header)}.")
 
     at = column(path, PATHS, True), column(label, LABELS, True)
     assert at[0] is not None

@@ -98,8 +98,8 @@ def ferplus(root: Path, *, split: str, problems: Problems, filter: str = "majori
         if usage != record.usage:
             raise InputError(
                 f"Expected the rows of {both[1]} and of {both[0]} in one order, got Usage "
-                f"{record.usage} and {usage} in row {record.number}: the files are of other "
-                "editions."
+                f"{record.usage} and {quoted(usage)[1:-1]} in row {record.number}: the files are "
+                "of other editions."
             )
         if usage != USAGES[split]:
             continue
@@ -155,6 +155,8 @@ def _votes(path: Path) -> list[tuple[str, str, tuple[int, ...]]]:
             f"Expected columns Usage, Image name, {', '.join(ORDER)} in {path}, but "
             f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing."
         )
+    if twice := [name for name in needed if names.count(name) > 1]:
+        raise InputError(f"Expected one column {twice[0]} in {path}, got more: delete one.")
     places = [names.index(name) for name in needed]
     found = []
     for number, line in lines:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from fer_xai.checks import quoted
+from fer_xai.checks import listed, quoted
 from fer_xai.data.cards import Card, described
 from fer_xai.data.datasets.csv_list import LABELS
 from fer_xai.data.emotion_map import EmotionMap
@@ -153,8 +154,8 @@ def _rows(file: Path, label: str) -> Iterator[tuple[int, str, str]]:
     for number, line in text_lines(file, what="metadata of images"):
         if file.suffix == ".jsonl":
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
+                row = json.loads(line, object_pairs_hook=_once)
+            except (ValueError, RecursionError) as error:
                 raise InputError(
                     f"Expected a JSON object in {file}, row {number}, got {quoted(line)} ({error})."
                 ) from None
@@ -166,6 +167,10 @@ def _rows(file: Path, label: str) -> Iterator[tuple[int, str, str]]:
             values = cells(line) or []
             if not header:
                 header = values
+                if len(set(header)) < len(header):
+                    raise InputError(
+                        f"Expected each column once in {file}, got {listed(header)}: delete one."
+                    )
                 row = dict.fromkeys(header, "")
             elif len(values) != len(header):
                 raise InputError(
@@ -177,7 +182,20 @@ def _rows(file: Path, label: str) -> Iterator[tuple[int, str, str]]:
         if "file_name" not in row or column is None:
             raise InputError(
                 f"Expected file_name and {label or 'label'} in {file}, row {number}, got "
-                f"{', '.join(map(str, row))}: name the column of labels (#label=…)."
+                f"{listed(row) or 'none'}: name the column of labels (#label=…)."
             )
         if file.suffix == ".jsonl" or values is not header:
-            yield number, str(row["file_name"]).replace("\\", "/"), str(row[column]).strip()
+            name = row["file_name"]
+            if not isinstance(name, str):
+                raise InputError(
+                    f"Expected file_name as text in {file}, row {number}, got {quoted(name)}."
+                )
+            yield number, name.replace("\\", "/"), str(row[column]).strip()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys come once: of two values the last would be taken in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_xai.checks import check_length, check_number
+from fer_xai.checks import check_ids, check_number
 from fer_xai.data.synthetic.params import Array, FaceParams
 from fer_xai.draws.streams import streams
 from fer_xai.errors import UnknownNameError, did_you_mean
@@ -169,8 +169,8 @@ def degraded_params(
         )
     chosen = RENDERED[condition]
     check_number(f"the severity of {condition}", severity, 0, chosen.most, ends=True)
-    check_length("ids", len(ids), len(params))
+    names = check_ids(ids, len(params))
     if severity == 0 or not len(params):
         return params
-    drawn = streams((seed, name, f"condition {condition}") for name in ids).bernoulli(0.5)
+    drawn = streams((seed, name, f"condition {condition}") for name in names).bernoulli(0.5)
     return chosen.change(params, severity, drawn.numpy() * 2.0 - 1.0)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.checks import check_images, check_length, check_number
+from fer_xai.checks import check_images, check_number, names_of_images
 from fer_xai.draws.streams import Streams, streams
 from fer_xai.errors import InputError
 from fer_xai.perturb.conditions.moving import moved_points, sampled
@@ -204,7 +204,7 @@ def degrade(
     points
         ``(B, 68, 2)`` landmarks in pixels x, y of these images; NaN where unknown.
     ids
-        Names of the faces, which seed what is random; their positions by default.
+        Names of the faces, each once, which seed what is random; their positions by default.
     seed
         Seed of the random numbers.
 
@@ -235,8 +235,7 @@ def degrade(
         raise InputError(
             f"Expected square images (B, 3, S, S), got {tuple(images.shape)}: crop or resize them."
         )
-    names = [str(row) for row in range(len(images))] if ids is None else list(ids)
-    check_length("ids", len(names), len(images))
+    names = names_of_images(ids, len(images))
     known = None if points is None else torch.as_tensor(points).detach().to("cpu", torch.float32)
     if known is not None and known.shape != (len(images), 68, 2):
         raise InputError(

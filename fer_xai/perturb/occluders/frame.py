@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.checks import check_length
+from fer_xai.checks import names_of_images
 from fer_xai.draws.streams import Streams, streams
 from fer_xai.errors import InputError
 from fer_xai.landmarks.template import canonical_landmarks
@@ -76,8 +76,7 @@ class FaceFrame:
     ) -> None:
         given = _checked(points)
         self.height, self.width, self.seed = height, width, seed
-        self.ids = [str(row) for row in range(len(given))] if ids is None else list(ids)
-        check_length("ids", len(self.ids), len(given))
+        self.ids = names_of_images(ids, len(given))
         finite = torch.isfinite(given).flatten(1).all(dim=1)
         apart = given[:, 42:48].mean(dim=1) - given[:, 36:42].mean(dim=1)
         side = given.new_tensor([width, height])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fer_xai.checks import check_count, check_images, check_length, check_number, check_tensor
+from fer_xai.checks import check_count, check_images, check_number, check_tensor, names_of_images
 from fer_xai.draws.streams import streams
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills import fill_named
@@ -150,8 +150,7 @@ def _patched(
             f"Expected a fill that needs no facial regions for patches, got {fill!r}: choose "
             "another one, such as mean."
         )
-    names = [str(row) for row in range(len(images))] if ids is None else list(ids)
-    check_length("ids", len(names), len(images))
+    names = names_of_images(ids, len(images))
     y, x = torch.arange(height) * grid // height, torch.arange(width) * grid // width
     cells = (y[:, None] * grid + x).flatten()  # (P,)
     count = grid * grid

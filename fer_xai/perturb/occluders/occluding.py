@@ -51,7 +51,8 @@ def occlude(
         Name of :data:`fer_xai.perturb.fills.FILLS` that shows in place of what is hidden. By
         default sunglasses, mask and hand are drawn, and all else is black.
     ids
-        Names of the faces, which seed random patches and fills; their positions by default.
+        Names of the faces, each once, which seed random patches and fills; their positions by
+        default.
     seed
         Seed of the random generators.
 

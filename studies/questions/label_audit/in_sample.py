@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 
 from fer_xai.checks import quoted
 from fer_xai.data import DATASETS
+from fer_xai.data.folds import TRAIN_IMAGES, image_digests
 from fer_xai.data.shared_images import one_of, plain, share_images
 from fer_xai.data.spec import loader_options
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.files import read_json
+from fer_xai.files import REMADE, read_arrays, read_json
 from fer_xai.models import shipped_weights
+from fer_xai.types import Faces
+from studies.engine.description import sha256
 from studies.engine.specs import ModelSpec
 from studies.questions.label_audit.collected import Collected
 from training.begun_with import begun_elsewhere
@@ -83,6 +87,8 @@ class Told:
     begun_elsewhere
         Whether the training began with weights whose training faces are unknown
         (:func:`training.begun_with.begun_elsewhere`).
+    images
+        Digests of the training images, each by itself; empty where none were kept.
 
     Examples
     --------
@@ -94,6 +100,25 @@ class Told:
     split_sha256: str = ""
     fold: int | None = None
     begun_elsewhere: bool = False
+    images: frozenset[str] = frozenset()
+
+    @property
+    def identity(self) -> str:
+        """Data set and digest of the training images, for what identifies a run."""
+        told = sha256("".join(sorted(self.images)).encode()) if self.images else ""
+        return " ".join(filter(None, [self.data, told]))
+
+    @property
+    def known_by(self) -> str:
+        """How training faces are known where another set holds them, and how they are not."""
+        if self.images:
+            return "names of sets and the digest of each image: re-encoded copies are not known"
+        if self.split_sha256:
+            return (
+                "names of sets and the digest of the whole training split: a part of it under "
+                "another name is not known"
+            )
+        return "names of sets: copies under another name are not known"
 
 
 def card_beside(file: Path) -> Told:
@@ -102,12 +127,12 @@ def card_beside(file: Path) -> Told:
     Raises
     ------
     InputError
-        If the card cannot be read.
+        If the card, or the digests of the training images beside it, cannot be read.
 
     Examples
     --------
-    >>> card_beside(Path("no/such/weights.safetensors"))
-    Told(data='', split_sha256='', fold=None, begun_elsewhere=False)
+    >>> card_beside(Path("no/such/weights.safetensors")).known_by
+    'names of sets: copies under another name are not known'
     """
     path = file.with_name("card.json")
     if not path.is_file():
@@ -124,7 +149,21 @@ def card_beside(file: Path) -> Told:
         split_sha256=str(card.get("training_split_sha256") or ""),
         fold=run.get("fold"),
         begun_elsewhere=begun_elsewhere(run),
+        images=_images_beside(file),
     )
+
+
+def _images_beside(file: Path) -> frozenset[str]:
+    path = file.with_name(TRAIN_IMAGES)
+    if not path.is_file():
+        return frozenset()
+    digests = read_arrays(path, remedy=REMADE).get("digests", np.zeros(0))
+    if digests.ndim != 1 or digests.dtype.kind != "U":
+        raise InputError(
+            f"Expected digests of images as texts (N,) in {path}, got {digests.dtype} "
+            f"{digests.shape}: train anew, or delete the file."
+        )
+    return frozenset(digests.tolist())
 
 
 def in_sample(table: pd.DataFrame, trained: str) -> NDArray[np.bool_]:
@@ -180,30 +219,59 @@ def _without_splits(name: str) -> bool:
     return any(plain(one) == name and TEST_SHARE in loader_options(one) for one in DATASETS)
 
 
-def same_split(found: Collected, split_sha256: str) -> NDArray[np.bool_]:
-    """``(N,)``: faces of a part of the audit that is the very training split of a card.
+def training_faces(found: Collected, told: Told) -> NDArray[np.bool_]:
+    """``(N,)``: faces of the audit that are training faces by their digests, whatever their names.
 
-    A data set without splits, or under another name, is known by the digest of its faces.
+    A part of the audit may be the very training split of a card, and any of its faces may be one
+    of the training images, as in a folder with some of them: an image is known by its file, or by
+    its pixels where it has none. Copies that were encoded anew are not known by this; where the
+    training split is in the audit too, they are found as near-copies.
 
     Parameters
     ----------
     found
         Faces of the audit.
-    split_sha256
-        Digest of the training split (:meth:`fer_xai.types.Faces.fingerprint`); empty if unknown.
+    told
+        Digests of the training split (:meth:`fer_xai.types.Faces.fingerprint`) and of its images.
 
     Examples
     --------
     >>> from studies.engine.specs import DataSpec
     >>> from studies.questions.label_audit.collected import collected
     >>> found = collected([DataSpec("synthetic")], splits=["test", "valid"], limit=2)
-    >>> same_split(found, found.parts[1].faces.fingerprint(64)).tolist()
+    >>> valid = found.parts[1].faces
+    >>> training_faces(found, Told(split_sha256=valid.fingerprint(64))).tolist()
     [False, False, True, True]
+    >>> training_faces(found, Told(images=frozenset(image_digests(valid[1:])))).tolist()
+    [False, False, False, True]
     """
     seen = np.zeros(len(found), dtype=bool)
-    for part in found.parts if split_sha256 else ():
-        known = np.flatnonzero(part.faces.table["emotion"].isin(SIX))
-        faces = part.faces if len(known) == len(part.faces) else part.faces.subset(known)
-        if len(faces) and faces.fingerprint(64) == split_sha256:
+    for part in found.parts:
+        if told.images:
+            seen[part.rows] = [name in told.images for name in image_digests(part.faces)]
+        if told.split_sha256 and _is_split(part.faces, told.split_sha256):
             seen[part.rows] = True
     return seen
+
+
+def _is_split(faces: Faces, split_sha256: str) -> bool:
+    known = np.flatnonzero(faces.table["emotion"].isin(SIX))
+    own = faces if len(known) == len(faces) else faces.subset(known)
+    return len(own) > 0 and own.fingerprint(64) == split_sha256
+
+
+def told_of(table: pd.DataFrame, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Sets and splits of chosen faces ``(N,)``, with their number where it is a part of them.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"set": ["rafdb", "mine", "mine"], "split": ["train", "test", "test"]})
+    >>> told_of(table, np.array([True, False, True]))
+    ('rafdb train', 'mine test (1 of 2)')
+    """
+    names = table["set"].astype(str) + " " + table["split"].astype(str)
+    whole, parts = Counter(names), Counter(names[chosen])
+    return tuple(
+        name if count == whole[name] else f"{name} ({count:,} of {whole[name]:,})"
+        for name, count in parts.items()
+    )

@@ -22,10 +22,12 @@ from studies.engine.specs import ModelSpec
 from studies.engine.store import once
 from studies.questions.label_audit.collected import Collected
 from studies.questions.label_audit.in_sample import (
+    Told,
     card_beside,
     in_sample,
-    same_split,
+    told_of,
     trained_on,
+    training_faces,
 )
 
 _CHUNK = 4096
@@ -56,6 +58,8 @@ class Judge:
     seen
         Places of faces in the audit's table that the network was trained on, beside those that the
         names of the sets tell.
+    known_by
+        How training faces are known in other sets (:attr:`Told.known_by`); empty with folds.
     folds
         ``(len(rows),)``: folds of the faces, each of which was predicted by a network that was
         trained on the other folds; None where one network made all predictions.
@@ -78,6 +82,7 @@ class Judge:
     refused: tuple[str, ...] = ()
     seen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     folds: NDArray[np.int64] | None = None
+    known_by: str = ""
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
@@ -120,19 +125,17 @@ def asked_of(
     ([False, True], [True, False])
     """
     named = in_sample(found.table, trained_on(spec))
-    split_sha256 = "" if _shipped(spec) else card_beside(Path(str(spec.weights))).split_sha256
-    seen = named | same_split(found, split_sha256)
+    seen = named | training_faces(found, _told(spec))
     asked = np.isin(found.table["split"].to_numpy().astype(str), splits or found.splits)
     if not (asked & ~seen).any():
-        told = (found.table["set"] + " " + found.table["split"])[asked]
         known = []
         if (asked & named).any():
             known.append("the name of its weights" if _shipped(spec) else "the data on its card")
         if (asked & ~named).any():
-            known.append("the digest of its training faces")
+            known.append("the digests of its training faces")
         raise InputError(
             f"Expected faces that {model_name(spec)} was not trained on, got only "
-            f"{', '.join(dict.fromkeys(told))}, which it has seen, or may have seen, by "
+            f"{', '.join(told_of(found.table, asked))}, which it has seen, or may have seen, by "
             f"{' and '.join(known)}: its predictions there are in-sample; add another split or "
             "another model."
         )
@@ -169,15 +172,27 @@ def _shipped(spec: ModelSpec) -> bool:
     return f"{spec.name}-{spec.weights}" in shipped_weights()
 
 
+def _told(spec: ModelSpec) -> Told:
+    return Told() if _shipped(spec) else card_beside(Path(str(spec.weights)))
+
+
 def digests_of(models: Sequence[ModelSpec]) -> list[str]:
-    """SHA-256 of the weights that are not shipped, in order.
+    """SHA-256 of the weights that are not shipped, in order, and of their training images.
 
     Examples
     --------
     >>> digests_of([ModelSpec("gimefive", "rafdb")])
     []
     """
-    return [file_digest(Path(str(spec.weights))) for spec in models if not _shipped(spec)]
+    own = [spec for spec in models if not _shipped(spec)]
+    return [
+        " ".join(
+            filter(
+                None, [file_digest(Path(str(spec.weights))), replace(_told(spec), data="").identity]
+            )
+        )
+        for spec in own
+    ]
 
 
 def judged_by_model(
@@ -216,7 +231,6 @@ def judged_by_model(
     fer_xai.errors.InputError: Expected faces that gimefive=synthetic was not trained on, got ...
     """
     asked, seen = asked_of(spec, found, splits=splits)
-    told = found.table["set"] + " " + found.table["split"]
     model = load_model(spec.name, weights=spec.weights)
     predictor, key = passes.predictor(model), model_digest(model)[:12]
     rows, logits = [], []
@@ -236,8 +250,9 @@ def judged_by_model(
         rows=np.concatenate(rows),
         logits=np.concatenate(logits),
         copied=np.zeros(sum(map(len, rows)), dtype=bool),
-        refused=tuple(dict.fromkeys(told[seen])),
+        refused=told_of(found.table, seen),
         seen=np.flatnonzero(seen),
+        known_by=_told(spec).known_by,
     )
 
 

@@ -300,6 +300,9 @@ def _facts(manifest: dict[str, Any], found: Found) -> dict[str, str]:
     ]
     if refused:
         facts["Not judged, since in-sample"] = "; ".join(refused)
+    known = [f"{judge.name}: by {judge.known_by}" for judge in found.judges if judge.known_by]
+    if known:
+        facts["How training faces are known"] = "; ".join(known)
     return facts
 
 

@@ -20,7 +20,12 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.files import REMADE, read_arrays
 from studies.questions.label_audit.collected import Collected, set_name
-from studies.questions.label_audit.in_sample import card_beside, in_sample, same_split
+from studies.questions.label_audit.in_sample import (
+    card_beside,
+    in_sample,
+    told_of,
+    training_faces,
+)
 from studies.questions.label_audit.judges import Judge, file_name
 
 Arrays = dict[str, NDArray[Any]]
@@ -79,11 +84,10 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
     rows, places = _matched(path, arrays, found)
     seen = np.zeros(len(found), dtype=bool)
     if folds is None:
-        seen = same_split(found, card.split_sha256)
+        seen = training_faces(found, card)
         if card.data:
             seen |= in_sample(found.table, card.data)
-    told = found.table["set"] + " " + found.table["split"]
-    refused = tuple(dict.fromkeys(told.iloc[rows[seen[rows]]]))
+    refused = told_of(found.table.iloc[rows], seen[rows])
     if seen[rows].all():
         raise InputError(
             f"Expected predictions out of sample in {path}, but the card beside it says that its "
@@ -103,6 +107,7 @@ def judged_by_file(path: Path, found: Collected) -> Judge:
         copied=arrays["copy"][places].astype(bool),
         refused=refused,
         seen=np.flatnonzero(seen),
+        known_by=card.known_by if folds is None else "",
         folds=None if folds is None else folds[places].astype(np.int64),
     )
 

@@ -136,7 +136,7 @@ class LabelAudit(Study, Progress, Passes, Seed):
         inputs = {
             "faces": found.digests(),
             "predictions": [
-                " ".join(filter(None, [file_digest(path), card_beside(path).data]))
+                " ".join(filter(None, [file_digest(path), card_beside(path).identity]))
                 for path in self.predictions
             ],
         }

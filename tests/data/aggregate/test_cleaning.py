@@ -91,6 +91,50 @@ def test_a_relabelled_face_says_its_old_label():
     ]
 
 
+CHAIN = np.array([[0, 1], [1, 2]])  # a third face joins two that are no near-copies themselves
+
+
+@pytest.mark.parametrize(
+    ("emotions", "status"),
+    [
+        (["fear", "fear", "fear"], ["kept", "kept", "kept"]),
+        (["fear", "fear", "anger"], ["kept", "kept", "removed"]),
+        (["fear", "anger", "fear"], ["kept", "removed", "kept"]),
+        (["anger", "fear", "sadness"], ["removed", "removed", "removed"]),
+    ],
+)
+def test_a_conflict_by_way_of_a_third_face_is_settled_in_the_whole_chain(emotions, status):
+    table = pool(*((emotion, "train", str(row)) for row, emotion in enumerate(emotions)))
+    for pairs in (CHAIN, CHAIN[::-1, ::-1]):
+        assert clean_edition(table, pairs, valid_fraction=0)["status"].tolist() == status
+
+
+def test_chains_may_go_through_identical_images():
+    """f0 and f3 are joined by f1 and f2, which have the same pixels."""
+    rows = [("fear", "train", "1"), ("fear", "test", "2"), ("fear", "test", "2")]
+    table = pool(*rows, ("anger", "test", "3"))
+    found = clean_edition(table, np.array([[0, 1], [2, 3]]), valid_fraction=0)
+    assert found["status"].tolist() == ["kept", "moved", "removed", "removed"]
+    assert found["reason"][3] == "3 of 4 copies are labelled fear"
+    assert found["split"].tolist() == ["train", "train", "", ""]
+
+
+@pytest.mark.parametrize("third", [None, "anger", "fear"])
+def test_frames_of_one_person_conflict_with_another_face_alone(third):
+    """Two frames of one sequence may show two emotions; a copy without a person may not."""
+    rows = [("fear", "train", "1", "S1"), ("anger", "train", "2", "S1")]
+    rows += [] if third is None else [(third, "train", "3")]
+    table = pool(*rows)
+    table["group"] = ["one", "one", ""][: len(table)]
+    found = clean_edition(table, CHAIN[: len(table) - 1], valid_fraction=0)["status"].tolist()
+    if third is None:
+        assert found == ["kept", "kept"]
+    else:
+        assert found == ["removed" if one[0] != third else "kept" for one in rows]
+    others = table.assign(subject="")
+    assert "removed" in clean_edition(others, CHAIN[: len(table) - 1])["status"].tolist()
+
+
 def test_without_a_majority_all_go():
     found = clean_edition(
         pool(("fear", "train", "1"), ("anger", "test", "1")), NONE, valid_fraction=0

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from fer_xai.data import DATASETS
+from fer_xai.data import DATASETS, load_dataset
+from fer_xai.data.folds import image_digests
 from fer_xai.data.spec import loader_options
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
@@ -15,9 +17,20 @@ from fer_xai.models.checkpoints import file_digest
 from studies.engine.options import Passes
 from studies.engine.specs import DataSpec, ModelSpec
 from studies.questions.label_audit.collected import collected
-from studies.questions.label_audit.in_sample import card_beside, in_sample, trained_on
+from studies.questions.label_audit.in_sample import (
+    card_beside,
+    in_sample,
+    told_of,
+    trained_on,
+)
 from studies.questions.label_audit.issues import judged_labels, named_together
-from studies.questions.label_audit.judges import Judge, asked_of, judged_by_model, specs
+from studies.questions.label_audit.judges import (
+    Judge,
+    asked_of,
+    digests_of,
+    judged_by_model,
+    specs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +133,45 @@ def test_a_training_split_is_known_by_its_digest_under_another_name(tmp_path):
     asked, seen = asked_of(spec, faces)
     assert seen.tolist() == [True] * 6 + [False] * 6
     assert asked.tolist() == (~seen).tolist()
-    with pytest.raises(InputError, match="only synthetic test, .* by the digest of its training"):
+    with pytest.raises(InputError, match="only synthetic test, .* by the digests of its training"):
         asked_of(spec, faces, splits=["test"])
     weights.with_name("card.json").write_text(json.dumps({"run": {"data": "ferplus"}}))
     fer = replace(faces, table=faces.table.assign(set="fer2013", split="train"))
     with pytest.raises(InputError, match="only fer2013 train, .* by the data on its card: its"):
         asked_of(spec, fer, splits=["train"])
+
+
+def test_some_training_faces_are_known_in_a_folder_of_another_name(tmp_path):
+    """Digests of each image know a part of the training faces, whatever their names and labels."""
+    drawn = load_dataset("synthetic", split="test", limit=12)
+    for row in range(12):
+        (tmp_path / "mine" / drawn.table["emotion"][row]).mkdir(parents=True, exist_ok=True)
+        file = tmp_path / "mine" / drawn.table["emotion"][row] / f"{row}.png"
+        Image.fromarray(drawn.read(row)).save(file)
+    found = collected([DataSpec.parse(f"folder:{tmp_path / 'mine'}")], splits=["test"])
+    faces = found.parts[0].faces
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"")
+    weights.with_name("card.json").write_text(json.dumps({"run": {"data": "rafdb"}}))
+    spec = ModelSpec("gimefive", str(weights))
+    assert asked_of(spec, found)[0].all()
+    assert card_beside(weights).known_by.startswith("names of sets: copies under another name")
+    before = digests_of([spec])
+    chosen = [7, 2, 5]
+    trained = np.array([*image_digests(faces.subset(chosen)), "of another image"])
+    np.savez(weights.with_name("train_images.npz"), digests=trained)
+    asked, seen = asked_of(spec, found)
+    assert np.flatnonzero(seen).tolist() == sorted(chosen)
+    assert asked.tolist() == (~seen).tolist()
+    assert told_of(found.table, seen) == ("folder test (3 of 12)",)
+    assert card_beside(weights).known_by.startswith("names of sets and the digest of each image")
+    assert digests_of([spec]) != before  # another run
+    np.savez(weights.with_name("train_images.npz"), digests=np.array(image_digests(faces)))
+    with pytest.raises(InputError, match="got only folder test, .* by the digests of its training"):
+        asked_of(spec, found)
+    np.savez(weights.with_name("train_images.npz"), digests=np.zeros((2, 16), np.uint8))
+    with pytest.raises(InputError, match=r"digests of images as texts \(N,\) in .*train_images"):
+        asked_of(spec, found)
 
 
 UNSPLIT = ["ckplus", "ck48", "tfeid", "expw", "jaffe", "kdef", "rafau"]
