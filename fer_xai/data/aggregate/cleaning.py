@@ -6,18 +6,21 @@
    are removed, or re-labelled where that is asked for. Without such a majority the whole group is
    removed. As in the audit of labels, a group whose labels differ among frames of one recorded
    person alone has no conflict.
-2. Repeats. Of images with identical pixels one is kept: a training face before others.
+2. Repeats. Of images with identical pixels one is kept: a training face before a test face, and
+   both before a validation face.
 3. Sides. Faces of one group of copies, one person or one sequence are a unit. A unit with training
    faces, removed ones included, is moved to the training side as a whole, so weights that were
-   trained on the published training faces have never seen a clean test face.
-4. Validation. Published validation faces join the training side, and a share of each emotion is
-   held out of it anew, by unit, drawn by the seed.
+   trained on the published training faces have never seen a clean test face. In other units with
+   test faces, validation faces are removed: to move test faces after them would empty the test
+   side where validation faces were taken from it (as they were in the published benchmark).
+4. Validation. The other published validation faces join the training side, and a share of each
+   emotion is held out of it anew, by unit, drawn by the seed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -79,7 +82,7 @@ def clean_edition(
     _drop_repeats(pool, splits, status, reasons)
     new = [TRAIN if split == VALID else split for split in splits]
     units = _units(pool, near)
-    _move_to_training(units, new, status, reasons)
+    _settle_sides(units, splits, new, status, reasons)
     for index in _held_out(labels, new, units, status, fraction=valid_fraction, seed=seed):
         new[index] = VALID
     for index, before in enumerate(splits):
@@ -134,7 +137,7 @@ def _drop_repeats(
     pool: pd.DataFrame, splits: list[str], status: list[str], reasons: list[str]
 ) -> None:
     """Rule 2, in place."""
-    rank = {TRAIN: 0, VALID: 1, TEST: 2}
+    rank = {TRAIN: 0, TEST: 1, VALID: 2}
     ids, pixels = pool["id"].tolist(), pool["pixels"].tolist()
     first: dict[str, int] = {}
     changed = [one == RELABELLED for one in status]
@@ -158,17 +161,31 @@ def _units(pool: pd.DataFrame, near: NDArray[np.int64]) -> NDArray[np.int64]:
     return joined(len(pool), near, *map(same_value_pairs, named))
 
 
-def _move_to_training(
-    units: NDArray[np.int64], new: list[str], status: list[str], reasons: list[str]
+def _settle_sides(
+    units: NDArray[np.int64],
+    before: Sequence[str],
+    new: list[str],
+    status: list[str],
+    reasons: list[str],
 ) -> None:
-    """Rule 3, in place."""
-    trained = {unit for unit, split in zip(units, new, strict=True) if split == TRAIN}
-    for index, split in enumerate(new):
-        if split == TEST and status[index] != REMOVED and units[index] in trained:
+    """Rule 3, in place; ``before`` are the published splits."""
+    side: dict[int, set[str]] = {}
+    for unit, split in zip(units.tolist(), before, strict=True):
+        side.setdefault(unit, set()).add(split)
+    for index, split in enumerate(before):
+        others = side[int(units[index])]
+        if status[index] == REMOVED:
+            continue
+        if split == TEST and TRAIN in others:
             new[index] = TRAIN
             status[index] = RELABELLED if status[index] == RELABELLED else MOVED
             told = "a near-copy, its person or its sequence is among the training faces"
-            reasons[index] = "; ".join(filter(None, [reasons[index], told]))
+        elif split == VALID and TEST in others and TRAIN not in others:
+            status[index] = REMOVED
+            told = "a copy, its person or its sequence is among the test faces"
+        else:
+            continue
+        reasons[index] = "; ".join(filter(None, [reasons[index], told]))
 
 
 def _held_out(

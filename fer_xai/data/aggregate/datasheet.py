@@ -83,13 +83,15 @@ def datasheet(published: pd.DataFrame, clean: pd.DataFrame, manifest: Mapping[st
         "labels, the label of more than half of its faces stands and faces with another one are "
         f"{settled}; without such a majority the group is removed. Frames of one recorded person "
         "do not conflict with one another.\n"
-        "3. Repeats: of images with identical pixels one is kept, a training face before others.\n"
+        "3. Repeats: of images with identical pixels one is kept, a training face before a test "
+        "face and both before a validation face.\n"
         "4. Sides: copies, faces of one person and of one sequence stay together; what has a part "
         "among the training faces is moved there as a whole. Weights that were trained on the "
-        "published training faces have seen no clean test face.\n"
+        "published training faces have seen no clean test face. Elsewhere, validation faces whose "
+        "copy, person or sequence is among the test faces are removed.\n"
         f"5. Validation: {100 * rules['valid_fraction']:g} % of each emotion of the training side, "
-        f"drawn with seed {rules['seed']} by such units; published validation faces join the "
-        "training side first.",
+        f"drawn with seed {rules['seed']} by such units; the other published validation faces join "
+        "the training side first.",
         "## Collection and distribution",
         "\n".join(f"- {TERMS[name]}" for name in manifest["sets"]),
         DISTRIBUTION[manifest.get("images", "list")] + " Do not publish images.",

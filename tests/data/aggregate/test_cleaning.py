@@ -161,6 +161,18 @@ def test_one_subject_of_two_sets_is_two_persons():
     assert clean_edition(table, NONE, valid_fraction=0)["status"].tolist() == ["kept", "kept"]
 
 
+def test_validation_faces_taken_from_the_test_side_do_not_empty_it():
+    """The published benchmark's 600 validation faces are copies of RAF-DB's test faces."""
+    rows = [("fear", "test", "1"), ("fear", "valid", "1"), ("fear", "test", "2")]
+    rows += [("fear", "valid", "3"), ("fear", "valid", "4"), ("fear", "train", "5")]
+    near = np.array([[2, 3]])
+    found = clean_edition(pool(*rows), near, valid_fraction=0)
+    assert found["split"].tolist() == ["test", "", "test", "", "train", "train"]
+    assert found["reason"][3] == "a copy, its person or its sequence is among the test faces"
+    trained = clean_edition(pool(*rows), np.array([[2, 3], [3, 5]]), valid_fraction=0)
+    assert trained["split"].tolist() == ["test", "", "train", "train", "train", "train"]
+
+
 def test_validation_is_stratified_and_drawn_by_the_seed():
     rows = [("fear", "train", f"f{i}") for i in range(100)]
     rows += [("anger", "train", f"a{i}") for i in range(50)]
