@@ -263,7 +263,9 @@ class Faces(Reading):
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names that :meth:`attribute` knows: columns of the table, and what the reader knows."""
-        columns = [str(name) for name in self.table.columns if name not in ("id", "path", "emotion")]
+        columns = [
+            str(name) for name in self.table.columns if name not in ("id", "path", "emotion")
+        ]
         return tuple(dict.fromkeys([*columns, *getattr(self.reader, "attributes", ())]))
 
     def attribute(self, name: str) -> list[str]:

@@ -36,7 +36,7 @@ class PermutedGaps:
     ...     np.arange(8.0)[:, None], np.array([["a"], ["b"]] * 4), [(0, "a")],
     ...     strata=np.zeros(8, dtype=int), clusters=range(8), repeats=99,
     ... )
-    >>> found.gaps[0, 0, 0], found.gaps.shape, found.p_values.shape
+    >>> float(found.gaps[0, 0, 0]), found.gaps.shape, found.p_values.shape
     (-1.0, (100, 1, 1), (1, 1))
     """
 
@@ -121,7 +121,7 @@ def permuted_gaps(
     >>> scores = rng.normal(size=(200, 1)) + (groups == "a")
     >>> found = permuted_gaps(scores, groups, [(0, "a")], strata=rng.integers(0, 3, 200),
     ...                       clusters=range(200), repeats=199)
-    >>> found.gaps[0, 0, 0] > 0.5, found.p_values[0, 0]
+    >>> bool(found.gaps[0, 0, 0] > 0.5), float(found.p_values[0, 0])
     (True, 0.005)
     """
     table = np.asarray(values, dtype=np.float64)
@@ -137,7 +137,9 @@ def permuted_gaps(
     )
     unit = unit.reshape(-1)
     own = np.stack([labels[first, a] == group for a, group in tested])  # (T, U)
-    other = np.stack([(labels[first, a] != group) & (labels[first, a] != "") for a, group in tested])
+    other = np.stack(
+        [(labels[first, a] != group) & (labels[first, a] != "") for a, group in tested]
+    )
     sources = _sources(person, stratum, first, unit, repeats=repeats, seed=seed)
     k = int(stratum.max()) + 1
     compared = np.zeros((len(tested), k, table.shape[1]), dtype=bool)
@@ -147,7 +149,7 @@ def permuted_gaps(
             common = common_strata(labels[used, a] == group, stratum[used], person[used])
             compared[t, common, c] = True
     parts = [
-        _gaps(table[:, c], unit, stratum, own, other, sources, compared[:, :, c])
+        _gaps(table[:, c], (unit, stratum), (own, other), sources, compared[:, :, c])
         for c in range(table.shape[1])
     ]
     gaps, statistics = (np.stack(found, axis=2) for found in zip(*parts, strict=True))
@@ -181,14 +183,27 @@ def _sources(
 
 def _gaps(
     values: Array,
-    unit: NDArray[np.int64],
-    stratum: NDArray[np.int64],
-    own: NDArray[np.bool_],
-    other: NDArray[np.bool_],
+    codes: tuple[NDArray[np.int64], NDArray[np.int64]],
+    members: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     sources: NDArray[np.int64],
     compared: NDArray[np.bool_],
 ) -> tuple[Array, Array]:
-    """Gaps and statistics ``(1 + B, T)`` of one column."""
+    """Gaps and statistics ``(1 + B, T)`` of one column.
+
+    Parameters
+    ----------
+    values
+        ``(N,)``.
+    codes
+        Unit and stratum of each face ``(N,)``.
+    members
+        Units of each group and of its rest, bool ``(T, U)``.
+    sources
+        ``(1 + B, U)``.
+    compared
+        Bool ``(T, k)``: strata that are compared.
+    """
+    (unit, stratum), (own, other) = codes, members
     known = np.isfinite(values)
     n, k = own.shape[1], compared.shape[1]
     flat = unit[known] * k + stratum[known]

@@ -45,14 +45,16 @@ class Side:
         one over the effective number of faces.
     n
         Number of clusters.
+    strata
+        Number of strata.
     clustered
         Whether any cluster has more than one face.
 
     Examples
     --------
     >>> side = standardised_side([1.0, 3.0, 5.0, 7.0], [0, 0, 1, 1], np.arange(4), [0.5, 0.5])
-    >>> side.mean, side.variance, side.per_unit, side.n
-    (4.0, 1.0, 0.25, 4)
+    >>> side.mean, round(side.variance, 3), side.per_unit, side.n
+    (4.0, 0.5, 0.25, 4)
     """
 
     mean: float
@@ -61,6 +63,7 @@ class Side:
     cubes: float
     per_unit: float
     n: int
+    strata: int
     clustered: bool
 
 
@@ -110,9 +113,7 @@ def standardised_side(
     rho = 0.0
     if clustered:
         rho = within_correlation(left, person) if np.any(left != 0) and n > 1 else 1.0
-    per_unit = float(
-        ((1 - rho) * (each**2 * own).sum(axis=1) + rho * (own @ each) ** 2).sum()
-    )
+    per_unit = float(((1 - rho) * (each**2 * own).sum(axis=1) + rho * (own @ each) ** 2).sum())
     return Side(
         mean=float(weight @ means),
         variance=float((parts**2).sum()),
@@ -120,6 +121,7 @@ def standardised_side(
         cubes=float((((each * sums).sum(axis=1)) ** 3).sum()),
         per_unit=per_unit,
         n=n,
+        strata=k,
         clustered=clustered,
     )
 
@@ -173,9 +175,9 @@ def share_interval(side: Side, *, level: float = 0.95) -> tuple[float, float]:
 
     Examples
     --------
-    >>> side = standardised_side(np.repeat([1.0, 0.0], [8, 2]), np.zeros(10), np.arange(10), [1.0])
+    >>> side = standardised_side([1.0] * 8 + [0.0] * 2, [0] * 10, np.arange(10), [1.0])
     >>> [round(bound, 2) for bound in share_interval(side)]
-    [0.48, 0.95]
+    [0.47, 0.95]
     """
     share = side.mean
     spread = share * (1 - share)

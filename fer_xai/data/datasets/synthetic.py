@@ -112,7 +112,7 @@ class _Reader:
         if name == "style":
             return [self.style] * len(rows)
         if name == "skin":
-            return [_SKINS[int((SKIN_CUTS > one).sum())] for one in own.skin @ LUMINANCE]
+            return [_SKINS[int((one < SKIN_CUTS).sum())] for one in own.skin @ LUMINANCE]
         shown = {"glasses": own.glasses > 0, "beard": own.beard > 0, "grown": own.age > MEDIAN_AGE}
         return ["yes" if one else "no" for one in shown[name]]
 
