@@ -229,7 +229,7 @@ def _gaps(
         ]  # each of (b, T, …)
         there = compared[None] & (sides[0][0] > 0) & (sides[1][0] > 0)
         weight = there / np.maximum(there.sum(axis=2, keepdims=True), 1)
-        gap, variance, alike = 0.0, 0.0, 0.0
+        gap, variance, alike = np.zeros((3, *there.shape[:2]))
         for sign, (faces, means, *squares) in zip((1, -1), sides, strict=True):
             each = weight / np.maximum(faces, 1)
             gap = gap + sign * (weight * means).sum(axis=2)

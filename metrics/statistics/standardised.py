@@ -126,7 +126,7 @@ def standardised_side(
     )
 
 
-def _freedom(own: Array, each: Array, adjust: Array, count: Array, rho: float) -> float:
+def _freedom(own: Array, each: Array, adjust: Array, count: Codes, rho: float) -> float:
     """Satterthwaite's tr(M)² / tr(M²), M = (1 − ρ) M₁ + ρ Q Qᵀ as a diagonal and a low rank.
 
     M₁ is the covariance of the adjusted sums of clusters if faces are independent, and row g of Q

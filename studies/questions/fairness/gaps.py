@@ -92,8 +92,8 @@ class Gaps:
         for _, size in self.groups.sizes.iterrows():
             place = self.groups.attributes.index(size["attribute"])
             member = self.groups.member(place, size["group"])
-            row = {
-                **size.to_dict(),
+            row: dict[str, Any] = {
+                **{str(key): value for key, value in size.items()},
                 "all faces": float(hits[member].mean()) if any(member) else np.nan,
             }
             row["confidence"] = float(confidence[member].mean()) if any(member) else np.nan
@@ -155,9 +155,9 @@ class Gaps:
         p_values = self._permutations(table, strata).p_values
         level = 1 - (1 - LEVEL) / max(self.groups.comparisons * table.shape[1], 1)
         out = []
-        for c, (method, quality) in enumerate(values.columns):
+        for c, (method, quality) in enumerate(list[tuple[str, str]](values.columns)):
             for t, (place, group) in enumerate(self.groups.tested):
-                row = {
+                row: dict[str, Any] = {
                     "attribute": self.groups.attributes[place],
                     "group": group,
                     "method": method,

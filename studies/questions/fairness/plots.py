@@ -88,7 +88,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, lines: list[tuple[str, str]], scale: 
                 axis.plot(scale * row["gap, all faces"], place, "x", color=CONTROL, ms=5, zorder=1)
     axis.axvline(0, color=INK, lw=0.7)
     axis.set_yticks(range(len(lines)), [group or attribute for attribute, group in lines])
-    for label, (_, group) in zip(axis.get_yticklabels(), lines, strict=True):
+    for label, (_, group) in zip(axis.get_yticklabels(), lines, strict=False):  # none inside
         label.set_fontweight("normal" if group else "bold")
     axis.tick_params(axis="y", length=0, labelsize=8.5)
     axis.tick_params(axis="x", labelsize=8)

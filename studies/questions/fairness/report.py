@@ -133,7 +133,7 @@ def _recognition(part: Part, groups: Groups) -> str:
         return (
             f"{text}; {counted(rest, 'other gap')} cannot be told from 0." if rest else f"{text}."
         )
-    largest = rows.loc[rows["gap"].abs().idxmax()]
+    largest = rows.iloc[int(rows["gap"].abs().to_numpy().argmax())]
     return (
         f"No group of {len(rows)} compared is told to be recognised by {part.model} worse or "
         f"better than the rest; the largest gap is that of {_name(largest)}, {_points(largest)}."
