@@ -274,9 +274,8 @@ class Faces(Reading):
         Parameters
         ----------
         name
-            A column of the table (``source``, ``gender``, a column that a list was told to keep),
-            or one that the reader knows: built-in faces have ``style``, ``skin``, ``glasses`` and
-            others, which are no columns since they are a part of how a face is drawn.
+            A column of the table, such as ``source`` or ``gender``, or what the reader knows, such
+            as the ``style``, ``skin`` and ``glasses`` of built-in faces.
 
         Returns
         -------

@@ -6,14 +6,9 @@ from scipy import stats
 
 from fer_xai.errors import InputError
 from metrics.statistics.clustered import mean_parts, within_correlation
+from metrics.statistics.group_gaps import gap_of_means, gap_of_shares, share_interval
 from metrics.statistics.permuted_groups import permuted_gaps
-from metrics.statistics.standardised import (
-    gap_of_means,
-    gap_of_shares,
-    share_interval,
-    sides_of,
-    standardised_side,
-)
+from metrics.statistics.standardised import sides_of, standardised_side
 
 PRIOR = [0.4, 0.2, 0.15, 0.1, 0.1, 0.05]
 RECALL = np.array([0.95, 0.85, 0.8, 0.8, 0.6, 0.55])

@@ -10,15 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from metrics.statistics.group_gaps import gap_of_means, gap_of_shares
 from metrics.statistics.intervals import Interval
 from metrics.statistics.permuted_groups import PermutedGaps, permuted_gaps
-from metrics.statistics.standardised import (
-    Side,
-    common_strata,
-    gap_of_means,
-    gap_of_shares,
-    sides_of,
-)
+from metrics.statistics.standardised import Side, common_strata, sides_of
 from studies.questions.fairness.groups import Groups
 
 LEVEL = 0.95
@@ -155,7 +150,7 @@ class Gaps:
         p_values = self._permutations(table, strata).p_values
         level = 1 - (1 - LEVEL) / max(self.groups.comparisons * table.shape[1], 1)
         out = []
-        for c, (method, quality) in enumerate(list[tuple[str, str]](values.columns)):
+        for c, (method, quality) in enumerate(values.columns.to_flat_index()):
             for t, (place, group) in enumerate(self.groups.tested):
                 row: dict[str, Any] = {
                     "attribute": self.groups.attributes[place],

@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from studies.questions.fairness.gaps import told
 from studies.reporting.style import CONTROL, INK, TRAINED, style
@@ -92,6 +93,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, lines: list[tuple[str, str]], scale: 
         label.set_fontweight("normal" if group else "bold")
     axis.tick_params(axis="y", length=0, labelsize=8.5)
     axis.tick_params(axis="x", labelsize=8)
+    axis.xaxis.set_major_locator(MaxNLocator(4))
     axis.set_ylim(len(lines) - 0.5, -0.5)
     for place, (_, group) in enumerate(lines):
         if not group and place:

@@ -66,7 +66,13 @@ class Part:
 
 
 def write_report(run: Run, parts: Sequence[Part], groups: Groups, faces: pd.DataFrame) -> str:
-    """Tables, figures and the page; returns the answer."""
+    """Tables, figures and the page; returns the answer.
+
+    Examples
+    --------
+    >>> write_report.__name__  # see the tests of the study
+    'write_report'
+    """
     answer = "\n".join(answer_of(part, groups) for part in parts)
     unit = "persons" if faces["cluster"].nunique() < len(faces) else "faces"
     write_page(
