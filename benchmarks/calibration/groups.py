@@ -67,7 +67,7 @@ def _counted(
         made += 1
         for level in LEVELS:
             found = gap_of_shares(*sides, level=level)
-            hits[level] += found.low <= own[1] - own[0] <= found.high
+            hits[level] += bool(found.low <= own[1] - own[0] <= found.high)
     yield from (
         Row(
             statistic=f"gap_of_shares, {level:.0%}",
