@@ -29,7 +29,9 @@ CAVEATS = [
     "themselves. RAF-DB has three codes of race (Caucasian, African-American, Asian) and three of "
     "gender (male, female, unsure).",
     "Groups were trained on as unequally as the training data have them.",
-    "The likeness to mean maps takes them from the same faces, of which large groups have most.",
+    "The likeness to mean maps takes them from the same faces, of which large groups have most. "
+    "Faces share these maps: simulated without any gap, 95 % intervals covered in .91 (20 faces "
+    "and 60) and .93 (40 and 200) of 150 samples.",
 ]
 
 
