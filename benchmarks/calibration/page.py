@@ -203,6 +203,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "joined": _shown("joined"),
     "shares": _shown("shares"),
     "families-of-persons": _shown("families-of-persons"),
+    "group-shares": _shown("group-shares", across="design"),
+    "group-means": _shown("group-means", across="design"),
     "missed": missed,
     "earlier": earlier,
 }

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_xai.checks import check_count, quoted
+from fer_xai.checks import check_count, name_or_unknown, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.types import making
@@ -259,6 +259,49 @@ class Faces(Reading):
         """The emotions that occur, in canonical order."""
         present = set(self.table["emotion"])
         return tuple(name for name in EMOTIONS if name in present)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names that :meth:`attribute` knows: columns of the table, and what the reader knows."""
+        columns = [
+            str(name) for name in self.table.columns if name not in ("id", "path", "emotion")
+        ]
+        return tuple(dict.fromkeys([*columns, *getattr(self.reader, "attributes", ())]))
+
+    def attribute(self, name: str) -> list[str]:
+        """Value of an attribute for each face, ``(N,)``, such as its source or its person's age.
+
+        Parameters
+        ----------
+        name
+            A column of the table, such as ``source`` or ``gender``, or what the reader knows, such
+            as the ``style``, ``skin`` and ``glasses`` of built-in faces.
+
+        Returns
+        -------
+        list
+            "" where it is unknown.
+
+        Raises
+        ------
+        InputError
+            If the faces have no such attribute.
+
+        Examples
+        --------
+        >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+        >>> synthetic_faces(2, style="lab").attribute("style")
+        ['lab', 'lab']
+        """
+        if name not in self.attributes:
+            raise InputError(
+                f"Expected an attribute of {self.name} ({', '.join(self.attributes)}), got "
+                f"{quoted(name)}."
+            )
+        if name in self.table:
+            return [name_or_unknown(value) for value in self.table[name]]
+        known: Any = self.reader
+        return list(known.attribute(name, self.rows))
 
     def __getitem__(self, rows: slice | Sequence[int] | NDArray[Any]) -> Faces:
         """Some of the faces: a slice, as in ``faces[:300]``, positions, or a mask ``(N,)``.

@@ -20,6 +20,13 @@ from fer_xai.types import COLUMNS, Faces
 
 SPLIT_SIZES: dict[str, int] = {"train": 7200, "valid": 600, "test": 600}
 _CHUNK = 256
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""Weights of the channels in a skin's luminance."""
+SKIN_CUTS = np.array([0.684, 0.498])
+"""Luminances that part light, medium and dark skins into thirds of the persons."""
+_SKINS = ("light", "medium", "dark")
+MEDIAN_AGE = 0.25
+"""Half of the persons have deeper lines than this."""
 
 
 @DATASETS.register("synthetic")
@@ -85,7 +92,7 @@ def synthetic_faces(
     ]
     return Faces(
         table=pd.DataFrame(rows, columns=list(COLUMNS), dtype=object),
-        reader=_Reader(params, size),
+        reader=_Reader(params, size, style),
         name="synthetic" if style == "wild" else f"synthetic-{style}",
         landmarks=face_landmarks(params, size=size),
     )
@@ -94,8 +101,20 @@ def synthetic_faces(
 class _Reader:
     """Renders the faces asked for, in batches where there are many."""
 
-    def __init__(self, params: FaceParams, size: int) -> None:
-        self.params, self.size = params, size
+    attributes = ("style", "skin", "glasses", "beard", "grown")
+
+    def __init__(self, params: FaceParams, size: int, style: str = "") -> None:
+        self.params, self.size, self.style = params, size, style
+
+    def attribute(self, name: str, rows: NDArray[np.int64]) -> list[str]:
+        """Groups of faces by what is drawn once for a person; the style is that of all."""
+        own = self.params[rows]
+        if name == "style":
+            return [self.style] * len(rows)
+        if name == "skin":
+            return [_SKINS[int((one < SKIN_CUTS).sum())] for one in own.skin @ LUMINANCE]
+        shown = {"glasses": own.glasses > 0, "beard": own.beard > 0, "grown": own.age > MEDIAN_AGE}
+        return ["yes" if one else "no" for one in shown[name]]
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
         return next(self.many(np.array([row])))
@@ -157,7 +176,7 @@ def degraded_faces(faces: Faces, condition: str, severity: float, *, seed: int =
     params = degraded_params(own, condition, severity, ids=faces.ids, seed=seed)
     return Faces(
         table=faces.table,
-        reader=_Reader(params, size),
+        reader=_Reader(params, size, faces.reader.style),
         name=faces.name,
         landmarks=face_landmarks(params, size=size),
     )
