@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
-from benchmarks.calibration import bounded, families, gate, joined, mean_designs, means, pairs
+from benchmarks.calibration import (
+    bounded,
+    families,
+    foretelling,
+    gate,
+    joined,
+    mean_designs,
+    means,
+    pairs,
+)
 from benchmarks.calibration.digest import code_of
 from benchmarks.calibration.rows import Row
 
@@ -84,6 +93,14 @@ def pieces() -> dict[str, Piece]:
         Piece(name="joined.networks", repeats=1000, make=joined.excesses),
         Piece(name="joined.trainings", repeats=1000, make=joined.trainings),
         Piece(name="shares.persons", repeats=2000, make=joined.shares),
+        *(
+            Piece(
+                name=f"foretelling.{quality}",
+                repeats=400,
+                make=partial(foretelling.foretold, qualities=[quality]),
+            )
+            for quality in foretelling.QUALITIES
+        ),
         Piece(name="families-of-persons.all", repeats=1000, make=joined.families),
     ]
     return {file_name(piece.name): piece for piece in found}
