@@ -10,7 +10,11 @@ from scipy import special, stats
 
 from benchmarks.calibration.rows import Row
 from fer_xai.errors import InputError
-from metrics.selective_prediction.beyond_confidence import LEAST_ERRORS, confidence_columns
+from metrics.selective_prediction.beyond_confidence import (
+    LEAST_ERRORS,
+    confidence_columns,
+    quality_columns,
+)
 from metrics.selective_prediction.logistic import logistic
 from metrics.selective_prediction.score_test import score_p
 from metrics.statistics.clusters import Array
@@ -18,7 +22,7 @@ from metrics.statistics.clusters import Array
 FLIPS = 199
 ERRORS = 0.15
 """Share of wrong answers."""
-SIZES = (150, 300, 900)
+SIZES = (300, 600, 900)
 OWN = 1.0
 """What persons add to the log-odds of an error and to the quality, in standard deviations."""
 EFFECT = 0.4
@@ -115,7 +119,7 @@ def _hits(
         if min(found.wrong.sum(), n - found.wrong.sum()) < LEAST_ERRORS:
             continue
         base = confidence_columns(found.confidence)
-        added = ((found.quality - found.quality.mean()) / found.quality.std())[:, None]
+        added = quality_columns(found.quality[:, None])
         try:
             null = logistic(base, found.wrong)
             full = logistic(np.hstack([base, added]), found.wrong)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from scipy import special, stats
 
 from fer_xai.checks import check_count
 from fer_xai.draws.streams import stream
@@ -17,7 +17,7 @@ from metrics.selective_prediction.risk_coverage import answered, risk_coverage
 from metrics.selective_prediction.score_test import score_p
 from metrics.statistics.clusters import Array, by_appearance, cluster_codes
 
-LEAST_ERRORS = 20
+LEAST_ERRORS = 40
 """Fewest errors, and fewest right answers, that are told apart."""
 FOLDS = 5
 """Parts of the faces, each of which is foretold by the others."""
@@ -41,7 +41,8 @@ class BeyondConfidence:
     p_value
         P of the qualities telling nothing of errors, given the confidence.
     slopes
-        ``(K,)`` change of the log-odds of an error for one standard deviation of each quality.
+        ``(K,)`` change of the log-odds of an error for one standard deviation of each quality's
+        normal scores.
     area, area_with
         Area under the risk–coverage curve by the confidence, and by confidence and qualities; both
         out of fold.
@@ -58,7 +59,7 @@ class BeyondConfidence:
     >>> confidence = rng.uniform(0.4, 1.0, 400)
     >>> right = rng.random(400) < confidence
     >>> beyond_confidence(right, confidence, rng.normal(size=400))
-    BeyondConfidence(400 faces, 112 errors, likelihood ratio 0.109 of 1 quality, p 0.73, ...)
+    BeyondConfidence(400 faces, 112 errors, likelihood ratio 0.162 of 1 quality, p 0.68, ...)
     """
 
     likelihood_ratio: float
@@ -105,7 +106,9 @@ def beyond_confidence(
     and the qualities. The confidence enters as a restricted cubic spline of its log-odds (Harrell,
     "Regression modeling strategies", 2nd ed. 2015, sec. 2.4.5): most qualities are functions of the
     network's probabilities, so that a bend that the confidence's term leaves out would be found by
-    them.
+    them. Qualities enter as normal scores of their ranks (van der Waerden), so that no unit of
+    theirs matters, and no face with an extreme one decides: with skewed qualities as they are the
+    test erred in up to .086 of simulations.
 
     The p-value is that of a score test, which fits the confidence alone: the residual errors of
     each person are multiplied by the qualities that the confidence does not account for, and the
@@ -148,7 +151,7 @@ def beyond_confidence(
     ------
     InputError
         If shapes do not fit, other emotions than the named ones are explained, there are fewer
-        than 20 errors or right answers, a confidence or a quality does not vary, or qualities tell
+        than 40 errors or right answers, a confidence or a quality does not vary, or qualities tell
         errors apart for certain.
 
     Examples
@@ -158,7 +161,7 @@ def beyond_confidence(
     >>> right = rng.random(400) < special.expit(special.logit(confidence) + quality)
     >>> found = beyond_confidence(right, confidence, quality)
     >>> found.p_value, found.gain > 0.02, found.slopes.round(1)
-    (0.0001, True, array([-1.3]))
+    (0.0001, True, array([-1.4]))
     """
     check_count("the number of sign flips", repeats, low=99)
     _check_explained(explained, predicted)
@@ -170,7 +173,7 @@ def beyond_confidence(
     wrong = 1 - answers[used]
     _check_enough(wrong, int((~used).sum()))
     codes = by_appearance(cluster_codes(clusters, len(sure))[used])
-    base, added = confidence_columns(sure[used]), _standardised(table[used])
+    base, added = confidence_columns(sure[used]), quality_columns(table[used])
     null, full = logistic(base, wrong), logistic(np.hstack([base, added]), wrong)
     odds = np.full((2, len(sure)), np.nan)
     parts = _parts(codes, seed)
@@ -233,10 +236,37 @@ def confidence_columns(confidence: Array) -> Array:
     return np.column_stack([np.ones(len(odds)), _standardised(np.column_stack(columns))])
 
 
+def quality_columns(table: Array) -> Array:
+    """Normal scores of the ranks of each quality, with mean 0 and deviation 1.
+
+    Parameters
+    ----------
+    table
+        ``(N, K)`` qualities; equal ones have their mean rank.
+
+    Returns
+    -------
+    ndarray
+        ``(N, K)``.
+
+    Raises
+    ------
+    InputError
+        If a quality is the same for all faces.
+
+    Examples
+    --------
+    >>> quality_columns(np.array([[1.0], [1000.0], [5.0]])).round(2).ravel() + 0.0
+    array([-1.22,  1.22,  0.  ])
+    """
+    ranks = stats.rankdata(table, axis=0)
+    return _standardised(special.ndtri(ranks / (len(table) + 1)))
+
+
 def _standardised(table: Array) -> Array:
     spread = table.std(axis=0)
     scale = np.abs(table).max(axis=0)
-    if constant := np.flatnonzero(spread <= 1e-12 * scale).tolist():
+    if constant := np.flatnonzero(spread <= 1e-12 * np.maximum(scale, 1)).tolist():
         raise InputError(
             f"Expected qualities that vary over {len(table)} faces, got one value for all in "
             f"column {', '.join(map(str, constant))}: leave it out."
