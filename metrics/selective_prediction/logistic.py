@@ -28,7 +28,7 @@ class Logistic:
     fitted
         ``(N,)`` probabilities.
     log_likelihood
-        Of all faces.
+        Log-likelihood of all faces.
 
     Examples
     --------

@@ -65,6 +65,16 @@ def write_report(run: Run, domains: Sequence[Domain], *, units: str, seed: int) 
         How faces are counted.
     seed
         Seed of divisions, parts and signs.
+
+    Returns
+    -------
+    str
+        The answer.
+
+    Examples
+    --------
+    >>> write_report.__name__
+    'write_report'
     """
     transfers: list[pd.DataFrame] = []
     rows: list[dict[str, Any]] = []

@@ -257,9 +257,9 @@ def told_of_errors(domain: Domain, method: str, *, seed: int) -> Told:
     answers, gains = domain.answers, domain.table(method)
     wrong = ~answers["right"].to_numpy(dtype=bool)
     undefined = gains.isna().mean()
-    several = [name for name in gains if undefined[name] <= MOST_UNDEFINED]
+    several = [name for name in map(str, gains) if undefined[name] <= MOST_UNDEFINED]
     asked = {TOGETHER: several} if len(several) > 1 else {}
-    asked |= {str(name): [name] for name in gains}
+    asked |= {name: [name] for name in map(str, gains)}
     rows, together = [], None
     for name, columns in asked.items():
         values = gains[columns].to_numpy()
