@@ -22,7 +22,7 @@ from metrics.statistics.clusters import Array
 FLIPS = 199
 ERRORS = 0.15
 """Share of wrong answers."""
-SIZES = (300, 600, 900)
+SIZES = (600, 900)
 OWN = 1.0
 """What persons add to the log-odds of an error and to the quality, in standard deviations."""
 EFFECT = 0.4

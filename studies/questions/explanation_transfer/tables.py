@@ -252,7 +252,7 @@ def told_of_errors(domain: Domain, method: str, *, seed: int) -> Told:
     >>> rows = faces[["id"]].assign(method="gradcam", quality="road", gain=0.5)
     >>> lab = Domain(model="tiny", data="lab", answers=faces, qualities=rows, features=None)
     >>> told_of_errors(lab, "gradcam", seed=0).rows["reason"].iloc[0]
-    'Expected 40 or more errors, and as many right answers, got 0 errors of 9 faces: ...'
+    'Expected 80 or more errors, and as many right answers, got 0 errors of 9 faces: ...'
     """
     answers, gains = domain.answers, domain.table(method)
     wrong = ~answers["right"].to_numpy(dtype=bool)

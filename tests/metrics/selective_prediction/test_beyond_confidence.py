@@ -11,7 +11,7 @@ from metrics.selective_prediction.beyond_confidence import confidence_columns
 from metrics.selective_prediction.logistic import logistic
 
 
-def study(seed=0, n=300, effect=0.0, each=1, quality="by the probability"):
+def study(seed=0, n=600, effect=0.0, each=1, quality="by the probability"):
     rng = np.random.default_rng(seed)
     return drawn(quality, "straight", n, each=each, rng=rng, effect=effect)
 
@@ -49,7 +49,7 @@ def test_a_quality_that_tells_of_errors_is_found_with_its_sign():
     assert found.slopes[0] < -0.5  # better explanations, fewer errors
     assert found.gain > 0
     assert found.likelihood_ratio > 10
-    assert (found.faces, found.units, found.errors) == (300, 300, int(faces.wrong.sum()))
+    assert (found.faces, found.units, found.errors) == (600, 600, int(faces.wrong.sum()))
     area = risk_coverage(-found.foretold_with, faces.wrong == 0).area
     assert area == pytest.approx(found.area_with)
 
@@ -66,18 +66,18 @@ def test_only_the_order_of_a_quality_matters():
 
 def test_copies_of_every_face_do_not_make_an_effect_surer_where_persons_are_named():
     faces = study(effect=0.7)
-    right, persons = np.tile(faces.wrong == 0, 4), np.tile(np.arange(300), 4)
+    right, persons = np.tile(faces.wrong == 0, 4), np.tile(np.arange(600), 4)
     values = np.tile(faces.confidence, 4), np.tile(faces.quality, 4)
-    once = beyond_confidence(right[:300], values[0][:300], values[1][:300], repeats=999)
+    once = beyond_confidence(right[:600], values[0][:600], values[1][:600], repeats=999)
     copies = beyond_confidence(right, *values, clusters=persons.tolist(), repeats=999)
     assert copies.p_value == pytest.approx(once.p_value, abs=0.002)
-    assert copies.units == 300
+    assert copies.units == 600
     assert copies.likelihood_ratio == pytest.approx(4 * once.likelihood_ratio, rel=0.02)
 
 
 def test_several_qualities_are_tested_together():
     faces = study(effect=1.0)
-    both = np.column_stack([np.random.default_rng(3).normal(size=300), faces.quality])
+    both = np.column_stack([np.random.default_rng(3).normal(size=600), faces.quality])
     found = beyond_confidence(faces.wrong == 0, faces.confidence, both, repeats=999)
     assert found.slopes.shape == (2,)
     assert found.p_value < 0.05
@@ -88,7 +88,7 @@ def test_undefined_qualities_are_counted_with_their_errors():
     quality = faces.quality.copy()
     quality[:10] = np.nan
     found = beyond_confidence(faces.wrong == 0, faces.confidence, quality, repeats=99)
-    assert (found.faces, found.undefined) == (290, 10)
+    assert (found.faces, found.undefined) == (590, 10)
     assert found.undefined_errors == int(faces.wrong[:10].sum())
     assert np.isnan(found.foretold[:10]).all()
     assert np.isfinite(found.foretold[10:]).all()
@@ -107,15 +107,15 @@ def refused(message, **changed):
 
 def test_what_cannot_be_told_is_refused():
     faces = study()
-    wrong, n = faces.wrong, 300
-    refused("that vary over 300 faces, got one value for all in column 0", quality=np.ones(n))
+    wrong, n = faces.wrong, 600
+    refused("that vary over 600 faces, got one value for all in column 0", quality=np.ones(n))
     refused("confidences that differ, got one value", confidence=np.full(n, 0.5))
     refused("probabilities in \\[0, 1\\]", confidence=np.full(n, 1.5))
-    refused("40 or more errors, and as many right answers, got 0 errors", right=np.ones(n))
+    refused("80 or more errors, and as many right answers, got 0 errors", right=np.ones(n))
     refused("that no column tells apart for certain", quality=wrong + 0.1 * faces.confidence)
     refused("none is a combination of the others", quality=np.stack([faces.quality] * 2, axis=1))
-    refused("qualities \\(N,\\) or \\(N, K\\) of 300 faces", quality=np.ones(5))
-    refused("300 cluster labels", clusters=["a"])
+    refused("qualities \\(N,\\) or \\(N, K\\) of 600 faces", quality=np.ones(5))
+    refused("600 cluster labels", clusters=["a"])
     refused("together, got one of them", explained=np.zeros(n))
     some = np.zeros(n)
     refused("know the label", explained=some, predicted=some + (np.arange(n) == 3))
@@ -124,8 +124,8 @@ def test_what_cannot_be_told_is_refused():
 
 
 def test_no_effect_is_seldom_found_even_where_the_quality_is_made_of_the_confidence():
-    rows = list(foretold(60, qualities=["by a step of the confidence"], sizes=[300]))
+    rows = list(foretold(60, qualities=["by a step of the confidence"], sizes=[600]))
     errors = [row for row in rows if row.statistic == "beyond_confidence" and row.nominal == 0.05]
     assert sum(row.hits for row in errors) < 0.11 * sum(row.repeats for row in errors)
     assert len(errors) == 4
-    assert LEAST_ERRORS == 40
+    assert LEAST_ERRORS == 80

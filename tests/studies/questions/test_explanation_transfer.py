@@ -49,7 +49,7 @@ def test_a_run_leaves_rows_tables_figures_and_a_report(run):
     transfer = pd.read_csv(run / "tables" / "transfer.csv")
     assert transfer["reason"].str.contains("too few").all()  # 12 faces
     errors = pd.read_csv(run / "tables" / "errors.csv")
-    assert errors["reason"].str.contains("40 or more errors").all()
+    assert errors["reason"].str.contains("80 or more errors").all()
     domains = pd.read_csv(run / "tables" / "domains.csv")
     assert domains["prior shift"].iloc[0] == 0
     assert np.isfinite(domains["distance"].iloc[1])
