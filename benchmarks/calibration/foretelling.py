@@ -10,11 +10,8 @@ from scipy import special, stats
 
 from benchmarks.calibration.rows import Row
 from fer_xai.errors import InputError
-from metrics.selective_prediction.beyond_confidence import (
-    LEAST_ERRORS,
-    confidence_columns,
-    quality_columns,
-)
+from metrics.selective_prediction.beyond_confidence import LEAST_ERRORS
+from metrics.selective_prediction.columns import confidence_columns, quality_columns
 from metrics.selective_prediction.logistic import logistic
 from metrics.selective_prediction.score_test import score_p
 from metrics.statistics.clusters import Array

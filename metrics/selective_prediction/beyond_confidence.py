@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
 from fer_xai.checks import check_count
 from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
+from metrics.selective_prediction.columns import (
+    confidence_columns,
+    group_columns,
+    quality_columns,
+)
 from metrics.selective_prediction.logistic import logistic
 from metrics.selective_prediction.risk_coverage import answered, risk_coverage
 from metrics.selective_prediction.score_test import score_p
@@ -24,10 +28,6 @@ FOLDS = 5
 """Parts of the faces, each of which is foretold by the others."""
 FLIPS = 9999
 """Sign flips of the test: no p falls below 1 / (1 + this)."""
-SURE = 1e-6
-"""Confidences are read no closer to 0 or 1 than this: float32 has few steps there."""
-KNOTS = (0.05, 0.35, 0.65, 0.95)
-"""Quantiles of the confidence at which its spline may bend."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -96,6 +96,7 @@ def beyond_confidence(
     quality: ArrayLike,
     *,
     clusters: Sequence[object] | None = None,
+    groups: Sequence[object] | None = None,
     explained: ArrayLike | None = None,
     predicted: ArrayLike | None = None,
     repeats: int = FLIPS,
@@ -134,6 +135,10 @@ def beyond_confidence(
         told.
     clusters
         N labels, such as the person of each face; each face is its own by default.
+    groups
+        N labels of what else is known without the explanation, such as the named emotion: each has
+        a rate of errors of its own in both regressions, those with fewer than ten errors or right
+        answers having one together. By default nothing else is known.
     explained, predicted
         ``(N,)`` emotions that are explained, and that are named, to make sure that they are the
         same.
@@ -157,6 +162,7 @@ def beyond_confidence(
 
     Examples
     --------
+    >>> from scipy import special
     >>> rng = np.random.default_rng(1)
     >>> confidence, quality = rng.uniform(0.4, 1.0, 400), rng.normal(size=400)
     >>> right = rng.random(400) < special.expit(special.logit(confidence) + quality)
@@ -175,6 +181,7 @@ def beyond_confidence(
     _check_enough(wrong, int((~used).sum()))
     codes = by_appearance(cluster_codes(clusters, len(sure))[used])
     base, added = confidence_columns(sure[used]), quality_columns(table[used])
+    base = np.hstack([base, group_columns(_labels(groups, used), wrong)])
     null, full = logistic(base, wrong), logistic(np.hstack([base, added]), wrong)
     odds = np.full((2, len(sure)), np.nan)
     parts = _parts(codes, seed)
@@ -197,84 +204,6 @@ def beyond_confidence(
     )
 
 
-def confidence_columns(confidence: Array) -> Array:
-    """Ones, log-odds of the confidence and the bends of its restricted cubic spline.
-
-    Parameters
-    ----------
-    confidence
-        ``(N,)`` probabilities.
-
-    Returns
-    -------
-    ndarray
-        ``(N, 4)``; fewer columns where many faces share one confidence, so that knots coincide.
-
-    Raises
-    ------
-    InputError
-        If all faces have one confidence.
-
-    Examples
-    --------
-    >>> confidence_columns(np.linspace(0.1, 0.9, 9)).shape
-    (9, 4)
-    """
-    odds = special.logit(np.clip(confidence, SURE, 1 - SURE))
-    if np.ptp(odds) == 0:
-        raise InputError("Expected confidences that differ, got one value for all faces.")
-    knots = np.unique(np.quantile(odds, KNOTS))
-    columns = [odds]
-    if len(knots) > 2:
-        *inner, before, last = knots
-
-        def cubic(at: float) -> Array:
-            return np.clip((odds - at) / (last - knots[0]), 0, None) ** 3
-
-        for at in inner:
-            reach = (before - at) / (last - before)
-            columns.append(cubic(at) - (1 + reach) * cubic(before) + reach * cubic(last))
-    return np.column_stack([np.ones(len(odds)), _standardised(np.column_stack(columns))])
-
-
-def quality_columns(table: Array) -> Array:
-    """Normal scores of the ranks of each quality, with mean 0 and deviation 1.
-
-    Parameters
-    ----------
-    table
-        ``(N, K)`` qualities; equal ones have their mean rank.
-
-    Returns
-    -------
-    ndarray
-        ``(N, K)``.
-
-    Raises
-    ------
-    InputError
-        If a quality is the same for all faces.
-
-    Examples
-    --------
-    >>> quality_columns(np.array([[1.0], [1000.0], [5.0]])).round(2).ravel() + 0.0
-    array([-1.22,  1.22,  0.  ])
-    """
-    ranks = stats.rankdata(table, axis=0)
-    return _standardised(special.ndtri(ranks / (len(table) + 1)))
-
-
-def _standardised(table: Array) -> Array:
-    spread = table.std(axis=0)
-    scale = np.abs(table).max(axis=0)
-    if constant := np.flatnonzero(spread <= 1e-12 * np.maximum(scale, 1)).tolist():
-        raise InputError(
-            f"Expected qualities that vary over {len(table)} faces, got one value for all in "
-            f"column {', '.join(map(str, constant))}: leave it out."
-        )
-    return np.asarray((table - table.mean(axis=0)) / spread)
-
-
 def _table(quality: ArrayLike, n: int) -> Array:
     table = np.asarray(quality, dtype=np.float64)
     table = table[:, None] if table.ndim == 1 else table
@@ -283,6 +212,15 @@ def _table(quality: ArrayLike, n: int) -> Array:
             f"Expected qualities (N,) or (N, K) of {n} faces, got shape {np.shape(quality)}."
         )
     return table
+
+
+def _labels(groups: Sequence[object] | None, used: NDArray[np.bool_]) -> NDArray[np.int64]:
+    if groups is None:
+        return np.zeros(int(used.sum()), dtype=np.int64)
+    if len(groups) != len(used):
+        raise InputError(f"Expected {len(used)} groups, one a face, got {len(groups)}.")
+    names = np.array([str(label) for label in groups])
+    return np.unique(names, return_inverse=True)[1][used].astype(np.int64)
 
 
 def _check_explained(explained: ArrayLike | None, predicted: ArrayLike | None) -> None:

@@ -13,6 +13,7 @@ from studies.engine import store
 from studies.engine.study import Run
 from studies.questions.explanation_transfer.plots import quality_bars, risk_curves
 from studies.questions.explanation_transfer.tables import (
+    GIVEN,
     TOGETHER,
     Domain,
     Told,
@@ -125,7 +126,8 @@ def _tables(error: pd.DataFrame, transfer: pd.DataFrame, domain: pd.DataFrame) -
             frame=error[[*first, "p alone", "p", "reason"]],
             leading=True,
             caption=f"What the quality of explanations tells of errors. {TOGETHER}: the declared "
-            "endpoint, of as many as stand in 'of'. AUROC of quality: how often an error has the "
+            f"endpoint, of as many as stand in 'of'; {GIVEN}: a look that is not declared, since quality differs "
+            "between emotions, and so do errors. AUROC of quality: how often an error has the "
             "lower quality; of confidence likewise. Likelihood ratio, slope (log-odds of an error "
             "for a standard deviation of quality) and p: given the confidence; p by Holm over the "
             "data sets and methods of a model, those of single qualities being a family of their "
@@ -200,6 +202,12 @@ def _told_lines(error: pd.DataFrame) -> list[str]:
                 f"{row['likelihood ratio']:.1f} of {row['of']} qualities, p {_p(row['p'])}; area "
                 f"{row['area by confidence']:.4f} → {row['area with quality']:.4f}, "
                 f"{int(row['errors'])} errors of {int(row['faces'])} faces)"
+            )
+        for _, row in own[(own["quality"] == GIVEN) & np.isfinite(own["p"])].iterrows():
+            said.append(
+                f"given the named emotion, too, on {row['data']} likelihood ratio "
+                f"{row['likelihood ratio']:.1f}, p {_p(row['p'])}, saved area "
+                f"{signed(row['gain in area'], digits=4)}"
             )
         if said:
             text = "; ".join(said)

@@ -21,6 +21,9 @@ from metrics.statistics.two_samples import mean_difference
 
 TOGETHER = "all qualities"
 """Name of the row of all qualities at once."""
+GIVEN = "all qualities, given the named emotion"
+"""The same where each named emotion has a rate of errors of its own, which is known without an
+explanation."""
 MOST_UNDEFINED = 0.2
 """Largest share of faces without a quality that is taken among all qualities at once."""
 LEVEL = 0.95
@@ -248,7 +251,7 @@ def told_of_errors(domain: Domain, method: str, *, seed: int) -> Told:
     Examples
     --------
     >>> faces = pd.DataFrame({"id": range(9), "cluster": range(9), "right": True})
-    >>> faces["confidence"] = 0.5
+    >>> faces["confidence"], faces["named"] = 0.5, "fear"
     >>> rows = faces[["id"]].assign(method="gradcam", quality="road", gain=0.5)
     >>> lab = Domain(model="tiny", data="lab", answers=faces, qualities=rows, features=None)
     >>> told_of_errors(lab, "gradcam", seed=0).rows["reason"].iloc[0]
@@ -258,7 +261,7 @@ def told_of_errors(domain: Domain, method: str, *, seed: int) -> Told:
     wrong = ~answers["right"].to_numpy(dtype=bool)
     undefined = gains.isna().mean()
     several = [name for name in map(str, gains) if undefined[name] <= MOST_UNDEFINED]
-    asked = {TOGETHER: several} if len(several) > 1 else {}
+    asked = {TOGETHER: several, GIVEN: several} if len(several) > 1 else {}
     asked |= {name: [name] for name in map(str, gains)}
     rows, together = [], None
     for name, columns in asked.items():
@@ -269,7 +272,7 @@ def told_of_errors(domain: Domain, method: str, *, seed: int) -> Told:
             "method": method,
             "quality": name,
             "of": len(columns),
-            "AUROC of quality": _auroc(-values[:, 0], wrong) if name != TOGETHER else np.nan,
+            "AUROC of quality": _auroc(-values[:, 0], wrong) if len(columns) == 1 else np.nan,
             "AUROC of confidence": _auroc(-answers["confidence"].to_numpy(), wrong),
         }
         try:
@@ -278,6 +281,7 @@ def told_of_errors(domain: Domain, method: str, *, seed: int) -> Told:
                 answers["confidence"],
                 values,
                 clusters=answers["cluster"].tolist(),
+                groups=answers["named"].tolist() if name == GIVEN else None,
                 seed=seed,
             )
         except InputError as refusal:
@@ -312,7 +316,7 @@ def _auroc(scores: NDArray[np.float64], wrong: NDArray[np.bool_]) -> float:
 def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     """P-values of one model corrected by Holm: all qualities at once, and single ones.
 
-    They are two families: that of all qualities at once is the declared one.
+    They are families of their own: that of all qualities at once is the declared one.
 
     Examples
     --------
@@ -321,5 +325,5 @@ def corrected(rows: pd.DataFrame) -> pd.DataFrame:
     >>> corrected(rows)["p"].tolist()
     [0.04, 0.02, 0.04]
     """
-    family = [rows["model"], rows["quality"] == TOGETHER]
+    family = [rows["model"], rows["quality"].where(rows["quality"].isin([TOGETHER, GIVEN]), "")]
     return rows.assign(p=rows.groupby(family)["p alone"].transform(lambda p: holm(p.to_numpy())))

@@ -7,11 +7,11 @@ from scipy import optimize, special
 from benchmarks.calibration.foretelling import LEAST_ERRORS, drawn, foretold
 from fer_xai.errors import InputError
 from metrics import beyond_confidence, risk_coverage
-from metrics.selective_prediction.beyond_confidence import confidence_columns
+from metrics.selective_prediction.columns import confidence_columns
 from metrics.selective_prediction.logistic import logistic
 
 
-def study(seed=0, n=600, effect=0.0, each=1, quality="by the probability"):
+def study(seed=1, n=600, effect=0.0, each=1, quality="by the probability"):
     rng = np.random.default_rng(seed)
     return drawn(quality, "straight", n, each=each, rng=rng, effect=effect)
 
@@ -73,6 +73,20 @@ def test_copies_of_every_face_do_not_make_an_effect_surer_where_persons_are_name
     assert copies.p_value == pytest.approx(once.p_value, abs=0.002)
     assert copies.units == 600
     assert copies.likelihood_ratio == pytest.approx(4 * once.likelihood_ratio, rel=0.02)
+
+
+def test_a_quality_that_only_names_a_group_tells_nothing_once_the_group_is_known():
+    rng = np.random.default_rng(5)
+    groups = rng.integers(0, 3, 600)
+    confidence = rng.uniform(0.3, 0.9, 600)
+    right = rng.random(600) < special.expit(special.logit(confidence) - 1 + groups)
+    quality = groups + 0.5 * rng.normal(size=600)
+    alone = beyond_confidence(right, confidence, quality, repeats=999)
+    given = beyond_confidence(right, confidence, quality, repeats=999, groups=groups.tolist())
+    assert alone.p_value < 0.01
+    assert given.p_value > 0.05
+    assert given.area < alone.area
+    refused("600 groups, one a face, got 1", groups=["a"])
 
 
 def test_several_qualities_are_tested_together():

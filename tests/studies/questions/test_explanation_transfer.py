@@ -11,6 +11,7 @@ from fer_xai.errors import InputError
 from studies.questions.explanation_transfer.measured import alignment, consistency
 from studies.questions.explanation_transfer.study import ExplanationTransfer
 from studies.questions.explanation_transfer.tables import (
+    GIVEN,
     TOGETHER,
     Domain,
     corrected,
@@ -115,7 +116,7 @@ def faces(n=400, *, effect, shift=0.0, seed=0):
     odds = np.log(confidence / (1 - confidence)) + effect * noise[0]
     answers = pd.DataFrame({"id": range(n), "cluster": range(n), "emotion": "fear"})
     answers["right"] = rng.random(n) < 1 / (1 + np.exp(-odds))
-    answers["confidence"] = confidence
+    answers["confidence"], answers["named"] = confidence, "fear"
     parts = [
         answers[["id"]].assign(method="gradcam", quality=name, value=gain, gain=gain)
         for name, gain in (("road", noise[0] + confidence + shift), ("gini", noise[1]))
@@ -132,7 +133,7 @@ def faces(n=400, *, effect, shift=0.0, seed=0):
 def test_a_quality_that_tells_of_errors_is_found_and_another_is_not():
     told = told_of_errors(faces(effect=1.0), "gradcam", seed=0)
     rows = corrected(told.rows).set_index("quality")
-    assert list(rows.index) == [TOGETHER, "road", "gini"]
+    assert list(rows.index) == [TOGETHER, GIVEN, "road", "gini"]
     assert (rows.loc[[TOGETHER, "road"], "p"] < 0.001).all()
     assert rows.loc["gini", "p"] > 0.05
     assert rows.loc["road", "AUROC of quality"] > 0.6
