@@ -176,7 +176,7 @@ def beyond_confidence(
     table = _table(quality, len(sure))
     if not ((sure >= 0) & (sure <= 1)).all():
         raise InputError("Expected confidences that are probabilities in [0, 1], got others.")
-    used = np.isfinite(table).all(axis=1)
+    used = np.asarray(np.isfinite(table).all(axis=1))
     wrong = 1 - answers[used]
     _check_enough(wrong, int((~used).sum()))
     codes = by_appearance(cluster_codes(clusters, len(sure))[used])

@@ -126,9 +126,9 @@ def _tables(error: pd.DataFrame, transfer: pd.DataFrame, domain: pd.DataFrame) -
             frame=error[[*first, "p alone", "p", "reason"]],
             leading=True,
             caption=f"What the quality of explanations tells of errors. {TOGETHER}: the declared "
-            f"endpoint, of as many as stand in 'of'; {GIVEN}: a look that is not declared, since quality differs "
-            "between emotions, and so do errors. AUROC of quality: how often an error has the "
-            "lower quality; of confidence likewise. Likelihood ratio, slope (log-odds of an error "
+            f"endpoint, of as many as stand in 'of'; {GIVEN}: a look that is not declared, since "
+            "quality differs between emotions, and so do errors. AUROC of quality: how often an "
+            "error has the lower quality; of confidence likewise. Likelihood ratio, slope (log-odds of an error "
             "for a standard deviation of quality) and p: given the confidence; p by Holm over the "
             "data sets and methods of a model, those of single qualities being a family of their "
             "own. Area: under the risk–coverage curve, out of fold; gain: what the quality saves. "
@@ -198,7 +198,7 @@ def _told_lines(error: pd.DataFrame) -> list[str]:
                 continue
             holds = row["p"] < 0.05 and row["gain in area"] > 0
             said.append(
-                f"on {row['data']} {'they do' if holds else 'it is not shown'} (likelihood ratio "
+                f"on {row['data']} {'it does' if holds else 'it is not shown'} (likelihood ratio "
                 f"{row['likelihood ratio']:.1f} of {row['of']} qualities, p {_p(row['p'])}; area "
                 f"{row['area by confidence']:.4f} → {row['area with quality']:.4f}, "
                 f"{int(row['errors'])} errors of {int(row['faces'])} faces)"
@@ -212,9 +212,9 @@ def _told_lines(error: pd.DataFrame) -> list[str]:
         if said:
             text = "; ".join(said)
             lines.append(
-                f"{model}, {method}: do bad explanations tell of errors beyond confidence? "
+                f"{model}, {method}: does the quality of explanations tell of errors beyond "
+                f"confidence? {text[0].upper()}{text[1:]}."
             )
-            lines[-1] += f"{text[0].upper()}{text[1:]}."
     return lines or ["Fewer than two qualities are defined: there is no joint test of errors."]
 
 
