@@ -128,11 +128,12 @@ def _tables(error: pd.DataFrame, transfer: pd.DataFrame, domain: pd.DataFrame) -
             caption=f"What the quality of explanations tells of errors. {TOGETHER}: the declared "
             f"endpoint, of as many as stand in 'of'; {GIVEN}: a look that is not declared, since "
             "quality differs between emotions, and so do errors. AUROC of quality: how often an "
-            "error has the lower quality; of confidence likewise. Likelihood ratio, slope (log-odds of an error "
-            "for a standard deviation of quality) and p: given the confidence; p by Holm over the "
-            "data sets and methods of a model, those of single qualities being a family of their "
-            "own. Area: under the risk–coverage curve, out of fold; gain: what the quality saves. "
-            "Undefined: share of faces that are left out, since they have no such quality.",
+            "error has the lower quality; of confidence likewise. Likelihood ratio, slope (change "
+            "of the log-odds of an error for a standard deviation of quality) and p: given the "
+            "confidence; p by Holm over the data sets and methods of a model, those of single "
+            "qualities being a family of their own. Area: under the risk–coverage curve, out of "
+            "fold; gain: what the quality saves. Undefined: share of faces that are left out, "
+            "since they have no such quality.",
         ),
         Table(
             name="transfer",
