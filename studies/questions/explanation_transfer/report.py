@@ -32,6 +32,8 @@ CAVEATS = [
     "both.",
     "Qualities are gains over a floor on the same face, since raw scores of two data sets differ "
     "by their images alone; a gain can still be larger where the network is surer.",
+    "Qualities differ between named emotions, whose shares differ between data sets: read a "
+    "difference beside the one at equal shares.",
     "Domain distances stand beside the changes of quality; two or three data sets say nothing of "
     "how one depends on the other.",
     "The Fréchet distance of finite samples is too large: read it beside its value by chance, and "
@@ -142,7 +144,9 @@ def _tables(error: pd.DataFrame, transfer: pd.DataFrame, domain: pd.DataFrame) -
             caption="Mean gain over the floor at home (the data set that the model was trained on) "
             "and away, with 95 % intervals of each by itself; difference: away less home, with "
             "intervals that hold for all rows of a model together (Welch over persons or faces, "
-            "corrected for skewness; Bonferroni) and p by Holm. Raw: mean of the quality itself.",
+            "corrected for skewness; Bonferroni) and p by Holm. At equal shares: "
+            "the same difference where named emotions weigh equally (those with 10 faces in both), "
+            "without an interval: how much of it is the mix of emotions. Raw: the quality itself.",
         ),
         Table(
             name="domains",

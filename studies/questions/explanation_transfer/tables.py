@@ -26,6 +26,8 @@ GIVEN = "all qualities, given the named emotion"
 explanation."""
 MOST_UNDEFINED = 0.2
 """Largest share of faces without a quality that is taken among all qualities at once."""
+LEAST_NAMED = 10
+"""Fewest faces of a named emotion, in each data set, of a difference at equal shares."""
 LEVEL = 0.95
 FEATURES = 64
 """Principal components of the features, at most, between which distances are measured."""
@@ -89,7 +91,7 @@ def transfer_table(home: Domain, away: Domain, *, comparisons: int) -> pd.DataFr
 
     Examples
     --------
-    >>> faces = pd.DataFrame({"id": range(60), "cluster": range(60)})
+    >>> faces = pd.DataFrame({"id": range(60), "cluster": range(60), "named": "fear"})
     >>> rows = faces[["id"]].assign(method="gradcam", quality="road", value=0.2)
     >>> home, away = (
     ...     Domain(model="tiny", data=name, answers=faces, features=None,
@@ -126,8 +128,19 @@ def transfer_table(home: Domain, away: Domain, *, comparisons: int) -> pd.DataFr
             )
             row |= {"difference": found.estimate, "difference low": found.low}
             row |= {"difference high": found.high, "units": found.n}
+            row |= {"at equal shares": _at_equal_shares(home, away, method, str(quality))}
             rows.append(row | {"p alone": p, "reason": found.reason})
     return pd.DataFrame(rows)
+
+
+def _at_equal_shares(home: Domain, away: Domain, method: str, quality: str) -> float:
+    """Mean over named emotions of the difference of mean gains, each with faces in both sets."""
+    means = []
+    for domain in (home, away):
+        gains = pd.Series(domain.table(method)[quality].to_numpy(), name="gain")
+        by = gains.groupby(domain.answers["named"].to_numpy())
+        means.append(by.mean()[by.count() >= LEAST_NAMED])
+    return float((means[1] - means[0]).mean())
 
 
 def domain_row(home: Domain, domain: Domain, *, dimensions: int, seed: int) -> dict[str, Any]:

@@ -156,6 +156,7 @@ def test_a_fall_of_quality_is_found_and_the_distance_told():
     assert rows.loc["road", "difference high"] < 0
     assert rows.loc["road", "p"] < 0.001
     assert rows.loc["gini", "difference low"] < 0 < rows.loc["gini", "difference high"]
+    assert rows["at equal shares"].to_numpy() == pytest.approx(rows["difference"].to_numpy())
     found = domain_row(home, away, dimensions=4, seed=0)
     assert found["distance"] > 5 * found["distance by chance"]
     assert found["p of distance"] == 0.01
