@@ -29,6 +29,8 @@ from .core.similarity import map_similarity as map_similarity
 from .core.similarity import normalised_rows as normalised_rows
 from .core.similarity import region_agreement as region_agreement
 from .core.similarity import region_sums as region_sums
+from .domains import frechet_distance as frechet_distance
+from .domains import prior_shift as prior_shift
 from .evaluation import evaluate as evaluate
 from .faithfulness.correlation import mu_fidelity as mu_fidelity
 from .faithfulness.correlation import sensitivity_n as sensitivity_n
@@ -53,6 +55,8 @@ from .randomisation.random_logit import random_logit as random_logit
 from .randomisation.random_networks import randomised as randomised
 from .robustness import seed_agreement as seed_agreement
 from .robustness import stability as stability
+from .selective_prediction.beyond_confidence import beyond_confidence as beyond_confidence
+from .selective_prediction.risk_coverage import risk_coverage as risk_coverage
 from .statistics.families import mean_family as mean_family
 from .statistics.intervals import Interval as Interval
 from .statistics.intervals import mean_interval as mean_interval

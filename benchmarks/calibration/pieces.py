@@ -10,6 +10,7 @@ from itertools import chain
 from benchmarks.calibration import (
     bounded,
     families,
+    foretelling,
     gate,
     groups,
     joined,
@@ -106,6 +107,14 @@ def pieces() -> dict[str, Piece]:
                 make=partial(groups.means, shapes=[shape]),
             )
             for shape in groups.SHAPES
+        ),
+        *(
+            Piece(
+                name=f"foretelling.{quality}",
+                repeats=400,
+                make=partial(foretelling.foretold, qualities=[quality]),
+            )
+            for quality in foretelling.QUALITIES
         ),
         Piece(name="families-of-persons.all", repeats=1000, make=joined.families),
     ]
