@@ -267,13 +267,14 @@ def alignment_scores(
     >>> areas[:, 0, :2], areas[:, 1, 2:] = 1, 1
     >>> shares, columns = torch.tensor([0.5, 0.5]), torch.tensor([0, 1])
     >>> own = torch.stack([areas[0, 0], areas[1, 1]])
-    >>> alignment_scores(own, areas, columns, shares=shares, kind="contrast").tolist()
-    [0.5, 0.5]
+    >>> alignment_scores(own, areas, columns, shares=shares, kind="contrast")
+    tensor([0.5000, 0.5000])
     >>> everywhere_the_same = areas[:, 0]
     >>> alignment_scores(everywhere_the_same, areas, columns, shares=shares, kind="contrast").mean()
     tensor(0.)
     """
-    pooled = F.adaptive_avg_pool2d(areas.float(), list(cells.shape[-2:])).flatten(2)  # (B, C, P)
+    side = (cells.shape[-2], cells.shape[-1])
+    pooled = F.adaptive_avg_pool2d(areas.float(), side).flatten(2)  # (B, C, P)
     known = (pooled.amax(dim=2) > 0).all(dim=1)
     units = F.normalize(pooled, dim=2)
     maps = F.normalize(cells.flatten(1), dim=1, eps=1e-8)

@@ -40,7 +40,7 @@ def short_digest(changes: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> short_digest({"epochs": 3}), short_digest({})
-    ('9ed51b', '')
+    ('543da7', '')
     """
     text = json.dumps(dict(changes), sort_keys=True).encode()
     return hashlib.sha256(text).hexdigest()[:6] if changes else ""
