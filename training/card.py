@@ -192,14 +192,19 @@ def _aligned(card: Mapping[str, Any]) -> str:
         if align["weight"]
         else f"Trained without an alignment loss, but its score ({align['loss']}) was measured"
     )
+    others = "; the others had the cross-entropy alone" if align["weight"] else ""
+    warning = (
+        " Maps of these weights were trained to look right in this edition: judge them in others, "
+        "and by what does not depend on action units."
+        if align["weight"]
+        else ""
+    )
     return (
         f"**Alignment.** {trained}: signed Grad-CAM of the true emotion at {align['layer']}, "
         f"{align['cells'][0]}×{align['cells'][1]} cells, against the areas of its action units "
         f"(edition {align['edition']}, codebook {align['codebook']}, landmarks "
         f"{markdown_text(align['landmarks'])}). {align['train_aligned']:,} of "
-        f"{card['train_faces']:,} training faces have landmarks; the others had the cross-entropy "
-        f"alone.{measured} Maps of these weights were trained to look right in this edition: judge "
-        "them in others, and by what does not depend on action units."
+        f"{card['train_faces']:,} training faces have landmarks{others}.{measured}{warning}"
     )
 
 
