@@ -95,6 +95,41 @@ def augment(images: Tensor, numbers: Tensor, *, kind: Kind) -> Tensor:
     return lit.masked_fill_(_erased(images, drawn)[:, None], 0.0)
 
 
+def move_areas(areas: Tensor, numbers: Tensor, *, kind: Kind) -> Tensor:
+    """Areas of faces, flipped, turned, shifted and scaled as :func:`augment` does the images.
+
+    What :func:`augment` erases is taken out of them: nothing is to be seen there.
+
+    Parameters
+    ----------
+    areas
+        ``(B, C, H, W)`` in [0, 1], at the images' side or another one. At another one a shift is
+        rounded to whole pixels of the areas.
+    numbers, kind
+        As for :func:`augment`.
+
+    Returns
+    -------
+    Tensor
+        ``(B, C, H, W)`` in [0, 1].
+
+    Examples
+    --------
+    >>> numbers = draws(2, seed=0, epoch=3)
+    >>> left = (torch.arange(8) < 4).float().expand(2, 1, 8, 8)
+    >>> moved = move_areas(left, numbers, kind="flip")[:, 0, 0, 0]
+    >>> torch.equal(moved == 0, numbers[:, NUMBERS.index("flip")] < FLIPPED)
+    True
+    """
+    numbers = numbers.to(areas.device, areas.dtype)
+    drawn = dict(zip(NUMBERS, numbers.T, strict=True))
+    flipped = drawn["flip"] < FLIPPED
+    if kind == "flip":
+        return torch.where(_faces(flipped), areas.flip(-1), areas)
+    moved = F.grid_sample(areas, _sources(areas, drawn, flipped), align_corners=False)
+    return moved.masked_fill_(_erased(areas, drawn)[:, None], 0.0)
+
+
 def _sources(images: Tensor, drawn: dict[str, Tensor], flipped: Tensor) -> Tensor:
     """Where each pixel comes from, ``(B, H, W, 2)`` in grid_sample's units."""
     height, width = images.shape[-2:]

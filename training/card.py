@@ -34,6 +34,8 @@ def model_card(card: Mapping[str, Any]) -> str:
             "faces, which these weights were not trained on.",
             "",
         ]
+    if run.get("align"):
+        lines += [_aligned(card), ""]
     licence = LICENCES.get(source) or LICENCES.get(run["data"])
     if licence:
         lines += [f"**Licence.** {licence}", ""]
@@ -173,6 +175,36 @@ def _protocol(card: Mapping[str, Any]) -> str:
         f"{card['versions']['torch']}, {card['minutes']:.0f} minutes on {machine['processor']} "
         f"({machine['device']}). {kept} {SEEN[card['test_seen']]} Weights are half "
         f"precision{_beside(card.get('kept_in_single_precision', []))}."
+    )
+
+
+def _aligned(card: Mapping[str, Any]) -> str:
+    """What maps were aligned with, on how many faces."""
+    align = card["run"]["align"]
+    measured = (
+        f" On {align['valid_aligned']:,} of {card['valid_faces']:,} validation faces it was "
+        "measured after each epoch."
+        if "valid_aligned" in align
+        else ""
+    )
+    trained = (
+        f"Trained with {align['weight']:g} times an alignment loss ({align['loss']})"
+        if align["weight"]
+        else f"Trained without an alignment loss, but its score ({align['loss']}) was measured"
+    )
+    others = "; the others had the cross-entropy alone" if align["weight"] else ""
+    warning = (
+        " Maps of these weights were trained to look right in this edition: judge them in others, "
+        "and by what does not depend on action units."
+        if align["weight"]
+        else ""
+    )
+    return (
+        f"**Alignment.** {trained}: signed Grad-CAM of the true emotion at {align['layer']}, "
+        f"{align['cells'][0]}×{align['cells'][1]} cells, against the areas of its action units "
+        f"(edition {align['edition']}, codebook {align['codebook']}, landmarks "
+        f"{markdown_text(align['landmarks'])}). {align['train_aligned']:,} of "
+        f"{card['train_faces']:,} training faces have landmarks{others}.{measured}{warning}"
     )
 
 

@@ -58,6 +58,63 @@ def check_emotions(faces: Faces) -> None:
         )
 
 
+def check_validation(valid: Faces | None, train: Faces) -> None:
+    """Refuse validation faces among which an emotion that is trained on does not occur.
+
+    Parameters
+    ----------
+    valid, train
+        Faces that are held out, or None, and those that are trained on.
+
+    Raises
+    ------
+    InputError
+        Naming the emotions that are missing.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> check_validation(synthetic_faces(5), synthetic_faces(6))
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected validation faces of every emotion, but of 6 training ...
+    """
+    missing = [] if valid is None else [e for e in train.emotions if e not in valid.emotions]
+    if missing:
+        raise InputError(
+            f"Expected validation faces of every emotion, but of {len(train)} training faces and "
+            f"{0 if valid is None else len(valid)} held out beside them none of "
+            f"{', '.join(missing)} is held out, and no epoch can be chosen by its recall: raise "
+            "--valid-fraction, or train on all with --valid-fraction 0."
+        )
+
+
+def check_parts(train: Faces, valid: Faces | None, *, batch_size: int) -> None:
+    """Refuse parts of the training faces that no run can be made with.
+
+    Parameters
+    ----------
+    train, valid
+        Faces to train on, and those that are held out from them.
+    batch_size
+        Faces a batch.
+
+    Raises
+    ------
+    InputError
+        For an emotion that is in neither part or not held out, or fewer faces than a batch has.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> check_parts(synthetic_faces(6), None, batch_size=8)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected at least 8 training faces, one batch, got 6.
+    """
+    check_emotions(train)
+    check_validation(valid, train)
+    check_batch(train, valid, batch_size=batch_size)
+
+
 def check_batch(train: Faces, valid: Faces | None, *, batch_size: int) -> None:
     """Refuse fewer training faces than a batch has.
 

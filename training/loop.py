@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import lightning
@@ -18,7 +17,6 @@ import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    ModelCheckpoint,
     TQDMProgressBar,
     WeightAveraging,
 )
@@ -30,6 +28,9 @@ from fer_xai.errors import InputError
 from fer_xai.files import damaged, unwritable
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
+from training.align_areas import AreaBits
+from training.alignment import Alignment
+from training.callbacks import Checkpoint, EpochLines
 from training.recipes import Recipe
 from training.samples import EpochSampler, Samples
 from training.trainee import Trainee
@@ -100,6 +101,8 @@ def fit(
     precision: Literal["bf16", "fp32"],
     progress: bool,
     callbacks: Sequence[Callback] = (),
+    align: Alignment | None = None,
+    areas: Mapping[str, AreaBits] = MappingProxyType({}),
 ) -> Path:
     """Train, or go on with what the folder holds.
 
@@ -118,6 +121,10 @@ def fit(
         is, without it), and ``test``, which chooses nothing.
     callbacks
         Lightning's, beside those of the recipe.
+    align
+        What maps are aligned with while the network is trained.
+    areas
+        Areas of the faces to learn from (``train``) and of those that are checked, by name.
 
     Returns
     -------
@@ -160,9 +167,19 @@ def fit(
     with warnings.catch_warnings(), _room_for(folder):
         warnings.simplefilter("ignore")  # Lightning's hints on workers and logging intervals
         trainer.fit(
-            Trainee(model, recipe, seed=seed, priors=counts / counts.sum(), checked=tuple(checked)),
-            _loader(model, train, recipe, seed=seed),
-            [_loader(model, faces, None, seed=seed) for faces in checked.values()],
+            Trainee(
+                model,
+                recipe,
+                seed=seed,
+                priors=counts / counts.sum(),
+                checked=tuple(checked),
+                align=align,
+            ),
+            _loader(model, train, recipe, seed=seed, areas=areas.get("train")),
+            [
+                _loader(model, faces, None, seed=seed, areas=areas.get(name))
+                for name, faces in checked.items()
+            ],
             ckpt_path=str(last) if last.exists() else None,
             weights_only=True,
         )
@@ -193,14 +210,21 @@ def _chores(recipe: Recipe, folder: Path, *, validated: bool, progress: bool) ->
     return chores
 
 
-def _loader(model: FERModel, faces: Faces, recipe: Recipe | None, *, seed: int) -> DataLoader[Any]:
+def _loader(
+    model: FERModel,
+    faces: Faces,
+    recipe: Recipe | None,
+    *,
+    seed: int,
+    areas: AreaBits | None = None,
+) -> DataLoader[Any]:
     """Batches to learn from by a recipe, or to be scored on.
 
     They are slices of what is in memory: processes that prepare them would only cost time.
     """
     training = recipe is not None
     return DataLoader(
-        Samples(faces, model, seed=seed),
+        Samples(faces, model, seed=seed, areas=areas),
         batch_size=recipe.batch_size // PROCESSES if recipe else SCORED_TOGETHER,
         sampler=EpochSampler(
             len(faces), training=training, seed=seed, rank=RANK, processes=PROCESSES
@@ -212,23 +236,6 @@ def _loader(model: FERModel, faces: Faces, recipe: Recipe | None, *, seed: int) 
 
 def _as_it_is(batch: Any) -> Any:
     return batch
-
-
-class Checkpoint(ModelCheckpoint):  # type: ignore[misc]
-    """Lightning's, for runs that may be moved: it keeps its files by absolute path."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on in this folder, wherever the run began."""
-
-        def here(path: str) -> str:
-            return str(Path(self.dirpath) / Path(path).name) if path else path
-
-        moved = dict(state_dict)
-        moved["dirpath"] = self.dirpath
-        for key in ("best_model_path", "last_model_path", "kth_best_model_path"):
-            moved[key] = here(moved.get(key, ""))
-        moved["best_k_models"] = {here(k): v for k, v in moved.get("best_k_models", {}).items()}
-        super().load_state_dict(moved)
 
 
 def readable(checkpoint: Path) -> dict[str, Any]:
@@ -295,36 +302,6 @@ def _where(device: str) -> dict[str, Any]:
         "num_nodes": PROCESSES // here,
         "strategy": "ddp",
     }
-
-
-class EpochLines(Callback):  # type: ignore[misc]
-    """A line an epoch on standard error, with the time that is left."""
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Start the clock."""
-        del pl_module
-        self.started, self.first = time.perf_counter(), trainer.current_epoch
-
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Say how far it is."""
-        del pl_module
-        if trainer.global_rank:
-            return
-        done = trainer.current_epoch + 1
-        seconds = (time.perf_counter() - self.started) / (done - self.first)
-        figures = "  ".join(
-            f"{name} {float(trainer.callback_metrics[name]):.3f}"
-            for name in ("train_loss", "valid_loss", "valid_accuracy", "valid_macro_recall")
-            if name in trainer.callback_metrics
-        )
-        sys.stderr.write(
-            f"epoch {done}/{trainer.max_epochs}  {figures}  {seconds:.0f} s an epoch, "
-            f"{seconds * (trainer.max_epochs - done) / 60:.0f} min left\n"
-        )
 
 
 def training_log(folder: Path) -> pd.DataFrame:

@@ -250,6 +250,39 @@ PAPER = Recipe(
 RECIPES: dict[str, Recipe] = {"accurate": ACCURATE, "paper": PAPER}
 
 
+def check_held_out(fraction: float, *, patience: int) -> None:
+    """Refuse a share of faces that cannot be held out, or no share where a run stops early by them.
+
+    Parameters
+    ----------
+    fraction
+        Share of the training faces that is held out for validation.
+    patience
+        Epochs without a better validation accuracy before stopping, 0 for no early stop.
+
+    Raises
+    ------
+    InputError
+        Telling the share, or the patience.
+
+    Examples
+    --------
+    >>> check_held_out(0.1, patience=15)
+    >>> check_held_out(0, patience=15)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected validation faces to stop early by (patience 15), got none...
+    """
+    if not 0 <= fraction < 1:
+        raise InputError(
+            f"Expected a share from 0 to below 1 for --valid-fraction, got {fraction}."
+        )
+    if patience and not fraction:
+        raise InputError(
+            f"Expected validation faces to stop early by (patience {patience}), got none: set "
+            "--patience 0 or a --valid-fraction."
+        )
+
+
 def check_average(recipe: Recipe, faces: int) -> None:
     """An average that still is half the first step's weights at the end has learned too little.
 

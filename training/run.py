@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,23 +23,28 @@ from fer_xai.files import read_json
 from fer_xai.models import FERModel, load_model
 from fer_xai.models.initial_weights import load_backbone
 from fer_xai.models.registry import architecture
-from fer_xai.names import slug
 from fer_xai.types import Faces
 from training import loop
+from training.align_options import NO_ALIGN, AlignOptions
 from training.export import CARD, WEIGHTS, export
 from training.faces import (
     SIZE,
     apart_from,
-    check_batch,
-    check_emotions,
+    check_parts,
     copies_of_test_faces,
     data_name,
     face_digests,
     permuted_labels,
 )
 from training.folds import check_folds, train_folds
-from training.recipes import NOTHING, RECIPES, Overrides, Recipe, check_average
-from training.same_run import check_same_run, initial_digest, say_if_emulated
+from training.recipes import NOTHING, RECIPES, Overrides, Recipe, check_average, check_held_out
+from training.same_run import (
+    check_same_run,
+    folder_name,
+    initial_digest,
+    say_if_emulated,
+    short_digest,
+)
 from training.trainee import check_initialisation, initialise
 
 
@@ -75,6 +78,8 @@ class TrainingRun:
         NOTHING
     )
     """What to change of the recipe."""
+    align: Annotated[tyro.conf.OmitArgPrefixes[AlignOptions], tyro.conf.arg(name="")] = NO_ALIGN
+    """Alignment of maps with action units."""
     valid_fraction: float = 0.1
     """Share of the training faces held out for validation; with 0 the last epoch is kept."""
     folds: int | None = None
@@ -122,16 +127,13 @@ class TrainingRun:
         resolve_device(self.device)
         if self.subject_pattern is not None:
             check_subject_pattern(self.subject_pattern)
+        self.align.check(recipe, built_in=data_name(self.data).partition(":")[0] == "synthetic")
         loop.check_launch()
         if recipe.initialisation == "he" and self.overrides.initialisation is not None:
             check_initialisation(self.model)
         if self.seed < 0:
             raise InputError(f"Expected a seed of 0 or more, got {self.seed}.")
-        if not 0 <= self.valid_fraction < 1:
-            raise InputError(
-                f"Expected a share from 0 to below 1 for --valid-fraction, got "
-                f"{self.valid_fraction}."
-            )
+        check_held_out(self.valid_fraction, patience=recipe.patience)
         if self.folds is not None:
             check_folds(
                 self.folds,
@@ -155,19 +157,17 @@ class TrainingRun:
         changes |= self._given()
         if self.valid_fraction not in (0, 0.1):
             changes["valid_fraction"] = self.valid_fraction
-        text = json.dumps(changes, sort_keys=True).encode()
-        parts = (
+        return folder_name(
             self.model.replace("/", "-"),
             f"{self.size}px" if self.size else "",
             given,
             self.source or data_name(self.data).replace(":", "-"),
             self.recipe,
-            hashlib.sha256(text).hexdigest()[:6] if changes else "",
+            short_digest(changes),
             "" if self.valid_fraction else "refit",
             f"{self.folds}folds" if self.folds else "",
             f"seed{self.seed}",
         )
-        return slug("-".join(part for part in parts if part))
 
     def identity(self) -> dict[str, Any]:
         """What the weights depend on, the faces themselves apart; their folder may move."""
@@ -193,7 +193,7 @@ class TrainingRun:
     def _given(self) -> dict[str, Any]:
         """Options that runs of before them do not have, where they are given."""
         options = {name: getattr(self, name) for name in ("permute_labels", "subject_pattern")}
-        return {name: value for name, value in options.items() if value}
+        return {name: value for name, value in options.items() if value} | self.align.identity()
 
     def fresh_model(self) -> FERModel:
         """The network as it is before the first step."""
@@ -240,7 +240,7 @@ def train(run: TrainingRun) -> Path:
     check_folder(folder)
     architecture(run.model)  # an unknown one is told before faces are read
     say_if_emulated(run.precision, run.device)
-    everyone = run.faces("train")
+    everyone = run.align.with_landmarks(run.faces("train"))
     if run.folds is not None:
         return train_folds(
             everyone,
@@ -278,18 +278,15 @@ def _train_on(
         train_faces, valid_faces = stratified_split(
             everyone, run.valid_fraction, seed=run.seed, keep=copied
         )
-    elif recipe.patience:
-        raise InputError(
-            f"Expected validation faces to stop early by (patience {recipe.patience}), got none: "
-            "set --patience 0 or a --valid-fraction."
-        )
-    check_emotions(train_faces)
-    check_batch(train_faces, valid_faces, batch_size=recipe.batch_size)
+    check_parts(train_faces, valid_faces, batch_size=recipe.batch_size)
     check_average(recipe, len(train_faces))
     model = run.fresh_model()
     digests = face_digests(
         {"train": train_faces, "valid": valid_faces, "test": test_faces}, size=model.size
     )
+    align, areas, aligned = run.align.made(model, train_faces, valid_faces)
+    if aligned:
+        identity = identity | {"align": identity["align"] | aligned}
     check_same_run(identity, folder, digests)
     if (folder / CARD).exists():
         card = read_json(folder / CARD, remedy="delete it, and the same command writes it anew")
@@ -306,6 +303,8 @@ def _train_on(
         device=run.device,
         precision=run.precision,
         progress=run.progress,
+        align=align,
+        areas=areas,
     )
     if loop.RANK == 0:
         facts = {

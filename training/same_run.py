@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -13,10 +14,36 @@ from fer_xai.errors import InputError
 from fer_xai.files import read_json, write_bytes
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.initial_weights import IMAGENET, imagenet_file
+from fer_xai.names import slug
 from training import loop
 
 SETTINGS = "settings.json"
 """What a run was made of."""
+OPTIONAL = ("permute_labels", "subject_pattern", "folds", "align")
+"""Settings that stand among those of a run only where they are given."""
+
+
+def folder_name(*parts: str) -> str:
+    """Name of a run's folder, of the parts that are not empty.
+
+    Examples
+    --------
+    >>> folder_name("gimefive", "", "rafdb", "seed0")
+    'gimefive-rafdb-seed0'
+    """
+    return slug("-".join(part for part in parts if part))
+
+
+def short_digest(changes: Mapping[str, Any]) -> str:
+    """Six hexadecimal digits by which changes of a recipe are told apart; empty where it has none.
+
+    Examples
+    --------
+    >>> short_digest({"epochs": 3}), short_digest({})
+    ('543da7', '')
+    """
+    text = json.dumps(dict(changes), sort_keys=True).encode()
+    return hashlib.sha256(text).hexdigest()[:6] if changes else ""
 
 
 def check_same_run(
@@ -58,6 +85,7 @@ def check_same_run(
             for key in settings
             if theirs.get(key) != settings[key] and key not in (*unseen, *left_out)
         ]
+        differ += [key for key in OPTIONAL if theirs.get(key) and key not in settings]
         if differ:
             raise InputError(
                 f"Expected {folder} to hold a run of the same settings and faces, but it differs "

@@ -11,17 +11,20 @@ from torch.utils.data import Dataset, Sampler
 from fer_xai.models import FERModel
 from fer_xai.seeding import generator
 from fer_xai.types import Faces
+from training.align_areas import AreaBits
 from training.augmenting import draws
 
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Pixels ``(B, 3, H, W)`` uint8, output columns ``(B,)``, and a row of random numbers a face."""
+Batch = tuple[Tensor, ...]
+"""Pixels ``(B, 3, H, W)`` uint8, output columns ``(B,)``, a row of random numbers a face, and
+where maps are aligned, areas of all emotions ``(B, C, H, W)``."""
 
 
 class Samples(Dataset[Batch]):
     """Faces at the model's size with the output column of their emotion.
 
     Asked for by ``(epoch, index)``, a batch at a time. Each face comes with the random numbers of
-    its epoch (:func:`training.augmenting.draws`); the step augments with them on its device.
+    its epoch (:func:`training.augmenting.draws`); the step augments with them on its device. With
+    ``areas`` it comes with these as well.
 
     Examples
     --------
@@ -32,8 +35,10 @@ class Samples(Dataset[Batch]):
     (torch.Size([1, 3, 16, 16]), tensor([0]), torch.Size([1, 13]))
     """
 
-    def __init__(self, faces: Faces, model: FERModel, *, seed: int) -> None:
-        self.faces, self.size = faces, model.size
+    def __init__(
+        self, faces: Faces, model: FERModel, *, seed: int, areas: AreaBits | None = None
+    ) -> None:
+        self.faces, self.size, self.areas = faces, model.size, areas
         self.columns = model.columns(faces.labels)
         self.seed = seed
         self.epoch = -1
@@ -51,7 +56,8 @@ class Samples(Dataset[Batch]):
         if epoch != self.epoch:
             self.epoch, self.numbers = epoch, draws(len(self), seed=self.seed, epoch=epoch)
         index = torch.tensor([index for _, index in keys])
-        return self.faces.pixels(self.size, index), self.columns[index], self.numbers[index]
+        found = self.faces.pixels(self.size, index), self.columns[index], self.numbers[index]
+        return found if self.areas is None else (*found, self.areas[index])
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -20,7 +20,8 @@ from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.models.registry import architecture
 from fer_xai.seeding import generator
-from training.augmenting import augment
+from training.alignment import Alignment
+from training.augmenting import augment, move_areas
 from training.recipes import Recipe
 from training.samples import Batch
 
@@ -130,6 +131,8 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         ``(C,)`` share of each output column among the training faces, for the logit adjustment.
     checked
         Names of the validation loaders: ``valid``, and ``test`` for the paper's way of counting.
+    align
+        What the maps of faces with landmarks are aligned with, in batches that bring areas.
 
     Examples
     --------
@@ -147,8 +150,10 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         seed: int,
         priors: Tensor | None = None,
         checked: Sequence[str] = ("valid",),
+        align: Alignment | None = None,
     ) -> None:
         super().__init__()
+        self.align = align
         # load_model hands out models in evaluation mode, and Lightning leaves modes as they are
         self.model = model.train().to(memory_format=torch.channels_last)
         self.recipe, self.seed, self.checked = recipe, seed, tuple(checked)
@@ -194,8 +199,12 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         torch.manual_seed(step.initial_seed())
 
     def training_step(self, batch: Batch) -> Tensor:
-        """Cross-entropy of one augmented batch; a loss that is no number stops the run."""
-        pixels, columns, numbers = batch
+        """Loss of one augmented batch; one that is no number stops the run.
+
+        It is the cross-entropy, and where maps are aligned, 1 less the mean alignment of the faces
+        that have landmarks, times the weight.
+        """
+        pixels, columns, numbers, *areas = batch
         images = augment(pixels.float() / 255, numbers, kind=self.recipe.augmentation)
         images = images.contiguous(memory_format=torch.channels_last)
         if self.recipe.mixup:
@@ -207,8 +216,16 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
                 logits, columns[partner]
             )
         else:
-            logits = self(images)
+            logits, kept = self._pass(images)
             loss = self._loss(logits, columns)
+            if self.align is not None and self.align.weight:
+                moved = move_areas(areas[0], numbers, kind=self.recipe.augmentation)
+                scores = self.align.scores(kept, logits, columns, moved)
+                known = ~scores.isnan()
+                if bool(known.any()):
+                    aligned = scores[known].mean()
+                    loss = loss + self.align.weight * (1 - aligned)
+                    self._log_alignment("train", aligned, int(known.sum()))
             right = (logits.detach().argmax(dim=1) == columns).float().mean()
             self.log("train_accuracy", right, on_step=False, on_epoch=True, sync_dist=True)
         if not bool(torch.isfinite(loss)):
@@ -219,6 +236,24 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, sync_dist=True)
         return loss
+
+    def _pass(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and the outputs of the layer whose maps are aligned."""
+        if self.align is None:
+            return self(images), []
+        with self.align.watched(self.model) as kept:
+            return self(images), kept
+
+    def _log_alignment(self, part: str, aligned: Tensor, faces: int) -> None:
+        self.log(
+            f"{part}_alignment",
+            aligned.detach(),
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            add_dataloader_idx=False,
+            batch_size=faces,
+        )
 
     def _loss(self, logits: Tensor, columns: Tensor) -> Tensor:
         return F.cross_entropy(
@@ -232,10 +267,15 @@ class Trainee(lightning.LightningModule):  # type: ignore[misc]
         is logged as ``test_accuracy`` and nothing is chosen by it.
         """
         del batch_idx
-        pixels, columns, _ = batch
-        images = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
-        logits = self(images)
-        name = self.checked[dataloader_idx]
+        pixels, columns, _, *areas = batch
+        with torch.inference_mode(mode=False), torch.no_grad():  # maps are gradients
+            images = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+            logits, kept = self._pass(images)
+            if self.align is not None and areas:
+                scores = self.align.scores(kept, logits, columns.clone(), areas[0]).detach()
+                if bool((~scores.isnan()).any()):
+                    self._log_alignment("valid", scores.nanmean(), int((~scores.isnan()).sum()))
+        logits, name = logits.detach(), self.checked[dataloader_idx]
         accuracy: Any = self.accuracy[name]
         accuracy.update(logits, columns)
         logged = {"add_dataloader_idx": False, "on_step": False, "on_epoch": True}
