@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -109,9 +109,21 @@ class _Pool:
         self.ends = np.cumsum([len(faces) for faces in parts])
 
     def __call__(self, row: int) -> NDArray[np.uint8]:
-        part = int(np.searchsorted(self.ends, row, side="right"))
-        first = int(self.ends[part]) - len(self.parts[part])
-        return self.parts[part].read(int(row) - first)
+        return next(self.many(np.array([row])))
+
+    def many(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        """Pixels of several faces, in order; those of one set that follow each other at once."""
+        of = np.searchsorted(self.ends, rows, side="right")
+        for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(of)) + 1):
+            faces = self.parts[of[run[0]]]
+            own = rows[run] - (self.ends[of[run[0]]] - len(faces))
+            assert faces.rows is not None
+            many = getattr(faces.reader, "many", None)
+            if many is None:
+                yield from (faces.read(int(row)) for row in own)
+                continue
+            for row, image in zip(own, many(faces.rows[own]), strict=True):
+                yield faces.checked(image, int(row))
 
 
 @dataclass(frozen=True, kw_only=True)

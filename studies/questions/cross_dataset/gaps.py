@@ -37,6 +37,11 @@ def gaps(cells: Sequence[Cell]) -> pd.DataFrame:
     ----------
     cells
         All networks on all data sets.
+
+    Examples
+    --------
+    >>> gaps([]).empty  # no network on a data set that it was not trained on
+    True
     """
     rows = [_gap(cell, cells) for cell in cells if cell.relation == OUT]
     frame = pd.DataFrame([row for row in rows if row is not None])

@@ -19,7 +19,16 @@ def matrix(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        A row a cell: see :func:`studies.questions.cross_dataset.tables.matrix`.
+        A row a cell: see :attr:`studies.questions.cross_dataset.tables.CellTables.matrix`.
+
+    Examples
+    --------
+    >>> row = {"trained on": "net", "tested on": "a", "faces are": "in-domain", "accuracy": 80.0}
+    >>> row |= {"low": 78.1, "high": 81.9, "ends": "95 % over faces"}
+    >>> figure = matrix(pd.DataFrame([row]))
+    >>> figure.axes[0].texts[0].get_text().split()
+    ['80.0', '±', '1.9']
+    >>> plt.close(figure)
     """
     style()
     rows, columns = (list(dict.fromkeys(table[name])) for name in ("trained on", "tested on"))

@@ -84,7 +84,8 @@ def write_report(
     method, caveats
         What is to be said beyond :data:`METHOD` and :data:`CAVEATS`, such as of trainings.
     """
-    found, lost = tables.matrix(cells), gaps(cells)
+    rows = tables.CellTables(cells=cells)
+    found, lost = rows.matrix, gaps(cells)
     emotions = cells[0].common
     said = answer(found, lost)
     shares = ("recognised", "without copies", "macro recall", "recognised, all outputs")
@@ -113,21 +114,21 @@ def write_report(
         ),
         Table(
             name="accuracy",
-            frame=tables.accuracy(cells),
+            frame=rows.accuracy,
             percent=shares,
             caption=f"Share of faces recognised, in percent. Unit: {PERSON}, and groups of "
             "identical images; 95 %: as the column interval says.",
         ),
         Table(
             name="scores",
-            frame=tables.scores(cells),
+            frame=rows.scores,
             percent=shares,
             caption="Macro recall in percent, with its 95 % interval; macro F1 and the calibration "
             "error have none.",
         ),
         Table(
             name="copies",
-            frame=tables.copies(cells),
+            frame=rows.copies,
             percent=shares,
             caption="Test faces that are copies or near-copies of training faces, where those are "
             "at hand, and percent recognised with and without them.",
@@ -139,7 +140,7 @@ def write_report(
         ),
         Table(
             name="recall",
-            frame=tables.recall(cells),
+            frame=rows.recall,
             percent=shares,
             caption="Share of faces recognised by emotion, in percent, and the emotion most often "
             "named. 95 %: as the column interval says.",
@@ -178,7 +179,7 @@ def answer(matrix: pd.DataFrame, lost: pd.DataFrame) -> str:
     Parameters
     ----------
     matrix
-        A row a cell (:func:`studies.questions.cross_dataset.tables.matrix`).
+        A row a cell (:attr:`studies.questions.cross_dataset.tables.CellTables.matrix`).
     lost
         A row a pair (:func:`studies.questions.cross_dataset.gaps.gaps`).
 

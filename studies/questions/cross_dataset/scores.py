@@ -37,6 +37,21 @@ class Cell:
         Emotions that are compared.
     copies
         ``(N,)``: which faces are copies of training faces; None where these are not at hand.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fer_xai.emotions import SIX
+    >>> from studies.engine.specs import DataSpec
+    >>> from studies.questions.cross_dataset.networks import given
+    >>> from studies.questions.cross_dataset.tested import read
+    >>> (column,), common = read([DataSpec("synthetic")], {"net": SIX}, limit=6)
+    >>> network = given(["gimefive=rafdb"], records=Path("no/such"))[0]
+    >>> cell = Cell(
+    ...     network=network, tested=column, logits=torch.eye(6), outputs=SIX, common=common
+    ... )
+    >>> cell.relation, cell.hits.sum(), cell.scores["accuracy"]
+    ('out-of-domain', 6, 1.0)
     """
 
     network: Network
