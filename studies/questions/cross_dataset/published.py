@@ -23,8 +23,8 @@ def published() -> pd.DataFrame:
 
     Examples
     --------
-    >>> published().iloc[2].to_list()
-    ['CAFE', 'RAF-DB', 73.2, 45.9, 52.9]
+    >>> published().set_index("method").loc["CAFE", ["FER+", "SFEW"]].tolist()
+    [73.2, 52.9]
     """
     rows = [{"method": name, "trained on": TRAINED_ON, **row} for name, row in ROWS.items()]
     return pd.DataFrame(rows)

@@ -47,10 +47,9 @@ class Cell:
     >>> from studies.questions.cross_dataset.tested import read
     >>> (column,), common = read([DataSpec("synthetic")], {"net": SIX}, limit=6)
     >>> network = given(["gimefive=rafdb"], records=Path("no/such"))[0]
-    >>> cell = Cell(
-    ...     network=network, tested=column, logits=torch.eye(6), outputs=SIX, common=common
-    ... )
-    >>> cell.relation, cell.hits.sum(), cell.scores["accuracy"]
+    >>> right = torch.eye(6)[column.faces.labels]  # the outputs of a perfect network
+    >>> cell = Cell(network=network, tested=column, logits=right, outputs=SIX, common=common)
+    >>> cell.relation, int(cell.hits.sum()), cell.scores["accuracy"]
     ('out-of-domain', 6, 1.0)
     """
 

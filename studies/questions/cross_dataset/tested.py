@@ -190,8 +190,8 @@ def left_out(
     Examples
     --------
     >>> tested, common = read([DataSpec("synthetic")], {"net": ["fear", "anger"]}, limit=4)
-    >>> left_out(tested, {"net": ["fear", "anger"]}, common).iloc[0].to_list()
-    ['synthetic', 'happiness', 100, 'not known to net']
+    >>> left_out(tested, {"net": ["fear", "anger"]}, common).iloc[0]["why"]
+    'not known to net'
     """
     rows = []
     for one in tested:
