@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_xai.data.duplicates import copies_of
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
+from studies.engine import store
 from studies.engine.specs import SYNTHETIC, DataSpec
 from studies.questions.cross_dataset.domains import domain_of
 from studies.questions.cross_dataset.networks import Network
+from studies.questions.cross_dataset.tested import DataColumn
 from training.faces import SIZE
 
 
@@ -25,7 +32,6 @@ class TrainingFaces:
 
     Examples
     --------
-    >>> from pathlib import Path
     >>> from studies.questions.cross_dataset.networks import given
     >>> TrainingFaces([]).of(given(["gimefive=rafdb"], records=Path("no/such"))[0])
     """
@@ -47,6 +53,24 @@ class TrainingFaces:
                 if found is not None and found[0] == training.split_sha256:
                     return found[1]
         return None
+
+    def copies(
+        self, network: Network, tested: DataColumn, shards: Path
+    ) -> NDArray[np.bool_] | None:
+        """``(N,)``: test faces that show the photograph of a training face, or nearly so.
+
+        They are kept in ``shards``, by the digests of both. None where the training faces are not
+        at hand, and for built-in test faces.
+        """
+        learned = None if tested.domain.startswith(SYNTHETIC) else self.of(network)
+        if learned is None:
+            return None
+        digests = [learned.fingerprint(SIZE), tested.faces.fingerprint(SIZE)]
+        found = store.once(
+            shards / f"copies-{store.digest(digests)}.npz",
+            lambda: {"copies": copies_of(tested.faces, learned)},
+        )
+        return found["copies"]
 
     def _split(self, spec: DataSpec) -> tuple[str, Faces] | None:
         if spec not in self._splits:

@@ -14,12 +14,10 @@ import tyro
 from numpy.typing import NDArray
 
 from fer_xai.checks import resolve_device
-from fer_xai.data.duplicates import copies_of
 from fer_xai.data.synthetic import STYLES
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
-from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.endpoints import PERSON, Endpoint
@@ -228,11 +226,11 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
             task = run.bar.add_task("networks × data sets", total=len(networks) * len(tested))
             at_hand, device = TrainingFaces(data), self.options.device
             for network in networks:
-                model, learned = models[network.name], at_hand.of(network)
+                model = models[network.name]
                 for one in tested:
                     key = store.digest([digests[network.name], faces[one.name], device])
-                    place = run.folder / "shards" / f"{key}.npz"
-                    kept = store.once(place, partial(_outputs, model, one, learned, device))
+                    outputs = partial(_outputs, model, one, device)
+                    kept = store.once(run.folder / "shards" / f"{key}.npz", outputs)
                     cells.append(
                         Cell(
                             network=network,
@@ -240,7 +238,7 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
                             logits=torch.from_numpy(kept["logits"]),
                             outputs=model.emotions,
                             common=common,
-                            copies=kept.get("copies"),
+                            copies=at_hand.copies(network, one, run.folder / "shards"),
                         )
                     )
                     run.bar.advance(task)
@@ -257,16 +255,9 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
         return run.complete(said)
 
 
-def _outputs(
-    model: FERModel, one: DataColumn, learned: Faces | None, device: str
-) -> dict[str, NDArray[Any]]:
-    """Outputs of a network on test faces, and which of them are copies of its training faces."""
-    made: dict[str, NDArray[Any]] = {
-        "logits": logits_of(Predictor(model, device=device), one.faces).numpy()
-    }
-    if learned is not None:
-        made["copies"] = copies_of(one.faces, learned)
-    return made
+def _outputs(model: FERModel, one: DataColumn, device: str) -> dict[str, NDArray[Any]]:
+    """Outputs of a network on test faces."""
+    return {"logits": logits_of(Predictor(model, device=device), one.faces).numpy()}
 
 
 def _facts(cells: Sequence[Cell]) -> dict[str, str]:
