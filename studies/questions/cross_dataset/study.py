@@ -44,8 +44,8 @@ ARCHITECTURE = "gimefive"
 BUILT_IN = tuple(f"{SYNTHETIC}:{style}" for style in STYLES)
 """Data sets of a run for which none is named: the styles of built-in faces."""
 ONE_SEED = TrainingOptions(seeds=(0,))
-QUICK_MODEL, QUICK_SIZE, QUICK_FACES = "gimefive-depth4", 32, 960
-QUICK = Overrides(epochs=10, batch_size=32, dropout_from=1.0, augmentation="flip")
+QUICK_MODEL, QUICK_SIZE, QUICK_FACES = "gimefive-depth4", 32, 720
+QUICK = Overrides(epochs=12, batch_size=32, dropout_from=1.0, augmentation="flip")
 """Network, side of its images, training faces of a data set, and recipe where nothing is named: so
 small that the built-in styles take minutes."""
 SMALL = (
