@@ -246,11 +246,18 @@ def data_name(spec: str) -> str:
     A style of built-in faces, or a folder of one's own by its name, is a dataset of its own, and so
     is a data set that is read with other options.
 
+    An edition of the aggregate that is not the clean one is, too.
+
     >>> data_name("gimefive:/data/bench"), data_name("synthetic:lab"), data_name("folder:/my/faces")
     ('gimefive', 'synthetic:lab', 'folder:faces')
+    >>> data_name("aggregate:/data/pool"), data_name("aggregate:/data/pool/as_published.csv")
+    ('aggregate', 'aggregate:as_published')
     """
     data = DatasetSpec.parse(spec)
     options = data.suffix.replace("/", "_")
+    if data.name == "aggregate" and Path(data.root).suffix == ".csv":
+        edition = Path(data.root).stem
+        return f"{data.name}{'' if edition == 'clean' else f':{edition}'}{options}"
     if data.root and data.name in ("synthetic", "folder"):
         return f"{data.name}:{Path(data.root).name}{options}"
     return f"{data.name}{options}"

@@ -154,6 +154,13 @@ class Study(Options):
 
 
 def face_table(faces: Faces) -> pd.DataFrame:
-    """Who was looked at, a row a face, with the unit that intervals take it to belong to."""
+    """Who was looked at, a row a face, with the unit that intervals take it to belong to.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> face_table(synthetic_faces(13))["cluster"].nunique()  # twelve faces of each person
+    2
+    """
     table = faces.table[["id", "emotion", "split", "subject", "group", "source"]]
     return table.assign(cluster=face_groups(faces))
