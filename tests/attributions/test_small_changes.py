@@ -102,7 +102,9 @@ def test_maps_of_another_size_are_those_of_the_same_face_at_the_networks(
     own = F.interpolate(small, size=(side, side), **resize).clamp(0, 1)
     usual = F.interpolate(small, size=(64, 64), **resize).clamp(0, 1)
     found, expected = (
-        explain(smooth, given, method=quick(method), targets="fear", regions=halves(given), ids="a")
+        explain(
+            smooth, given, method=quick(method), targets="fear", regions=halves(given), ids=["a"]
+        )
         for given in (own, usual)
     )
     assert found.maps.shape == (1, side, side)

@@ -246,7 +246,7 @@ def test_shipped_weights_load_by_name_fit_into_git_and_have_a_card(file):
         return
     assert "**Licence.**" in card
     assert "## Known failures" in card
-    (record,) = RECORDS.glob(f"{name}-{source}-*-seed0/card.json")
+    (record,) = RECORDS.glob(f"{name}-{source}-accurate-refit-seed0/card.json")
     facts = json.loads(record.read_text())
     assert facts["weights_sha256"] == file_digest(file)
     assert f"## Test: {facts['test']['accuracy']:.1%} of {facts['test']['faces']:,} faces" in card

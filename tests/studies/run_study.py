@@ -16,7 +16,7 @@ from fer_xai.attributions import CONTROLS
 from fer_xai.models.registry import MODELS, Architecture
 from studies.questions.gradcam_consistency import maps, scores
 from studies.questions.gradcam_consistency import study as module
-from studies.questions.landmark_alignment import maps as alignment
+from studies.questions.landmark_alignment import chance as alignment
 from studies.reporting import page
 from tests.helpers import TinyNet
 

@@ -18,7 +18,7 @@ from fer_xai.models.checkpoints import save_weights
 from fer_xai.models.planted import CYAN, MAGENTA, MarkReader, marked
 from fer_xai.models.registry import MODELS, Architecture
 from fer_xai.types import Faces
-from studies.questions.landmark_alignment import maps
+from studies.questions.landmark_alignment import chance
 from studies.questions.landmark_alignment import study as module
 from studies.questions.landmark_alignment.areas import choices
 from studies.questions.landmark_alignment.cause_tables import region_table
@@ -132,7 +132,8 @@ def planted(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "write_report", report)  # figures take time
-        patch.setattr(maps, "CONTROLS", ("uniform", "shuffled"))
+        few = {name: chance.CONTROLS[name] for name in ("uniform", "shuffled")}
+        patch.setattr(chance, "CONTROLS", few)
         for marks, book in (
             ("mouth-brows", "right"),
             ("mouth-brows", "wrong"),
