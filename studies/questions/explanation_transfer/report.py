@@ -208,11 +208,14 @@ def _told_lines(error: pd.DataFrame) -> list[str]:
                 f"{row['area by confidence']:.4f} → {row['area with quality']:.4f}, "
                 f"{int(row['errors'])} errors of {int(row['faces'])} faces)"
             )
-        for _, row in own[(own["quality"] == GIVEN) & np.isfinite(own["p"])].iterrows():
+        given = [
+            f"{row['likelihood ratio']:.1f} on {row['data']}, p {_p(row['p'])}"
+            for _, row in own[(own["quality"] == GIVEN) & np.isfinite(own["p"])].iterrows()
+        ]
+        if given:
             said.append(
-                f"given the named emotion, too, on {row['data']} likelihood ratio "
-                f"{row['likelihood ratio']:.1f}, p {_p(row['p'])}, saved area "
-                f"{signed(row['gain in area'], digits=4)}"
+                "where each named emotion has a rate of errors of its own (a look that was not "
+                f"declared), the likelihood ratio is {' and '.join(given)}"
             )
         if said:
             text = "; ".join(said)
