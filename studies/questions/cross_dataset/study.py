@@ -109,6 +109,11 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
+        if self.data and not (self.models or self.train_on):
+            raise InputError(
+                "Expected --models whose weights are tested on --data, or --train-on data sets to "
+                "train on, got neither: name gimefive=rafdb, or a file of weights."
+            )
         titles: dict[str, str] = {}
         texts = self.data or self.train_on or BUILT_IN
         for text, spec in zip(texts, self.data_specs, strict=True):

@@ -187,7 +187,8 @@ class Gaps:
         one, rest = self._sides(column, place, group, strata)
         found = gap_of_means(one, rest, level=level)
         row = _compared(one, rest, found)
-        skew = _skewness(column[known], strata[known])
+        sides = (member, known & ~member)
+        skew = max((_skewness(column[side], strata[side]) for side in sides), key=abs)
         few = found.reason
         if abs(skew) > MOST_SKEWED[units >= SURE]:
             few = f"scores are too skewed ({skew:+.1f}) for {units} units"

@@ -189,6 +189,7 @@ def test_the_answer_has_three_sentences():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
+        ({"data": ("synthetic",)}, "Expected --models whose weights are tested on --data"),
         (
             {"models": ("gimefive=synthetic", "gimefive=a/synthetic")},
             "each once, got gimefive=synthetic and gimefive=a/synthetic, which are both",
