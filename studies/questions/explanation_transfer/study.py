@@ -56,7 +56,7 @@ class ExplanationTransfer(
     Examples
     --------
     >>> [spec.location for spec in ExplanationTransfer().data_specs]
-    ['synthetic:studio', 'synthetic:wild']
+    ['synthetic:wild', 'synthetic:studio']
     """
 
     name: ClassVar[str] = "explanation_transfer"
