@@ -35,8 +35,8 @@ CAVEATS = [
     "Qualities differ between named emotions, whose shares differ between data sets: read a "
     "difference beside the one at equal shares.",
     "The gain of consistency depends on the number of faces, since the mean map of the named "
-    "emotion is of fewer faces than that of the others: in a simulation without any effect, 6 × 10 faces "
-    "against 6 × 100 differed by .024. Do not read its difference as a finding.",
+    "emotion is of fewer faces than that of the others: in a simulation without any effect, 6 × 10 "
+    "faces against 6 × 100 differed by .024. Do not read its difference as a finding.",
     "Domain distances stand beside the changes of quality; two or three data sets say nothing of "
     "how one depends on the other.",
     "The Fréchet distance of finite samples is too large: read it beside its value by chance, and "
