@@ -29,7 +29,8 @@ class Frechet:
     from_means, from_covariances
         Its two parts.
     null
-        ``(B,)`` distances of random divisions of the pooled faces, of the same sizes.
+        ``(B,)`` distances of random divisions of the pooled faces, of the same sizes; empty where
+        no division leaves two faces on either side, as of one person.
     p_value
         One-sided p of both sets being from one distribution; NaN without divisions.
     faces
@@ -139,15 +140,14 @@ def frechet_distance(
     first = np.arange(len(both)) < len(a)
     means, covariances = _parts(both, first)
     codes = _persons(clusters_a, clusters_b, len(a), len(b))
-    null = np.array(
-        [sum(_parts(both, _division(codes, len(a), seed, repeat))) for repeat in range(repeats)]
-    )
+    divisions = (_division(codes, len(a), seed, repeat) for repeat in range(repeats))
+    null = np.array([sum(_parts(both, one)) for one in divisions if one is not None])
     return Frechet(
         distance=means + covariances,
         from_means=means,
         from_covariances=covariances,
         null=null,
-        p_value=permutation_p_value(means + covariances, null) if repeats else float("nan"),
+        p_value=permutation_p_value(means + covariances, null) if len(null) else float("nan"),
         faces=(len(a), len(b)),
     )
 
@@ -182,11 +182,19 @@ def _persons(
     return by_appearance(cluster_codes(lists[0] + lists[1], n + m))
 
 
-def _division(codes: NDArray[np.int64], size: int, seed: int, repeat: int) -> NDArray[np.bool_]:
-    """Persons in random order, as many of them first as hold the faces of the first set."""
+def _division(
+    codes: NDArray[np.int64], size: int, seed: int, repeat: int
+) -> NDArray[np.bool_] | None:
+    """Persons in random order, as many of them first as hold the faces of the first set.
+
+    Both parts have two faces or more; None where there is no such place to cut.
+    """
     order = stream(seed, "frechet", repeat).randperm(int(codes.max()) + 1).numpy()
     places = np.argsort(order[codes], kind="stable")  # faces, a person's together
     ends = np.r_[np.flatnonzero(np.diff(order[codes][places])) + 1, len(codes)]
+    ends = ends[(ends >= 2) & (ends <= len(codes) - 2)]
+    if not len(ends):
+        return None
     cut = ends[np.argmin(np.abs(ends - size))]
     found = np.zeros(len(codes), dtype=bool)
     found[places[:cut]] = True

@@ -243,8 +243,8 @@ def face_digests(parts: Mapping[str, Faces | None], *, size: int) -> dict[str, s
 def data_name(spec: str) -> str:
     """Name of a dataset ``NAME[:ROOT]``, wherever it lies.
 
-    A style of built-in faces, or a folder of one's own by its name, is a dataset of its own, and so
-    is a data set that is read with other options.
+    A style of built-in faces, or a folder or list of one's own by its name, is a dataset of its
+    own, and so is a data set that is read with other options.
 
     An edition of the aggregate that is not the clean one is, too.
 
@@ -258,7 +258,7 @@ def data_name(spec: str) -> str:
     if data.name == "aggregate" and Path(data.root).suffix == ".csv":
         edition = Path(data.root).stem
         return f"{data.name}{'' if edition == 'clean' else f':{edition}'}{options}"
-    if data.root and data.name in ("synthetic", "folder"):
+    if data.root and data.name in ("synthetic", "folder", "csv", "huggingface"):
         return f"{data.name}:{Path(data.root).name}{options}"
     return f"{data.name}{options}"
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
+from fer_xai.data.joined import joined_faces
 from fer_xai.types import Faces
 from training.column_faces import ColumnFaces
 from training.run import TrainingRun
@@ -89,41 +86,9 @@ def pooled(parts: Sequence[Faces], names: Sequence[str]) -> Faces:
     >>> from fer_xai.data.datasets.synthetic import synthetic_faces
     >>> found = pooled([synthetic_faces(1), synthetic_faces(1, style="lab")], ["wild", "lab"])
     >>> found, found.ids[1]
-    (Faces(pooled: 2 faces (happiness 2)), 'lab/lab-test-00000')
+    (Faces(pooled: 2 faces (happiness 2), 2 with landmarks), 'lab/lab-test-00000')
     """
-    tables = []
-    for faces, name in zip(parts, names, strict=True):
-        table = faces.table.assign(id=f"{name}/" + faces.table["id"].astype(str))
-        for column in ("subject", "group"):
-            known = table[column].astype(str)
-            table[column] = known.where(known == "", f"{name}/" + known)
-        tables.append(table)
-    return Faces(table=pd.concat(tables, ignore_index=True), reader=_Pool(parts), name=POOLED)
-
-
-class _Pool:
-    """Reads each face from the data set that it is of."""
-
-    def __init__(self, parts: Sequence[Faces]) -> None:
-        self.parts = parts
-        self.ends = np.cumsum([len(faces) for faces in parts])
-
-    def __call__(self, row: int) -> NDArray[np.uint8]:
-        return next(self.many(np.array([row])))
-
-    def many(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
-        """Pixels of several faces, in order; those of one set that follow each other at once."""
-        of = np.searchsorted(self.ends, rows, side="right")
-        for run in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(of)) + 1):
-            faces = self.parts[of[run[0]]]
-            own = rows[run] - (self.ends[of[run[0]]] - len(faces))
-            assert faces.rows is not None
-            many = getattr(faces.reader, "many", None)
-            if many is None:
-                yield from (faces.read(int(row)) for row in own)
-                continue
-            for row, image in zip(own, many(faces.rows[own]), strict=True):
-                yield faces.checked(image, int(row))
+    return dataclasses.replace(joined_faces(parts, names), name=POOLED)
 
 
 @dataclass(frozen=True, kw_only=True)

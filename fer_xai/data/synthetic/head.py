@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fer_xai.data.synthetic.action_units import AUS
 from fer_xai.data.synthetic.params import FaceParams
+from fer_xai.data.synthetic.rounded import cos, exp, power, sin, sqrt
 
 HEAD_TOP = 1.34  # upper half-height of the ellipsoid
 HEAD_DEPTH = 1.05
@@ -61,13 +62,13 @@ class Head:
     def jaw_half_width(self, v: Tensor) -> Tensor:
         """Half width of the face at height v, before the ellipsoid's own rounding."""
         t = (v / self.chin).clamp(0, 1)
-        return 1.0 - self.jaw * 0.16 * torch.sin(t * math.pi * 0.95) * t
+        return 1.0 - self.jaw * 0.16 * sin(t * math.pi * 0.95) * t
 
     def lids(self, s: Tensor, side: int) -> tuple[Tensor, Tensor]:
         """V of the upper and lower lid at s in [-1, 1], inner to outer corner."""
         bow = (1 - s * s).clamp(min=0)
         centre = self.eye_v - self.eye_tilt * s * self.eye_half
-        up = centre - self.lid_up[:, side : side + 1] * bow**0.75
+        up = centre - self.lid_up[:, side : side + 1] * power(bow, 0.75)
         low = centre + self.lid_low[:, side : side + 1] * bow
         return up, low
 
@@ -91,11 +92,11 @@ class Head:
         lift = (left * (1 - sway) + right * sway) * (1.25 * s * s - 0.25)
         chin_push = -0.10 * self.mean(17) * bow
         middle = self.mouth_v + lift + chin_push
-        cupid = 1 - 0.28 * torch.exp(-((s / 0.16) ** 2))
-        gape = bow**0.8
+        cupid = 1 - 0.28 * exp(-((s / 0.16) ** 2))
+        gape = power(bow, 0.8)
         inner_up, inner_low = middle - self.open_up * gape, middle + self.open_low * gape
-        outer_up = inner_up - self.upper_thick * bow**0.7 * cupid
-        outer_low = inner_low + self.lower_thick * bow**0.6
+        outer_up = inner_up - self.upper_thick * power(bow, 0.7) * cupid
+        outer_low = inner_low + self.lower_thick * power(bow, 0.6)
         return outer_up, inner_up, inner_low, outer_low
 
 
@@ -171,7 +172,7 @@ def build(params: FaceParams) -> Head:
         brow_u=torch.stack([inner_u, middle_u, outer_u], dim=-1),
         brow_v=torch.stack([inner_v, middle_v, outer_v], dim=-1),
         brow_thick=0.055 * col(params.brow_thickness),
-        nose_u=0.16 * torch.sin(yaw),
+        nose_u=0.16 * sin(yaw),
         nose_tip=tip - 0.03 * mean[9],
         nose_half=col(params.nose_width) * (1 + 0.14 * mean[9] + 0.12 * mean[12]),
         nose_lift=0.05 * mean[9] + 0.02 * mean[10],
@@ -205,14 +206,28 @@ def rotation(params: FaceParams) -> Tensor:
     def matrix(*rows: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
-    about_v = matrix((yaw.cos(), zero, yaw.sin()), (zero, one, zero), (-yaw.sin(), zero, yaw.cos()))
+    about_v = matrix((cos(yaw), zero, sin(yaw)), (zero, one, zero), (-sin(yaw), zero, cos(yaw)))
     about_u = matrix(
-        (one, zero, zero), (zero, pitch.cos(), pitch.sin()), (zero, -pitch.sin(), pitch.cos())
+        (one, zero, zero), (zero, cos(pitch), sin(pitch)), (zero, -sin(pitch), cos(pitch))
     )
-    about_z = matrix(
-        (roll.cos(), -roll.sin(), zero), (roll.sin(), roll.cos(), zero), (zero, zero, one)
-    )
-    return about_z @ about_u @ about_v
+    about_z = matrix((cos(roll), -sin(roll), zero), (sin(roll), cos(roll), zero), (zero, zero, one))
+    return product(about_z, product(about_u, about_v))
+
+
+def product(one: Tensor, other: Tensor) -> Tensor:
+    """Products of 3 × 3 matrices ``(N, 3, 3)`` and matrices ``(N, 3, P)``.
+
+    Their sums are written out: libraries of linear algebra add up in another order, or with other
+    roundings, on another processor, and the same seed would give other pixels there.
+
+    Examples
+    --------
+    >>> one = torch.arange(9.0).reshape(1, 3, 3)
+    >>> torch.equal(product(one, torch.eye(3)[None]), one)
+    True
+    """
+    columns = [one[:, :, k, None] * other[:, None, k] for k in range(3)]
+    return columns[0] + columns[1] + columns[2]
 
 
 def surface(x: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -247,7 +262,7 @@ def surface(x: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor, Tensor, T
             ],
             dim=-1,
         )  # (N, 1, 3)
-        m = (r * scale) @ r.transpose(1, 2)  # (N, 3, 3)
+        m = product(r * scale, r.transpose(1, 2))  # (N, 3, 3)
         a = m[:, 2, 2][:, None]
         b = m[:, 0, 2][:, None] * x + m[:, 1, 2][:, None] * y
         c = (
@@ -257,7 +272,7 @@ def surface(x: Tensor, y: Tensor, head: Head) -> tuple[Tensor, Tensor, Tensor, T
             - 1
         )
         inside = b * b - a * c
-        depth = (-b + inside.clamp(min=0).sqrt()) / a
+        depth = (-b + sqrt(inside.clamp(min=0))) / a
         u = r[:, 0, 0][:, None] * x + r[:, 1, 0][:, None] * y + r[:, 2, 0][:, None] * depth
         v = r[:, 0, 1][:, None] * x + r[:, 1, 1][:, None] * y + r[:, 2, 1][:, None] * depth
         z = r[:, 0, 2][:, None] * x + r[:, 1, 2][:, None] * y + r[:, 2, 2][:, None] * depth
@@ -283,7 +298,7 @@ def project(u: Tensor, v: Tensor, head: Head) -> tuple[Tensor, Tensor]:
     (0.2, 0.1)
     """
     half_height = torch.where(v > 0, head.chin, torch.full_like(head.chin, HEAD_TOP))
-    z = HEAD_DEPTH * (1 - u**2 - (v / half_height) ** 2).clamp(min=0).sqrt()
+    z = HEAD_DEPTH * sqrt((1 - u**2 - (v / half_height) ** 2).clamp(min=0))
     r = head.rotation
     x = r[:, 0, 0][:, None] * u + r[:, 0, 1][:, None] * v + r[:, 0, 2][:, None] * z
     y = r[:, 1, 0][:, None] * u + r[:, 1, 1][:, None] * v + r[:, 1, 2][:, None] * z
@@ -309,10 +324,11 @@ def landmarks(head: Head) -> tuple[Tensor, Tensor]:
         vs.append(v * ones)
 
     # jaw 0-16: along the outline from ear level over the chin
-    for angle in torch.linspace(-math.pi / 2, math.pi / 2, 17):
+    for k in range(-8, 9):
+        angle = torch.tensor(k * math.pi / 16)
         start = -0.16  # v of the ears
-        v = start + (head.chin - start) * torch.cos(angle).clamp(min=0) ** 1.25
-        rim = (1 - (v.clamp(min=0) / head.chin) ** 2).clamp(min=0).sqrt()
+        v = start + (head.chin - start) * power(cos(angle).clamp(min=0), 1.25)
+        rim = sqrt((1 - (v.clamp(min=0) / head.chin) ** 2).clamp(min=0))
         add(torch.sign(angle) * rim * head.jaw_half_width(v) * 0.985, v)
     # brows 17-21 (image-left, outer to inner), 22-26 (inner to outer)
     for t in torch.linspace(1, 0, 5):

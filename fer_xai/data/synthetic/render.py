@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from fer_xai.data.synthetic.head import SIDES, Head, build, landmarks, project, surface
+from fer_xai.data.synthetic.head import SIDES, Head, build, landmarks, product, project, surface
 from fer_xai.data.synthetic.params import FaceParams
+from fer_xai.data.synthetic.rounded import cos, exp, power, sigmoid, sin, sqrt, tanh
 from fer_xai.errors import InputError
 
 PARTS: tuple[str, ...] = (
@@ -148,7 +149,7 @@ class _Canvas:
         self.pixel = 1.0 / (scale * size)  # one pixel in head units, (N, 1)
         self.u, self.v, self.z, margin = surface(self.x, self.y, head)
         outline = head.jaw_half_width(self.v)
-        rim = (1 - (self.v.clamp(min=0) / head.chin) ** 2).clamp(min=0).sqrt() * outline
+        rim = sqrt((1 - (self.v.clamp(min=0) / head.chin) ** 2).clamp(min=0)) * outline
         front = self.z  # what lies behind the widest circle is hair and ears, not face
         self.inside = torch.minimum(torch.minimum(margin * 0.5, front), rim - self.u.abs())
         self.seed = self.col(params.texture)
@@ -169,8 +170,8 @@ class _Canvas:
         """Smooth noise in [-1, 1] over canonical coordinates, by face."""
         a, b = self.u * fx, self.v * fy
         s = self.seed + salt
-        return torch.sin(a + 1.7 * torch.sin(b * 0.8 + s) + s * 3.1) * torch.sin(
-            b + 1.3 * torch.sin(a * 0.7 + s * 1.9) + s * 0.7
+        return sin(a + 1.7 * sin(b * 0.8 + s) + s * 3.1) * sin(
+            b + 1.3 * sin(a * 0.7 + s * 1.9) + s * 0.7
         )
 
     # -- composition --------------------------------------------------------------------------
@@ -192,13 +193,11 @@ class _Canvas:
     def background(self) -> Tensor:
         first, second = (self.rgb(self.params.background[:, k]) for k in (0, 1))
         angle = self.seed * 0.37
-        t = ((self.qx - 0.5) * torch.cos(angle) + (self.qy - 0.5) * torch.sin(angle) + 0.5)[:, None]
+        t = ((self.qx - 0.5) * cos(angle) + (self.qy - 0.5) * sin(angle) + 0.5)[:, None]
         image = first + (second - first) * t.clamp(0, 1)
         clutter = self.col(self.params.clutter)
-        blobs = torch.sin(self.qx * 9 + self.seed * 5) * torch.sin(self.qy * 7 + self.seed * 3)
-        edges = torch.tanh(
-            6 * torch.sin(self.qx * 5 * torch.cos(self.seed) + self.qy * 6 + self.seed)
-        )
+        blobs = sin(self.qx * 9 + self.seed * 5) * sin(self.qy * 7 + self.seed * 3)
+        edges = tanh(6 * sin(self.qx * 5 * cos(self.seed) + self.qy * 6 + self.seed))
         return image * (1 + 0.35 * (clutter * (0.6 * blobs + 0.4 * edges))[:, None])
 
     def neck(self, image: Tensor) -> Tensor:
@@ -208,13 +207,13 @@ class _Canvas:
         cover = self.cover(torch.minimum(side, self.y - 0.3), 1.5)[:, None]
         shade = 0.55 + 0.12 * (self.x * self.col(self.params.light[:, 0]))
         image = image * (1 - cover) + self.rgb(self.params.skin) * shade[:, None] * cover
-        cloth = self.cover(self.y - 1.42 - 0.12 * torch.cos(self.x * 2.2), 1.5)[:, None]
+        cloth = self.cover(self.y - 1.42 - 0.12 * cos(self.x * 2.2), 1.5)[:, None]
         colour = self.rgb(self.params.background[:, 1]) * 0.5 + 0.12
         return image * (1 - cloth) + colour * cloth
 
     def hair_tone(self) -> Tensor:
         strands = 0.5 * self.noise(34.0, 5.0, 1.0) + 0.5 * self.noise(61.0, 9.0, 2.0)
-        sheen = torch.exp(-(((self.y + 0.95 + 0.12 * self.x) / 0.22) ** 2))
+        sheen = exp(-(((self.y + 0.95 + 0.12 * self.x) / 0.22) ** 2))
         tone = 0.85 + 0.20 * strands + 0.35 * sheen * (0.6 + 0.4 * strands)
         return self.rgb(self.params.hair_colour) * tone[:, None]
 
@@ -235,7 +234,7 @@ class _Canvas:
             turn = r[:, 0, 0][:, None] * side
             behind = r[:, 0, 2][:, None] * 0.0
             cx, cy = turn * 1.0 + behind, r[:, 1, 0][:, None] * side * 1.0 + 0.02
-            distance = 1 - (((self.x - cx) / 0.11) ** 2 + ((self.y - cy) / 0.24) ** 2).sqrt()
+            distance = 1 - sqrt(((self.x - cx) / 0.11) ** 2 + ((self.y - cy) / 0.24) ** 2)
             cover = self.cover(distance * 0.11)[:, None]
             colour = self.rgb(self.params.skin) * torch.tensor([0.80, 0.70, 0.67])[None, :, None]
             image = (
@@ -258,7 +257,7 @@ class _Canvas:
             amount: Tensor | float,
         ) -> None:
             du, dv = (u - cu) / su, (v - cv) / sv
-            value = amount * torch.exp(-0.5 * (du * du + dv * dv))
+            value = amount * exp(-0.5 * (du * du + dv * dv))
             height_u.sub_(value * du / su)
             height_v.sub_(value * dv / sv)
 
@@ -291,23 +290,21 @@ class _Canvas:
             [u - height_u * self.z, v / half_height**2 - height_v * self.z, self.z / 1.1],
             dim=1,
         )  # (N, 3, P)
-        normal = normal / normal.norm(dim=1, keepdim=True).clamp(min=1e-6)
-        seen = torch.einsum("nij,njp->nip", head.rotation, normal)
+        normal = normal / sqrt((normal**2).sum(dim=1, keepdim=True)).clamp(min=1e-6)
+        seen = product(head.rotation, normal)
         light = self.rgb(params.light)
         lambert = (seen * light).sum(dim=1).clamp(min=0)
         ambient = self.col(params.ambient)
         edge = seen[:, 2].clamp(0, 1)
-        shading = (ambient + (1.08 - ambient) * lambert) * (0.72 + 0.28 * edge**0.6)
-        gloss = (0.5 * (seen * light).sum(dim=1) + 0.5 * seen[:, 2]).clamp(0, 1) ** 24
+        shading = (ambient + (1.08 - ambient) * lambert) * (0.72 + 0.28 * power(edge, 0.6))
+        gloss = power((0.5 * (seen * light).sum(dim=1) + 0.5 * seen[:, 2]).clamp(0, 1), 24)
         shading = shading + 0.10 * gloss
 
         albedo = self.rgb(params.skin) * (1 + 0.03 * self.noise(23.0, 19.0, 4.0)[:, None])
         blush = torch.zeros_like(u)
         for side in SIDES:
-            blush += torch.exp(-(((u - side * 0.55) / 0.26) ** 2 + ((v - 0.2) / 0.2) ** 2))
-        blush += 0.8 * torch.exp(
-            -(((u - head.nose_u) / 0.12) ** 2 + ((v - head.nose_tip) / 0.1) ** 2)
-        )
+            blush += exp(-(((u - side * 0.55) / 0.26) ** 2 + ((v - 0.2) / 0.2) ** 2))
+        blush += 0.8 * exp(-(((u - head.nose_u) / 0.12) ** 2 + ((v - head.nose_tip) / 0.1) ** 2))
         albedo = albedo * (1 + blush[:, None] * torch.tensor([0.05, -0.07, -0.06])[None, :, None])
         shadow = self.stubble() + self.folds()
         return albedo * (1 - shadow.clamp(0, 0.85))[:, None], shading
@@ -316,10 +313,10 @@ class _Canvas:
         """How much a beard and a moustache darken the skin."""
         head, u, v = self.head, self.u, self.v
         grain = 0.72 + 0.28 * self.noise(70.0, 55.0, 6.0)
-        jaw = torch.sigmoid((v - 0.42 - 0.25 * (1 - u.abs()).clamp(0, 1) ** 0.5) * 18)
-        jaw = jaw * (1 - torch.exp(-((u / 0.30) ** 4 + ((v - head.mouth_v) / 0.17) ** 4)))
-        lip = torch.exp(-((u / (head.mouth_half * 1.0)) ** 6))
-        lip = lip * torch.exp(-(((v - head.mouth_v + 0.155) / 0.06) ** 4))
+        jaw = sigmoid((v - 0.42 - 0.25 * sqrt((1 - u.abs()).clamp(0, 1))) * 18)
+        jaw = jaw * (1 - exp(-(((u / 0.30) ** 2) ** 2 + (((v - head.mouth_v) / 0.17) ** 2) ** 2)))
+        lip = exp(-(((u / (head.mouth_half * 1.0)) ** 2) ** 3))
+        lip = lip * exp(-((((v - head.mouth_v + 0.155) / 0.06) ** 2) ** 2))
         return (
             (self.col(self.params.beard) * jaw + self.col(self.params.moustache) * lip)
             * grain
@@ -334,23 +331,23 @@ class _Canvas:
         total = torch.zeros_like(u)
 
         def line(distance: Tensor, window: Tensor, amount: Tensor, spread: float = 1.0) -> None:
-            total.add_(amount * window * torch.exp(-((distance / (width * spread)) ** 2)))
+            total.add_(amount * window * exp(-((distance / (width * spread)) ** 2)))
 
         # forehead: arched lines over raised brows
         raised = (0.5 * unit(1) + 0.5 * unit(2)) * (1 - 0.3 * unit(4))
         middle = unit(1) * (1 - unit(2))
-        across = torch.exp(-((u / 0.62) ** 4))
-        centre = torch.exp(-((u / 0.26) ** 4))
+        across = exp(-(((u / 0.62) ** 2) ** 2))
+        centre = exp(-(((u / 0.26) ** 2) ** 2))
         for k in range(3):
-            curve = -0.70 - 0.095 * k - 0.05 * torch.cos(u * 2.4) - 0.05 * unit(1)
+            curve = -0.70 - 0.095 * k - 0.05 * cos(u * 2.4) - 0.05 * unit(1)
             line(v - curve, across, 0.34 * raised + 0.08 * age, 1.25)
             line(v - curve - 0.02, centre, 0.30 * middle, 1.25)
         # glabella: two upright lines between lowered brows, and the shadow under them
         for side in SIDES:
-            window = torch.exp(-(((v + 0.47) / 0.12) ** 4))
+            window = exp(-((((v + 0.47) / 0.12) ** 2) ** 2))
             line(u - side * (0.075 - 0.02 * (v + 0.47)), window, 0.55 * unit(4) + 0.05 * age, 1.3)
         # nose root wrinkles
-        root = torch.exp(-(((u - head.nose_u * 0.5) / 0.15) ** 4))
+        root = exp(-((((u - head.nose_u * 0.5) / 0.15) ** 2) ** 2))
         for k in range(3):
             curve = -0.20 + 0.085 * k + 0.5 * (u - head.nose_u * 0.5) ** 2
             line(v - curve, root, 0.50 * unit(9), 1.2)
@@ -363,27 +360,27 @@ class _Canvas:
             top = head.nose_tip + 0.03
             t = ((v - top) / (head.mouth_v + 0.05 - top)).clamp(0, 1)
             reach = head.mouth_half + 0.10 + 0.05 * a12 - head.nose_half
-            curve = side * (head.nose_half * 1.12 + 0.01 + reach * t**1.25)
-            window = torch.sigmoid((v - top) * 40) * torch.sigmoid((head.mouth_v + 0.06 - v) * 22)
+            curve = side * (head.nose_half * 1.12 + 0.01 + reach * power(t, 1.25))
+            window = sigmoid((v - top) * 40) * sigmoid((head.mouth_v + 0.06 - v) * 22)
             depth = 0.50 * torch.maximum(a12, torch.maximum(a10, 0.8 * a9)) + 0.16 * age + 0.05
             line(u - curve - head.nose_u * 0.4 * (1 - t), window, depth, 1.7)
             # crow's feet
             corner = side * (head.eye_u + head.eye_half)
             for slope in (-0.45, 0.0, 0.45):
                 run = (u - corner) * side
-                window = torch.sigmoid((run - 0.06) * 60) * torch.sigmoid((0.22 - run) * 50)
+                window = sigmoid((run - 0.06) * 60) * sigmoid((0.22 - run) * 50)
                 line(v - head.eye_v - slope * run, window, 0.40 * a6 + 0.06 * age, 0.9)
             # fold under the eye
             s = ((u * side - head.eye_u) / (head.eye_half * 1.15)).clamp(-1, 1)
             low = head.lids(s, k)[1]
-            window = torch.exp(-(((u * side - head.eye_u) / (head.eye_half * 1.1)) ** 6))
+            window = exp(-((((u * side - head.eye_u) / (head.eye_half * 1.1)) ** 2) ** 3))
             line(
                 v - low - 0.055, window, 0.12 + 0.34 * torch.maximum(a6, 0.8 * a7) + 0.1 * age, 1.2
             )
             # folds beside drawn-down or stretched corners
             corner_u = side * (head.mouth_half + 0.035)
             corner_v = head.mouth_v + head.corner[:, k : k + 1]
-            window = torch.exp(-(((v - corner_v - 0.05) / 0.09) ** 2))
+            window = exp(-(((v - corner_v - 0.05) / 0.09) ** 2))
             line(
                 u - corner_u - side * 0.25 * (v - corner_v),
                 window,
@@ -391,7 +388,7 @@ class _Canvas:
                 1.5,
             )
         # the fold above the chin, and its dimples
-        window = torch.exp(-((u / 0.24) ** 4))
+        window = exp(-(((u / 0.24) ** 2) ** 2))
         edge = head.lips(torch.zeros_like(head.chin))[3]
         line(v - edge - 0.085 + 0.12 * u * u, window, 0.14 + 0.45 * unit(17), 2.0)
         dimples = self.noise(42.0, 38.0, 9.0).clamp(min=0)
@@ -399,7 +396,7 @@ class _Canvas:
             0.45
             * unit(17)
             * dimples
-            * torch.exp(-((u / 0.2) ** 2 + ((v - head.chin + 0.18) / 0.11) ** 2))
+            * exp(-((u / 0.2) ** 2 + ((v - head.chin + 0.18) / 0.11) ** 2))
         )
         return total
 
@@ -416,17 +413,17 @@ class _Canvas:
         for side in SIDES:
             cu = head.nose_u + side * head.nose_half * 0.48
             cv = head.nose_tip + 0.098 - head.nose_lift
-            d = 1 - (((self.u - cu) / 0.058) ** 2 + ((self.v - cv) / 0.026) ** 2).sqrt()
+            d = 1 - sqrt(((self.u - cu) / 0.058) ** 2 + ((self.v - cv) / 0.026) ** 2)
             face = self.darken(face, self.cover(d * 0.03, 1.5) * 0.72)
             wing = head.nose_u + side * (head.nose_half * 1.0)
             ring = ((self.u - wing) * side * 1.1).clamp(min=-0.05) ** 2 + (
                 (self.v - cv + 0.045) / 1.3
             ) ** 2
-            arc = torch.exp(-(((ring.sqrt() - 0.045) / 0.018) ** 2))
-            outward = torch.sigmoid((self.u - wing) * side * 60)
+            arc = exp(-(((sqrt(ring) - 0.045) / 0.018) ** 2))
+            outward = sigmoid((self.u - wing) * side * 60)
             face = self.darken(face, 0.30 * arc * outward)
-        under = torch.exp(
-            -(((self.u - head.nose_u) / 0.13) ** 4)
+        under = exp(
+            -((((self.u - head.nose_u) / 0.13) ** 2) ** 2)
             - ((self.v - head.nose_tip - 0.145 + head.nose_lift) / 0.03) ** 2
         )
         return self.darken(face, 0.26 * under)
@@ -447,31 +444,29 @@ class _Canvas:
             opening = torch.minimum(torch.minimum(self.v - up, low - self.v), ends)
             cover = self.cover(opening)
             # lid crease and shade of the socket
-            crease = torch.exp(-(((self.v - up + 0.05) / 0.02) ** 2)) * torch.exp(-((s / 1.1) ** 6))
+            crease = exp(-(((self.v - up + 0.05) / 0.02) ** 2)) * exp(-(((s / 1.1) ** 2) ** 3))
             face = self.darken(face, 0.30 * crease)
             cu, cv = side * head.eye_u, head.eye_v - 0.012
             radius = 0.083 * (head.eye_half / 0.185)
-            r = ((self.u - cu) ** 2 + (self.v - cv) ** 2).sqrt()
+            r = sqrt((self.u - cu) ** 2 + (self.v - cv) ** 2)
             white = torch.tensor([0.93, 0.91, 0.89])[None, :, None] * (
                 1 - 0.22 * (s.abs() ** 2).clamp(max=1)[:, None]
             )
             ball = white.expand_as(face)
             iris = self.rgb(self.params.iris) * (0.65 + 0.5 * (r / radius).clamp(0, 1))[:, None]
             ball = self.paint(ball, self.cover(radius - r), iris)
-            ring = torch.exp(-(((r - radius) / 0.014) ** 2))
+            ring = exp(-(((r - radius) / 0.014) ** 2))
             ball = ball * (1 - 0.55 * ring)[:, None]
             ball = self.paint(ball, self.cover(radius * 0.46 - r), torch.full_like(face, 0.03))
-            glint = ((self.u - cu + 0.028) ** 2 + (self.v - cv + 0.03) ** 2).sqrt()
+            glint = sqrt((self.u - cu + 0.028) ** 2 + (self.v - cv + 0.03) ** 2)
             ball = self.paint(ball, self.cover(0.021 - glint), torch.full_like(face, 1.0))
-            lid_shadow = torch.exp(-((self.v - up).clamp(min=0) / 0.03))
+            lid_shadow = exp(-((self.v - up).clamp(min=0) / 0.03))
             ball = ball * (1 - 0.45 * lid_shadow)[:, None]
             face = self.paint(face, cover, ball)
-            lash = torch.exp(
-                -(((self.v - up) / torch.maximum(self.pixel * 0.6, 0.016 + 0 * up)) ** 2)
-            )
+            lash = exp(-(((self.v - up) / torch.maximum(self.pixel * 0.6, 0.016 + 0 * up)) ** 2))
             within = self.cover((1.06 - s.abs()) * head.eye_half)
             face = self.darken(face, 0.85 * lash * within)
-            rim = torch.exp(-(((self.v - low) / 0.013) ** 2))
+            rim = exp(-(((self.v - low) / 0.013) ** 2))
             face = self.darken(face, 0.32 * rim * within)
         return face
 
@@ -482,11 +477,11 @@ class _Canvas:
             inner, outer = head.brow_u[:, k, :1], head.brow_u[:, k, 2:]
             t = (self.u * side - inner) / (outer - inner)
             _, centre = head.brow(t.clamp(0, 1), k)
-            taper = 0.55 + 0.45 * (1 - t.clamp(0, 1)) ** 0.8
-            half = head.brow_thick * taper * (1 - 0.25 * (1 - t.clamp(0, 1)) ** 6)
+            taper = 0.55 + 0.45 * power(1 - t.clamp(0, 1), 0.8)
+            half = head.brow_thick * taper * (1 - 0.25 * power(1 - t.clamp(0, 1), 6))
             ends = torch.minimum(t, 1 - t) * (outer - inner) + 0.01
             d = torch.minimum(half - (self.v - centre).abs(), ends)
-            hairs = 0.80 + 0.20 * torch.sin(self.u * 95 + self.v * side * 60 + self.seed)
+            hairs = 0.80 + 0.20 * sin(self.u * 95 + self.v * side * 60 + self.seed)
             face = self.paint(face, self.cover(d, 1.6) * 0.86 * hairs, hair)
         return face
 
@@ -507,9 +502,7 @@ class _Canvas:
         )
         face = self.darken(
             face,
-            0.22
-            * torch.exp(-(((v - outer_low - 0.03) / 0.03) ** 2))
-            * torch.exp(-((s / 0.75) ** 4)),
+            0.22 * exp(-(((v - outer_low - 0.03) / 0.03) ** 2)) * exp(-(((s / 0.75) ** 2) ** 2)),
         )
         face = self.paint(face, self.cover(lips, 1.3) * 0.92, colour * plump[:, None])
         gape = torch.minimum(torch.minimum(v - inner_up, inner_low - v), ends)
@@ -523,7 +516,7 @@ class _Canvas:
         opening = head.open_up + head.open_low
         teeth = (
             torch.tensor([0.92, 0.90, 0.86])[None, :, None]
-            * (1 - 0.10 * (torch.sin(self.u * 62) ** 8) - 0.28 * inside.abs() ** 3)[:, None]
+            * (1 - 0.10 * power(sin(self.u * 62), 8) - 0.28 * inside.abs() ** 3)[:, None]
         )
         smile = torch.maximum(head.mean(12), torch.maximum(head.mean(10), 0.6 * head.mean(20)))
         show_up = 0.03 + 0.09 * smile + 0.03 * head.mean(25)
@@ -532,18 +525,18 @@ class _Canvas:
         show_low = 0.10 * torch.maximum(head.mean(16), 0.55 * head.mean(20)) - 0.015
         lower_teeth = torch.minimum(v - inner_low + show_low, opening - 0.03)
         cavity = self.paint(cavity, self.cover(lower_teeth), teeth * 0.9)
-        shade = torch.exp(-(v - inner_up).clamp(min=0) / 0.02)
+        shade = exp(-(v - inner_up).clamp(min=0) / 0.02)
         cavity = cavity * (1 - 0.4 * shade)[:, None]
         face = self.paint(face, cavity_cover, cavity)
         line = (inner_up + inner_low) / 2
         thin = torch.maximum(self.pixel * 0.55, torch.full_like(self.pixel, 0.013))
-        closed = torch.exp(-(((v - line) / thin) ** 2)) * self.cover(ends + 0.02)
-        shut = torch.exp(-((opening / 0.03) ** 2))
+        closed = exp(-(((v - line) / thin) ** 2)) * self.cover(ends + 0.02)
+        shut = exp(-((opening / 0.03) ** 2))
         face = self.darken(face, 0.78 * closed * shut)
         for k, side in enumerate(SIDES):
             corner_v = head.mouth_v + head.corner[:, k : k + 1]
-            d = ((self.u - side * head.mouth_half) ** 2 + (v - corner_v) ** 2).sqrt()
-            face = self.darken(face, 0.40 * torch.exp(-((d / 0.035) ** 2)))
+            d = sqrt((self.u - side * head.mouth_half) ** 2 + (v - corner_v) ** 2)
+            face = self.darken(face, 0.40 * exp(-((d / 0.035) ** 2)))
         return face
 
     # -- over the face ------------------------------------------------------------------------
@@ -551,14 +544,14 @@ class _Canvas:
     def hair_front(self, image: Tensor) -> Tensor:
         line = self.col(self.params.hairline)
         fringe = self.col(self.params.fringe)
-        sweep = 0.12 * torch.sin(self.u * 2.2 + self.seed)
+        sweep = 0.12 * sin(self.u * 2.2 + self.seed)
         strands = 0.03 * self.noise(40.0, 6.0, 11.0)
-        edge = line + 0.34 * self.u.abs() ** 2.6 + fringe * (0.16 + sweep) + strands
+        edge = line + 0.34 * power(self.u.abs(), 2.6) + fringe * (0.16 + sweep) + strands
         long = self.col(self.params.hair_length)
         temple = self.u.abs() - (0.94 - 0.07 * long - 0.04 * (self.v + 0.3).clamp(0, 1) * long)
         side = torch.minimum(temple + 0.5 * strands, (-0.05 + 1.3 * long) - self.v)
         cover = self.cover(torch.maximum(edge - self.v, side), 2.5) * self.cover(self.inside)
-        shadow = torch.exp(-((self.v - edge).clamp(min=0) / 0.07)) * self.cover(self.inside)
+        shadow = exp(-((self.v - edge).clamp(min=0) / 0.07)) * self.cover(self.inside)
         image = image * (1 - 0.25 * (shadow * (1 - cover))[:, None])
         return image + cover[:, None] * (self.hair_tone() - image)
 
@@ -571,7 +564,7 @@ class _Canvas:
         for side in SIDES:
             du = (self.u - side * (head.eye_u + 0.01)) / 0.30
             dv = (self.v - head.eye_v - 0.035) / 0.215
-            d = torch.minimum(d, ((du**4 + dv**4) ** 0.25 - 1).abs() * 0.24)
+            d = torch.minimum(d, (sqrt(sqrt((du**2) ** 2 + (dv**2) ** 2)) - 1).abs() * 0.24)
         bridge = torch.maximum(
             (self.v - head.eye_v + 0.02 - 0.3 * self.u**2).abs(), self.u.abs() - (head.eye_u - 0.27)
         )
@@ -653,8 +646,8 @@ def _camera(image: Tensor, params: FaceParams, size: int) -> Tensor:
     side = 64
     grid = torch.arange(side * side).float()[None] + 1
     seed = field(params.texture)[:, 0, 0]
-    hashed = torch.frac(torch.sin(grid * 12.9898 + seed * 78.233) * 43758.547)
-    other = torch.frac(torch.sin(grid * 39.3468 + seed * 11.135) * 24634.634)
+    hashed = torch.frac(sin(grid * 12.9898 + seed * 78.233) * 43758.547)
+    other = torch.frac(sin(grid * 39.3468 + seed * 11.135) * 24634.634)
     normal = (hashed.abs() + other.abs() - 1) * 2.4495  # triangular, unit variance
     noise = normal.reshape(-1, 1, side, side)
     if size != side:
@@ -664,15 +657,16 @@ def _camera(image: Tensor, params: FaceParams, size: int) -> Tensor:
 
 def _blur(image: Tensor, sigma: Tensor) -> Tensor:
     """Separable Gaussian blur with one sigma (pixels) a face; ``(N, 3, s, s)``."""
-    n, channels, size, _ = image.shape
+    size = image.shape[-1]
     radius = max(1, int(np.ceil(2.5 * float(sigma.max()))))
     offsets = torch.arange(-radius, radius + 1).float()
-    kernel = torch.exp(-0.5 * (offsets[None] / sigma[:, None].clamp(min=0.05)) ** 2)
+    kernel = exp(-0.5 * (offsets[None] / sigma[:, None].clamp(min=0.05)) ** 2)
     # each face has its own radius, lest its pixels depend on the faces rendered beside it
     kernel = kernel * (offsets.abs()[None] <= (2.5 * sigma[:, None]).ceil().clamp(min=1))
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
-    flat = image.reshape(1, n * channels, size, size)
-    flat = F.pad(flat, (radius,) * 4, mode="replicate")
-    flat = F.conv2d(flat, kernel[:, None, None, :], groups=n * channels)
-    flat = F.conv2d(flat, kernel[:, None, :, None], groups=n * channels)
-    return flat.reshape(n, channels, size, size)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True))[:, :, None, None, None]
+    # sums are written out: libraries of convolutions round otherwise on another processor
+    taps = range(2 * radius + 1)
+    wide = F.pad(image, (radius, radius, 0, 0), mode="replicate")
+    image = sum((kernel[:, k] * wide[..., k : k + size] for k in taps), torch.zeros(()))
+    high = F.pad(image, (0, 0, radius, radius), mode="replicate")
+    return sum((kernel[:, k] * high[..., k : k + size, :] for k in taps), torch.zeros(()))

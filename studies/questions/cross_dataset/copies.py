@@ -12,8 +12,17 @@ from fer_xai.data.duplicates import copies_of
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 from studies.engine import store
+from studies.engine.domains import (
+    IN,
+    OUT,
+    PART,
+    SEEN,
+    UNKNOWN,
+    domain_of,
+    of_ones_own,
+    without_own_splits,
+)
 from studies.engine.specs import SYNTHETIC, DataSpec
-from studies.questions.cross_dataset.domains import domain_of
 from studies.questions.cross_dataset.networks import Network
 from studies.questions.cross_dataset.tested import DataColumn
 from training.faces import SIZE
@@ -54,6 +63,24 @@ class TrainingFaces:
                     return found[1]
         return None
 
+    def relation(self, network: Network, tested: DataColumn) -> str:
+        """How test faces stand to the weights, by names and by the training faces at hand.
+
+        Names tell where a data set has splits of its own. For other sets, and folders and lists of
+        one's own, the training faces have to be at hand, with the digest on the weights' card.
+        """
+        names, training = network.training.relation(tested.domain), network.training
+        if names == OUT or tested.domain.startswith(SYNTHETIC) or training.domains is None:
+            return names
+        learned = self.of(network)
+        if learned is not None and files_of(learned) & files_of(tested.faces):
+            return SEEN
+        if not (of_ones_own(tested.domain) or without_own_splits(tested.spec)):
+            return names
+        if tested.domain not in training.domains or learned is None:
+            return UNKNOWN
+        return IN if training.domains == {tested.domain} else PART
+
     def copies(
         self, network: Network, tested: DataColumn, shards: Path
     ) -> NDArray[np.bool_] | None:
@@ -81,3 +108,15 @@ class TrainingFaces:
             else:
                 self._splits[spec] = faces.fingerprint(SIZE), faces
         return self._splits[spec]
+
+
+def files_of(faces: Faces) -> set[str]:
+    """Files of the faces, or names of those that are drawn.
+
+    Examples
+    --------
+    >>> from fer_xai.data import load_dataset
+    >>> sorted(files_of(load_dataset("synthetic", limit=2)))
+    ['synthetic:wild/test/00229', 'synthetic:wild/test/00576']
+    """
+    return set(faces.table["path"]) - {""}

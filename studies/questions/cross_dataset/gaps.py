@@ -17,8 +17,8 @@ import pandas as pd
 
 from metrics.statistics.intervals import Interval, mean_interval
 from metrics.statistics.trainings import training_interval
+from studies.engine.domains import IN, OUT
 from studies.engine.weighted_recalls import difference
-from studies.questions.cross_dataset.domains import IN, OUT
 from studies.questions.cross_dataset.scores import Cell
 
 QUANTITIES = ("gap", "gap at the same shares", "less than trained there")
@@ -72,6 +72,7 @@ def _gap(cell: Cell, cells: Sequence[Cell]) -> dict[str, Any] | None:
         shifted = difference(own.accuracy, cell.weighted(own.prior))
     if there:
         beside = _paired(there[0], cell)
+        row["against"] = there[0].network.row
     for name, found in zip(QUANTITIES, (plain, shifted, beside), strict=True):
         row |= _bounds(name, found)
     return row
@@ -109,6 +110,7 @@ def _over_seeds(frame: pd.DataFrame) -> pd.DataFrame:
             row |= {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
         gap = own["gap"]
         row |= {"trainings": len(own), "gap min": gap.min(), "gap max": gap.max()}
+        row |= {"against": own["against"].iloc[0]} if "against" in own else {}
         rows.append(row)
     made = pd.DataFrame(rows)
     return made if made["trainings"].max() > 1 else made.drop(columns="trainings")

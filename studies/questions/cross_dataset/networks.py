@@ -9,8 +9,9 @@ from pathlib import Path
 from fer_xai.errors import InputError
 from fer_xai.models import FERModel, load_model, shipped_weights
 from fer_xai.types import Faces
+from studies.engine.domains import Training, training_of
 from studies.engine.specs import ModelSpec
-from studies.questions.cross_dataset.domains import Training, training_of
+from training.export import WEIGHTS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,16 +74,30 @@ def given(models: Sequence[str], *, records: Path) -> list[Network]:
     asked: dict[str, str] = {}
     for text in models:
         for spec in _with_weights(ModelSpec.parse(text)):
-            name = f"{spec.name}={Path(spec.weights or '').name}"
+            name = f"{spec.name}={weights_title(spec.weights or '')}"
             if name in found:
                 raise InputError(
-                    f"Expected one or more of --models, by name and name of the weights' file, "
-                    f"each once, got {asked[name]} and {text}, which are both {name}: leave one "
-                    "of them out, or rename its file."
+                    f"Expected one or more of --models, by name and name of the weights, each "
+                    f"once, got {asked[name]} and {text}, which are both {name}: leave one of them "
+                    "out, or rename its file."
                 )
             asked[name] = text
             found[name] = _network(name, spec, records)
     return list(found.values())
+
+
+def weights_title(weights: str) -> str:
+    """Name of weights in tables: the file's, or its folder's where every training's file has it.
+
+    Examples
+    --------
+    >>> weights_title("rafdb"), weights_title("mine/best.pt")
+    ('rafdb', 'best.pt')
+    >>> weights_title("runs/gimefive-rafdb-seed0/weights.safetensors")
+    'gimefive-rafdb-seed0'
+    """
+    path = Path(weights)
+    return path.parent.name if path.name == WEIGHTS and path.parent.name else path.name
 
 
 def _with_weights(spec: ModelSpec) -> list[ModelSpec]:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from studies.questions.cross_dataset.domains import IN, PART
+from studies.engine.domains import IN, PART
 from studies.questions.cross_dataset.tables import cell_text
 from studies.reporting.style import INK, TRAINED, style
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from studies.engine import store
+from studies.engine.domains import IN, OUT
 from studies.engine.endpoints import PERSON
 from studies.questions.cross_dataset import plots, tables
-from studies.questions.cross_dataset.domains import IN, OUT
 from studies.questions.cross_dataset.gaps import QUANTITIES, gaps
 from studies.questions.cross_dataset.published import SOURCE, published
 from studies.questions.cross_dataset.scores import Cell
@@ -29,8 +29,9 @@ GAPS = (
     "Points of accuracy, with 95 % intervals. gap: accuracy on the test faces of the data set "
     "trained on, less that on others. At the same shares: as if each emotion were as frequent "
     "among the other faces as among the in-domain ones, which takes label shift away. Less than "
-    "trained there: a network of the same architecture and seed that was trained on the other data "
-    "set, less this one, on the same faces. Rows of several trainings: mean, Student's interval "
+    "trained there: the accuracy of the network named under against, which has the same "
+    "architecture and seed and was trained on the other data set, less that of this one, on the "
+    "same faces. Rows of several trainings: mean, Student's interval "
     "from five on."
 )
 METHOD = [
@@ -49,7 +50,9 @@ METHOD = [
     "they are known where the training split at hand has the digest on the weights' card. Built-in "
     "faces are not looked at: their splits share no person.",
     "Data sets are told apart by their names and sources; two names for one folder of faces are "
-    "not noticed.",
+    "not noticed. Faces of folders, lists and sets without splits of their own count as in-domain "
+    "where the training faces at hand have the digest on the weights' card and none of them is "
+    "tested, and as seen where some are.",
 ]
 CAVEATS = [
     "A gap says that other faces are recognised worse, and not why: data sets differ in their "
@@ -94,7 +97,8 @@ def write_report(
             name="matrix",
             frame=tables.matrix_text(found),
             caption=f"{MATRIX} (in): of the data set trained on; (part): of one of several, or of "
-            "a set that shares images; (?): training faces unknown.",
+            "a set that shares images; (seen): the very faces that were trained on are among them; "
+            "(?): it is not known whether they are.",
             leading=True,
         ),
         Table(
@@ -197,7 +201,7 @@ def answer(matrix: pd.DataFrame, lost: pd.DataFrame) -> str:
     if not said:
         return (
             f"{_range(matrix['accuracy'])} % of the faces are recognised, of data sets that the "
-            "networks were trained on in part, or may have been."
+            "networks were trained on, or may have been."
         )
     sentences = [f"{' and '.join(said)} are recognised."]
     rows = [row for row in lost.to_dict("records") if np.isfinite(row["gap"])]

@@ -37,6 +37,8 @@ class Cell:
         Emotions that are compared.
     copies
         ``(N,)``: which faces are copies of training faces; None where these are not at hand.
+    stands
+        How the faces stand to the weights; None where names alone tell.
 
     Examples
     --------
@@ -59,11 +61,12 @@ class Cell:
     outputs: Sequence[str]
     common: Sequence[str]
     copies: NDArray[np.bool_] | None = None
+    stands: str | None = None
 
     @property
     def relation(self) -> str:
         """Whether the faces are of the data set trained on."""
-        return self.network.training.relation(self.tested.domain)
+        return self.stands or self.network.training.relation(self.tested.domain)
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:

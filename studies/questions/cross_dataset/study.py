@@ -18,14 +18,16 @@ from fer_xai.data.synthetic import STYLES
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
+from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
+from studies.engine.domains import different
 from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.options import Models, Progress
 from studies.engine.scope import DataSets
 from studies.engine.specs import SYNTHETIC, DataSpec
 from studies.engine.trained import TrainedStudy
-from studies.questions.cross_dataset.copies import TrainingFaces
+from studies.questions.cross_dataset.copies import TrainingFaces, files_of
 from studies.questions.cross_dataset.networks import Network, given
 from studies.questions.cross_dataset.report import write_report
 from studies.questions.cross_dataset.scores import Cell
@@ -103,8 +105,11 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
     @property
     def data_specs(self) -> list[DataSpec]:
         """The data sets that are tested on: by default those that are trained on."""
-        texts = self.data or self.train_on or BUILT_IN
-        return [DataSpec.parse(text) for text in texts]
+        return [DataSpec.parse(text) for text in self._tested_on()]
+
+    def _tested_on(self) -> list[str]:
+        """Data sets as they are written; both editions of an aggregate that is trained on."""
+        return list(self.data) or [_written(column) for column in self._trained_on()]
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""
@@ -114,16 +119,8 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
                 "Expected --models whose weights are tested on --data, or --train-on data sets to "
                 "train on, got neither: name gimefive=rafdb, or a file of weights."
             )
-        titles: dict[str, str] = {}
-        texts = self.data or self.train_on or BUILT_IN
-        for text, spec in zip(texts, self.data_specs, strict=True):
-            before = titles.setdefault(data_title(spec), text)
-            if before != text or texts.count(text) > 1:
-                raise InputError(
-                    f"Expected --data of different names, each once, got {before} and {text}, "
-                    f"whose columns would both be named {data_title(spec)}: score one of them in "
-                    "a run of its own."
-                )
+        for texts in (self._tested_on(), [_written(column) for column in self._trained_on()]):
+            different([DataSpec.parse(text) for text in texts], texts)
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
@@ -206,6 +203,7 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
         for cell in cells[:: len(options.seeds)]:
             if cell.faces is not None:
                 cell.faces.check()
+                check_apart(cell.column.name, cell.faces.train, cell.faces.test)
         if options.train:
             train_missing(cells)
         return done_of(cells, cells)
@@ -244,6 +242,7 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
                             outputs=model.emotions,
                             common=common,
                             copies=at_hand.copies(network, one, run.folder / "shards"),
+                            stands=at_hand.relation(network, one),
                         )
                     )
                     run.bar.advance(task)
@@ -263,6 +262,40 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
 def _outputs(model: FERModel, one: DataColumn, device: str) -> dict[str, NDArray[Any]]:
     """Outputs of a network on test faces."""
     return {"logits": logits_of(Predictor(model, device=device), one.faces).numpy()}
+
+
+def check_apart(name: str, train: Faces, test: Faces) -> None:
+    """Refuse a data set whose test faces are among its training faces.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    train, test
+        Its faces.
+
+    Raises
+    ------
+    InputError
+        Before anything is trained.
+
+    Examples
+    --------
+    >>> from fer_xai.data import load_dataset
+    >>> faces = [load_dataset("synthetic", split=split, limit=2) for split in ("train", "test")]
+    >>> check_apart("synthetic", *faces)
+    """
+    if shared := files_of(train) & files_of(test):
+        raise InputError(
+            f"Expected test faces apart from those trained on, but {len(shared)} files of {name} "
+            "are both: write #test_share=0.2 after its root to keep a fifth of the persons for "
+            "tests, or leave it out of --train-on."
+        )
+
+
+def _written(column: Column) -> str:
+    """A data set as ``NAME[:ROOT][@SOURCE]``."""
+    return column.data + (f"@{column.source}" if column.source else "")
 
 
 def _facts(cells: Sequence[Cell]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from metrics.statistics.trainings import percent_interval
+from studies.engine.domains import IN, PART, SEEN, UNKNOWN
 from studies.engine.recognised_share import wilson_interval
 from studies.questions.cross_dataset.scores import Cell
 
@@ -162,7 +163,7 @@ def matrix_text(table: pd.DataFrame) -> pd.DataFrame:
     >>> matrix_text(pd.DataFrame([row])).iloc[0].to_list()
     ['net', '80.0 ± 1.9 (in)']
     """
-    marks = {"in-domain": " (in)", "in part": " (part)", "unknown": " (?)"}
+    marks = {IN: " (in)", PART: " (part)", UNKNOWN: " (?)", SEEN: " (seen)"}
     text = [
         cell_text(row, joint=" ") + marks.get(row["faces are"], "")
         for row in table.to_dict("records")

@@ -10,10 +10,11 @@ import pandas as pd
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
+from studies.engine.domains import domain_of
 from studies.engine.specs import DataSpec
 from studies.engine.study import face_table
 from studies.engine.units import unit_name
-from studies.questions.cross_dataset.domains import domain_of
+from training.faces import data_name
 
 SPLIT = "test"
 """Faces that models are tried on."""
@@ -26,8 +27,10 @@ def data_title(spec: DataSpec) -> str:
     --------
     >>> data_title(DataSpec.parse("gimefive:/data/bench@rafdb"))
     'gimefive@rafdb'
+    >>> data_title(DataSpec.parse("folder:/my/faces"))
+    'folder:faces'
     """
-    return spec.identity + (f"@{spec.source}" if spec.source else "")
+    return data_name(spec.location) + (f"@{spec.source}" if spec.source else "")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +39,8 @@ class DataColumn:
 
     Attributes
     ----------
+    spec
+        What is read.
     name
         Its name in tables.
     domain
@@ -52,10 +57,14 @@ class DataColumn:
     >>> from fer_xai.data import load_dataset
     >>> faces = load_dataset("synthetic", limit=6)
     >>> table = face_table(faces)
-    >>> DataColumn(name="mine", domain="mine", faces=faces, table=table, counts=pd.Series()).unit
+    >>> DataColumn(
+    ...     spec=DataSpec("synthetic"), name="mine", domain="mine", faces=faces, table=table,
+    ...     counts=pd.Series(),
+    ... ).unit
     'person'
     """
 
+    spec: DataSpec
     name: str
     domain: str
     faces: Faces
@@ -172,6 +181,7 @@ def read(
             )
         found.append(
             DataColumn(
+                spec=spec,
                 name=name,
                 domain=domain_of(spec),
                 faces=kept,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from fer_xai.models import load_model
-from studies.questions.cross_dataset.domains import of_card
+from studies.engine.domains import of_card
 from studies.questions.cross_dataset.networks import Network
 from training.column_faces import ColumnFaces
 from training.faces import data_name
@@ -115,6 +115,8 @@ def editions(texts: Sequence[str]) -> list[Column]:
     --------
     >>> [column.name for column in editions(["synthetic:lab", "aggregate:/data/pool"])]
     ['synthetic:lab', 'aggregate', 'aggregate:as_published']
+    >>> [column.name for column in editions(["aggregate:/data/pool@rafdb"])]
+    ['aggregate@rafdb', 'aggregate:as_published@rafdb']
     """
     found = []
     for text in texts:
@@ -122,6 +124,13 @@ def editions(texts: Sequence[str]) -> list[Column]:
         found.append(column)
         if column.data.startswith("aggregate:") and not column.data.endswith(".csv"):
             data = f"{column.data}/as_published.csv"
-            name = column.source or data_name(data)
-            found.append(Column(name=name, data=data, source=column.source))
+            found[-1], published = (
+                Column(name=_title(one, column.source), data=one, source=column.source)
+                for one in (column.data, data)
+            )
+            found.append(published)
     return found
+
+
+def _title(data: str, source: str | None) -> str:
+    return data_name(data) + (f"@{source}" if source else "")

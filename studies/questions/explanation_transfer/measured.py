@@ -17,11 +17,10 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.landmarks import emotion_areas
 from metrics.alignment.cosine import au_cosine
+from metrics.consistency.likeness import emotion_likeness
 from metrics.core.registry import METRICS
-from metrics.core.similarity import normalised_rows
 from studies.engine import store
 from studies.engine.explained import Explained
-from studies.engine.other_persons import other_persons
 from studies.scoreboard.scores import FLOOR, Scoreboard
 
 SIDE = 64
@@ -30,6 +29,8 @@ CHUNK = 64
 """Faces that are explained together; it changes no row."""
 CONSISTENCY, ALIGNMENT = "consistency", "alignment"
 """Qualities that are made of all faces' maps, and of landmarks."""
+INFLUENCE = "influence"
+"""Column whose spread over persons gives the error of the mean gain."""
 
 
 class Measured:
@@ -94,10 +95,12 @@ class Measured:
         )
 
     def qualities(self, progress: Callable[[int], None]) -> pd.DataFrame:
-        """A row a face, method and quality: its value, the floor's, and the gain.
+        """A row a face, method and quality: its value, the floor's, the gain, and its influence.
 
         The gain is positive where the explanation is better than the floor, whichever direction
-        the quality has.
+        the quality has. The spread of the influence gives the error of the mean gain: it is the
+        gain, but for consistency, of which faces share their maps
+        (:class:`~metrics.consistency.likeness.EmotionLikeness`).
         """
         scores = self.board.scores(self.explained, shards=self.folder, progress=progress)
         keys = ["id", "metric"]
@@ -105,7 +108,8 @@ class Measured:
         own = scores[scores["method"].isin(self.methods)].join(floor, on=keys)
         sign = own["metric"].map(lambda name: -1.0 if METRICS[name].better == "lower" else 1.0)
         rows = own.assign(quality=own["metric"], gain=sign * (own["value"] - own["floor"]))
-        columns = ["id", "method", "quality", "value", "floor", "gain"]
+        rows[INFLUENCE] = rows["gain"]
+        columns = ["id", "method", "quality", "value", "floor", "gain", INFLUENCE]
         made_of = store.digest([self.board.made_of(self.explained), self.points_digest, SIDE])
 
         def make() -> pd.DataFrame:
@@ -130,12 +134,14 @@ class Measured:
         maps, floor = self._small(method), self._small(None)
         targets = self.explained.targets
         persons = face_groups(self.explained.faces).tolist()
-        found = {CONSISTENCY: consistency(maps, targets, persons)}
+        likeness = emotion_likeness(maps, targets, persons)
+        found = {CONSISTENCY: (likeness.own, likeness.others, likeness.influence)}
         if self.explained.faces.landmarks is not None:
             areas = emotion_areas(
                 self.explained.faces.landmarks_at(maps.shape[1]), size=maps.shape[1]
             )
-            found[ALIGNMENT] = (alignment(maps, areas, targets), alignment(floor, areas, targets))
+            own, chance = alignment(maps, areas, targets), alignment(floor, areas, targets)
+            found[ALIGNMENT] = (own, chance, own - chance)
         return pd.concat(
             pd.DataFrame(
                 {
@@ -145,9 +151,10 @@ class Measured:
                     "value": value,
                     "floor": chance,
                     "gain": value - chance,
+                    INFLUENCE: influence,
                 }
             )
-            for name, (value, chance) in found.items()
+            for name, (value, chance, influence) in found.items()
         )
 
     def _small(self, method: str | None) -> Tensor:
@@ -167,51 +174,6 @@ class Measured:
                 ]
             parts.append(maps)
         return torch.cat(parts)
-
-
-def consistency(
-    maps: Tensor, targets: Tensor, persons: Sequence[object]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Likeness of each map to the mean map of other persons' faces that are named alike.
-
-    Parameters
-    ----------
-    maps
-        ``(N, S, S)``; NaN where undefined.
-    targets
-        ``(N,)`` named emotions.
-    persons
-        N labels.
-
-    Returns
-    -------
-    tuple
-        ``(N,)`` Pearson correlations with that mean, and as a floor with the mean map of other
-        persons' faces that are named otherwise; NaN where a map is constant or there is no other
-        person.
-
-    Examples
-    --------
-    >>> one, other = torch.eye(2), 1 - torch.eye(2)
-    >>> found = consistency(
-    ...     torch.stack([one, one, other, other]), torch.tensor([0, 0, 1, 1]), list("abcd")
-    ... )
-    >>> found[0].round(2).tolist(), found[1].round(2).tolist()
-    ([1.0, 1.0, 1.0, 1.0], [-1.0, -1.0, -1.0, -1.0])
-    """
-    rows = normalised_rows(maps, torch.ones(maps.shape[1:], dtype=torch.bool)).double()
-    known = rows.isfinite().all(dim=1)
-    used = torch.where(known[:, None], rows, 0.0)
-    alike = other_persons(targets, persons)
-    codes = torch.from_numpy(pd.factorize(pd.Series(list(persons)).astype(str))[0])
-    strange = (codes[:, None] != codes) & (targets[:, None] != targets)
-    found = []
-    for others in (alike, strange):
-        means = (others & known).double() @ used  # (N, P); their length does not matter
-        length = means.norm(dim=1)
-        likeness = (rows * means).sum(dim=1) / length
-        found.append(torch.where(length > 0, likeness, torch.nan).numpy())
-    return found[0], found[1]
 
 
 def alignment(maps: Tensor, areas: Tensor, targets: Tensor) -> NDArray[np.float64]:

@@ -34,9 +34,6 @@ CAVEATS = [
     "by their images alone; a gain can still be larger where the network is surer.",
     "Qualities differ between named emotions, whose shares differ between data sets: read a "
     "difference beside the one at equal shares.",
-    "The gain of consistency depends on the number of faces, since the mean map of the named "
-    "emotion is of fewer faces than that of the others: in a simulation without any effect, 6 × 10 "
-    "faces against 6 × 100 differed by .024. Do not read its difference as a finding.",
     "Domain distances stand beside the changes of quality; two or three data sets say nothing of "
     "how one depends on the other.",
     "The Fréchet distance of finite samples is too large: read it beside its value by chance, and "
@@ -45,9 +42,10 @@ CAVEATS = [
 METHOD = [
     "Every face is explained at the emotion that the network names for it.",
     "Gain: the quality of the map less that of the centre control on the same face, signed so that "
-    "above 0 is better. Consistency: Pearson correlation with the mean map of other persons' faces "
-    "that are named alike, less that with the mean map of other persons' faces that are named "
-    "otherwise. Alignment: cosine with the area of the named emotion's action units (EMFACS) less "
+    "above 0 is better. Consistency: mean Pearson correlation with the maps of other persons' "
+    "faces that are named alike, less that with the maps of those that are named otherwise, each "
+    "emotion at equal weight; its intervals count that faces share their maps. Alignment: cosine "
+    "with the area of the named emotion's action units (EMFACS) less "
     "the mean cosine with the areas of the other emotions, less the same of the centre control.",
     "Errors beyond confidence: nested logistic regressions on a restricted cubic spline of the "
     "log-odds of the confidence (four knots), without and with the qualities; the p-value by a "
@@ -58,7 +56,9 @@ METHOD = [
 ]
 
 
-def write_report(run: Run, domains: Sequence[Domain], *, units: str, seed: int) -> str:
+def write_report(
+    run: Run, domains: Sequence[Domain], *, units: str, seed: int, caveats: Sequence[str] = ()
+) -> str:
     """Tables, figures and the page; returns the answer.
 
     Parameters
@@ -71,6 +71,8 @@ def write_report(run: Run, domains: Sequence[Domain], *, units: str, seed: int) 
         How faces are counted.
     seed
         Seed of divisions, parts and signs.
+    caveats
+        Caveats of this run, beside those of all.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def write_report(run: Run, domains: Sequence[Domain], *, units: str, seed: int) 
         tables=_tables(error, transfer, table),
         pictures=_pictures(domains, told, transfer),
         method=[*METHOD, *_references(transfer)],
-        caveats=CAVEATS,
+        caveats=[*CAVEATS, *caveats],
         manifest=run.manifest,
     )
     return answer

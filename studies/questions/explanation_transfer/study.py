@@ -16,6 +16,7 @@ from fer_xai.types import Faces
 from metrics.core.registry import METRICS
 from studies.engine import store
 from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.domains import OUT, check_unseen, different, domain_of, training_of
 from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.explained import Explained
 from studies.engine.networks import Network
@@ -24,11 +25,13 @@ from studies.engine.scope import DataSets, Limit, Methods, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, DataSpec
 from studies.engine.study import Run, Study, face_table
+from studies.engine.trained import DEFAULTS
 from studies.engine.units import units_of
 from studies.questions.explanation_transfer.measured import Measured, penultimate
 from studies.questions.explanation_transfer.report import write_report
 from studies.questions.explanation_transfer.tables import Domain
 from studies.registry import STUDIES
+from training.faces import data_name
 
 STYLES = ("synthetic:wild", "synthetic:studio")
 """Data sets by default: built-in faces of the style that the shipped weights were trained on, and
@@ -84,6 +87,7 @@ class ExplanationTransfer(
         self.check()
         sets = {spec: self._load(spec) for spec in self.data_specs}
         home = self.data_specs[0]
+        caveats = self._at_home(home)
         models = {net: net.load(sets[home]) for net in self.networks_for(home)}
         sizes = [model.size for model in models.values()]
         inputs: dict[str, Any] = {
@@ -104,18 +108,18 @@ class ExplanationTransfer(
             counted = [face_table(faces).assign(data=_name(spec)) for spec, faces in sets.items()]
             run.keep("faces", pd.concat(counted, ignore_index=True))
             units = "; ".join(f"{table['data'].iloc[0]}: {units_of(table)}" for table in counted)
-            answer = write_report(run, domains, units=units, seed=self.seed)
+            answer = write_report(run, domains, units=units, seed=self.seed, caveats=caveats)
         return run.complete(answer, units=units)
 
     def check(self) -> None:
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
-        names = [_name(spec) for spec in self.data_specs]
-        if len(names) < 2 or len(set(names)) < len(names):
+        if len(self.data_specs) < 2:
             raise InputError(
                 "Expected two or more different data sets, the first of them the one that the "
                 f"models were trained on, got --data {' '.join(self.data)}."
             )
+        different(self.data_specs, list(self.data) if len(self.data) > 1 else STYLES)
         for what, chosen, known in (
             ("method", self.methods_used, ATTRIBUTIONS),
             ("metric", self.metrics_used, METRICS),
@@ -165,6 +169,22 @@ class ExplanationTransfer(
     def built_in_faces(self) -> bool:
         """Whether all faces bring exact landmarks."""
         return all(spec.dataset == SYNTHETIC for spec in self.data_specs)
+
+    def _at_home(self, home: DataSpec) -> list[str]:
+        """Refuse a first data set that a model was not trained on; a sentence where unknown."""
+        found = []
+        for network in self.networks_for(home):
+            weights = str(network.weights)
+            training = training_of(network.architecture, weights, records=DEFAULTS.records)
+            if training.relation(domain_of(home)) == OUT:
+                known = ", ".join(sorted(training.domains or ()))
+                raise InputError(
+                    f"Expected first the data set that {network.name} was trained on, got "
+                    f"{_name(home)}, but it was trained on {known}: put that first, or name other "
+                    "weights."
+                )
+            found.append(check_unseen(network.name, training, home, "test"))
+        return [said for said in found if said]
 
     def _load(self, spec: DataSpec) -> Faces:
         points = self.points_source
@@ -216,7 +236,8 @@ class ExplanationTransfer(
 
 
 def _name(spec: DataSpec) -> str:
-    return f"{spec.identity}@{spec.source}" if spec.source else spec.identity
+    name = data_name(spec.location)
+    return f"{name}@{spec.source}" if spec.source else name
 
 
 def _joined(domains: list[Domain], name: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from metrics.selective_prediction.risk_coverage import risk_coverage
 from metrics.statistics.intervals import mean_interval
 from metrics.statistics.significance import holm
 from metrics.statistics.two_samples import mean_difference
+from studies.questions.explanation_transfer.measured import INFLUENCE
 
 TOGETHER = "all qualities"
 """Name of the row of all qualities at once."""
@@ -81,6 +82,8 @@ class Domain:
 def transfer_table(home: Domain, away: Domain, *, comparisons: int) -> pd.DataFrame:
     """Mean gain over the floor of each quality at home and away, and their difference.
 
+    Intervals are made of the influence of each face, whose mean is that of the gains.
+
     Parameters
     ----------
     home, away
@@ -95,7 +98,9 @@ def transfer_table(home: Domain, away: Domain, *, comparisons: int) -> pd.DataFr
     >>> rows = faces[["id"]].assign(method="gradcam", quality="road", value=0.2)
     >>> home, away = (
     ...     Domain(model="tiny", data=name, answers=faces, features=None,
-    ...            qualities=rows.assign(gain=np.linspace(0, 1, 60) - loss))
+    ...            qualities=rows.assign(
+    ...                gain=np.linspace(0, 1, 60) - loss, influence=np.linspace(0, 1, 60) - loss
+    ...            ))
     ...     for name, loss in (("lab", 0.0), ("street", 0.25))
     ... )
     >>> found = transfer_table(home, away, comparisons=1)
@@ -104,7 +109,9 @@ def transfer_table(home: Domain, away: Domain, *, comparisons: int) -> pd.DataFr
     """
     rows = []
     for method in (name for name in home.methods if name in away.methods):
-        sides = [(one, one.table(method), one.table(method, "value")) for one in (home, away)]
+        sides = [
+            (one, one.table(method, INFLUENCE), one.table(method, "value")) for one in (home, away)
+        ]
         for quality in sides[0][1]:
             if quality not in sides[1][1]:
                 continue
@@ -114,11 +121,12 @@ def transfer_table(home: Domain, away: Domain, *, comparisons: int) -> pd.DataFr
                 "method": method,
                 "quality": quality,
             }
-            for name, (domain, gains, values) in zip(("home", "away"), sides, strict=True):
-                own = mean_interval(gains[quality], clusters=domain.answers["cluster"].tolist())
+            for name, (domain, influence, values) in zip(("home", "away"), sides, strict=True):
+                clusters = domain.answers["cluster"].tolist()
+                own = mean_interval(influence[quality], clusters=clusters)
                 row |= {name: own.estimate, f"{name} low": own.low, f"{name} high": own.high}
                 row |= {f"raw {name}": values[quality].mean()}
-                row |= {f"undefined {name}": gains[quality].isna().mean()}
+                row |= {f"undefined {name}": influence[quality].isna().mean()}
             found, p = mean_difference(
                 sides[0][1][quality],
                 sides[1][1][quality],

@@ -17,11 +17,11 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import emotion_areas
 from fer_xai.landmarks.codebooks import find_codebook
 from metrics import METRICS
+from metrics.consistency.likeness import emotion_likeness
 from metrics.core.registry import MetricSpec
 from studies.engine import store
 from studies.engine.explained import Explained
 from studies.engine.shards import check_made_of
-from studies.questions.fairness.likeness import usual_likeness
 from studies.scoreboard.scores import FLOOR, Scoreboard
 from studies.scoreboard.tables import sign
 
@@ -35,8 +35,8 @@ ALIGNMENT, LIKENESS = "au_cosine", "likeness"
 CODEBOOK = "emfacs"
 MEANS = {
     ALIGNMENT: f"cosine with the area of the named emotion's action units ({CODEBOOK})",
-    LIKENESS: "Pearson correlation with the mean map of other persons' faces that are named the "
-    "same emotion, less that with the mean maps of the other emotions",
+    LIKENESS: "mean Pearson correlation with the maps of other persons' faces that are named the "
+    "same emotion, less that with the maps of the other emotions",
 }
 """Words for the qualities that are not among the metrics."""
 
@@ -144,11 +144,11 @@ class NetworkRows:
 
             parts.append(store.once(folder / f"{method}-{start:06d}.npz", make))
         maps = torch.from_numpy(np.concatenate([part["maps"] for part in parts]))
-        own, others = usual_likeness(maps, self.explained.targets, self.persons)
+        likeness = emotion_likeness(maps, self.explained.targets, self.persons)
         found = {ALIGNMENT: np.concatenate([part[ALIGNMENT] for part in parts])}
         if self.explained.faces.landmarks is None:
             del found[ALIGNMENT]
-        found[LIKENESS] = own - others
+        found[LIKENESS] = likeness.gain
         return pd.concat(
             [
                 pd.DataFrame(

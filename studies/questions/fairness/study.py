@@ -21,6 +21,7 @@ from fer_xai.types import Faces
 from metrics import METRICS
 from studies.engine.description import sha256
 from studies.engine.digests import code_digest, faces_digests, model_digest
+from studies.engine.domains import check_unseen, training_of
 from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.explained import Explained
 from studies.engine.networks import Network
@@ -28,6 +29,7 @@ from studies.engine.options import Data, Models, Passes, Progress, Seed
 from studies.engine.scope import Limit, Methods, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
+from studies.engine.trained import DEFAULTS
 from studies.engine.units import units_of
 from studies.questions.fairness.gaps import Gaps
 from studies.questions.fairness.groups import LEAST_FACES, LEAST_PERSONS, Groups, groups_of
@@ -149,6 +151,7 @@ class Fairness(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Mod
         persons = counted["cluster"].tolist()
         groups = groups_of(faces, self.groups, persons=persons)
         self._check_landmarks(faces)
+        unseen = self._unseen()
         models = {network: network.load(faces) for network in self.networks_for(self.data_spec)}
         inputs = {
             **faces_digests(faces, [model.size for model in models.values()]),
@@ -178,7 +181,7 @@ class Fairness(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Mod
             kept = [found[place].assign(model=name) for name, found in rows.items()]
             run.keep(kind, pd.concat(kept, ignore_index=True))
         run.keep("faces", counted.assign(**dict(zip(self.groups, groups.labels.T, strict=True))))
-        answer = write_report(run, parts, groups, counted)
+        answer = write_report(run, parts, groups, counted, caveats=unseen)
         return run.complete(answer, units=units_of(counted))
 
     def _network(
@@ -231,6 +234,16 @@ class Fairness(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Mod
             recall=recall_table(groups, answers, persons),
             refused=refused,
         )
+
+    def _unseen(self) -> list[str]:
+        """Refuse faces that a network was trained on; sentences where they may have been."""
+        found = []
+        for network in self.networks_for(self.data_spec):
+            weights = str(network.weights)
+            training = training_of(network.architecture, weights, records=DEFAULTS.records)
+            for one in self._sets:
+                found.append(check_unseen(network.name, training, one.data_spec, one.split))
+        return [said for said in dict.fromkeys(found) if said]
 
     def _check_landmarks(self, faces: Faces) -> None:
         asking = [name for name in self.methods_used if ATTRIBUTIONS[name].asks_for_regions]

@@ -15,9 +15,10 @@ from fer_xai.inference.predictor import Predictor
 from fer_xai.models import load_model
 from fer_xai.types import Faces
 from metrics.statistics.intervals import mean_interval
+from studies.engine.domains import IN, OUT, Training
 from studies.engine.recognised_share import wilson_interval
+from studies.engine.specs import DataSpec
 from studies.engine.study import face_table
-from studies.questions.cross_dataset.domains import IN, OUT, Training
 from studies.questions.cross_dataset.gaps import gaps
 from studies.questions.cross_dataset.networks import Network
 from studies.questions.cross_dataset.report import answer
@@ -93,6 +94,7 @@ def cell(hits, labels, *, trained, tested, seed=None, outputs=SIX, extra=None, c
     subject = [""] * len(hits) if clusters is None else clusters
     faces = Faces.from_tensors(images, torch.tensor(labels), name=tested, subject=subject)
     one = DataColumn(
+        spec=DataSpec(tested),
         name=tested,
         domain=tested,
         faces=faces,
@@ -196,11 +198,19 @@ def test_the_answer_has_three_sentences():
         ),
         (
             {"models": ("gimefive=rafdb",), "data": ("rafdb:/a", "rafdb:/b")},
-            "different names, each once, got rafdb:/a and rafdb:/b, whose columns",
+            "different data sets, got rafdb:/a and rafdb:/b, which are both rafdb",
         ),
         (
             {"models": ("gimefive=rafdb",), "data": ("gimefive:/a@rafdb", "gimefive:/a@rafdb")},
-            "each once, got gimefive:/a@rafdb and gimefive:/a@rafdb",
+            "different data sets, got gimefive:/a@rafdb and gimefive:/a@rafdb",
+        ),
+        (
+            {"models": ("gimefive=rafdb",), "data": ("synthetic", "synthetic:wild")},
+            "different data sets, got synthetic and synthetic:wild, which are both",
+        ),
+        (
+            {"models": ("gimefive=rafdb",), "data": ("gimefive:/a@rafdb", "rafdb:/b")},
+            "different data sets, got gimefive:/a@rafdb and rafdb:/b, which are both rafdb",
         ),
         ({"models": ("gimefive=rafdb",), "data": ("synthetik",)}, "synthetic"),
         ({"models": ("vgg",), "data": ("synthetic",)}, "weights of vgg, but none are shipped"),

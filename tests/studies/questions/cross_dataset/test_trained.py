@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 
 from fer_xai.data import load_dataset
+from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from studies.questions.cross_dataset.study import BUILT_IN, QUICK_FACES, CrossDataset
 from studies.questions.cross_dataset.trained import editions
+from tests.data.tree_makers import image
 from tests.studies.tiny_trainings import tiny_nets
 from training.pooled import Pool, pooled, pooled_run
 from training.recipes import Overrides
@@ -60,6 +62,7 @@ def test_few_trainings_have_a_range_and_no_interval(made):
     left = gaps[gaps["trained on"].str.contains("all but")]
     assert left["gap"].isna().all()
     assert left["less than trained there"].notna().all()
+    assert (left["against"] == "gimefive on " + left["tested on"]).all()
 
 
 def test_a_finished_run_trains_nothing_again(made, monkeypatch):
@@ -97,6 +100,18 @@ def test_an_aggregate_is_trained_on_in_both_editions():
     ]
 
 
+def test_a_set_without_splits_of_its_own_is_refused_before_anything_is_trained(tmp_path):
+    place = tmp_path / "faces"
+    for k, emotion in enumerate(SIX * 2):
+        image(place / emotion / f"{k}.png")
+    study = CrossDataset(
+        train_on=(f"folder:{place}",), options=options(tmp_path), out=tmp_path / "out"
+    )
+    with pytest.raises(InputError, match="apart from those trained on, but 12 files of folder:f"):
+        study.run()
+    assert not (tmp_path / "runs").exists()
+
+
 def test_without_options_the_built_in_styles_are_trained_on_quickly():
     study = CrossDataset()
     config = study.config()
@@ -111,5 +126,5 @@ def test_two_sets_of_one_name_are_one_sentence(tmp_path):
     study = CrossDataset(
         train_on=("rafdb:/a", "rafdb:/b"), options=options(tmp_path), out=tmp_path / "out"
     )
-    with pytest.raises(InputError, match="different names, each once, got rafdb:/a and rafdb:/b"):
+    with pytest.raises(InputError, match="different data sets, got rafdb:/a and rafdb:/b, which"):
         study.run()

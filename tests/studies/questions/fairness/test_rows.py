@@ -3,14 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 from studies.questions.fairness.gaps import Gaps, told
 from studies.questions.fairness.groups import groups_of
-from studies.questions.fairness.likeness import usual_likeness
 from studies.questions.fairness.recall import recall_table
 from studies.questions.fairness.report import Part, answer_of
 
@@ -125,20 +123,3 @@ def test_cells_of_few_faces_are_blank():
     assert (found["recall"].isna() == (found["faces"] < 10)).all()
     assert found["recall"].dropna().eq(1).all()
     assert found["false alarms"].eq(0).all()
-
-
-def test_likeness_knows_the_emotions_own_place_and_leaves_the_person_out():
-    g = torch.Generator().manual_seed(0)
-    usual = torch.rand(2, 8, 8, generator=g)
-    targets = torch.arange(20) % 2
-    maps = usual[targets] + 0.2 * torch.rand(20, 8, 8, generator=g)
-    own, others = usual_likeness(maps, targets, range(20))
-    assert (own - others).min() > 0.5
-    # of one person alone there is no other person's map
-    alone, _ = usual_likeness(maps, targets, ["one"] * 20)
-    assert np.isnan(alone).all()
-    maps[0] = float("nan")
-    maps[1] = 1.0
-    own, _ = usual_likeness(maps, targets, range(20))
-    assert np.isnan(own[:2]).all()
-    assert np.isfinite(own[2:]).all()

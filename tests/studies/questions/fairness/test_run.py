@@ -7,7 +7,6 @@ from PIL import Image
 from torch.nn import functional as F
 
 from fer_xai.data.datasets.synthetic import synthetic_faces
-from fer_xai.data.joined import joined_faces
 from fer_xai.errors import InputError
 from studies.questions.fairness import rows
 from studies.questions.fairness.study import Fairness
@@ -100,15 +99,3 @@ def test_further_sets_are_joined_by_split_and_source():
         ("synthetic:lab", "train"),
         ("synthetic:studio", "test"),
     ]
-
-
-def test_joined_faces_are_read_in_any_order():
-    parts = [synthetic_faces(3, style=style, size=16) for style in ("wild", "lab")]
-    both = joined_faces(parts)
-    order = [4, 0, 5, 1]
-    found = both.subset(order).pixels(16)
-    alone = [parts[k // 3].pixels(16)[k % 3] for k in order]
-    assert all((one == other).all() for one, other in zip(found, alone, strict=True))
-    assert both.subset(order).attribute("style") == ["lab", "wild", "lab", "wild"]
-    with pytest.raises(InputError, match="Expected each face once"):
-        joined_faces([parts[0], parts[0]])

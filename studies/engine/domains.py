@@ -8,7 +8,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from fer_xai.data import DATASETS
+from fer_xai.data.cards import card_of
 from fer_xai.data.shared_images import plain, share_images
+from fer_xai.errors import InputError
 from fer_xai.files import read_json
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.models.loading import shipped_weights
@@ -19,7 +22,11 @@ from training.faces import data_name
 
 IN, PART, OUT, UNKNOWN = "in-domain", "in part", "out-of-domain", "unknown"
 """Test faces of the one data set trained on; of one of several, or of a set that shares images with
-them; of none; or the training faces are not known."""
+them; of none; or it is not known whether they are."""
+SEEN = "seen in training"
+"""Faces that are themselves among those trained on."""
+OF_ONES_OWN = ("folder", "csv", "huggingface")
+"""Data sets that anyone's images may be: one name tells nothing of what they hold."""
 WILD = "wild"
 """Style of built-in faces that is meant where none is named."""
 
@@ -27,17 +34,22 @@ WILD = "wild"
 def domain(name: str) -> str:
     """Name of a data set by which weights and test faces are compared, however it is spelled.
 
-    Styles of built-in faces, folders and editions of the aggregate are data sets of their own.
+    Styles of built-in faces, folders, lists and editions of the aggregate are data sets of their
+    own.
 
     Examples
     --------
     >>> domain("RAF-DB"), domain("synthetic"), domain("synthetic:lab"), domain("aggregate")
     ('rafdb', 'synthetic:wild', 'synthetic:lab', 'aggregate')
+    >>> domain("csv:faces.csv#label=emotion")
+    'csv:faces.csv'
     """
     kind, _, rest = name.partition(":")
     if kind == SYNTHETIC:
         return f"{kind}:{rest or WILD}"
-    return name if rest and kind in ("folder", "aggregate") else plain(name)
+    if rest and kind in (*OF_ONES_OWN, "aggregate"):
+        return name.partition("#")[0]
+    return plain(name)
 
 
 def domain_of(spec: DataSpec) -> str:
@@ -67,8 +79,10 @@ def relation(trained: frozenset[str] | None, tested: str) -> str:
     ('in-domain', 'out-of-domain')
     >>> relation(frozenset({"gimefive"}), "rafdb"), relation(None, "rafdb")
     ('in part', 'unknown')
+    >>> relation(frozenset({"folder:faces"}), "folder:faces")  # any folder may be called so
+    'unknown'
     """
-    if trained is None:
+    if trained is None or (tested in trained and of_ones_own(tested)):
         return UNKNOWN
     if trained == {tested}:
         return IN
@@ -77,10 +91,59 @@ def relation(trained: frozenset[str] | None, tested: str) -> str:
 
 def _overlap(one: str, two: str) -> bool:
     """Whether two data sets have images in common, as far as their names tell."""
-    alone = (SYNTHETIC, "folder")
-    if any(name.partition(":")[0] in alone for name in (one, two)):
+    if any(name.startswith(SYNTHETIC) or of_ones_own(name) for name in (one, two)):
         return one == two
     return share_images(one, two)
+
+
+def of_ones_own(name: str) -> bool:
+    """Whether a data set may hold anyone's images, so that its name does not tell which.
+
+    Examples
+    --------
+    >>> of_ones_own("folder:faces"), of_ones_own("rafdb")
+    (True, False)
+    """
+    return name.partition(":")[0] in OF_ONES_OWN
+
+
+def without_own_splits(spec: DataSpec) -> bool:
+    """Whether a data set has no published split, so that test faces are whoever was chosen.
+
+    Examples
+    --------
+    >>> without_own_splits(DataSpec("jaffe", "/data/jaffe")), without_own_splits(DataSpec("rafdb"))
+    (True, False)
+    """
+    card = card_of(spec.dataset) if spec.dataset in DATASETS else None
+    return card is not None and not card.splits
+
+
+def different(specs: Sequence[DataSpec], texts: Sequence[str]) -> None:
+    """Refuse one data set under two names.
+
+    Raises
+    ------
+    InputError
+        Naming both.
+
+    Examples
+    --------
+    >>> texts = ["synthetic", "synthetic:wild"]
+    >>> different([DataSpec.parse(text) for text in texts], texts)
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected different data sets, got synthetic and synthetic:wild, ...
+    """
+    found: dict[str, str] = {}
+    for place, (spec, text) in enumerate(zip(specs, texts, strict=True)):
+        edition = spec.dataset == "aggregate"  # its editions share images, and are compared
+        name = domain(data_name(spec.location)) if edition else domain_of(spec)
+        before = found.setdefault(name, text)
+        if len(found) <= place:
+            raise InputError(
+                f"Expected different data sets, got {before} and {text}, which are both {name}: "
+                "leave one of them out, or take it in a run of its own."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,4 +235,53 @@ def of_card(card: Mapping[str, Any]) -> Training:
         domains=frozenset(domain(str(name)) for name in names),
         begun=begun_elsewhere(run),
         split_sha256=str(whole or ""),
+    )
+
+
+def check_unseen(model: str, training: Training, spec: DataSpec, split: str) -> str:
+    """Refuse faces that weights were trained on; a caveat where they may have been.
+
+    Parameters
+    ----------
+    model
+        Its name, for the sentence.
+    training
+        What is known of its training.
+    spec, split
+        The faces.
+
+    Returns
+    -------
+    str
+        A sentence for the report; "" where names tell that the faces are others.
+
+    Raises
+    ------
+    InputError
+        If they are of a split that is trained on, of a data set that the weights were trained on.
+
+    Examples
+    --------
+    >>> known = Training(domains=frozenset({"rafdb"}))
+    >>> check_unseen("gimefive", known, DataSpec("rafdb"), "test")
+    ''
+    >>> check_unseen("gimefive", known, DataSpec("rafdb"), "train")
+    Traceback (most recent call last):
+    fer_xai.errors.InputError: Expected faces that gimefive was not trained on, got the split ...
+    """
+    name = domain_of(spec)
+    if training.domains is None:
+        return f"The faces that {model} was trained on are not known: some may be among these."
+    if training.relation(name) == OUT:
+        return ""
+    if split != "test" and not of_ones_own(name):
+        raise InputError(
+            f"Expected faces that {model} was not trained on, got the split {split} of {name}, "
+            "which it was trained on, as its name or card says: take --split test, or other data."
+        )
+    if name.startswith(SYNTHETIC) or not (of_ones_own(name) or without_own_splits(spec)):
+        return ""
+    return (
+        f"{model} was trained on {name}, which has no splits of its own: these faces may be among "
+        "those that it was trained on."
     )
