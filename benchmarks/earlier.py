@@ -80,7 +80,7 @@ def main() -> None:
         ],
     )
     about = report.machine()
-    with _work_tree(args.commit) as before, _busy(args.busy):
+    with work_tree(args.commit) as before, _busy(args.busy):
         for model in args.models:
             for method in methods:
                 if (method in ROLLOUTS) is not _has_tokens(model):
@@ -98,7 +98,7 @@ def main() -> None:
                 section.rows.append(
                     report.Row(name=name, ours=now, peer=then, ratio=spread, target=TARGET)
                 )
-                _write(args.out, section, about=about, date=date, rounds=args.rounds)
+                write(args.out, section, about=about, date=date, rounds=args.rounds)
     print(args.out.read_text(encoding="utf-8"))
 
 
@@ -112,16 +112,23 @@ def _has_tokens(model: str) -> bool:
     return any(word in model for word in ("vit", "deit", "swin"))
 
 
-def _write(
-    out: Path, section: report.Section, *, about: dict[str, Any], date: str, rounds: int
+def write(
+    out: Path,
+    section: report.Section,
+    *,
+    about: dict[str, Any],
+    date: str,
+    rounds: int,
+    command: str = "python -m benchmarks.earlier",
 ) -> None:
+    """Keep the table, and every timing beside it."""
     page = report.markdown(
         [section],
         about=about,
         date=date,
         rounds=rounds,
         processes="a process each",
-        command="python -m benchmarks.earlier",
+        command=command,
     )
     raw = report.as_json({"earlier": section}, about=about, rounds=rounds)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +137,8 @@ def _write(
 
 
 @contextmanager
-def _work_tree(commit: str) -> Iterator[Path]:
+def work_tree(commit: str) -> Iterator[Path]:
+    """Temporary work tree of a commit."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "before"
         git = ["git", "-C", str(ROOT), "worktree"]
@@ -161,7 +169,7 @@ def _take_turns(order: str, *, before: Path, rounds: int) -> Seconds:
     try:
         for number in range(rounds + 1):
             for name, worker in workers.items():
-                value = _ask(worker)
+                value = ask(worker)
                 if number:
                     seconds[name].append(value)
     finally:
@@ -184,7 +192,8 @@ def _start(folder: Path, order: str) -> subprocess.Popen[str]:
     )
 
 
-def _ask(worker: subprocess.Popen[str]) -> float:
+def ask(worker: subprocess.Popen[str]) -> float:
+    """Let a worker do its work once; returns the seconds."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     worker.stdin.write("\n")

@@ -229,7 +229,7 @@ def cam_cells(output: Tensor, logits: Tensor, columns: Tensor, layer: Layer) -> 
 def alignment_scores(
     cells: Tensor, areas: Tensor, columns: Tensor, *, shares: Tensor, kind: Loss
 ) -> Tensor:
-    """How well do maps of the true emotion align with its area? Higher is more so; 1 − it is lost.
+    """How well do maps of the true emotion align with its area? The loss is 1 less this score.
 
     ``cosine``: the cosine of the map and the area of the face's true emotion, which Belharbi et al.
     ("Guided interpretable facial expression recognition via spatial action unit cues", FG 2024,

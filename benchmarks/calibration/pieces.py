@@ -14,9 +14,11 @@ from benchmarks.calibration import (
     gate,
     groups,
     joined,
+    likeness,
     mean_designs,
     means,
     pairs,
+    recalls,
 )
 from benchmarks.calibration.digest import code_of
 from benchmarks.calibration.rows import Row
@@ -116,6 +118,8 @@ def pieces() -> dict[str, Piece]:
             )
             for quality in foretelling.QUALITIES
         ),
+        Piece(name="recalls.all", repeats=1000, make=recalls.coverage),
+        Piece(name="likeness.all", repeats=1000, make=likeness.coverage),
         Piece(name="families-of-persons.all", repeats=1000, make=joined.families),
     ]
     return {file_name(piece.name): piece for piece in found}

@@ -1,21 +1,21 @@
 """Macro recall, accuracy under other shares of emotions, and gaps: what their intervals cover.
 
-``python -m benchmarks.calibration.recalls --repeats 1000`` prints a row a design: coverage of 95 %
-intervals of a sum with equal weights, of one with another data set's shares as weights, and of the
-difference between the accuracy of one set of faces and that sum of another, whose weights are the
-shares among the first (:mod:`studies.engine.weighted_recalls`). Persons of several faces differ in how easily they are
-recognised (standard deviation of ``spread`` on the logit scale).
+Coverage of 95 % intervals of a sum with equal weights, of one with another data set's shares as
+weights, and of the difference between the accuracy of one set of faces and that sum of another,
+whose weights are the shares among the first (:mod:`studies.engine.weighted_recalls`). Persons of
+several faces differ in how easily they are recognised (standard deviation of ``spread`` on the
+logit scale).
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from tabulate import tabulate
 
+from benchmarks.calibration.rows import Row
 from metrics.statistics.intervals import Interval
 from studies.engine.recognised_share import wilson_interval
 from studies.engine.weighted_recalls import difference, weighted_recall
@@ -27,7 +27,8 @@ ELSEWHERE = np.array([0.66, 0.87, 0.64, 0.39, 0.32, 0.06])
 """Recalls of a network on its own test faces, and on those of another data set."""
 FREQUENT = np.array([0.496, 0.138, 0.2, 0.068, 0.067, 0.031])
 EVEN = np.full(EMOTIONS, 1 / EMOTIONS)
-DESIGNS = (
+Design = tuple[int, int, float, Array]
+DESIGNS: tuple[Design, ...] = (
     (2388, 1, 0.0, FREQUENT),
     (300, 1, 0.0, FREQUENT),
     (120, 1, 0.0, EVEN),
@@ -39,9 +40,6 @@ DESIGNS = (
     (120, 12, 1.0, EVEN),
 )
 """Faces, faces a person, spread between persons, and shares of the emotions."""
-
-
-Design = tuple[int, int, float, Array]
 
 
 def drawn(
@@ -67,14 +65,32 @@ def marginal(recalls: Array, spread: float) -> Array:
     return np.asarray(chances @ weights / weights.sum())
 
 
-def coverage(repeats: int, design: Design, *, seed: int = 0) -> tuple[float, float, float]:
+STATISTICS = ("macro recall", "accuracy at other shares", "gap to an accuracy")
+
+
+def coverage(repeats: int, *, designs: Sequence[Design] = DESIGNS) -> Iterator[Row]:
     """Coverage of the macro recall, of the reweighed accuracy, and of the gap to it."""
-    spread = design[2]
-    rng = np.random.default_rng(seed)
-    there = marginal(ELSEWHERE, spread)
+    for place, design in enumerate(designs):
+        faces, each, spread, _ = design
+        hits = _hits(repeats, design, np.random.default_rng([31, place]))
+        of = f"persons of {each}, spread {spread:g}" if each > 1 else "faces"
+        for name, found in zip(STATISTICS, hits.tolist(), strict=True):
+            yield Row(
+                statistic=f"weighted_recall: {name}",
+                design=of,
+                n=str(faces // each),
+                nominal=0.95,
+                hits=found,
+                repeats=repeats,
+            )
+
+
+def _hits(repeats: int, design: Design, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each of the three intervals covers."""
+    there = marginal(ELSEWHERE, design[2])
     own_truth = float(FREQUENT @ RECALLS)
     truths = there.mean(), float(FREQUENT @ there), own_truth - float(FREQUENT @ there)
-    found = np.zeros(3)
+    found = np.zeros(3, dtype=np.int64)
     for _ in range(repeats):
         hits, labels, persons = drawn(rng, ELSEWHERE, design)
         own_labels = rng.choice(EMOTIONS, size=2388, p=FREQUENT / FREQUENT.sum())
@@ -89,14 +105,4 @@ def coverage(repeats: int, design: Design, *, seed: int = 0) -> tuple[float, flo
         moved = weighted_recall(hits, labels, persons, weights=seen)
         made = macro, shifted, difference(at_home, moved)
         found += [one.low <= truth <= one.high for one, truth in zip(made, truths, strict=True)]
-    macro_rate, shifted_rate, gap_rate = (found / repeats).tolist()
-    return macro_rate, shifted_rate, gap_rate
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Coverage of intervals of weighted recalls.")
-    parser.add_argument("--repeats", type=int, default=1000)
-    repeats = parser.parse_args().repeats
-    rows = [[*design[:3], *coverage(repeats, design)] for design in DESIGNS]
-    heads = ["faces", "a person", "spread", "macro recall", "other shares", "gap"]
-    print(tabulate(rows, heads, floatfmt=".3f"))
+    return found

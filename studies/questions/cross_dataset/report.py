@@ -41,7 +41,7 @@ METHOD = [
     "persons or copies are known. Macro recall, and accuracy at other shares of emotions: bounds "
     "recovered from those of the recalls (Zou, Huang & Zhang 2009), widened where persons show "
     "several emotions. Gaps: bounds recovered from those of the two (Newcombe 1998). Simulated "
-    "coverage: .93 to .97 from ten persons or 60 faces on (benchmarks.calibration.recalls).",
+    "coverage: .93 to .97 from ten persons or 60 faces on (docs/statistics.md).",
     "Macro F1 and the calibration error (15 equal bins, softmax over the common emotions) have "
     "no interval: none was found whose coverage is known.",
     "Label shift: shares of emotions are those of the in-domain test faces, taken as known "

@@ -221,7 +221,7 @@ def _pictures(part: Part, unit: str) -> list[Picture]:
             Picture(
                 name=f"explanations_{part.model}_{method}",
                 caption=f"{part.model}, {method}: quality of the explanation of the named emotion "
-                "over that of the centre control, gap of each group to the rest, standardised to "
+                "over its control, gap of each group to the rest, standardised to "
                 f"the named emotions. Lines: 95 %, for all gaps together, over {unit}; a dot "
                 "without a line has no interval.",
                 figure=gap_plot(panels),
@@ -268,8 +268,9 @@ def _tables(parts: Sequence[Part], groups: Groups, unit: str) -> list[Table]:
             name="explanations",
             frame=joined("qualities"),
             caption="Quality of explanations of the named emotion, less that of the centre control "
-            "on the same face, so that more is better and groups of other images are comparable; "
-            "means over the named emotions that both have, in the group and the rest. Intervals "
+            "on the same face (likeness: less that to maps of the other emotions), so that more is "
+            "better and groups of other images are comparable; means over the named emotions that "
+            "both have, in the group and the rest. Intervals "
             f"hold for all gaps together (Bonferroni; Welch's t over {unit}). Gap, rightly named: "
             "among faces whose emotion is named rightly, so that the gap in recognition is not "
             "counted again. Undefined: share of the group's faces without a score. Reason: why a "
