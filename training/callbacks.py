@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +65,58 @@ class EpochLines(Callback):  # type: ignore[misc]
             f"epoch {done}/{trainer.max_epochs}  {figures}  {seconds:.0f} s an epoch, "
             f"{seconds * (trainer.max_epochs - done) / 60:.0f} min left\n"
         )
+
+
+class OutOfTimeError(Exception):
+    """A training stopped before its last epoch, since its time is over; it can go on."""
+
+
+_UNTIL: ContextVar[float] = ContextVar("time until which is trained", default=float("inf"))
+
+
+@contextmanager
+def within(hours: float | None) -> Iterator[None]:
+    """Let trainings stop after the epoch in which this many hours have passed.
+
+    Parameters
+    ----------
+    hours
+        Hours from now on; None for no limit.
+
+    Examples
+    --------
+    >>> with within(0.0):
+    ...     time_is_over()
+    True
+    """
+    until = float("inf") if hours is None else time.monotonic() + 3600 * hours
+    token = _UNTIL.set(until)
+    try:
+        yield
+    finally:
+        _UNTIL.reset(token)
+
+
+def time_is_over() -> bool:
+    """Whether the hours of :func:`within` have passed.
+
+    Examples
+    --------
+    >>> time_is_over()
+    False
+    """
+    return time.monotonic() >= _UNTIL.get()
+
+
+class StopInTime(Callback):  # type: ignore[misc]
+    """Stops after the epoch in which the time ran out, unless it was the last one."""
+
+    stopped = False
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Look at the clock."""
+        del pl_module
+        if time_is_over() and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            self.stopped = trainer.should_stop = True

@@ -23,7 +23,7 @@ from training.export import CARD, LOG, TEST_LOGITS, WEIGHTS
 from training.faces import positions
 from training.kept_maps import TEST_MAPS
 from training.loop import PROCESSES, check_launch
-from training.run import TrainingRun, train
+from training.run import TrainingRun
 from training.variants import Column, TrainingOptions, Variant
 
 
@@ -319,28 +319,6 @@ def done_of(cells: Iterable[Training], asked: Sequence[Training]) -> list[Traini
             "leave --no-train out to train them."
         )
     return found
-
-
-def train_missing(cells: Sequence[Training]) -> None:
-    """Train what has not ended yet, one after another; each resumes where it was stopped.
-
-    Raises
-    ------
-    InputError
-        Before anything is trained, if the record of another training has the name of one.
-    """
-    missing = [cell for cell in cells if not cell.done]
-    for cell in missing:
-        if (cell.record / CARD).exists():
-            raise InputError(
-                f"Expected {cell.record} to be free for the record of a training with these "
-                "settings, but it is of another one of that name: choose other --records."
-            )
-    for index, cell in enumerate(missing, start=1):
-        sys.stderr.write(f"training {index} of {len(missing)}: {cell.folder.name}\n")
-        train(cell.run)
-        for known in ("card", "scores", "curve_known"):
-            cell.__dict__.pop(known, None)
 
 
 def known_models(names: Iterable[str]) -> None:

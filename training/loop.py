@@ -30,7 +30,7 @@ from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from training.align_areas import AreaBits
 from training.alignment import Alignment
-from training.callbacks import Checkpoint, EpochLines
+from training.callbacks import Checkpoint, EpochLines, OutOfTimeError, StopInTime
 from training.recipes import Recipe
 from training.samples import EpochSampler, Samples
 from training.trainee import Trainee
@@ -135,18 +135,24 @@ def fit(
     ------
     InputError
         For a batch size that the processes cannot share, or more processes than GPUs.
+    OutOfTimeError
+        If the time is over (:func:`training.callbacks.within`) before the last epoch.
     """
     validated, last = "valid" in checked, folder / LAST
     if recipe.batch_size % PROCESSES:
         raise InputError(
             f"Expected a batch size that {PROCESSES} processes can share, got {recipe.batch_size}."
         )
-    session = str(_sessions(folder))
+    session, clock = str(_sessions(folder)), StopInTime()
     trainer = lightning.Trainer(
         **_where(device),
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
-        callbacks=[*callbacks, *_chores(recipe, folder, validated=validated, progress=progress)],
+        callbacks=[
+            *callbacks,
+            clock,
+            *_chores(recipe, folder, validated=validated, progress=progress),
+        ],
         logger=[
             CSVLogger(folder, name="sessions", version=session),
             TensorBoardLogger(folder, name="tensorboard", version=session),
@@ -183,6 +189,8 @@ def fit(
             ckpt_path=str(last) if last.exists() else None,
             weights_only=True,
         )
+    if clock.stopped and not _stopped_early(readable(last), recipe.patience):
+        raise OutOfTimeError(folder)
     return kept
 
 

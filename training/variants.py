@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from fer_xai.checks import check_number
 from fer_xai.command import check_folder
 from training.faces import data_name
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
@@ -90,6 +91,9 @@ class TrainingOptions:
     """Leave damaged or missing images and unknown labels out, instead of stopping."""
     train: bool = True
     """Train what is missing; with --no-train only what is done is tabulated."""
+    hours: float | None = None
+    """Hours to train for: the training that runs then stops after its epoch, and what is done is
+    tabulated; the same command goes on."""
     runs: Path = Path("runs")
     """Where training runs lie, each resumable by itself."""
     records: Path = Path("results/trainings")
@@ -137,6 +141,8 @@ class TrainingOptions:
         InputError
             If one cannot be written to.
         """
+        if self.hours is not None:
+            check_number("--hours", self.hours, 0)
         if self.train:
             check_folder(self.runs, option="--runs")
         check_folder(self.records, option="--records")

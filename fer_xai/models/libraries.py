@@ -70,7 +70,8 @@ def torchvision_architecture(plain: str) -> Architecture:
     def build(classes: int) -> nn.Module:
         net: nn.Module = torchvision.models.get_model(plain, num_classes=classes)
         for head in [module for module in net.modules() if isinstance(module, nn.Linear)][-1:]:
-            if not bool(head.weight.any()):  # a fresh ViT's head is zero, and so is every gradient
+            # a fresh ViT's head is zero, and so is every gradient
+            if not (head.weight.is_meta or bool(head.weight.any())):
                 nn.init.trunc_normal_(head.weight, std=0.02)
         return net
 

@@ -32,7 +32,7 @@ class EmotionLikeness:
     influence
         ``(N,)`` numbers whose mean is that of :attr:`gain`, and whose spread over persons gives the
         error of that mean. Each face counts twice in it: by its own likeness, and as one that
-        others are like. The spread of the gains alone is about half of it.
+        others are like. The spread of the gains alone is smaller.
 
     Examples
     --------
@@ -98,11 +98,8 @@ def emotion_likeness(maps: Tensor, targets: Tensor, persons: Sequence[object]) -
     others = _mean(apart)
     sizes = np.bincount(code[known], minlength=len(emotions)).astype(np.float64)
     as_other = _as_other(apart, sizes, code)
-    influence = (own - others) + (own - as_other)
-    gain = own - others
-    if np.isfinite(gain).any():
-        influence += np.nanmean(gain) - np.nanmean(influence)
-    return EmotionLikeness(own=own, others=others, influence=influence)
+    to_others = _centred(own - as_other, code)
+    return EmotionLikeness(own=own, others=others, influence=own - others + to_others)
 
 
 def _by_emotion(
@@ -133,6 +130,14 @@ def _as_other(apart: Array, sizes: Array, code: NDArray[np.int64]) -> Array:
     there = np.isfinite(apart)
     total = (np.where(there, apart, 0.0) * weights).sum(axis=1)
     return np.where(there.any(axis=1), total, np.nan)
+
+
+def _centred(values: Array, code: NDArray[np.int64]) -> Array:
+    """Values less the mean of their emotion: how many faces an emotion has is no likeness."""
+    found = values.copy()
+    for k in np.unique(code[np.isfinite(values)]):
+        found[code == k] -= np.nanmean(values[code == k])
+    return found
 
 
 def _mean(values: Array) -> Array:

@@ -33,7 +33,8 @@ from studies.questions.ablation.tables import Units
 from studies.registry import STUDIES
 from studies.scoreboard.consistency import SIZE, endpoint
 from training.column_faces import ColumnFaces
-from training.grid import Training, done_of, train_missing, trainings
+from training.grid import Training, done_of, trainings
+from training.missing import train_missing
 from training.plan import say_plan
 from training.variants import Column, Variant
 
@@ -130,7 +131,7 @@ class Ablation(OneDataset, Progress, Landmarks):
             return Path()
         faces = self._faces(column)
         if self.options.train:
-            train_missing(asked)
+            train_missing(asked, hours=self.options.hours)
         known = [VARIANTS[name] for name in VARIANTS]
         everything = trainings(self.options, known, [column], faces=at_hand)
         done = done_of(everything, asked)

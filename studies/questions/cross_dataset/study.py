@@ -35,7 +35,8 @@ from studies.questions.cross_dataset.tested import SPLIT, DataColumn, data_title
 from studies.questions.cross_dataset.trained import asked, editions, networks_of
 from studies.registry import STUDIES
 from studies.reporting.trainings import caveats_of, facts_of, method_of
-from training.grid import Training, done_of, known_models, train_missing
+from training.grid import Training, done_of, known_models
+from training.missing import train_missing
 from training.plan import say_plan
 from training.recipes import Overrides
 from training.scoring import logits_of
@@ -205,7 +206,7 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
                 cell.faces.check()
                 check_apart(cell.column.name, cell.faces.train, cell.faces.test)
         if options.train:
-            train_missing(cells)
+            train_missing(cells, hours=options.hours)
         return done_of(cells, cells)
 
     def _tried(

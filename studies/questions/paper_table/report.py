@@ -19,6 +19,22 @@ from studies.reporting.page import Picture, Table, write_page
 from studies.reporting.trainings import caveats_of, facts_of, method_of
 from training.grid import Training
 
+COSTS = (
+    (
+        "costs",
+        "What each network costs. Operations: multiplications and additions of one face's forward "
+        "pass (convolutions, products of matrices, attention). Time of a pass: of 16 faces in "
+        "single precision on this machine's processor, over GiMeFive's, median of 5 in turns; "
+        "empty unless measured (--timed).",
+    ),
+    (
+        "missing",
+        "Cells without a training, and the hours that one would take on this machine beside what "
+        "else runs on it: a step was measured on noise, scoring of test faces is not counted.",
+    ),
+)
+"""Names and captions of the tables of costs."""
+
 
 def write_report(
     folder: Path,
@@ -28,6 +44,7 @@ def write_report(
     *,
     names: Sequence[str],
     rows: Sequence[str],
+    costs: Sequence[pd.DataFrame] = (),
 ) -> str:
     """Everything is made from the trainings' test logits and logs, and the facts on their cards.
 
@@ -43,6 +60,8 @@ def write_report(
         Their predictions: see :func:`training.predictions.predictions`.
     names, rows
         Datasets and models, in the table's order.
+    costs
+        Table of what networks cost, and before it that of missing trainings where it was measured.
     """
     runs = run_table(done)
     trained = [name for name in names if (runs["data"] == name).any()]
@@ -81,6 +100,11 @@ def write_report(
             frame=gained,
             percent=("kept", "best epoch on test", "optimism"),
             caption="What choosing the epoch on the test set would have added to each training.",
+        ),
+        *(
+            Table(name=name, frame=frame, caption=caption)
+            for frame, (name, caption) in zip(reversed(costs), COSTS, strict=False)
+            if len(frame)
         ),
         Table(name="trainings", frame=runs, caption="Every training; shares, not percent."),
     ]

@@ -14,11 +14,13 @@ from studies.engine import store
 from studies.engine.endpoints import TOLD_FROM_ZERO, Endpoint
 from studies.engine.scope import DataSets
 from studies.engine.trained import TrainedStudy
+from studies.questions.paper_table.costs import costs, missing
 from studies.questions.paper_table.published import TITLES
 from studies.questions.paper_table.report import write_report
 from studies.registry import STUDIES
 from training.column_faces import ColumnFaces
-from training.grid import done_of, known_models, train_missing, trainings
+from training.grid import done_of, known_models, trainings
+from training.missing import train_missing
 from training.plan import say_plan
 from training.predictions import predictions
 from training.variants import Column, Variant
@@ -61,6 +63,9 @@ class PaperTable(TrainedStudy, DataSets):
     """Rows to train; every row of the paper's table is shown."""
     pretrained: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL=WEIGHTS …")] = ()
     """Models that begin with other weights: a path, or 'imagenet' for torchvision's own."""
+    timed: bool = False
+    """Measure on this machine how long a pass of each network takes, over GiMeFive's, and for how
+    many hours each cell that is empty would be trained; it takes minutes."""
     records_only: bool = False
     """Tabulate what has ended without looking at any faces, and say so in the report; --data names
     columns without a root then, such as gimefive@rafdb. Otherwise every root has to be there, and
@@ -92,7 +97,7 @@ class PaperTable(TrainedStudy, DataSets):
             say_plan(asked)
             return Path()
         if self.options.train and not self.records_only:
-            train_missing(asked)
+            train_missing(asked, hours=self.options.hours)
         named = {column.name: column for column in columns}
         if any(column.name in named for column in PAPER_COLUMNS):
             named |= {c.name: c for c in PAPER_COLUMNS if c.name not in named}
@@ -108,8 +113,18 @@ class PaperTable(TrainedStudy, DataSets):
         tables = self.tables(f"{self.options.recipe}-{store.digest(config)}", done, config)
         said = predictions(done)
         store.write_table(tables.folder / "predictions.parquet", said)
+        trained_on = {name: len(column.train) for name, column in faces.items()}
         answer = write_report(
-            tables.folder, tables.manifest, done, said, names=list(named), rows=list(rows)
+            tables.folder,
+            tables.manifest,
+            done,
+            said,
+            names=list(named),
+            rows=list(rows),
+            costs=[
+                *([missing(everything, trained_on)] if self.timed else []),
+                costs(list(rows), timed=self.timed),
+            ],
         )
         return tables.complete(answer)
 

@@ -31,8 +31,9 @@ from studies.questions.seed_agreement.pairs import Mapped, agreement, mapped
 from studies.questions.seed_agreement.report import write_report
 from studies.registry import STUDIES
 from training.column_faces import ColumnFaces
-from training.grid import Training, done_of, known_models, train_missing, trainings
+from training.grid import Training, done_of, known_models, trainings
 from training.kept_maps import TEST_MAPS, cells_of, kept_maps
+from training.missing import train_missing
 from training.plan import say_plan
 from training.variants import Column, Variant
 
@@ -97,7 +98,7 @@ class SeedAgreement(OneDataset, Progress):
             say_plan(asked)
             return Path()
         if self.options.train:
-            train_missing(asked)
+            train_missing(asked, hours=self.options.hours)
         done = done_of(asked, asked)
         faces = self._faces(column, "test")
         config: dict[str, Any] = {

@@ -67,7 +67,7 @@ def test_few_trainings_have_a_range_and_no_interval(made):
 
 def test_a_finished_run_trains_nothing_again(made, monkeypatch):
     study, folder = made
-    monkeypatch.setattr("training.grid.train", lambda run: pytest.fail(f"trained {run.name()}"))
+    monkeypatch.setattr("training.missing.train", lambda run: pytest.fail(f"trained {run.name()}"))
     assert study.run() == folder
 
 

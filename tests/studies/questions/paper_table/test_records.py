@@ -61,7 +61,7 @@ def test_kept_trainings_answer_for_their_own_faces_alone(
 ):
     folder, _ = finished
     shutil.copytree(folder / place, tmp_path / place)
-    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("training.missing.train", lambda _: pytest.fail("trained"))
     monkeypatch.setattr(TrainingRun, "faces", repainted(split))
     what = {"train": "learned from other training", "test": "was tested on other test"}[split]
     with pytest.raises(InputError, match=f"of the faces under synthetic, but it {what} faces: "):
@@ -103,7 +103,7 @@ def test_records_alone_are_tabulated_where_that_is_asked_for_and_the_report_says
 ):
     folder, run = finished
     shutil.copytree(folder / "records", tmp_path / "records")
-    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("training.missing.train", lambda _: pytest.fail("trained"))
     monkeypatch.setattr(TrainingRun, "faces", lambda *_: pytest.fail("looked at faces"))
     again = table(tmp_path, records_only=True).run()
     for path in (run / "tables").glob("*.csv"):
@@ -126,7 +126,7 @@ def test_nothing_is_trained_where_the_record_of_another_training_has_its_name(
     shutil.copytree(folder / "records", tmp_path / "records")
     file = next((tmp_path / "records").glob("gimefive-*-seed1/card.json"))
     file.write_text(file.read_text().replace('"data": "synthetic"', '"data": "rafdb"'))
-    monkeypatch.setattr("training.grid.train", lambda _: pytest.fail("trained"))
+    monkeypatch.setattr("training.missing.train", lambda _: pytest.fail("trained"))
     with pytest.raises(InputError, match="to be free for the record of a training with these"):
         table(tmp_path).run()
 
