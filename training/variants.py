@@ -11,6 +11,7 @@ import tyro
 
 from fer_xai.checks import check_number
 from fer_xai.command import check_folder
+from fer_xai.data.spec import split_source
 from training.faces import data_name
 from training.recipes import NOTHING, RECIPES, Overrides, Recipe
 from training.run import TrainingRun
@@ -32,11 +33,8 @@ class Column:
     @classmethod
     def parse(cls, text: str) -> Column:
         """Read one; the part after the last @ is a source unless it belongs to the path."""
-        data, _, source = text.rpartition("@")
-        place = text.partition(":")[2]
-        if not data or "/" in source or (place and Path(place).exists()):
-            data, source = text, ""
-        return cls(name=source or data_name(data), data=data, source=source or None)
+        data, source = split_source(text)
+        return cls(name=source or data_name(data), data=data, source=source)
 
 
 @dataclass(frozen=True, kw_only=True)

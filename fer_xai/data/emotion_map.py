@@ -11,6 +11,8 @@ from fer_xai.errors import InputError, UnknownNameError
 
 LEAVE_OUT = "none"
 """Word for an emotion that leaves a label's faces out."""
+OTHERS = "*"
+"""Label that stands for all that the map does not name."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class EmotionMap:
     >>> labels = EmotionMap.parse({"0": "angry", "Rest": "none"})
     >>> labels.emotion("0"), labels.emotion("rest") is None, labels.emotion("Happy")
     ('anger', True, 'happiness')
+    >>> EmotionMap.parse({"happy": "happiness", "*": "none"}).emotion("sad") is None
+    True
     """
 
     emotions: Mapping[str, str | None] = field(default_factory=dict)
@@ -79,12 +83,14 @@ class EmotionMap:
     def knows(self, label: str) -> bool:
         """Whether the map names a label, or it is a word for an emotion."""
         try:
-            return label in self or bool(parse_emotion(label))
+            return OTHERS in self.emotions or label in self or bool(parse_emotion(label))
         except UnknownNameError:
             return False
 
     def emotion(self, label: str) -> str | None:
         """Emotion of a label, by the map or, where it does not name the label, by the word itself.
+
+        A label ``*`` of the map stands for all that it does not name.
 
         None means that its faces are left out.
 
@@ -94,6 +100,8 @@ class EmotionMap:
             If the map does not name the label, and it is no word for an emotion.
         """
         key = label.strip().lower()
+        if key not in self.emotions and OTHERS in self.emotions:
+            key = OTHERS
         if key in self.emotions:
             self._used.add(key)
             return self.emotions[key]
@@ -101,7 +109,7 @@ class EmotionMap:
 
     def unused(self) -> list[str]:
         """Labels of the map that were not asked for."""
-        return [label for label in self.emotions if label not in self._used]
+        return [label for label in self.emotions if label not in self._used and label != OTHERS]
 
 
 def read_map(text: str) -> dict[str, str]:

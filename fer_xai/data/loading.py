@@ -14,7 +14,7 @@ from fer_xai.data.datasets.folder import warn_of_two_emotions
 from fer_xai.data.landmark_csv import read_landmarks
 from fer_xai.data.listing import missing_files
 from fer_xai.data.registry import DATASETS, Problems
-from fer_xai.data.spec import DatasetSpec, index_dataset
+from fer_xai.data.spec import DatasetSpec, index_dataset, split_source
 from fer_xai.data.subjects import check_subject_pattern, with_subjects
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
 from fer_xai.errors import InputError, UnknownNameError, did_you_mean
@@ -44,7 +44,8 @@ def load_dataset(
         ``"rafdb"``, or with its folder, ``"rafdb:/data/RAF-DB"``; ``"synthetic"`` or
         ``"synthetic:web48"`` for the built-in faces (in one of their styles). Options of the data
         set and emotions of its labels follow a ``#``: ``"ckplus:/data/CK+#neutral=first"``,
-        ``"folder:/data/mine#0=anger,1=fear"``.
+        ``"folder:/data/mine#0=anger,1=fear"``; a source follows an ``@``:
+        ``"gimefive:/data/bench@rafdb"``.
     root
         Folder (or file) of the dataset, if not in ``spec``.
     split
@@ -91,6 +92,13 @@ def load_dataset(
     Traceback (most recent call last):
     fer_xai.errors.UnknownNameError: Unknown dataset 'rafdbb': did you mean rafdb ...?
     """
+    spec, named = split_source(spec)
+    if None not in (named, source) and named != source:
+        raise InputError(
+            f"Expected one source of faces, got {named} in {spec}@{named} and source={source}: "
+            "name it once."
+        )
+    source = source or named
     asked = DatasetSpec.parse(spec)
     if root is not None:
         asked = dataclasses.replace(asked, root=str(root))

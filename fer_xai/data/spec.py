@@ -71,6 +71,23 @@ class DatasetSpec:
         return f"#{told}" if told else ""
 
 
+def split_source(text: str) -> tuple[str, str | None]:
+    """A data set's word without its source, ``NAME:ROOT@SOURCE``, and the source.
+
+    What follows the last ``@`` is part of the path where a file or folder is called so.
+
+    Examples
+    --------
+    >>> split_source("gimefive:/data/bench@rafdb"), split_source("rafdb:/data/me@home/RAF-DB")
+    (('gimefive:/data/bench', 'rafdb'), ('rafdb:/data/me@home/RAF-DB', None))
+    """
+    data, _, source = text.rpartition("@")
+    place = text.partition(":")[2]
+    if not data or not source or "/" in source or (place and Path(place).expanduser().exists()):
+        return text, None
+    return data, source
+
+
 def loader_options(name: str) -> dict[str, str]:
     """Names and defaults of the options of a data set's loader.
 

@@ -4,7 +4,7 @@ import pytest
 
 from fer_xai.data import load_dataset
 from fer_xai.data.emotion_map import EmotionMap, read_map
-from fer_xai.data.spec import DatasetSpec
+from fer_xai.data.spec import DatasetSpec, split_source
 from fer_xai.errors import InputError
 from studies.engine.specs import DataSpec
 from tests.data.tree_makers import image
@@ -97,3 +97,21 @@ def test_studies_name_options_with_the_data(tmp_path):
     assert spec.identity == "ckplus#frames=2"  # wherever it lies, but with its options
     assert len(spec.load(emotions=("disgust", "surprise"))) == 4
     assert DataSpec.parse(f"ckplus:{tmp_path}").identity == "ckplus"
+
+
+def test_a_source_follows_an_at_sign_wherever_data_are_named(tmp_path):
+    assert split_source(f"gimefive:{tmp_path}@rafdb") == (f"gimefive:{tmp_path}", "rafdb")
+    odd = tmp_path / "me@home"
+    odd.mkdir()
+    assert split_source(f"folder:{odd}") == (f"folder:{odd}", None)
+    with pytest.raises(InputError, match="one source of faces, got rafdb in .* and source=fer2013"):
+        load_dataset(f"gimefive:{tmp_path}@rafdb", source="fer2013")
+    with pytest.raises(InputError, match="Unknown source 'rafbd'"):
+        load_dataset("synthetic@rafbd", limit=2)
+
+
+def test_a_star_stands_for_all_other_labels(tmp_path):
+    for label in ("lachend", "anger", "other"):
+        image(tmp_path / label / "a.png")
+    found = load_dataset(f"folder:{tmp_path}#lachend=happiness,*=none")
+    assert found.table["emotion"].tolist() == ["happiness"]

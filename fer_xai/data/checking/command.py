@@ -17,7 +17,7 @@ from fer_xai.data.checking.survey import Part, Survey, survey
 from fer_xai.data.emotion_map import read_map
 from fer_xai.data.listing import in_file
 from fer_xai.data.registry import DATASETS
-from fer_xai.data.spec import DatasetSpec
+from fer_xai.data.spec import DatasetSpec, split_source
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
 from fer_xai.errors import InputError, UnknownNameError
 
@@ -35,8 +35,11 @@ class Check:
     True
     """
 
-    data: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME:ROOT[#OPTION=VALUE,…]")]
-    """Data set and its folder or file; options of the data set after a #."""
+    data: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME:ROOT[#OPTION=VALUE,…][@SOURCE]")
+    ]
+    """Data set and its folder or file; options of the data set after a #, one source of a benchmark
+    after an @."""
     emotion_map: Annotated[str, tyro.conf.arg(name="map", metavar="LABEL=EMOTION,…")] = ""
     """Emotions of the data set's own labels, or none for those that are left out."""
     emotions: tuple[str, ...] = ()
@@ -68,7 +71,9 @@ def check(options: Check) -> int:
     Nothing is missing.
     0
     """
-    spec = DatasetSpec.parse(options.data)
+    data, source = split_source(options.data)
+    source = options.source or source
+    spec = DatasetSpec.parse(data)
     if spec.name not in DATASETS:
         raise UnknownNameError(DATASETS.unknown(spec.name))
     there = bool(spec.root) and Path(spec.root).expanduser().exists()
@@ -84,7 +89,7 @@ def check(options: Check) -> int:
     seen = survey(
         spec,
         split=options.split,
-        source=options.source,
+        source=source,
         emotions=parse_order(named[0] if alone else named) if named else (),
         emotion_map=read_map(options.emotion_map),
     )

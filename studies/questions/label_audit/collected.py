@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
 from studies.engine.description import sha256
+from studies.engine.domains import OF_ONES_OWN
 from studies.engine.specs import DataSpec
 
 VOTES = "votes_"
@@ -107,8 +109,13 @@ def set_name(spec: DataSpec) -> str:
     --------
     >>> set_name(DataSpec.parse("gimefive:/data/bench@rafdb"))
     'gimefive@rafdb'
+    >>> set_name(DataSpec.parse("folder:/my/faces#0=anger"))
+    'folder:faces'
     """
-    return spec.dataset if spec.source is None else f"{spec.dataset}@{spec.source}"
+    name = spec.dataset
+    if name in OF_ONES_OWN:
+        name = f"{name}:{Path(spec.root).name}"
+    return name if spec.source is None else f"{name}@{spec.source}"
 
 
 def collected(
@@ -145,7 +152,10 @@ def collected(
     names = [set_name(spec) for spec in specs]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"Expected each data set once in --data, got {name} twice.")
+            raise InputError(
+                f"Expected data sets of different names, each once, got {name} twice: leave one "
+                "out, or rename a folder."
+            )
     parts: list[Part] = []
     tables: list[pd.DataFrame] = []
     first = 0

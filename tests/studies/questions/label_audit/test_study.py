@@ -137,7 +137,10 @@ def test_sets_apart_are_named():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--data", "synthetic", "synthetic"], "each data set once in --data"),
+        (
+            ["--data", "synthetic", "synthetic"],
+            "data sets of different names, each once, got synthetic twice",
+        ),
         (["--apart", "a,b"], "Expected --apart as two of the sets synthetic"),
         (["--models", "gimefive"], "a card.json beside the weights"),
         (["--predictions", "none.npz"], "found none at none.npz"),
