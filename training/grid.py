@@ -144,7 +144,7 @@ class Training:
         return found
 
     def log(self) -> pd.DataFrame:
-        """One row an epoch.
+        """One row an epoch; none where the log was not kept.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Training:
         """
         file = self.folder / LOG
         try:
-            return pd.read_csv(file)
+            return pd.read_csv(file) if file.exists() else pd.DataFrame({"epoch": []})
         except (OSError, ValueError) as error:
             raise damaged(file, error, remedy=f"delete {self.folder}") from None
 
@@ -203,7 +203,7 @@ class Training:
                     "run to have the record tabulated."
                 )
         for name in (TEST_MAPS, TEST_LOGITS, LOG, CARD):  # the card last: all are there
-            if name != TEST_MAPS or (self.folder / name).exists():
+            if name not in (TEST_MAPS, LOG) or (self.folder / name).exists():
                 write_bytes(self.record / name, (self.folder / name).read_bytes())
 
     def facts(self) -> dict[str, Any]:

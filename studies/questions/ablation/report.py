@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.table import Table as TerminalTable
 
 from fer_xai.command import terminal
 from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED
+from studies.questions.ablation import plots
+from studies.questions.ablation.curve_report import training_curves
 from studies.questions.ablation.shared import left_out
 from studies.questions.ablation.tables import (
-    REFERENCE,
     Units,
     difference_table,
     run_table,
@@ -27,7 +25,6 @@ from studies.questions.ablation.tables import (
 from studies.registry import question
 from studies.reporting.formatting import signed, signed_bounds
 from studies.reporting.page import Picture, Table, write_page
-from studies.reporting.style import INK, TRAINED, style
 from studies.reporting.trainings import caveats_of, facts_of, method_of
 from studies.scoreboard.consistency import VERSION
 from training.grid import Training
@@ -50,7 +47,7 @@ def write_report(
     *,
     units: Units,
 ) -> str:
-    """Everything is made from the trainings' test logits and the endpoints of their networks.
+    """Everything is made from the trainings' logits and logs, and their networks' endpoints.
 
     Parameters
     ----------
@@ -98,11 +95,12 @@ def write_report(
     pictures = [
         Picture(
             name="accuracy_and_consistency",
-            figure=scatter(rows),
+            figure=plots.scatter(rows),
             caption="Each dot is a training: its test accuracy and the excess of its separability "
             "over untrained networks of its variant; crosses are means over seeds.",
         )
     ]
+    curves = training_curves(done, manifest["config"])
     sentence = answer(variants, differences)
     caveats = [*earlier(endpoints), *left_out(endpoints, list(variants["variant"]))]
     write_page(
@@ -110,33 +108,14 @@ def write_report(
         question=question("ablation"),
         answer=sentence,
         facts=facts_of(manifest, done),
-        tables=made,
-        pictures=pictures,
+        tables=[*made, *curves.tables],
+        pictures=[*pictures, *curves.pictures],
         method=[*method_of(manifest, done), *method(manifest)],
-        caveats=[*CAVEATS, *caveats, *caveats_of(done)],
+        caveats=[*CAVEATS, *caveats, *curves.caveats, *caveats_of(done)],
         manifest=manifest,
     )
     summary(variants)
     return sentence
-
-
-def scatter(rows: pd.DataFrame) -> Figure:
-    """Accuracy against excess, a dot a training, a cross a variant's mean."""
-    style()
-    fig, axis = plt.subplots(figsize=(7.2, 4.8), layout="constrained")
-    variants = list(dict.fromkeys(rows["variant"]))
-    for variant, colour in zip(variants, sns.color_palette("husl", len(variants)), strict=True):
-        here = rows[rows["variant"] == variant]
-        shown = TRAINED if variant == REFERENCE else colour
-        axis.plot(here["accuracy"], here["excess"], "o", color=shown, ms=5, alpha=0.75)
-        x, y = here["accuracy"].mean(), here["excess"].mean()
-        axis.plot(x, y, "+", color=INK, ms=10)
-        axis.annotate(str(variant), (x, y), xytext=(7, 4), textcoords="offset points", fontsize=9)
-    axis.axhline(0, color=INK, lw=0.8, ls=":")
-    axis.set_xlabel("test accuracy, %")
-    axis.set_ylabel("excess of AUC over untrained networks")
-    sns.despine(ax=axis)
-    return fig
 
 
 def answer(variants: pd.DataFrame, differences: pd.DataFrame) -> str:
