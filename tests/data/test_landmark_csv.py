@@ -176,6 +176,23 @@ def test_a_file_that_knows_none_of_the_faces_is_an_error(faces, table, write):
         read_landmarks(write(table), faces)
 
 
+def test_a_file_whose_points_are_all_unknown_says_so(faces, table, write):
+    table[POINTS] = np.nan
+    with pytest.raises(InputError, match=r"the points of all 6 of its images that are among them"):
+        read_landmarks(write(table), faces)
+
+
+def test_points_of_larger_images_and_mirrored_ones_are_refused_at_the_door(root, table, write):
+    face = canonical_landmarks() / 64 * SIDE
+    for wrong, sentence in (
+        (face * 2, "they leave the image at the right and at the bottom.*--landmarks-size"),
+        (face * [-1, 1] + [SIDE - 1, 0], "left and right are swapped"),
+    ):
+        table[POINTS] = wrong.reshape(-1)
+        with pytest.raises(InputError, match=sentence):
+            load_dataset("folder", root=root, landmarks=write(table))
+
+
 def test_unreadable_files_are_named(faces, table, tmp_path):
     with pytest.raises(InputError, match="Expected a landmark CSV, found none at .*landmarks.csv"):
         read_landmarks(tmp_path / "landmarks.csv", faces)

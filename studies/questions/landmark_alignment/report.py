@@ -26,6 +26,7 @@ from studies.questions.landmark_alignment.figures import (
     choices_figure,
     endpoint_figure,
     matrices_figure,
+    shown,
 )
 from studies.questions.landmark_alignment.maps import Job
 from studies.questions.landmark_alignment.scores import SCORES
@@ -278,7 +279,7 @@ def _pictures(
         made.append(
             Picture(
                 name=f"scores_{model}",
-                figure=dots(scores[scores["model"] == model], specs),
+                figure=dots(scores[scores["model"] == model], specs, named=shown),
                 caption=f"{model}: where the map of the own target lies, by each metric; red: "
                 "methods, grey: controls, dotted: the centre control; 95 % intervals over faces.",
             )

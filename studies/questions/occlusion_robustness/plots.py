@@ -104,7 +104,10 @@ def occluder_figure(table: pd.DataFrame) -> Figure:
     axis.axvline(0, color=INK, lw=0.8, ls=":")
     axis.invert_yaxis()
     axis.set_xlabel("points of accuracy lost beyond a random patch of the same area")
-    axis.legend(frameon=False, loc="best")
+    if len(models) > 1:
+        axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    else:
+        axis.set_title(models[0] if models else "", fontsize=11)
     sns.despine(ax=axis)
     return fig
 
@@ -146,6 +149,7 @@ def area_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
         axis.set_ylim(0, 100)
         sns.despine(ax=axis)
     legend = places[len(OCCLUDERS)]
+    places[len(OCCLUDERS) - 4].tick_params(labelbottom=True)  # nothing but the legend lies below
     legend.axis("off")
     handles = [Line2D([], [], color=colour) for colour in _colours(models)]
     handles += [Line2D([], [], color=INK), Line2D([], [], color=INK, ls="--")]
@@ -197,10 +201,11 @@ def grid_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
                 axis.fill_between(part["cells hidden"], low, high, color=colour, alpha=0.18)
         axis.set_title(model, fontsize=11)
         axis.set_xlabel("cells of the 14×14 grid hidden, %")
+        axis.set_xticks(sorted({0.0, *table["cells hidden"].round(6)}))
         axis.set_ylim(0, 100)
         sns.despine(ax=axis)
     axes[0, 0].set_ylabel("accuracy, %")
-    axes[0, -1].legend(frameon=False, fontsize=9, loc="best")
+    axes[0, -1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.02, 1))
     fig.tight_layout()
     return fig
 
