@@ -9,12 +9,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
 from studies.questions.occlusion_robustness.covers import CHANCE, OCCLUDERS, RANDOM, RANDOM_MAP
-from studies.questions.occlusion_robustness.effects import SHOWN
+from studies.reporting.frames import framed
 from studies.reporting.style import INK, TRAINED, UNTRAINED, style
 
 
@@ -64,10 +63,7 @@ def region_heatmap(matrix: pd.DataFrame) -> Figure:
             )
             for y, region in enumerate(REGIONS):
                 for x, emotion in enumerate(shown):
-                    if book.loc[region, emotion] >= 100 * SHOWN:
-                        frame = Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False)
-                        frame.set(edgecolor=INK, linewidth=2)
-                        axis.add_patch(frame)
+                    framed(axis, x, y, float(book.loc[region, emotion]) / 100)
             axis.set(xlabel="", ylabel="")
             names = [f"{name}\n({counts.get(name, 0)})" for name in shown]
             axis.set_xticklabels(names, rotation=0, fontsize=9)
