@@ -189,8 +189,8 @@ def _lost(points: pd.DataFrame) -> str:
         f"{100 * before:.{digits}f} to {100 * after:.{digits}f} %"
     )
     here = last[last["condition"] == worst["condition"]]
-    still = here.loc[here["group"] == "still recognised", "share"]
-    new = after - float(still.iloc[0]) if len(still) else 0.0
+    still = here[here["group"] == "still recognised"]
+    new = after - float(still["share"].iloc[0]) if len(still) else 0.0
     if f"{100 * new:.{digits}f}" != f"{0:.{digits}f}":
         text += (
             f" ({100 * (after - new):.{digits}f} % are recognised still, and "

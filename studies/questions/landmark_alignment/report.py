@@ -245,7 +245,8 @@ def _pictures(
             "values, of a sample of the faces (its number beside the name), an interval by itself; "
             "blue diamonds: the same methods on untrained networks, mean and range; grey: controls "
             f"({_schemes(main, control=True)}), so that widths of intervals "
-            "do not compare with those of methods. Uniform, centre and edges are the same for all targets and have 0.",
+            "do not compare with those of methods. Uniform, centre and edges are the same for all "
+            "targets and have 0.",
         ),
         Picture(
             name="faces",

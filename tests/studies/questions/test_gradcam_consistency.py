@@ -293,8 +293,10 @@ def test_a_dry_run_looks_at_landmarks(weights, tmp_path, change, sentence, multi
     path = tmp_path / "points.csv"
     pd.DataFrame(rows, columns=["image", *POINTS]).to_csv(path, index=False)
     asked = {"data": f"folder:{tmp_path / 'faces'}", "landmarks": path, "dry_run": True}
+    if multiverse:
+        asked |= {"multiverse": True, "limit": None, "moved": 128}
     with pytest.raises(InputError, match=sentence):
-        study(tmp_path / "out", weights, **asked, multiverse=multiverse).run()
+        study(tmp_path / "out", weights, **asked).run()
 
 
 @pytest.mark.parametrize(
