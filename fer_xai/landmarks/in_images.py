@@ -59,6 +59,17 @@ def check_placed(
     middle = points[:, INNER].mean(axis=1)  # (N, 2) as x, y
     inside = (middle > -0.5) & (middle < sizes[:, ::-1] - 0.5)
     outside = np.flatnonzero(known & ~inside.all(axis=1))
+    widths = torch.from_numpy(sizes[known][:, ::-1].copy())
+    large = np.flatnonzero(known)[too_large(torch.from_numpy(points[known]), widths).numpy()]
+    if len(large) > len(outside):  # a few of them lie wholly outside
+        height, width = (int(side) for side in sizes[large[0]])
+        raise InputError(
+            f"Expected landmarks inside their images in {where}, but in {len(large)} of "
+            f"{int(known.sum())} faces they leave the image at the right and at the bottom, first "
+            f"{names[large[0]]}, whose points reach ({points[large[0], :, 0].max():.0f}, "
+            f"{points[large[0], :, 1].max():.0f}) in {width}×{height} pixels: they look measured "
+            "on larger images; say on what size (--landmarks-size, points_size=)."
+        )
     if len(outside):
         first = outside[0]
         x, y = (float(value) for value in middle[first])
@@ -68,17 +79,6 @@ def check_placed(
             f"{int(known.sum())} faces lie outside, first {names[first]}, whose middle is "
             f"({x:.0f}, {y:.0f}) in {width}×{height} pixels: say on what size they were measured "
             "(--landmarks-size)."
-        )
-    widths = torch.from_numpy(sizes[known][:, ::-1].copy())
-    large = np.flatnonzero(known)[too_large(torch.from_numpy(points[known]), widths).numpy()]
-    if len(large):
-        height, width = (int(side) for side in sizes[large[0]])
-        raise InputError(
-            f"Expected landmarks inside their images in {where}, but in {len(large)} of "
-            f"{int(known.sum())} faces they leave the image at the right and at the bottom, first "
-            f"{names[large[0]]}, whose points reach ({points[large[0], :, 0].max():.0f}, "
-            f"{points[large[0], :, 1].max():.0f}) in {width}×{height} pixels: they look measured "
-            "on larger images; say on what size (--landmarks-size, points_size=)."
         )
     turned = np.flatnonzero(known & mirrored_faces(torch.from_numpy(points)).numpy())
     if len(turned):

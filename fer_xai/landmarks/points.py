@@ -80,20 +80,22 @@ def check_landmarks(landmarks: object, *, size: int) -> Tensor:
         f"landmarks in pixels of images of side {size}",
         f"whose points all lie between 0 and 1: multiply shares of the side by {size}",
     )
+    outside = ((high < -0.5) | (low > size - 0.5)).any(dim=1)
+    large = too_large(found, torch.tensor([[size, size]]))
     _refuse(
-        ((high < -0.5) | (low > size - 0.5)).any(dim=1),
-        rows,
-        f"landmarks in images of side {size}",
-        "wholly outside: scale points that were measured on images of another size "
-        "(Faces.landmarks_at), or write NaN for these faces",
-    )
-    _refuse(
-        too_large(found, torch.tensor([[size, size]])),
+        large & (large.sum() > outside.sum()),  # a few of them lie wholly outside
         rows,
         f"landmarks in images of side {size}",
         "whose points leave it at the right and at the bottom: they look measured on larger "
         "images; say of which side (points_size=, --landmarks-size), scale them "
         "(Faces.landmarks_at), or write NaN for single faces that are wrong",
+    )
+    _refuse(
+        outside,
+        rows,
+        f"landmarks in images of side {size}",
+        "wholly outside: scale points that were measured on images of another size "
+        "(Faces.landmarks_at), or write NaN for these faces",
     )
     _refuse(
         mirrored_faces(found),
