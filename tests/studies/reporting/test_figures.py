@@ -80,11 +80,18 @@ def test_frames_are_the_thicker_the_more_of_a_region_is_in_the_codebook():
     shares = dict(zip(REGIONS, (0, 5, 20, 40, 60, 100, 0, 0), strict=True))
     matrix = pd.DataFrame(
         [
-            {"model": "net", "emotion": "sadness", "region": name, "faces": 3, "cost": 0.1,
-             "beyond a patch": 0.05, "codebook": share}
+            {
+                "model": "net",
+                "emotion": "sadness",
+                "region": name,
+                "faces": 3,
+                "cost": 0.1,
+                "beyond a patch": 0.05,
+                "codebook": share,
+            }
             for name, share in shares.items()
         ]
-    )  # fmt: skip
+    )
     widths = [patch.get_linewidth() for patch in region_heatmap(matrix).axes[0].patches]
     assert len(widths) == 4  # from 10 % on
     assert widths == sorted(widths)
