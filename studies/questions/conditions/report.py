@@ -207,7 +207,8 @@ def _lost(points: pd.DataFrame) -> str:
 def _bounds(row: pd.Series) -> str:
     """The interval, where as many faces as a judgement takes share it; else their number."""
     if row["faces"] < LEAST_TESTED:
-        return f" ({row['faces']:.0f} faces, too few for an interval here)"
+        counted = "1 face" if row["faces"] == 1 else f"{row['faces']:.0f} faces"
+        return f" ({counted}, too few for an interval here)"
     if not np.isfinite(row["likeness low"]):
         return ""
     return f" [{row['likeness low']:.2f}, {row['likeness high']:.2f}]"

@@ -99,8 +99,10 @@ def endpoint_figure(table: pd.DataFrame) -> Figure:
         axis.set_xlabel("contrast: cosine with the own area less with others'", fontsize=9)
         axis.grid(axis="y", color="#eeeeee")
     sns.despine(fig, left=True)
-    ways = table.groupby("control")["scheme"].agg(
-        lambda of: next((w for w in of if w != "none"), "")
+    ways = (
+        table[table["method"] != SHAPLEY]
+        .groupby("control")["scheme"]
+        .agg(lambda of: next((w for w in of if w != "none"), ""))
     )
     said = {control: f"\n{ways.get(control, '')}".rstrip() for control in (False, True)}
     handles = [
@@ -163,10 +165,9 @@ def choices_figure(table: pd.DataFrame, *, method: str = "gradcam") -> Figure:
                 axis.annotate(
                     f"{row['faces']:.0f} faces",
                     (row["contrast"], y),
-                    xytext=(0, 5),
+                    xytext=(8, 4),
                     textcoords="offset points",
                     fontsize=7.5,
-                    ha="center",
                 )
         axis.set_yticks(range(len(order)), order, fontsize=9)
         axis.axvline(0, color=INK, lw=0.8, ls=":")

@@ -109,8 +109,8 @@ def test_the_endpoint_says_how_intervals_were_made_and_on_how_many_faces():
     ends = {"contrast": 0.1, "contrast low": 0.0, "contrast high": 0.2, "ceiling": 0.4}
     ends |= {"untrained": 0.05, "untrained min": 0.0, "untrained max": 0.1, "model": "m"}
     rows = [
-        {"method": "lrp", "control": False, "faces": 12, "scheme": "simultaneous, by betting"},
         {"method": SHAPLEY, "control": False, "faces": 6, "scheme": "by itself, by Student's t"},
+        {"method": "lrp", "control": False, "faces": 12, "scheme": "simultaneous, by betting"},
         {"method": "random", "control": True, "faces": 12, "scheme": "by itself, by Student's t"},
     ]
     figure = endpoint_figure(pd.DataFrame([row | ends for row in rows]))
