@@ -1,5 +1,8 @@
 """Maps in words: the right numbers, and nothing where nothing stands out."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +48,22 @@ def model_of(mask):
 def lit(mask):
     """A face that is dark but for a bright area."""
     return mask.float().expand(1, 3, 64, 64) * 0.9
+
+
+def test_points_of_a_larger_image_name_no_region():
+    corners = area("mouth_corners")[None].float()
+    with pytest.raises(InputError, match="they look measured on larger images"):
+        describe(explained(corners), POINTS * 100 / 64)
+
+
+def test_the_example_of_the_docs_runs(capsys):
+    page = (Path(__file__).parents[1] / "docs" / "landmarks.md").read_text(encoding="utf-8")
+    blocks = [
+        one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "describe" in one
+    ]
+    assert len(blocks) == 1
+    exec(compile(blocks[0], "landmarks.md", "exec"), {})
+    assert capsys.readouterr().out.count("map for") >= 4
 
 
 def test_a_map_on_the_mouths_corners_says_so_with_its_numbers():

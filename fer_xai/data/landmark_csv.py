@@ -46,7 +46,7 @@ def read_landmarks(
     InputError
         If the file is missing, is damaged or no text, lacks columns, has a row of another length or
         a cell that is no pixel coordinate (with its row), has an image twice, knows none of the
-        faces, or names a file that several faces have.
+        faces or no point of them, or names a file that several faces have.
 
     Examples
     --------
@@ -68,6 +68,7 @@ def read_landmarks(
     if not path.is_file():
         raise InputError(f"Expected a landmark CSV, found none at {path}.")
     known = _rows(path)
+    matched = 0
     points = np.full((len(faces), 68, 2), np.nan, dtype=np.float32)
     owner: dict[str, str] = {}  # file name -> id of the face it stands for
     for index, (file, face) in enumerate(zip(faces.table["path"], faces.ids, strict=True)):
@@ -79,8 +80,15 @@ def read_landmarks(
             )
         found = known.get(face, known.get(name))
         if found is not None:
+            matched += 1
             points[index] = found.reshape(68, 2)
-    if np.isnan(points).all():
+    if not np.isfinite(points).all(axis=(1, 2)).any() and matched:
+        raise InputError(
+            f"Expected landmarks of {faces.name} in {path}, but the points of all {matched} of its "
+            "images that are among them are NaN or missing: locate them again, or with another "
+            "provider, such as builtin."
+        )
+    if not matched:
         raise InputError(
             f"Expected landmarks of {faces.name} in {path}, but none of its {len(known)} images is "
             "among them: images are matched by file name."

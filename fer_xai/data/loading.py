@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from fer_xai.checks import quoted
 from fer_xai.data.datasets.folder import warn_of_two_emotions
 from fer_xai.data.landmark_csv import read_landmarks
@@ -18,6 +20,7 @@ from fer_xai.data.spec import DatasetSpec, index_dataset, split_source
 from fer_xai.data.subjects import check_subject_pattern, with_subjects
 from fer_xai.emotions import NATIVE_ORDERS, parse_order
 from fer_xai.errors import InputError, UnknownNameError, did_you_mean
+from fer_xai.landmarks.in_images import check_placed
 from fer_xai.types import Faces
 
 
@@ -78,7 +81,8 @@ def load_dataset(
     ------
     UnknownNameError, InputError
         For an unknown dataset, a wrong folder, an unknown label, option or source, images that are
-        listed but missing, a pattern that cannot be used, an empty selection.
+        listed but missing, a pattern that cannot be used, an empty selection, landmarks that do not
+        lie in their images or are mirrored.
 
     Warns
     -----
@@ -144,6 +148,9 @@ def load_dataset(
         faces = _readable(faces, problems)
     if landmarks is not None:
         points = read_landmarks(landmarks, faces, points_size=landmarks_size)
+        known = faces.subset(np.flatnonzero(np.isfinite(points).all(axis=(1, 2))))
+        placed = points[np.isfinite(points).all(axis=(1, 2))]
+        check_placed(placed, known.image_sizes, known.ids, where=f"{landmarks}")
         faces = dataclasses.replace(faces, landmarks=points)
     return faces
 

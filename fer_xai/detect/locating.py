@@ -16,7 +16,7 @@ from torch import Tensor
 from fer_xai.checks import check_images
 from fer_xai.detect.boxes import faces
 from fer_xai.detect.cache import AUTO, Cache, cache_at
-from fer_xai.detect.point_checks import check_placed, check_some_known
+from fer_xai.detect.point_checks import check_some_known
 from fer_xai.detect.provider import (
     Found,
     ImageProvider,
@@ -27,6 +27,7 @@ from fer_xai.detect.provider import (
     provider_named,
 )
 from fer_xai.errors import InputError
+from fer_xai.landmarks.in_images import check_placed
 from fer_xai.types import Faces
 from fer_xai.types.pixels import as_pixels
 

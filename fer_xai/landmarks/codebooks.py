@@ -286,10 +286,19 @@ def emotion_areas(
     book = find_codebook(codebook)
     names = [parse_emotion(name) for name in emotions]
     absent = [name for name in names if name not in book]
-    if absent or not names or len(set(names)) < len(names):
+    if absent:
+        called = quoted(str(codebook))[1:-1] if isinstance(codebook, str | Path) else "the codebook"
+        those = tuple(name for name in names if name in book) or tuple(book)
+        mine = not (isinstance(codebook, str) and codebook in CODEBOOKS)
+        add = f"add {'them' if len(absent) > 1 else 'it'}, or " if mine else ""
+        raise InputError(
+            f"Expected action units of each emotion, but {called} has no line for "
+            f"{', '.join(absent)}: {add}pass emotions={those}."
+        )
+    if not names or len(set(names)) < len(names):
         raise InputError(
             f"Expected different emotions that the codebook has action units for "
-            f"({', '.join(book)}), got {', '.join(absent or names) or 'none'}."
+            f"({', '.join(book)}), got {', '.join(names) or 'none'}."
         )
     known = find_edition(edition).units
     units = {name: [unit for unit in book[name] if unit in known] for name in names}

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fer_xai.checks import check_count
 from fer_xai.errors import InputError
+from fer_xai.landmarks.placing import too_large
 
 Points = NDArray[np.float32] | Tensor
 """``(N, 68, 2)`` iBUG points in pixels x, y; NaN where unknown."""
@@ -31,8 +32,10 @@ def check_landmarks(landmarks: object, *, size: int) -> Tensor:
     """Landmarks ``(N, 68, 2)`` of images of side ``size``, as float32 on the CPU.
 
     A face with a point that is NaN or infinite is unknown, and is not judged. The others must lie
-    in their images, at least in part, and must not be mirrored: seen from the eyes, with the mouth
-    below, points 36–41 are those on the left of the image.
+    in their images, at least in part, must not leave them as points of larger images do
+    (:func:`fer_xai.landmarks.placing.too_large`), and must not be mirrored: seen from the eyes,
+    with the mouth below, points 36–41 are those on the left of the image. Points of smaller images
+    cannot be told from small faces, and pass.
 
     Parameters
     ----------
@@ -77,8 +80,18 @@ def check_landmarks(landmarks: object, *, size: int) -> Tensor:
         f"landmarks in pixels of images of side {size}",
         f"whose points all lie between 0 and 1: multiply shares of the side by {size}",
     )
+    outside = ((high < -0.5) | (low > size - 0.5)).any(dim=1)
+    large = too_large(found, torch.tensor([[size, size]]))
     _refuse(
-        ((high < -0.5) | (low > size - 0.5)).any(dim=1),
+        large & (large.sum() > outside.sum()),  # a few of them lie wholly outside
+        rows,
+        f"landmarks in images of side {size}",
+        "whose points leave it at the right and at the bottom: they look measured on larger "
+        "images; say of which side (points_size=, --landmarks-size), scale them "
+        "(Faces.landmarks_at), or write NaN for single faces that are wrong",
+    )
+    _refuse(
+        outside,
         rows,
         f"landmarks in images of side {size}",
         "wholly outside: scale points that were measured on images of another size "

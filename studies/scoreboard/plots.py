@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,8 +21,33 @@ COLUMNS = 3
 """Panels beside each other."""
 
 
-def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
+def plain(name: object) -> str:
+    """A method's name without underscores.
+
+    Examples
+    --------
+    >>> plain("gradcam_signed")
+    'gradcam signed'
+    """
+    return str(name).replace("_", " ")
+
+
+def dots(
+    table: pd.DataFrame,
+    specs: Mapping[str, MetricSpec],
+    *,
+    named: Callable[[object], str] = plain,
+) -> Figure:
     """A panel a metric, methods over each other in the order of the first one.
+
+    Parameters
+    ----------
+    table
+        Means with intervals, by metric and method.
+    specs
+        The metrics by name.
+    named
+        How a method is called beside the axis.
 
     Examples
     --------
@@ -60,7 +85,7 @@ def dots(table: pd.DataFrame, specs: Mapping[str, MetricSpec]) -> Figure:
         beside = tables.compared_with_floor(specs[metric]) and FLOOR in own.index
         if beside and np.isfinite(own.loc[FLOOR, "mean"]):
             axis.axvline(own.loc[FLOOR, "mean"], color=INK, lw=0.7, ls=":")
-        axis.set_yticks(range(len(order)), [name.replace("_", " ") for name in order], fontsize=8)
+        axis.set_yticks(range(len(order)), [named(name) for name in order], fontsize=8)
         axis.set_title(metric.replace("_", " "), fontsize=10)
         if specs[metric].higher_is_better is False:
             axis.invert_xaxis()

@@ -141,7 +141,7 @@ class ScoredStudy(
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
-            run.bar.add_task("faces", total=len(faces) * len(models))
+            run.bar.add_task("faces × models", total=len(faces) * len(models))
             parts = self._scored_alike(models, faces, board, run)
         rows = pd.concat([part.rows for part in parts], ignore_index=True)
         faces = faces.subset(np.flatnonzero(np.isin(faces.ids, rows["id"].unique())))

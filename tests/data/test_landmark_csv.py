@@ -8,13 +8,17 @@ import pytest
 from fer_xai.data import load_dataset
 from fer_xai.data.landmark_csv import POINTS, read_landmarks
 from fer_xai.errors import InputError
+from fer_xai.landmarks import canonical_landmarks
 
 NAMES = [f"{i}.png" for i in range(6)]
 EMOTIONS = ["happy", "fear"]
 
 
 def _points(index):
-    return 100 * index + np.arange(136, dtype=np.float32).reshape(68, 2) / 8
+    """Points within 20 pixels, which tell images apart and are not those of a mirrored face."""
+    along = np.arange(68, dtype=np.float32)
+    points = np.stack([along / 8, along**2 / 512], axis=1)
+    return points + np.float32(index / 2)
 
 
 @pytest.fixture
@@ -174,6 +178,23 @@ def test_a_file_that_knows_none_of_the_faces_is_an_error(faces, table, write):
         ),
     ):
         read_landmarks(write(table), faces)
+
+
+def test_a_file_whose_points_are_all_unknown_says_so(faces, table, write):
+    table[POINTS] = np.nan
+    with pytest.raises(InputError, match=r"the points of all 6 of its images that are among them"):
+        read_landmarks(write(table), faces)
+
+
+def test_points_of_larger_images_and_mirrored_ones_are_refused_at_the_door(root, table, write):
+    face = canonical_landmarks() / 64 * 20
+    for wrong, sentence in (
+        (face * 1.75, "they leave the image at the right and at the bottom.*--landmarks-size"),
+        (face * [-1, 1] + [19, 0], "left and right are swapped"),
+    ):
+        table[POINTS] = wrong.reshape(-1)
+        with pytest.raises(InputError, match=sentence):
+            load_dataset(f"folder:{root}", landmarks=write(table))
 
 
 def test_unreadable_files_are_named(faces, table, tmp_path):

@@ -8,9 +8,9 @@ from PIL import Image
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.landmark_csv import POINTS
 from fer_xai.detect import locate
-from fer_xai.detect.point_checks import check_placed
 from fer_xai.errors import InputError
 from fer_xai.landmarks import canonical_landmarks
+from fer_xai.landmarks.in_images import check_placed
 from fer_xai.landmarks.template import MIRROR
 
 SIDES = {"a": 64, "b": 128, "c": 64}
@@ -97,6 +97,12 @@ def test_points_outside_of_the_image_are_refused(faces, write):
     points["c"] = points_of("c") * 4
     sentence = r"inside their images in .*, but 1 of 3 faces lie outside, first c.png"
     with pytest.raises(InputError, match=sentence):
+        locate(faces, write(points))
+
+
+def test_points_of_larger_images_are_refused(faces, write):
+    points = {name: points_of(name) * 1.5625 for name in "abc"}
+    with pytest.raises(InputError, match=r"at the right and at the bottom, first a.png, whose"):
         locate(faces, write(points))
 
 

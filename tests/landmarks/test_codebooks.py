@@ -28,8 +28,8 @@ def test_codebooks_name_emotions_and_units(name):
 @pytest.mark.parametrize("edition", EDITIONS)
 @pytest.mark.parametrize("codebook", CODEBOOKS)
 def test_areas_are_unions_of_units(codebook, edition):
-    maps = au_maps(FACE, size=32, edition=edition)
-    areas = emotion_areas(FACE, size=32, codebook=codebook, edition=edition)
+    maps = au_maps(FACE / 2, size=32, edition=edition)
+    areas = emotion_areas(FACE / 2, size=32, codebook=codebook, edition=edition)
     missing = units_without_map(codebook, edition=edition)
     for column, emotion in enumerate(SIX):
         units = [u for u in CODEBOOKS[codebook][emotion] if u not in missing.get(emotion, ())]
@@ -70,9 +70,9 @@ def test_ones_own_codebook(tmp_path):
     path.write_text('Happy = [6, "12"]\nfear = ["AU01", "5B", "R20"]  # by hand\n')
     book = load_codebook(path)
     assert book == {"happiness": ("AU6", "AU12"), "fear": ("AU1", "AU5", "AU20")}
-    areas = emotion_areas(FACE, size=32, emotions=["happiness"], codebook=path)
-    assert (areas == emotion_areas(FACE, size=32, emotions=["happiness"])).all()
-    assert (areas == emotion_areas(FACE, size=32, emotions=["happiness"], codebook=book)).all()
+    areas = emotion_areas(FACE / 2, size=32, emotions=["happiness"], codebook=path)
+    assert (areas == emotion_areas(FACE / 2, size=32, emotions=["happiness"])).all()
+    assert (areas == emotion_areas(FACE / 2, size=32, emotions=["happiness"], codebook=book)).all()
 
 
 BROKEN = {
@@ -111,12 +111,12 @@ def test_a_codebook_that_cannot_be_read_gets_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"emotions": ["neutral"]}, "emotions that the codebook has action units for .* got neut"),
+        ({"emotions": ["neutral"]}, "emfacs has no line for neutral: pass emotions="),
         ({"emotions": []}, "emotions that the codebook has action units for .* got none"),
         ({"emotions": ["fear", "Fe"]}, "Expected different emotions .* got fear, fear"),
         ({"emotions": ["rage"]}, "Expected an emotion"),
         ({"codebook": "facs"}, "Expected a codebook .emfacs, belharbi, belharbi_code, or a file"),
-        ({"codebook": {"fear": ["AU1"]}}, "got happiness, surprise, sadness, anger, disgust"),
+        ({"codebook": {"fear": ["AU1"]}}, "no line for happiness, surprise, sadness, "),
         ({"codebook": 3}, "Expected a codebook"),
         ({"edition": "facs"}, "Expected an edition of action units"),
         ({"without_shared": "fear"}, "Expected two emotions in without_shared, such as"),
@@ -127,7 +127,7 @@ def test_a_codebook_that_cannot_be_read_gets_one_sentence(tmp_path):
 )
 def test_what_cannot_be_answered_gets_one_sentence(options, sentence):
     with pytest.raises(InputError, match=sentence):
-        emotion_areas(FACE, size=32, **options)
+        emotion_areas(FACE / 2, size=32, **options)
 
 
 def test_units_that_an_edition_lacks_are_named():
@@ -135,6 +135,18 @@ def test_units_that_an_edition_lacks_are_named():
     assert units_without_map("belharbi", edition="belharbi") == {}
     with pytest.raises(InputError, match="some unit of anger in edition pyfeat, but it has none"):
         emotion_areas(
-            FACE, size=32, emotions=["anger"], codebook={"anger": ["AU23"]}, edition="pyfeat"
+            FACE / 2, size=32, emotions=["anger"], codebook={"anger": ["AU23"]}, edition="pyfeat"
         )
     assert EMFACS["contempt"] == ("AU12", "AU14")
+
+
+def test_a_codebook_of_two_emotions_says_how_to_go_on(tmp_path):
+    path = tmp_path / "cb2.toml"
+    path.write_text("happiness = [6, 12]\nfear = [1, 2]\n")
+    sentence = (
+        r"cb2.toml has no line for surprise, sadness, anger, disgust: add them, or pass "
+        r"emotions=\('happiness', 'fear'\)."
+    )
+    with pytest.raises(InputError, match=sentence):
+        emotion_areas(FACE, size=64, codebook=path)
+    assert emotion_areas(FACE, size=64, codebook=path, emotions=("happiness", "fear")).any()

@@ -32,6 +32,7 @@ TRAPS = {
     "zeros": (np.zeros((3, 68, 2)), r"got 3 of 3 \(the first is face 0\) whose 68 points are all"),
     "shares": (FACE / 64, "whose points all lie between 0 and 1: multiply shares of the side by"),
     "outside": (FAR, r"images of side 64, got 1 of 2 \(the first is face 1\) wholly outside"),
+    "larger": (FACE * 1.5625, "got a face whose points leave it at the right and at the bottom"),
     "reflected": (REFLECTED, r"got a face with it on the right: renumber the points of mirrored"),
     "rows first": (FACE[..., ::-1], "or swap x and y if they are rows before columns"),
 }
@@ -60,3 +61,28 @@ def test_unknown_faces_are_not_judged():
     points = np.concatenate([FACE, REFLECTED, FACE + 500])
     points[1:, 3] = np.nan, np.inf
     assert check_landmarks(points, size=64).shape == (3, 68, 2)
+
+
+@pytest.mark.parametrize("factor", [1.4, 1.5625, 2, 2.5, 3.5, 4])
+def test_points_of_larger_images_are_refused(factor):
+    points = np.concatenate(
+        [placed(angle, 1, (shift, 2)) for angle in (-9, 0, 9) for shift in (-3, 3)]
+    )
+    with pytest.raises(
+        InputError, match=r"measured on larger images; .*--landmarks-size|wholly out"
+    ):
+        check_landmarks(points * factor, size=64)
+    assert check_landmarks(points, size=64).shape == (6, 68, 2)
+
+
+def test_faces_that_a_crop_cuts_are_accepted():
+    for shift in ((20, 0), (-20, 0), (0, 20), (0, -20)):
+        check_landmarks(placed(shift=shift), size=64)
+    for scale in (0.3, 1.2, 1.5, 2.0, 6.0):  # small faces, and crops that are too tight
+        check_landmarks(placed(scale=scale), size=64)
+
+
+def test_one_face_whose_points_are_of_a_larger_image_is_named():
+    points = np.concatenate([FACE] * 9 + [FACE * 2])
+    with pytest.raises(InputError, match=r"got 1 of 10 \(the first is face 9\) whose points leave"):
+        check_landmarks(points, size=64)

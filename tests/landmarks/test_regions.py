@@ -53,7 +53,7 @@ def test_regions_scale_and_turn_with_the_face():
 def test_unknown_points_give_no_region():
     points = np.concatenate([FACE, FACE])
     points[1, 5] = np.nan
-    masks = face_regions(points, size=32)
+    masks = face_regions(points / 2, size=32)
     assert masks[0].any()
     assert not masks[1].any()
     with pytest.raises(InputError, match=r"Expected landmarks \(N, 68, 2\), got \(1, 5, 2\)"):

@@ -126,10 +126,10 @@ class Ablation(OneDataset, Progress, Landmarks):
         at_hand = {column.name: ColumnFaces(self.options, column)}
         asked = trainings(self.options, variants, [column], faces=at_hand)
         at_hand[column.name].check()
+        faces = self._faces(column)  # a plan, too, is made with landmarks that can be used
         if self.dry_run:
             say_plan(asked)
             return Path()
-        faces = self._faces(column)
         if self.options.train:
             train_missing(asked, hours=self.options.hours)
         known = [VARIANTS[name] for name in VARIANTS]

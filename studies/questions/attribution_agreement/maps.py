@@ -77,7 +77,7 @@ class Job:
         asked = [name for name in methods if name != SHAPLEY]
         self.judged = set(judged(methods, fills))
         self.names = [*asked, *(name for name in CONTROLS if name not in asked)]
-        self.task = run.bar.add_task(f"{network.name}: maps", total=len(self.names) + 1)
+        self.task = run.bar.add_task(f"{network.name}: methods", total=len(self.names) + 1)
 
     def explain(self) -> None:
         """Maps of methods and controls.

@@ -39,11 +39,13 @@ def severity_curves(table: pd.DataFrame, *, prior: float) -> Figure:
     across = min(ACROSS, len(conditions))
     down = -(-len(conditions) // across)
     figure, axes = plt.subplots(2 * down, across, figsize=(3.3 * across, 4.6 * down), squeeze=False)
+    shown = ["likeness", "likeness low", "other", "centre", "untrained"]
+    lowest = min(-0.1, float(table[shown].min().min()) - 0.05)  # one scale for all panels
     for k, condition in enumerate(conditions):
         own = table[table["condition"] == condition]
         upper, lower = axes[2 * (k // across)][k % across], axes[2 * (k // across) + 1][k % across]
         _recognition(upper, own, prior)
-        _likeness(lower, own)
+        _likeness(lower, own, lowest=lowest)
         upper.set_title(str(condition).replace("_", " "), fontsize=11)
         if k % across == 0:
             upper.set_ylabel("share of faces")
@@ -73,7 +75,7 @@ def _recognition(axis: Axes, own: pd.DataFrame, prior: float) -> None:
     _ticks(axis, every, named=False)
 
 
-def _likeness(axis: Axes, own: pd.DataFrame) -> None:
+def _likeness(axis: Axes, own: pd.DataFrame, *, lowest: float) -> None:
     every = own[own["group"] == "all"]
     _line(axis, every, "likeness", TRAINED, name="own map, all faces")
     for group, colour, dashes in (
@@ -91,8 +93,7 @@ def _likeness(axis: Axes, own: pd.DataFrame) -> None:
         if every[column].notna().any():
             axis.plot(_places(every), every[column], color=colour, ls=dashes, lw=1.3, label=name)
     axis.axhline(0, color=INK, lw=0.5)
-    lowest = own[["likeness", "other", "centre", "untrained"]].min().min()
-    axis.set_ylim(min(-0.1, float(lowest) - 0.08), 1.03)  # wide bands of few faces are cut
+    axis.set_ylim(lowest, 1.03)
     _ticks(axis, every, named=True)
 
 

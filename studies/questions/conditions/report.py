@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metrics.statistics.mean_tests import LEAST_TESTED
 from studies.engine import store
 from studies.engine.study import Run
 from studies.engine.units import units_of
@@ -188,6 +189,13 @@ def _lost(points: pd.DataFrame) -> str:
         f"{100 * before:.{digits}f} to {100 * after:.{digits}f} %"
     )
     here = last[last["condition"] == worst["condition"]]
+    still = here[here["group"] == "still recognised"]
+    new = after - float(still["share"].iloc[0]) if len(still) else 0.0
+    if f"{100 * new:.{digits}f}" != f"{0:.{digits}f}":
+        text += (
+            f" ({100 * (after - new):.{digits}f} % are recognised still, and "
+            f"{100 * new:.{digits}f} % newly: not when clean)"
+        )
     said = [
         f"{row['likeness']:.2f}{_bounds(row)} on the {100 * row['share']:.0f} % {row['group']}"
         for _, row in here.iterrows()
@@ -197,6 +205,10 @@ def _lost(points: pd.DataFrame) -> str:
 
 
 def _bounds(row: pd.Series) -> str:
+    """The interval, where as many faces as a judgement takes share it; else their number."""
+    if row["faces"] < LEAST_TESTED:
+        counted = "1 face" if row["faces"] == 1 else f"{row['faces']:.0f} faces"
+        return f" ({counted}, too few for an interval here)"
     if not np.isfinite(row["likeness low"]):
         return ""
     return f" [{row['likeness low']:.2f}, {row['likeness high']:.2f}]"

@@ -95,7 +95,7 @@ class Conditions(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, M
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
             run.manifest["side of the changed images"] = side
-            task = run.bar.add_task("conditions", total=len(models) * len(chosen))
+            task = run.bar.add_task("networks × conditions", total=len(models) * len(chosen))
             parts, pictures, clean = [], [], None
             for network, model in models.items():
                 explained = self._explained(run, network, model, faces, clean=clean, side=side)

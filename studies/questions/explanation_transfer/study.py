@@ -97,7 +97,7 @@ class ExplanationTransfer(
             "models": {net.name: model_digest(model) for net, model in models.items()},
         }
         with self.opened(inputs, "-".join(map(_name, sets))) as run:
-            run.bar.add_task("faces", total=len(models) * sum(map(len, sets.values())))
+            run.bar.add_task("faces × models", total=len(models) * sum(map(len, sets.values())))
             domains = [
                 self._domain(run, network, model, spec, faces)
                 for network, model in models.items()

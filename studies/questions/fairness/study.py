@@ -161,7 +161,7 @@ class Fairness(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Mod
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
-            run.bar.add_task("faces", total=len(faces) * len(models))
+            run.bar.add_task("faces × models", total=len(faces) * len(models))
             rows = {
                 network.name: self._network(run, network, model, faces, persons)
                 for network, model in models.items()

@@ -10,7 +10,7 @@ import pandas as pd
 from studies.engine.explained import MATCHED_TO
 from studies.questions.landmark_alignment.causes import FILL, SHAPLEY
 from studies.questions.landmark_alignment.figures import shown
-from studies.questions.landmark_alignment.tables import CONTRAST, LEAST_NETWORKS, OVER
+from studies.questions.landmark_alignment.tables import CONTRAST, LEAST_NETWORKS, OVER, SCHEME
 from studies.reporting.formatting import signed, signed_bounds
 from studies.scoreboard.scores import FLOOR
 from studies.scoreboard.tables import P
@@ -56,6 +56,11 @@ def _bounds(row: pd.Series, name: str) -> str:
     return signed_bounds(row[f"{name} low"], row[f"{name} high"])
 
 
+def _way(row: pd.Series) -> str:
+    """How the interval of a contrast was made, where there is one."""
+    return f"interval {row[SCHEME]}; " if np.isfinite(row[f"{CONTRAST} low"]) else ""
+
+
 def _contrast(model: str, own: pd.DataFrame, networks: int) -> str:
     row = own[own["method"] == MATCHED_TO].iloc[0]
     if not np.isfinite(row[CONTRAST]):
@@ -64,7 +69,7 @@ def _contrast(model: str, own: pd.DataFrame, networks: int) -> str:
     text = (
         f"{model}: Grad-CAM's maps of an emotion resemble that emotion's own areas by "
         f"{signed(row[CONTRAST])}{_bounds(row, CONTRAST)} more than other emotions' areas (cosine; "
-        "a map that ignores the emotion has 0, Grad-CAM's own cells in random order "
+        f"{_way(row)}a map that ignores the emotion has 0, Grad-CAM's own cells in random order "
         f"{signed(shuffled)}, and the best map of so few cells {row['ceiling']:.2f}). "
         f"Over {networks} untrained networks that is {signed(row[OVER])}{_bounds(row, OVER)}"
     )
@@ -119,7 +124,8 @@ def _exact(own: pd.DataFrame) -> str:
     row = rows.iloc[0]
     return (
         f"Where the model looks, by exact region Shapley values of {int(row['faces'])} faces, has "
-        f"a contrast of {signed(row[CONTRAST])}{_bounds(row, CONTRAST)}."
+        f"a contrast of {signed(row[CONTRAST])}{_bounds(row, CONTRAST)}"
+        f"{' (this interval by itself)' if np.isfinite(row[f'{CONTRAST} low']) else ''}."
     )
 
 

@@ -11,25 +11,25 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_xai.landmarks import REGIONS, canonical_landmarks
 from fer_xai.landmarks.template import FRAME
 from studies.questions.landmark_alignment.figures import short
+from studies.reporting.frames import framed
 from studies.reporting.style import INK, TRAINED, style
 
 
 def regions_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
     """A row a model: density of Grad-CAM, and exact Shapley values, by emotion and region.
 
-    Frames mark the regions that the book names for an emotion.
+    Frames are the thicker, the more of a region lies in an emotion's area by the book.
 
     Examples
     --------
     >>> rows = [
-    ...     {"model": "m", "emotion": "fear", "region": r, "in the book": r == "eyes",
+    ...     {"model": "m", "emotion": "fear", "region": r, "share in the book": 0.5,
     ...      "Grad-CAM gain": 1.0, "Shapley share": 0.1} for r in REGIONS
     ... ]
     >>> figure = regions_figure(pd.DataFrame(rows), ["fear"])
@@ -52,7 +52,7 @@ def regions_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
     labels = [region.replace("chin_jaw", "chin, jaw").replace("_", " ") for region in REGIONS]
     for row, model in enumerate(models):
         own = table[table["model"] == model]
-        marks = _square(own, "in the book", emotions, REGIONS)
+        marks = _square(own, "share in the book", emotions, REGIONS)
         for column, name in enumerate(panels):
             values = _square(own, name, emotions, REGIONS).astype(float)
             gain = name == "Grad-CAM gain"
@@ -92,7 +92,7 @@ def units_figure(table: pd.DataFrame, emotions: Sequence[str]) -> Figure:
     for axis, model in zip(axes[:, 0], models, strict=True):
         own = table[table["model"] == model]
         values = _square(own, "lost", emotions, units).astype(float)
-        marks = _square(own, "in the book", emotions, units)
+        marks = _square(own, "in the book", emotions, units).astype(float) * 0.5  # as wide
         top = _largest(values, least=0.01)
         _marked(axis, values, values, marks, top=top, label="probability lost")
         axis.set_title(str(model), fontsize=11)
@@ -194,7 +194,7 @@ def _marked(
     top: float,
     label: str,
 ) -> None:
-    """A heat map with frames where the book names a cell."""
+    """A heat map with frames by how much the book gives a cell, a share."""
     text = numbers.map(short)
     sns.heatmap(
         colours,
@@ -209,8 +209,8 @@ def _marked(
         ax=axis,
         cbar_kws={"label": label},
     )
-    for y, x in np.argwhere(marks.eq(True).to_numpy()):
-        axis.add_patch(Rectangle((x + 0.04, y + 0.05), 0.92, 0.9, fill=False, ec=INK, lw=1.8))
+    for (y, x), share in np.ndenumerate(marks.to_numpy(dtype=float)):
+        framed(axis, x, y, share)
     axis.tick_params(labelsize=9, length=0)
     axis.set_yticklabels(axis.get_yticklabels(), rotation=0)
     axis.set(xlabel="", ylabel="")

@@ -56,6 +56,7 @@ def endpoint_figure(table: pd.DataFrame) -> Figure:
     >>> row = {"model": "m", "method": "lrp", "control": False, "contrast": 0.1}
     >>> row |= {"contrast low": 0.0, "contrast high": 0.2, "ceiling": 0.4, "untrained": 0.05}
     >>> row |= {"untrained min": 0.0, "untrained max": 0.1}
+    >>> row |= {"faces": 12, "scheme": "by itself, by Student's t"}
     >>> figure = endpoint_figure(pd.DataFrame([row]))
     >>> figure.axes[0].get_title()
     'm (best with these cells: 0.40)'
@@ -76,13 +77,21 @@ def endpoint_figure(table: pd.DataFrame) -> Figure:
         own = table[table["model"] == model].iloc[::-1].reset_index(drop=True)
         for y, row in own.iterrows():
             colour = CONTROL if row["control"] else TRAINED
-            axis.plot([row["contrast low"], row["contrast high"]], [y, y], color=colour, lw=2.2)
-            axis.plot(row["contrast"], y, "o", color=colour, ms=5.5)
+            sample = row["method"] == SHAPLEY
+            bar, face = (1.1, "white") if sample else (2.2, colour)
+            axis.plot([row["contrast low"], row["contrast high"]], [y, y], color=colour, lw=bar)
+            axis.plot(row["contrast"], y, "o", color=colour, ms=5.5, mfc=face)
             if np.isfinite(row["untrained"]):
                 low, high = row["untrained min"], row["untrained max"]
                 axis.plot([low, high], [y - 0.26, y - 0.26], color=UNTRAINED, lw=1.4)
                 axis.plot(row["untrained"], y - 0.26, "d", color=UNTRAINED, ms=4.5)
-        axis.set_yticks(range(len(own)), [shown(name) for name in own["method"]], fontsize=9)
+        names = [
+            f"{shown(row['method'])} ({row['faces']:.0f} faces)"
+            if row["method"] == SHAPLEY
+            else shown(row["method"])
+            for _, row in own.iterrows()
+        ]
+        axis.set_yticks(range(len(own)), names, fontsize=9)
         axis.axvline(0, color=INK, lw=0.8, ls=":")
         axis.set_title(
             f"{model} (best with these cells: {own['ceiling'].iloc[0]:.2f})", fontsize=11
@@ -90,12 +99,31 @@ def endpoint_figure(table: pd.DataFrame) -> Figure:
         axis.set_xlabel("contrast: cosine with the own area less with others'", fontsize=9)
         axis.grid(axis="y", color="#eeeeee")
     sns.despine(fig, left=True)
+    ways = (
+        table[table["method"] != SHAPLEY]
+        .groupby("control")["scheme"]
+        .agg(lambda of: next((w for w in of if w != "none"), ""))
+    )
+    said = {control: f"\n{ways.get(control, '')}".rstrip() for control in (False, True)}
     handles = [
-        Line2D([], [], color=TRAINED, marker="o", lw=2, label="trained network"),
+        Line2D([], [], color=TRAINED, marker="o", lw=2, label=f"trained network{said[False]}"),
         Line2D([], [], color=UNTRAINED, marker="d", lw=1.4, label="untrained ones, range"),
-        Line2D([], [], color=CONTROL, marker="o", lw=2, label="chance controls"),
+        Line2D([], [], color=CONTROL, marker="o", lw=2, label=f"chance controls{said[True]}"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    if (table["method"] == SHAPLEY).any():
+        handles.insert(
+            1,
+            Line2D(
+                [],
+                [],
+                color=TRAINED,
+                marker="o",
+                mfc="white",
+                lw=1.1,
+                label="… on a sample of faces\nby itself",
+            ),
+        )
+    fig.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return fig
 
 
@@ -105,7 +133,7 @@ def choices_figure(table: pd.DataFrame, *, method: str = "gradcam") -> Figure:
     Examples
     --------
     >>> row = {"model": "m", "method": "gradcam", "choice": "Pearson", "contrast": 0.1}
-    >>> row |= {"contrast low": 0.0, "contrast high": 0.2, "untrained": 0.05}
+    >>> row |= {"contrast low": 0.0, "contrast high": 0.2, "untrained": 0.05, "faces": 12}
     >>> figure = choices_figure(pd.DataFrame([row]))
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['Pearson']
@@ -133,6 +161,14 @@ def choices_figure(table: pd.DataFrame, *, method: str = "gradcam") -> Figure:
             axis.plot([row["contrast low"], row["contrast high"]], [y, y], color=TRAINED, lw=2.2)
             axis.plot(row["contrast"], y, "o", color=TRAINED, ms=5.5)
             axis.plot(row["untrained"], y, "d", color=UNTRAINED, ms=5)
+            if not np.isfinite(row["contrast low"]) and np.isfinite(row["contrast"]):
+                axis.annotate(
+                    f"{row['faces']:.0f} faces",
+                    (row["contrast"], y),
+                    xytext=(8, 4),
+                    textcoords="offset points",
+                    fontsize=7.5,
+                )
         axis.set_yticks(range(len(order)), order, fontsize=9)
         axis.axvline(0, color=INK, lw=0.8, ls=":")
         axis.set_title(model, fontsize=11)

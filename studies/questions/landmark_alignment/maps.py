@@ -186,7 +186,7 @@ class Job:
                 predictor = self.loaded(network)
             if network.trained:
                 self._find_targets(network, predictor)
-            task = self.run.bar.add_task(f"maps of {network.name}", total=len(self.methods))
+            task = self.run.bar.add_task(f"{network.name}: methods", total=len(self.methods))
             own: dict[str, Scored] = {}
             for method in self.methods:
                 scored = self._method(network, predictor, method)

@@ -20,16 +20,23 @@ from studies.questions.landmark_alignment.cause_figures import (
     regions_figure,
     units_figure,
 )
-from studies.questions.landmark_alignment.causes import ACTIVE, parameters_of, units_agreement
+from studies.questions.landmark_alignment.causes import (
+    ACTIVE,
+    SHAPLEY,
+    parameters_of,
+    units_agreement,
+)
 from studies.questions.landmark_alignment.collected import LEAST_PERSONS, Results
 from studies.questions.landmark_alignment.figures import (
     choices_figure,
     endpoint_figure,
     matrices_figure,
+    shown,
 )
 from studies.questions.landmark_alignment.maps import Job
 from studies.questions.landmark_alignment.scores import SCORES
 from studies.registry import question
+from studies.reporting.frames import RULE
 from studies.reporting.page import Picture, Table, write_page
 from studies.scoreboard.plots import dots
 
@@ -59,10 +66,15 @@ def write_report(
     book = f"{config['edition']}, {_book_name(config)}"
     causes = _cause_tables(results, clusters, units)
     made = [
-        Table(name="endpoint", frame=main, caption=_endpoint_caption(book, unit), leading=True),
+        Table(
+            name="endpoint",
+            frame=main.drop(columns=tables.SCHEME),
+            caption=_endpoint_caption(book, unit),
+            leading=True,
+        ),
         Table(
             name="choices",
-            frame=choices,
+            frame=choices.drop(columns=tables.COUNT),
             caption="The contrast under other choices, each changed alone (without the ReLU: the "
             "Pearson correlation of Grad-CAM's signed map and the area, to be held against the row "
             "of Pearson, which reads the positive values); intervals of one "
@@ -228,9 +240,13 @@ def _pictures(
         Picture(
             name="endpoint",
             figure=endpoint_figure(main),
-            caption="The primary endpoint. Red: methods, with simultaneous 95 % intervals over "
-            "faces; blue diamonds: the same methods on untrained networks, mean and range; "
-            "grey: controls. Uniform, centre and edges are the same for all targets and have 0.",
+            caption="The primary endpoint. Red: methods; 95 % intervals over faces "
+            f"{_schemes(main, control=False)}; thin, with an open mark: exact region Shapley "
+            "values, of a sample of the faces (its number beside the name), an interval by itself; "
+            "blue diamonds: the same methods on untrained networks, mean and range; grey: controls "
+            f"({_schemes(main, control=True)}), so that widths of intervals "
+            "do not compare with those of methods. Uniform, centre and edges are the same for all "
+            "targets and have 0.",
         ),
         Picture(
             name="faces",
@@ -254,14 +270,16 @@ def _pictures(
             name="choices",
             figure=choices_figure(choices),
             caption="Grad-CAM's contrast under other choices, with 95 % intervals over faces, each "
-            "by itself; diamonds: mean of untrained networks.",
+            "by itself (Student's t), so that they are narrower than the endpoint's; without one "
+            "where too few faces are left, whose number stands there; diamonds: mean of untrained "
+            "networks.",
         ),
         Picture(
             name="regions",
             figure=regions_figure(causes["regions"], emotions),
             caption="Where maps lie and where the model looks: by emotion of the own target and "
             "region, how dense Grad-CAM is over the image (1 is chance), and the share of exact "
-            "Shapley values. Frames: at least half of the region lies in the emotion's area.",
+            f"Shapley values. {RULE}",
         ),
     ]
     if "units_at_rest" in causes and len(causes["units_at_rest"]):
@@ -278,12 +296,19 @@ def _pictures(
         made.append(
             Picture(
                 name=f"scores_{model}",
-                figure=dots(scores[scores["model"] == model], specs),
+                figure=dots(scores[scores["model"] == model], specs, named=shown),
                 caption=f"{model}: where the map of the own target lies, by each metric; red: "
                 "methods, grey: controls, dotted: the centre control; 95 % intervals over faces.",
             )
         )
     return made
+
+
+def _schemes(main: pd.DataFrame, *, control: bool) -> str:
+    """How the intervals of methods, or of controls, were made, each way once."""
+    own = main[(main["control"] == control) & (main["method"] != SHAPLEY)]
+    ways = dict.fromkeys(way for way in own[tables.SCHEME] if way != "none")
+    return "; ".join(ways) or "none"
 
 
 def _faces_caption(results: Results) -> str:

@@ -23,6 +23,8 @@ from studies.scoreboard.tables import bounds, method_table
 
 LEVEL = 0.95
 """Probability with which all intervals of a family hold."""
+SCHEME, COUNT = "scheme", "faces"
+"""Columns for figures and sentences alone: how an interval was made, and of how many faces."""
 LEAST_NETWORKS = 5
 """Fewest untrained networks that an excess has an interval from: coverage was simulated there."""
 CONTRAST, OVER = "contrast", "over untrained"
@@ -66,6 +68,36 @@ def over_untrained(excess: pd.DataFrame, clusters: pd.Series, *, family: int = 1
         return found
     reason = f"{networks} untrained networks are too few for an interval: it takes 5."
     return replace(found, low=np.nan, high=np.nan, reason=reason, scheme="none")
+
+
+def in_words(scheme: str, *, family: int) -> str:
+    """How an interval of the endpoint was made.
+
+    Parameters
+    ----------
+    scheme
+        That of the interval.
+    family
+        Number of methods that it holds for together; 0 for an interval by itself.
+
+    Examples
+    --------
+    >>> in_words("betting on a bounded mean", family=3)
+    'simultaneous over 3 methods, by betting on a bounded mean'
+    >>> in_words("none", family=0)
+    'none'
+    """
+    if scheme == "none":
+        return scheme
+    how = (
+        "betting on a bounded mean"
+        if "betting" in scheme
+        else "max-T"
+        if "max-T" in scheme
+        else "Student's t"
+    )
+    joint = f"simultaneous over {family} methods" if family > 1 else "by itself"
+    return f"{joint}, by {how}"
 
 
 def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFrame) -> pd.DataFrame:
@@ -115,6 +147,7 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
                 "control": method in CONTROLS,
                 **bounds(CONTRAST, found),
                 "p": p,
+                SCHEME: in_words(found.scheme, family=len(judged) if method in joint else 0),
             }
             if len(floor.columns):
                 excess = over_untrained(
@@ -172,6 +205,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                 "method": method,
                 "choice": choice,
                 **bounds(CONTRAST, mean_interval(wide, clusters=labels)),
+                COUNT: int(wide.notna().sum()),
                 "untrained": _mean_of(floor),
                 **bounds(OVER, over_untrained(excess, clusters)),
             }
@@ -187,6 +221,7 @@ def sensitivities(contrasts: pd.DataFrame, clusters: pd.Series) -> pd.DataFrame:
                     "method": method,
                     "choice": "faces with maps of all targets",
                     **bounds(CONTRAST, mean_interval(some, clusters=labels)),
+                    COUNT: int(some.notna().sum()),
                     "untrained": _mean_of(floor.loc[some.index]),
                     **bounds(OVER, over_untrained(excess.loc[some.index], clusters)),
                 }

@@ -93,7 +93,7 @@ class MetaEvaluation(Study, Progress, Device, Seed):
             "faces": [faces_digests(part.faces, [model.size]) for part in (planted, trained)],
         }
         with self.opened(inputs, "synthetic") as run:
-            task = run.bar.add_task("faces", total=self.faces * 4)
+            task = run.bar.add_task("faces × parts", total=self.faces * 4)
 
             def scored(part: str, made: Scorer) -> pd.DataFrame:
                 path = run.folder / "shards" / f"{part}.parquet"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from studies.questions.occlusion_robustness.covers import DRAWS, FILL
-from studies.questions.occlusion_robustness.effects import SHOWN
 from studies.questions.occlusion_robustness.families import LEAST_CHANGED
+from studies.reporting.frames import RULE
 
 _FAMILY = (
     "Intervals: simultaneous 95 % over {}, max-T by 9,999 sign flips of units and as many "
@@ -91,8 +91,8 @@ CAPTIONS = {
     "figure of occluders": "The endpoint: points of accuracy that each occluder costs beyond a "
     "random patch of its area. " + _COUNTED.format("the occluders of a model") + ".",
     "figure of regions_by_emotion": "What each emotion loses with each region, in probability of "
-    "the explained emotion; below each emotion the number of faces. Framed: regions of which "
-    f"EMFACS gives the emotion {100 * SHOWN:.0f} % or more. Off the face no patch lies.",
+    "the explained emotion; below each emotion the number of faces. The codebook is "
+    f"EMFACS. {RULE} Off the face no patch lies.",
     "figure of areas": "Accuracy over the share of the face that is hidden. Dashed: random patches "
     "of the same area. Bands: Wilson's 95 % intervals, each point by itself.",
     "figure of becomes": "Of the faces that are named so as they are (rows), percent that are "

@@ -12,8 +12,6 @@ from fer_xai.landmarks import REGIONS
 from studies.questions.occlusion_robustness.families import FamilyMean, family_means
 
 ON_FACE = tuple(name for name in REGIONS if name != "off_face")
-SHOWN = 0.5
-"""Share of a region from which on the codebook says that an emotion shows there."""
 _NONE = FamilyMean(0, np.nan, np.nan, np.nan, np.nan)
 
 

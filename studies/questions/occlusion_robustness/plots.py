@@ -9,12 +9,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from fer_xai.emotions import SIX
 from fer_xai.landmarks import REGIONS
 from studies.questions.occlusion_robustness.covers import CHANCE, OCCLUDERS, RANDOM, RANDOM_MAP
-from studies.questions.occlusion_robustness.effects import SHOWN
+from studies.reporting.frames import framed
 from studies.reporting.style import INK, TRAINED, UNTRAINED, style
 
 
@@ -64,10 +63,7 @@ def region_heatmap(matrix: pd.DataFrame) -> Figure:
             )
             for y, region in enumerate(REGIONS):
                 for x, emotion in enumerate(shown):
-                    if book.loc[region, emotion] >= 100 * SHOWN:
-                        frame = Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False)
-                        frame.set(edgecolor=INK, linewidth=2)
-                        axis.add_patch(frame)
+                    framed(axis, x, y, float(book.loc[region, emotion]) / 100)
             axis.set(xlabel="", ylabel="")
             names = [f"{name}\n({counts.get(name, 0)})" for name in shown]
             axis.set_xticklabels(names, rotation=0, fontsize=9)
@@ -104,7 +100,10 @@ def occluder_figure(table: pd.DataFrame) -> Figure:
     axis.axvline(0, color=INK, lw=0.8, ls=":")
     axis.invert_yaxis()
     axis.set_xlabel("points of accuracy lost beyond a random patch of the same area")
-    axis.legend(frameon=False, loc="best")
+    if len(models) > 1:
+        axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    else:
+        axis.set_title(models[0] if models else "", fontsize=11)
     sns.despine(ax=axis)
     return fig
 
@@ -146,6 +145,7 @@ def area_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
         axis.set_ylim(0, 100)
         sns.despine(ax=axis)
     legend = places[len(OCCLUDERS)]
+    places[len(OCCLUDERS) - 4].tick_params(labelbottom=True)  # nothing but the legend lies below
     legend.axis("off")
     handles = [Line2D([], [], color=colour) for colour in _colours(models)]
     handles += [Line2D([], [], color=INK), Line2D([], [], color=INK, ls="--")]
@@ -197,10 +197,11 @@ def grid_figure(table: pd.DataFrame, clean: dict[str, float]) -> Figure:
                 axis.fill_between(part["cells hidden"], low, high, color=colour, alpha=0.18)
         axis.set_title(model, fontsize=11)
         axis.set_xlabel("cells of the 14×14 grid hidden, %")
+        axis.set_xticks(sorted({0.0, *table["cells hidden"].round(6)}))
         axis.set_ylim(0, 100)
         sns.despine(ax=axis)
     axes[0, 0].set_ylabel("accuracy, %")
-    axes[0, -1].legend(frameon=False, fontsize=9, loc="best")
+    axes[0, -1].legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.02, 1))
     fig.tight_layout()
     return fig
 

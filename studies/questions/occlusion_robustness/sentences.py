@@ -164,11 +164,11 @@ def _gain(row: pd.Series) -> str:
 
 
 def _guided(table: pd.DataFrame) -> str:
-    """What the first method's cells cost beside those of chance orders, grouped by verdict."""
+    """What the cells of the costliest method cost beside chance orders, grouped by verdict."""
     methods = table[~table["order"].isin(CHANCE)]
     if not len(methods):
         return ""
-    row = methods.iloc[0]
+    row = methods.sort_values("lost", ascending=False, kind="stable").iloc[0]
     groups: dict[int, list[str]] = {1: [], -1: [], 0: []}
     for words in WORDS.values():
         column = f"beyond {words}"
@@ -182,17 +182,25 @@ def _guided(table: pd.DataFrame) -> str:
     ]
     if not parts:
         return ""
-    return f"In accuracy, hiding the cells that {_name(row['order'])} marks {'; it '.join(parts)}."
+    which = (
+        f", the method of {len(methods)} whose hidden cells cost most," if len(methods) > 1 else ""
+    )
+    return (
+        f"In accuracy, hiding the cells that {_name(row['order'])}{which} marks "
+        f"{'; it '.join(parts)}."
+    )
 
 
 def _drift(table: pd.DataFrame) -> str:
     """How alike the map stays on what is still in sight, beside its floors."""
     row = table.iloc[0]
     named = _name(row["method"])
+    first = f" (the first of {len(table)} methods)" if len(table) > 1 else ""
     if pd.isna(row["likeness"]):
         return f"The likeness of the map of {named} is undefined under every occluder."
     said = (
-        f"Where the face is not covered, the map of {named} correlates with that of the whole face "
+        f"Where the face is not covered, the map of {named}{first} correlates with that of the "
+        "whole face "
         f"by {row['likeness']:.2f} (Pearson, {row['faces']} faces"
     )
     if pd.notna(row["prediction stays"]):

@@ -122,7 +122,8 @@ class OcclusionRobustness(
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
             steps = len(self._methods)
             trained = sum(network.trained for network in networks)
-            run.bar.add_task("faces", total=len(faces) * (steps * len(networks) + 2 * trained))
+            total = len(faces) * (steps * len(networks) + 2 * trained)
+            run.bar.add_task("faces × networks × steps", total=total)
             for network, model in models.items():
                 self._network(network, model, found, run)
             words = self._words(found, run)

@@ -7,11 +7,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fer_xai.attributions import CONTROLS
+from fer_xai.data.landmark_csv import POINTS
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
 from fer_xai.files import read_arrays
+from fer_xai.landmarks import canonical_landmarks
 from fer_xai.models.checkpoints import save_weights
 from studies.engine import store
 from studies.questions.gradcam_consistency.report import pairs_compared, unit_of
@@ -270,6 +273,30 @@ def test_a_dry_run_says_passes_and_time_and_leaves_nothing(weights, tmp_path, ca
     assert "tiny@untrained1: 90 passes" in said
     assert "Nothing was run" in said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("multiverse", [False, True])
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda points: points * 1.5625, "at the right and at the bottom.*--landmarks-size"),
+        (lambda points: points * [-1, 1] + [63, 0], "left and right are swapped"),
+    ],
+)
+def test_a_dry_run_looks_at_landmarks(weights, tmp_path, change, sentence, multiverse):
+    rows = []
+    for k, emotion in enumerate(["happiness", "fear"] * 3):
+        image = tmp_path / "faces" / emotion / f"{k}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64), (40 * k, 90, 120)).save(image)
+        rows.append([image.name, *change(canonical_landmarks()).reshape(-1)])
+    path = tmp_path / "points.csv"
+    pd.DataFrame(rows, columns=["image", *POINTS]).to_csv(path, index=False)
+    asked = {"data": f"folder:{tmp_path / 'faces'}", "landmarks": path, "dry_run": True}
+    if multiverse:
+        asked |= {"multiverse": True, "limit": None, "moved": 128}
+    with pytest.raises(InputError, match=sentence):
+        study(tmp_path / "out", weights, **asked).run()
 
 
 @pytest.mark.parametrize(

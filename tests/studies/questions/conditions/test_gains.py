@@ -153,3 +153,20 @@ def test_a_fall_of_recognition_is_said_where_there_is_one(after, sentence):
         }
     )
     assert report._lost(points) == sentence
+
+
+@pytest.mark.parametrize(
+    ("faces", "said"),
+    [(40, "is 0.50 [0.40, 0.60] on the 8 %"), (10, "is 0.50 (10 faces, too few for an interval")],
+)
+def test_what_is_newly_right_and_few_faces_are_said(faces, said):
+    worst = {"severity": 1.0, "label": "worst", "recognised": 0.17, "faces": faces}
+    worst |= {"likeness": 0.5, "likeness low": 0.4, "likeness high": 0.6}
+    clean = worst | {"severity": 0.0, "label": "clean", "group": "all", "recognised": 0.92}
+    shares = {"all": 1.0, "still recognised": 0.08, "lost": 0.83}
+    rows = [clean, *(worst | {"group": name, "share": share} for name, share in shares.items())]
+    text = report._lost(pd.DataFrame(rows).assign(condition="blur"))
+    assert (
+        "from 92 to 17 % (8 % are recognised still, and 9 % newly: not when clean); there" in text
+    )
+    assert said in text

@@ -88,7 +88,7 @@ def test_the_maps_sentences_say_each_thing_once():
         "the centre": (5.0, 1.0, 9.0, 0.01),
         "a random map": (1.0, -3.0, 5.0, 0.6),
     }
-    row = {"order": "layer_cam"}
+    row = {"order": "layer_cam", "lost": 9.0}
     for words, (mean, low, high, p) in beyond.items():
         row |= {f"beyond {words}": mean, f"beyond {words} low": low, f"beyond {words} high": high}
         row[f"p, {words}"] = p
@@ -97,6 +97,11 @@ def test_the_maps_sentences_say_each_thing_once():
         "(+5.0 [+1.0, +9.0] points); it costs less than hiding random cells "
         "(-30.0 [-40.0, -20.0] points); it is not told apart from hiding a random map "
         "(+1.0 [-3.0, +5.0] points)."
+    )
+    less = {"order": "eigencam", "lost": 3.0}
+    assert _guided(pd.DataFrame([{"order": "random"}, less, row])).startswith(
+        "In accuracy, hiding the cells that layer cam, the method of 2 whose hidden cells cost "
+        "most, marks costs more than"
     )
     drift = {"method": "lrp", "likeness": 0.6, "faces": 9, "prediction stays": 0.7}
     drift |= {"random patch": 0.5, "other persons' maps": 0.25, "undefined": 0.0}
