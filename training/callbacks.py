@@ -68,7 +68,13 @@ class EpochLines(Callback):  # type: ignore[misc]
 
 
 class OutOfTimeError(Exception):
-    """A training stopped before its last epoch, since its time is over; it can go on."""
+    """A training stopped before its last epoch, since its time is over; it can go on.
+
+    Examples
+    --------
+    >>> str(OutOfTimeError(Path("runs/mine")))
+    'runs/mine'
+    """
 
 
 _UNTIL: ContextVar[float] = ContextVar("time until which is trained", default=float("inf"))
@@ -109,7 +115,13 @@ def time_is_over() -> bool:
 
 
 class StopInTime(Callback):  # type: ignore[misc]
-    """Stops after the epoch in which the time ran out, unless it was the last one."""
+    """Stops after the epoch in which the time ran out, unless it was the last one.
+
+    Examples
+    --------
+    >>> StopInTime().stopped
+    False
+    """
 
     stopped = False
 
