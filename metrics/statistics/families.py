@@ -165,7 +165,8 @@ def mean_family(
                 own[k] = interval_of(part).p_value
             elif bets[k] and bounds is not None:
                 column = table[:, k]
-                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=each)
+                sure = _betting_level(each, level, repeats, len(parts))
+                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=sure)
         known = np.nan_to_num(own[members], nan=np.inf)
         p_values[members] = np.maximum.reduce([_step_down(known, null) for null in nulls])
         p_values[np.isnan(own)] = np.nan
@@ -173,7 +174,9 @@ def mean_family(
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
         own_column = (table[:, k], codes.tolist())
         within = bounds if bets[k] else None
-        found = _interval(part, reason, each, own_column, within, by=by)
+        by_bets = bool(reason) and within is not None
+        own_level = _betting_level(each, level, repeats, len(parts)) if by_bets else each
+        found = _interval(part, reason, own_level, own_column, within, by=by)
         intervals.append(cut(replace(found, joint=several or within is not None), bounds))
     return Family(
         intervals=tuple(intervals),
@@ -181,6 +184,13 @@ def mean_family(
         smallest_p=1 / (1 + repeats),
         level_each=each,
     )
+
+
+def _betting_level(each: float, level: float, repeats: int, k: int) -> float:
+    """Level of bets: the family's as far as resamples tell, or Bonferroni's where all are equal."""
+    if not each > level:
+        return 1 - (1 - level) / k
+    return min(each, 1 - 1 / (1 + repeats))
 
 
 def untested_in_family(part: MeanParts, *, least: int = LEAST_FAMILY, skewed: bool = False) -> str:

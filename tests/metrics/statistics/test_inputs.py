@@ -222,3 +222,10 @@ def test_where_there_is_no_interval_the_scheme_is_none():
         assert found.reason.endswith((".", "1", "2"))
         assert np.isnan([found.low, found.high]).all()
     assert mean_interval([1.0] * 8, bounds=(0, 1)).scheme.startswith("betting")
+
+
+def test_a_family_of_equal_bounded_gains_has_the_betting_interval():
+    found = mean_family(np.full((30, 2), 0.5), bounds=(-1, 1)).intervals[0]
+    alone = betting_interval(np.full(30, 0.5), bounds=(-1, 1), level=0.975)
+    assert (found.low, found.high) == alone
+    assert not found.reason
