@@ -22,7 +22,8 @@ def code_of(make: Callable[..., Any]) -> str:
 
     Definitions are followed by name through the project's own modules: functions, classes as a
     whole, and constants. Strings with a space in them are prose, such as messages and names of
-    designs, and do not count.
+    designs, and do not count; nor does what changes no number: a statement that calls a function
+    ``check_…`` can only refuse what it is handed, and ``__repr__`` only shows.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def _used(place: Place) -> Iterator[Place]:
     """Definitions of the project that one names, where they are defined or imported from."""
     module, name = place
     names = _imported(module)
-    for node in ast.walk(_defined(module)[name]):
+    for node in ast.walk(_counted(_defined(module)[name])):
         if isinstance(node, ast.Name):
             yield names.get(node.id, (module, node.id))
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -116,8 +117,45 @@ class _WithoutProse(ast.NodeTransformer):
         return ast.copy_location(ast.Constant(""), node)
 
 
+class _WithoutChecks(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        call = node.value
+        checks = (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id.startswith("check_")
+        )
+        return ast.copy_location(ast.Pass(), node) if checks else node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        self.generic_visit(node)
+        node.body = [
+            part
+            for part in node.body
+            if not (isinstance(part, ast.FunctionDef) and part.name == "__repr__")
+        ]
+        for decorator in node.decorator_list:
+            if isinstance(decorator, ast.Call):
+                decorator.keywords = [k for k in decorator.keywords if k.arg != "repr"]
+        return node
+
+
+class _WithoutPass(ast.NodeTransformer):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self.generic_visit(node)
+        node.body = [part for part in node.body if not isinstance(part, ast.Pass)] or [ast.Pass()]
+        return node
+
+
+def _counted(node: ast.stmt) -> ast.stmt:
+    """A copy without what changes no number."""
+    copy = ast.parse(ast.unparse(node)).body[0]
+    made: ast.stmt = _WithoutPass().visit(_WithoutChecks().visit(copy))
+    return made
+
+
 def _told(node: ast.stmt) -> str:
-    copy = ast.parse(ast.unparse(node))
+    copy = ast.parse(ast.unparse(_counted(node)))
     for part in ast.walk(copy):
         if isinstance(part, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(part) is not None:
             part.body = part.body[1:] or [ast.Pass()]

@@ -40,10 +40,11 @@ DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Array]] = {
     "lognormal": lognormal,
     "70 % zeros": zeros,
 }
+UNEQUAL = (5, 8, 12, 20, 40, 60, 100, 150, 200, 300)
 CLUSTERS: dict[str, Callable[[np.random.Generator], NDArray[np.int64]]] = {
     "12 persons × 2 emotions × 2 frames": lambda rng: np.full(12, 4),
     "20 persons × 3 frames": lambda rng: np.full(20, 3),
-    **{f"{n} unequal clusters": lambda rng, n=n: unequal(rng, n) for n in (5, 8, 12, 20, 40)},
+    **{f"{n} unequal clusters": lambda rng, n=n: unequal(rng, n) for n in UNEQUAL},
     "12 clusters, one of 40 % of the faces": lambda rng: np.array([28, *[4] * 11]),
 }
 

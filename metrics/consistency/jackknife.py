@@ -17,7 +17,8 @@ from torch import Tensor
 
 from fer_xai.checks import check_choice, check_length
 from metrics.consistency.pairs import Array, Codes, Members
-from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.clusters import cluster_codes, named_units
+from metrics.statistics.inputs import check_level, check_scores
 from metrics.statistics.intervals import Interval
 
 NOTHING = 1e-24
@@ -116,7 +117,8 @@ def jackknife_interval(
     Raises
     ------
     InputError
-        If there is not one label, or one cluster, for each face.
+        If the level is not between 0 and 1, a part is infinite, or there is not one label, or one
+        cluster, for each face.
 
     Examples
     --------
@@ -126,6 +128,8 @@ def jackknife_interval(
     (0.461, 0.725, 7.9)
     """
     check_choice("scale", scale, get_args(Scale))
+    check_level(level)
+    check_scores(influence, name="parts of faces")
     values = np.asarray(influence, dtype=np.float64)
     classes = np.asarray(labels)
     check_length("labels", len(classes), len(values))
@@ -162,7 +166,7 @@ def jackknife_interval(
         standard_error=error,
         freedom=freedom,
         logit=bounded,
-        scheme=f"delete-one jackknife over {'faces' if clusters is None else 'clusters'}",
+        scheme=f"delete-one jackknife over {named_units(units)}",
     )
 
 
@@ -198,3 +202,27 @@ def _freedom(parts: Array, units: Codes, classes: NDArray[np.generic]) -> float:
     by_emotion = spread.sum() ** 2 / (spread**2 * short).sum()
     by_spread = 3 * squares.sum() ** 2 / (squares**2).sum() - 1
     return float(np.clip(min(by_emotion, by_spread), 1, max(n - 1, 1)))
+
+
+def said_of(name: str, value: float, found: Interval) -> str:
+    """One line on a statistic of pairs: its value, its interval and the units behind it.
+
+    Examples
+    --------
+    >>> parts = np.array([-0.02, 0.01, 0.03, -0.01, -0.02, 0.02, 0.0, -0.03, 0.01, 0.01])
+    >>> found = jackknife_interval(0.6, parts, np.repeat([0, 1], 5), scale="logit")
+    >>> said_of("AUC", 0.6, found)
+    'AUC .600 [.461, .725], 10 faces'
+    """
+    low, high, middle = map(_short, (found.low, found.high, value))
+    if not np.isfinite(value):
+        return f"{name} undefined"
+    if not np.isfinite(found.low):
+        return f"{name} {middle}, no interval"
+    units = "clusters" if found.scheme.endswith("clusters") else "faces"
+    return f"{name} {middle} [{low}, {high}], {found.n} {units[: -1 if found.n == 1 else None]}"
+
+
+def _short(number: float) -> str:
+    text = f"{number:.3f}"
+    return text.replace("0.", ".", 1) if abs(number) < 1 else text

@@ -13,6 +13,7 @@ from torch import Tensor
 from fer_xai.checks import check_length
 from fer_xai.errors import InputError
 from metrics.core.similarity import normalised_rows
+from metrics.statistics.clusters import cluster_codes
 
 Array = NDArray[np.float64]
 
@@ -67,7 +68,7 @@ def emotion_likeness(maps: Tensor, targets: Tensor, persons: Sequence[object]) -
     targets
         ``(N,)`` emotions that are explained.
     persons
-        N labels; a face whose person is unknown has a label of its own.
+        N labels; each face is its own where its label is empty, None or NaN.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def emotion_likeness(maps: Tensor, targets: Tensor, persons: Sequence[object]) -
     every = torch.ones(maps.shape[1:], dtype=torch.bool)
     rows = normalised_rows(maps.cpu(), every).double().numpy()
     known = np.isfinite(rows).all(axis=1)
-    person = np.unique(np.array(persons, dtype=str), return_inverse=True)[1]
+    person = cluster_codes(list(persons), len(maps))
     emotions, code = np.unique(targets.cpu().numpy(), return_inverse=True)
     each = _by_emotion(np.where(known[:, None], rows, 0.0), known, person, code)
     is_own = np.eye(len(emotions), dtype=bool)[code]

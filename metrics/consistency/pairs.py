@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fer_xai.checks import check_length, check_tensor
 from fer_xai.errors import InputError
-from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.clusters import cluster_codes, named_units
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -115,7 +115,8 @@ def members(
     Raises
     ------
     InputError
-        If rows or labels are no tensors, rows are no unit vectors, or anything differs in length.
+        If rows or labels are no tensors, rows are infinite or no unit vectors, or anything differs
+        in length.
 
     Examples
     --------
@@ -134,12 +135,13 @@ def members(
     emotions, codes = torch.unique(labels.cpu(), return_inverse=True)
     kept = codes.numpy()[used]
     units = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    persons = named_units(units) == "clusters"
     left_out = {}
     for position, emotion in enumerate(emotions.tolist()):
         here = units[kept == position]
         count = len(np.unique(here))
         if count < LEAST:
-            left_out[emotion] = _reason(len(here), count, persons=clusters is not None)
+            left_out[emotion] = _reason(len(here), count, persons=persons)
     return Members(
         used=used,
         rows=rows.cpu()[finite].numpy(),
@@ -159,6 +161,11 @@ def _finite_rows(rows: Tensor) -> Tensor:
     if rows.ndim != 2:
         raise InputError(
             f"Expected rows (N, P) from normalised_rows, got {tuple(rows.shape)}: pass maps "
+            "through normalised_rows first."
+        )
+    if bool(rows.isinf().any()):
+        raise InputError(
+            "Expected finite rows, or NaN where a map is undefined, got infinity: pass maps "
             "through normalised_rows first."
         )
     lengths = torch.linalg.vector_norm(rows.float(), dim=1)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fer_xai.checks import check_count
 from metrics.consistency.areas import Areas, areas_of
-from metrics.consistency.jackknife import influences_of, jackknife_interval
+from metrics.consistency.jackknife import influences_of, jackknife_interval, said_of
 from metrics.consistency.pairs import (
     EXACT_UP_TO,
     SAMPLED,
@@ -30,7 +30,7 @@ from metrics.consistency.pairs import (
 from metrics.statistics.intervals import Interval
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Separability:
     """How well the similarity of a pair distinguishes pairs of one emotion from pairs of two.
 
@@ -72,6 +72,8 @@ class Separability:
     >>> found = separability(rows, torch.tensor([0] * 5 + [5] * 5))
     >>> found.auc, found.n_undefined, found.left_out
     (nan, 1, {5: '4 maps, and 5 maps are needed'})
+    >>> found
+    Separability(AUC undefined)
     """
 
     auc: float
@@ -86,6 +88,9 @@ class Separability:
     sampled: bool
     areas: Array
     source: Areas
+
+    def __repr__(self) -> str:
+        return f"Separability({said_of('AUC', self.auc, self.interval)})"
 
     @property
     def counted(self) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.consistency.jackknife import influences_of, jackknife_interval
+from metrics.consistency.jackknife import influences_of, jackknife_interval, said_of
 from metrics.consistency.pairs import Array, Codes, Members, members, too_few_emotions
 from metrics.statistics.intervals import Interval
 from metrics.statistics.permuting import permutations
@@ -23,7 +23,7 @@ _PERMUTED_TOGETHER = 64
 _CHUNK = 1024
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Similarity:
     """Mean similarity of each face to faces of its own emotion, and to the others.
 
@@ -53,6 +53,8 @@ class Similarity:
     ([0, 5], [[1.0, 0.35], [0.35, 0.71]])
     >>> round(found.macro_excess, 3), found.left_out[0]
     (0.5, '2 maps, and 5 maps are needed')
+    >>> found
+    Similarity(excess .500, no interval)
     """
 
     within: Array
@@ -62,6 +64,9 @@ class Similarity:
     interval: Interval
     left_out: Mapping[int, str]
     influence: Array
+
+    def __repr__(self) -> str:
+        return f"Similarity({said_of('excess', self.macro_excess, self.interval)})"
 
     @property
     def macro_within(self) -> float:

@@ -38,6 +38,7 @@ from scipy import optimize, special
 from fer_xai.draws.streams import stream
 from fer_xai.errors import InputError
 from metrics.statistics.clusters import Array, by_appearance, cluster_codes, pick
+from metrics.statistics.inputs import check_level, check_scores
 
 SHARE = 0.75
 """Largest share of the capital that one bet may lose (Waudby-Smith & Ramdas's c)."""
@@ -112,7 +113,8 @@ def betting_p(
     Raises
     ------
     InputError
-        If the bounds are no range, or a score or the mean is outside of them.
+        If the bounds are no range, a score or the mean is outside of them, a score is infinite, or
+        the level is not between 0 and 1.
 
     Examples
     --------
@@ -121,7 +123,7 @@ def betting_p(
     >>> betting_p([0.5, -0.5] * 10, bounds=(-1, 1))
     1.0
     """
-    low, high = _checked(values, bounds)
+    low, high = _checked(values, bounds, level)
     if not low <= mean <= high:
         raise InputError(f"Expected a mean within the bounds {low:g} and {high:g}, got {mean:g}.")
     bets = _bets(values, clusters, (low, high), 1 - level, seed)
@@ -164,7 +166,8 @@ def betting_interval(
     Raises
     ------
     InputError
-        If the bounds are no range, or a score is outside of them.
+        If the bounds are no range, a score is outside of them or infinite, or the level is not
+        between 0 and 1.
 
     Examples
     --------
@@ -172,7 +175,7 @@ def betting_interval(
     >>> -1 <= low < 0.5 < high <= 1
     True
     """
-    low, high = _checked(values, bounds)
+    low, high = _checked(values, bounds, level)
     bets = _bets(values, clusters, (low, high), 1 - level, seed)
     if bets is None:
         return float("nan"), float("nan")
@@ -181,18 +184,12 @@ def betting_interval(
     return float(low + lower * (high - low)), float(low + upper * (high - low))
 
 
-def _checked(values: ArrayLike, bounds: tuple[float, float]) -> tuple[float, float]:
+def _checked(values: ArrayLike, bounds: tuple[float, float], level: float) -> tuple[float, float]:
+    check_level(level)
+    check_scores(values, bounds=bounds)
     low, high = map(float, bounds)
-    if not (np.isfinite([low, high]).all() and low < high):
+    if not np.isfinite([low, high]).all():
         raise InputError(f"Expected finite bounds, the smaller one first, got {low:g}, {high:g}.")
-    scores = np.asarray(values, dtype=np.float64)
-    scores = scores[np.isfinite(scores)]
-    slack = 1e-9 * (high - low)
-    if len(scores) and not (low - slack <= scores.min() and scores.max() <= high + slack):
-        raise InputError(
-            f"Expected scores within the bounds {low:g} and {high:g}, got {scores.min():g} to "
-            f"{scores.max():g}."
-        )
     return low, high
 
 

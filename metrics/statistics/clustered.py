@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_xai.errors import InputError
 from metrics.statistics.clusters import Array, cluster_codes
+from metrics.statistics.inputs import check_scores
 
 SMALL_SAMPLE = 6.0
 """Factor 1 + 6/n on the sample skewness, which is too small in small samples; by simulation."""
@@ -72,7 +73,7 @@ def mean_parts(values: ArrayLike, clusters: Sequence[object] | None = None) -> M
     Raises
     ------
     InputError
-        If there is not one cluster label for each face.
+        If scores are no numbers, one is infinite, or there is not one cluster label for each face.
 
     Examples
     --------
@@ -80,6 +81,7 @@ def mean_parts(values: ArrayLike, clusters: Sequence[object] | None = None) -> M
     >>> found.n, round(found.standard_error, 3), found.freedom
     (3, 0.577, 2.0)
     """
+    check_scores(values)
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1:
         raise InputError(f"Expected one score a face (N,), got shape {scores.shape}.")

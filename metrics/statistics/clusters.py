@@ -104,6 +104,22 @@ def known_labels(labels: Sequence[object] | NDArray[np.int64] | None, n: int) ->
     return np.array([name_or_unknown(label) != "" for label in labels], dtype=bool)
 
 
+def named_units(codes: NDArray[np.int64]) -> str:
+    """What units are called: clusters where one of them has several faces, and else faces.
+
+    Parameters
+    ----------
+    codes
+        ``(N,)`` unit of each face, by :func:`cluster_codes`: a face without a label is its own.
+
+    Examples
+    --------
+    >>> named_units(cluster_codes(["a", "a", ""], 3)), named_units(cluster_codes(["", "", ""], 3))
+    ('clusters', 'faces')
+    """
+    return "clusters" if len(np.unique(codes)) < len(codes) else "faces"
+
+
 def _listed(labels: Sequence[object] | NDArray[np.int64] | None) -> list[object] | None:
     return None if labels is None else list(labels)
 

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from fer_xai.checks import check_number
 from fer_xai.errors import InputError
 from metrics.statistics.clusters import Array, cluster_codes, pick
-from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.inputs import check_level, check_scores
+from metrics.statistics.intervals import Interval, cut, uncut_interval
 
 
 def crossed_interval(
@@ -40,19 +42,20 @@ def crossed_interval(
     level
         Coverage.
     bounds
-        Smallest and largest possible value, for rows that are all equal (see
-        :func:`~metrics.statistics.intervals.mean_interval`).
+        Smallest and largest possible value, at which the interval is cut off, and for rows that are
+        all equal (see :func:`~metrics.statistics.intervals.mean_interval`).
 
     Returns
     -------
     Interval
-        The mean of the rows' means; ``n`` counts rows or clusters. Bounds are NaN with fewer than
-        five rows or two columns.
+        The mean of the rows' means; ``n`` counts rows or clusters. Bounds are NaN, with the reason,
+        with fewer than five rows or two columns.
 
     Raises
     ------
     InputError
-        If the values are no table, or there is not one cluster label a row.
+        If the values are no table of numbers, one is infinite or out of bounds, the level is not
+        between 0 and 1, or there is not one cluster label a row.
 
     Examples
     --------
@@ -61,13 +64,19 @@ def crossed_interval(
     >>> round(found.estimate, 3), found.low < 0 < 0.3 < found.high  # columns differ by .2
     (0.32, True)
     """
-    table = _checked(values)
+    table = _checked(values, level, bounds)
     rows, reach = _parts(table, clusters, level, bounds)
+    if rows.reason:
+        return rows
+    if not np.isfinite(reach):
+        reason = f"{_known_columns(table)} of the columns has a value: an interval takes 2."
+        return replace(rows, low=np.nan, high=np.nan, scheme="none", reason=reason)
     low = rows.estimate - float(np.hypot(rows.estimate - rows.low, reach))
     high = rows.estimate + float(np.hypot(rows.high - rows.estimate, reach))
-    return replace(
+    found = replace(
         rows, low=low, high=high, scheme=f"{rows.scheme} and random networks", joint=True
     )
+    return cut(found, bounds)
 
 
 def rows_needed(
@@ -97,7 +106,8 @@ def rows_needed(
     >>> rows_needed([[0.1, 0.1], [0.5, 0.5], [0.2, 0.2], [0.4, 0.4], [0.3, 0.3]], 0.4)
     20.0
     """
-    rows, reach = _parts(_checked(values), clusters, level, bounds)
+    check_number("bound", bound, -np.inf)
+    rows, reach = _parts(_checked(values, level, bounds), clusters, level, bounds)
     towards = rows.high if bound > rows.estimate else rows.low
     if not np.isfinite(towards + reach):
         return float("nan")
@@ -105,11 +115,17 @@ def rows_needed(
     return float(np.ceil(rows.n * (towards - rows.estimate) ** 2 / room)) if room > 0 else np.inf
 
 
-def _checked(values: ArrayLike) -> Array:
+def _checked(values: ArrayLike, level: float, bounds: tuple[float, float] | None) -> Array:
+    check_level(level)
+    check_scores(values, bounds=bounds)
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2:
         raise InputError(f"Expected a table of rows and columns (N, R), got shape {table.shape}.")
     return table
+
+
+def _known_columns(table: Array) -> int:
+    return int(np.isfinite(table).any(axis=0).sum())
 
 
 def _means(table: Array, axis: int) -> Array:
@@ -127,7 +143,7 @@ def _parts(
     bounds: tuple[float, float] | None,
 ) -> tuple[Interval, float]:
     """The interval over rows, and the reach of the columns' own variance."""
-    rows = mean_interval(_means(table, 1), clusters=clusters, level=level, bounds=bounds)
+    rows = uncut_interval(_means(table, 1), clusters=clusters, level=level, bounds=bounds)
     used: NDArray[np.bool_] = np.asarray(np.isfinite(table).any(axis=1))
     some = table[used][:, np.isfinite(table).any(axis=0)]
     n, r = some.shape

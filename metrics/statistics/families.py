@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_xai.checks import check_count
 from fer_xai.errors import InputError
 from metrics.statistics.bounded import betting_interval, betting_p
 from metrics.statistics.clustered import MeanParts, coded_parts
 from metrics.statistics.clusters import Array, by_appearance, cluster_codes
-from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of
+from metrics.statistics.inputs import check_level, check_scores
+from metrics.statistics.intervals import LEAST_UNITS, Interval, cut, interval_of
 from metrics.statistics.mean_tests import untested
 from metrics.statistics.resampling import flipped_p, resampled_p
 
@@ -99,8 +101,8 @@ def mean_family(
     level
         Probability that all intervals hold; one less the familywise error.
     bounds
-        Smallest and largest value that a difference can have: columns that are too short or too
-        skewed for a t statistic are then tested by betting.
+        Smallest and largest value that a difference can have: intervals are cut off there, and
+        columns that are too short or too skewed for a t statistic are tested by betting.
     repeats
         Number of sign flips, and of resamples.
     seed
@@ -116,7 +118,9 @@ def mean_family(
     Raises
     ------
     InputError
-        If there is no table, not one cluster label a row, or too few repeats to reject at all.
+        If there is no table of numbers, a difference is infinite or out of bounds, there is not one
+        cluster label a row, the level is not between 0 and 1, or repeats are too few to reject at
+        all.
 
     Examples
     --------
@@ -126,6 +130,9 @@ def mean_family(
     >>> [interval.low > 0 for interval in found.intervals], found.smallest_p
     ([False, False, True], 0.0001)
     """
+    check_level(level)
+    check_scores(differences, name="differences", bounds=bounds)
+    check_count("the number of repeats", repeats)
     table = np.asarray(differences, dtype=np.float64)
     if table.ndim != 2:
         raise InputError(f"Expected a table (faces, columns), got shape {table.shape}.")
@@ -158,7 +165,8 @@ def mean_family(
                 own[k] = interval_of(part).p_value
             elif bets[k] and bounds is not None:
                 column = table[:, k]
-                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=each)
+                sure = _betting_level(each, level, repeats, len(parts))
+                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=sure)
         known = np.nan_to_num(own[members], nan=np.inf)
         p_values[members] = np.maximum.reduce([_step_down(known, null) for null in nulls])
         p_values[np.isnan(own)] = np.nan
@@ -166,14 +174,23 @@ def mean_family(
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
         own_column = (table[:, k], codes.tolist())
         within = bounds if bets[k] else None
-        found = _interval(part, reason, each, own_column, within, by=by)
-        intervals.append(replace(found, joint=several or within is not None))
+        by_bets = bool(reason) and within is not None
+        own_level = _betting_level(each, level, repeats, len(parts)) if by_bets else each
+        found = _interval(part, reason, own_level, own_column, within, by=by)
+        intervals.append(cut(replace(found, joint=several or within is not None), bounds))
     return Family(
         intervals=tuple(intervals),
         p_values=p_values,
         smallest_p=1 / (1 + repeats),
         level_each=each,
     )
+
+
+def _betting_level(each: float, level: float, repeats: int, k: int) -> float:
+    """Level of bets: the family's as far as resamples tell, or Bonferroni's where all are equal."""
+    if not each > level:
+        return 1 - (1 - level) / k
+    return min(each, 1 - 1 / (1 + repeats))
 
 
 def untested_in_family(part: MeanParts, *, least: int = LEAST_FAMILY, skewed: bool = False) -> str:

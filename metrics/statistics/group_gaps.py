@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from metrics.statistics.inputs import check_level
 from metrics.statistics.intervals import Interval
 from metrics.statistics.skewness import skewed
 from metrics.statistics.standardised import Side
@@ -33,6 +34,7 @@ def share_interval(side: Side, *, level: float = 0.95) -> tuple[float, float]:
     >>> [round(bound, 2) for bound in share_interval(side)]
     [0.47, 0.95]
     """
+    check_level(level)
     share = side.mean
     spread = share * (1 - share)
     unit = max(side.variance / spread, side.per_unit) if spread > 0 else side.per_unit
@@ -72,6 +74,7 @@ def gap_of_shares(group: Side, rest: Side, *, level: float = 0.95) -> Interval:
     >>> round(found.estimate, 3), found.low < 0 < found.high
     (0.114, True)
     """
+    check_level(level)
     (low, high), (below, above) = (share_interval(one, level=level) for one in (group, rest))
     gap = group.mean - rest.mean
     down = np.hypot(group.mean - low, above - rest.mean)
@@ -111,6 +114,7 @@ def gap_of_means(group: Side, rest: Side, *, level: float = 0.95) -> Interval:
     >>> found.high < 0, found.n
     (True, 80)
     """
+    check_level(level)
     gap, variance = group.mean - rest.mean, group.variance + rest.variance
     error, reason, low, high, skewness = float(np.sqrt(variance)), "", np.nan, np.nan, 0.0
     freedom = float("nan")
@@ -123,15 +127,15 @@ def gap_of_means(group: Side, rest: Side, *, level: float = 0.95) -> Interval:
         low, high = (gap - skewed([reach, -reach], skewness) * error).tolist()
     else:
         reason = "All scores of a stratum are equal: their spread tells nothing about the error."
+    units = "persons (CR2, Satterthwaite)" if group.clustered or rest.clustered else "faces"
+    scheme = f"Welch's t over {units}, standardised, corrected for skewness (Hall)"
     return Interval(
         estimate=gap,
         low=low,
         high=high,
         standard_error=error,
         n=group.n + rest.n,
-        scheme="Welch's t over "
-        + ("persons (CR2, Satterthwaite)" if group.clustered or rest.clustered else "faces")
-        + ", standardised, corrected for skewness (Hall)",
+        scheme="none" if reason else scheme,
         freedom=freedom,
         skewness=skewness,
         reason=reason,

@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from fer_xai.errors import InputError
+from fer_xai.checks import check_number
 from metrics.statistics.bounded import betting_interval
 from metrics.statistics.clustered import MeanParts, mean_parts
+from metrics.statistics.inputs import check_level, check_scores
 from metrics.statistics.skewness import skewed, unskewed
 
 LEAST_UNITS = 5
 """Fewest units that a mean has an interval from: coverage was simulated from there on."""
-SURE_FACES, SURE_CLUSTERS = 24, 40
-"""Units from which on scores as skewed as a lognormal are covered in .93 too (clusters: .90)."""
+SURE_FACES, SURE_CLUSTERS = 24, 300
+"""Units from which on scores as skewed as a lognormal are covered in .93 too."""
+LEAST_COVERED = ((12, ".83"), (20, ".89"), (60, ".91"), (SURE_CLUSTERS, ".92"))
+"""Least coverage of very skewed scores below so many clusters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Interval:
     n
         Number of units (faces or clusters) behind it.
     scheme
-        Method by which the interval was made, for captions.
+        Method by which the interval was made, for captions; "none" where there is none.
     freedom
         Degrees of freedom of the standard error.
     skewness
@@ -98,8 +101,7 @@ class Interval:
 
     def units_needed(self, half_width: float) -> float:
         """Number of units that would give a 95 % interval of this half width; NaN if unknown."""
-        if not half_width > 0:
-            raise InputError(f"Expected a positive half width, got {half_width}.")
+        check_number("half width", half_width, 0)
         return float(np.ceil(self.n * (1.96 * self.standard_error / half_width) ** 2))
 
 
@@ -117,10 +119,11 @@ def mean_interval(
     (:func:`~metrics.statistics.clustered.mean_parts`). Coverage of 95 % intervals in simulations
     (``python -m benchmarks.calibration``): .93 to .97 from 24 faces on for normal,
     exponential and lognormal scores and ones with 70 % zeros; .93 to .96 for normal scores from
-    five faces on; .93 to .97 for normal and exponential scores of 5 to 40 unequal clusters. Below
-    24 faces, or 40 clusters, scores as skewed as a lognormal are covered in .88 to .94 (70 % zeros
-    that are tied within 5 or 8 clusters: .83 and .86), and where one cluster has 40 % of the faces,
-    normal ones up to .99.
+    five faces on; .93 to .97 for normal and exponential scores of 5 to 300 unequal clusters. Below
+    24 faces, scores as skewed as a lognormal are covered in .88 to .94. Over unequal clusters with
+    correlated scores they are in .91 or more from 20 on, .92 from 60 on and .93 from 300 on, and
+    below 20 in .89 to .94 (70 % zeros that are tied within 5 or 8 clusters: .83 and .86). Where one
+    cluster has 40 % of the faces, normal ones are covered in up to .99.
 
     Parameters
     ----------
@@ -132,9 +135,11 @@ def mean_interval(
     level
         Coverage.
     bounds
-        Smallest and largest value that a score can have. Where all scores are equal, their spread
-        tells nothing, and the interval is the exact one of a bounded mean
-        (:func:`~metrics.statistics.bounded.betting_interval`).
+        Smallest and largest value that a score can have, either of them infinite where there is
+        none. The interval is cut off there, which loses no mean that can be. Where all scores are
+        equal, their spread tells nothing, and the interval is the exact one of a bounded mean
+        (:func:`~metrics.statistics.bounded.betting_interval`). Leave bounds out where a score is
+        the same on every face by construction: there is no error to show then.
 
     Returns
     -------
@@ -145,7 +150,8 @@ def mean_interval(
     Raises
     ------
     InputError
-        If there is not one cluster label for each face.
+        If scores are no numbers, one is infinite or out of bounds, the level is not between 0 and
+        1, or there is not one cluster label for each face.
 
     Examples
     --------
@@ -155,9 +161,30 @@ def mean_interval(
     >>> perfect = mean_interval([1.0] * 24, bounds=(-1, 1))
     >>> round(perfect.low, 3), perfect.high  # 24 perfect scores leave room below
     (0.637, 1.0)
+    >>> mean_interval([0.0, 0.0, 0.0, 0.0, 1.0, 1.0], bounds=(0, 1)).low
+    0.0
     >>> mean_interval([1.0, 2.0]).reason
     '2 units are too few for an interval of a mean: it takes 5.'
     """
+    return cut(uncut_interval(values, clusters=clusters, level=level, bounds=bounds), bounds)
+
+
+def uncut_interval(
+    values: ArrayLike,
+    *,
+    clusters: Sequence[object] | None = None,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Interval:
+    """:func:`mean_interval` before its bounds cut it, for intervals that are joined with others.
+
+    Examples
+    --------
+    >>> round(uncut_interval([0.0, 0.0, 0.0, 0.0, 1.0, 1.0], bounds=(0, 1)).low, 3)
+    -0.044
+    """
+    check_level(level)
+    check_scores(values, bounds=bounds)
     found = interval_of(mean_parts(values, clusters), level=level)
     if found.n < LEAST_UNITS or not found.reason or bounds is None or not np.isfinite(bounds).all():
         return found
@@ -165,6 +192,22 @@ def mean_interval(
     return dataclasses.replace(
         found, low=low, high=high, reason="", scheme="betting on a bounded mean, all scores equal"
     )
+
+
+def cut(found: Interval, bounds: tuple[float, float] | None) -> Interval:
+    """An interval cut off at the bounds of its mean, if they are known.
+
+    Examples
+    --------
+    >>> found = mean_interval([0.0, 0.0, 0.0, 0.0, 1.0, 1.0])
+    >>> found.high > 1, cut(found, (0, 1)).high
+    (True, 1.0)
+    """
+    if bounds is None or not np.isfinite(found.estimate):
+        return found
+    lowest, highest = min(bounds[0], found.estimate), max(bounds[1], found.estimate)  # rounding
+    low, high = np.clip([found.low, found.high], lowest, highest).tolist()
+    return dataclasses.replace(found, low=low, high=high)
 
 
 def interval_of(parts: MeanParts, *, level: float = 0.95) -> Interval:
@@ -176,18 +219,12 @@ def interval_of(parts: MeanParts, *, level: float = 0.95) -> Interval:
     'All 5 units have one score: their spread tells nothing about the error of the mean.'
     """
     reason, low, high = reason_without(parts), float("nan"), float("nan")
+    scheme = "none"
     if not reason:
         reach = stats.t.ppf(0.5 + level / 2, parts.freedom)
         ends = skewed([reach, -reach], parts.skewness) * parts.standard_error
         low, high = (parts.mean - ends).tolist()
-    units = "clusters (CR2, Satterthwaite)" if parts.clustered else "faces"
-    sure = SURE_CLUSTERS if parts.clustered else SURE_FACES
-    few = (
-        f"; below {sure}, very skewed scores are covered in "
-        f"{'.83' if parts.clustered else '.88'} to .94"
-        if parts.n < sure
-        else ""
-    )
+        scheme = _scheme(parts)
     return Interval(
         estimate=parts.mean,
         low=low,
@@ -196,9 +233,21 @@ def interval_of(parts: MeanParts, *, level: float = 0.95) -> Interval:
         n=parts.n,
         freedom=parts.freedom,
         skewness=parts.skewness,
-        scheme=f"t interval over {units}, corrected for skewness (Hall){few}",
+        scheme=scheme,
         reason=reason,
     )
+
+
+def _scheme(parts: MeanParts) -> str:
+    units = "clusters (CR2, Satterthwaite)" if parts.clustered else "faces"
+    sure = SURE_CLUSTERS if parts.clustered else SURE_FACES
+    few = ""
+    if parts.n < sure:
+        below, least = sure, ".88"
+        if parts.clustered:
+            below, least = next(pair for pair in LEAST_COVERED if parts.n < pair[0])
+        few = f"; below {below}, very skewed scores are covered in {least} to .94"
+    return f"t interval over {units}, corrected for skewness (Hall){few}"
 
 
 def reason_without(parts: MeanParts) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from fer_xai.errors import InputError
+from fer_xai.checks import check_number
 from metrics.statistics.bounded import betting_interval, betting_p
 from metrics.statistics.clustered import MeanParts, mean_parts
-from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of, reason_without
+from metrics.statistics.inputs import check_margin, check_scores
+from metrics.statistics.intervals import LEAST_UNITS, Interval, cut, interval_of, reason_without
 from metrics.statistics.skewness import unskewed
 
 LEAST_TESTED = 24
@@ -67,7 +68,8 @@ def mean_test(
     Raises
     ------
     InputError
-        If there is not one cluster label for each face, or a difference is out of bounds.
+        If differences are no numbers, one is infinite or out of bounds, or there is not one cluster
+        label for each face.
 
     Examples
     --------
@@ -77,6 +79,7 @@ def mean_test(
     >>> mean_test(gains[:8]), round(mean_test(gains[:8], bounds=(-1, 1)), 2)
     (nan, 0.73)
     """
+    check_scores(differences, name="differences", bounds=bounds)
     parts = mean_parts(differences, clusters)
     if not untested(parts):
         return float(interval_of(parts).p_value)
@@ -109,7 +112,8 @@ def mean_and_test(
     Raises
     ------
     InputError
-        If there is not one cluster label for each face, or a difference is out of bounds.
+        If differences are no numbers, one is infinite or out of bounds, or there is not one cluster
+        label for each face.
 
     Examples
     --------
@@ -119,11 +123,12 @@ def mean_and_test(
     >>> mean_and_test([0.3, 0.1, 0.4])[0].reason
     '3 units are too few for an interval of a mean: it takes 5.'
     """
+    check_scores(differences, name="differences", bounds=bounds)
     parts = mean_parts(differences, clusters)
     found, reason = interval_of(parts), untested(parts)
     p = mean_test(differences, clusters=clusters, bounds=bounds)
     if not reason:
-        return found, p
+        return cut(found, bounds), p
     if bounds is None or not np.isfinite(p):
         return replace(found, low=np.nan, high=np.nan, scheme="none", reason=reason), p
     low, high = betting_interval(differences, bounds=bounds, clusters=clusters)
@@ -269,7 +274,8 @@ def equivalence(
     Raises
     ------
     InputError
-        If the margin is not positive, or there is not one cluster label for each face.
+        If the margin is not positive, the level is not above .5 and below 1, differences are no
+        numbers, one is infinite or out of bounds, or there is not one cluster label for each face.
 
     Examples
     --------
@@ -277,8 +283,9 @@ def equivalence(
     >>> found.equivalent, round(found.interval.low, 4), round(found.interval.high, 4)
     (False, -0.0029, 0.0025)
     """
-    if not (margin > 0 and np.isfinite(margin)):
-        raise InputError(f"Expected a margin above 0, in units of the score, got {margin}.")
+    check_margin(margin)
+    check_number("level of each test", level, 0.5, 1)
+    check_scores(differences, name="differences", bounds=bounds)
     parts = mean_parts(differences, clusters)
     found = interval_of(parts, level=2 * level - 1)
     reason = untested(parts, least=LEAST_EQUIVALENT)
@@ -302,14 +309,21 @@ def equivalence(
             equivalent=inside and p < 1 - level,
         )
     if reason:
-        found = replace(found, reason=reason)
+        found = replace(found, low=np.nan, high=np.nan, scheme="none", reason=reason)
         return Equivalence(interval=found, margin=margin, p_value=float("nan"), equivalent=False)
     t = (found.estimate + np.array([margin, -margin])) / found.standard_error
     above, below = unskewed(t, found.skewness)
-    p = max(stats.t.sf(above, found.freedom), stats.t.cdf(below, found.freedom))
+    lowest, highest = (-np.inf, np.inf) if bounds is None else bounds
+    p = max(  # a margin that no difference can reach needs no test
+        stats.t.sf(above, found.freedom) if lowest < -margin else 0.0,
+        stats.t.cdf(below, found.freedom) if margin < highest else 0.0,
+    )
     return Equivalence(
-        interval=found,
+        interval=cut(found, bounds),
         margin=margin,
         p_value=float(p),
-        equivalent=bool(-margin < found.low and found.high < margin),
+        equivalent=bool(
+            (-margin < found.low or not lowest < -margin)
+            and (found.high < margin or not margin < highest)
+        ),
     )

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_xai.errors import InputError
 from metrics.statistics.clusters import Array, cluster_codes
+from metrics.statistics.inputs import check_scores
 from metrics.statistics.standardised import common_strata
 
 REPEATS = 1999
@@ -112,7 +113,7 @@ def permuted_gaps(
     Raises
     ------
     InputError
-        If shapes do not fit.
+        If shapes do not fit, or a score is infinite.
 
     Examples
     --------
@@ -124,6 +125,7 @@ def permuted_gaps(
     >>> bool(found.gaps[0, 0, 0] > 0.5), float(found.p_values[0, 0])
     (True, 0.005)
     """
+    check_scores(values)
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or labels.ndim != 2 or not len(table) == len(labels) == len(strata):
         raise InputError(

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_xai.checks import check_count
 from metrics.statistics.clusters import moments
+from metrics.statistics.inputs import check_scores
 
 
 def permutations(
@@ -104,11 +105,18 @@ def permutation_p_value(observed: float, permuted: ArrayLike) -> float:
     float
         NaN if the statistic, or one of its values, is undefined.
 
+    Raises
+    ------
+    InputError
+        If the statistic, or one of its values, is infinite.
+
     Examples
     --------
     >>> permutation_p_value(0.5, [0.1, 0.2, 0.3, 0.6])
     0.4
     """
+    check_scores([observed], name="statistics")
+    check_scores(permuted, name="permuted statistics")
     values = np.asarray(permuted, dtype=np.float64)
     if np.isnan(observed) or np.isnan(values).any():
         return float("nan")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from fer_xai.errors import InputError
+from fer_xai.checks import check_number
+from metrics.statistics.inputs import check_level
 from metrics.statistics.intervals import Interval
 
 POWER = 0.8
@@ -27,13 +28,14 @@ def units_for_half_width(spread: float, half_width: float, *, level: float = 0.9
     Raises
     ------
     InputError
-        If spread or half width is not positive.
+        If spread or half width is not positive, or the level is not between 0 and 1.
 
     Examples
     --------
     >>> units_for_half_width(1.0, 0.1)
     387
     """
+    check_level(level)
     return _least(spread, half_width, (0.5 + level / 2,))
 
 
@@ -61,13 +63,17 @@ def units_for_difference(
     Raises
     ------
     InputError
-        If the spread is not positive or the difference is zero.
+        If the spread is not positive, the difference is zero, or the level or the power is not
+        between 0 and 1.
 
     Examples
     --------
     >>> units_for_difference(0.178, 0.023)
     473
     """
+    check_level(level)
+    check_number("power", power, 0, 1)
+    check_number("difference", difference, -np.inf)
     return _least(spread, abs(difference), (0.5 + level / 2, power))
 
 
@@ -100,6 +106,8 @@ def units_to_tell(
     >>> units_to_tell(found, 0.2), units_to_tell(mean_interval([1.0]))
     (184.0, nan)
     """
+    check_level(level)
+    check_number("power", power, 0, 1)
     wanted = found.estimate if difference is None else difference
     spread = found.standard_error * np.sqrt(found.n)
     if not (spread > 0 and np.isfinite(spread) and abs(wanted) > 0):
@@ -142,8 +150,7 @@ def about(n: float) -> str:
 def _least(spread: float, wanted: float, quantiles: tuple[float, ...]) -> int:
     """Smallest n with the sum of t quantiles · spread / √n at most what is wanted."""
     for name, value in (("spread", spread), ("half width or difference", wanted)):
-        if not (value > 0 and np.isfinite(value)):
-            raise InputError(f"Expected a {name} above 0, got {value}.")
+        check_number(name, value, 0)
     n = float(np.ceil((float(np.sum(stats.norm.ppf(quantiles))) * spread / wanted) ** 2))
     n = max(n, 3.0)
     for _ in range(50):

@@ -13,6 +13,7 @@ from scipy import stats
 
 from fer_xai.errors import InputError
 from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.inputs import check_scores
 
 Array = NDArray[np.float64]
 
@@ -38,13 +39,14 @@ def krippendorff_alpha(ratings: ArrayLike) -> float:
     Raises
     ------
     InputError
-        If ratings are not ``(raters, units)``.
+        If ratings are not ``(raters, units)``, or one is infinite.
 
     Examples
     --------
     >>> krippendorff_alpha([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])
     1.0
     """
+    check_scores(ratings, name="ratings")
     table = np.asarray(ratings, dtype=np.float64)
     if table.ndim != 2:
         raise InputError(f"Expected ratings (raters, units), got {table.shape}.")
@@ -102,13 +104,14 @@ def friedman_nemenyi(scores: ArrayLike) -> RankTest:
     Raises
     ------
     InputError
-        If scores are not ``(faces, explanations)``.
+        If scores are not ``(faces, explanations)``, or one is infinite.
 
     Examples
     --------
     >>> friedman_nemenyi([[0.9, 0.5, 0.1], [0.8, 0.4, 0.2], [0.7, 0.5, 0.3]]).ranks
     array([1., 2., 3.])
     """
+    check_scores(scores)
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2:
         raise InputError(f"Expected scores (faces, explanations), got {table.shape}.")
@@ -155,7 +158,7 @@ def icc_a1(ratings: ArrayLike, *, clusters: Sequence[object] | None = None) -> f
     Raises
     ------
     InputError
-        If there is not one cluster label for each rater.
+        If a rating is infinite, or there is not one cluster label for each rater.
 
     Examples
     --------
@@ -206,7 +209,7 @@ def kendalls_w(ratings: ArrayLike, *, clusters: Sequence[object] | None = None) 
     Raises
     ------
     InputError
-        If there is not one cluster label for each rater.
+        If a rating is infinite, or there is not one cluster label for each rater.
 
     Examples
     --------
@@ -236,6 +239,7 @@ def _complete(
     ratings: ArrayLike, clusters: Sequence[object] | None
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Ratings of the raters without a NaN, and ``(raters, raters)``: pairs of two clusters."""
+    check_scores(ratings, name="ratings")
     table = np.asarray(ratings, dtype=np.float64)
     units = cluster_codes(clusters, table.shape[1])
     known = np.isfinite(table).all(axis=0)

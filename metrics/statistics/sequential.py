@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fer_xai.checks import check_count
+from fer_xai.checks import check_count, check_number
 from fer_xai.errors import InputError
 from metrics.statistics.clustered import coded_parts
 from metrics.statistics.clusters import Array, cluster_codes
 from metrics.statistics.families import LEAST_FAMILY, untested_in_family
+from metrics.statistics.inputs import check_level, check_scores
 from metrics.statistics.intervals import Interval, interval_of
 
 LEAST_FACES = 60
@@ -70,8 +71,9 @@ def stop_when(
     Raises
     ------
     InputError
-        If values are no vector or table, the half width is not positive, the minimum or the step is
-        no count, or there is not one cluster label for each face.
+        If values are no vector or table of numbers, one is infinite, the half width is not
+        positive, the level is not between 0 and 1, the minimum or the step is no count, or there is
+        not one cluster label for each face.
 
     Examples
     --------
@@ -80,6 +82,9 @@ def stop_when(
     (413, None)
     """
     check_count("the number of faces between two looks", step)
+    check_count("the minimum number of faces", minimum)
+    check_number("half width", half_width, 0)
+    check_level(level)
     scores = _table(values)
     codes = cluster_codes(clusters, len(scores))
     last = np.full(int(codes.max()) + 1 if len(codes) else 0, -1)
@@ -112,8 +117,7 @@ def narrow_enough(
     Raises
     ------
     InputError
-        If values are no vector or table, the half width is not positive, the minimum is no count,
-        or there is not one cluster label for each face.
+        As for :func:`stop_when`.
 
     Examples
     --------
@@ -121,8 +125,8 @@ def narrow_enough(
     >>> narrow_enough(scores, 0.1), narrow_enough(scores[:100], 0.1)
     (True, False)
     """
-    if not (half_width > 0 and np.isfinite(half_width)):
-        raise InputError(f"Expected a half width above 0, in units of the score, got {half_width}.")
+    check_number("half width", half_width, 0)
+    check_level(level)
     check_count("the minimum number of faces", minimum)
     table = _table(values)
     codes = cluster_codes(clusters, len(table))
@@ -139,6 +143,7 @@ def narrow_enough(
 
 def _table(values: ArrayLike) -> Array:
     """Scores ``(N, K)``, of ``(N,)`` too."""
+    check_scores(values)
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim not in (1, 2):
         raise InputError(f"Expected scores (N,) or (N, K), got shape {scores.shape}.")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from metrics.statistics.clusters import Array
+from metrics.statistics.inputs import check_level, check_scores
 from metrics.statistics.intervals import Interval
 
 Codes = NDArray[np.int64]
@@ -39,12 +40,19 @@ def median_shift(differences: ArrayLike, *, level: float = 0.95) -> Interval:
         differences at 95 %). There is no standard error; the test is
         :func:`~metrics.statistics.significance.wilcoxon_p`.
 
+    Raises
+    ------
+    InputError
+        If differences are no numbers, one is infinite, or the level is not between 0 and 1.
+
     Examples
     --------
     >>> found = median_shift([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     >>> found.estimate, found.low, found.high
     (3.5, 1.0, 6.0)
     """
+    check_level(level)
+    check_scores(differences, name="differences")
     x = np.asarray(differences, dtype=np.float64)
     x = np.sort(x[np.isfinite(x)])
     n = len(x)
@@ -64,7 +72,7 @@ def median_shift(differences: ArrayLike, *, level: float = 0.95) -> Interval:
         high=high,
         standard_error=float("nan"),
         n=n,
-        scheme="Hodges-Lehmann, signed ranks",
+        scheme="none" if reason else "Hodges-Lehmann, signed ranks",
         reason=reason,
     )
 

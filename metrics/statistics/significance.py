@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from metrics.statistics.clusters import Array
+from metrics.statistics.inputs import check_scores
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -22,11 +23,17 @@ def holm(p_values: ArrayLike) -> Array:
     ndarray
         ``(K,)`` adjusted p-values, in the given order.
 
+    Raises
+    ------
+    InputError
+        If one is no probability.
+
     Examples
     --------
     >>> holm([0.01, 0.04, 0.03])
     array([0.03, 0.06, 0.06])
     """
+    check_scores(p_values, name="p-values", bounds=(0, 1))
     p = np.asarray(p_values, dtype=np.float64)
     out = np.full_like(p, np.nan)
     known = np.flatnonzero(np.isfinite(p))
@@ -52,11 +59,17 @@ def wilcoxon_p(differences: ArrayLike) -> float:
     float
         NaN if fewer than two differences are not zero.
 
+    Raises
+    ------
+    InputError
+        If differences are no numbers, or one is infinite.
+
     Examples
     --------
     >>> wilcoxon_p([1.0, 2.0, 3.0, 4.0, 5.0])
     0.0625
     """
+    check_scores(differences, name="differences")
     values = np.asarray(differences, dtype=np.float64)
     values = values[np.isfinite(values)]
     if np.count_nonzero(values) < 2:

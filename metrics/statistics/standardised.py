@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fer_xai.errors import InputError
 from metrics.statistics.clustered import within_correlation
 from metrics.statistics.clusters import Array, cluster_codes
+from metrics.statistics.inputs import check_scores
 
 Codes = NDArray[np.int64]
 LEAST_CELL = 2
@@ -91,6 +92,7 @@ def standardised_side(
     >>> standardised_side([0.0, 1.0], [0, 0], np.array([0, 1]), [1.0]).freedom
     1.0
     """
+    check_scores(values)
     y, cell = np.asarray(values, dtype=np.float64), np.asarray(strata, dtype=np.int64)
     weight = np.asarray(weights, dtype=np.float64)
     person = np.unique(clusters, return_inverse=True)[1]
@@ -209,7 +211,7 @@ def sides_of(
     Raises
     ------
     InputError
-        If both sides have no stratum in common (:func:`common_strata`).
+        If a score is infinite, or both sides have no stratum in common (:func:`common_strata`).
 
     Examples
     --------
@@ -218,6 +220,7 @@ def sides_of(
     >>> [side.mean for side in sides_of(scores, member, strata, range(8))]
     [0.75, 0.25]
     """
+    check_scores(values)
     y = np.asarray(values, dtype=np.float64)
     known = np.isfinite(y)
     codes = cluster_codes(clusters, len(y))

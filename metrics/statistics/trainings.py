@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics.statistics.clustered import mean_parts
-from metrics.statistics.intervals import LEAST_UNITS, Interval, interval_of, reason_without
+from metrics.statistics.inputs import check_level, check_scores
+from metrics.statistics.intervals import LEAST_UNITS, Interval, cut, interval_of, reason_without
+
+SCHEME = "Student's t over trainings, whose scores are taken as normal"
 
 
 def training_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -30,6 +33,11 @@ def training_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
     Interval
         With the scores as ``dots``; NaN bounds, with the range in the reason, below five.
 
+    Raises
+    ------
+    InputError
+        If scores are no numbers, one is infinite, or the level is not between 0 and 1.
+
     Examples
     --------
     >>> training_interval([87.1, 87.8, 86.9]).reason
@@ -38,6 +46,8 @@ def training_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
     >>> round(found.low, 2), round(found.high, 2)
     (86.76, 87.64)
     """
+    check_level(level)
+    check_scores(values)
     scores = np.asarray(values, dtype=np.float64)
     scores = scores[np.isfinite(scores)]
     parts = dataclasses.replace(mean_parts(scores), skewness=0.0)
@@ -49,7 +59,7 @@ def training_interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
         )
     return dataclasses.replace(
         interval_of(parts, level=level),
-        scheme="Student's t over trainings, whose scores are taken as normal",
+        scheme="none" if reason else SCHEME,
         reason=reason,
         dots=tuple(scores.tolist()),
     )
@@ -68,12 +78,16 @@ def percent_interval(values: ArrayLike) -> Interval:
     Interval
         The mean and its clipped bounds, by :func:`training_interval`.
 
+    Raises
+    ------
+    InputError
+        If a score is no percentage.
+
     Examples
     --------
     >>> found = percent_interval([99.0, 96.0, 99.0, 99.5, 96.5])
     >>> round(found.low, 1), found.high
     (96.0, 100.0)
     """
-    found = training_interval(values)
-    low, high = np.clip([found.low, found.high], 0, 100)
-    return dataclasses.replace(found, low=float(low), high=float(high))
+    check_scores(values, name="percentages", bounds=(0, 100))
+    return cut(training_interval(values), (0, 100))

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from metrics.statistics.clustered import mean_parts
+from metrics.statistics.inputs import check_level
 from metrics.statistics.intervals import Interval
 from metrics.statistics.mean_tests import untested
 from metrics.statistics.skewness import skewed, unskewed
@@ -51,7 +52,8 @@ def mean_difference(
     Raises
     ------
     InputError
-        If there is not one label a face.
+        If scores are no numbers, one is infinite, the level is not between 0 and 1, or there is not
+        one label a face.
 
     Examples
     --------
@@ -62,6 +64,7 @@ def mean_difference(
     >>> mean_difference([1.0, 2.0], [3.0, 4.0])[0].reason
     '2 units are too few for an interval of a mean: it takes 5.'
     """
+    check_level(level)
     one, other = mean_parts(first, clusters_first), mean_parts(second, clusters_second)
     variances = np.array([one.standard_error**2, other.standard_error**2])
     error = float(np.sqrt(variances.sum()))

@@ -12,6 +12,8 @@ from scipy import stats
 
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from metrics.statistics.clusters import cluster_codes
+from metrics.statistics.inputs import check_level
 from metrics.statistics.intervals import mean_interval
 from studies.reporting.page import Table
 
@@ -36,7 +38,7 @@ def wilson_interval(
     hits
         ``(N,)``, one face or more.
     clusters
-        N labels.
+        N labels; each face is its own where its label is empty, None or NaN.
     level
         Coverage.
     unit
@@ -62,7 +64,8 @@ def wilson_interval(
     n = len(hits)
     if not n:
         raise InputError("Expected faces to count, got none.")
-    share, units = float(np.mean(hits)), len(set(clusters))
+    check_level(level)
+    share, units = float(np.mean(hits)), len(np.unique(cluster_codes(list(clusters), n)))
     count, scheme = float(n), "Wilson's interval over faces"
     if units < n:
         scheme = f"Wilson's interval over the effective number of faces, by {unit}"

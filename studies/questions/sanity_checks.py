@@ -175,7 +175,7 @@ class SanityChecks(ScoredStudy):
         for name in (m for m in self.methods if m not in board.refused):
             one, two = (on_grid(network.maps(name, chunk=board.chunk)) for network in both)
             alike = model_contrast(one, two)
-            found = mean_interval(alike, clusters=clusters)
+            found = mean_interval(alike, clusters=clusters, bounds=(-1, 1))
             chance = torch.stack(
                 [model_contrast(one, moved) for moved in moved_copies(two, names, draws=MOVES)]
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from metrics.core.registry import MetricSpec
 from metrics.statistics.bounded import order_by_name
 from metrics.statistics.effect_sizes import cohens_d
 from metrics.statistics.families import mean_family
-from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.intervals import Interval, cut, mean_interval
 from metrics.statistics.mean_tests import equivalence
 from metrics.statistics.power import units_to_tell
 from metrics.statistics.reliability import (
@@ -32,6 +33,8 @@ P = "p (max-T)"
 """Column of p-values of gains, corrected over the family: the methods of a model and metric."""
 LEVEL = 0.95
 """Coverage of intervals; one less the error of tests."""
+FIXED = "The score is the same on every face by construction."
+"""Reason for which the mean of such a score has no interval."""
 NEEDED = "units to tell"
 """Column of how many units would tell a gain of this size, where these do not."""
 
@@ -71,6 +74,7 @@ def method_table(
     *,
     floor: str = FLOOR,
     margin: float | None = None,
+    fixed: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
     """One row a model, metric and method: its mean, and its gain over a control.
 
@@ -96,6 +100,9 @@ def method_table(
     margin
         Gain below which a method counts as no different, declared beforehand: adds a column that
         says which are shown to be (two one-sided tests, Holm over the family).
+    fixed
+        Controls and metrics, of which the score is the same on every face by construction: there is
+        no error of such a mean to show. (Scores that happen to be equal have an exact interval.)
 
     Examples
     --------
@@ -134,6 +141,8 @@ def method_table(
             mean = mean_interval(
                 wide[method], clusters=list(groups), bounds=specs[str(metric)].bounds
             )
+            if (str(method), str(metric)) in fixed:
+                mean = replace(mean, low=np.nan, high=np.nan, scheme="none", reason=FIXED)
             row = {
                 "model": model,
                 "metric": metric,
@@ -174,7 +183,8 @@ def _gains(
     rows = {}
     for method in over.columns:
         gain = over[method]
-        found, p = judged.get(method, (mean_interval(gain, clusters=labels), np.nan))
+        alone = cut(mean_interval(gain, clusters=labels), within)
+        found, p = judged.get(method, (alone, np.nan))
         units = gain.groupby(groups.to_numpy()).mean().dropna()
         rows[method] = {
             **bounds(f"over {floor}", found),

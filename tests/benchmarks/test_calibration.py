@@ -65,6 +65,20 @@ def test_a_piece_is_made_of_what_it_reaches(monkeypatch):
     assert changed(module, "reason_without", prose) == before
 
 
+def test_what_only_refuses_or_shows_is_no_part_of_a_piece():
+    def told(text):
+        return digest._told(digest.ast.parse(text).body[0])
+
+    assert told("def f(x):\n    check_scores(x)\n    return x") == told("def f(x):\n    return x")
+    assert told("def f(x):\n    y = check_scores(x)\n    return y") != told(
+        "def f(x):\n    return x"
+    )
+    shown = "@dataclass(frozen=True, repr=False)\nclass A:\n    x: int\n    def __repr__(self):\n        return g(self)"
+    assert told(shown) == told("@dataclass(frozen=True)\nclass A:\n    x: int")
+    start = ("benchmarks.calibration.means", "coverage")
+    assert not {name for _, name in digest.reached(start) if name.startswith("check_")}
+
+
 def test_the_page_says_which_pieces_are_of_earlier_code(tmp_path):
     name = "trainings.all"
     counting.count(name, 20, tmp_path)

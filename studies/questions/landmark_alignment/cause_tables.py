@@ -68,7 +68,9 @@ def agreement_table(rows: pd.DataFrame, clusters: pd.Series, *, by: str) -> pd.D
     every = pd.concat([rows.assign(target="all"), rows], ignore_index=True)
     for (model, name, target), own in every.groupby(["model", by, "target"], sort=False):
         values = own.set_index("id")["value"]
-        found = mean_interval(values, clusters=list(clusters.loc[list(values.index)]))
+        found = mean_interval(
+            values, clusters=list(clusters.loc[list(values.index)]), bounds=(-1, 1)
+        )
         out.append(
             {
                 "model": model,

@@ -26,6 +26,8 @@ AREA_METRICS = tuple(
 OFF_FACE = "off_face_mass"
 SCORES = (*AREA_METRICS, OFF_FACE)
 """Metrics of the map of a face's own target."""
+FIXED = (("uniform", "energy_gain"), ("uniform", "pixel_auc"))
+"""Controls and metrics that have one score on every face by construction: 1 and .5."""
 
 
 def sized(cells: Tensor) -> Tensor:

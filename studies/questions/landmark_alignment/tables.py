@@ -13,11 +13,11 @@ from fer_xai.attributions import CONTROLS
 from metrics.core.registry import METRICS
 from metrics.statistics.bounded import order_by_name
 from metrics.statistics.crossed import crossed_interval
-from metrics.statistics.intervals import Interval, mean_interval
+from metrics.statistics.intervals import Interval, cut, mean_interval
 from studies.engine.families import judged_together
 from studies.questions.landmark_alignment.areas import DECLARED
 from studies.questions.landmark_alignment.causes import SHAPLEY
-from studies.questions.landmark_alignment.scores import SCORES
+from studies.questions.landmark_alignment.scores import FIXED, SCORES
 from studies.scoreboard.scores import FLOOR
 from studies.scoreboard.tables import bounds, method_table
 
@@ -138,7 +138,8 @@ def endpoint(contrasts: pd.DataFrame, clusters: pd.Series, ceilings: pd.DataFram
         top = ceilings.loc[ceilings["model"] == model, "contrast"].mean()
         counts = own[own["trained"]].groupby("method", observed=True)["targets"].mean()
         for method in map(str, wide):
-            found, p = joint.get(method, (mean_interval(wide[method], clusters=labels), np.nan))
+            alone = cut(mean_interval(wide[method], clusters=labels), (-1, 1))
+            found, p = joint.get(method, (alone, np.nan))
             beside = own[~own["trained"] & (own["method"] == method)]
             floor = _wide(beside, "network")
             row: dict[str, Any] = {
@@ -263,7 +264,9 @@ def score_table(
     """
     specs = {name: METRICS[name] for name in SCORES}
     exact = scores["method"] == SHAPLEY
-    table = method_table(scores[scores["trained"] & ~exact], clusters, specs, margin=margin)
+    table = method_table(
+        scores[scores["trained"] & ~exact], clusters, specs, margin=margin, fixed=FIXED
+    )
     if exact.any():  # of a sample of faces: a family of its own
         some = scores["id"].isin(set(scores.loc[exact, "id"])) & scores["trained"]
         beside = method_table(

@@ -56,7 +56,8 @@ def summary(rows: pd.DataFrame, clusters: Sequence[object]) -> pd.DataFrame:
         gain = own["same face"] - own["other face"]
         sides = {"same face": own["same face"], "other face": own["other face"], "gain": gain}
         for name, values in sides.items():
-            found = mean_interval(values.to_numpy(), clusters=clusters)
+            reach = 2.0 if name == "gain" else 1.0  # correlations, and a difference of two
+            found = mean_interval(values.to_numpy(), clusters=clusters, bounds=(-reach, reach))
             row |= {name: found.estimate, f"{name} low": found.low, f"{name} high": found.high}
         row["units"] = found.n
         row["pairs"] = int(own["pairs asked"].iloc[0])

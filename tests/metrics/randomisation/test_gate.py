@@ -123,6 +123,7 @@ def test_what_is_undecided_says_how_many_faces_are_needed():
     some = (
         0.4 + 0.3 * torch.randn(12, 1, generator=draw) + 0.1 * torch.randn(12, 10, generator=draw)
     )
+    some = some.clamp(-1, 1)
     gate = Gate(similarity=some, null=torch.zeros(12, 10))
     assert gate.verdict == "undecided"
     needed = int(gate.faces_needed)
@@ -130,7 +131,7 @@ def test_what_is_undecided_says_how_many_faces_are_needed():
     more = some.repeat(-(-needed // 12), 1)
     assert Gate(similarity=more, null=torch.zeros_like(more)).verdict != "undecided"
     assert torch.isnan(torch.tensor(Gate(similarity=more, null=more).faces_needed))
-    wide = torch.linspace(-1, 1, 10).repeat(12, 1) + 0.45 + 0.01 * some
+    wide = 0.45 + 0.5 * (torch.linspace(-0.99, 0.99, 10).repeat(12, 1) + 0.01 * some)
     stuck = Gate(similarity=wide, null=torch.zeros(12, 10))
     assert stuck.verdict == "undecided"
     assert stuck.faces_needed == float("inf")  # networks differ: no number of faces would do

@@ -26,7 +26,7 @@ def test_betting_is_exact_at_any_n():
     assert min(inside) > 0.05 > betting_p(x, bounds=(-1, 1), mean=low - 0.003)
     with pytest.raises(InputError, match="within the bounds 0 and 0.5, got"):
         betting_p(x, bounds=(0, 0.5))
-    with pytest.raises(InputError, match="finite bounds, the smaller one first"):
+    with pytest.raises(InputError, match="bounds as the smallest and the largest value"):
         betting_interval(x, bounds=(1, 0))
 
 

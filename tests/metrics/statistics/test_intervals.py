@@ -52,5 +52,5 @@ def test_units_needed_without_a_standard_error_are_unknown():
 def test_units_needed_for_half_the_width_are_four_times_as_many():
     found = mean_interval(np.random.default_rng(0).normal(size=100))
     assert found.units_needed(1.96 * found.standard_error / 2) == pytest.approx(400, abs=2)
-    with pytest.raises(InputError, match="Expected a positive half width"):
+    with pytest.raises(InputError, match="Expected half width above 0"):
         found.units_needed(0)

@@ -102,6 +102,14 @@ def test_maps_that_ignore_the_target_have_no_contrast_and_a_uniform_map_its_chan
     assert np.allclose(uniform["au_cosine"], np.sqrt(uniform["region_mass"]))  # √f
     assert np.allclose(uniform["energy_gain"], 1)
     assert np.allclose(uniform["pixel_auc"], 0.5)
+    shown = table(run, "scores").set_index(["method", "metric"])[["mean low", "mean high"]]
+    fixed = shown.loc[[("uniform", "energy_gain"), ("uniform", "pixel_auc")]]
+    others = shown.loc[[("uniform", "region_mass"), ("centre", "pixel_auc")]]
+    assert fixed.isna().all(axis=None)
+    assert others.notna().all(axis=None)
+    bounded = shown[shown.index.get_level_values("metric") != "energy_gain"]
+    assert bounded.min().min() >= 0
+    assert bounded.max().max() <= 1 + 1e-6  # but for the rounding of scores
 
 
 def test_contrasts_are_those_of_the_metric(run):

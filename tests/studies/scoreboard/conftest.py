@@ -46,14 +46,14 @@ def rows():
     """Forty faces of twenty people; saliency is better than the centre, LRP is worse."""
     rng = np.random.default_rng(0)
     shift = {"saliency": 0.2, "gradcam": 0.0, "lrp": -0.2, "centre": 0.0, "random": -0.1}
-    face = rng.normal(size=40)
+    face = 0.5 + 0.05 * rng.normal(size=40)
     return pd.DataFrame(
         {
             "id": f"f{i}",
             "model": "net",
             "method": method,
             "metric": metric,
-            "value": sign * (move + face[i]) + 0.05 * rng.normal(),
+            "value": (sign < 0) + sign * (move + face[i]) + 0.05 * rng.normal(),
         }
         for metric, sign in (("insertion", 1), ("deletion", -1), ("aopc", 1))
         for method, move in shift.items()

@@ -15,7 +15,7 @@ from metrics.statistics.power import units_to_tell
 from metrics.statistics.reliability import friedman_nemenyi
 from studies.scoreboard import tables
 from studies.scoreboard.report import _explained, answer, content
-from tests.studies.scoreboard.boards import CLUSTERS, METHODS, OWN, SPECS
+from tests.studies.scoreboard.boards import CLUSTERS, METHODS, OWN, SPECS, WIDE
 
 
 def test_gains_are_paired_by_face_and_turned_so_that_more_is_better(rows):
@@ -52,10 +52,10 @@ def test_methods_of_a_metric_are_a_family_of_means():
     rng = np.random.default_rng(0)
     gains = dict(zip(METHODS, rng.normal([0.05, 0.02, -0.05], 0.1, (96, 3)).T, strict=True))
     rows, own = board_of(gains, 96)
-    table = tables.method_table(rows, own, SPECS).set_index("method")
+    table = tables.method_table(rows, own, WIDE).set_index("method")
     table = table.loc[[*METHODS, "centre"]]
     order = order_by_name(own.index)
-    family = mean_family(np.stack(list(gains.values()), axis=1)[order], bounds=(-1, 1))
+    family = mean_family(np.stack(list(gains.values()), axis=1)[order], bounds=(-4, 4))
     assert table.loc[list(METHODS), tables.P].tolist() == pytest.approx(family.p_values.tolist())
     for name, interval in zip(METHODS, family.intervals, strict=True):
         row = table.loc[name]
@@ -75,8 +75,8 @@ def test_no_different_takes_a_margin_and_enough_faces():
     for n, shown in ((96, False), (900, True)):
         gains = dict(zip(METHODS, rng.normal([0.1, 0, 0], 0.1, (n, 3)).T, strict=True))
         rows, own = board_of(gains, n)
-        assert "no different" not in tables.method_table(rows, own, SPECS)
-        table = tables.method_table(rows, own, SPECS, margin=0.015)
+        assert "no different" not in tables.method_table(rows, own, WIDE)
+        table = tables.method_table(rows, own, WIDE, margin=0.015)
         found = table.set_index("method")["no different"]
         assert found[list(METHODS)].tolist() == [False, shown, shown]
         said = answer(table, SPECS["insertion"], margin=0.015)
@@ -129,7 +129,7 @@ def test_a_claim_is_of_the_mean(turn):
     """Most faces are slightly worse, some much better: the mean gain is what is claimed."""
     gain = turn * np.where(np.arange(128) < 32, 0.5, -0.01 - np.arange(128) / 1e5)
     rows, own = board_of({"gradcam": gain}, 128)
-    table = tables.method_table(rows, own, SPECS)
+    table = tables.method_table(rows, own, WIDE)
     row = table.set_index("method").loc["gradcam"]
     assert row[tables.P] < 1e-3
     assert (row["units better"] < 0.5) == (turn > 0)
@@ -163,7 +163,7 @@ def test_a_table_says_how_each_gain_was_judged_whatever_the_order_of_its_rows():
     skewed = np.where(np.arange(80) < 3, 0.9, 0.0)
     made, own = board_of({"gradcam": rng.normal(0.1, 0.2, size=80), "lime": skewed}, 80)
     more = made[made["method"] == "lime"].assign(method="edges")
-    table = tables.method_table(pd.concat([made, more]), own, SPECS)
+    table = tables.method_table(pd.concat([made, more]), own, WIDE)
     by = table.set_index("method")["judged by"]
     assert by.to_dict() == {
         "gradcam": "t, flips and bootstrap",
@@ -175,7 +175,7 @@ def test_a_table_says_how_each_gain_was_judged_whatever_the_order_of_its_rows():
     assert "Judged by: t, flips and bootstrap is" in caption
     assert "betting is the exact test" in caption
     assert "not tested is" not in caption
-    again = tables.method_table(pd.concat([made, more])[::-1], own[::-1], SPECS)
+    again = tables.method_table(pd.concat([made, more])[::-1], own[::-1], WIDE)
     table, again = (one.set_index("method").sort_index() for one in (table, again))
     pd.testing.assert_frame_equal(table, again, rtol=1e-12)
 
@@ -193,9 +193,7 @@ def test_units_to_tell_are_those_of_the_family():
         )
         for name, values in [("centre", np.zeros(96)), *zip(names, gains.T, strict=True)]
     )
-    table = tables.method_table(
-        rows, pd.Series(range(96), index=ids), {"insertion": METRICS["insertion"]}
-    )
+    table = tables.method_table(rows, pd.Series(range(96), index=ids), WIDE)
     needed = table.loc[table["method"] == "m0", "units to tell"].iloc[0]
     assert 210 < needed < 260  # 144 for one method alone
 
@@ -215,3 +213,23 @@ def test_a_method_beats_the_control_only_where_its_interval_says_so_too():
     said = answer(table, METRICS["insertion"])
     assert "1 of 2 methods beat the centre control (m1 " in said
     assert "Not told apart with 96 units: m2" in said
+
+
+def test_scores_that_are_fixed_by_construction_have_no_interval_and_equal_ones_have():
+    rows, own = board_of({"uniform": np.zeros(24), "edges": np.zeros(24)}, 24)
+    rows["value"] = 0.5
+    pair = ("uniform", "insertion")
+    table = tables.method_table(rows, own, SPECS, fixed=[pair]).set_index("method")
+    assert (table["mean"] == 0.5).all()
+    assert table.loc["uniform", ["mean low", "mean high"]].isna().all()
+    assert table.loc["edges", "mean low"] < 0.45
+    assert table.loc["edges", "mean high"] > 0.55
+
+
+def test_no_interval_of_a_bounded_score_reaches_out_of_its_bounds():
+    rows, own = board_of({"uniform": np.zeros(6)}, 6)
+    rows["value"] = [0.0, 0, 0, 0, 1, 1] + [1.0] * 4 + [0.0] * 2
+    table = tables.method_table(rows, own, SPECS).set_index("method")
+    assert (table["mean low"] == 0).loc["uniform"]
+    assert (table["mean high"] <= 1).all()
+    assert table.loc["uniform", "over centre low"] == -1
