@@ -157,7 +157,7 @@ def mean_family(
     if len(members):
         usable = np.array([_resampled(parts[k]) for k in members])
         nulls = _nulls(table[:, members], codes, usable, repeats=repeats, seed=seed)
-        each = 1 - min(_single_level(null.min(axis=1), 1 - level) for null in nulls)
+        each = _level_each(nulls, level, repeats, len(parts))
         by += " and bootstrap" if len(nulls) > 1 else ""
         own = np.full(len(parts), np.nan)
         for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
@@ -165,8 +165,7 @@ def mean_family(
                 own[k] = interval_of(part).p_value
             elif bets[k] and bounds is not None:
                 column = table[:, k]
-                sure = _betting_level(each, level, repeats, len(parts))
-                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=sure)
+                own[k] = betting_p(column, bounds=bounds, clusters=codes.tolist(), level=each)
         known = np.nan_to_num(own[members], nan=np.inf)
         p_values[members] = np.maximum.reduce([_step_down(known, null) for null in nulls])
         p_values[np.isnan(own)] = np.nan
@@ -174,9 +173,7 @@ def mean_family(
     for k, (part, reason) in enumerate(zip(parts, reasons, strict=True)):
         own_column = (table[:, k], codes.tolist())
         within = bounds if bets[k] else None
-        by_bets = bool(reason) and within is not None
-        own_level = _betting_level(each, level, repeats, len(parts)) if by_bets else each
-        found = _interval(part, reason, own_level, own_column, within, by=by)
+        found = _interval(part, reason, each, own_column, within, by=by)
         intervals.append(cut(replace(found, joint=several or within is not None), bounds))
     return Family(
         intervals=tuple(intervals),
@@ -186,11 +183,10 @@ def mean_family(
     )
 
 
-def _betting_level(each: float, level: float, repeats: int, k: int) -> float:
-    """Level of bets: the family's as far as resamples tell, or Bonferroni's where all are equal."""
-    if not each > level:
-        return 1 - (1 - level) / k
-    return min(each, 1 - 1 / (1 + repeats))
+def _level_each(nulls: Sequence[Array], level: float, repeats: int, k: int) -> float:
+    """Coverage of each interval: as far as resamples tell, or Bonferroni's where all are equal."""
+    each = 1 - min(_single_level(null.min(axis=1), 1 - level) for null in nulls)
+    return min(each, 1 - 1 / (1 + repeats)) if each > 0 else 1 - (1 - level) / k
 
 
 def untested_in_family(part: MeanParts, *, least: int = LEAST_FAMILY, skewed: bool = False) -> str:
