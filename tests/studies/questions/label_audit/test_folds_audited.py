@@ -96,7 +96,7 @@ def test_a_network_of_a_fold_judges_validation_faces_and_not_those_it_may_have_s
     words = ["label_audit", "--data", hues, "--out", str(tmp_path / "none"), "--splits", "train"]
     single = str(weights.with_name("test_logits.npz"))
     for option, value, sentence in (
-        ("--models", judge, "was not trained on, got only folder train, which it has seen"),
+        ("--models", judge, "was not trained on, got only folder:hues0 train, which it has seen"),
         ("--predictions", single, "Expected the predictions of all folds, got those of fold 0"),
     ):
         assert main([*words, option, value]) == 2
