@@ -167,7 +167,9 @@ def test_some_training_faces_are_known_in_a_folder_of_another_name(tmp_path):
     assert card_beside(weights).known_by.startswith("names of sets and the digest of each image")
     assert digests_of([spec]) != before  # another run
     np.savez(weights.with_name("train_images.npz"), digests=np.array(image_digests(faces)))
-    with pytest.raises(InputError, match="got only folder:mine test, .* by the digests of its training"):
+    with pytest.raises(
+        InputError, match="got only folder:mine test, .* by the digests of its training"
+    ):
         asked_of(spec, found)
     np.savez(weights.with_name("train_images.npz"), digests=np.zeros((2, 16), np.uint8))
     with pytest.raises(InputError, match=r"digests of images as texts \(N,\) in .*train_images"):

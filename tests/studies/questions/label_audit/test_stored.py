@@ -149,7 +149,9 @@ def test_names_that_two_sets_have_are_refused_unless_images_tell(tmp_path):
     specs = [DataSpec("folder", str(tmp_path / place), place) for place in ("one", "two")]
     both = collected(specs, splits=["test"])
     assert both.table["id"].nunique() == 1
-    with pytest.raises(InputError, match="is in folder:one@one test and in folder:two@two test: audit"):
+    with pytest.raises(
+        InputError, match="is in folder:one@one test and in folder:two@two test: audit"
+    ):
         judged_by_file(_stored(tmp_path / "a.npz", both, [1]), both)
     digests = np.array(image_digests(both.parts[1].faces))
     path = _stored(tmp_path / "b.npz", both, [1], digests=digests)
