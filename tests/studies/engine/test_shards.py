@@ -58,7 +58,10 @@ def test_a_metric_of_the_users_own_is_told_apart_by_its_code(tmp_path):
     def two(maps):
         return maps.flatten(1).amax(dim=1)
 
-    spec = dataclasses.replace(METRICS["gini"], name="own", fn=one, options={}, read="")
+    free = (-np.inf, np.inf)
+    spec = dataclasses.replace(
+        METRICS["gini"], name="own", fn=one, options={}, read="", bounds=free
+    )
     quick(tiny_model(), synthetic_faces(3), tmp_path / "shards", metrics=[spec])
     with pytest.raises(InputError, match="they differ in metrics"):
         quick(
