@@ -37,7 +37,8 @@ def network_findings(predictor: Predictor, images: Tensor, logits: Tensor) -> It
     --------
     >>> model = FERModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 7)), emotions="rafdb", size=2)
     >>> images = torch.rand(9, 3, 2, 2)
-    >>> found = list(network_findings(Predictor(model, device="cpu"), images, model(images).detach()))
+    >>> used = Predictor(model, device="cpu")
+    >>> found = list(network_findings(used, images, used.logits(images)))
     >>> found[0].sentence
     'All weights and logits are finite.'
     """

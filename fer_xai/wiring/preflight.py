@@ -10,23 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
-from fer_xai.emotions import EMOTIONS, LEFT_OUT
+from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
-from fer_xai.recognition import exact_scores
 from fer_xai.types import Faces
-from fer_xai.wiring.alternatives import CHECKS, Alternative, alternatives
+from fer_xai.wiring.alternatives import CHECKS
 from fer_xai.wiring.finding import Finding
-from fer_xai.wiring.halves import person_codes, second_half
-from fer_xai.wiring.inputs import input_findings
+from fer_xai.wiring.labelled import FacesScoring, labelled_findings
 from fer_xai.wiring.network import before_use, mirrored, network_findings, one_answer
-from fer_xai.wiring.outputs import order_finding, order_of_outputs
-from fer_xai.wiring.pair_rates import Floats, Ints
-from fer_xai.wiring.readings import Labelled, read
-from fer_xai.wiring.recognised import recognition
+from fer_xai.wiring.pair_rates import Ints
 
 AT_MOST = 2_400
 """Faces that are looked at."""
@@ -163,7 +157,7 @@ def preflight(
         if any(one.verdict == "fail" and not one.suggestion for one in early):
             return _stopped(model, early, len(faces))
         predictor = Predictor(model, device=device)
-    scoring = _Scoring(predictor, faces)
+    scoring = FacesScoring(predictor, faces)
     rows = np.arange(len(faces), dtype=np.int64)
     logits = scoring((), rows)
     tensor = torch.from_numpy(logits)
@@ -181,7 +175,7 @@ def preflight(
         suggestion |= one.suggestion
     finite = bool(np.isfinite(logits).all())
     if len(known) and finite:
-        findings += _labelled(
+        findings += labelled_findings(
             scoring,
             faces,
             known=known,
@@ -201,106 +195,12 @@ def preflight(
     )
 
 
-def _labelled(
-    scoring: _Scoring,
-    faces: Faces,
-    *,
-    known: Ints,
-    truth: Ints,
-    seed: int,
-    suggestion: dict[str, Any],
-    progress: Callable[[int, int], None] | None,
-) -> list[Finding]:
-    """Findings that need labels; what would repair the wiring is added to ``suggestion``."""
-    predictor = scoring.predictor
-    names = [
-        f"person {person}" if person else f"face {name}"
-        for name, person in zip(faces.ids, faces.persons, strict=True)
-    ]
-    labelled = Labelled(
-        labels=truth,
-        persons=person_codes([names[at] for at in known]),
-        half=second_half(truth, [names[at] for at in known], seed=seed),
-    )
-    base = scoring((), known)
-    options = alternatives(predictor.model)
-    done = 0
-
-    def seen(count: int) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(min(done, len(options)), len(options))
-
-    found, adopted = input_findings(
-        lambda changes, rows: scoring(changes, known[rows]),
-        options,
-        labelled,
-        rate=read(base, labelled).rate,
-        seen=seen,
-    )
-    for one in found:
-        suggestion |= one.suggestion
-    best = scoring(adopted, known) if adopted else base
-    order = order_of_outputs(best, truth, persons=labelled.persons, half=labelled.half)
-    outputs = order_finding(order, predictor.emotions, len(known))
-    if "emotions" in outputs.suggestion:
-        suggestion["emotions"] = _with_left_out(predictor.model, outputs.suggestion["emotions"])
-    scores = exact_scores(
-        torch.from_numpy(base), torch.from_numpy(truth), emotions=predictor.emotions
-    )
-    hits = base.argmax(axis=1) == truth
-    return [recognition(hits, truth, labelled.persons, scores), *found, outputs]
-
-
 def _stopped(model: FERModel, early: Sequence[Finding], faces: int) -> Preflight:
     """What is said of a network whose answers cannot be used at all."""
     why = "The network's answers cannot be used."
     left = ("recognition", *CHECKS, "order of the outputs")
     rest = [Finding(check=check, verdict="not applicable", sentence=why) for check in left]
     return Preflight(findings=(*early, *rest), suggestion={}, name=model.name, faces=faces)
-
-
-class _Scoring:
-    """Logits of faces under other ways of feeding, each computed once."""
-
-    def __init__(self, predictor: Predictor, faces: Faces) -> None:
-        self.predictor = predictor
-        sizes = faces.image_sizes
-        side = int(np.median(sizes)) if len(sizes) else predictor.model.size
-        self.images: Tensor = faces.pixels(min(max(side, predictor.model.size), LARGEST))
-        self._kept: dict[tuple[Any, ...], Floats] = {}
-        self._batch = predictor.batch_size_for(len(faces))
-
-    def __call__(
-        self, changes: Sequence[Alternative], rows: Ints, *, mirror: bool = False
-    ) -> Floats:
-        """Logits ``(n, C)`` of some faces."""
-        key = (tuple((one.check, one.words) for one in changes), mirror, rows.tobytes())
-        if key not in self._kept:
-            self._kept[key] = self._scored(changes, rows, mirror)
-        return self._kept[key]
-
-    def _scored(self, changes: Sequence[Alternative], rows: Ints, mirror: bool) -> Floats:
-        settings: dict[str, Any] = {}
-        turns = 0
-        for one in changes:
-            settings |= one.changes
-            turns += one.turns
-        predictor = self.predictor
-        if settings:
-            predictor = Predictor(
-                predictor.model.rewired(**settings),
-                device=str(predictor.device),
-                precision=predictor.precision,
-                batch_size=self._batch,
-            )
-        images = self.images[torch.from_numpy(rows)]
-        if turns:
-            images = torch.rot90(images, turns, dims=(2, 3))
-        if mirror:
-            images = images.flip(-1)
-        return predictor.logits(images).double().numpy()
 
 
 def _sorted(faces: Faces, *, seed: int) -> Faces:
@@ -313,9 +213,3 @@ def _outputs_of(emotions: Sequence[str], faces: Faces) -> Ints:
     """Output of each face's true emotion; −1 where it has none."""
     places = {EMOTIONS.index(name): at for at, name in enumerate(emotions)}
     return np.array([places.get(int(label), -1) for label in faces.labels], dtype=np.int64)
-
-
-def _with_left_out(model: FERModel, names: Sequence[str]) -> tuple[str, ...]:
-    """An order of outputs, with those that are no emotion in their places."""
-    given = iter(names)
-    return tuple(name if name == LEFT_OUT else next(given) for name in model.wiring["emotions"])
