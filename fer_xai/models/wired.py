@@ -132,13 +132,16 @@ class Wired(nn.Module):
             tuple(float(str(value)) for value in buffer.flatten().cpu().float().numpy())
             for buffer in (self.mean, self.std)
         )
+        named = name_of(mean, std)
+        if named is not None:  # without single precision's rounding
+            mean, std = normalisation_of(named, None, None, channels=self.channels)
         return {
             "emotions": self._order or self.emotions,
             "size": self.size,
             "channels": self.channels,
             "colour_order": self.colour_order,
             "greyscale": self.greyscale,
-            "normalisation": name_of(mean, std),
+            "normalisation": named,
             "mean": mean,
             "std": std,
             "outputs": self.outputs,
