@@ -72,3 +72,39 @@ def test_maps_of_cropped_swapped_and_one_channel_models_add_up(images, method):
         inside = found.maps[:, 8:56, 8:56].sum((1, 2))
         assert torch.allclose(found.maps.sum((1, 2)), inside)
         assert float(found.completeness_gap.abs().max()) < 0.02
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        torch.jit.script,
+        lambda net: torch.jit.trace(net, torch.rand(1, 3, 64, 64)),
+        torch.nn.DataParallel,
+        torch.compile,
+        lambda net: net.double(),
+    ],
+    ids=["script", "trace", "parallel", "compiled", "double"],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_wrapped_networks_are_explained_as_they_are(images, wrap):
+    plain = tiny_model(seed=2)
+    model = FERModel(wrap(tiny_model(seed=2).net), emotions=plain.emotions).eval()
+    found, expected = (
+        explain(one, images[:3], method="saliency", targets="fear").maps for one in (model, plain)
+    )
+    assert torch.allclose(found.float(), expected, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_cams_of_scripts_are_refused(images):
+    scripted = torch.jit.script(tiny_model(seed=2).net)
+    for layer in (None, "relu2"):
+        model = FERModel(scripted, emotions=list(SEVEN[:6]), cam_layer=layer)
+        with pytest.raises(InputError, match="but model is a script, whose cannot: hand in the"):
+            explain(model, images[:2], method="gradcam")
+
+
+def test_networks_that_are_not_built_yet_say_so(images):
+    lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(2))
+    with pytest.raises(InputError, match="Expected a network whose layers are built, but"):
+        explain(FERModel(lazy, emotions=["sad", "happy"]), images[:2])

@@ -268,6 +268,9 @@ def test_each_argument_is_part_of_a_models_digest_and_defaults_are_not():
     ("options", "sentence"),
     [
         ({"channels": 2}, "Expected channels 1 or 3, got 2"),
+        ({"channels": True}, "Expected channels 1 or 3, got True"),
+        ({"size": True}, "Expected size as a number of pixels"),
+        ({"greyscale": "yes"}, "greyscale as True or False, got 64 and 'yes'"),
         ({"channels": 1, "mean": (0.5,) * 3}, "Expected one value in mean, .*equal channels is"),
         ({"mean": (0.5,)}, "Expected three values in mean, .* takes one channel is channels=1"),
         ({"mean": "half"}, "Expected mean as numbers, one a channel, got 'half'"),
