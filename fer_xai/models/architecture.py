@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,7 +16,10 @@ from fer_xai.models.feeding import IMAGENET_MEAN, IMAGENET_STD
 class Architecture:
     """How to build a model, how to feed it, and where to look for its maps.
 
-    ``build`` takes the number of classes. ``parameters`` is the exact count for six classes.
+    ``build`` takes the number of classes. ``parameters`` is the exact count for six classes,
+    ``wiring`` holds further arguments of :class:`fer_xai.models.FERModel`, ``weights`` the file of
+    the model's own weights if it has one, and ``translated`` gives a checkpoint's tensors the names
+    that the network has for them.
 
     Examples
     --------
@@ -33,3 +38,6 @@ class Architecture:
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
     reference: str = "arXiv 2402.15662"
+    wiring: Mapping[str, Any] = field(default_factory=dict)
+    weights: Path | None = None
+    translated: Callable[[nn.Module, Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None

@@ -13,13 +13,20 @@ from torch import Tensor, nn
 
 from fer_xai.checks import check_count
 from fer_xai.draws.initial import repeatable
-from fer_xai.emotions import SIX, parse_order
+from fer_xai.emotions import SIX, parse_outputs
 from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 from fer_xai.models.architecture import Architecture
 from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.conventions import convention as convention_named
+from fer_xai.models.feeding import overridden
 from fer_xai.models.fer_model import FERModel
 from fer_xai.models.registry import architecture
 from fer_xai.models.stored_settings import LARGEST_SIDE
+
+OWN = "own"
+"""Name of the weights that a model brings along (``hf:FOLDER``)."""
+_STORED = ("emotions", "size", "greyscale")
+"""Settings beside weights that say how the network is fed and read."""
 
 
 def load_model(
@@ -30,19 +37,24 @@ def load_model(
     seed: int = 0,
     size: int | None = None,
     greyscale: bool | None = None,
+    convention: str | Path | None = None,
 ) -> FERModel:
     """A model by name, with shipped weights, a checkpoint of yours, or none.
 
     Parameters
     ----------
     name
-        A name of :data:`fer_xai.models.MODELS`, ``"torchvision/<classifier>"`` or
-        ``"timm/<model>"``.
+        A name of :data:`fer_xai.models.MODELS`, ``"torchvision/<classifier>"``,
+        ``"timm/<model>"``, ``"emotieff/<model>"`` (EmotiEffLib's that timm builds), or
+        ``"hf:<folder>"``, an image classifier in Hugging Face's format on disk, or its name on the
+        hub, which transformers builds and loads with its own weights.
     weights
         ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
-        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint.
+        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint. A model that
+        brings its own (``hf:…``) has them for ``None`` and ``"own"``.
     emotions
-        Output order; read from the checkpoint when it says, else GiMeFive's six.
+        Outputs in order, as :class:`fer_xai.models.FERModel` takes them: a checkpoint of seven
+        classes wants seven. Read from the checkpoint when it says, else GiMeFive's six.
     seed
         Seed of the initialisation, when there are no weights. With the name it fixes every weight
         to the bit, on any machine (:mod:`fer_xai.draws.initial`). BatchNorm then still has its
@@ -50,6 +62,9 @@ def load_model(
     size, greyscale
         Pixels a side and colour that the network is fed, if they are not those that the checkpoint
         names or the architecture is known for.
+    convention
+        How the network is fed and read, by the name of a published model or a TOML file, see
+        :func:`fer_xai.models.conventions.convention`; what is given beside it goes first.
 
     Raises
     ------
@@ -65,28 +80,36 @@ def load_model(
     spec = architecture(name)
     state: dict[str, Tensor] | None = None
     settings: dict[str, Any] = {}
-    if weights is not None and str(weights) != "untrained":
-        with as_file(_weights_file(name, weights)) as path:
+    file = spec.weights if weights is None or str(weights) == OWN else None
+    if file is None and weights is not None and str(weights) != "untrained":
+        file = _weights_file(name, weights)
+    if file is not None:
+        with as_file(file) as path:
             state, settings = read_state(path)
     if settings.get("model", name) != name:
         raise InputError(
             f"Expected weights of {name}, but {weights} holds a {settings['model'][:80]}: load it "
             f"as load_model({settings['model'][:80]!r}, weights=…)."
         )
-    order = parse_order(emotions or settings.get("emotions") or SIX)
+    stored = {key: settings[key] for key in _STORED if key in settings}
+    told: dict[str, Any] = {"emotions": SIX, "size": spec.size, "greyscale": spec.greyscale}
+    told |= {"mean": spec.mean, "std": spec.std}
+    more = {} if convention is None else convention_named(convention).arguments
+    for changes in (spec.wiring, stored, more):
+        told = overridden(told, changes)
+    given = {"emotions": emotions, "size": size, "greyscale": greyscale}
+    told |= {key: value for key, value in given.items() if value is not None}
+    order = parse_outputs(told["emotions"])
     net = _untrained(spec, name, len(order), seed=seed) if state is None else _built(spec, order)
-    told = settings.get("size", spec.size) if size is None else size
-    if told != spec.size:
-        _check_size(spec, told, name)
+    if told["size"] != spec.size:
+        _check_size(spec, told["size"], name)
     if state is not None:
+        if spec.translated is not None:
+            state = dict(spec.translated(net, state))
         load_state(net, state, what=name)
     model = FERModel(
         net,
-        emotions=order,
-        size=told,
-        greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
-        mean=spec.mean,
-        std=spec.std,
+        **told,
         cam_layer=spec.cam_layer,
         paper_layer=spec.paper_layer,
         reshape=spec.reshape,
@@ -122,7 +145,7 @@ def _check_size(spec: Architecture, size: int, name: str) -> None:
     try:
         with torch.device("meta"):
             spec.build(2).eval()(torch.zeros(1, 3, size, size))
-    except RuntimeError:
+    except (RuntimeError, AssertionError, ValueError):  # timm's and transformers' own checks
         raise InputError(
             f"Expected a size that {name} can be fed ({spec.size} is its own), got {size}: choose "
             "another, or an architecture that pools its last map."
