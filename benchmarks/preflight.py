@@ -137,7 +137,7 @@ def false_alarms(
             seed=0,
             suggestion={},
             progress=None,
-        )
+        ).findings
         alarms.update(one.check for one in found if one.verdict == "fail")
         undecided.update(one.check for one in found if one.verdict == "undecided")
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -133,8 +134,8 @@ def input_findings(
     *,
     rate: float,
     seen: Callable[[int], None] | None = None,
-) -> tuple[list[Finding], list[Alternative]]:
-    """A finding for each check of the input, and the alternatives that were adopted.
+) -> tuple[list[Finding], list[Alternative], list[dict[str, Any]]]:
+    """A finding for each check of the input, alternatives that were adopted, and all as rows.
 
     Parameters
     ----------
@@ -153,7 +154,8 @@ def input_findings(
     --------
     >>> rows = np.arange(20)
     >>> faces = Labelled(labels=rows % 2, persons=rows, half=rows < 10)
-    >>> found, adopted = input_findings(lambda changes, at: np.eye(2)[at % 2], [], faces, rate=1.0)
+    >>> found, adopted, rows = input_findings(
+    ...     lambda changes, at: np.eye(2)[at % 2], [], faces, rate=1.0)
     >>> found[0].verdict, adopted
     ('not applicable', [])
     """
@@ -179,7 +181,11 @@ def input_findings(
             found.append(_nothing(check, any(one.check == check for one in options)))
         else:
             found.append(_stays(check, group, rate))
-    return found, adopted
+    rows = [
+        {"check": one.alternative.check, "fed with": one.alternative.words} | _numbers(one)
+        for one in first
+    ]
+    return found, adopted, rows
 
 
 def _failed(one: _Tried) -> Finding:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ from fer_xai.wiring.alternatives import Alternative, alternatives
 from fer_xai.wiring.finding import Finding
 from fer_xai.wiring.halves import person_codes, second_half
 from fer_xai.wiring.inputs import input_findings
-from fer_xai.wiring.outputs import order_finding, order_of_outputs
+from fer_xai.wiring.outputs import Order, order_finding, order_of_outputs
 from fer_xai.wiring.pair_rates import Floats, Ints
 from fer_xai.wiring.readings import Labelled, read
 from fer_xai.wiring.recognised import recognition
@@ -44,6 +46,28 @@ class Scoring(Protocol):
     def __call__(self, changes: Sequence[Alternative], rows: Ints) -> Floats:
         """Logits ``(n, C)`` of some of the faces, fed with all of these changes together."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labels:
+    """What labels tell.
+
+    Attributes
+    ----------
+    findings
+        One for each check.
+    feeding, pairs
+        Tables of other ways of feeding, and of pairs of outputs.
+
+    Examples
+    --------
+    >>> Labels(findings=[], feeding=pd.DataFrame(), pairs=pd.DataFrame()).findings
+    []
+    """
+
+    findings: list[Finding]
+    feeding: pd.DataFrame
+    pairs: pd.DataFrame
 
 
 class FacesScoring:
@@ -107,8 +131,8 @@ def labelled_findings(
     seed: int,
     suggestion: dict[str, Any],
     progress: Callable[[int, int], None] | None,
-) -> list[Finding]:
-    """Findings that need labels; what would repair the wiring is added to ``suggestion``.
+) -> Labels:
+    """What labels tell; what would repair the wiring is added to ``suggestion``.
 
     Parameters
     ----------
@@ -137,7 +161,7 @@ def labelled_findings(
     >>> scoring = FacesScoring(Predictor(model, device="cpu"), faces)
     >>> found = labelled_findings(scoring, faces, known=rows, truth=1 - rows % 2, seed=0,
     ...                           suggestion=given, progress=None)
-    >>> [one.check for one in found][:2]
+    >>> [one.check for one in found.findings][:2]
     ['recognition', 'colour order']
     """
     predictor = scoring.predictor
@@ -160,7 +184,7 @@ def labelled_findings(
         if progress is not None:
             progress(min(done, len(options)), len(options))
 
-    found, adopted = input_findings(
+    found, adopted, feeding = input_findings(
         lambda changes, rows: scoring(changes, known[rows]),
         options,
         labelled,
@@ -178,7 +202,24 @@ def labelled_findings(
         torch.from_numpy(base), torch.from_numpy(truth), emotions=predictor.emotions
     )
     hits = base.argmax(axis=1) == truth
-    return [recognition(hits, truth, labelled.persons, scores), *found, outputs]
+    return Labels(
+        findings=[recognition(hits, truth, labelled.persons, scores), *found, outputs],
+        feeding=pd.DataFrame(feeding),
+        pairs=_pairs(order, predictor.emotions),
+    )
+
+
+def _pairs(order: Order | None, emotions: Sequence[str]) -> pd.DataFrame:
+    """Pair rates as a table."""
+    rates = {} if order is None else order.rates
+    untold = {} if order is None else order.untold
+    return pd.DataFrame(
+        [
+            (emotions[a], emotions[b], rate, "no" if (a, b) in untold else "yes")
+            for (a, b), rate in rates.items()
+        ],
+        columns=["emotion", "other", "pair rate", "a swap would show"],
+    )
 
 
 def _with_left_out(model: FERModel, names: Sequence[str]) -> tuple[str, ...]:

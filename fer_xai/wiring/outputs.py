@@ -41,13 +41,16 @@ class Order:
         the declared one.
     rate
         Mean pair rate of the declared order.
+    rates
+        Pair rate of each two of the emotions.
     untold
         Pairs of emotions whose swap these faces would not show, with the factor by which there
         would have to be more faces (infinite where the model does not tell them apart).
 
     Examples
     --------
-    >>> Order(emotions=(0, 1), columns=(0, 1), alarm=False, gain=None, rate=0.9, untold={}).alarm
+    >>> Order(emotions=(0, 1), columns=(0, 1), alarm=False, gain=None, rate=0.9,
+    ...       untold={}, rates={}).alarm
     False
     """
 
@@ -57,6 +60,7 @@ class Order:
     gain: Gain | None
     rate: float
     untold: dict[tuple[int, int], float]
+    rates: dict[tuple[int, int], float]
 
 
 def order_of_outputs(
@@ -122,7 +126,7 @@ def order_of_outputs(
     if alarm:
         columns = best_columns(table)
     pairs = list(itertools.combinations(range(len(judged)), 2))
-    rate = float(np.mean([table[judged[a], judged[b], a, b] for a, b in pairs]))
+    rates = {(judged[a], judged[b]): float(table[judged[a], judged[b], a, b]) for a, b in pairs}
     untold = {}
     for a, b in pairs:
         swapped = list(judged)
@@ -130,7 +134,15 @@ def order_of_outputs(
         kept_order = gain_of(logits, labels, declared=swapped, other=judged, persons=persons)
         if kept_order.low(LEVEL) <= 0:
             untold[judged[a], judged[b]] = _factor(kept_order)
-    return Order(emotions=judged, columns=columns, alarm=alarm, gain=gain, rate=rate, untold=untold)
+    return Order(
+        emotions=judged,
+        columns=columns,
+        alarm=alarm,
+        gain=gain,
+        rate=float(np.mean(list(rates.values()))),
+        untold=untold,
+        rates=rates,
+    )
 
 
 def _stands_out(gain: Gain) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ BATCHED = 8
 """Faces by which batches and repetitions are compared."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Preflight:
     """What a preflight found.
 
@@ -44,6 +44,10 @@ class Preflight:
         Name of the model.
     faces
         Number of faces that were looked at.
+    feeding
+        Table of the other ways of feeding that were tried.
+    pairs
+        Table of each two outputs: how well they tell their emotions apart.
 
     Examples
     --------
@@ -55,6 +59,8 @@ class Preflight:
     suggestion: Mapping[str, Any]
     name: str
     faces: int
+    feeding: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def passed(self) -> bool:
@@ -174,8 +180,9 @@ def preflight(
     for one in findings:
         suggestion |= one.suggestion
     finite = bool(np.isfinite(logits).all())
+    tables: dict[str, pd.DataFrame] = {}
     if len(known) and finite:
-        findings += labelled_findings(
+        labels_told = labelled_findings(
             scoring,
             faces,
             known=known,
@@ -184,6 +191,8 @@ def preflight(
             suggestion=suggestion,
             progress=progress,
         )
+        findings += labels_told.findings
+        tables = {"feeding": labels_told.feeding, "pairs": labels_told.pairs}
     else:
         why = "The logits are not finite." if not finite else "No face has a label of the model's."
         findings += [
@@ -191,7 +200,11 @@ def preflight(
             for check in ("recognition", *CHECKS, "order of the outputs")
         ]
     return Preflight(
-        findings=tuple(findings), suggestion=suggestion, name=predictor.name, faces=len(faces)
+        findings=tuple(findings),
+        suggestion=suggestion,
+        name=predictor.name,
+        faces=len(faces),
+        **tables,
     )
 
 
