@@ -109,6 +109,27 @@ def read_manifest(path: str | Path) -> dict[str, NDArray[np.float32]]:
     return found
 
 
+def files_of(manifest: Path) -> list[Path]:
+    """The manifest and the files of numbers that it names: what its weights depend on.
+
+    Raises
+    ------
+    InputError
+        If the manifest cannot be read, or names files elsewhere than beside it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     place = Path(folder) / f"mine{ENDING}"
+    ...     _ = place.write_text('[{"paths": ["mine.bin"], "weights": []}]')
+    ...     [file.name for file in files_of(place)]
+    ['mine-weights_manifest.json', 'mine.bin']
+    """
+    names = [name for group in _groups(manifest) for name in group["paths"]]
+    return [manifest, *(_beside(manifest, name) for name in names)]
+
+
 def _groups(path: Path) -> list[dict[str, Any]]:
     """Groups of files and weights, their kinds checked."""
     try:
@@ -132,17 +153,22 @@ def _groups(path: Path) -> list[dict[str, Any]]:
     return groups
 
 
-def _bytes(manifest: Path, name: str) -> bytes:
-    """Content of a file beside the manifest."""
+def _beside(manifest: Path, name: str) -> Path:
     inside = Path(name.replace("\\", "/"))
     if inside.is_absolute() or ".." in inside.parts or "\0" in name:
         raise _wrong(manifest, f"files beside it, got {quoted(name)}")
+    return manifest.parent / inside
+
+
+def _bytes(manifest: Path, name: str) -> bytes:
+    """Content of a file beside the manifest."""
+    file = _beside(manifest, name)
     try:
-        return (manifest.parent / inside).read_bytes()
+        return file.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
-            f"Expected the numbers of {manifest} in {manifest.parent / inside}, but it cannot be "
+            f"Expected the numbers of {manifest} in {file}, but it cannot be "
             f"read ({reason}): keep both files in one folder."
         ) from None
 
