@@ -5,7 +5,7 @@ one thread about a state-of-the-art checkpoint lost eight points of accuracy to 
 Nothing in this package maps labels by position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 
@@ -132,3 +132,51 @@ def parse_order(order: str | Sequence[str]) -> tuple[str, ...]:
             f"Expected each emotion once in a label order, got {list(order)}: remove the repeats."
         )
     return names
+
+
+LEFT_OUT = "-"
+"""Name of an output that is no emotion of ours: FER+'s "unknown", a valence."""
+
+
+def parse_outputs(outputs: str | Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
+    """Emotions of a network's outputs in order, with ``"-"`` for those that are no emotion.
+
+    Parameters
+    ----------
+    outputs
+        As :func:`parse_order` takes them, ``"-"`` as often as needed; or a name for each position,
+        as ``id2label`` of a configuration holds them.
+
+    Raises
+    ------
+    InputError
+        For anything else, and where no emotion is left.
+
+    Examples
+    --------
+    >>> parse_outputs(["Angry", "-", "Happy", "-"])
+    ('anger', '-', 'happiness', '-')
+    >>> parse_outputs({1: "Angry", 0: "Happy"})
+    ('happiness', 'anger')
+    """
+    if isinstance(outputs, str):
+        return parse_order(outputs)
+    if isinstance(outputs, Mapping):
+        named = {str(key): name for key, name in outputs.items()}
+        if set(named) != {str(position) for position in range(len(named))}:
+            raise InputError(
+                "Expected a name for each position of an output, {0: 'anger', 1: 'fear', …}, got "
+                f"the keys {', '.join(list(named)[:8])}."
+            )
+        outputs = [named[str(position)] for position in range(len(named))]
+    words = list(outputs) if isinstance(outputs, Sequence) else []
+    if not words or not all(isinstance(word, str) for word in words):
+        raise InputError(
+            f"Expected emotions by name in the order of the outputs, got {str(outputs)[:80]}: "
+            f'emotions=["anger", "fear", …], or one of the orders {", ".join(NATIVE_ORDERS)}.'
+        )
+    emotions = iter(parse_order([word for word in words if word.strip() != LEFT_OUT]))
+    found = tuple(LEFT_OUT if word.strip() == LEFT_OUT else next(emotions) for word in words)
+    if set(found) == {LEFT_OUT}:
+        raise InputError("Expected an emotion among the outputs, got '-' alone.")
+    return found

@@ -95,8 +95,8 @@ def _answers(model: Any, noise: Tensor) -> Tensor:
         said = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"Expected {model.name} to take images (B, 3, {model.size}, {model.size}), but it "
-            f"failed on them ({said}): wrap it with the size that it was made for, and three "
-            "channels, which are alike where it is fed greyscale."
+            f"failed on them ({said}): wrap it with the size and the channels that it was "
+            "made for, FERModel(…, size=…, channels=1 or 3)."
         ) from error
     if not bool(torch.isfinite(answers).all()):
         raise InputError(
@@ -106,8 +106,8 @@ def _answers(model: Any, noise: Tensor) -> Tensor:
     shares = bool((answers >= 0).all()) and bool(((answers.sum(dim=1) - 1).abs() < 1e-4).all())
     if shares and answers.shape[1] > 1:
         raise InputError(
-            f"Expected logits from {model.name}, got probabilities (each image's sum to 1): leave "
-            "its softmax out, scores apply their own."
+            f"Expected logits from {model.name}, got probabilities (each image's sum to 1): say "
+            'FERModel(…, ends_in="softmax"), or leave its softmax out.'
         )
     return answers
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from fer_xai.models.fer_model import IMAGENET_MEAN, IMAGENET_STD
+from fer_xai.models.feeding import IMAGENET_MEAN, IMAGENET_STD
 
 
 @dataclass(frozen=True, kw_only=True)

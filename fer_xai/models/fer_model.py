@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from fer_xai.checks import check_count, check_images
-from fer_xai.emotions import EMOTIONS, parse_order
+from fer_xai.checks import check_images
+from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
+from fer_xai.models.answers import Ending, Outputs
+from fer_xai.models.feeding import ColourOrder, Resize, overridden
+from fer_xai.models.wired import DEFAULTS, Wired
+from fer_xai.models.wrapped import bare, check_usable
 
-IMAGENET_MEAN: tuple[float, float, float] = (0.485, 0.456, 0.406)
-IMAGENET_STD: tuple[float, float, float] = (0.229, 0.224, 0.225)
-LUMA: tuple[float, float, float] = (0.299, 0.587, 0.114)
-"""ITU-R BT.601 weights, those of Pillow's and torchvision's greyscale."""
 
-
-class FERModel(nn.Module):
+class FERModel(Wired):
     """A classifier together with all that is needed to feed it and to read its outputs.
 
-    It takes images of any size, as floats in [0, 1] or as uint8 from 0 to 255. Resizing, greyscale
-    and normalisation are part of the model, so that "black", a blur or a gradient mean the same for
-    every model and perturbations happen in image space.
+    It takes images of any size, as floats in [0, 1] or as uint8 from 0 to 255. Crop, resizing,
+    colour order, greyscale and normalisation are part of the model, in this order, so that "black",
+    a blur or a gradient mean the same for every model and perturbations happen in image space.
 
     Parameters
     ----------
     net
-        Takes normalised images ``(B, 3, size, size)``, returns logits ``(B, len(emotions))``.
+        Takes normalised images ``(B, channels, size, size)``, returns logits ``(B, outputs)``, or
+        what ``outputs`` and ``ends_in`` say. Wrappers of ``torch.compile`` and ``DataParallel`` are
+        taken off.
     emotions
-        Its outputs in order: emotion names, or the name of a native label order such as
-        ``"rafdb"`` (see :data:`fer_xai.emotions.NATIVE_ORDERS`).
+        Its outputs in order: emotion names, a name for each position (``id2label``), or the name of
+        a native label order such as ``"rafdb"`` (see :data:`fer_xai.emotions.NATIVE_ORDERS`).
+        Outputs that are no emotion of ours (FER+'s "unknown", a valence) are named ``"-"``. They
+        are left out of the logits, so that probabilities are a softmax over what is left.
     size
-        Side of the square input in pixels.
+        Side of the square input in pixels, 64 by default.
     greyscale
-        Whether images are reduced to luma (ITU-R BT.601), replicated to three channels.
+        Whether images are reduced to luma (ITU-R BT.601), replicated to the network's channels.
     mean, std
-        Normalisation a channel, after greyscale; ImageNet's by default.
+        Normalisation a channel, in the network's order of channels and after greyscale: numbers, or
+        one for all channels; ImageNet's by default (of one channel, the average).
     cam_layer
         Dotted name of the module whose output CAMs are taken from, e.g. ``"relu5"``.
     paper_layer
@@ -48,11 +50,36 @@ class FERModel(nn.Module):
         For token models: turns that layer's output into ``(B, C, h, w)``.
     name
         What the model is called in results.
+    channels
+        3 by default; 1 feeds the luma as one channel.
+    colour_order
+        ``"rgb"``, or ``"bgr"`` for a network that was trained on images as OpenCV reads them; its
+        luma then weighs the swapped channels.
+    normalisation
+        Mean and deviation by name: ``"imagenet"``, ``"half"`` (feeds [−1, 1]), ``"raw"`` (0 to 255)
+        or ``"none"`` ([0, 1]).
+    outputs
+        The part of the network's answer that holds the logits: a position, key or attribute
+        (``"0"``, ``"expression"``, ``"heads.1"``), a function of the answer, or weights whose
+        weighted sum is taken (``{"0": 0.6, "1": 0.4}``). All of it by default.
+    ends_in
+        ``"logits"``, or ``"softmax"`` or ``"sigmoid"``, whose probabilities are turned back into
+        logits (see :func:`fer_xai.models.answers.as_logits`).
+    crop
+        Share of the image's side that is cut off at each side before resizing, in whole pixels;
+        negative shares add a margin that repeats the border. 0 by default.
+    resize
+        ``"bilinear"`` by default, ``"bicubic"``, ``"area"`` or ``"nearest"``.
+    convention
+        Name of a published model whose arguments these are (``"poster++"``, see
+        :mod:`fer_xai.models.conventions`), or the path of a TOML file that says them. Arguments
+        given beside it go first.
 
     Raises
     ------
     InputError
-        If a layer does not exist, or the forward pass does not give one logit an emotion.
+        If an argument or a layer does not exist, the network cannot be used, or the forward pass
+        does not give one logit an output.
 
     Examples
     --------
@@ -64,99 +91,90 @@ class FERModel(nn.Module):
     tensor([1, 0])
     """
 
-    mean: Tensor
-    std: Tensor
-    luma: Tensor
-
     def __init__(
         self,
         net: nn.Module,
         *,
-        emotions: str | Sequence[str],
-        size: int = 64,
-        greyscale: bool = False,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        emotions: str | Sequence[str] | Mapping[int, str] | None = None,
+        size: int | None = None,
+        greyscale: bool | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         cam_layer: str | None = None,
         paper_layer: str | None = None,
         reshape: Callable[[Tensor], Tensor] | None = None,
         name: str = "model",
+        channels: int | None = None,
+        colour_order: ColourOrder | None = None,
+        normalisation: str | None = None,
+        outputs: Outputs | None = None,
+        ends_in: Ending | None = None,
+        crop: float | None = None,
+        resize: Resize | None = None,
     ) -> None:
-        if not isinstance(net, nn.Module):
-            raise InputError(
-                f"Expected the network as a torch.nn.Module, got {type(net).__name__}: build it "
-                "first, or load one of ours by load_model(name)."
-            )
-        check_count("the side of the network's images in pixels", size)
+        given = {
+            "emotions": emotions,
+            "size": size,
+            "channels": channels,
+            "colour_order": colour_order,
+            "greyscale": greyscale,
+            "normalisation": normalisation,
+            "mean": mean,
+            "std": std,
+            "outputs": outputs,
+            "ends_in": ends_in,
+            "crop": crop,
+            "resize": resize,
+        }
+        said = {key: value for key, value in given.items() if value is not None}
         super().__init__()
-        self.net = net
-        self.emotions = parse_order(emotions)
-        self.size, self.greyscale, self.name = size, greyscale, name
+        self.net = bare(net)
+        self.name = name
+        self._wire(DEFAULTS | said)
         self.cam_layer, self.paper_layer, self.reshape = cam_layer, paper_layer, reshape
-        for values, what in ((mean, "mean"), (std, "std")):
-            if len(values) != 3:
-                raise InputError(f"Expected three values in {what}, one a channel, got {values}.")
-            if not all(map(math.isfinite, values)) or (what == "std" and min(values) <= 0):
-                above = " above 0" if what == "std" else ""
-                raise InputError(f"Expected finite values{above} in {what}, got {values}.")
         for layer in (cam_layer, paper_layer):
             if layer is not None:
                 self.layer(layer)
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
-        self.register_buffer("luma", torch.tensor(LUMA).view(3, 1, 1), persistent=False)
+        check_usable(self.net, name)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, len(emotions))`` of images ``(B, 3, H, W)`` in [0, 1], or uint8."""
-        logits: Tensor = self.net(self.preprocess(images))
-        fits = isinstance(logits, Tensor) and logits.ndim == 2
-        if not fits or logits.shape[1] != len(self.emotions):
-            if fits:
-                raise InputError(
-                    f"Expected as many outputs of {self.name} as emotions were named, got "
-                    f"{logits.shape[1]} outputs and {len(self.emotions)} emotions: name all of "
-                    "them in the order of the outputs."
-                )
-            got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits)
-            raise InputError(
-                f"Expected {len(self.emotions)} logits for each image from {self.name}, got {got}: "
-                "wrap the network so that it returns logits alone."
-            )
-        return logits
+    def rewired(self, **changes: Any) -> FERModel:
+        """Another FERModel of the same network, some of whose arguments are changed.
 
-    def preprocess(self, images: Tensor) -> Tensor:
-        """What the network sees: resized, greyscale if it is, normalised.
+        The network is shared, and this model is left as it is.
 
-        Pixels as uint8 are divided by 255 first.
+        Parameters
+        ----------
+        **changes
+            Arguments of FERModel. A ``normalisation`` replaces mean and std, and they replace it.
 
         Raises
         ------
         InputError
-            For other whole numbers, whose range is not known, and for booleans.
-        """
-        images = self._as_floats(images)
-        if images.shape[-2:] != (self.size, self.size):
-            images = F.interpolate(
-                images,
-                size=(self.size, self.size),
-                mode="bilinear",
-                align_corners=False,
-                antialias=True,
-            )
-        if self.greyscale:
-            images = (images * self.luma).sum(dim=1, keepdim=True)  # (B, 1, H, W)
-        return (images - self.mean) / self.std  # (B, 3, H, W)
+            For an argument that there is not, or a value that cannot be used.
 
-    def _as_floats(self, images: Tensor) -> Tensor:
-        """Images in [0, 1]: uint8 pixels divided by 255, floats as they are."""
-        if images.dtype == torch.uint8:
-            return images.to(self.mean.dtype) / 255
-        if not images.is_floating_point():
+        Examples
+        --------
+        >>> model = FERModel(nn.Flatten(), emotions="rafdb", normalisation="half", name="mine")
+        >>> other = model.rewired(colour_order="bgr", mean=(0.0,) * 3)
+        >>> other.colour_order, other.wiring["std"], other.net is model.net, model.colour_order
+        ('bgr', (0.5, 0.5, 0.5), True, 'rgb')
+        """
+        about = {key: getattr(self, key) for key in ("cam_layer", "paper_layer", "reshape", "name")}
+        wiring = self.wiring
+        unknown = [key for key in changes if key not in about | wiring]
+        if unknown:
             raise InputError(
-                f"Expected images for {self.name} as floats in [0, 1] or as uint8 from 0 to 255, "
-                f"got {images.dtype}: convert whole numbers with images.to(torch.uint8)."
+                f"Expected arguments of FERModel ({', '.join(wiring)}), got {', '.join(unknown)}."
             )
-        return images
+        other = FERModel(self.net, **(about | overridden(wiring, changes)))
+        for name in ("mean", "std", "luma"):
+            setattr(other, name, getattr(other, name).to(getattr(self, name)))
+        other.training = self.training
+        return other
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, len(emotions))`` of images ``(B, 3, H, W)`` in [0, 1], or uint8."""
+        return self.read(self.net(self.preprocess(images)))
 
     def predict(self, images: Tensor) -> Tensor:
         """Canonical index of the likeliest emotion, ``(B,)``, in evaluation mode.

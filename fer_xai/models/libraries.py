@@ -8,7 +8,7 @@ from torch import nn
 
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models.architecture import Architecture
-from fer_xai.models.fer_model import IMAGENET_MEAN, IMAGENET_STD
+from fer_xai.models.feeding import IMAGENET_MEAN, IMAGENET_STD
 from fer_xai.registry import Registry
 
 _TORCHVISION_LAYERS = {

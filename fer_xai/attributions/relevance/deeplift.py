@@ -111,9 +111,7 @@ def _begun(model: Any, start: Tensor) -> Tensor:
         start = start[:1]
     corner = start[..., :1, :1]
     constant = (start == corner).flatten(1).all(dim=1)[:, None, None, None]
-    inside = model.preprocess(start)
-    side = inside.shape[-1]
-    return torch.where(constant, model.preprocess(corner.expand(-1, -1, side, side)), inside)
+    return torch.where(constant, model.normalise(corner), model.preprocess(start))
 
 
 ATTRIBUTIONS.register("deeplift")(DeepLiftFrom())

@@ -73,7 +73,7 @@ class LayerwiseRelevance(Attribution):
         with differentiating(predictor):
             leaf = model.preprocess(question.images).detach().requires_grad_()
             _clear(keepers)
-            for multipliers in each_gradient(question.scores(model.net(leaf)), leaf):
+            for multipliers in each_gradient(question.scores(model.read(model.net(leaf))), leaf):
                 made.append((multipliers * leaf.detach()).float())
                 kept.append(_clear(keepers, like=expected[:, 0]))
         channels = torch.stack(made, dim=1)
