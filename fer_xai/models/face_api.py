@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fer_xai.models.architecture import Architecture
+from fer_xai.models.registry import MODELS
 from fer_xai.models.separable import (
     SeparableConv2d,
     depthwise_from_tensorflow,
@@ -152,3 +154,19 @@ def read_face_api(place: str | Path, *, model: str = EXPRESSIONS) -> dict[str, T
         else:
             state[f"{layer}.{leaf}"] = torch.from_numpy(values)
     return state
+
+
+MODELS.register("face_api")(
+    Architecture(
+        build=lambda classes: FaceApiNet(outputs=classes),
+        cam_layer="dense3",
+        size=SIDE,
+        greyscale=False,
+        mean=MEAN,
+        std=(1.0, 1.0, 1.0),
+        parameters=323_430,
+        emotions=EMOTIONS,
+        read=read_face_api,
+        reference="npm @vladmandic/face-api",
+    )
+)

@@ -40,7 +40,8 @@ def load_model(
         ``"timm/<model>"``.
     weights
         ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
-        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint.
+        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint, or of the files
+        or folder of the package that carries the model (``mini_xception``, ``face_api``).
     emotions
         Output order; read from the checkpoint when it says, else GiMeFive's six.
     seed
@@ -67,7 +68,7 @@ def load_model(
     settings: dict[str, Any] = {}
     if weights is not None and str(weights) != "untrained":
         with as_file(_weights_file(name, weights)) as path:
-            state, settings = read_state(path)
+            state, settings = _read(spec, path)
     if settings.get("model", name) != name:
         raise InputError(
             f"Expected weights of {name}, but {weights} holds a {settings['model'][:80]}: load it "
@@ -85,6 +86,7 @@ def load_model(
         emotions=order,
         size=told,
         greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
+        channels=spec.channels,
         mean=spec.mean,
         std=spec.std,
         cam_layer=spec.cam_layer,
@@ -93,6 +95,14 @@ def load_model(
         name=name,
     )
     return model.eval()
+
+
+def _read(spec: Architecture, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and settings of a checkpoint, or of files of the package that carries the model."""
+    theirs = None if spec.read is None else spec.read(path)
+    if theirs is None:
+        return read_state(path)
+    return theirs, {} if spec.emotions is None else {"emotions": spec.emotions}
 
 
 def _built(spec: Architecture, order: Sequence[str]) -> nn.Module:
@@ -121,7 +131,7 @@ def _check_size(spec: Architecture, size: int, name: str) -> None:
         raise InputError(f"Expected a size of at most {LARGEST_SIDE} pixels, got {size}.")
     try:
         with torch.device("meta"):
-            spec.build(2).eval()(torch.zeros(1, 3, size, size))
+            spec.build(2).eval()(torch.zeros(1, spec.channels, size, size))
     except RuntimeError:
         raise InputError(
             f"Expected a size that {name} can be fed ({spec.size} is its own), got {size}: choose "
@@ -152,7 +162,7 @@ def _weights_file(name: str, weights: str | Path) -> Path:
     shipped = shipped_weights()
     if f"{name}-{text}" in shipped:
         return Path(str(files("fer_xai") / "weights" / f"{name}-{text}.safetensors"))
-    if isinstance(weights, Path) or "/" in text or "." in text:
+    if isinstance(weights, Path) or "/" in text or "." in text or Path(text).is_dir():
         return Path(weights)
     known = [entry.removeprefix(f"{name}-") for entry in shipped if entry.startswith(f"{name}-")]
     close = did_you_mean(text, [*known, "untrained"])

@@ -16,8 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fer_xai.emotions import NATIVE_ORDERS
 from fer_xai.errors import InputError
+from fer_xai.models.architecture import Architecture
 from fer_xai.models.keras_files import Layer, layers_of
+from fer_xai.models.registry import MODELS
 from fer_xai.models.separable import (
     SeparableConv2d,
     depthwise_from_tensorflow,
@@ -212,3 +215,20 @@ def _part(layer: Layer, name: str, file: Path) -> NDArray[np.float32]:
             "the architecture that was trained."
         )
     return layer[name]
+
+
+MODELS.register("mini_xception")(
+    Architecture(
+        build=lambda classes: MiniXception(classes=classes),
+        cam_layer="block4",
+        size=64,
+        greyscale=False,
+        channels=1,  # the luma
+        mean=(0.5,),
+        std=(0.5,),
+        parameters=55_798,
+        emotions=NATIVE_ORDERS["fer2013"],
+        read=read_mini_xception,
+        reference="arXiv 1710.07557",
+    )
+)

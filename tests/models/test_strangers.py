@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import fer_xai
+import fer_xai.emotions
 from fer_xai.errors import InputError
-from fer_xai.models import keras_files
-from fer_xai.models.checkpoints import load_state
+from fer_xai.models import keras_files, load_model
+from fer_xai.models.checkpoints import load_state, save_weights
 from fer_xai.models.face_api import EXPRESSIONS, LANDMARKS, MEAN, FaceApiNet, read_face_api
 from fer_xai.models.keras_files import layers_of
 from fer_xai.models.mini_xception import MiniXception, XceptionBlock, read_mini_xception
@@ -74,6 +76,62 @@ def test_face_api_is_the_published_one(tmp_path):
     with torch.no_grad():
         logits = net(image - torch.tensor(MEAN).view(3, 1, 1))[0]
     np.testing.assert_allclose(logits.numpy(), slow.face_api(pixels, meant), rtol=1e-3, atol=1e-4)
+
+
+def test_mini_xception_by_name_sees_the_luma_from_minus_one_to_one(keras_file, tmp_path):
+    model = load_model("mini_xception", weights=keras_file)
+    assert model.emotions == fer_xai.emotions.NATIVE_ORDERS["fer2013"]
+    assert (model.wiring["channels"], model.wiring["normalisation"]) == (1, "half")
+    pixels = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
+    grey = (pixels[0].numpy().transpose(1, 2, 0) @ [0.299, 0.587, 0.114])[..., None]
+    expected = slow.mini_xception(2 * grey / 255 - 1, layers_of(keras_file))
+    with torch.no_grad():
+        np.testing.assert_allclose(model(pixels).softmax(1)[0], expected, atol=1e-5)
+    folder = load_model("mini_xception", weights=str(keras_file.parent))
+    assert torch.equal(folder(pixels), model(pixels))
+
+
+def test_face_api_by_name_sees_rgb_less_a_mean(tmp_path, monkeypatch):
+    _, meant = write_manifest(tmp_path / "package" / "model", EXPRESSIONS, face_api_weights())
+    monkeypatch.chdir(tmp_path)
+    model = load_model("face_api", weights="package")  # a folder without a slash in its path
+    assert model.emotions[:3] == ("neutral", "happiness", "sadness")
+    pixels = torch.randint(0, 256, (1, 3, 112, 112), dtype=torch.uint8)
+    expected = slow.face_api(pixels[0].numpy().transpose(1, 2, 0).astype(float), meant)
+    with torch.no_grad():
+        np.testing.assert_allclose(model(pixels)[0], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_other_emotions_than_the_packages_seven_are_refused(keras_file):
+    with pytest.raises(InputError, match=r"conv3\.weight \(7, 128, 3, 3\) instead of \(6"):
+        load_model("mini_xception", weights=keras_file, emotions="gimefive")
+
+
+def test_a_checkpoint_of_ours_fills_them_too(tmp_path):
+    model = load_model("face_api", seed=3)
+    save_weights(model.net, tmp_path / "mine.safetensors", settings={"model": "face_api"})
+    again = load_model("face_api", weights=tmp_path / "mine.safetensors")
+    assert again.emotions == fer_xai.emotions.SIX
+    torch.testing.assert_close(again.net.fc.weight, model.net.fc.weight, atol=1e-3, rtol=1e-3)
+
+
+def test_sides_that_would_be_padded_otherwise_are_refused():
+    assert load_model("mini_xception", size=96).size == 96
+    with pytest.raises(InputError, match="Expected a size that mini_xception can be fed .64"):
+        load_model("mini_xception", size=56)
+
+
+@pytest.mark.parametrize("name", ["mini_xception", "face_api"])
+@pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "deeplift", "lrp"])
+def test_they_are_explained(name, method):
+    model = load_model(name)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = fer_xai.explain(model, images, method=method, targets="fear")
+    assert found.maps.shape == (2, 64, 64)
+    assert not found.undefined.any()
+    if found.completeness_gap is not None:
+        most = 0.1 if method == "integrated_gradients" else 0.02  # of 32 steps, or of a rule
+        assert found.completeness_gap.abs().max() < most
 
 
 def test_files_are_found_from_the_packages_folder(keras_file, tmp_path):
