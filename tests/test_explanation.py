@@ -111,7 +111,10 @@ MAPS = torch.zeros(2, 4, 4)
         ({"maps": None}, "a list of arrays of one size, got NoneType"),
         ({"targets": [5]}, r"Expected 2 targets, one a map, .* got \(1,\)"),
         ({"targets": ["fear", "joyless"]}, "got 'joyless'"),
-        ({"targets": [5, 8]}, "canonical indices 0 to 7, got values from 5 to 8"),
+        (
+            {"targets": [5, 8]},
+            "canonical emotion indices 0 to 7 as targets, got values from 5 to 8",
+        ),
         ({"targets": [0.5, 1]}, "Expected targets as names or canonical indices"),
         ({"targets": [True, False]}, "Expected targets as names or canonical indices"),
         ({"targets": torch.tensor([0.0, 1.0])}, r"got \(2,\) of float32"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ def from_huggingface(
     if not folder.exists():
         return _of_the_hub(str(place), split, emotions, label, name)
     codes = {} if emotions is None else dict(enumerate(parse_order(emotions)))
-    faces = huggingface(
+    index: Callable[..., Faces] = huggingface  # which takes more than all loaders do
+    faces = index(
         folder,
         split=split,
         problems=Problems(skip=False),

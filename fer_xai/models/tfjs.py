@@ -177,7 +177,10 @@ def _weight(
     path: Path, told: Any, content: bytes, start: int
 ) -> tuple[str, NDArray[np.float32], int]:
     """Name, values and number of bytes of a weight that begins at ``start``."""
-    name, shape = (told.get("name"), told.get("shape")) if isinstance(told, dict) else (None, None)
+    if not isinstance(told, dict):
+        raise _wrong(path, f"weights with a name and a shape, got {quoted(str(told)[:60])}")
+    name: Any = told.get("name")
+    shape: Any = told.get("shape")
     if not isinstance(name, str) or not _is_shape(shape):
         raise _wrong(path, f"weights with a name and a shape, got {quoted(str(told)[:60])}")
     quantised = told.get("quantization")
@@ -193,7 +196,8 @@ def _weight(
         raise _wrong(path, f"all numbers of {quoted(name)} in its files, which are too short")
     values = np.frombuffer(content, dtype, count, start).astype(np.float64)
     if quantised is not None and kind != "float16":
-        scale, least = quantised.get("scale"), quantised.get("min")
+        scale: Any = quantised.get("scale")
+        least: Any = quantised.get("min")
         if not (_is_number(scale) and _is_number(least)):
             raise _wrong(path, f"a scale and a min of {quoted(name)} that are numbers")
         values = values * scale + least

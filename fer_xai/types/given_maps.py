@@ -77,8 +77,8 @@ def as_targets(targets: Any, count: int) -> Tensor:
     targets = targets.detach().to(torch.int64)
     if count and not 0 <= int(targets.min()) <= int(targets.max()) < len(EMOTIONS):
         raise InputError(
-            f"Expected targets as canonical indices 0 to {len(EMOTIONS) - 1}, got values from "
-            f"{int(targets.min())} to {int(targets.max())}: see fer_xai.emotions.EMOTIONS."
+            f"Expected canonical emotion indices 0 to {len(EMOTIONS) - 1} as targets, got values "
+            f"from {int(targets.min())} to {int(targets.max())}: see fer_xai.emotions.EMOTIONS."
         )
     return targets
 
