@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from fer_xai.checks import listed
 from fer_xai.errors import InputError
 from fer_xai.files import write_whole
+from fer_xai.models.half_precision import fits_half
+from fer_xai.models.states import find_state, without_prefix
 from fer_xai.models.stored_settings import checked_settings
+from fer_xai.models.unpickling import read_inertly
 
-NESTED_KEYS = ("state_dict", "model_state_dict", "net", "model")
-"""Where training scripts of the field put the weights inside a checkpoint."""
 TRAINEE = "model.net."
 """What the keys of our own training's checkpoints begin with."""
-HALF_ROUNDING = 2.0**-10
-"""Share of a value's size by which half precision may move it: twice what rounding does."""
 
 
 def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors of a checkpoint, and the settings stored with them.
 
-    ``.safetensors`` files, and ``torch.save`` files read with ``weights_only=True`` (a pickle that
-    holds anything but tensors and containers is refused, never run). Nested state dicts are
-    unwrapped and ``module.`` prefixes of data-parallel training are cut off.
+    ``.safetensors`` files, and ``torch.save`` files, of which tensors and plain containers alone
+    are read: no code of theirs is ever run, and other objects are passed over. Nested state dicts
+    are unwrapped (:func:`fer_xai.models.states.find_state`) and ``module.`` prefixes of
+    data-parallel training are cut off.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises
     ------
     InputError
-        If the file is missing, damaged, not loadable without running its code, or holds settings
+        If the file is missing, damaged, holds a whole pickled module and no state dict, or settings
         that cannot be used.
 
     Examples
@@ -75,17 +77,31 @@ def read_state(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         # safetensors' save_model writes tied tensors once, and which name stands for which
         raw |= {key: raw[twin] for key, twin in metadata.items() if key not in raw and twin in raw}
     else:
-        try:
-            raw = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # noqa: BLE001 - a file of anything makes it raise anything
-            # torch's first sentence: the next one advises to run the file's code
-            reason = str(error).split("\n", maxsplit=1)[0].split(". ", maxsplit=1)[0]
-            raise InputError(
-                f"Expected tensors only in {path}, but it cannot be read safely ({reason}): save "
-                "`model.state_dict()` from the code that made it and load that file."
-            ) from None
+        raw = _unpickled(path)
         settings = _settings_of_checkpoint(raw, path)
-    return _tensors(raw, path), checked_settings(settings, path)
+    state = {
+        key: value.detach().float() if value.is_floating_point() else value
+        for key, value in find_state(raw, path).items()
+    }
+    return state, checked_settings(settings, path)
+
+
+def _unpickled(path: Path) -> Any:
+    """Content of a pickled file: tensors, plain containers, and placeholders of other objects."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - a file of anything makes it raise anything
+        # torch's first sentence: the next one advises to run the file's code
+        reason = str(error).split("\n", maxsplit=1)[0].split(". ", maxsplit=1)[0][:160]
+    try:
+        return read_inertly(path)
+    except Exception as error:  # noqa: BLE001 - as above
+        if isinstance(error, pickle.UnpicklingError):
+            reason = str(error)[:160]
+    raise InputError(
+        f"Expected tensors only in {path}, but it cannot be read safely ({reason}): save "
+        "`model.state_dict()` from the code that made it and load that file."
+    )
 
 
 def _settings_of_checkpoint(raw: Any, path: Path) -> dict[str, Any]:
@@ -108,24 +124,6 @@ def _settings_of_checkpoint(raw: Any, path: Path) -> dict[str, Any]:
     return {}
 
 
-def _tensors(raw: Any, path: Path) -> dict[str, Tensor]:
-    while isinstance(raw, Mapping) and not any(isinstance(value, Tensor) for value in raw.values()):
-        inner = next((raw[key] for key in NESTED_KEYS if key in raw), None)
-        if inner is None:
-            raise InputError(
-                f"Expected a state dict in {path}, at the top or under {', '.join(NESTED_KEYS)}; "
-                f"got the keys {', '.join(map(str, list(raw)[:8])) or '(none)'}."
-            )
-        raw = inner
-    if not isinstance(raw, Mapping):
-        raise InputError(f"Expected a state dict in {path}, got {type(raw).__name__}.")
-    return {
-        str(key).removeprefix("module."): value.float() if value.is_floating_point() else value
-        for key, value in raw.items()
-        if isinstance(value, Tensor)
-    }
-
-
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content.
 
@@ -139,44 +137,6 @@ def file_digest(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def without_prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The part of a checkpoint that is the network's, its keys without the prefix they share.
-
-    A training framework keeps a network under the name of an attribute (``model.net.conv1.weight``
-    for ``conv1.weight``), beside what else it holds. A checkpoint whose keys fit as they are, or in
-    no such way, comes back as it is.
-
-    Raises
-    ------
-    InputError
-        If several parts of the checkpoint fit.
-
-    Examples
-    --------
-    >>> sorted(without_prefix({"net.a": torch.ones(1), "loss.b": torch.ones(1)},
-    ...                       {"a": torch.ones(1)}))
-    ['a']
-    """
-    found = dict(state)
-    if not own or any(key in state for key in own):
-        return found
-    first = next(iter(own))
-    prefixes = [key.removesuffix(first) for key in state if key.endswith(f".{first}")]
-    fitting = [prefix for prefix in prefixes if all(f"{prefix}{key}" in state for key in own)]
-    if len(fitting) > 1:
-        raise InputError(
-            f"Expected a checkpoint of one network, but parts of it fit under "
-            f"{', '.join(fitting[:4])}: save the state dict of the one that is meant."
-        )
-    if not fitting:
-        return found
-    return {
-        key.removeprefix(fitting[0]): value
-        for key, value in found.items()
-        if key.startswith(fitting[0])
-    }
 
 
 def _with_twins(net: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -221,14 +181,25 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], *, what: str) -> Non
         if key in state and state[key].shape != own[key].shape
     ]
     parts = [
-        f"{label}: {', '.join(keys[:6])}{f' and {len(keys) - 6} more' if len(keys) > 6 else ''}"
+        f"{label}: {listed(keys, most=6)}"
         for label, keys in (("missing", missing), ("unexpected", surplus), ("shape", shapes))
         if keys
     ]
     if parts:
         raise InputError(
             f"Expected the weights of {what}, but the checkpoint does not fit — "
-            f"{'; '.join(parts)}: choose the architecture that was trained."
+            f"{'; '.join(parts)}: {_remedy(state, own)}."
+        )
+    strange = [
+        key
+        for key, value in state.items()
+        if value.is_meta or value.is_quantized or value.layout != torch.strided
+    ]
+    if strange:
+        raise InputError(
+            f"Expected the weights of {what} as plain tensors, but {listed(strange, most=4)} are "
+            "quantised, sparse or without content: save the state dict of the network in single "
+            "precision."
         )
     broken = not_finite(net, state)
     if broken:
@@ -238,6 +209,22 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor], *, what: str) -> Non
             "them diverged, take other weights."
         )
     net.load_state_dict(dict(state))
+
+
+def _remedy(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    """What to do about a checkpoint that does not fit: another head wants other emotions."""
+    apart = [key for key in own if key in state and state[key].shape != own[key].shape]
+    if all(key in state for key in own) and all(
+        own[key].ndim and own[key].shape[1:] == state[key].shape[1:] for key in apart
+    ):
+        counts = {(len(state[key]), len(own[key])) for key in apart}
+        if len(counts) == 1 and state.keys() <= own.keys():
+            theirs, ours = counts.pop()
+            return (
+                f"it has {theirs} outputs and the network {ours}, so name the emotions of its "
+                f"{theirs} outputs in order (emotions=, or --emotions on the command line)"
+            )
+    return "choose the architecture that was trained"
 
 
 def not_finite(net: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
@@ -259,30 +246,6 @@ def not_finite(net: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
             if not bool(fine.all()):
                 found.append(name)
     return found
-
-
-def fits_half(value: Tensor, *, statistic: bool = False) -> bool:
-    """Whether half precision holds a tensor: nothing overflows, and no part of it is lost.
-
-    A part is a row of a matrix or kernel (what one output reads), or a whole vector; of a
-    ``statistic`` that is nowhere negative, such as a running variance, each value.
-
-    Examples
-    --------
-    >>> fits_half(torch.tensor([1e5])), fits_half(torch.tensor([[1.0, 1e-9], [0.5, 0.0]]))
-    (False, True)
-    >>> fits_half(torch.tensor([1.0, 1e-9]), statistic=True)
-    False
-    """
-    value = value.detach().double()
-    lost = (value.half().double() - value).abs()
-    if not bool(torch.isfinite(lost).all()):
-        return False
-    if statistic and bool((value >= 0).all()):
-        return bool((lost <= HALF_ROUNDING * value).all())
-    rows = value.reshape(len(value), -1) if value.ndim > 1 else value.reshape(1, -1)
-    lost = lost.reshape(rows.shape)
-    return bool((lost.norm(dim=1) <= HALF_ROUNDING * rows.norm(dim=1)).all())
 
 
 def save_weights(

@@ -165,7 +165,7 @@ MODELS.register("face_api")(
         mean=MEAN,
         std=(1.0, 1.0, 1.0),
         parameters=323_430,
-        emotions=EMOTIONS,
+        wiring={"emotions": EMOTIONS},
         read=read_face_api,
         reference="npm @vladmandic/face-api",
     )

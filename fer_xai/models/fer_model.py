@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,7 @@ from fer_xai.checks import check_images
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.models.answers import Ending, Outputs
+from fer_xai.models.conventions import convention as convention_named
 from fer_xai.models.feeding import ColourOrder, Resize, overridden
 from fer_xai.models.wired import DEFAULTS, Wired
 from fer_xai.models.wrapped import bare, check_usable
@@ -89,6 +91,8 @@ class FERModel(Wired):
     (torch.Size([5, 2]), ('sadness', 'happiness'))
     >>> model.columns(torch.tensor([0, 2]))  # canonical: happiness, sadness
     tensor([1, 0])
+    >>> FERModel(net, convention="face-api", size=8).emotions[:2]
+    ('neutral', 'happiness')
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class FERModel(Wired):
         ends_in: Ending | None = None,
         crop: float | None = None,
         resize: Resize | None = None,
+        convention: str | Path | None = None,
     ) -> None:
         given = {
             "emotions": emotions,
@@ -127,6 +132,8 @@ class FERModel(Wired):
             "resize": resize,
         }
         said = {key: value for key, value in given.items() if value is not None}
+        if convention is not None:
+            said = overridden(convention_named(convention).arguments, said)
         super().__init__()
         self.net = bare(net)
         self.name = name

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fer_xai.errors import InputError
-from fer_xai.models.checkpoints import load_state, read_state, without_prefix
+from fer_xai.models.checkpoints import load_state, read_state
 from fer_xai.models.registry import architecture
+from fer_xai.models.states import without_prefix
 
 IMAGENET = "imagenet"
 """Word for torchvision's or timm's default weights, if they are on this machine."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.models.architecture import Architecture
+from fer_xai.models.conventions import CONVENTIONS
 from fer_xai.models.feeding import IMAGENET_MEAN, IMAGENET_STD
 from fer_xai.registry import Registry
 
@@ -90,12 +92,7 @@ def torchvision_architecture(plain: str) -> Architecture:
 
 def timm_architecture(plain: str) -> Architecture:
     """A model of timm; its CAM layer is for the user to name."""
-    try:
-        import timm
-    except ModuleNotFoundError:
-        raise InputError(
-            f"Expected timm to build timm/{plain}, but it is not installed: pip install timm."
-        ) from None
+    timm = _timm(f"timm/{plain}")
     known: Registry[str] = Registry("timm model", dict.fromkeys(timm.list_models(), ""))
     if plain not in known:
         raise UnknownNameError(known.unknown(plain))
@@ -116,8 +113,76 @@ def timm_architecture(plain: str) -> Architecture:
     )
 
 
+def _timm(name: str) -> Any:
+    """The library, if it is installed."""
+    try:
+        import timm
+    except ModuleNotFoundError:
+        raise InputError(
+            f"Expected timm to build {name}, but it is not installed: pip install timm."
+        ) from None
+    return timm
+
+
+_EMOTIEFF_NETS = {"enet_b0": "tf_efficientnet_b0", "enet_b2": "tf_efficientnet_b2"}
+
+
+def _without_container(net: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """EmotiEffLib keeps some heads in a container of one."""
+    del net
+    return {key.replace("classifier.0.", "classifier."): value for key, value in state.items()}
+
+
+def emotieff_architecture(plain: str) -> Architecture:
+    """A model of EmotiEffLib (HSEmotion), whose networks are timm's.
+
+    Parameters
+    ----------
+    plain
+        Its name there, ``enet_b0_8``; endings such as ``_best_vgaf`` name a checkpoint of it.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        If it is none that timm builds, or timm is not installed.
+
+    Examples
+    --------
+    >>> found = emotieff_architecture("enet_b2_7")
+    >>> found.size, found.wiring["emotions"][:2]
+    (260, ('anger', 'disgust'))
+    """
+    known = {
+        name.removeprefix("emotieff/"): told
+        for name, told in CONVENTIONS.items()
+        if name.startswith("emotieff/enet")
+    }
+    name = plain.partition("_best_")[0]
+    if name not in known:
+        names: Registry[str] = Registry("EmotiEffLib model", dict.fromkeys(known, ""))
+        raise UnknownNameError(names.unknown(plain))
+    timm = _timm(f"emotieff/{plain}")
+    net = _EMOTIEFF_NETS[name.rpartition("_")[0].removesuffix("_8_va")]
+
+    def build(classes: int) -> nn.Module:
+        made: nn.Module = timm.create_model(net, num_classes=classes, pretrained=False)
+        return made
+
+    wiring = dict(known[name].arguments)
+    return Architecture(
+        build=build,
+        cam_layer="conv_head",
+        size=wiring.pop("size"),
+        greyscale=False,
+        reference=known[name].source,
+        wiring=wiring,
+        translated=_without_container,
+    )
+
+
 LIBRARIES: dict[str, Callable[[str], Architecture]] = {
     "torchvision": torchvision_architecture,
     "timm": timm_architecture,
+    "emotieff": emotieff_architecture,
 }
 """How to find an architecture by the library's name before the slash."""

@@ -13,13 +13,18 @@ from torch import Tensor, nn
 
 from fer_xai.checks import check_count
 from fer_xai.draws.initial import repeatable
-from fer_xai.emotions import SIX, parse_order
+from fer_xai.emotions import SIX, parse_outputs
 from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 from fer_xai.models.architecture import Architecture
 from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.conventions import convention as convention_named
+from fer_xai.models.feeding import overridden
 from fer_xai.models.fer_model import FERModel
 from fer_xai.models.registry import architecture
 from fer_xai.models.stored_settings import LARGEST_SIDE
+
+_STORED = ("emotions", "size", "greyscale")
+"""Settings beside weights that say how the network is fed and read."""
 
 
 def load_model(
@@ -30,20 +35,25 @@ def load_model(
     seed: int = 0,
     size: int | None = None,
     greyscale: bool | None = None,
+    convention: str | Path | None = None,
 ) -> FERModel:
     """A model by name, with shipped weights, a checkpoint of yours, or none.
 
     Parameters
     ----------
     name
-        A name of :data:`fer_xai.models.MODELS`, ``"torchvision/<classifier>"`` or
-        ``"timm/<model>"``.
+        A name of :data:`fer_xai.models.MODELS`, ``"torchvision/<classifier>"``,
+        ``"timm/<model>"``, ``"emotieff/<model>"`` (EmotiEffLib's that timm builds), or
+        ``"hf:<folder>"``, an image classifier in Hugging Face's format on disk, or its name on the
+        hub, which transformers builds and loads with its own weights.
     weights
         ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
         (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint, or of the files
         or folder of the package that carries the model (``mini_xception``, ``face_api``).
     emotions
-        Output order; read from the checkpoint when it says, else GiMeFive's six.
+        Outputs in order, as :class:`fer_xai.models.FERModel` takes them: a checkpoint of seven
+        classes wants seven. Read from the checkpoint when it says, else those that the model is
+        known for, or GiMeFive's six.
     seed
         Seed of the initialisation, when there are no weights. With the name it fixes every weight
         to the bit, on any machine (:mod:`fer_xai.draws.initial`). BatchNorm then still has its
@@ -51,6 +61,9 @@ def load_model(
     size, greyscale
         Pixels a side and colour that the network is fed, if they are not those that the checkpoint
         names or the architecture is known for.
+    convention
+        How the network is fed and read, by the name of a published model or a TOML file, see
+        :func:`fer_xai.models.conventions.convention`; what is given beside it goes first.
 
     Raises
     ------
@@ -66,29 +79,36 @@ def load_model(
     spec = architecture(name)
     state: dict[str, Tensor] | None = None
     settings: dict[str, Any] = {}
+    file = spec.weights if weights is None else None
     if weights is not None and str(weights) != "untrained":
-        with as_file(_weights_file(name, weights)) as path:
+        file = _weights_file(name, weights)
+    if file is not None:
+        with as_file(file) as path:
             state, settings = _read(spec, path)
     if settings.get("model", name) != name:
         raise InputError(
             f"Expected weights of {name}, but {weights} holds a {settings['model'][:80]}: load it "
             f"as load_model({settings['model'][:80]!r}, weights=…)."
         )
-    order = parse_order(emotions or settings.get("emotions") or SIX)
+    stored = {key: settings[key] for key in _STORED if key in settings}
+    told: dict[str, Any] = {"emotions": SIX, "size": spec.size, "greyscale": spec.greyscale}
+    told |= {"mean": spec.mean, "std": spec.std}
+    more = {} if convention is None else convention_named(convention).arguments
+    for changes in (spec.wiring, stored, more):
+        told = overridden(told, changes)
+    given = {"emotions": emotions, "size": size, "greyscale": greyscale}
+    told |= {key: value for key, value in given.items() if value is not None}
+    order = parse_outputs(told["emotions"])
     net = _untrained(spec, name, len(order), seed=seed) if state is None else _built(spec, order)
-    told = settings.get("size", spec.size) if size is None else size
-    if told != spec.size:
-        _check_size(spec, told, name)
+    if told["size"] != spec.size:
+        _check_size(spec, told["size"], name)
     if state is not None:
+        if spec.translated is not None:
+            state = dict(spec.translated(net, state))
         load_state(net, state, what=name)
     model = FERModel(
         net,
-        emotions=order,
-        size=told,
-        greyscale=settings.get("greyscale", spec.greyscale) if greyscale is None else greyscale,
-        channels=spec.channels,
-        mean=spec.mean,
-        std=spec.std,
+        **told,
         cam_layer=spec.cam_layer,
         paper_layer=spec.paper_layer,
         reshape=spec.reshape,
@@ -100,9 +120,7 @@ def load_model(
 def _read(spec: Architecture, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and settings of a checkpoint, or of files of the package that carries the model."""
     theirs = None if spec.read is None else spec.read(path)
-    if theirs is None:
-        return read_state(path)
-    return theirs, {} if spec.emotions is None else {"emotions": spec.emotions}
+    return read_state(path) if theirs is None else (theirs, {})
 
 
 def _built(spec: Architecture, order: Sequence[str]) -> nn.Module:
@@ -131,8 +149,8 @@ def _check_size(spec: Architecture, size: int, name: str) -> None:
         raise InputError(f"Expected a size of at most {LARGEST_SIDE} pixels, got {size}.")
     try:
         with torch.device("meta"):
-            spec.build(2).eval()(torch.zeros(1, spec.channels, size, size))
-    except RuntimeError:
+            spec.build(2).eval()(torch.zeros(1, spec.wiring.get("channels", 3), size, size))
+    except (RuntimeError, AssertionError, ValueError):  # timm's and transformers' own checks
         raise InputError(
             f"Expected a size that {name} can be fed ({spec.size} is its own), got {size}: choose "
             "another, or an architecture that pools its last map."

@@ -223,11 +223,8 @@ MODELS.register("mini_xception")(
         cam_layer="block4",
         size=64,
         greyscale=False,
-        channels=1,  # the luma
-        mean=(0.5,),
-        std=(0.5,),
         parameters=55_798,
-        emotions=NATIVE_ORDERS["fer2013"],
+        wiring={"channels": 1, "normalisation": "half", "emotions": NATIVE_ORDERS["fer2013"]},
         read=read_mini_xception,
         reference="arXiv 1710.07557",
     )

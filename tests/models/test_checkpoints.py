@@ -90,7 +90,7 @@ class Evil:
 def test_pickles_that_run_code_are_refused(tmp_path):
     trace = tmp_path / "was_here"
     torch.save({"state_dict": Evil(trace)}, tmp_path / "w.pth")
-    with pytest.raises(InputError, match="Expected tensors only in .* cannot be read safely"):
+    with pytest.raises(InputError, match=r"holds an object of posix\.mkdir, which its own"):
         read_state(tmp_path / "w.pth")
     assert not trace.exists()
     torch.load(tmp_path / "w.pth", weights_only=False)
