@@ -18,7 +18,7 @@ from fer_xai.data.listing import missing_files
 from fer_xai.data.registry import DATASETS, Problems
 from fer_xai.data.spec import DatasetSpec, index_dataset, split_source
 from fer_xai.data.subjects import check_subject_pattern, with_subjects
-from fer_xai.emotions import NATIVE_ORDERS, parse_order
+from fer_xai.emotions import EMOTIONS, NATIVE_ORDERS, parse_order
 from fer_xai.errors import InputError, UnknownNameError, did_you_mean
 from fer_xai.landmarks.in_images import check_placed
 from fer_xai.types import Faces
@@ -130,7 +130,12 @@ def load_dataset(
         if isinstance(emotions, str) and emotions not in NATIVE_ORDERS:
             emotions = [emotions]
         wanted = parse_order(emotions)
-        faces = faces.subset([i for i, name in enumerate(faces.table["emotion"]) if name in wanted])
+        shown = faces.table["emotion"]
+        others = shown[~shown.isin(wanted)].value_counts()
+        left_out = {name: int(others[name]) for name in EMOTIONS if name in others}
+        faces = dataclasses.replace(
+            faces.subset(np.flatnonzero(shown.isin(wanted))), left_out=left_out
+        )
     if not len(faces):
         raise InputError(
             f"Expected faces in split {split} of {spec}{f' from {source}' if source else ''}, "

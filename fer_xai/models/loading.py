@@ -23,6 +23,8 @@ from fer_xai.models.fer_model import FERModel
 from fer_xai.models.registry import architecture
 from fer_xai.models.stored_settings import LARGEST_SIDE
 
+OWN = "own"
+"""Name of the weights that a model brings along (``hf:FOLDER``)."""
 _STORED = ("emotions", "size", "greyscale")
 """Settings beside weights that say how the network is fed and read."""
 
@@ -49,7 +51,8 @@ def load_model(
     weights
         ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
         (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint, or of the files
-        or folder of the package that carries the model (``mini_xception``, ``face_api``).
+        or folder of the package that carries the model (``mini_xception``, ``face_api``). A model
+        that brings its own (``hf:…``) has them for ``None`` and ``"own"``.
     emotions
         Outputs in order, as :class:`fer_xai.models.FERModel` takes them: a checkpoint of seven
         classes wants seven. Read from the checkpoint when it says, else those that the model is
@@ -79,8 +82,8 @@ def load_model(
     spec = architecture(name)
     state: dict[str, Tensor] | None = None
     settings: dict[str, Any] = {}
-    file = spec.weights if weights is None else None
-    if weights is not None and str(weights) != "untrained":
+    file = spec.weights if weights is None or str(weights) == OWN else None
+    if file is None and weights is not None and str(weights) != "untrained":
         file = _weights_file(name, weights)
     if file is not None:
         with as_file(file) as path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,14 +48,13 @@ class Faces(Constructors, Reading):
         What the dataset is called in results.
     rows
         Row numbers handed to ``reader``; all, by default.
-    skipped
-        Faces left out when reading was told to skip bad files: path and reason.
+    skipped, left_out
+        Bad files that were to be skipped (path and reason); faces of each emotion not asked for.
 
     Examples
     --------
-    >>> table = pd.DataFrame({"id": ["a", "b"], "emotion": ["fear", "anger"]})
     >>> from fer_xai.types import COLUMNS
-    >>> table = table.reindex(columns=list(COLUMNS))  # nothing else is known
+    >>> table = pd.DataFrame({"id": ["a", "b"], "emotion": ["fear", "anger"]}, columns=COLUMNS)
     >>> greys = np.zeros((2, 8, 8), dtype=np.uint8)
     >>> faces = Faces(table=table, reader=lambda row: greys[row], name="mine")
     >>> faces, faces.labels, faces.pixels(4).shape
@@ -68,6 +67,7 @@ class Faces(Constructors, Reading):
     landmarks: NDArray[np.float32] | None = None
     rows: NDArray[np.int64] | None = None
     skipped: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict, repr=False)
     _pixels: dict[int, Tensor] = field(default_factory=dict, repr=False)
     _sizes: dict[str, NDArray[np.int64]] = field(default_factory=dict, repr=False)
 
@@ -207,6 +207,7 @@ class Faces(Constructors, Reading):
             landmarks=None if self.landmarks is None else self.landmarks[chosen],
             rows=self.rows[chosen],
             skipped=self.skipped,
+            left_out=self.left_out,
             _pixels={
                 size: pixels[torch.from_numpy(chosen)] for size, pixels in self._pixels.items()
             },

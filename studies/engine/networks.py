@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fer_xai.errors import InputError
-from fer_xai.models import FERModel, calibrate_batchnorm, load_model
+from fer_xai.models import FERModel, calibrate_batchnorm
 from fer_xai.types import Faces
 from studies.engine.specs import DataSpec, ModelSpec
 
@@ -27,6 +27,8 @@ class Network:
         Seed of the initialisation, for untrained networks only.
     first
         Whether it is the first of its architecture's untrained networks.
+    convention
+        By which convention it is fed and read; None for the architecture's own.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Network:
     weights: str | None
     seed: int = 0
     first: bool = False
+    convention: str | None = None
 
     @property
     def trained(self) -> bool:
@@ -47,8 +50,13 @@ class Network:
 
     def load(self, calibration: Faces) -> FERModel:
         """Build the network; calibration faces give an untrained one its BatchNorm statistics."""
-        model = load_model(self.architecture, weights=self.weights, seed=self.seed)
+        model = self.built()
         return model if self.trained else calibrate_batchnorm(model, calibration)
+
+    def built(self) -> FERModel:
+        """The network; an untrained one has BatchNorm's initial statistics."""
+        spec = ModelSpec(self.architecture, self.weights or "untrained", self.convention)
+        return spec.load(seed=self.seed)
 
 
 def networks(
@@ -92,7 +100,8 @@ def networks(
                 "already."
             )
         weights = spec.weights_for(data, option=f"--models {name}=PATH")
-        found.append(Network(name=name, architecture=name, weights=weights))
+        told = spec.convention
+        found.append(Network(name=name, architecture=name, weights=weights, convention=told))
         found += [
             Network(
                 name=f"{name}@untrained{k}",
@@ -100,6 +109,7 @@ def networks(
                 weights=None,
                 seed=1000 * seed + k,
                 first=k == 0,
+                convention=told,
             )
             for k in range(untrained)
         ]

@@ -9,9 +9,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import tyro
 
 from fer_xai.checks import check_count, check_number, resolve_device
@@ -21,15 +20,13 @@ from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
+from studies.engine.classes import asked_for
 from studies.engine.explained import TargetRule
-from studies.engine.networks import Network, networks
 from studies.engine.points import AUTO, PointsSource
-from studies.engine.specs import SYNTHETIC, DataSpec, ModelSpec
+from studies.engine.specs import SYNTHETIC, DataSpec
 
-NO_MATTER = ("out", "progress", "dry_run", "batch_size", "in_words")
-"""Options that change no result."""
-SIZE = 64
-"""Side of the images in whose pixels landmarks are checked."""
+NO_MATTER = ("out", "progress", "dry_run", "batch_size", "in_words", "convention")
+"""Options that change no result, or that other entries of a manifest show (models' digests)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +246,16 @@ class Data(Landmarks):
     path below the root; by default persons are read from the names of well-known data sets."""
     skip_bad: bool = False
     """Leave damaged or missing images out and list them, instead of stopping."""
+    classes: Annotated[str | None, tyro.conf.arg(metavar="six | seven | eight | A,B,…")] = None
+    """Emotions whose faces are taken: six, seven (with neutral), eight (with contempt), a label
+    order, or some with commas. The six if left out; an audit takes all that its model names."""
+    six_alone: ClassVar[bool] = False
+    """Whether the study is about the six alone."""
+
+    @property
+    def asked_emotions(self) -> tuple[str, ...]:
+        """The emotions that are asked for, in canonical order."""
+        return asked_for(self.classes)
 
     @property
     def data_spec(self) -> DataSpec:
@@ -266,6 +273,10 @@ class Data(Landmarks):
         _ = self.data_spec
         if self.subject_pattern is not None:
             check_subject_pattern(self.subject_pattern)
+        if not set(self.asked_emotions) <= set(SIX) and self.six_alone:
+            raise InputError(
+                f"Expected --classes among {', '.join(SIX)} in this study, got {self.classes}."
+            )
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
@@ -273,12 +284,18 @@ class Data(Landmarks):
         found = super().config() | {"data": spec.identity, "source": spec.source}
         if self.subject_pattern is None:  # runs of before it have no such option
             del found["subject_pattern"]
+        if self.classes is None:
+            del found["classes"]
         return found
 
     def load_faces(
-        self, *, emotions: tuple[str, ...] = SIX, limit: int | None = None, seed: int = 0
+        self,
+        *,
+        emotions: tuple[str, ...] | None = None,
+        limit: int | None = None,
+        seed: int = 0,
     ) -> Faces:
-        """The faces that the options name.
+        """The faces that the options name, of the emotions that are asked for if no others are.
 
         Raises
         ------
@@ -290,58 +307,10 @@ class Data(Landmarks):
             split=self.split,
             landmarks=points.file,
             landmarks_size=self.landmarks_size,
-            emotions=emotions,
+            emotions=self.asked_emotions if emotions is None else emotions,
             subject_pattern=self.subject_pattern,
             skip_bad=self.skip_bad,
             limit=limit,
             seed=seed,
         )
         return points.located(faces)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Models(Options):
-    """The models of a study."""
-
-    models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = ("gimefive",)
-    """Trained models: names, each with a checkpoint's path unless its weights are shipped."""
-
-    @property
-    def model_specs(self) -> list[ModelSpec]:
-        """The models and their weights."""
-        return [ModelSpec.parse(text) for text in self.models]
-
-    def config(self) -> dict[str, Any]:
-        """Options that identify a run, for its manifest and digest."""
-        return super().config() | {"models": [spec.name for spec in self.model_specs]}
-
-    def networks_for(self, data: DataSpec, *, untrained: int = 0, seed: int = 0) -> list[Network]:
-        """Trained networks for some data, each followed by its untrained floor.
-
-        See :func:`studies.engine.networks.networks`.
-        """
-        return networks(self.model_specs, data=data, untrained=untrained, seed=seed)
-
-
-def with_landmarks(faces: Faces, *, least: int = 1) -> Faces:
-    """The faces whose landmarks are known.
-
-    Parameters
-    ----------
-    faces
-        Faces with landmarks, unknown ones NaN.
-    least
-        How many have to be left.
-
-    Raises
-    ------
-    InputError
-        If fewer are left.
-    """
-    known = np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2))
-    if known.sum() < least:
-        raise InputError(
-            f"Expected {least} or more faces with landmarks, got {known.sum()} of {len(faces)}: "
-            "check --landmarks."
-        )
-    return faces.subset(np.flatnonzero(known))

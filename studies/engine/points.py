@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from fer_xai.command import terminal
 from fer_xai.detect import PROVIDERS, locate, with_points
 from fer_xai.detect.counts import missing_table
@@ -12,6 +14,9 @@ from fer_xai.detect.provider import FILES, provider_named
 from fer_xai.detect.providers.builtin import available
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
+
+SIZE = 64
+"""Side of the images in whose pixels landmarks are checked."""
 
 AUTO = "auto"
 BUILTIN = "builtin"
@@ -131,3 +136,27 @@ class PointsSource:
                 f"{lost.sum()} of {len(faces)} faces have no landmarks by {found.label} ({names})."
             )
         return with_points(faces, found)
+
+
+def with_landmarks(faces: Faces, *, least: int = 1) -> Faces:
+    """The faces whose landmarks are known.
+
+    Parameters
+    ----------
+    faces
+        Faces with landmarks, unknown ones NaN.
+    least
+        How many have to be left.
+
+    Raises
+    ------
+    InputError
+        If fewer are left.
+    """
+    known = np.isfinite(faces.landmarks_at(SIZE)).all(axis=(1, 2))
+    if known.sum() < least:
+        raise InputError(
+            f"Expected {least} or more faces with landmarks, got {known.sum()} of {len(faces)}: "
+            "check --landmarks."
+        )
+    return faces.subset(np.flatnonzero(known))

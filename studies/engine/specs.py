@@ -1,4 +1,4 @@
-"""Models and data by name: ``NAME[=WEIGHTS]`` and ``NAME[:ROOT][#OPTIONS][@SOURCE]``.
+"""Models and data by name: ``NAME[=WEIGHTS][#CONVENTION]``, ``NAME[:ROOT][#OPTIONS][@SOURCE]``.
 
 Both are parsed once, where options are read; everything behind asks these objects.
 """
@@ -6,14 +6,17 @@ Both are parsed once, where options are read; everything behind asks these objec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_xai.data import load_dataset
 from fer_xai.data.spec import DatasetSpec
 from fer_xai.emotions import SIX
 from fer_xai.errors import InputError
-from fer_xai.models import load_model, shipped_weights
+from fer_xai.models import FERModel, load_model, shipped_weights
+from fer_xai.models.conventions import convention
+from fer_xai.models.hugging_face import HUGGING_FACE
+from fer_xai.models.loading import OWN
 from fer_xai.types import Faces
 from training.variants import Column
 
@@ -148,6 +151,8 @@ class ModelSpec:
         A name of :data:`fer_xai.models.MODELS`.
     weights
         A checkpoint's path or the name of shipped weights; None where they follow the data.
+    convention
+        Name or TOML file of the convention by which it is fed and read; None for the model's own.
 
     Examples
     --------
@@ -158,18 +163,74 @@ class ModelSpec:
 
     name: str
     weights: str | None = None
+    convention: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:
-        """Read ``NAME[=WEIGHTS]``.
+        """Read ``NAME[=WEIGHTS][#CONVENTION]``.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            For a convention that cannot be used.
 
         Examples
         --------
         >>> ModelSpec.parse("resnet18=runs/a=b.pt")
-        ModelSpec(name='resnet18', weights='runs/a=b.pt')
+        ModelSpec(name='resnet18', weights='runs/a=b.pt', convention=None)
+        >>> ModelSpec.parse("resnet18=mine.pt#resemotenet").convention
+        'resemotenet'
         """
         name, _, weights = text.partition("=")
-        return cls(name, weights or None)
+        before, mark, told = text.rpartition("#")
+        if not mark or Path(weights).exists():
+            return cls(name, weights or None)
+        convention(told)
+        name, _, weights = before.partition("=")
+        return cls(name, weights or None, told)
+
+    @property
+    def shipped(self) -> bool:
+        """Whether its weights come with the package."""
+        return f"{self.name}-{self.weights}" in shipped_weights()
+
+    def fed_by(self, told: str | None) -> ModelSpec:
+        """The model by a convention, unless it has one, or its weights are shipped.
+
+        Parameters
+        ----------
+        told
+            The option ``--convention``.
+
+        Examples
+        --------
+        >>> ModelSpec("resnet18", "mine.pt").fed_by("resemotenet").convention
+        'resemotenet'
+        >>> ModelSpec("resnet18", "rafdb").fed_by("resemotenet").convention
+        """
+        if told is None or self.convention is not None or self.weights is None or self.shipped:
+            return self
+        return replace(self, convention=told)
+
+    def load(self, *, seed: int = 0) -> FERModel:
+        """The model with its weights.
+
+        Parameters
+        ----------
+        seed
+            Seed of the initialisation, where it has none.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            See :func:`fer_xai.load_model`.
+
+        Examples
+        --------
+        >>> ModelSpec("gimefive", "rafdb").load().emotions[0]
+        'happiness'
+        """
+        return load_model(self.name, weights=self.weights, seed=seed, convention=self.convention)
 
     def weights_for(self, data: DataSpec, *, option: str) -> str:
         """The weights that were named, else those that are shipped for the data.
@@ -189,6 +250,8 @@ class ModelSpec:
         """
         if self.weights is not None:
             return self.weights
+        if self.name.startswith(HUGGING_FACE):
+            return OWN
         shipped = [name for name in shipped_weights() if name.startswith(f"{self.name}-")]
         if f"{self.name}-{data.weights}" not in shipped:
             load_model(self.name)  # an unknown name is the likelier mistake

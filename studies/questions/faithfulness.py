@@ -60,7 +60,7 @@ class Faithfulness(Multiversal, ScoredStudy):
         "interval lies above 0; the share has no threshold",
         sensitivity="each choice alone, the others as declared",
     )
-    not_in_multiverse = ("limit", "methods", "metrics", "margin", "until", "in_words")
+    not_in_multiverse = ("limit", "classes", "methods", "metrics", "margin", "until", "in_words")
 
     metrics: tuple[str, ...] = (
         "road",

@@ -13,7 +13,7 @@ import tyro
 from fer_xai.checks import check_number
 from fer_xai.data.splits import face_groups
 from fer_xai.errors import InputError
-from fer_xai.models import load_model
+from fer_xai.models import FERModel
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.names import slug
 from metrics.randomisation.data_randomisation import model_contrast
@@ -131,7 +131,12 @@ class SanityChecks(ScoredStudy):
             )
         check_number("--gate-margin", self.gate_margin, 0, 1)
         for name, path in self._random_label_weights().items():
-            load_model(name, weights=path)
+            self._with_weights(name, path)
+
+    def _with_weights(self, name: str, path: str) -> FERModel:
+        """A model of the study with other weights."""
+        told = next((one.convention for one in self.model_specs if one.name == name), None)
+        return ModelSpec(name, path, told).load()
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run, for its manifest and digest."""
@@ -167,7 +172,7 @@ class SanityChecks(ScoredStudy):
         if path is None:
             return []
         faces, predictor = explained.faces, explained.predictor
-        other = self.predictor(load_model(model, weights=path), batch_size=predictor.batch_size)
+        other = self.predictor(self._with_weights(model, path), batch_size=predictor.batch_size)
         both = (explained, explained.seen_by(other))
         clusters = face_groups(faces).tolist()
         names = [(self.seed, face, "moved") for face in faces.ids]

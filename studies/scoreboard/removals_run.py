@@ -16,7 +16,7 @@ from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained
 from studies.engine.networks import Network
-from studies.engine.options import with_landmarks
+from studies.engine.points import with_landmarks
 from studies.engine.shards import BATCH, last_batch_size, with_earlier
 from studies.engine.study import Run, face_table
 from studies.engine.units import units_of

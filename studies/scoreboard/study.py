@@ -16,19 +16,13 @@ from fer_xai.names import slug
 from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine import store
+from studies.engine.classes import in_words, known_to_all
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained
+from studies.engine.model_options import Models
 from studies.engine.networks import Network
-from studies.engine.options import (
-    Data,
-    Margin,
-    Models,
-    Passes,
-    Progress,
-    Seed,
-    Targets,
-    with_landmarks,
-)
+from studies.engine.options import Data, Margin, Passes, Progress, Seed, Targets
+from studies.engine.points import with_landmarks
 from studies.engine.scope import InWords, Limit, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
@@ -134,13 +128,18 @@ class ScoredStudy(
             seed=self.seed,
             chunk=CHUNK,
         )
-        faces = self._faces()
-        models = {network: network.load(faces) for network in self.networks_for(self.data_spec)}
+        chosen = self.networks_for(self.data_spec)
+        taken = known_to_all(self.asked_emotions, chosen)
+        faces = self._faces(taken)
+        models = {network: network.load(faces) for network in chosen}
         inputs = {
             **faces_digests(faces, [model.size for model in models.values()]),
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
+            left_out = in_words(faces, asked=self.asked_emotions, taken=taken)
+            if left_out:
+                run.manifest["left out"] = left_out
             run.bar.add_task("faces × models", total=len(faces) * len(models))
             parts = self._scored_alike(models, faces, board, run)
         rows = pd.concat([part.rows for part in parts], ignore_index=True)
@@ -238,8 +237,8 @@ class ScoredStudy(
         del faces, least
         return None
 
-    def _faces(self) -> Faces:
-        faces = self.load_faces()
+    def _faces(self, emotions: tuple[str, ...]) -> Faces:
+        faces = self.load_faces(emotions=emotions)
         return self.chosen(faces if faces.landmarks is None else with_landmarks(faces))
 
     def _report(
@@ -274,7 +273,8 @@ class ScoredStudy(
             said = [made.answer]
             if not declared:
                 said += [f"{primary} is not the declared endpoint: {self.primary} was not scored."]
-        answer = "\n".join([*said, *self.remarks(rows, faces)])
+        said += [*run.manifest.get("left out", []), *self.remarks(rows, faces)]
+        answer = "\n".join(said)
         more: dict[str, Table] = {}
         for table in (table for part in parts for table in part.findings.tables):
             before = [more[table.name].frame] if table.name in more else []
@@ -294,11 +294,13 @@ class ScoredStudy(
         return answer
 
     def _facts(self, faces: Faces, manifest: dict[str, Any]) -> dict[str, str]:
+        left_out = manifest.get("left out", [])
         return {
             "faces": f"{len(faces)} of {faces.name}"
             + (f" ({self.data_spec.source})" if self.data_spec.source else "")
             + f", {self.split} split",
             "units": units_of(face_table(faces)),
+            **({"left out": " ".join(left_out)} if left_out else {}),
             "models": ", ".join(manifest["networks"]),
             "explained": f"the {self.targets} emotion's logit (deletion, ROAD and their like score "
             "its probability)",

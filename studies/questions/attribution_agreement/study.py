@@ -14,7 +14,9 @@ from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
-from studies.engine.options import Data, Device, Models, Progress, Seed, with_landmarks
+from studies.engine.model_options import Models
+from studies.engine.options import Data, Device, Progress, Seed
+from studies.engine.points import with_landmarks
 from studies.engine.scope import Methods
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of

@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import torch
 import tyro
@@ -21,12 +21,15 @@ from fer_xai.command import DONE, REFUSED
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError, UnknownNameError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.models import MODELS, FERModel, load_model, shipped_weights
+from fer_xai.models import FERModel, load_model, shipped_weights
 from fer_xai.models.checkpoints import load_state, read_state
+from fer_xai.models.hugging_face import HUGGING_FACE
+from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, Endpoint
+from studies.engine.model_options import Conventions
 from studies.engine.options import Data, Margin, Passes, Progress, Seed, Targets
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, ModelSpec
@@ -37,12 +40,12 @@ from studies.scoreboard.scores import CHANCE
 from studies.scoreboard.thresholds import On
 
 BARE = ("emotions", "size", "greyscale", "mean", "std", "cam_layer")
-"""Options of the command that describe a bare network."""
+"""Options of the command that describe a bare network, or a network with weights of your own."""
 
 
 @STUDIES.register("audit")
 @dataclass(frozen=True, kw_only=True)
-class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
+class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data, Conventions):
     """Can the explanations of a model of yours be trusted?
 
     First of all the model has to recognise emotions: where the share of faces that it recognises
@@ -62,7 +65,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
     model: Annotated[str, tyro.conf.arg(metavar="NAME[=WEIGHTS] | PACKAGE.MODULE:FACTORY")] = (
         "gimefive"
     )
-    """A registered model, or a function without arguments that makes one: a FERModel, or a bare
+    """A model by name, or a function without arguments that makes one: a FERModel, or a bare
     network, whose emotions, size and so on are given by the options below."""
     weights: str | None = None
     """Checkpoint (tensors only), or a shipped name for a registered model; by default those that
@@ -112,13 +115,14 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
     @property
     def _spec(self) -> ModelSpec:
         """The model and its weights, by either way to name them."""
-        spec = ModelSpec(self.model) if ":" in self.model else ModelSpec.parse(self.model)
+        spec = ModelSpec(self.model) if _is_factory(self.model) else ModelSpec.parse(self.model)
         if spec.weights is not None and self.weights not in (None, spec.weights):
             raise InputError(
                 f"Expected weights of {spec.name} once, got {spec.weights} in --model and "
                 f"{self.weights} in --weights: name them in one place."
             )
-        return ModelSpec(spec.name, spec.weights or self.weights)
+        weights = spec.weights or self.weights
+        return ModelSpec(spec.name, weights, spec.convention).fed_by(self.convention)
 
     def run(self) -> int:
         """Audit, or go on, and write; returns the exit status, 1 where it is not passed.
@@ -204,7 +208,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
         spec = self._spec
         named = spec.weights
         if named is None:
-            if ":" in spec.name:
+            if _is_factory(spec.name):
                 return f"as {spec.name} makes them"
             named = self._weights()
         if f"{spec.name}-{named}" not in shipped_weights():
@@ -220,36 +224,55 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, Data):
     def _model(self) -> FERModel:
         given = {name: getattr(self, name) for name in BARE}
         given = {name: value for name, value in given.items() if value not in (None, False)}
+        if self.emotions is not None and "," in self.emotions:
+            given["emotions"] = self.emotions.split(",")
         spec = self._spec
-        named = ":" not in spec.name
-        if named and spec.name not in MODELS:
-            raise UnknownNameError(
-                f"{MODELS.unknown(spec.name)} Or name a factory of yours as package.module:factory."
-            )
-        made = None if named else _from_factory(self.model)
-        if given and (made is None or isinstance(made, FERModel)):
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise InputError(
-                f"Expected {options} for a bare network alone, but {spec.name} knows its own: "
-                "leave that out."
-            )
-        if made is None:
-            return load_model(spec.name, weights=self._weights())
+        if not _is_factory(spec.name):
+            return self._named(spec, given)
+        made = _from_factory(self.model)
         if isinstance(made, FERModel):
+            if given or self.convention:
+                self._refuse(given or {"convention": self.convention})
             model = made
-        elif self.emotions is None:
+        elif self.emotions is None and self.convention is None:
             raise InputError(
                 f"Expected --emotions for the bare network of {self.model}, in the order of its "
                 "outputs, such as fer2013 or anger,disgust,fear,happiness,sadness,surprise."
             )
         else:
-            if "," in self.emotions:
-                given["emotions"] = self.emotions.split(",")
-            model = FERModel(made, name=self.model.rpartition(":")[2], **given)
+            name = self.model.rpartition(":")[2]
+            model = FERModel(made, name=name, convention=self.convention, **given)
         if spec.weights is not None:
             state, _ = read_state(spec.weights)
             load_state(model.net, state, what=self.model)
         return model.eval()
+
+    def _named(self, spec: ModelSpec, given: dict[str, Any]) -> FERModel:
+        """A model by name, told of weights of the user's own what they do not say."""
+        try:
+            architecture(spec.name)
+        except UnknownNameError as error:
+            raise UnknownNameError(
+                f"{error} Or name a factory of yours as package.module:factory."
+            ) from None
+        weights = self._weights()
+        if (given or self.convention) and f"{spec.name}-{weights}" in shipped_weights():
+            self._refuse(given or {"convention": self.convention})
+        loaded = {key: given.pop(key) for key in ("emotions", "size", "greyscale") if key in given}
+        model = load_model(spec.name, weights=weights, convention=spec.convention, **loaded)
+        return model.rewired(**given) if given else model
+
+    def _refuse(self, given: dict[str, Any]) -> NoReturn:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(
+            f"Expected {options} for a bare network or weights of your own alone, but {self.model} "
+            "knows its own: leave that out."
+        )
+
+
+def _is_factory(model: str) -> bool:
+    """Whether ``--model`` names a function, as package.module:factory."""
+    return ":" in model.partition("=")[0] and not model.startswith(HUGGING_FACE)
 
 
 def _answers(predictor: Predictor, faces: Faces) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_xai.errors import InputError
@@ -50,7 +50,7 @@ class Network:
     learned: Callable[[], Faces] | None = None
 
 
-def given(models: Sequence[str], *, records: Path) -> list[Network]:
+def given(models: Sequence[str], *, records: Path, convention: str | None = None) -> list[Network]:
     """Networks of ``NAME[=WEIGHTS]``; a name alone means all weights that are shipped for it.
 
     Parameters
@@ -59,6 +59,8 @@ def given(models: Sequence[str], *, records: Path) -> list[Network]:
         The option ``--models``.
     records
         Folder of records of trainings.
+    convention
+        How networks of the user's own weights are fed and read, unless they say it.
 
     Raises
     ------
@@ -73,7 +75,7 @@ def given(models: Sequence[str], *, records: Path) -> list[Network]:
     found: dict[str, Network] = {}
     asked: dict[str, str] = {}
     for text in models:
-        for spec in _with_weights(ModelSpec.parse(text)):
+        for spec in _with_weights(ModelSpec.parse(text).fed_by(convention)):
             name = f"{spec.name}={weights_title(spec.weights or '')}"
             if name in found:
                 raise InputError(
@@ -110,7 +112,8 @@ def _with_weights(spec: ModelSpec) -> list[ModelSpec]:
             f"Expected weights of {spec.name}, but none are shipped: train them (python -m "
             f"training.run --model {spec.name} …) and pass --models {spec.name}=PATH."
         )
-    return [ModelSpec(spec.name, name.removeprefix(f"{spec.name}-")) for name in shipped]
+    names = [name.removeprefix(f"{spec.name}-") for name in shipped]
+    return [replace(spec, weights=name) for name in names]
 
 
 def _network(name: str, spec: ModelSpec, records: Path) -> Network:
@@ -120,5 +123,5 @@ def _network(name: str, spec: ModelSpec, records: Path) -> Network:
         row=name,
         architecture=spec.name,
         training=training_of(spec.name, weights, records=records),
-        load=lambda: load_model(spec.name, weights=weights),
+        load=spec.load,
     )

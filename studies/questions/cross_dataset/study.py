@@ -23,7 +23,8 @@ from studies.engine import store
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.domains import different
 from studies.engine.endpoints import PERSON, Endpoint
-from studies.engine.options import Models, Progress
+from studies.engine.model_options import Models
+from studies.engine.options import Progress
 from studies.engine.scope import DataSets
 from studies.engine.specs import SYNTHETIC, DataSpec
 from studies.engine.trained import TrainedStudy
@@ -172,7 +173,7 @@ class CrossDataset(TrainedStudy, Progress, DataSets, Models):
         return editions(BUILT_IN if self.quick else self.train_on)
 
     def _given(self) -> list[Network]:
-        return given(self.models, records=self.options.records)
+        return given(self.models, records=self.options.records, convention=self.convention)
 
     def run(self) -> Path:
         """Train what is missing, try every network on every data set; returns the folder.

@@ -19,8 +19,9 @@ from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.domains import OUT, check_unseen, different, domain_of, training_of
 from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.explained import Explained
+from studies.engine.model_options import Models
 from studies.engine.networks import Network
-from studies.engine.options import Landmarks, Models, Passes, Progress, Seed
+from studies.engine.options import Landmarks, Passes, Progress, Seed
 from studies.engine.scope import DataSets, Limit, Methods, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.specs import SYNTHETIC, DataSpec
@@ -63,6 +64,7 @@ class ExplanationTransfer(
     """
 
     name: ClassVar[str] = "explanation_transfer"
+    six_alone: ClassVar[bool] = True
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="what all qualities of a method's explanations together tell of errors beyond the "
         "confidence (a restricted cubic spline of its log-odds), and the area under the "

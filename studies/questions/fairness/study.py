@@ -24,8 +24,9 @@ from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.domains import check_unseen, training_of
 from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.explained import Explained
+from studies.engine.model_options import Models
 from studies.engine.networks import Network
-from studies.engine.options import Data, Models, Passes, Progress, Seed
+from studies.engine.options import Data, Passes, Progress, Seed
 from studies.engine.scope import Limit, Methods, Metrics
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -125,6 +125,7 @@ def pictures_of(
     regions: pd.DataFrame,
     *,
     maps: Mapping[str, NDArray[Any]],
+    emotions: Sequence[str],
     unit: str,
 ) -> list[Picture]:
     """The figures of the report."""
@@ -141,7 +142,7 @@ def pictures_of(
         ),
         Picture(
             name="mean_maps",
-            figure=plots.mean_maps(maps, shown, captions),
+            figure=plots.mean_maps(maps, shown, captions, emotions),
             caption="Mean map of each emotion (its own target) on the canonical face; each panel "
             "is scaled to its own maximum, so compare places, not strengths.",
         ),

@@ -18,7 +18,6 @@ from torch import Tensor
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, ControlInputs, control_maps, native_maps
 from fer_xai.checks import name_or_unknown
 from fer_xai.data.splits import face_groups
-from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.files import read_arrays, write_arrays
 from fer_xai.inference.predictor import Predictor
 from fer_xai.landmarks import face_regions, register
@@ -57,6 +56,7 @@ class Job:
         networks: Sequence[Network],
         *,
         methods: Mapping[str, Sequence[str]],
+        targets: tuple[int, ...],
         registration: Kind,
         n_moved: int,
         seed: int,
@@ -74,6 +74,8 @@ class Job:
             Trained and untrained ones.
         methods
             Attributions of each network, by the network's name.
+        targets
+            Emotions that are explained of each face, and that networks are compared over.
         registration
             How maps are brought to the canonical face.
         n_moved
@@ -94,7 +96,7 @@ class Job:
         self.face_set = FaceSet(
             ids=faces.ids,
             labels=faces.labels,
-            targets=tuple(EMOTIONS.index(name) for name in SIX),
+            targets=targets,
             emotions=tuple(faces.emotions),
             clusters=face_groups(faces),
             blocks=[name_or_unknown(group) for group in faces.table["group"]],

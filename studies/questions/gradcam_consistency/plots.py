@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fer_xai.emotions import SIX
+from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.landmarks import canonical_landmarks, face_regions
 from studies.reporting.style import CONTROL, INK, TRAINED, UNTRAINED, style
 
@@ -31,19 +31,22 @@ _LINES: dict[str, tuple[list[int], bool]] = {
 
 
 def mean_maps(
-    maps: Mapping[str, NDArray[Any]], networks: Sequence[str], captions: Mapping[str, str]
+    maps: Mapping[str, NDArray[Any]],
+    networks: Sequence[str],
+    captions: Mapping[str, str],
+    emotions: Sequence[str] = SIX,
 ) -> Figure:
     """Mean registered map of each emotion (own target) on the canonical face."""
     style()
     fig, axes = plt.subplots(
         len(networks),
-        len(SIX),
-        figsize=(1.75 * len(SIX), 1.95 * len(networks) + 0.3),
+        len(emotions),
+        figsize=(1.75 * len(emotions), 1.95 * len(networks) + 0.3),
         squeeze=False,
     )
     for row, network in enumerate(networks):
         stack = maps[f"{network}/gradcam"].astype(np.float32)
-        for column, emotion in enumerate(SIX):
+        for column, emotion in enumerate(emotions):
             axis = axes[row, column]
             mean = stack[column]
             peak = np.nanmax(mean) if np.isfinite(mean).any() else 0.0
@@ -119,7 +122,7 @@ def similarity_matrices(sets: pd.DataFrame) -> Figure:
         for column, trained in enumerate((True, False)):
             part = here[(here["architecture"] == model) & (here["trained"] == trained)]
             table = part.pivot_table(index="emotion", columns="against", values="value")
-            order = [name for name in SIX if name in table.index]
+            order = [name for name in EMOTIONS if name in table.index]
             table = table.reindex(index=order, columns=order)
             axis = axes[row, column]
             title = f"{model}, {'trained' if trained else 'untrained'}"
@@ -199,7 +202,7 @@ def profiles(regions: pd.DataFrame, networks: Sequence[str]) -> Figure:
         table = part.pivot_table(
             index="emotion", columns="region", values="mean", sort=False, observed=True
         )
-        table = table.loc[[name for name in SIX if name in table.index]]
+        table = table.loc[[name for name in EMOTIONS if name in table.index]]
         if not table.notna().to_numpy().any():
             _nothing(axis, network)
             continue

@@ -12,6 +12,7 @@ from rich.table import Table as TerminalTable
 
 from fer_xai.checks import name_or_unknown
 from fer_xai.command import terminal
+from fer_xai.emotions import SIX
 from fer_xai.files import read_arrays
 from metrics.consistency.pairs import EXACT_UP_TO, SAMPLED
 from studies.engine import store
@@ -45,7 +46,7 @@ def write_report(
     primary = tables.primary(rows, sets, faces)
     models = list(dict.fromkeys(primary["model"]))
     regions = tables.regions(rows, clusters)
-    unit = unit_of(faces)
+    unit, emotions = unit_of(faces), manifest.get("emotions", SIX)
     left_out = shared.left_out(sets, tables.COMPARED)
     made = [
         *contents.primary_tables(primary, left_out, unit),
@@ -60,7 +61,9 @@ def write_report(
         answer=sentence,
         facts=_facts(manifest, faces),
         tables=made,
-        pictures=contents.pictures_of(rows, sets, primary, regions, maps=maps, unit=unit),
+        pictures=contents.pictures_of(
+            rows, sets, primary, regions, maps=maps, emotions=emotions, unit=unit
+        ),
         method=[*_method(manifest, unit), pairs_compared(sets)],
         caveats=[*_caveats(manifest, faces), *_left_out(left_out)],
         manifest=manifest,
@@ -126,6 +129,7 @@ def _facts(manifest: dict[str, Any], faces: pd.DataFrame) -> dict[str, str]:
         "Faces": f"{len(faces)}",
         "Units": units_of(faces),
         "Left out as damaged or missing": f"{len(manifest['skipped'])}",
+        **({"Left out": " ".join(manifest["left out"])} if "left out" in manifest else {}),
         "Without landmarks": missing,
         "Registration": config["registration"],
         "Seed": str(config["seed"]),

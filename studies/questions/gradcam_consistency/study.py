@@ -14,10 +14,11 @@ import tyro
 
 from fer_xai.attributions import ATTRIBUTIONS, CONTROLS, native_maps
 from fer_xai.command import terminal
+from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
-from fer_xai.models import load_model
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
+from studies.engine.classes import in_words, known_to_all
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import (
     OVER_COMBINATIONS,
@@ -28,8 +29,9 @@ from studies.engine.endpoints import (
 )
 from studies.engine.explained import Explained
 from studies.engine.in_words import LOOKED_AT
+from studies.engine.model_options import Models
 from studies.engine.networks import Network
-from studies.engine.options import Data, DryRun, Models, Passes, Progress, Seed
+from studies.engine.options import Data, DryRun, Passes, Progress, Seed
 from studies.engine.scope import InWords
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
@@ -83,7 +85,9 @@ class GradcamConsistency(
         "0; the share has no threshold",
         sensitivity="each choice alone, the others as declared",
     )
-    not_in_multiverse: ClassVar[tuple[str, ...]] = ("limit", "methods", "moved", "in_words")
+    not_in_multiverse: ClassVar[tuple[str, ...]] = (
+        *("limit", "classes", "methods", "moved", "in_words"),
+    )
 
     models: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME[=WEIGHTS] …")] = (
         "gimefive",
@@ -111,16 +115,22 @@ class GradcamConsistency(
         self.check()
         if self.multiverse:
             return self._run_multiverse()
-        faces = self._faces()
-        floor, calibration = self._calibration_faces(faces)
         spec = self.data_spec
         chosen = self.networks_for(spec, untrained=self.untrained, seed=self.seed)
+        taken = known_to_all(self.asked_emotions, chosen)
+        faces = self._faces(taken)
+        floor, calibration = self._calibration_faces(faces)
         if self.dry_run:
             self._say_plan(faces, floor, chosen)
             return Path()
         inputs = self._inputs(faces, floor, chosen, methods=self.methods)
         with self.opened(inputs, faces.name, spec.source, self.split) as run:
             run.manifest["skipped"] = list(faces.skipped)
+            left_out = in_words(faces, asked=self.asked_emotions, taken=taken)
+            if left_out:
+                run.manifest["left out"] = left_out
+            if taken != SIX:
+                run.manifest["emotions"] = list(taken)
             run.manifest["calibration"] = calibration
             job = Job(
                 run,
@@ -128,6 +138,7 @@ class GradcamConsistency(
                 floor,
                 chosen,
                 methods={network.name: self.methods_of(network) for network in chosen},
+                targets=tuple(EMOTIONS.index(name) for name in taken),
                 registration=self.registration,
                 n_moved=self.moved,
                 seed=self.seed,
@@ -153,11 +164,7 @@ class GradcamConsistency(
     ) -> dict[str, Any]:
         """Digests of everything that is read."""
         # untrained networks but for the calibration, of which the first of each kind stands for all
-        models = {
-            n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
-            for n in chosen
-            if n.trained or n.first
-        }
+        models = {n.name: n.built() for n in chosen if n.trained or n.first}
         sizes = {model.size for model in models.values()}
         return {
             **faces_digests(faces, sizes),
@@ -210,8 +217,8 @@ class GradcamConsistency(
         if self.moved < 0:
             raise InputError(f"Expected a number of moved faces of at least 0, got {self.moved}.")
 
-    def _faces(self) -> Faces:
-        faces = self.load_faces(limit=self.limit, seed=self.seed)
+    def _faces(self, emotions: tuple[str, ...] = SIX) -> Faces:
+        faces = self.load_faces(emotions=emotions, limit=self.limit, seed=self.seed)
         option = "--multiverse-faces" if self.multiverse else "--limit"
         if len(faces.emotions) < 2:
             raise InputError(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
-from fer_xai.models import load_model, shipped_weights
+from fer_xai.models import shipped_weights
 from fer_xai.models.checkpoints import file_digest
 from fer_xai.types import Faces
 from studies.engine.digests import model_digest
@@ -231,7 +231,7 @@ def judged_by_model(
     fer_xai.errors.InputError: Expected faces that gimefive=synthetic was not trained on, got ...
     """
     asked, seen = asked_of(spec, found, splits=splits)
-    model = load_model(spec.name, weights=spec.weights)
+    model = spec.load()
     predictor, key = passes.predictor(model), model_digest(model)[:12]
     rows, logits = [], []
     for part in found.parts:

@@ -16,23 +16,15 @@ from fer_xai.errors import InputError
 from fer_xai.landmarks import CODEBOOKS
 from fer_xai.landmarks.action_units import find_edition
 from fer_xai.landmarks.codebooks import find_codebook
-from fer_xai.models import load_model
 from fer_xai.types import Faces
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.explained import MATCHED_TO, Explained, check_targets
 from studies.engine.in_words import LOOKED_AT
+from studies.engine.model_options import Models
 from studies.engine.networks import Network
-from studies.engine.options import (
-    Data,
-    Margin,
-    Models,
-    Passes,
-    Progress,
-    Seed,
-    Targets,
-    with_landmarks,
-)
+from studies.engine.options import Data, Margin, Passes, Progress, Seed, Targets
+from studies.engine.points import with_landmarks
 from studies.engine.scope import InWords, Limit
 from studies.engine.study import Study, face_table
 from studies.engine.units import units_of
@@ -73,6 +65,7 @@ class LandmarkAlignment(
     """
 
     name: ClassVar[str] = "landmark_alignment"
+    six_alone: ClassVar[bool] = True
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="cosine of the maps of all targets with the areas of all emotions on the same "
         "face, the target's own area less the other emotions' (emotion_contrast); less the mean "
@@ -201,11 +194,7 @@ class LandmarkAlignment(
 
     def _inputs(self, faces: Faces, floor: Faces, networks: list[Network]) -> dict[str, Any]:
         """Digests of everything that is read."""
-        models = {
-            n.name: load_model(n.architecture, weights=n.weights, seed=n.seed)
-            for n in networks
-            if n.trained or n.first
-        }
+        models = {n.name: n.built() for n in networks if n.trained or n.first}
         sizes = {model.size for model in models.values()}
         return {
             **faces_digests(faces, sizes),

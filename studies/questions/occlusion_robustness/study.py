@@ -23,15 +23,9 @@ from studies.engine.description import sha256
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.explained import Explained
+from studies.engine.model_options import Models
 from studies.engine.networks import Network
-from studies.engine.options import (
-    Data,
-    Models,
-    Passes,
-    Progress,
-    Seed,
-    Targets,
-)
+from studies.engine.options import Data, Passes, Progress, Seed, Targets
 from studies.engine.scope import InWords, Limit, Methods
 from studies.engine.shards import BATCH, batch_sizes, last_batch_size, with_earlier
 from studies.engine.study import Run, Study, face_table
@@ -70,6 +64,7 @@ class OcclusionRobustness(
     """
 
     name: ClassVar[str] = "occlusion_robustness"
+    six_alone: ClassVar[bool] = True
     endpoint: ClassVar[Endpoint] = Endpoint(
         quantity="accuracy with a random patch that hides as much of the same face, averaged over "
         f"{DRAWS} draws, less accuracy with the occluder in its own size, both in {FILL}; paired "

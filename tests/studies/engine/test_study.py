@@ -8,17 +8,8 @@ from typing import ClassVar
 import pytest
 
 from fer_xai.errors import InputError
-from studies.engine.options import (
-    Data,
-    Device,
-    DryRun,
-    Landmarks,
-    Models,
-    Passes,
-    Progress,
-    Seed,
-    Targets,
-)
+from studies.engine.model_options import Models
+from studies.engine.options import Data, Device, DryRun, Landmarks, Passes, Progress, Seed, Targets
 from studies.engine.study import Study
 from studies.registry import STUDIES
 

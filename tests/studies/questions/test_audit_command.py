@@ -185,8 +185,14 @@ def test_a_crash_is_no_verdict(module, capsys):
         ),
         (["--model", "somebodys:here"], "Expected somebodys:here to be a function without arg"),
         (["--model", "somebodys:broken"], "but it failed (RuntimeError: no weights)"),
-        (["--model", "somebodys:wrapped"], "Expected --emotions for a bare network alone, but"),
-        (["--model", "gimefive"], "Expected --emotions for a bare network alone, but gimefive"),
+        (
+            ["--model", "somebodys:wrapped"],
+            "Expected --emotions for a bare network or weights of your own alone, but somebodys:",
+        ),
+        (
+            ["--model", "gimefive"],
+            "Expected --emotions for a bare network or weights of your own alone, but gimefive",
+        ),
         (["--size", "0"], "Expected --size as a whole number of 1 or more, got 0"),
         (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
         (["--seed", "-1"], "Expected --seed from 0, got -1"),
