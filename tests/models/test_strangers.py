@@ -206,6 +206,22 @@ def test_damaged_files_are_one_sentence(keras_file, tmp_path):
         layers_of(tmp_path / "none.hdf5")
 
 
+def test_mutated_files_load_or_give_a_sentence(keras_file, tmp_path):
+    whole, rng, refused = keras_file.read_bytes(), np.random.default_rng(0), 0
+    for round_ in range(60):
+        broken = bytearray(whole)
+        last = len(broken) if round_ % 2 else len(broken) // 8  # headers and links come first
+        for at in rng.integers(0, last, rng.integers(1, 30)):
+            broken[at] = rng.integers(0, 256)
+        file = tmp_path / "mutated.hdf5"
+        file.write_bytes(bytes(broken))
+        try:
+            read_mini_xception(file)
+        except InputError:
+            refused += 1
+    assert refused > 10
+
+
 def test_a_file_can_neither_claim_any_size_nor_name_other_files(tmp_path):
     with h5py.File(tmp_path / "huge.hdf5", "w") as file:
         file.create_dataset("a/b/kernel:0", (2**40,), "f4", chunks=(1024,))
