@@ -4,6 +4,7 @@ from .attributions import explain as explain
 from .data import load_dataset as load_dataset
 from .describe import describe as describe
 from .inference.predictor import Predictor as Predictor
+from .models import CONVENTIONS as CONVENTIONS
 from .models import FERModel as FERModel
 from .models import load_model as load_model
 from .show import show as show

@@ -80,7 +80,8 @@ def network_copy(network: T, *, name: str = "the model") -> T:
     fer_xai.errors.InputError: Expected the model to be a network that can be copied, but ...
     """
     try:
-        return deep_copy(network)
+        with torch.no_grad():  # or a script's copy would be part of a graph
+            return deep_copy(network)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from fer_xai.batchnorm.built import check_built
 from fer_xai.fingerprint import fingerprint
 from fer_xai.inference.predictor import Classifier, Precision, Predictor
 
@@ -71,6 +72,7 @@ def predictor_of(
         return model
     if not isinstance(model, nn.Module):
         return Predictor(model, device=device, precision=precision, batch_size=batch_size)
+    check_built(model)
     key = (device, precision, batch_size)
     with _KEEPING:
         state = fingerprint(model)

@@ -231,8 +231,10 @@ class FERModel(Wired):
     def layer(self, name: str) -> nn.Module:
         """A module of the network by dotted name; an unknown one names the last ones there are."""
         try:
+            if isinstance(self.net, torch.jit.ScriptModule):  # which cannot be asked for one
+                return dict(self.net.named_modules())[name]
             return self.net.get_submodule(name)
-        except AttributeError:
+        except (AttributeError, KeyError):
             known = [other for other, _ in self.net.named_modules() if other]
             raise InputError(
                 f"Expected a layer of {self.name}, got {name!r}: the last ones are "

@@ -77,13 +77,18 @@ class Wired(nn.Module):
 
     def _wire(self, settings: Mapping[str, Any]) -> None:
         """Check the arguments that say how the network is fed and read, and keep them."""
+        if isinstance(settings["size"], bool) or not isinstance(settings["greyscale"], bool):
+            raise InputError(
+                "Expected size as a number of pixels and greyscale as True or False, got "
+                f"{settings['size']!r} and {settings['greyscale']!r}."
+            )
         check_count("the side of the network's images in pixels", settings["size"])
         if settings.get("emotions") is None:
             raise InputError(
                 f"Expected the emotions of {self.name} in the order of its outputs: "
                 'emotions=["anger", …], or a convention that names them.'
             )
-        if settings["channels"] not in (1, 3):
+        if isinstance(settings["channels"], bool) or settings["channels"] not in (1, 3):
             raise InputError(f"Expected channels 1 or 3, got {settings['channels']!r}.")
         check_choice("colour_order", settings["colour_order"], COLOUR_ORDERS)
         check_choice("ends_in", settings["ends_in"], ENDINGS)
@@ -132,13 +137,16 @@ class Wired(nn.Module):
             tuple(float(str(value)) for value in buffer.flatten().cpu().float().numpy())
             for buffer in (self.mean, self.std)
         )
+        named = name_of(mean, std)
+        if named is not None:  # without single precision's rounding
+            mean, std = normalisation_of(named, None, None, channels=self.channels)
         return {
             "emotions": self._order or self.emotions,
             "size": self.size,
             "channels": self.channels,
             "colour_order": self.colour_order,
             "greyscale": self.greyscale,
-            "normalisation": name_of(mean, std),
+            "normalisation": named,
             "mean": mean,
             "std": std,
             "outputs": self.outputs,

@@ -15,7 +15,12 @@ from studies.engine.specs import DataSpec, ModelSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Conventions(Options):
-    """How models of the user's own weights are fed and read."""
+    """How models of the user's own weights are fed and read.
+
+    Examples
+    --------
+    >>> Conventions(convention="ma-net").check()
+    """
 
     convention: Annotated[str | None, tyro.conf.arg(metavar="NAME | FILE.toml")] = None
     """Published model whose order of outputs, size, colours, range and so on are those of models

@@ -1,5 +1,7 @@
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -233,3 +235,13 @@ def test_without_transformers_it_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(InputError, match="Expected transformers to build hf:.*: pip install"):
         load_model(folder_of(tmp_path))
+
+
+def test_the_code_of_the_page_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for code in blocks:
+        exec(code, {})
+    assert "'outputs': {'0': 0.6, '1': 0.4}" in capsys.readouterr().out
+    assert not [name for name in CONVENTIONS if f"`{name}`" not in page and "emotieff" not in name]

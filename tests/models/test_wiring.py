@@ -231,6 +231,16 @@ def test_wiring_makes_the_same_model_and_rewired_another_of_the_same_net(pixels)
         model.rewired(colour="bgr")
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["imagenet", "half", "raw", "none"])
+def test_a_wiring_makes_the_model_again_for_every_normalisation(name, channels):
+    told = FERModel(Seen(), emotions=TWO, normalisation=name, channels=channels).wiring
+    assert told["normalisation"] == name
+    assert FERModel(Seen(), **told).wiring == told
+    numbers = {key: value for key, value in told.items() if key != "normalisation"}
+    assert FERModel(Seen(), **numbers).wiring == told
+
+
 def test_each_argument_is_part_of_a_models_digest_and_defaults_are_not():
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16, 3))
     plain = FERModel(net, emotions=["sad", "happy", "fear"], size=4)
@@ -258,6 +268,9 @@ def test_each_argument_is_part_of_a_models_digest_and_defaults_are_not():
     ("options", "sentence"),
     [
         ({"channels": 2}, "Expected channels 1 or 3, got 2"),
+        ({"channels": True}, "Expected channels 1 or 3, got True"),
+        ({"size": True}, "Expected size as a number of pixels"),
+        ({"greyscale": "yes"}, "greyscale as True or False, got 64 and 'yes'"),
         ({"channels": 1, "mean": (0.5,) * 3}, "Expected one value in mean, .*equal channels is"),
         ({"mean": (0.5,)}, "Expected three values in mean, .* takes one channel is channels=1"),
         ({"mean": "half"}, "Expected mean as numbers, one a channel, got 'half'"),

@@ -25,6 +25,7 @@ from fer_xai.copying import deep_copy
 from fer_xai.errors import InputError
 from fer_xai.inference.predictor import Predictor
 from fer_xai.inference.tracing import trace
+from fer_xai.models.answers import part_of
 
 PASSIVE = (nn.Identity, nn.modules.dropout._DropoutNd, StochasticDepth)
 
@@ -67,6 +68,7 @@ def canonical(
     model._modules = dict(predictor.model._modules)
     for merged in merging:
         model.net = _traced(predictor, method)
+        model.outputs = None
         if merged:
             _merge_batchnorms(model.net)
         finish(model.net)
@@ -74,6 +76,29 @@ def canonical(
         if apart <= room:
             break
     return model
+
+
+def _answer_with_logits(traced: Any, predictor: Predictor, method: str) -> None:
+    """Let a graph answer with the part that holds the logits, and drop what makes other parts.
+
+    Raises
+    ------
+    InputError
+        If the logits are no part of the answer, but made from it.
+    """
+    outputs, ending = predictor.model.outputs, predictor.model.ends_in
+    if ending != "logits" or not (outputs is None or isinstance(outputs, str)):
+        made = f"probabilities ({ending})" if ending != "logits" else "several of its parts"
+        raise InputError(
+            f"Expected a network that answers with logits for {method}, but those of "
+            f"{predictor.name} are made from {made}: take saliency or integrated_gradients, which "
+            "ask for no rule."
+        )
+    if outputs is not None:
+        end = next(node for node in traced.graph.nodes if node.op == "output")
+        end.args = (part_of(end.args[0], outputs, name=predictor.name),)
+        traced.graph.eliminate_dead_code()
+        traced.recompile()
 
 
 def _traced(predictor: Predictor, method: str) -> Any:
@@ -98,6 +123,7 @@ def _traced(predictor: Predictor, method: str) -> Any:
             f"be ({str(error).splitlines()[0] if str(error) else type(error).__name__}): take "
             "saliency or integrated_gradients, which ask for no rule."
         ) from None
+    _answer_with_logits(traced, predictor, method)
     for node in traced.graph.nodes:
         if node.op in CALLS and not node.args:
             _named_first(node)

@@ -57,6 +57,11 @@ def layer_of(predictor: Predictor, name: str | None, *, paper: bool = False) -> 
             f"Expected a layer to take Grad-CAM from, but {model.name} names none: build it as "
             "FERModel(net, paper_layer='…') with the name of the layer that its authors used."
         )
+    if isinstance(model.net, torch.jit.ScriptModule):
+        raise InputError(
+            f"Expected a network whose layers can be listened to, but {model.name} is a script, "
+            "whose cannot: hand in the network that it was made of, or take saliency or occlusion."
+        )
     if name is None:
         name = found_layers(predictor)[-1]
     if name not in predictor.layers:
@@ -161,7 +166,7 @@ def _outputs(predictor: Predictor) -> list[tuple[str, tuple[int, int], Tensor]]:
 
     with ExitStack() as stack, torch.inference_mode(mode=False), torch.enable_grad():
         for name, module in net.named_modules():
-            if name:
+            if name and not isinstance(module, torch.jit.ScriptModule):
                 handle = module.register_forward_hook(listen(name, module))
                 stack.callback(handle.remove)
         images = noise(predictor).requires_grad_()
