@@ -125,7 +125,11 @@ _KNOWN = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+_IN_PYTHON: Any = pickle._Unpickler
+"""The unpickler that Python falls back on: in the other four damaged bytes ask for 64 GB."""
+
+
+class _Unpickler(_IN_PYTHON):  # type: ignore[misc]
     """Tensors, numbers, texts and plain containers as they are, placeholders for the rest."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:

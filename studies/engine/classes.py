@@ -75,27 +75,29 @@ def known_to_all(emotions: Sequence[str], networks: Sequence[Network]) -> tuple[
     return found
 
 
-def in_words(faces: Faces, *, asked: Sequence[str], taken: Sequence[str]) -> list[str]:
+def in_words(faces: Faces, *, classes: str | None, taken: Sequence[str]) -> list[str]:
     """What was left out, in sentences; none where nothing was.
 
     Parameters
     ----------
     faces
         The faces that were taken, which know how many of other emotions were not.
-    asked
-        Emotions that the study was asked about.
+    classes
+        The option; without it nothing is said of emotions that the faces do not show, since few of
+        the six may be left by a limit.
     taken
-        Those of them that all models know.
+        Those of the emotions that all models know.
 
     Examples
     --------
     >>> from fer_xai.data.datasets.synthetic import synthetic_faces
-    >>> in_words(synthetic_faces(12), asked=("fear", "neutral"), taken=("fear",))
+    >>> in_words(synthetic_faces(12), classes="fear,neutral", taken=("fear",))
     ['Left out: neutral, which is no output of every model.']
     >>> happy = synthetic_faces(12).subset([0])
-    >>> in_words(happy, asked=("happiness", "anger"), taken=("happiness", "anger"))
+    >>> in_words(happy, classes="happy,anger", taken=("happiness", "anger"))
     ['Left out: anger, of which there are no faces.']
     """
+    asked = asked_for(classes)
     counts: Mapping[str, int] = faces.left_out
     sentences = []
     others = {name: count for name, count in counts.items() if name not in asked}
@@ -106,7 +108,7 @@ def in_words(faces: Faces, *, asked: Sequence[str], taken: Sequence[str]) -> lis
         which = "which is" if len(unknown) == 1 else "which are"
         sentences.append(f"Left out: {_counted(unknown)}, {which} no output of every model.")
     lacking = [name for name in taken if name not in faces.emotions]
-    if lacking:
+    if lacking and classes is not None:
         sentences.append(f"Left out: {', '.join(lacking)}, of which there are no faces.")
     return sentences
 

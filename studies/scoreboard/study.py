@@ -137,7 +137,7 @@ class ScoredStudy(
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
-            left_out = in_words(faces, asked=self.asked_emotions, taken=taken)
+            left_out = in_words(faces, classes=self.classes, taken=taken)
             if left_out:
                 run.manifest["left out"] = left_out
             run.bar.add_task("faces × models", total=len(faces) * len(models))

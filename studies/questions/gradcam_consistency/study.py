@@ -126,7 +126,7 @@ class GradcamConsistency(
         inputs = self._inputs(faces, floor, chosen, methods=self.methods)
         with self.opened(inputs, faces.name, spec.source, self.split) as run:
             run.manifest["skipped"] = list(faces.skipped)
-            left_out = in_words(faces, asked=self.asked_emotions, taken=taken)
+            left_out = in_words(faces, classes=self.classes, taken=taken)
             if left_out:
                 run.manifest["left out"] = left_out
             if taken != SIX:
