@@ -10,5 +10,8 @@ from .models import load_model as load_model
 from .show import show as show
 from .types import Explanation as Explanation
 from .types import Faces as Faces
+from .wiring.finding import Finding as Finding
+from .wiring.preflight import Preflight as Preflight
+from .wiring.preflight import preflight as preflight
 
 __version__: str

@@ -76,12 +76,22 @@ def normalisation_of(
         default if values is None else _numbers(what, values, channels)
         for what, values, default in (("mean", mean, named[0]), ("std", std, named[1]))
     ]
-    if name is not None and given != named:
+    if name is not None and not alike(given, named):
         raise InputError(
             f"Expected either a normalisation by name or mean and std, got {name!r} beside mean "
             f"{given[0]} and std {given[1]}: leave one of them out."
         )
     return given[0], given[1]
+
+
+def alike(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:
+    """Whether two means and deviations are the same but for float32's rounding.
+
+    >>> alike(((0.5,), (1 / 255,)), ((0.5,), (0.003921569,)))
+    True
+    """
+    pairs = zip((*one[0], *one[1]), (*other[0], *other[1]), strict=True)
+    return all(math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-7) for a, b in pairs)
 
 
 def name_of(mean: Sequence[float], std: Sequence[float]) -> str | None:
