@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fer_xai.emotions import EMOTIONS, NATIVE_ORDERS, SIX, parse_order
 from fer_xai.errors import InputError
@@ -111,6 +112,31 @@ def in_words(faces: Faces, *, classes: str | None, taken: Sequence[str]) -> list
     if lacking and classes is not None:
         sentences.append(f"Left out: {', '.join(lacking)}, of which there are no faces.")
     return sentences
+
+
+def note(
+    manifest: dict[str, Any], faces: Faces, *, classes: str | None, taken: Sequence[str]
+) -> None:
+    """Keep in a manifest what was left out, where something was; see :func:`in_words`.
+
+    Parameters
+    ----------
+    manifest
+        Gets an entry ``left out``.
+    faces, classes, taken
+        As for :func:`in_words`.
+
+    Examples
+    --------
+    >>> from fer_xai.data.datasets.synthetic import synthetic_faces
+    >>> manifest = {}
+    >>> note(manifest, synthetic_faces(12), classes="fear,neutral", taken=("fear",))
+    >>> manifest
+    {'left out': ['Left out: neutral, which is no output of every model.']}
+    """
+    sentences = in_words(faces, classes=classes, taken=taken)
+    if sentences:
+        manifest["left out"] = sentences
 
 
 def _counted(counts: Mapping[str, int]) -> str:

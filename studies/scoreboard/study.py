@@ -16,7 +16,7 @@ from fer_xai.names import slug
 from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine import store
-from studies.engine.classes import in_words, known_to_all
+from studies.engine.classes import known_to_all, note
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.explained import Explained
 from studies.engine.model_options import Models
@@ -137,9 +137,7 @@ class ScoredStudy(
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
-            left_out = in_words(faces, classes=self.classes, taken=taken)
-            if left_out:
-                run.manifest["left out"] = left_out
+            note(run.manifest, faces, classes=self.classes, taken=taken)
             run.bar.add_task("faces × models", total=len(faces) * len(models))
             parts = self._scored_alike(models, faces, board, run)
         rows = pd.concat([part.rows for part in parts], ignore_index=True)

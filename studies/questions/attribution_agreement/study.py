@@ -12,6 +12,7 @@ from fer_xai.attributions import ATTRIBUTIONS
 from fer_xai.errors import InputError
 from fer_xai.perturb.fills import fill_named
 from fer_xai.types import Faces
+from studies.engine.classes import known_to_all, note
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.model_options import Models
@@ -64,14 +65,17 @@ class AttributionAgreement(Study, Progress, Device, Seed, Methods, Data, Models)
             method refuses.
         """
         self.check()
-        faces = self._faces()
-        models = {network: network.load(faces) for network in self.networks_for(self.data_spec)}
+        chosen = self.networks_for(self.data_spec)
+        taken = known_to_all(self.asked_emotions, chosen)
+        faces = self._faces(taken)
+        models = {network: network.load(faces) for network in chosen}
         inputs = {
             **faces_digests(faces, [model.size for model in models.values()]),
             "methods": code_digest(ATTRIBUTIONS[name] for name in self.methods or ATTRIBUTIONS),
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
+            note(run.manifest, faces, classes=self.classes, taken=taken)
             jobs = [
                 Job(
                     run,
@@ -115,8 +119,8 @@ class AttributionAgreement(Study, Progress, Device, Seed, Methods, Data, Models)
                 f"{', '.join(self.methods)}: add another, or a fill that it does not start from."
             )
 
-    def _faces(self) -> Faces:
-        faces = self.load_faces()
+    def _faces(self, emotions: tuple[str, ...]) -> Faces:
+        faces = self.load_faces(emotions=emotions)
         if faces.landmarks is None:
             raise InputError(
                 f"Expected landmarks for {faces.name}, which regions are made of: pass --landmarks "

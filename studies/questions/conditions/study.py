@@ -14,6 +14,7 @@ from fer_xai.errors import InputError
 from fer_xai.models import FERModel
 from fer_xai.types import Faces
 from metrics.core.registry import METRICS
+from studies.engine.classes import known_to_all, note
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import FAMILY_OF_GAINS, PERSON, TOLD_FROM_ZERO, Endpoint
 from studies.engine.explained import Explained
@@ -82,9 +83,10 @@ class Conditions(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, M
         """
         self.check()
         chosen = self.sweeps
-        faces = self.load_faces(limit=self.limit, seed=self.seed)
-        self._check_landmarks(faces)
         found = self.networks_for(self.data_spec, untrained=self.untrained, seed=self.seed)
+        taken = known_to_all(self.asked_emotions, found)
+        faces = self.load_faces(emotions=taken, limit=self.limit, seed=self.seed)
+        self._check_landmarks(faces)
         models = {network: network.load(faces) for network in found}
         side = max(model.size for model in models.values())
         inputs = {
@@ -96,6 +98,7 @@ class Conditions(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, M
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
             run.manifest["side of the changed images"] = side
+            note(run.manifest, faces, classes=self.classes, taken=taken)
             task = run.bar.add_task("networks × conditions", total=len(models) * len(chosen))
             parts, pictures, clean = [], [], None
             for network, model in models.items():

@@ -19,6 +19,7 @@ from fer_xai.models import FERModel
 from fer_xai.names import slug
 from fer_xai.types import Faces
 from metrics import METRICS
+from studies.engine.classes import known_to_all, note
 from studies.engine.description import sha256
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.domains import check_unseen, training_of
@@ -145,8 +146,9 @@ class Fairness(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Mod
             can be compared.
         """
         self.check()
+        taken = known_to_all(self.asked_emotions, self.networks_for(self.data_spec))
         faces = joined_faces(
-            [one.load_faces(limit=self.limit, seed=self.seed) for one in self._sets]
+            [one.load_faces(emotions=taken, limit=self.limit, seed=self.seed) for one in self._sets]
         )
         counted = face_table(faces)
         persons = counted["cluster"].tolist()
@@ -162,6 +164,7 @@ class Fairness(Study, Progress, Passes, Seed, Methods, Metrics, Limit, Data, Mod
             "models": {network.name: model_digest(model) for network, model in models.items()},
         }
         with self.opened(inputs, faces.name, self.data_spec.source, self.split) as run:
+            note(run.manifest, faces, classes=self.classes, taken=taken)
             run.bar.add_task("faces × models", total=len(faces) * len(models))
             rows = {
                 network.name: self._network(run, network, model, faces, persons)

@@ -18,7 +18,7 @@ from fer_xai.emotions import EMOTIONS, SIX
 from fer_xai.errors import InputError
 from fer_xai.models.registry import architecture
 from fer_xai.types import Faces
-from studies.engine.classes import in_words, known_to_all
+from studies.engine.classes import known_to_all, note
 from studies.engine.digests import code_digest, faces_digests, model_digest
 from studies.engine.endpoints import (
     OVER_COMBINATIONS,
@@ -126,9 +126,7 @@ class GradcamConsistency(
         inputs = self._inputs(faces, floor, chosen, methods=self.methods)
         with self.opened(inputs, faces.name, spec.source, self.split) as run:
             run.manifest["skipped"] = list(faces.skipped)
-            left_out = in_words(faces, classes=self.classes, taken=taken)
-            if left_out:
-                run.manifest["left out"] = left_out
+            note(run.manifest, faces, classes=self.classes, taken=taken)
             if taken != SIX:
                 run.manifest["emotions"] = list(taken)
             run.manifest["calibration"] = calibration
