@@ -69,7 +69,8 @@ class FERModel(Wired):
         logits (see :func:`fer_xai.models.answers.as_logits`).
     crop
         Share of the image's side that is cut off at each side before resizing, in whole pixels;
-        negative shares add a margin that repeats the border. 0 by default.
+        negative shares add a margin that repeats the border. 0 by default. Data sets are read at
+        ``size`` before it; images that are handed in keep all their pixels.
     resize
         ``"bilinear"`` by default, ``"bicubic"``, ``"area"`` or ``"nearest"``.
     convention
