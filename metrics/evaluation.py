@@ -16,6 +16,7 @@ from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Classifier, Predictor
+from fer_xai.progress import Told, counted
 from fer_xai.seeding import seed_of
 from fer_xai.types import Explanation, Faces
 from metrics.core.needs import check_areas, check_needs
@@ -45,7 +46,7 @@ def evaluate(
     ids: Sequence[object] | None = None,
     seed: int = 0,
     chunk: int = CHUNK,
-    progress: Callable[[int], None] | None = None,
+    progress: Told = True,
 ) -> pd.DataFrame:
     """Score explanations; each distinct image is passed through the network once.
 
@@ -86,7 +87,8 @@ def evaluate(
     chunk
         Number of faces at a time; it changes no value.
     progress
-        Function that is called with the number of faces done after each chunk.
+        Whether a bar shows the progress of long calls on a terminal; or a function that is called
+        with the number of faces done after each chunk.
 
     Returns
     -------
@@ -151,44 +153,44 @@ def evaluate(
     aligned = any("areas" in spec.needs for spec in specs)
     undefined_of = {name: explanation.undefined for name, explanation in named.items()}
     parts = []
-    for start in range(0, n, chunk):
-        rows = slice(start, min(start + chunk, n))
-        part_regions = None if regions is None else regions[rows]
-        cache = ScoreCache(
-            predictor,
-            take(rows),
-            ids=ids[rows],
-            seed=seed,
-            fills={name: images[rows] for name, images in (fills or {}).items()},
-            regions=part_regions,
-        )
-        for name, explanation in named.items():
-            maps = explanation.maps[rows]
-            undefined = undefined_of[name][rows].to(maps.device)
-            offered = {
-                "model": cache,
-                "images": cache.images,
-                "maps": torch.where(undefined[:, None, None], 0, maps).to(predictor.device),
-                "targets": explanation.targets[rows],
-                "regions": part_regions,
-                "areas": area_of(rows, explanation.targets[rows]) if aligned else None,
-                "explain": explain.get(name),
-                "calibration": calibration,
-                "ids": ids[rows],
-                "seed": seed,
-            }
-            parts.append(
-                _rows(
-                    specs,
-                    offered,
-                    name=name,
-                    emotions=emotions[rows],
-                    ids=ids[rows],
-                    undefined=undefined.cpu(),
-                )
+    with counted("faces scored", n, progress) as done:
+        for start in range(0, n, chunk):
+            rows = slice(start, min(start + chunk, n))
+            part_regions = None if regions is None else regions[rows]
+            cache = ScoreCache(
+                predictor,
+                take(rows),
+                ids=ids[rows],
+                seed=seed,
+                fills={name: images[rows] for name, images in (fills or {}).items()},
+                regions=part_regions,
             )
-        if progress is not None:
-            progress(rows.stop - rows.start)
+            for name, explanation in named.items():
+                maps = explanation.maps[rows]
+                undefined = undefined_of[name][rows].to(maps.device)
+                offered = {
+                    "model": cache,
+                    "images": cache.images,
+                    "maps": torch.where(undefined[:, None, None], 0, maps).to(predictor.device),
+                    "targets": explanation.targets[rows],
+                    "regions": part_regions,
+                    "areas": area_of(rows, explanation.targets[rows]) if aligned else None,
+                    "explain": explain.get(name),
+                    "calibration": calibration,
+                    "ids": ids[rows],
+                    "seed": seed,
+                }
+                parts.append(
+                    _rows(
+                        specs,
+                        offered,
+                        name=name,
+                        emotions=emotions[rows],
+                        ids=ids[rows],
+                        undefined=undefined.cpu(),
+                    )
+                )
+            done(rows.stop - rows.start)
     columns = ["id", "emotion", "target", "method", "metric", "value", "undefined"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 

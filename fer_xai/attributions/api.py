@@ -24,6 +24,7 @@ from fer_xai.errors import InputError, MapWarning, UnknownNameError
 from fer_xai.inference.kept import predictor_of
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
+from fer_xai.progress import Told, counted
 from fer_xai.registry import Registry
 from fer_xai.scores import Output
 from fer_xai.types import LARGEST_GAP, Explanation, Faces
@@ -46,6 +47,7 @@ def explain(
     regions: Tensor | None = None,
     ids: Sequence[object] | None = None,
     seed: int = 0,
+    progress: Told = True,
 ) -> Explanation:
     """Attribution maps of images, in batches, with the model left as it was.
 
@@ -81,6 +83,9 @@ def explain(
         the same random numbers; metrics refuse such names.
     seed
         Seed of random methods.
+    progress
+        Whether a bar shows the progress of long calls on a terminal; or a function that is called
+        with the number of images done after each batch.
 
     Returns
     -------
@@ -130,7 +135,10 @@ def explain(
         model if isinstance(model, Predictor) else predictor_of(model, device=str(model.device))
     )
 
-    with predictor.turn():  # layers are looked at between the loops
+    with (
+        counted("images explained", len(images), progress) as done,
+        predictor.turn(),  # layers are looked at between the loops
+    ):
 
         def decided(logits: Tensor | None = None) -> ExplainedTargets:
             chosen = explained_targets(
@@ -156,6 +164,7 @@ def explain(
             regions=regions,
             ids=ids,
             seed=seed,
+            done=done,
         )
         logits = made.logits
         if logits is None or not (chosen is None or attribution.gives_logits(predictor)):

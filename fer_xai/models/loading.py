@@ -50,11 +50,13 @@ def load_model(
         hub, which transformers builds and loads with its own weights.
     weights
         ``None`` or ``"untrained"`` for a seeded initialisation; the name of shipped weights
-        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint. A model that
-        brings its own (``hf:…``) has them for ``None`` and ``"own"``.
+        (``"synthetic"``); or the path of a ``.safetensors`` or ``.pth`` checkpoint, or of the files
+        or folder of the package that carries the model (``mini_xception``, ``face_api``). A model
+        that brings its own (``hf:…``) has them for ``None`` and ``"own"``.
     emotions
         Outputs in order, as :class:`fer_xai.models.FERModel` takes them: a checkpoint of seven
-        classes wants seven. Read from the checkpoint when it says, else GiMeFive's six.
+        classes wants seven. Read from the checkpoint when it says, else those that the model is
+        known for, or GiMeFive's six.
     seed
         Seed of the initialisation, when there are no weights. With the name it fixes every weight
         to the bit, on any machine (:mod:`fer_xai.draws.initial`). BatchNorm then still has its
@@ -85,7 +87,7 @@ def load_model(
         file = _weights_file(name, weights)
     if file is not None:
         with as_file(file) as path:
-            state, settings = read_state(path)
+            state, settings = _read(spec, path)
     if settings.get("model", name) != name:
         raise InputError(
             f"Expected weights of {name}, but {weights} holds a {settings['model'][:80]}: load it "
@@ -118,6 +120,12 @@ def load_model(
     return model.eval()
 
 
+def _read(spec: Architecture, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and settings of a checkpoint, or of files of the package that carries the model."""
+    theirs = None if spec.read is None else spec.read(path)
+    return read_state(path) if theirs is None else (theirs, {})
+
+
 def _built(spec: Architecture, order: Sequence[str]) -> nn.Module:
     """A network for weights that are about to be filled in."""
     with torch.random.fork_rng(devices=[]):
@@ -144,7 +152,7 @@ def _check_size(spec: Architecture, size: int, name: str) -> None:
         raise InputError(f"Expected a size of at most {LARGEST_SIDE} pixels, got {size}.")
     try:
         with torch.device("meta"):
-            spec.build(2).eval()(torch.zeros(1, 3, size, size))
+            spec.build(2).eval()(torch.zeros(1, spec.wiring.get("channels", 3), size, size))
     except (RuntimeError, AssertionError, ValueError):  # timm's and transformers' own checks
         raise InputError(
             f"Expected a size that {name} can be fed ({spec.size} is its own), got {size}: choose "
@@ -175,7 +183,7 @@ def _weights_file(name: str, weights: str | Path) -> Path:
     shipped = shipped_weights()
     if f"{name}-{text}" in shipped:
         return Path(str(files("fer_xai") / "weights" / f"{name}-{text}.safetensors"))
-    if isinstance(weights, Path) or "/" in text or "." in text:
+    if isinstance(weights, Path) or "/" in text or "." in text or Path(text).is_dir():
         return Path(weights)
     known = [entry.removeprefix(f"{name}-") for entry in shipped if entry.startswith(f"{name}-")]
     close = did_you_mean(text, [*known, "untrained"])

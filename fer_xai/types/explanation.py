@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fer_xai.checks import quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
 from fer_xai.files import damaged, read_arrays, write_arrays
+from fer_xai.types.given_maps import as_maps, as_targets
 
 LARGEST_GAP = 0.1
 """Share of what should be explained from which on, if a map misses it, the map is undefined."""
@@ -27,19 +28,24 @@ _ABOUT, _FORMAT = "about", 1
 class Explanation:
     """Attribution maps of a batch of faces, with all that is needed to read them.
 
+    Maps made elsewhere need targets alone; both may be arrays or lists.
+
     Attributes
     ----------
     maps
         ``(B, H, W)`` float32 at image resolution. Signed maps stay signed; a map that explains
         nothing (all zero) stays all zero.
     targets
-        ``(B,)`` int64: canonical index of the emotion each map explains.
+        ``(B,)`` int64: canonical index of the emotion each map explains. Names become indices; one
+        name stands for all.
     logits
-        ``(B, C)``: the model's outputs on the unperturbed faces, in ``emotions`` order.
+        ``(B, C)``: the model's outputs on the unperturbed faces, in ``emotions`` order; ``(B, 0)``
+        where they are not known.
     emotions
-        The model's emotions, in output order.
+        The model's emotions, in output order; empty where they are not known.
     method, params
-        Registered name of the attribution and the parameters it ran with (the layer among them).
+        Registered name of the attribution and the parameters it ran with (the layer among them);
+        ``"given"`` and none where nothing is said.
     against
         ``(B,)`` emotions that the targets are held against, for a contrast.
     channels
@@ -52,8 +58,15 @@ class Explanation:
     ids
         Names of the faces, where they are known: scores of other faces are refused then.
 
+    Raises
+    ------
+    InputError
+        For maps or targets of another shape or number, an unknown emotion, logits that do not fit.
+
     Examples
     --------
+    >>> Explanation(maps=np.ones((2, 4, 4)), targets=["fear", "happy"], method="mine")
+    Explanation(mine: 2 maps of 4×4 pixels of happiness 1, fear 1)
     >>> found = Explanation(
     ...     maps=torch.zeros(1, 2, 2), targets=torch.tensor([5]), logits=torch.tensor([[0.2, 1.5]]),
     ...     emotions=("happiness", "fear"), method="mine", params={},
@@ -64,15 +77,28 @@ class Explanation:
 
     maps: Tensor
     targets: Tensor
-    logits: Tensor
-    emotions: tuple[str, ...]
-    method: str
-    params: Mapping[str, Any]
+    logits: Tensor = field(default_factory=lambda: torch.empty(0, 0))
+    emotions: tuple[str, ...] = ()
+    method: str = "given"
+    params: Mapping[str, Any] = field(default_factory=dict)
     against: Tensor | None = None
     channels: Tensor | None = None
     completeness_gap: Tensor | None = None
     values: Tensor | None = None
     ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        maps = as_maps(self.maps)
+        given = {"maps": maps, "targets": as_targets(self.targets, len(maps))}
+        if not self.logits.numel():
+            given["logits"] = maps.new_empty(len(maps), 0)
+        elif len(self.logits) != len(maps):
+            raise InputError(
+                f"Expected logits of each of {len(maps)} maps, got {len(self.logits)}: leave them "
+                "out, or hand in those of the same faces."
+            )
+        for name, tensor in given.items():
+            object.__setattr__(self, name, tensor)
 
     def __len__(self) -> int:
         return len(self.maps)

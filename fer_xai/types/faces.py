@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,15 @@ from torch import Tensor
 from fer_xai.checks import check_count, name_or_unknown, quoted
 from fer_xai.emotions import EMOTIONS
 from fer_xai.errors import InputError
-from fer_xai.types import making
+from fer_xai.types.constructors import Constructors
+from fer_xai.types.making import Made
 from fer_xai.types.reading import Reading
 from fer_xai.types.tables import check_names, cleaned, drawn
 from fer_xai.types.units import moment_labels, person_labels
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Faces(Reading):
+class Faces(Constructors, Reading):
     """Faces of a dataset: a table, and a reader of pixels that is called when they are needed.
 
     Pixels are uint8 at rest and read lazily; sizes may differ between faces. Pixel coordinates of
@@ -82,132 +82,8 @@ class Faces(Reading):
             object.__setattr__(self, "rows", np.arange(len(self.table)))
 
     @classmethod
-    def from_tensors(
-        cls,
-        images: Tensor,
-        labels: Sequence[str] | Sequence[int] | Tensor,
-        *,
-        name: str = "tensors",
-        ids: Sequence[str] | None = None,
-        landmarks: NDArray[np.float32] | None = None,
-        **columns: Sequence[str],
-    ) -> Faces:
-        """Faces from images in memory.
-
-        Parameters
-        ----------
-        images
-            ``(N, 3, H, W)`` or grey ``(N, 1, H, W)``: uint8, or floats in [0, 1], made 8 bits.
-        labels
-            ``(N,)`` emotions, as names or canonical indices (:data:`fer_xai.emotions.EMOTIONS`).
-        name
-            What the set is called in results.
-        ids
-            ``(N,)`` names of the faces; ``NAME-0``, ``NAME-1``, … by default.
-        landmarks
-            ``(N, 68, 2)`` in pixels of the images.
-        columns
-            Further columns of the table, ``(N,)`` each: ``subject``, ``group``, ``split``,
-            ``source``, or others.
-
-        Raises
-        ------
-        InputError
-            For another shape, a number of labels that does not fit, an unknown emotion.
-
-        Examples
-        --------
-        >>> Faces.from_tensors(torch.rand(2, 3, 8, 8), ["happy", "fear"], subject=["S1", "S2"])
-        Faces(tensors: 2 faces (happiness 1, fear 1))
-        """
-        made = making.of_tensors(images, labels, name=name, ids=ids, columns=columns)
+    def _of(cls, made: Made, *, name: str, landmarks: NDArray[np.float32] | None = None) -> Faces:
         return cls(table=made.table, reader=made.reader, name=name, landmarks=landmarks)
-
-    @classmethod
-    def from_dataset(
-        cls,
-        dataset: Any,
-        *,
-        emotions: str | Sequence[str] | None = None,
-        name: str = "dataset",
-        labels: Sequence[int] | Sequence[str] | None = None,
-    ) -> Faces:
-        """Faces from a dataset of PyTorch, whose items are an image and a label.
-
-        Parameters
-        ----------
-        dataset
-            Has a length, and items ``(image, label)`` by index: images as PIL images, tensors
-            ``(3, H, W)`` or arrays ``(H, W, 3)``. Augmentations must be off.
-        emotions
-            Emotions in the order of the labels' numbers, or the name of a native order; the
-            dataset's ``classes`` by default.
-        name
-            What the set is called in results.
-        labels
-            ``(N,)`` numbers or names, where they are known; the dataset's ``targets`` by default,
-            else each item is read once for its label.
-
-        Raises
-        ------
-        InputError
-            If the order of the emotions is not known, or a label is not in it.
-
-        Examples
-        --------
-        >>> items = [(torch.rand(3, 8, 8), 1), (torch.rand(3, 8, 8), 0)]
-        >>> Faces.from_dataset(items, emotions=["fear", "anger"])
-        Faces(dataset: 2 faces (anger 1, fear 1))
-        """
-        made = making.of_dataset(dataset, emotions=emotions, name=name, labels=labels)
-        return cls(table=made.table, reader=made.reader, name=name)
-
-    @classmethod
-    def from_csv(
-        cls,
-        path: str | Path,
-        *,
-        root: str | Path | None = None,
-        emotions: str | Sequence[str] | None = None,
-        names: Mapping[str, str] | None = None,
-        name: str | None = None,
-    ) -> Faces:
-        r"""Faces from a list of image files.
-
-        Parameters
-        ----------
-        path
-            Comma-separated file with a header. Columns ``path`` (of the image) and ``emotion``;
-            where they are there, ``id``, ``split``, ``subject``, ``source``, ``group`` and others.
-        root
-            Folder of the images; that of the list by default.
-        emotions
-            Emotions in the order of the codes, or the name of a native order, where the column
-            ``emotion`` holds numbers.
-        names
-            What the columns are called in the file, where they have other names, such as
-            ``{"path": "image", "emotion": "label"}``.
-        name
-            What the set is called in results; the name of the list by default.
-
-        Raises
-        ------
-        InputError
-            If the list cannot be read, a column is missing, an emotion is unknown, or a path leads
-            out of the root.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> place = Path(tempfile.mkdtemp()) / "mine.csv"
-        >>> _ = place.write_text("image,label\na.png,1\nb.png,0\n")
-        >>> Faces.from_csv(
-        ...     place, names={"path": "image", "emotion": "label"}, emotions=["fear", "anger"]
-        ... )
-        Faces(mine: 2 faces (anger 1, fear 1))
-        """
-        made = making.of_csv(Path(path), root=root, emotions=emotions, names=names or {})
-        return cls(table=made.table, reader=made.reader, name=name or Path(path).stem)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -1,11 +1,9 @@
-"""Tables and readers of faces that come from tensors, a dataset of PyTorch or a list of files."""
+"""Tables and readers of faces that come from tensors, lists of images or a dataset of PyTorch."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +14,15 @@ from torch import Tensor
 from fer_xai.checks import check_length, quoted
 from fer_xai.emotions import EMOTIONS, parse_emotion, parse_order
 from fer_xai.errors import InputError
-from fer_xai.types.image_files import ImageFiles
 from fer_xai.types.tables import COLUMNS
+
+Images = Tensor | NDArray[Any] | Sequence[Any]
+"""Images in memory."""
+Labels = Sequence[str] | Sequence[int] | Tensor | NDArray[Any]
+"""Emotions as names or numbers."""
+_IMAGES = ("image", "img", "pixels", "pixel_values")
+_LABELS = ("label", "labels", "emotion", "expression", "target")
+"""Usual keys of items that are dicts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +40,10 @@ class Made:
 
 
 def of_tensors(
-    images: Tensor,
-    labels: Sequence[str] | Sequence[int] | Tensor,
+    images: Images,
+    labels: Labels,
     *,
+    emotions: str | Sequence[str] | None = None,
     name: str,
     ids: Sequence[str] | None,
     columns: Mapping[str, Sequence[str]],
@@ -51,19 +57,64 @@ def of_tensors(
     >>> made.table["emotion"].tolist(), made.reader(0).shape
     (['fear'], (8, 8, 3))
     """
-    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1] not in (1, 3):
-        got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise InputError(f"Expected images as a tensor (N, 3, H, W) or (N, 1, H, W), got {got}.")
-    check_length("labels", len(labels), len(images))
-    emotions = [_emotion(label, EMOTIONS) for label in _plain(labels)]
-    fixed = {"id": ids if ids is not None else [f"{name}-{k}" for k in range(len(images))]}
+    arrays = _arrays(images)
+    count = len(arrays)
+    if not count:
+        raise InputError("Expected one image or more, got none.")
+    names = _names(labels, count, EMOTIONS if emotions is None else parse_order(emotions))
+    fixed = {"id": ids if ids is not None else [f"{name}-{k}" for k in range(count)]}
     for column, values in {**fixed, **columns}.items():
-        check_length(f"values of {column}", len(values), len(images))
+        check_length(f"values of {column}", len(values), count)
     if {"path", "emotion"} & set(columns):
         raise InputError("Expected no column path or emotion beside tensors and their labels.")
-    table = _table({**fixed, **columns, "emotion": emotions}, len(images))
-    pixels = images.detach().cpu()
-    return Made(table=table, reader=lambda row: pixels[row].movedim(0, -1).numpy())
+    table = table_of({**fixed, **columns, "emotion": names}, count)
+    return Made(table=table, reader=arrays.__getitem__)
+
+
+def _arrays(images: Images) -> Sequence[NDArray[Any]] | NDArray[Any]:
+    """Images as arrays with channels last, checked for their shapes."""
+    if isinstance(images, Tensor):
+        if images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise InputError(
+                "Expected images as a tensor (N, 3, H, W) or (N, 1, H, W), or a list of images, "
+                f"got {tuple(images.shape)}."
+            )
+        return images.detach().cpu().movedim(1, -1).numpy()
+    if isinstance(images, str | bytes) or not hasattr(images, "__len__"):
+        raise InputError(
+            "Expected images as a tensor (N, 3, H, W) or (N, 1, H, W), or a list of images, got "
+            f"{type(images).__name__}."
+        )
+    found = [as_array(image) for image in images]
+    for index, array in enumerate(found):
+        grey = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1)
+        if not (grey or (array.ndim == 3 and array.shape[2] == 3)) or not array.size:
+            raise InputError(
+                "Expected each image as a tensor (3, H, W), an array (H, W, 3), a grey one (H, W) "
+                f"or a PIL image, got {_described(images[index])} at position {index}."
+            )
+    return found
+
+
+def as_array(image: Any) -> NDArray[Any]:
+    """One image as an array with channels last: a tensor ``(C, H, W)``, an array or a PIL image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> as_array(torch.zeros(3, 4, 5)).shape, as_array(np.zeros((4, 5))).shape
+    ((4, 5, 3), (4, 5))
+    """
+    if isinstance(image, Tensor):
+        image = image.detach().cpu()
+        return (image.movedim(0, -1) if image.ndim == 3 else image).numpy()
+    return np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+
+
+def _described(image: Any) -> str:
+    shape = getattr(image, "shape", None)
+    kind = type(image).__name__
+    return kind if shape is None else f"{kind} of shape {tuple(shape)}"
 
 
 def of_dataset(
@@ -71,7 +122,8 @@ def of_dataset(
     *,
     emotions: str | Sequence[str] | None,
     name: str,
-    labels: Sequence[int] | Sequence[str] | None,
+    labels: Labels | None,
+    label: str = "",
 ) -> Made:
     """Faces of a PyTorch dataset; see :meth:`fer_xai.types.Faces.from_dataset`.
 
@@ -89,104 +141,81 @@ def of_dataset(
             "read an iterable one into a list first."
         )
     count = len(dataset)
-    given = labels if labels is not None else getattr(dataset, "targets", None)
+    if not count:
+        raise InputError(f"Expected one item or more in {name}, got an empty dataset.")
+    column = _column(dataset, label)
+    given = labels
+    if given is None and column:
+        given = dataset[column]  # without decoding an image
     if given is None:
-        given = [_item(dataset, index)[1] for index in range(count)]
-    check_length("labels", len(given), count)
-    told = emotions if emotions is not None else getattr(dataset, "classes", None)
-    order = None if told is None else parse_order(told)
-    names = [_emotion(label, order) for label in _plain(given)]
+        given = getattr(dataset, "targets", None)
+    if given is None:
+        given = [_item(dataset, index, label)[1] for index in range(count)]
+    told = emotions if emotions is not None else _classes(dataset, column)
+    names = _names(given, count, None if told is None else parse_order(told))
 
     def read(row: int) -> NDArray[Any]:
-        image = _item(dataset, row)[0]
-        if isinstance(image, Tensor):
-            return image.detach().cpu().movedim(0, -1).numpy() if image.ndim == 3 else image.numpy()
-        return np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
+        return as_array(_item(dataset, row, label)[0])
 
     ids = [f"{name}-{index}" for index in range(count)]
-    return Made(table=_table({"id": ids, "emotion": names}, count), reader=read)
+    return Made(table=table_of({"id": ids, "emotion": names}, count), reader=read)
 
 
-def of_csv(
-    path: Path,
-    *,
-    root: str | Path | None,
-    emotions: str | Sequence[str] | None,
-    names: Mapping[str, str],
-) -> Made:
-    r"""Faces of a list; see :meth:`fer_xai.types.Faces.from_csv`.
+def _column(dataset: Any, label: str) -> str:
+    """Column of labels of a dataset of Hugging Face; "" for other datasets."""
+    known = getattr(dataset, "column_names", None)
+    if not isinstance(known, list | tuple):
+        return ""
+    found = [one for one in ([label] if label else _LABELS) if one in known]
+    if not found:
+        wanted = label or " or ".join(_LABELS[:3])
+        raise InputError(
+            f"Expected a column {wanted} of the dataset, got {', '.join(map(str, known))}."
+        )
+    return found[0]
+
+
+def _classes(dataset: Any, column: str) -> Sequence[str] | None:
+    """Emotions in the order of the labels' numbers, as far as the dataset tells them."""
+    features = getattr(dataset, "features", None)
+    if column and isinstance(features, Mapping):
+        return getattr(features.get(column), "names", None)
+    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
+        dataset = dataset.dataset  # a subset knows the whole
+    classes: Sequence[str] | None = getattr(dataset, "classes", None)
+    return classes
+
+
+def _names(labels: Labels, count: int, order: Sequence[str] | None) -> list[str]:
+    """Emotion of each of a number of labels."""
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__len__") or _ndim(labels) != 1:
+        got = getattr(labels, "shape", None)
+        raise InputError(
+            "Expected labels as a list of names or numbers, one an image, got "
+            f"{quoted(labels) if got is None else f'the shape {tuple(got)}'}."
+        )
+    plain = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
+    check_length("labels", len(plain), count)
+    return [emotion_of(label, order) for label in plain]
+
+
+def _ndim(labels: Any) -> int:
+    return int(getattr(labels, "ndim", 1))
+
+
+def emotion_of(label: Any, order: Sequence[str] | None) -> str:
+    """Emotion of a name or a number.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a number outside the order or without one.
 
     Examples
     --------
-    >>> import tempfile
-    >>> place = Path(tempfile.mkdtemp()) / "mine.csv"
-    >>> _ = place.write_text("path,emotion\n../a.png,fear\n")
-    >>> of_csv(place, root=None, emotions=None, names={})
-    Traceback (most recent call last):
-    fer_xai.errors.InputError: Expected paths below ..., row 2, ... leads out of it.
+    >>> emotion_of(1, ["fear", "anger"]), emotion_of("happy", None)
+    ('anger', 'happiness')
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = [str(column).strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"Expected a list of images as comma-separated text (UTF-8), but {path} cannot be read "
-            f"({reason})."
-        ) from None
-    base = path.parent if root is None else Path(root).expanduser()
-    if not base.is_dir():
-        raise InputError(f"Expected the folder of the images of {path}, but {base} is none.")
-    calls = {column: names.get(column, column) for column in COLUMNS}
-    for column in ("path", "emotion"):
-        if calls[column] not in header:
-            raise InputError(
-                f"Expected a column {quoted(calls[column])} in {path}, got {', '.join(header)}: "
-                f'say what it is called by names={{"{column}": …}}.'
-            )
-    order = None if emotions is None else parse_order(emotions)
-    codes = {str(row.get(calls["emotion"]) or "").strip() for _, row in rows}
-    if emotions == "rafdb" and "0" not in codes and any(text.isdecimal() for text in codes):
-        raise InputError(
-            f"Expected codes from 0 in {path}, got none that is 0: codes of RAF-DB's own lists "
-            "begin with 1, and would all be taken for another emotion; write them less 1, or as "
-            "words."
-        )
-    files, found = [], []
-    for number, row in rows:
-        if None in row or None in row.values():
-            raise InputError(f"Expected {len(header)} cells in {path}, row {number}, got others.")
-        told = row[calls["path"]].strip()
-        place = Path(told.replace("\\", "/"))
-        if place.is_absolute() or ".." in place.parts or not told:
-            raise InputError(
-                f"Expected paths below {base} in {path}, row {number}, but {quoted(told)} leads "
-                "out of it."
-            )
-        files.append(str(base / place))
-        try:
-            found.append(_emotion(row[calls["emotion"]].strip(), order))
-        except InputError as error:
-            raise InputError(f"{path}, row {number}: {error}") from None
-    known = {column: calls[column] for column in COLUMNS if calls[column] in header}
-    others = {column: column for column in header if column and column not in calls.values()}
-    columns = {
-        column: [row[name].strip() for _, row in rows] for column, name in (known | others).items()
-    }
-    columns.setdefault("id", columns["path"])
-    columns |= {"path": files, "emotion": found}
-    return Made(table=_table(columns, len(rows)), reader=ImageFiles(files))
-
-
-def _plain(labels: Sequence[Any] | Tensor) -> list[Any]:
-    return labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
-
-
-def _emotion(label: Any, order: Sequence[str] | None) -> str:
-    """Emotion of a name or a number."""
     text = str(label).strip()
     if isinstance(label, int | np.integer) or text.isdecimal():
         if order is None:
@@ -202,8 +231,19 @@ def _emotion(label: Any, order: Sequence[str] | None) -> str:
     return parse_emotion(text)
 
 
-def _item(dataset: Any, index: int) -> tuple[Any, Any]:
+def _item(dataset: Any, index: int, label: str) -> tuple[Any, Any]:
+    """Image and label of an item."""
     item = dataset[index]
+    if isinstance(item, Mapping):
+        images = [key for key in _IMAGES if key in item]
+        labels = [key for key in ([label] if label else _LABELS) if key in item]
+        if images and labels:
+            return item[images[0]], item[labels[0]]
+        raise InputError(
+            f"Expected items with {' or '.join(_IMAGES[:2])} and "
+            f"{label or ' or '.join(_LABELS[:3])} of the dataset, got the keys "
+            f"{', '.join(map(str, item))}."
+        )
     if not isinstance(item, tuple | list) or len(item) < 2:
         raise InputError(
             f"Expected items (image, label) of the dataset, got {type(item).__name__}."
@@ -211,7 +251,14 @@ def _item(dataset: Any, index: int) -> tuple[Any, Any]:
     return item[0], item[1]
 
 
-def _table(columns: Mapping[str, Sequence[Any]], count: int) -> pd.DataFrame:
+def table_of(columns: Mapping[str, Sequence[Any]], count: int) -> pd.DataFrame:
+    """A table of faces with all its columns, "" where nothing is known.
+
+    Examples
+    --------
+    >>> table_of({"id": ["a"], "emotion": ["fear"], "age": ["30"]}, 1)["split"].tolist()
+    ['']
+    """
     every = {column: list(columns.get(column, [""] * count)) for column in COLUMNS}
     others = {name: list(values) for name, values in columns.items() if name not in every}
     return pd.DataFrame(every | others, dtype=object)

@@ -18,6 +18,7 @@ from rich.progress import Progress as ProgressBar
 
 from fer_xai.command import check_folder, terminal
 from fer_xai.data.splits import face_groups
+from fer_xai.progress import silent
 from fer_xai.types import Faces
 from studies.engine import store
 from studies.engine.endpoints import Endpoint
@@ -147,7 +148,7 @@ class Study(Options):
         manifest = store.open_run(folder, config, inputs)
         started = time.perf_counter()
         shown = bool(getattr(self, "progress", False))
-        with store.removed_if_refused(folder), progress_bar(shown=shown) as bar:
+        with store.removed_if_refused(folder), silent(), progress_bar(shown=shown) as bar:
             yield Run(folder=folder, manifest=manifest, bar=bar)
         manifest["seconds"] = round(manifest.get("seconds", 0) + time.perf_counter() - started, 1)
         manifest["status"] = "complete"

@@ -25,23 +25,8 @@ from fer_xai.data.text import cells, text_lines
 from fer_xai.data.words import emotion_of_word
 from fer_xai.errors import InputError
 from fer_xai.types import COLUMNS, Faces
+from fer_xai.types.lists import LABELS, PATHS
 
-PATHS = (
-    *("path", "image", "file", "file_name", "filename", "filepath", "file_path", "image_path"),
-    *("img", "img_path", "name", "image_name", "pth"),
-)
-"""Usual names of the column of paths."""
-LABELS = (
-    "label",
-    "emotion",
-    "expression",
-    "class",
-    "target",
-    "labels",
-    "emotions",
-    "emotion_label",
-)
-"""Usual names of the column of labels."""
 _SPLITS = {
     **{"val": "valid", "validation": "valid", "dev": "valid", "publictest": "valid"},
     **{"training": "train", "testing": "test", "privatetest": "test"},

@@ -14,7 +14,6 @@ from typing import Any
 
 from fer_xai.checks import listed, quoted
 from fer_xai.data.cards import Card, described
-from fer_xai.data.datasets.csv_list import LABELS
 from fer_xai.data.emotion_map import EmotionMap
 from fer_xai.data.images import faces_from_files
 from fer_xai.data.label_list import LabelRow, checked_rows
@@ -25,6 +24,7 @@ from fer_xai.data.text import cells, text_lines
 from fer_xai.data.words import emotion_of_word
 from fer_xai.errors import InputError
 from fer_xai.types import Faces
+from fer_xai.types.lists import LABELS
 
 _SPLITS = {
     "train": ("train", "training"),

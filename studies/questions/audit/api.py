@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_xai.inference.predictor import Predictor
 from fer_xai.models import FERModel
+from fer_xai.progress import silent
 from fer_xai.types import Faces
 from metrics.core.registry import MetricSpec
 from studies.engine.explained import TargetRule
@@ -128,8 +129,9 @@ def audit(
     device = str(getattr(model, "device", "auto"))
     predictor = model if isinstance(model, Predictor) else Predictor(model, device=device)
     if callable(progress):
-        return request.answered(predictor, faces, shards=shards, progress=progress)
-    with progress_bar(shown=bool(progress)) as bar:
+        with silent():
+            return request.answered(predictor, faces, shards=shards, progress=progress)
+    with silent(), progress_bar(shown=bool(progress)) as bar:
         task = bar.add_task("faces", total=len(faces))
         return request.answered(
             predictor, faces, shards=shards, progress=lambda n: bar.advance(task, n)
