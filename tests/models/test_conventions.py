@@ -39,7 +39,7 @@ class Answering(nn.Module):
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_each_convention_feeds_and_reads_a_network(name):
     known = CONVENTIONS[name]
-    assert known.source.startswith("https://")
+    assert known.source.startswith(("https://github.com/", "hf:"))
     assert len(known.trap) > 20
     assert known.arguments.keys() <= set(ARGUMENTS)
     net = Answering(known.arguments)
