@@ -56,9 +56,9 @@ def placements(values: Floats, others: Floats) -> Floats:
     >>> placements(np.array([0.0, 2.0]), np.array([1.0, 2.0, 3.0, 4.0]))
     array([0.   , 0.375])
     """
-    n = len(values)
-    together = stats.rankdata(np.concatenate([values, others]))[:n]
-    return (together - stats.rankdata(values)) / len(others)
+    ordered = np.sort(others)
+    below = np.searchsorted(ordered, values, side="left")
+    return (below + np.searchsorted(ordered, values, side="right")) / (2 * len(others))
 
 
 def mean_rate(logits: Floats, labels: Ints, columns: Sequence[int]) -> MeanRate:
