@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import tyro
 from torch import nn
@@ -34,6 +34,9 @@ class OneModel(Data, Conventions):
     'gimefive'
     """
 
+    usual_limit: ClassVar[int] = 64
+    """Faces that are taken where no limit is given."""
+
     model: Annotated[str, tyro.conf.arg(metavar="NAME[=WEIGHTS] | PACKAGE.MODULE:FACTORY")] = (
         "gimefive"
     )
@@ -56,9 +59,18 @@ class OneModel(Data, Conventions):
     cam_layer: str | None = None
     """Layer of a bare network that CAM methods look at; found by itself if left out."""
 
+    limit: int | None = None
+    """At most this many faces, with the emotions' shares kept; 64 for an audit, 2,400 for a
+    preflight."""
+
+    @property
+    def at_most(self) -> int:
+        """At most this many faces."""
+        return self.usual_limit if self.limit is None else self.limit
+
     def config(self) -> dict[str, Any]:
         """Options that identify a run; weights are identified by content."""
-        options = super().config() | {"model": self.model_spec.name}
+        options = super().config() | {"model": self.model_spec.name, "limit": self.at_most}
         del options["weights"]
         return options
 
@@ -66,6 +78,7 @@ class OneModel(Data, Conventions):
         """Refuse options that can be judged before anything is read or computed."""
         super().check()
         _ = self.model_spec
+        check_count("--limit", self.at_most)
         if self.size is not None:
             check_count("--size", self.size)
         for value in self.std or ():

@@ -12,10 +12,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from fer_xai.checks import check_count
 from fer_xai.command import DONE, REFUSED
 from fer_xai.emotions import EMOTIONS
-from fer_xai.wiring.preflight import Preflight, preflight
+from fer_xai.wiring.preflight import AT_MOST, Preflight, preflight
 from studies.engine.digests import faces_digests, model_digest
 from studies.engine.one_model import OneModel
 from studies.engine.options import Passes, Progress, Seed
@@ -51,17 +50,16 @@ class PreflightStudy(Study, Progress, Passes, Seed, OneModel):
 
     An audit of a model that is fed or read wrongly is worth nothing. The exit status is 1 where a
     check failed, and the report says which arguments would repair it.
+
+    Examples
+    --------
+    >>> PreflightStudy().at_most
+    2400
     """
 
     name: ClassVar[str] = "preflight"
 
-    limit: int = 2_400
-    """At most this many faces, with the emotions' shares kept."""
-
-    def check(self) -> None:
-        """Refuse options that can be judged before anything is read or computed."""
-        super().check()
-        check_count("--limit", self.limit)
+    usual_limit: ClassVar[int] = AT_MOST
 
     def run(self) -> int:
         """Look, and write; returns the exit status, 1 where a check failed.
@@ -75,7 +73,7 @@ class PreflightStudy(Study, Progress, Passes, Seed, OneModel):
         model = self.one_model()
         faces = self.load_faces(
             emotions=tuple(name for name in EMOTIONS if name in model.emotions),
-            limit=self.limit,
+            limit=self.at_most,
             seed=self.seed,
         )
         inputs = {**faces_digests(faces, [model.size]), "model": model_digest(model)}
@@ -84,7 +82,7 @@ class PreflightStudy(Study, Progress, Passes, Seed, OneModel):
             found = preflight(
                 model,
                 faces,
-                at_most=self.limit,
+                at_most=self.at_most,
                 seed=self.seed,
                 device=self.device,
                 progress=lambda done, all_: run.bar.update(task, completed=done, total=all_),
@@ -238,10 +236,8 @@ def pair_plot(pairs: pd.DataFrame) -> Figure:
     shown = table.iloc[1:, :-1]
     side = 0.75 * len(names)
     figure, axis = plt.subplots(figsize=(side + 1.6, side), layout="constrained")
-    sns.heatmap(
-        shown, vmin=0, vmax=1, cmap="vlag_r", annot=True, fmt=".2f", square=True, ax=axis,
-        cbar_kws={"label": "pair rate"}, linewidths=1,
-    )  # fmt: skip
+    colours = {"vmin": 0, "vmax": 1, "cmap": "vlag_r", "cbar_kws": {"label": "pair rate"}}
+    sns.heatmap(shown, annot=True, fmt=".2f", square=True, ax=axis, linewidths=1, **colours)
     axis.tick_params(axis="x", rotation=45)
     axis.tick_params(axis="y", rotation=0)
     return figure

@@ -33,6 +33,7 @@ def audit(
     on: On = "bound",
     gate: bool = False,
     anyway: bool = False,
+    preflight: bool = True,
     margin: float | None = None,
     seed: int = 0,
     shards: Path | None = None,
@@ -76,6 +77,9 @@ def audit(
         the most frequent emotion and above one over the number of its emotions. Its explanations
         say little then: it may be fed in another way than it was trained, or read in another order
         of emotions.
+    preflight
+        Whether the wiring is looked at first (:func:`fer_xai.preflight`); a model that does not
+        pass is not judged, unless ``anyway`` says so.
     margin
         Gain over the centre control below which a method counts as no different, declared before
         anything is scored: shown by two one-sided tests, Holm over the methods; below 60 faces (or
@@ -122,6 +126,7 @@ def audit(
         on=on,
         gate=gate,
         anyway=anyway,
+        preflight=preflight,
         margin=margin,
         seed=seed,
     )

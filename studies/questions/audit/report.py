@@ -38,8 +38,10 @@ class Audit:
     recognised
         The share of faces that the model recognises, with its interval, the prior and recalls.
     judged
-        Whether thresholds were judged: those of a model that recognises no more than the prior are
-        not, unless that was asked for.
+        Whether thresholds were judged: those of a model that recognises no more than the prior, or
+        is not wired as declared, are not, unless that was asked for.
+    wired
+        Whether the preflight found nothing wrong, or was left out.
     thresholds
         Thresholds of methods, the gate's verdicts included.
     facts
@@ -54,6 +56,7 @@ class Audit:
     answer: str
     recognised: Recognition
     judged: bool
+    wired: bool
     thresholds: tuple[Threshold, ...]
     facts: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)

@@ -27,6 +27,7 @@ from studies.engine.shards import BATCH, batch_sizes
 from studies.engine.study import face_table
 from studies.engine.units import unit_name, units_of
 from studies.questions.audit.report import Audit
+from studies.questions.audit.verdicts import verdict, verdict_on, wiring_of
 from studies.reporting.formatting import readable
 from studies.scoreboard import gate as gating
 from studies.scoreboard.degenerate_maps import map_sentences, map_table
@@ -36,7 +37,6 @@ from studies.scoreboard.study import CHUNK
 from studies.scoreboard.tables import compared_with_floor
 from studies.scoreboard.thresholds import (
     On,
-    Threshold,
     check_on,
     gate_verdicts,
     judged_means,
@@ -76,6 +76,8 @@ class Request:
         Whether thresholds are judged even where the model recognises no more than the prior.
     margin
         Gain over the control below which a method counts as no different; None where none is.
+    preflight
+        Whether the wiring is looked at first (:func:`fer_xai.preflight`).
     """
 
     board: Scoreboard
@@ -86,6 +88,7 @@ class Request:
     gate: bool
     anyway: bool
     margin: float | None
+    preflight: bool = True
 
     @classmethod
     def of(
@@ -102,6 +105,7 @@ class Request:
         anyway: bool,
         margin: float | None,
         seed: int,
+        preflight: bool = True,
     ) -> Request:
         """Check options (those of :func:`studies.audit`) and resolve their names.
 
@@ -148,6 +152,7 @@ class Request:
             gate=gate,
             anyway=anyway,
             margin=margin,
+            preflight=preflight,
         )
 
     @property
@@ -201,6 +206,9 @@ class Request:
             Called with the number of faces done after each chunk.
         """
         board, specs, name = self.board, self.specs, readable(predictor.name)
+        wiring = None
+        if self.preflight:
+            wiring = wiring_of(predictor, faces, seed=board.seed, shards=shards)
         explained = board.explained(predictor, faces, keep=self.gate)
         rows = board.scores(explained, shards=shards, progress=progress).assign(model=name)
         counted = face_table(faces)
@@ -227,20 +235,22 @@ class Request:
             margin=self.margin,
         )
         manifest = self._manifest(predictor, faces, shards)
-        judged = self.anyway or recognised.above_prior
+        wired = wiring is None or wiring.passed
+        judged = self.anyway or (recognised.above_prior and wired)
         asked = judged_means(made.methods, self.limits, specs, on=self.on)
         explaining = [method for method in board.methods if method not in board.refused]
         maps = map_table(rows, explaining)
-        tables = [recognised.table, maps]
+        tables = [recognised.table, *([] if wiring is None else [wiring.table]), maps]
         spoken = words_table(explained, explaining[0], shards=shards) if explaining else None
         tables += [spoken] if spoken is not None else []
         lines = [
+            *([] if wiring is None else [wiring.answer]),
             recognised.sentence,
             f"Units: {units}.",
-            *_verdict_on(recognised, anyway=self.anyway),
+            *verdict_on(recognised, wiring, anyway=self.anyway),
             *map_sentences(maps),
             made.answer,
-            *(_verdict(asked, on=self.on) if judged else []),
+            *(verdict(asked, on=self.on) if judged else []),
         ]
         if found is not None:
             lines.append(gating.gate_sentence(name, found))
@@ -259,6 +269,7 @@ class Request:
             answer="\n".join(lines),
             recognised=recognised,
             judged=judged,
+            wired=wired,
             thresholds=asked,
             facts=self._facts(predictor, faces, recognised, manifest) | {"units": units},
             _content=made,
@@ -281,6 +292,7 @@ class Request:
             "gate": self.gate,
             "anyway": self.anyway,
             **({} if self.margin is None else {"margin": self.margin}),
+            "preflight": self.preflight,
             "seed": self.board.seed,
             "model": model_digest(predictor.model),
             **faces_digests(faces, [predictor.model.size]),
@@ -319,32 +331,3 @@ class Request:
 def _of_maps(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows in which a face whose map is blank or undefined has no score: it explains nothing."""
     return rows.assign(value=rows["value"].mask(rows["blank"] | rows["undefined"]))
-
-
-def _verdict_on(recognised: Recognition, *, anyway: bool) -> list[str]:
-    """Sentence on a model that recognises no more than the prior; none for other models."""
-    if recognised.above_prior:
-        return []
-    bar = max(recognised.prior, recognised.chance)
-    why = f"the interval of the share recognised does not lie above {100 * bar:.1f} %"
-    if anyway:
-        return [f"Judged anyway: {why}."]
-    return [
-        f"Not judged: {why}, so that the model is not shown to recognise emotions here, and what "
-        "explains it is worth little. Check its size, the range of pixel values, the "
-        "normalisation, the order of colour channels and of emotions, and that faces stand "
-        "upright; take more faces; or judge it all the same (--anyway, anyway=True)."
-    ]
-
-
-def _verdict(asked: Sequence[Threshold], *, on: On) -> list[str]:
-    """By what thresholds were judged and how many were reached; nothing where none was asked."""
-    if not asked:
-        return []
-    by = "the worse bound of its 95 % interval" if on == "bound" else "its estimate alone"
-    failed = sum(not one.reached for one in asked)
-    said = "Every threshold was reached."
-    if failed:
-        s, were = ("", "was") if len(asked) == 1 else ("s", "were")
-        said = f"{failed} of {len(asked)} threshold{s} {were} not reached."
-    return [f"Each mean is judged by {by}. {said}"]

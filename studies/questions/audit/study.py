@@ -51,8 +51,6 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, OneModel):
         holds="the interval lies above 0; a threshold where its bound (--on) is no worse",
     )
 
-    limit: int = 64
-    """At most this many faces, with the emotions' shares kept."""
     methods: tuple[str, ...] = METHODS
     """Attributions."""
     controls: tuple[str, ...] = CHANCE
@@ -70,7 +68,10 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, OneModel):
     gate: bool = False
     """Run the randomisation gate too; a method that it stops fails the audit."""
     anyway: bool = False
-    """Judge thresholds even where the model recognises no more than the prior."""
+    """Judge thresholds even where the model recognises no more than the prior, or is not wired as
+    declared."""
+    preflight: bool = True
+    """Look at the model's wiring first; one that does not pass is not judged."""
 
     def config(self) -> dict[str, Any]:
         """Options that identify a run; weights are identified by content."""
@@ -92,7 +93,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, OneModel):
         model = self.one_model()
         faces = self.load_faces(
             emotions=tuple(name for name in EMOTIONS if name in model.emotions),
-            limit=self.limit,
+            limit=self.at_most,
             seed=self.seed,
         )
         request.check_faces(model, faces)
@@ -128,7 +129,8 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, OneModel):
         )
         run.complete(answer)
         if not found.judged:
-            sys.stderr.write("audit: not judged: the model recognises no more than the prior\n")
+            why = "recognises no more than the prior" if found.wired else "is not wired as declared"
+            sys.stderr.write(f"audit: not judged: the model {why}\n")
         for failure in found.failures:
             sys.stderr.write(f"audit: {failure}\n")
         return DONE if found.passed else REFUSED
@@ -149,6 +151,7 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, OneModel):
             on=self.on,
             gate=self.gate,
             anyway=self.anyway,
+            preflight=self.preflight,
             margin=self.margin,
             seed=self.seed,
         )

@@ -76,6 +76,7 @@ def test_the_report_has_frame_tables_and_a_page(report, tmp_path):
     assert set(report.frame["method"]) >= {"gradcam", "saliency", "centre", "random"}
     assert set(report.tables) == {
         "thresholds",
+        "preflight",
         "recall",
         "maps",
         "in_words",
