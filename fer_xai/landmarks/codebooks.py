@@ -287,7 +287,11 @@ def emotion_areas(
     names = [parse_emotion(name) for name in emotions]
     absent = [name for name in names if name not in book]
     if absent:
-        called = quoted(str(codebook))[1:-1] if isinstance(codebook, str | Path) else "the codebook"
+        called = (
+            quoted(Path(codebook).name)[1:-1]
+            if isinstance(codebook, str | Path)
+            else "the codebook"
+        )
         those = tuple(name for name in names if name in book) or tuple(book)
         mine = not (isinstance(codebook, str) and codebook in CODEBOOKS)
         add = f"add {'them' if len(absent) > 1 else 'it'}, or " if mine else ""

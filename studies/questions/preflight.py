@@ -16,6 +16,7 @@ from fer_xai.command import DONE, REFUSED
 from fer_xai.emotions import EMOTIONS
 from fer_xai.wiring.preflight import AT_MOST, Preflight, preflight
 from studies.engine.digests import faces_digests, model_digest
+from studies.engine.endpoints import PERSON, Endpoint
 from studies.engine.one_model import OneModel
 from studies.engine.options import Passes, Progress, Seed
 from studies.engine.study import Study, face_table
@@ -58,6 +59,17 @@ class PreflightStudy(Study, Progress, Passes, Seed, OneModel):
     """
 
     name: ClassVar[str] = "preflight"
+    endpoint: ClassVar[Endpoint] = Endpoint(
+        quantity="gain in the mean pair rate of another order of the outputs, chosen on one half "
+        "of the faces and tested on the other; share recognised under another way of feeding, "
+        "less that as declared",
+        unit=PERSON,
+        family="each check by itself; its alternatives and three rounds share an error of .005",
+        interval="one-sided 99.5 % bound of the gain in the pair rate (Student's t over persons); "
+        "exact sign test over persons for ways of feeding",
+        holds="the bound lies above .02 (mean pair rate of .9) or .12 (.7); a way of feeding gains "
+        "2 points, at a mean pair rate of .85, and its test rejects",
+    )
 
     usual_limit: ClassVar[int] = AT_MOST
 

@@ -314,8 +314,8 @@ def specs(texts: Sequence[str]) -> list[ModelSpec]:
 
     Examples
     --------
-    >>> specs(["gimefive=rafdb"])
-    [ModelSpec(name='gimefive', weights='rafdb')]
+    >>> [(spec.name, spec.weights) for spec in specs(["gimefive=rafdb"])]
+    [('gimefive', 'rafdb')]
     """
     found = [ModelSpec.parse(text) for text in texts]
     names: dict[str, str] = {}
