@@ -168,7 +168,9 @@ def _is_new(layer: nn.Module) -> bool:
 
 
 def _spread(logits: Tensor) -> float:
-    return max(float(logits.double().std(dim=0).mean()) if len(logits) > 1 else 0.0, 1e-6)
+    """Spread of the logits over faces; a hundredth of their size where they hardly differ."""
+    spread = float(logits.double().std(dim=0).mean()) if len(logits) > 1 else 0.0
+    return max(spread, 0.01 * float(logits.abs().max()), 1e-12)
 
 
 def _answers(model: FERModel, images: Tensor) -> Tensor:

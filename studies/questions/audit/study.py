@@ -122,8 +122,9 @@ class AuditStudy(Study, Progress, Passes, Seed, Targets, Margin, OneModel):
             network[BATCH] = batch_sizes(shards) or now
         weights = self.weights_in_words()
         facts = {**found.facts, "weights": weights, "commit": store.made_by(run.manifest)}
-        first, *rest = found.answer.splitlines()
-        answer = "\n".join([first, f"Weights: {weights}.", *rest])
+        lines = found.answer.splitlines()
+        lines.insert(2 if self.preflight else 1, f"Weights: {weights}.")  # after what is recognised
+        answer = "\n".join(lines)
         dataclasses.replace(found, answer=answer, facts=facts, manifest=run.manifest).write(
             run.folder
         )

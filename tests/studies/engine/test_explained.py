@@ -111,7 +111,12 @@ def test_an_audit_with_the_gate_explains_each_face_once_a_method(faces, monkeypa
 
     monkeypatch.setattr(Predictor, "logits", counted)
     report = audit(
-        tiny_model(), faces, methods=["gradcam", "saliency"], metrics=["gini"], gate=True
+        tiny_model(),
+        faces,
+        methods=["gradcam", "saliency"],
+        metrics=["gini"],
+        gate=True,
+        preflight=False,
     )
     assert sorted(seen) == ["gradcam", "saliency"]
     assert sum(whole) == 1

@@ -108,7 +108,8 @@ def test_recall_and_prior_are_counted():
 
 def test_a_model_that_recognises_is_judged(faces):
     report = short(knowing(faces), faces, thresholds={"average_drop": 1.0})
-    first = report.answer.splitlines()[0]
+    wiring, first, *_ = report.answer.splitlines()
+    assert wiring.startswith("Preflight: knowing is wired as declared")
     assert first.startswith("knowing recognises 100.0 % of 24 faces (95 % interval ")
     assert "every time would be right for" in first
     assert "guessing for 16.7 %" in first
@@ -125,7 +126,8 @@ def test_a_model_that_recognises_no_more_than_the_prior_passes_no_audit(faces):
     report = short(model, faces, thresholds={"average_drop": 1.0})
     assert not report.passed
     assert not report.judged
-    assert "Not judged: the interval of the share recognised does not lie above" in report.answer
+    assert "Not judged: " in report.answer
+    assert "the interval of the share recognised does not lie above" in report.answer
     assert "Every threshold" not in report.answer
     assert [str(one) for one in report.failures] == [
         "saliency: average_drop is not judged, expected at most 1"
@@ -134,7 +136,7 @@ def test_a_model_that_recognises_no_more_than_the_prior_passes_no_audit(faces):
     assert not short(model, faces).passed  # without thresholds too
     anyway = short(model, faces, thresholds={"average_drop": 1.0}, anyway=True)
     assert anyway.passed
-    assert "Judged anyway: the interval of the share" in anyway.answer
+    assert "Judged anyway: the model is not wired as declared; the interval of" in anyway.answer
     assert anyway.answer.endswith("Every threshold was reached.")
 
 
@@ -252,7 +254,8 @@ def test_the_command_says_first_what_is_recognised_and_which_weights_are_meant(t
     )
     main([*words, *data, "--weights", "synthetic"])
     said = capsys.readouterr().out
-    assert said.startswith("gimefive recognises ")
+    assert said.startswith("Preflight: gimefive is wired as declared")
+    assert "gimefive recognises " in said
     assert (
         "Weights: synthetic, shipped, trained on built-in faces, other data than these faces."
         in said

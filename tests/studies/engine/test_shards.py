@@ -124,7 +124,7 @@ def test_the_record_of_refused_methods_is_there_before_the_shard(tmp_path, monke
     )
     with pytest.raises(FileNotFoundError):
         quick(tiny_model(), synthetic_faces(3), tmp_path / "shards")
-    assert written == [["made_of.json", "refused.json"]]
+    assert written == [["made_of.json", "preflight.json", "refused.json"]]
 
 
 def test_a_shard_that_lacks_a_method_without_reason_is_refused(tmp_path):

@@ -196,10 +196,7 @@ def test_a_crash_is_no_verdict(module, capsys):
         (["--size", "0"], "Expected --size as a whole number of 1 or more, got 0"),
         (["--std", "1", "1", "0"], "Expected --std above 0, got 0.0"),
         (["--seed", "-1"], "Expected --seed from 0, got -1"),
-        (
-            ["--limit", "0"],
-            "Expected the number of faces to keep as a whole number of 1 or more, got 0",
-        ),
+        (["--limit", "0"], "Expected --limit as a whole number of 1 or more, got 0"),
         (["--margin", "0"], "Expected --margin above 0, got 0.0"),
         (["--batch-size", "0"], "Expected --batch-size as a whole number of 1 or more"),
         (["--controls", "center"], "Unknown control 'center'"),
