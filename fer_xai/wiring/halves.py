@@ -9,19 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def person_codes(ids: Sequence[str], subjects: Sequence[str] | None = None) -> NDArray[np.int64]:
-    """A number for each face's person, or for the face where no person is known.
+def person_codes(names: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each name of a person, or of a face where no person is known.
 
     Examples
     --------
-    >>> person_codes(["a", "b", "c"], ["p", "", "p"])
+    >>> person_codes(["p", "b", "p"])
     array([1, 0, 1])
     """
-    known = [""] * len(ids) if subjects is None else list(subjects)
-    names = [
-        f"person {person}" if person else f"face {name}"
-        for name, person in zip(ids, known, strict=True)
-    ]
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 

@@ -76,6 +76,8 @@ class Preflight:
             first = f"{self.name} did not pass: " + " ".join(
                 f"{one.check}: {one.sentence}" for one in failed
             )
+        elif undecided:
+            first = f"No check found {self.name} wired otherwise than declared."
         else:
             first = f"{self.name} is wired as declared, as far as {self.faces:,} faces tell."
         parts = [first]
@@ -83,7 +85,7 @@ class Preflight:
             given = ", ".join(f"{key}={value!r}" for key, value in self.suggestion.items())
             parts.append(f"This would repair it: FERModel(…, {given}).")
         if undecided:
-            parts.append(f"These faces do not decide: {', '.join(undecided)}.")
+            parts.append(f"These {self.faces:,} faces do not decide: {', '.join(undecided)}.")
         return " ".join(parts)
 
     @property

@@ -84,4 +84,4 @@ def test_halves_keep_persons_and_emotions_and_know_no_order():
     order = np.random.default_rng(0).permutation(120)
     again = second_half(labels[order], [names[at] for at in order])
     assert (again == half[order]).all()
-    assert person_codes(["a", "b"], None).tolist() == [0, 1]
+    assert person_codes(["a", "b"]).tolist() == [0, 1]

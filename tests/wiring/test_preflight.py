@@ -25,7 +25,7 @@ def test_a_right_model_passes(faces):
     found = preflight(wired(), faces)
     assert found.passed, found
     assert found.suggestion == {}
-    assert "as declared" in found.answer
+    assert "No check found matched wired otherwise than declared" in found.answer
     assert verdicts(found)["order of the outputs"] == "pass"
     assert list(found.frame.columns) == ["check", "verdict", "sentence"]
     assert "matched" in repr(found)

@@ -109,7 +109,7 @@ def test_recall_and_prior_are_counted():
 def test_a_model_that_recognises_is_judged(faces):
     report = short(knowing(faces), faces, thresholds={"average_drop": 1.0})
     wiring, first, *_ = report.answer.splitlines()
-    assert wiring.startswith("Preflight: knowing is wired as declared")
+    assert wiring.startswith("Preflight: No check found knowing wired otherwise than declared")
     assert first.startswith("knowing recognises 100.0 % of 24 faces (95 % interval ")
     assert "every time would be right for" in first
     assert "guessing for 16.7 %" in first
@@ -254,7 +254,7 @@ def test_the_command_says_first_what_is_recognised_and_which_weights_are_meant(t
     )
     main([*words, *data, "--weights", "synthetic"])
     said = capsys.readouterr().out
-    assert said.startswith("Preflight: gimefive is wired as declared")
+    assert said.startswith("Preflight: No check found gimefive wired otherwise than declared")
     assert "gimefive recognises " in said
     assert (
         "Weights: synthetic, shipped, trained on built-in faces, other data than these faces."

@@ -35,7 +35,9 @@ def test_a_right_model_is_judged_and_its_wiring_comes_first(many):
     found = audit(wired(), many, **ASKED)
     assert found.wired
     assert found.passed
-    assert found.answer.splitlines()[0].startswith("Preflight: matched is wired as declared")
+    assert found.answer.splitlines()[0].startswith(
+        "Preflight: No check found matched wired otherwise"
+    )
     assert "order of the outputs" in set(found.tables["preflight"]["check"])
 
 
